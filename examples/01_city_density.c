@@ -1,0 +1,143 @@
+/*
+ * 01_city_density: where people live. A map of the world from 23,461 cities.
+ *
+ *     01_city_density [world.png [WIDTH]]        WIDTH x WIDTH/2 map pixels, 720 x 360 without it
+ *
+ * Every map pixel x_i looks at every city y_j, 6.1e9 pairs, and one pass over them gives three things: the density of
+ * people around the pixel, its gradient, and the nearest city. No matrix of pairs is ever stored.
+ */
+#include <math.h>
+#include <quern.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "globe.h"
+#include "png_map.h"
+
+#ifndef EXAMPLES_DATA
+#define EXAMPLES_DATA "examples/data"
+#endif
+
+static const double earth = 6371; /* radius, km */
+static const double reach = 60;   /* width s of the Gaussian around a city, km */
+
+/* 1. The formula. c is 1/(2 s^2); w makes the Gaussians' volume one person each, so that the density is in people per
+   km^2. Grad(a,x,1) reuses the exponential of a; the straight distance ranks cities as the great-circle distance does.
+ */
+static const char formula[] = "x=Vi(3); y=Vj(3); p=Vj(1); c=Pm(1); w=Pm(1);"
+                              "a = w * Sum_j(p * Exp(-c * SqDist(x,y)));"
+                              "a, Grad(a,x,1), ArgMin_j(SqDist(x,y))";
+
+typedef struct world {
+    int width, height;
+    int64_t pixels, *nearest;      /* nearest city: pixels x 1 */
+    float *x, *density, *gradient; /* pixels x 3, x 1, x 3 */
+    cities y;
+    double c, w;
+} world;
+
+/* 2. The points: pixel centres of an equirectangular map and cities, as unit vectors. All arrays lie in one block. */
+static int world_create(world *m, int width)
+{
+    *m = (world){.width = width, .height = width / 2, .pixels = (int64_t)width * (width / 2)};
+    m->c = 0.5 * (earth / reach) * (earth / reach);
+    m->w = 1 / (2 * acos(-1.0) * reach * reach);
+    m->nearest = malloc((size_t)m->pixels * (sizeof(int64_t) + 7 * sizeof(float)));
+    if (!m->nearest || cities_read(&m->y, EXAMPLES_DATA "/cities.csv")) return -1;
+    m->x = (float *)(m->nearest + m->pixels);
+    m->gradient = m->x + 3 * m->pixels;
+    m->density = m->gradient + 3 * m->pixels;
+    globe_pixels(m->x, m->width, m->height);
+    printf("%zu cities\n", m->y.count); // prints: 23461 cities
+    printf("%lld pairs\n", (long long)m->pixels * (long long)m->y.count);
+    return 0;
+}
+
+/* 3. The pass over all pairs. The first call builds the device program, the second one finds it. */
+static quern_status compute(quern_operator *op, const world *m, int call)
+{
+    struct timespec start, end;
+    int64_t N = (int64_t)m->y.count;
+    double spent;
+    quern_status status;
+
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    status = quern_run_all(op,
+                           QUERN_ARGS({"x", quern_f32(m->x, m->pixels, 3)}, {"y", quern_f32(m->y.place, N, 3)},
+                                      {"p", quern_f32(m->y.population, N, 1)}, {"c", quern_number(m->c)},
+                                      {"w", quern_number(m->w)}),
+                           QUERN_OUTS(quern_f32(m->density, m->pixels, 1), quern_f32(m->gradient, m->pixels, 3),
+                                      quern_i64(m->nearest, m->pixels, 1)));
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    spent = (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec);
+    if (!status) printf("call %d: %.3f s, %.3g pairs per second\n", call, spent, (double)(m->pixels * N) / spent);
+    return status;
+}
+
+/* 4. The check: central differences of the same density, summed on the host in double, at pixels where people live. */
+static double density_at(const world *m, const float *x, int axis, double step)
+{
+    double sum = 0;
+    for (size_t j = 0; j < m->y.count; j++) {
+        double r2 = 0;
+        for (int d = 0; d < 3; d++) r2 += pow(x[d] + (d == axis) * step - m->y.place[3 * j + (size_t)d], 2);
+        sum += m->y.population[j] * exp(-m->c * r2);
+    }
+    return m->w * sum;
+}
+
+static int check_gradient(const world *m)
+{
+    const double h = 1e-5;
+    double worst = 0;
+    int checked = 0;
+    for (int64_t k = m->pixels / 7; k < m->pixels && checked < 20; k += m->pixels / 997 + 1) {
+        double off = 0, size = 0;
+        if (m->density[k] < 1) continue;
+        for (int d = 0; d < 3; d++) {
+            const float *x = m->x + 3 * k;
+            double difference = (density_at(m, x, d, h) - density_at(m, x, d, -h)) / (2 * h);
+            off = fmax(off, fabs(difference - m->gradient[3 * k + d]));
+            size = fmax(size, fabs(difference));
+        }
+        worst = fmax(worst, off / size);
+        checked++;
+    }
+    printf("gradient against finite differences at %d pixels: relative error at most %.1e\n", checked, worst);
+    puts(checked && worst < 1e-3 ? "the gradient is right" : "THE GRADIENT IS WRONG"); // prints: the gradient is right
+    return checked && worst < 1e-3 ? 0 : -1;
+}
+
+/* 5. What came out. */
+static int draw(const world *m, const char *path)
+{
+    int64_t peaks[5];
+    int count = globe_peaks(peaks, 5, m->density, m->width, m->height);
+    for (int k = 0; k < count; k++)
+        printf("%.0f people per km^2 near %s\n", (double)m->density[peaks[k]], m->y.name[m->nearest[peaks[k]]]);
+    return png_map_write(path, m->density, m->nearest, m->width, m->height, 0.2, 2000);
+}
+
+int main(int argc, char **argv)
+{
+    const char *path = argc > 1 ? argv[1] : "world.png";
+    quern_context *ctx = NULL;
+    quern_operator *op = NULL;
+    world m;
+    int width = argc > 2 ? atoi(argv[2]) : 720, failed;
+
+    if (width < 16 || width > 8192) return fprintf(stderr, "a width of 16 to 8192 pixels, please\n"), 2;
+    failed = world_create(&m, width);
+    if (!failed && (quern_context_create(&ctx, NULL) || quern_compile(&op, ctx, formula, NULL) || compute(op, &m, 1) ||
+                    compute(op, &m, 2)))
+        failed = fprintf(stderr, "%s\n", quern_last_error_text());
+    if (!failed) printf("device %s\n", quern_context_device(ctx)->name);
+    if (!failed) failed = check_gradient(&m) || draw(&m, path);
+    if (!failed) printf("wrote %s\n", path);
+    quern_operator_destroy(&op);
+    quern_context_destroy(&ctx);
+    cities_free(&m.y);
+    free(m.nearest);
+    return failed ? 1 : 0;
+}

@@ -1,0 +1,99 @@
+/*
+ * globe.c: cities and maps for the examples.
+ *
+ * cities.csv has a header, then lines `name,latitude,longitude,population,elevation`. Its names have no commas or
+ * quotes, so that a line is cut at its commas. Arrays grow by doubling.
+ */
+#include "globe.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void globe_point(float out[3], double latitude, double longitude)
+{
+    const double degree = acos(-1.0) / 180;
+
+    out[0] = (float)(cos(latitude * degree) * cos(longitude * degree));
+    out[1] = (float)(cos(latitude * degree) * sin(longitude * degree));
+    out[2] = (float)sin(latitude * degree);
+}
+
+void globe_pixels(float *out, int width, int height)
+{
+    for (int row = 0; row < height; row++)
+        for (int column = 0; column < width; column++, out += 3)
+            globe_point(out, 90 - (row + 0.5) * 180 / height, (column + 0.5) * 360 / width - 180);
+}
+
+int globe_peaks(int64_t *out, int count, const float *value, int width, int height)
+{
+    for (int rank = 0; rank < count; rank++) {
+        int64_t best = -1;
+        for (int64_t k = width; k < (int64_t)width * (height - 1); k++) {
+            const float *v = value + k;
+            int peak = v[0] >= v[1] && v[0] >= v[-1] && v[0] >= v[width] && v[0] >= v[-width];
+            if (peak && (!rank || v[0] < value[out[rank - 1]]) && (best < 0 || v[0] > value[best])) best = k;
+        }
+        if (best < 0) return rank;
+        out[rank] = best;
+    }
+    return count;
+}
+
+/* Makes room for `capacity` cities; 0, or -1 if memory ran out. */
+static int grow(cities *all, size_t capacity)
+{
+    void *name = realloc(all->name, capacity * sizeof *all->name), *place, *population;
+
+    if (name) all->name = name;
+    place = realloc(all->place, capacity * 3 * sizeof *all->place);
+    if (place) all->place = place;
+    population = realloc(all->population, capacity * sizeof *all->population);
+    if (population) all->population = population;
+    return name && place && population ? 0 : -1;
+}
+
+/* Adds the city of one line; 0, or -1 if the line is not one. */
+static int add_city(cities *all, const char *line)
+{
+    const char *comma = strchr(line, ',');
+    double latitude, longitude, population;
+    size_t k = all->count;
+
+    if (!comma || sscanf(comma, ",%lf,%lf,%lf", &latitude, &longitude, &population) != 3) return -1;
+    snprintf(all->name[k], CITY_NAME, "%.*s", (int)(comma - line), line);
+    globe_point(all->place + 3 * k, latitude, longitude);
+    all->population[k] = (float)population;
+    all->count++;
+    return 0;
+}
+
+int cities_read(cities *out, const char *path)
+{
+    FILE *file = fopen(path, "r");
+    size_t capacity = 0;
+    char line[512];
+    int failed = 0;
+
+    *out = (cities){0, NULL, NULL, NULL};
+    if (!file || !fgets(line, sizeof line, file)) failed = 1;
+    while (!failed && fgets(line, sizeof line, file)) {
+        if (out->count == capacity) failed = grow(out, capacity = capacity ? 2 * capacity : 1024);
+        if (!failed && add_city(out, line)) failed = 1;
+    }
+    if (failed)
+        fprintf(stderr, "%s: no cities after %zu lines: %s\n", path, out->count, errno ? strerror(errno) : "bad line");
+    if (file) fclose(file);
+    return failed ? -1 : 0;
+}
+
+void cities_free(cities *all)
+{
+    free(all->name);
+    free(all->place);
+    free(all->population);
+    *all = (cities){0, NULL, NULL, NULL};
+}

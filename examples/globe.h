@@ -1,0 +1,37 @@
+/*
+ * globe.h: what the examples know of the globe: the cities of examples/data/cities.csv (GeoNames, CC-BY-4.0) and maps.
+ *
+ * Places are unit vectors: x towards latitude 0, longitude 0, y towards longitude 90 degrees east, z north. Maps are
+ * equirectangular, row by row from the north-west.
+ */
+#ifndef GLOBE_H
+#define GLOBE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CITY_NAME 64
+
+typedef struct cities {
+    size_t count;
+    char (*name)[CITY_NAME]; /* UTF-8 */
+    float *place;            /* count x 3, unit vectors */
+    float *population;       /* count x 1, people */
+} cities;
+
+/* Reads name, latitude, longitude, population of every line after the first. Returns 0, or -1 after a message on
+   stderr. `out` is for cities_free in either case. */
+int cities_read(cities *out, const char *path);
+void cities_free(cities *all);
+
+/* Writes the unit vector of a place given in degrees. */
+void globe_point(float out[3], double latitude, double longitude);
+
+/* Writes the centres of the pixels of a map: height * width x 3. */
+void globe_pixels(float *out, int width, int height);
+
+/* Finds the highest pixels of a map that are not below their four neighbours, highest first; returns how many, at most
+   `count`. Pixels of equal height count once. The first and last row are left out. */
+int globe_peaks(int64_t *out, int count, const float *value, int width, int height);
+
+#endif

@@ -1,0 +1,254 @@
+/*
+ * quern.h: symbolic matrices in linear memory, on any OpenCL device.
+ *
+ * A symbolic matrix has the entry F(p, x_i, y_j) in row i and column j, for M rows and N columns. quern compiles a
+ * formula that reduces it over i or j, and any derivative of it, to one or a few device kernels; nothing of size M x N
+ * is ever stored. docs/formulas.md describes the language; examples/ shows it at work.
+ *
+ * The common case is four calls:
+ *
+ *     quern_context_create(&ctx, NULL);
+ *     quern_compile(&op, ctx, "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", NULL);
+ *     quern_run(op, QUERN_ARGS({"x", quern_f32(x, M, 3)}, {"y", quern_f32(y, N, 3)}, {"b", quern_f32(b, N, 1)}),
+ *               quern_f32(a, M, 1));
+ *     quern_operator_destroy(&op), quern_context_destroy(&ctx);
+ *
+ * Conventions
+ *   Errors     Every fallible function returns a status; quern_last_error() then tells what happened, where, and what
+ *              to do next. The library never prints, exits or aborts.
+ *   Ownership  create(&out, ...) gives a handle that its destroy(&handle) releases; destroy accepts null and nulls the
+ *              handle. Operators keep their context alive. Returned `const char *` are borrowed from the handle.
+ *   Threads    A context and its operators may be used from several threads at once. Creating and destroying one handle
+ *              must not overlap its use. After fork() the child must not use handles of the parent: it gets an error.
+ *   Arrays     Row-major, contiguous, rows x columns elements. Host memory, borrowed for the duration of the call.
+ *   Options    Structs whose first member is `size`; zero in any member means the default:
+ *              &(quern_context_options){.size = sizeof(quern_context_options), .device = "gpu"}.
+ */
+#ifndef QUERN_H
+#define QUERN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define QUERN_API
+#else
+#define QUERN_API __attribute__((visibility("default")))
+#endif
+
+#define QUERN_VERSION "0.1.0"
+
+/* ---- status and errors ------------------------------------------------------------------------------------------ */
+
+typedef enum quern_status {
+#define QUERN_STATUS(name, value, text) QUERN_##name = value,
+#include "quern/status.def"
+#undef QUERN_STATUS
+} quern_status;
+
+/* What went wrong last on this thread. Pointers are valid until the next failing quern call on the same thread; members
+   that do not apply are empty strings (never null). */
+typedef struct quern_error {
+    quern_status status;
+    const char *message;   /* one sentence: what is wrong, with names and numbers */
+    const char *formula;   /* the formula text concerned, or "" */
+    int64_t at;            /* byte position in the formula, -1 if it has none */
+    const char *caret;     /* two lines, the formula's line and a caret under the byte; "" if at is -1 */
+    int cl_code;           /* the OpenCL error code behind it, or 0 */
+    const char *build;     /* first error line of the device compiler's log */
+    const char *next_step; /* what to do about it */
+} quern_error;
+
+/* The record of the last failure on this thread. Never null. */
+QUERN_API const quern_error *quern_last_error(void);
+
+/* The same as one printable text of a few lines: message, formula with caret, build line, next step. Borrowed, valid as
+   long as the record. */
+QUERN_API const char *quern_last_error_text(void);
+
+/* "SYNTAX" for QUERN_SYNTAX; and the sentence that explains it. Static strings. */
+QUERN_API const char *quern_status_name(quern_status status);
+QUERN_API const char *quern_status_text(quern_status status);
+
+/* The version of the library that is linked, "0.1.0". */
+QUERN_API const char *quern_version(void);
+
+/* Releases a text or list that quern allocated. Accepts null. */
+QUERN_API void quern_free(void *memory);
+
+/* ---- arrays ----------------------------------------------------------------------------------------------------- */
+
+typedef enum quern_dtype { QUERN_NUMBER = 0, QUERN_F32 = 1, QUERN_F64 = 2, QUERN_I64 = 3 } quern_dtype;
+
+/* A borrowed host array, or (QUERN_NUMBER) one number that takes the element type of the other arrays. As an argument it
+   is only read; as a result it is written. */
+typedef struct quern_view {
+    void *data;
+    int64_t rows, columns;
+    quern_dtype dtype;
+    double number;
+} quern_view;
+
+static inline quern_view quern_f32(const float *data, int64_t rows, int64_t columns)
+{
+    quern_view view = {(void *)data, rows, columns, QUERN_F32, 0};
+    return view;
+}
+static inline quern_view quern_f64(const double *data, int64_t rows, int64_t columns)
+{
+    quern_view view = {(void *)data, rows, columns, QUERN_F64, 0};
+    return view;
+}
+/* For results that are indices (ArgMin, ArgMax). */
+static inline quern_view quern_i64(const int64_t *data, int64_t rows, int64_t columns)
+{
+    quern_view view = {(void *)data, rows, columns, QUERN_I64, 0};
+    return view;
+}
+/* For parameters of length 1: {"g", quern_number(0.5)}. */
+static inline quern_view quern_number(double value)
+{
+    quern_view view = {NULL, 1, 1, QUERN_NUMBER, value};
+    return view;
+}
+
+/* An array and the variable it stands for. Variables without a name (KeOps's Vi(0,3)) are called by their number: "0". */
+typedef struct quern_arg {
+    const char *name;
+    quern_view view;
+} quern_arg;
+
+typedef struct quern_args {
+    const quern_arg *data;
+    size_t count;
+} quern_args;
+
+typedef struct quern_outs {
+    const quern_view *data;
+    size_t count;
+} quern_outs;
+
+#define QUERN_ARGS(...) ((quern_args){(const quern_arg[]){__VA_ARGS__}, sizeof((quern_arg[]){__VA_ARGS__}) / sizeof(quern_arg)})
+#define QUERN_OUTS(...) \
+    ((quern_outs){(const quern_view[]){__VA_ARGS__}, sizeof((quern_view[]){__VA_ARGS__}) / sizeof(quern_view)})
+
+/* ---- devices and context ---------------------------------------------------------------------------------------- */
+
+typedef struct quern_device {
+    const char *selector; /* "0:1": platform and device number, accepted wherever a device is named */
+    const char *name, *vendor, *platform, *version, *driver;
+    const char *kind;     /* "gpu", "cpu" or "accelerator" */
+    const char *profile;  /* the row of cl/profiles.txt that fits it */
+    const char *reason;   /* why it has its score */
+    int compute_units;
+    uint64_t memory;       /* bytes of global memory */
+    uint64_t local_memory; /* bytes of local memory per work-group */
+    bool f64;              /* float64 arithmetic */
+    double score;          /* the default device is the one with the highest */
+} quern_device;
+
+/* All devices of all OpenCL platforms, in the order of their selectors; *out is one block for quern_free. *count may be 0
+   with QUERN_OK. Thread-safe. */
+QUERN_API quern_status quern_devices(quern_device **out, size_t *count);
+
+typedef struct quern_context quern_context;
+
+typedef struct quern_context_options {
+    size_t size;
+    /* "gpu", "cpu", "accelerator", a selector "0:1", or a part of the device's, vendor's or platform's name (case does not
+       matter). Null: the environment variable QUERN_DEVICE, else the device with the highest score. */
+    const char *device;
+    /* Called with one line of text for each event worth knowing (device chosen, program built); any thread. */
+    void (*log)(void *user, const char *line);
+    void *log_user;
+    /* Called between launches with the part of the work that is done, 0 to 1; returning true stops the run, which then
+       fails with QUERN_CANCELLED. Called on the thread that runs. */
+    bool (*progress)(void *user, double done);
+    void *progress_user;
+    uint64_t memory; /* bytes of device memory this context may use; 0: what the device reports */
+} quern_context_options;
+
+/* Opens a device. `options` may be null. Statuses: NO_DEVICE, DEVICE, MEMORY. */
+QUERN_API quern_status quern_context_create(quern_context **out, const quern_context_options *options);
+QUERN_API void quern_context_destroy(quern_context **context);
+
+/* The device that the context uses; borrowed from the context. */
+QUERN_API const quern_device *quern_context_device(const quern_context *context);
+
+/* ---- operators -------------------------------------------------------------------------------------------------- */
+
+typedef struct quern_operator quern_operator;
+
+/* How floating-point sums are accumulated. */
+typedef enum quern_sum {
+    QUERN_SUM_BLOCKED = 0, /* blocks of 256 terms, compensated across blocks */
+    QUERN_SUM_KAHAN,       /* compensated at every term */
+    QUERN_SUM_PLAIN        /* no compensation: for comparisons */
+} quern_sum;
+
+typedef struct quern_compile_options {
+    size_t size;
+    quern_sum sum;
+    /* Plan parameters; 0 lets the device's profile decide. Rows per work-item (in vectors of `lanes` rows), rows per
+       vector (1, 8 or 16), local size, and parts into which the reduced index is split. For tests and tuning. */
+    int rows, lanes, local, split;
+} quern_compile_options;
+
+/* Compiles formula text. `options` may be null. `context` may be null: such an operator can be explained and
+   differentiated, but not run. The device program itself is built on the first run with a given element type.
+   Statuses: SYNTAX, NAME, DIMENSION, LIMIT, UNSUPPORTED, MEMORY. */
+QUERN_API quern_status quern_compile(quern_operator **out, quern_context *context, const char *formula,
+                                     const quern_compile_options *options);
+
+/* The gradient of <op, e> with respect to variable `var`: a new operator whose result is indexed like `var`. `e` names
+   the weights, with the shape of op's result; a variable of that name is added unless there is one. Null stands for all
+   ones. `op` must have one result; it is not changed and may be destroyed before the gradient.
+   Statuses: those of quern_compile. */
+QUERN_API quern_status quern_gradient(quern_operator **out, const quern_operator *op, const char *var, const char *e);
+
+QUERN_API void quern_operator_destroy(quern_operator **op);
+
+/* A variable or result of an operator. `axis` is 'i' (M rows), 'j' (N rows) or 'p' (one row). */
+typedef struct quern_value {
+    const char *name; /* variables: name or number; results: "" */
+    char axis;
+    int64_t dim;  /* columns of its array */
+    bool integer; /* results: indices, to be taken as QUERN_I64; -1 stands for none */
+} quern_value;
+
+QUERN_API size_t quern_variable_count(const quern_operator *op);
+QUERN_API size_t quern_result_count(const quern_operator *op);
+/* Borrowed name; index below the count, else all zero. */
+QUERN_API quern_value quern_variable(const quern_operator *op, size_t index);
+QUERN_API quern_value quern_result(const quern_operator *op, size_t index);
+/* The canonical text of the operator's formula; compiling it gives the same operator. Borrowed. */
+QUERN_API const char *quern_operator_text(const quern_operator *op);
+
+/* Evaluates the operator. Every variable needs an argument; i-variables share their number of rows M, j-variables N;
+   parameters have one row. All float arrays are of one type, QUERN_F32 or QUERN_F64, results that are indices QUERN_I64.
+   M or N may be 0. quern_run is for operators with one result, quern_run_all for any number, in the formula's order.
+   On failure the contents of the results are undefined.
+   Statuses: MISSING, NAME, SHAPE, DTYPE, UNSUPPORTED (float64 on a device without), BUILD, DEVICE, MEMORY, CANCELLED. */
+QUERN_API quern_status quern_run(quern_operator *op, quern_args args, quern_view result);
+QUERN_API quern_status quern_run_all(quern_operator *op, quern_args args, quern_outs results);
+
+typedef struct quern_explain_options {
+    size_t size;
+    const char *stage;   /* "graph", "stages", "plan", "program", "source"; null: all */
+    quern_dtype dtype;   /* QUERN_NUMBER: float32 */
+    int64_t M, N;        /* 0: 1000 */
+    const char *profile; /* for an operator without a context: a row of cl/profiles.txt; null: "cpu" */
+} quern_explain_options;
+
+/* Shows what quern makes of the operator. *text is for quern_free. `options` may be null. */
+QUERN_API quern_status quern_explain(const quern_operator *op, const quern_explain_options *options, char **text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

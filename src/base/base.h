@@ -1,0 +1,98 @@
+/*
+ * base.h: what every layer stands on: memory, text, hashing, errors, the operating system. No formulas, no OpenCL.
+ * The banners follow the files of src/base.
+ */
+#ifndef QUERN_BASE_H
+#define QUERN_BASE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "quern.h"
+
+#define Q_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define Q_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Runs a fallible call and returns its status from the enclosing function unless it is QUERN_OK. */
+#define Q_TRY(call)                                  \
+    do {                                             \
+        quern_status q_try_status_ = (call);         \
+        if (q_try_status_) return q_try_status_;     \
+    } while (0)
+
+// error.c: the per-thread record behind quern_last_error()
+
+/* The only producers of a status other than QUERN_OK. Each replaces this thread's record and returns `status`. The
+   text is one or two sentences that name what was given and what was expected. */
+quern_status q_fail(quern_status status, const char *fmt, ...) Q_PRINTF(2, 3);
+/* The same, pointing at byte `at` of `formula`; the record gets the formula's line and a caret under the byte. */
+quern_status q_fail_at(quern_status status, const char *formula, size_t at, const char *fmt, ...) Q_PRINTF(4, 5);
+/* QUERN_MEMORY for a host allocation of `size` bytes. */
+quern_status q_fail_memory(size_t size);
+/* QUERN_IO: "cannot VERB 'PATH': REASON", where `code` is an errno. */
+quern_status q_fail_file(const char *verb, const char *path, int code);
+/* Complete the present record: what the user should do; the OpenCL code; the first "error" line of a build log. */
+void q_fail_next_step(const char *fmt, ...) Q_PRINTF(1, 2);
+void q_fail_cl(int code);
+void q_fail_build_log(const char *log);
+
+// arena.c: memory that is released all at once
+
+typedef struct q_arena {
+    struct q_arena_block *blocks;
+} q_arena;
+
+/* Zeroed memory, aligned for any type, released by q_arena_free. Null when memory runs out (no record is made). */
+void *q_arena_alloc(q_arena *arena, size_t size);
+char *q_arena_strdup(q_arena *arena, const char *text, size_t size);
+void q_arena_free(q_arena *arena);
+
+/* Makes room for `need` elements of `size` bytes in *data, at least doubling *capacity; *data is a malloc'ed block or
+   null. False when memory runs out or the size overflows; *data is then unchanged. New elements are not initialised. */
+bool q_grow(void *data, size_t *capacity, size_t need, size_t size);
+/* *out = a * b; false on overflow. */
+bool q_mul_size(size_t a, size_t b, size_t *out);
+
+// text.c: growable text with a sticky failure, so that writers need no check per line
+
+typedef struct q_text {
+    char *data; /* always ended by a 0 once anything was added; null before */
+    size_t size, capacity;
+    bool failed; /* memory ran out: the text is incomplete */
+} q_text;
+
+void q_text_add(q_text *text, const char *fmt, ...) Q_PRINTF(2, 3);
+void q_text_vadd(q_text *text, const char *fmt, va_list args) Q_PRINTF(2, 0);
+void q_text_append(q_text *text, const char *data, size_t size);
+/* Gives the data away (never null unless failed) and leaves an empty text. */
+char *q_text_take(q_text *text);
+void q_text_free(q_text *text);
+/* Whether `part` occurs in the `size` bytes of text; the case of ASCII letters does not matter. */
+bool q_contains(const char *text, size_t size, const char *part);
+/* The edit distance of two short names (Levenshtein, at most 63 bytes each are looked at), for "did you mean". */
+int q_edit_distance(const char *a, const char *b);
+
+// hash.c: XXH3 digests (libxxhash)
+
+uint64_t q_hash64(const void *data, size_t size);
+/* Writes 32 hexadecimal digits and a 0 of the 128-bit digest. */
+void q_digest_hex(const void *data, size_t size, char out[33]);
+
+// sys.c: time, environment, files, locks
+
+double q_seconds(void); /* monotonic */
+/* The process's number: handles remember it to refuse work after fork(). */
+long q_process(void);
+/* quern's cache directory, created with mode 0700 if need be: QUERN_CACHE_DIR, else XDG_CACHE_HOME/quern, else
+   HOME/.cache/quern. False if there is none, it is not this user's directory or others may write to it. Never /tmp. */
+bool q_cache_directory(char *out, size_t size);
+/* An exclusive advisory lock on NAME.lock in the cache directory; waits for other processes and threads. Returns a
+   handle for q_unlock, or -1 when no lock can be had (then the caller goes on without one). */
+int q_lock(const char *name);
+void q_unlock(int lock);
+/* Reads a whole file as bytes plus a 0; *data for free(). IO, MEMORY. */
+quern_status q_read_file(const char *path, char **data, size_t *size);
+
+#endif

@@ -1,0 +1,368 @@
+/*
+ * npy.c: arrays in NumPy's .npy files: magic, version, length of the header, the header (a Python dictionary as text),
+ * the elements. Source: numpy.lib.format's documentation.
+ *
+ * A file is not trusted: its header is parsed by a cursor that stops at anything unexpected, sizes are multiplied with
+ * checks, and no more memory is allocated than the file has bytes to fill. A written file is complete or absent: the
+ * bytes go to a new file beside it, which takes its name when they are on the disk.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "quern/npy.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "npy.c copies little-endian elements as they are"
+#endif
+
+enum {
+    PREAMBLE = 10,           /* magic, two bytes of version, two bytes of header length (version 1.0) */
+    ALIGNMENT = 64,          /* of the elements in the file */
+    LONGEST_HEADER = 1 << 20,
+    STEP = 1 << 20,          /* bytes read at a time where the file's length is not known */
+};
+
+static const char magic[6] = {'\x93', 'N', 'U', 'M', 'P', 'Y'};
+
+static const struct element {
+    const char *descr;
+    quern_dtype dtype;
+    size_t size;
+} elements[] = {{"<f4", QUERN_F32, 4}, {"<f8", QUERN_F64, 8}, {"<i8", QUERN_I64, 8}};
+
+static quern_status fail_usage(const char *what)
+{
+    return q_fail(QUERN_USAGE, "npy: %s", what);
+}
+
+/* ---- the header's text ------------------------------------------------------------------------------------------ */
+
+typedef struct header {
+    const char *path; /* for messages */
+    const char *next; /* what is left of the text */
+    const struct element *element;
+    int64_t shape[2];
+    bool has_order, has_shape;
+} header;
+
+static quern_status fail_header(const header *h)
+{
+    return q_fail(QUERN_IO, "'%s' has a damaged .npy header at \"%.20s\"", h->path, h->next);
+}
+
+static void skip_blanks(header *h)
+{
+    h->next += strspn(h->next, " \t\n");
+}
+
+static bool accept(header *h, const char *token)
+{
+    skip_blanks(h);
+    size_t size = strlen(token);
+    if (strncmp(h->next, token, size)) return false;
+    h->next += size;
+    return true;
+}
+
+static bool accept_string(header *h, char *out, size_t size)
+{
+    skip_blanks(h);
+    const char quote[2] = {*h->next, 0};
+    if (*quote != '\'' && *quote != '"') return false;
+    size_t length = strcspn(h->next + 1, quote);
+    if (!h->next[1 + length] || length >= size) return false;
+    memcpy(out, h->next + 1, length);
+    out[length] = 0;
+    h->next += length + 2;
+    return true;
+}
+
+/* A number of at most 18 digits: below 2^63. */
+static bool accept_number(header *h, int64_t *out)
+{
+    skip_blanks(h);
+    size_t length = strspn(h->next, "0123456789");
+    if (!length || length > 18) return false;
+    *out = strtoll(h->next, NULL, 10);
+    h->next += length;
+    accept(h, "L"); /* Python 2 wrote long numbers so */
+    return true;
+}
+
+static quern_status read_descr(header *h)
+{
+    char descr[32];
+    skip_blanks(h);
+    if (*h->next == '[') snprintf(descr, sizeof descr, "a structure");
+    else if (!accept_string(h, descr, sizeof descr)) return fail_header(h);
+    for (size_t i = 0; i < Q_COUNT(elements); i++)
+        if (!strcmp(descr, elements[i].descr)) h->element = &elements[i];
+    if (h->element) return QUERN_OK;
+    q_fail(QUERN_DTYPE, "'%s' has elements of type %s; expected <f4, <f8 or <i8", h->path, descr);
+    q_fail_next_step("convert it: numpy.save(path, a.astype('<f4'))");
+    return QUERN_DTYPE;
+}
+
+static quern_status read_order(header *h)
+{
+    h->has_order = true;
+    if (accept(h, "False")) return QUERN_OK;
+    if (!accept(h, "True")) return fail_header(h);
+    q_fail(QUERN_SHAPE, "'%s' is stored column by column (Fortran order); expected row by row", h->path);
+    q_fail_next_step("convert it: numpy.save(path, numpy.ascontiguousarray(a))");
+    return QUERN_SHAPE;
+}
+
+static quern_status read_shape(header *h)
+{
+    h->has_shape = true;
+    h->shape[0] = h->shape[1] = 1;
+    if (!accept(h, "(")) return fail_header(h);
+    int64_t length;
+    for (int axes = 0; !accept(h, ")"); axes++) {
+        if (axes == 2) {
+            q_fail(QUERN_SHAPE, "'%s' has an array of more than two axes", h->path);
+            q_fail_next_step("reshape it: numpy.save(path, a.reshape(len(a), -1))");
+            return QUERN_SHAPE;
+        }
+        if (!accept_number(h, &length)) return fail_header(h);
+        h->shape[axes] = length;
+        if (!accept(h, ",") && *h->next != ')') return fail_header(h);
+    }
+    return QUERN_OK;
+}
+
+static quern_status read_entry(header *h)
+{
+    char key[16];
+    const char *start = h->next;
+    if (!accept_string(h, key, sizeof key) || !accept(h, ":")) return fail_header(h);
+    if (!strcmp(key, "descr")) return read_descr(h);
+    if (!strcmp(key, "fortran_order")) return read_order(h);
+    if (!strcmp(key, "shape")) return read_shape(h);
+    h->next = start;
+    return fail_header(h);
+}
+
+static quern_status read_dictionary(header *h)
+{
+    if (!accept(h, "{")) return fail_header(h);
+    while (!accept(h, "}")) {
+        Q_TRY(read_entry(h));
+        accept(h, ",");
+    }
+    if (h->element && h->has_order && h->has_shape) return QUERN_OK;
+    return q_fail(QUERN_IO, "'%s' has a .npy header without descr, fortran_order or shape", h->path);
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
+
+static quern_status read_bytes(FILE *file, const char *path, void *out, size_t size)
+{
+    if (fread(out, 1, size, file) == size) return QUERN_OK;
+    if (ferror(file)) return q_fail_file("read", path, errno);
+    return q_fail(QUERN_IO, "'%s' ends too early: it is truncated or no .npy file", path);
+}
+
+/* Reads everything before the header's text and tells its length. */
+static quern_status read_preamble(FILE *file, const char *path, size_t *length)
+{
+    unsigned char bytes[PREAMBLE + 2];
+    Q_TRY(read_bytes(file, path, bytes, PREAMBLE));
+    if (memcmp(bytes, magic, sizeof magic)) return q_fail(QUERN_IO, "'%s' is not a .npy file", path);
+    int version = bytes[6];
+    if (version < 1 || version > 3)
+        return q_fail(QUERN_IO, "'%s' has version %d of the .npy format; known are 1 to 3", path, version);
+    if (version > 1) Q_TRY(read_bytes(file, path, bytes + PREAMBLE, 2));
+    *length = (size_t)bytes[8] | (size_t)bytes[9] << 8;
+    if (version > 1) *length |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
+    if (*length <= LONGEST_HEADER) return QUERN_OK;
+    return q_fail(QUERN_IO, "'%s' has a .npy header of %zu bytes; at most %d are read", path, *length, LONGEST_HEADER);
+}
+
+static quern_status read_header(FILE *file, header *h)
+{
+    size_t length = 0;
+    Q_TRY(read_preamble(file, h->path, &length));
+    char *text = malloc(length + 1);
+    if (!text) return q_fail_memory(length + 1);
+    quern_status status = read_bytes(file, h->path, text, length);
+    text[length] = 0;
+    h->next = text;
+    if (!status) status = read_dictionary(h);
+    h->next = "";
+    free(text);
+    return status;
+}
+
+/* How much to ask for at a time: all of it if the file is known to hold it, else little, for a header may lie. */
+static quern_status choose_step(FILE *file, const char *path, size_t bytes, size_t *step)
+{
+    struct stat info;
+    *step = STEP;
+    if (fstat(fileno(file), &info) || !S_ISREG(info.st_mode)) return QUERN_OK;
+    *step = bytes;
+    int64_t left = (int64_t)info.st_size - (int64_t)ftello(file);
+    if (left >= 0 && bytes <= (uint64_t)left) return QUERN_OK;
+    return q_fail(QUERN_IO, "'%s' is truncated: %zu bytes of elements are announced, %lld are there", path, bytes,
+                  (long long)(left > 0 ? left : 0));
+}
+
+static quern_status read_elements(FILE *file, const header *h, void **out)
+{
+    size_t bytes, step, used = 0, capacity = 0;
+    if (!q_mul_size((size_t)h->shape[0], (size_t)h->shape[1], &bytes) || !q_mul_size(bytes, h->element->size, &bytes))
+        return q_fail(QUERN_IO, "'%s' announces more elements than memory can hold", h->path);
+    Q_TRY(choose_step(file, h->path, bytes, &step));
+    char *data = NULL;
+    quern_status status = q_grow(&data, &capacity, 1, 1) ? QUERN_OK : q_fail_memory(1); /* no elements: not null */
+    while (!status && used < bytes) {
+        size_t more = bytes - used < step ? bytes - used : step;
+        if (!q_grow(&data, &capacity, used + more, 1)) status = q_fail_memory(used + more);
+        else status = read_bytes(file, h->path, data + used, more);
+        used += more;
+    }
+    if (status) free(data);
+    else *out = data;
+    return status;
+}
+
+quern_status quern_npy_read(quern_view *out, const char *path)
+{
+    if (!out || !path) return fail_usage("quern_npy_read needs a view and a path");
+    *out = (quern_view){0};
+    FILE *file = fopen(path, "rb");
+    if (!file) return q_fail_file("open", path, errno);
+    header h = {.path = path, .next = ""};
+    quern_status status = read_header(file, &h);
+    if (!status) status = read_elements(file, &h, &out->data);
+    fclose(file);
+    if (status) return status;
+    out->rows = h.shape[0];
+    out->columns = h.shape[1];
+    out->dtype = h.element->dtype;
+    return QUERN_OK;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
+
+typedef struct output {
+    const char *path; /* as the user gave it, for messages */
+    quern_view view;
+    const struct element *element;
+    size_t count;
+} output;
+
+static quern_status prepare(output *o, const char *path, quern_view view)
+{
+    *o = (output){.path = path, .view = view};
+    for (size_t i = 0; i < Q_COUNT(elements); i++)
+        if (elements[i].dtype == view.dtype) o->element = &elements[i];
+    if (!o->element) return fail_usage("only arrays of float32, float64 and int64 are written");
+    size_t bytes;
+    if (view.rows < 0 || view.columns < 0 || !q_mul_size((size_t)view.rows, (size_t)view.columns, &o->count) ||
+        !q_mul_size(o->count, o->element->size, &bytes))
+        return q_fail(QUERN_USAGE, "npy: an array of %lld x %lld elements cannot be", (long long)view.rows,
+                      (long long)view.columns);
+    return o->count && !view.data ? fail_usage("the array has no data") : QUERN_OK;
+}
+
+/* Writes preamble and header, padded with blanks so that the elements start at a multiple of 64 bytes. */
+static bool put_header(FILE *file, const output *o)
+{
+    char text[2 * ALIGNMENT] = {0};
+    memcpy(text, magic, sizeof magic);
+    text[6] = 1; /* version 1.0 */
+    int length = snprintf(text + PREAMBLE, sizeof text - PREAMBLE,
+                          "{'descr': '%s', 'fortran_order': False, 'shape': (%lld, %lld), }", o->element->descr,
+                          (long long)o->view.rows, (long long)o->view.columns);
+    size_t used = PREAMBLE + (size_t)length;
+    size_t size = (used + 1 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    memset(text + used, ' ', size - used);
+    text[size - 1] = '\n';
+    text[8] = (char)(size - PREAMBLE); /* at most 118: one byte holds it */
+    return fwrite(text, 1, size, file) == size;
+}
+
+static bool put_array(FILE *file, const output *o)
+{
+    if (!put_header(file, o)) return false;
+    if (o->count && fwrite(o->view.data, o->element->size, o->count, file) != o->count) return false;
+    return !fflush(file);
+}
+
+/* Opens a new file beside `target`. Names that exist, of other writers or of one that died, are passed over. */
+static int open_beside(const char *target, q_text *name)
+{
+    for (int attempt = 0; attempt < 1000; attempt++) {
+        name->size = 0;
+        q_text_add(name, "%s.%ld-%d.tmp", target, q_process(), attempt);
+        if (name->failed) {
+            errno = ENOMEM;
+            return -1;
+        }
+        int fd = open(name->data, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST) return fd;
+    }
+    return -1;
+}
+
+/* Writes the array to an open file and closes it. False with errno set when anything was not taken. */
+static bool fill_and_close(int fd, const output *o, bool to_disk)
+{
+    FILE *file = fdopen(fd, "wb");
+    bool written = file && put_array(file, o) && (!to_disk || !fsync(fd));
+    int code = errno;
+    bool closed = file ? !fclose(file) : !close(fd);
+    if (!written) errno = code;
+    return written && closed;
+}
+
+static quern_status replace_file(const char *target, const output *o)
+{
+    q_text name = {0};
+    quern_status status = QUERN_OK;
+    int fd = open_beside(target, &name);
+    if (fd < 0) status = name.failed ? q_fail_memory(strlen(target)) : q_fail_file("create", o->path, errno);
+    else if (!fill_and_close(fd, o, true) || rename(name.data, target)) {
+        status = q_fail_file("write", o->path, errno);
+        unlink(name.data);
+    }
+    q_text_free(&name);
+    return status;
+}
+
+/* For what a file must not replace: /dev/stdout, a named pipe. */
+static quern_status write_in_place(const output *o)
+{
+    int fd = open(o->path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return q_fail_file("open", o->path, errno);
+    return fill_and_close(fd, o, false) ? QUERN_OK : q_fail_file("write", o->path, errno);
+}
+
+quern_status quern_npy_write(const char *path, quern_view view)
+{
+    if (!path) return fail_usage("quern_npy_write needs a path");
+    output o;
+    Q_TRY(prepare(&o, path, view));
+    struct stat info;
+    if (!stat(path, &info) && !S_ISREG(info.st_mode)) return write_in_place(&o);
+    char *target = realpath(path, NULL); /* a link stays, what it leads to is replaced */
+    quern_status status = replace_file(target ? target : path, &o);
+    free(target);
+    return status;
+}
+
+quern_status quern_npy_write_stream(FILE *stream, quern_view view)
+{
+    if (!stream) return fail_usage("quern_npy_write_stream needs a stream");
+    output o;
+    Q_TRY(prepare(&o, "(stream)", view));
+    return put_array(stream, &o) ? QUERN_OK : q_fail_file("write", o.path, errno);
+}

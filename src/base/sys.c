@@ -1,0 +1,140 @@
+/*
+ * sys.c: time, environment, files, locks.
+ *
+ * The cache directory holds what later runs trust, so it is used only if nobody else can have put something there: the
+ * directory itself (not a link) belongs to the effective user and neither group nor others may write to it. A directory
+ * that was asked for but fails the test is not replaced by another one: no cache is safer than a surprising one. There
+ * is no fallback to /tmp.
+ *
+ * Locks are flock() on a file opened for each call: they exclude threads as well as processes, and the kernel drops
+ * them when their holder dies.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/base.h"
+
+double q_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+long q_process(void)
+{
+    return (long)getpid();
+}
+
+/* ---- cache directory -------------------------------------------------------------------------------------------- */
+
+/* Writes the absolute path that the environment asks for. An empty variable counts as unset, and so does a relative
+   XDG_CACHE_HOME, as the XDG base directory specification demands. */
+static bool cache_path(char *out, size_t size)
+{
+    const char *own = getenv("QUERN_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    int length = -1;
+    if (own && *own) length = snprintf(out, size, "%s", own);
+    else if (xdg && *xdg == '/') length = snprintf(out, size, "%s/quern", xdg);
+    else if (home && *home == '/') length = snprintf(out, size, "%s/.cache/quern", home);
+    if (length <= 0 || (size_t)length >= size || out[0] != '/') return false;
+    while (length > 1 && out[length - 1] == '/') out[--length] = 0; /* O_NOFOLLOW would not see a link behind it */
+    return true;
+}
+
+/* mkdir -p, mode 0700. Failures show when the directory is opened. */
+static void make_directories(char *path)
+{
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        mkdir(path, 0700);
+        *slash = '/';
+    }
+    mkdir(path, 0700);
+}
+
+static bool is_private_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return false;
+    struct stat info;
+    bool ours = !fstat(fd, &info) && info.st_uid == geteuid() && !(info.st_mode & (S_IWGRP | S_IWOTH));
+    close(fd);
+    return ours;
+}
+
+bool q_cache_directory(char *out, size_t size)
+{
+    if (!cache_path(out, size)) return false;
+    if (is_private_directory(out)) return true;
+    make_directories(out);
+    return is_private_directory(out);
+}
+
+/* ---- locks ------------------------------------------------------------------------------------------------------ */
+
+int q_lock(const char *name)
+{
+    char directory[PATH_MAX], path[PATH_MAX];
+    if (!q_cache_directory(directory, sizeof directory)) return -1;
+    int length = snprintf(path, sizeof path, "%s/%s.lock", directory, name);
+    if (length < 0 || (size_t)length >= sizeof path) return -1;
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) return -1;
+    while (flock(fd, LOCK_EX)) {
+        if (errno == EINTR) continue;
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+void q_unlock(int lock)
+{
+    if (lock < 0) return;
+    flock(lock, LOCK_UN); /* closing is not enough while a forked child holds a copy of the descriptor */
+    close(lock);
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------ */
+
+/* Reads to the end, whatever the kind of file: sizes reported in advance are not to be relied on (pipes, /proc). */
+static quern_status read_to_end(FILE *file, const char *path, char **data, size_t *size)
+{
+    size_t capacity = 0, used = 0, got;
+    char *bytes = NULL;
+    do {
+        if (!q_grow(&bytes, &capacity, used + 4096, 1)) {
+            free(bytes);
+            return q_fail_memory(used);
+        }
+        got = fread(bytes + used, 1, capacity - used - 1, file);
+        used += got;
+    } while (got);
+    if (ferror(file)) {
+        quern_status status = q_fail_file("read", path, errno);
+        free(bytes);
+        return status;
+    }
+    bytes[used] = 0;
+    *data = bytes;
+    *size = used;
+    return QUERN_OK;
+}
+
+quern_status q_read_file(const char *path, char **data, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file) return q_fail_file("open", path, errno);
+    quern_status status = read_to_end(file, path, data, size);
+    fclose(file);
+    return status;
+}

@@ -1,0 +1,109 @@
+/*
+ * devices.c: `quern devices`: all OpenCL devices as a table or as JSON.
+ *
+ * The device that quern takes by default is marked; it is found by opening it, so that the mark obeys QUERN_DEVICE and
+ * the library's own rule. A machine without a device prints an empty list and exits with NO_DEVICE.
+ */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+static double gibibytes(uint64_t bytes)
+{
+    return (double)bytes / (1024.0 * 1024.0 * 1024.0);
+}
+
+/* Writes the selector of the default device, or "" if it cannot be opened. */
+static void default_selector(char *out, size_t size)
+{
+    quern_context *context = NULL;
+
+    out[0] = '\0';
+    if (quern_context_create(&context, NULL)) return;
+    snprintf(out, size, "%s", quern_context_device(context)->selector);
+    quern_context_destroy(&context);
+}
+
+static void print_table(const quern_device *devices, size_t count, const char *preferred)
+{
+    for (size_t k = 0; k < count; k++) {
+        const quern_device *d = &devices[k];
+        printf("%c %-5s %-11s %s\n", strcmp(d->selector, preferred) ? ' ' : '*', d->selector, d->kind, d->name);
+        printf("        %s, %s, driver %s\n", d->platform, d->version, d->driver);
+        printf("        %d compute units, %.1f GiB, %" PRIu64 " KiB local memory, %s float64\n", d->compute_units,
+               gibibytes(d->memory), d->local_memory / 1024, d->f64 ? "with" : "without");
+        printf("        profile %s, score %g: %s\n", d->profile, d->score, d->reason);
+    }
+}
+
+/* A text of the driver's, whatever its encoding. */
+static json_t *json_text(const char *text)
+{
+    json_t *value = json_string(text);
+    return value ? value : json_string("(not UTF-8)");
+}
+
+static json_t *json_device(const quern_device *d, const char *preferred)
+{
+    json_t *object = json_object();
+
+    json_object_set_new(object, "selector", json_text(d->selector));
+    json_object_set_new(object, "default", json_boolean(!strcmp(d->selector, preferred)));
+    json_object_set_new(object, "name", json_text(d->name));
+    json_object_set_new(object, "vendor", json_text(d->vendor));
+    json_object_set_new(object, "platform", json_text(d->platform));
+    json_object_set_new(object, "version", json_text(d->version));
+    json_object_set_new(object, "driver", json_text(d->driver));
+    json_object_set_new(object, "kind", json_text(d->kind));
+    json_object_set_new(object, "profile", json_text(d->profile));
+    json_object_set_new(object, "reason", json_text(d->reason));
+    json_object_set_new(object, "compute_units", json_integer(d->compute_units));
+    json_object_set_new(object, "memory", json_integer((json_int_t)d->memory));
+    json_object_set_new(object, "local_memory", json_integer((json_int_t)d->local_memory));
+    json_object_set_new(object, "f64", json_boolean(d->f64));
+    json_object_set_new(object, "score", json_real(d->score));
+    return object;
+}
+
+static quern_status print_json(const quern_device *devices, size_t count, const char *preferred)
+{
+    json_t *root = json_object(), *list = json_array();
+    int failed;
+
+    for (size_t k = 0; k < count; k++) json_array_append_new(list, json_device(&devices[k], preferred));
+    json_object_set_new(root, "devices", list);
+    failed = json_dumpf(root, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(root);
+    return failed && !ferror(stdout) ? cli_fail_memory() : QUERN_OK;
+}
+
+quern_status cli_devices(int argc, char **argv)
+{
+    bool json = false;
+    const cli_option options[] = {{.name = "--json", .flag = &json}};
+    cli_list words = {NULL, 0};
+    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &words);
+    quern_device *devices = NULL;
+    size_t count = 0;
+    char preferred[32] = "";
+
+    if (!status && words.count)
+        status = cli_fail(QUERN_USAGE, "devices takes no arguments, but got %s", words.items[0]);
+    free(words.items);
+    if (status) return status;
+    if ((status = quern_devices(&devices, &count))) return cli_fail_quern(status, NULL);
+    if (count) default_selector(preferred, sizeof preferred);
+    if (json)
+        status = print_json(devices, count, preferred);
+    else
+        print_table(devices, count, preferred);
+    quern_free(devices);
+    if (!status && !count)
+        return cli_fail(QUERN_NO_DEVICE, "there is no OpenCL device; `quern doctor` says what to install");
+    return status;
+}

@@ -1,0 +1,320 @@
+/*
+ * doctor.c: `quern doctor`: one line per thing that quern needs, each with ok, warn or FAIL and, if need be, its fix.
+ *
+ * Checks are rows of a table and run in order; they share a `visit`. Where a check cannot be made because an earlier
+ * one failed it stays silent. The report goes to stdout; the exit code is the status of the first FAIL. The search for
+ * the cache directory repeats the rule that quern.h's users are told, since the library does not export it.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+/* What the checks hand on to each other. */
+typedef struct visit {
+    const char *device; /* --device, or null */
+    quern_device *devices;
+    size_t device_count;
+    quern_context *context;
+    int warnings, failures;
+    quern_status status; /* of the first failure */
+} visit;
+
+/* ---- report ----------------------------------------------------------------------------------------------------- */
+
+static void ok(const char *name, const char *text)
+{
+    printf("ok    %-15s %s\n", name, text);
+}
+
+static void warn(visit *v, const char *name, const char *text, const char *fix)
+{
+    v->warnings++;
+    printf("warn  %-15s %s\n      %-15s fix: %s\n", name, text, "", fix);
+}
+
+static void fail(visit *v, quern_status status, const char *name, const char *text, const char *fix)
+{
+    v->failures++;
+    if (!v->status) v->status = status;
+    printf("FAIL  %-15s %s\n      %-15s fix: %s\n", name, text, "", fix);
+}
+
+static void fail_quern(visit *v, const char *name)
+{
+    const quern_error *error = quern_last_error();
+    char text[1024];
+
+    snprintf(text, sizeof text, "%s%s%s", error->message, *error->build ? "; compiler: " : "", error->build);
+    fail(v, error->status, name, text, *error->next_step ? error->next_step : quern_status_text(error->status));
+}
+
+/* ---- library, drivers, devices ---------------------------------------------------------------------------------- */
+
+static void check_library(visit *v)
+{
+    char text[128];
+
+    snprintf(text, sizeof text, "quern %s (%zu-bit)", quern_version(), sizeof(void *) * 8);
+    if (strcmp(quern_version(), QUERN_VERSION))
+        warn(v, "library", text,
+             "the tool was built with headers of version " QUERN_VERSION "; install both from one build");
+    else
+        ok("library", text);
+}
+
+/* Counts the drivers that are registered in `path`; -1 if it is no directory. */
+static int count_icd_files(const char *path)
+{
+    DIR *directory = opendir(path);
+    int count = 0;
+
+    if (!directory) return -1;
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        size_t size = strlen(entry->d_name);
+        count += size > 4 && !strcmp(entry->d_name + size - 4, ".icd");
+    }
+    closedir(directory);
+    return count;
+}
+
+static void check_drivers(visit *v)
+{
+    const char *vendors = getenv("OCL_ICD_VENDORS");
+    const char *path = vendors && *vendors ? vendors : "/etc/OpenCL/vendors";
+    int count = count_icd_files(path);
+    char text[512];
+
+    snprintf(text, sizeof text, "%d OpenCL driver%s registered in %.400s", count, count == 1 ? "" : "s", path);
+    if (count > 0)
+        ok("drivers", text);
+    else if (count < 0 && (!access(path, F_OK) || strstr(path, ".so")))
+        ok("drivers", "OCL_ICD_VENDORS names a single driver");
+    else
+        warn(v, "drivers", count < 0 ? "the directory of OpenCL drivers is missing" : text,
+             vendors ? "unset OCL_ICD_VENDORS or let it name a directory with .icd files"
+                     : "install a driver, for any CPU: apt install pocl-opencl-icd (dnf, pacman, brew: pocl)");
+}
+
+static void check_loader(visit *v)
+{
+    if (quern_devices(&v->devices, &v->device_count))
+        fail_quern(v, "loader");
+    else
+        ok("loader", "libOpenCL answers");
+}
+
+static bool is_new_platform(const visit *v, size_t at)
+{
+    for (size_t k = 0; k < at; k++)
+        if (!strcmp(v->devices[k].platform, v->devices[at].platform)) return false;
+    return true;
+}
+
+static void check_platforms(visit *v)
+{
+    char text[512];
+
+    for (size_t k = 0; k < v->device_count; k++) {
+        int devices = 0;
+        if (!is_new_platform(v, k)) continue;
+        for (size_t l = k; l < v->device_count; l++) devices += !strcmp(v->devices[l].platform, v->devices[k].platform);
+        snprintf(text, sizeof text, "%.300s: %d device%s", v->devices[k].platform, devices, devices == 1 ? "" : "s");
+        ok("platform", text);
+    }
+    if (!v->device_count && !v->failures)
+        fail(v, QUERN_NO_DEVICE, "platform", "no OpenCL platform has a device",
+             "apt install pocl-opencl-icd (any CPU; dnf, pacman, brew: pocl), or your GPU's OpenCL driver");
+}
+
+/* A graphics card whose device file is closed to this user explains a missing GPU. */
+static void check_graphics(visit *v)
+{
+    static const char path[] = "/dev/dri/renderD128";
+
+    for (size_t k = 0; k < v->device_count; k++)
+        if (!strcmp(v->devices[k].kind, "gpu")) return;
+    if (!access(path, F_OK) && access(path, R_OK | W_OK))
+        warn(v, "graphics", "a graphics card is present, but its device file is closed to this user",
+             "sudo usermod -aG render,video \"$USER\", then log in again");
+}
+
+static void check_default(visit *v)
+{
+    quern_context_options options = {.size = sizeof options, .device = v->device};
+    const quern_device *d;
+    char text[512];
+
+    if (!v->device_count) return;
+    if (quern_context_create(&v->context, &options)) {
+        fail_quern(v, "default device");
+        return;
+    }
+    d = quern_context_device(v->context);
+    snprintf(text, sizeof text, "%s %.200s (%s, profile %s)", d->selector, d->name, d->kind, d->profile);
+    ok("default device", text);
+}
+
+static void check_float64(visit *v)
+{
+    if (!v->context) return;
+    if (quern_context_device(v->context)->f64)
+        ok("float64", "the device has it");
+    else
+        warn(v, "float64", "the device has no float64 arithmetic",
+             "use float32 arrays (--dtype f32), or another device of `quern devices` for float64");
+}
+
+/* ---- a first program -------------------------------------------------------------------------------------------- */
+
+static double seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Sum_j b_j exp(-|x_i - y_j|^2) for x = 0, 1 and y = 0, 1, 3, b = 1, 2, 3; got[] are the results, exact ones
+ * subtracted. */
+static quern_status run_first(quern_operator *op, quern_dtype dtype, double got[2])
+{
+    static const float x[] = {0, 1}, y[] = {0, 1, 3}, b[] = {1, 2, 3};
+    static const double x2[] = {0, 1}, y2[] = {0, 1, 3}, b2[] = {1, 2, 3};
+    const double exact[] = {1 + 2 * exp(-1) + 3 * exp(-9), exp(-1) + 2 + 3 * exp(-4)};
+    float a[2] = {0, 0};
+    quern_status status;
+
+    if (dtype == QUERN_F32)
+        status =
+            quern_run(op, QUERN_ARGS({"x", quern_f32(x, 2, 1)}, {"y", quern_f32(y, 3, 1)}, {"b", quern_f32(b, 3, 1)}),
+                      quern_f32(a, 2, 1));
+    else
+        status = quern_run(
+            op, QUERN_ARGS({"x", quern_f64(x2, 2, 1)}, {"y", quern_f64(y2, 3, 1)}, {"b", quern_f64(b2, 3, 1)}),
+            quern_f64(got, 2, 1));
+    for (int k = 0; k < 2; k++) got[k] = (dtype == QUERN_F32 ? (double)a[k] : got[k]) - exact[k];
+    return status;
+}
+
+static void check_run(visit *v, quern_operator *op, const char *name, quern_dtype dtype)
+{
+    double error[2] = {0, 0}, bound = dtype == QUERN_F32 ? 1e-5 : 1e-12, start = seconds(), first, second;
+    char text[256];
+
+    if (run_first(op, dtype, error)) {
+        fail_quern(v, name);
+        return;
+    }
+    first = seconds() - start;
+    start = seconds();
+    run_first(op, dtype, error);
+    second = seconds() - start;
+    if (fabs(error[0]) <= bound && fabs(error[1]) <= bound) {
+        snprintf(text, sizeof text, "built, run, right to %.1g; first call %.3f s, second %.4f s",
+                 fmax(fabs(error[0]), fabs(error[1])), first, second);
+        ok(name, text);
+        return;
+    }
+    snprintf(text, sizeof text, "a first program gives wrong numbers: off by %g and %g", error[0], error[1]);
+    fail(v, QUERN_DEVICE, name, text,
+         "update the device's driver, or take another device with --device or QUERN_DEVICE");
+}
+
+static void check_program(visit *v)
+{
+    quern_operator *op = NULL;
+
+    if (!v->context) return;
+    if (quern_compile(&op, v->context, "x=Vi(1); y=Vj(1); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", NULL)) {
+        fail_quern(v, "formula");
+        return;
+    }
+    check_run(v, op, "program f32", QUERN_F32);
+    if (quern_context_device(v->context)->f64) check_run(v, op, "program f64", QUERN_F64);
+    quern_operator_destroy(&op);
+}
+
+/* ---- the cache -------------------------------------------------------------------------------------------------- */
+
+static bool cache_path(char *out, size_t size)
+{
+    static const char *const places[][2] = {
+        {"QUERN_CACHE_DIR", ""}, {"XDG_CACHE_HOME", "/quern"}, {"HOME", "/.cache/quern"}};
+
+    for (size_t k = 0; k < CLI_COUNT(places); k++) {
+        const char *base = getenv(places[k][0]);
+        if (base && *base) return snprintf(out, size, "%s%s", base, places[k][1]) < (int)size;
+    }
+    return false;
+}
+
+/* What is wrong with the existing directory `path`, or null. */
+static const char *cache_fault(const char *path, const struct stat *info)
+{
+    if (!S_ISDIR(info->st_mode)) return "it is not a directory";
+    if (info->st_uid != geteuid()) return "it belongs to another user";
+    if (info->st_mode & (S_IWGRP | S_IWOTH)) return "others may write to it";
+    return access(path, W_OK | X_OK) ? "it cannot be written" : NULL;
+}
+
+/* Whether a missing directory could be made: its nearest existing parent is writable. */
+static const char *parent_fault(char *path)
+{
+    for (char *slash; (slash = strrchr(path, '/')) && slash != path;) {
+        *slash = '\0';
+        if (!access(path, F_OK)) return access(path, W_OK | X_OK) ? "it does not exist and cannot be made" : NULL;
+    }
+    return access(*path == '/' ? "/" : ".", W_OK | X_OK) ? "it does not exist and cannot be made" : NULL;
+}
+
+static void check_cache(visit *v)
+{
+    char path[1024], parent[1024], text[1200];
+    const char *fault;
+    struct stat info;
+
+    if (!cache_path(path, sizeof path)) {
+        warn(v, "cache", "there is no place for built programs: every process compiles again",
+             "set HOME, XDG_CACHE_HOME or QUERN_CACHE_DIR");
+        return;
+    }
+    memcpy(parent, path, sizeof path);
+    fault = stat(path, &info) ? parent_fault(parent) : cache_fault(path, &info);
+    snprintf(text, sizeof text, "%s%s%s", path, fault ? ": " : "", fault ? fault : "");
+    if (fault)
+        warn(v, "cache", text, "make it a directory of your own (chmod 700), or set QUERN_CACHE_DIR to one");
+    else
+        ok("cache", text);
+}
+
+/* ---- the visit -------------------------------------------------------------------------------------------------- */
+
+static void (*const checks[])(visit *) = {check_library, check_drivers, check_loader,  check_platforms, check_graphics,
+                                          check_default, check_float64, check_program, check_cache};
+
+quern_status cli_doctor(int argc, char **argv)
+{
+    visit v = {0};
+    const cli_option options[] = {{.name = "--device", .text = &v.device}};
+    cli_list words = {NULL, 0};
+    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &words);
+
+    if (!status && words.count) status = cli_fail(QUERN_USAGE, "doctor takes no arguments, but got %s", words.items[0]);
+    free(words.items);
+    if (status) return status;
+    for (size_t k = 0; k < CLI_COUNT(checks); k++) checks[k](&v);
+    printf("%d failed, %d warning%s\n", v.failures, v.warnings, v.warnings == 1 ? "" : "s");
+    quern_context_destroy(&v.context);
+    quern_free(v.devices);
+    return v.status ? cli_fail(v.status, "the doctor found %d problem%s; see the fixes above", v.failures,
+                               v.failures == 1 ? "" : "s")
+                    : QUERN_OK;
+}

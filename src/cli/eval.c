@@ -1,0 +1,106 @@
+/*
+ * eval.c: `quern eval`: a formula on .npy files and numbers.
+ *
+ * cli_eval reads like a recipe: words, inputs, outputs that can be written, device, formula, run, results. Everything
+ * that can fail without a device is checked before the device is opened, and nothing is written before the run is over.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli.h"
+
+typedef struct request {
+    const char *formula, *dtype_text, *device;
+    quern_dtype dtype;
+    cli_list words, outputs;
+    bool json, verbose;
+} request;
+
+static quern_status parse(int argc, char **argv, request *r)
+{
+    const cli_option options[] = {
+        {.name = "-o", .list = &r->outputs},         {.name = "--json", .flag = &r->json},
+        {.name = "--dtype", .text = &r->dtype_text}, {.name = "--device", .text = &r->device},
+        {.name = "--verbose", .flag = &r->verbose},
+    };
+    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &r->words);
+
+    if (!status) status = cli_parse_dtype(r->dtype_text, &r->dtype);
+    if (!status && !r->words.count)
+        status = cli_fail(QUERN_USAGE, "eval needs a formula, in quotes; see `quern help eval`");
+    if (!status) r->formula = r->words.items[0];
+    return status;
+}
+
+static quern_status check_outputs(const request *r)
+{
+    for (size_t k = 0; k < r->outputs.count && r->json; k++)
+        if (r->outputs.items[k][0] == '-' && !r->outputs.items[k][1])
+            return cli_fail(QUERN_USAGE, "--json and `-o -` both want stdout; drop one");
+    return cli_outputs_check(&r->outputs);
+}
+
+/* Compiles the formula and makes sure that every result has its -o, or none has. */
+static quern_status compile(quern_operator **op, quern_context *context, const request *r)
+{
+    quern_status status = quern_compile(op, context, r->formula, NULL);
+    size_t results, outputs = r->outputs.count;
+
+    if (status) return cli_fail_quern(status, NULL);
+    results = quern_result_count(*op);
+    if (!outputs || outputs == results) return QUERN_OK;
+    return cli_fail(QUERN_USAGE,
+                    "the formula has %zu result%s but -o is given %zu time%s; each result needs one, in order", results,
+                    results == 1 ? "" : "s", outputs, outputs == 1 ? "" : "s");
+}
+
+static quern_status run(quern_operator *op, const cli_inputs *inputs, const cli_results *results)
+{
+    quern_status status =
+        quern_run_all(op, (quern_args){inputs->args, inputs->count}, (quern_outs){results->views, results->count});
+
+    return status ? cli_fail_quern(status, NULL) : QUERN_OK;
+}
+
+static quern_status show(const request *r, const cli_results *results)
+{
+    quern_status status = r->json ? cli_results_print_json(results) : QUERN_OK;
+
+    if (!status && !r->json && !r->outputs.count) status = cli_results_print(results);
+    return status ? status : cli_outputs_write(&r->outputs, results);
+}
+
+static quern_status compute(const request *r, cli_inputs *inputs)
+{
+    quern_context *context = NULL;
+    quern_operator *op = NULL;
+    cli_results results = {NULL, NULL, 0};
+    quern_status status = cli_open(&context, r->device, r->verbose);
+
+    if (!status) status = compile(&op, context, r);
+    if (!status) {
+        cli_inputs_fit(inputs, op);
+        status = cli_results_create(&results, op, inputs, cli_inputs_dtype(inputs, r->dtype));
+    }
+    if (!status) status = run(op, inputs, &results);
+    if (!status) status = show(r, &results);
+    cli_results_free(&results);
+    quern_operator_destroy(&op);
+    quern_context_destroy(&context);
+    return status;
+}
+
+quern_status cli_eval(int argc, char **argv)
+{
+    request r = {0};
+    cli_inputs inputs = {NULL, NULL, 0};
+    quern_status status = parse(argc, argv, &r);
+
+    if (!status) status = cli_inputs_read(&inputs, r.words.items + 1, r.words.count - 1, r.dtype);
+    if (!status) status = check_outputs(&r);
+    if (!status) status = compute(&r, &inputs);
+    cli_inputs_free(&inputs);
+    free(r.words.items);
+    free(r.outputs.items);
+    return status;
+}

@@ -1,0 +1,169 @@
+/*
+ * options.c: what all commands of the tool share: errors on stderr, words and options, opening a device.
+ *
+ * Invariant: a function that returns a status other than QUERN_OK has printed the reason, exactly once. Options are
+ * rows of a table in each command; their values are borrowed from argv.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+/* ---- errors ----------------------------------------------------------------------------------------------------- */
+
+quern_status cli_fail(quern_status status, const char *fmt, ...)
+{
+    va_list args;
+
+    fputs("quern: ", stderr);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return status;
+}
+
+quern_status cli_fail_quern(quern_status status, const char *about)
+{
+    const char *text = quern_last_error_text();
+    size_t size = strlen(text);
+
+    fprintf(stderr, "quern: %s%s%s%s", about ? about : "", about ? ": " : "", text,
+            size && text[size - 1] == '\n' ? "" : "\n");
+    return status;
+}
+
+quern_status cli_fail_memory(void)
+{
+    return cli_fail(QUERN_MEMORY, "the host's memory ran out; use smaller arrays or fewer results at once");
+}
+
+quern_status cli_finish(quern_status status)
+{
+    int failed = ferror(stdout);
+
+    errno = 0;
+    failed |= fflush(stdout);
+    if (!failed || status) return status;
+    return cli_fail(QUERN_IO, "stdout cannot be written%s%s; give it a reader or free some space", errno ? ": " : "",
+                    errno ? strerror(errno) : "");
+}
+
+/* ---- words and options ------------------------------------------------------------------------------------------ */
+
+static quern_status list_add(cli_list *list, const char *item)
+{
+    const char **grown = realloc(list->items, (list->count + 1) * sizeof *grown);
+
+    if (!grown) return cli_fail_memory();
+    list->items = grown;
+    list->items[list->count++] = item;
+    return QUERN_OK;
+}
+
+/* The option that the first `size` bytes of `word` name, or null. */
+static const cli_option *find_option(const cli_option *options, size_t count, const char *word, size_t size)
+{
+    for (size_t k = 0; k < count; k++)
+        if (strlen(options[k].name) == size && !memcmp(options[k].name, word, size)) return &options[k];
+    return NULL;
+}
+
+static quern_status unknown_option(const char *command, const char *word)
+{
+    return cli_fail(QUERN_USAGE,
+                    "%s has no option %s; see `quern help %s`\n"
+                    "(a formula that begins with a minus sign goes after all options and `--`)",
+                    command, word, command);
+}
+
+static quern_status store(const cli_option *option, const char *value)
+{
+    if (option->list) return list_add(option->list, value);
+    if (*option->text) return cli_fail(QUERN_USAGE, "option %s is given twice; keep one", option->name);
+    *option->text = value;
+    return QUERN_OK;
+}
+
+/* Takes the option argv[*at], and its value if that is the next word. */
+static quern_status take_option(int argc, char **argv, int *at, const cli_option *options, size_t count)
+{
+    const char *word = argv[*at], *equals = strncmp(word, "--", 2) ? NULL : strchr(word, '=');
+    size_t size = equals ? (size_t)(equals - word) : strlen(word);
+    const cli_option *option = find_option(options, count, word, size);
+
+    if (!option) return unknown_option(argv[0], word);
+    if (option->flag) {
+        if (equals) return cli_fail(QUERN_USAGE, "option %s takes no value", option->name);
+        *option->flag = true;
+        return QUERN_OK;
+    }
+    if (equals) return store(option, equals + 1);
+    if (*at + 1 >= argc)
+        return cli_fail(QUERN_USAGE, "option %s needs a value; see `quern help %s`", option->name, argv[0]);
+    return store(option, argv[++*at]);
+}
+
+quern_status cli_parse(int argc, char **argv, const cli_option *options, size_t count, cli_list *words)
+{
+    bool only_words = false;
+
+    for (int at = 1; at < argc; at++) {
+        quern_status status = QUERN_OK;
+        if (only_words || argv[at][0] != '-' || !argv[at][1])
+            status = list_add(words, argv[at]);
+        else if (!strcmp(argv[at], "--"))
+            only_words = true;
+        else
+            status = take_option(argc, argv, &at, options, count);
+        if (status) return status;
+    }
+    return QUERN_OK;
+}
+
+quern_status cli_parse_dtype(const char *text, quern_dtype *dtype)
+{
+    *dtype = QUERN_NUMBER;
+    if (!text) return QUERN_OK;
+    if (!strcmp(text, "f32"))
+        *dtype = QUERN_F32;
+    else if (!strcmp(text, "f64"))
+        *dtype = QUERN_F64;
+    else
+        return cli_fail(QUERN_USAGE, "--dtype is f32 or f64, not \"%s\"", text);
+    return QUERN_OK;
+}
+
+quern_status cli_parse_count(const char *text, const char *option, int64_t *count)
+{
+    char *end = NULL;
+    long long value;
+
+    *count = 0;
+    if (!text) return QUERN_OK;
+    errno = 0;
+    value = strtoll(text, &end, 10);
+    if (errno || end == text || *end || value < 1)
+        return cli_fail(QUERN_USAGE, "%s is a whole number of at least 1, not \"%s\"", option, text);
+    *count = value;
+    return QUERN_OK;
+}
+
+/* ---- opening a device ------------------------------------------------------------------------------------------- */
+
+static void log_line(void *user, const char *line)
+{
+    (void)user;
+    fprintf(stderr, "quern: %s\n", line);
+}
+
+quern_status cli_open(quern_context **context, const char *device, bool verbose)
+{
+    quern_context_options options = {.size = sizeof options, .device = device, .log = verbose ? log_line : NULL};
+    quern_status status = quern_context_create(context, &options);
+
+    return status ? cli_fail_quern(status, NULL) : QUERN_OK;
+}

@@ -1,0 +1,274 @@
+/*
+ * output.c: the results of `quern eval`: .npy files, rows of text, JSON.
+ *
+ * Files: each is first written completely beside its path, then all are renamed, so that a failure leaves none behind
+ * and no old file damaged. Devices and pipes are written directly.
+ * Text and JSON: real numbers have as many digits as their type needs to be read back exactly.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "quern/npy.h"
+
+/* ---- the arrays ------------------------------------------------------------------------------------------------- */
+
+static size_t element_size(quern_dtype dtype)
+{
+    return dtype == QUERN_F32 ? sizeof(float) : sizeof(double);
+}
+
+static quern_status result_create(quern_view *view, int64_t rows, int64_t columns, quern_dtype dtype)
+{
+    size_t size = element_size(dtype), limit = SIZE_MAX / 2 / size;
+
+    if ((uint64_t)rows > (columns ? limit / (uint64_t)columns : limit)) return cli_fail_memory();
+    view->data = calloc((size_t)rows * (size_t)columns + 1, size);
+    if (!view->data) return cli_fail_memory();
+    view->rows = rows;
+    view->columns = columns;
+    view->dtype = dtype;
+    return QUERN_OK;
+}
+
+quern_status cli_results_create(cli_results *results, const quern_operator *op, const cli_inputs *inputs,
+                                quern_dtype dtype)
+{
+    size_t count = quern_result_count(op);
+
+    results->views = calloc(count + 1, sizeof *results->views);
+    results->values = calloc(count + 1, sizeof *results->values);
+    if (!results->views || !results->values) return cli_fail_memory();
+    for (; results->count < count; results->count++) {
+        quern_value value = quern_result(op, results->count);
+        int64_t rows = cli_inputs_rows(inputs, op, value.axis);
+        quern_status status = result_create(&results->views[results->count], rows < 0 ? 0 : rows, value.dim,
+                                            value.integer ? QUERN_I64 : dtype);
+        if (status) return status;
+        results->values[results->count] = value;
+    }
+    return QUERN_OK;
+}
+
+void cli_results_free(cli_results *results)
+{
+    for (size_t k = 0; k < results->count; k++) free(results->views[k].data);
+    free(results->views);
+    free(results->values);
+    *results = (cli_results){NULL, NULL, 0};
+}
+
+/* ---- text and JSON ---------------------------------------------------------------------------------------------- */
+
+static double real_at(const quern_view *view, int64_t k)
+{
+    return view->dtype == QUERN_F32 ? (double)((const float *)view->data)[k] : ((const double *)view->data)[k];
+}
+
+/* The shortest of the usual forms that reads back as the same number. */
+static void print_real(double value, quern_dtype dtype)
+{
+    char text[64];
+    int digits = dtype == QUERN_F32 ? 6 : 15;
+
+    for (;; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (digits >= (dtype == QUERN_F32 ? 9 : 17)) break;
+        if (dtype == QUERN_F32 ? (float)strtod(text, NULL) == (float)value : strtod(text, NULL) == value) break;
+    }
+    fputs(text, stdout);
+}
+
+static void print_view(const quern_view *view)
+{
+    for (int64_t r = 0; r < view->rows; r++) {
+        for (int64_t c = 0; c < view->columns; c++) {
+            int64_t k = r * view->columns + c;
+            if (c) putchar(' ');
+            if (view->dtype == QUERN_I64)
+                printf("%" PRId64, ((const int64_t *)view->data)[k]);
+            else
+                print_real(real_at(view, k), view->dtype);
+        }
+        putchar('\n');
+    }
+}
+
+quern_status cli_results_print(const cli_results *results)
+{
+    for (size_t k = 0; k < results->count; k++) {
+        if (k) putchar('\n');
+        print_view(&results->views[k]);
+    }
+    return QUERN_OK;
+}
+
+static json_t *json_element(const quern_view *view, int64_t k)
+{
+    double value;
+
+    if (view->dtype == QUERN_I64) return json_integer((json_int_t)((const int64_t *)view->data)[k]);
+    value = real_at(view, k);
+    if (isfinite(value)) return json_real(value);
+    return json_string(isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
+}
+
+static json_t *json_rows(const quern_view *view)
+{
+    json_t *rows = json_array();
+
+    for (int64_t r = 0; r < view->rows; r++) {
+        json_t *row = json_array();
+        for (int64_t c = 0; c < view->columns; c++)
+            json_array_append_new(row, json_element(view, r * view->columns + c));
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+static json_t *json_result(const quern_view *view, quern_value value)
+{
+    char axis[2] = {value.axis, '\0'};
+    json_t *object = json_object();
+
+    json_object_set_new(object, "axis", json_string(axis));
+    json_object_set_new(object, "rows", json_integer((json_int_t)view->rows));
+    json_object_set_new(object, "columns", json_integer((json_int_t)view->columns));
+    json_object_set_new(object, "integer", json_boolean(value.integer));
+    json_object_set_new(object, "data", json_rows(view));
+    return object;
+}
+
+quern_status cli_results_print_json(const cli_results *results)
+{
+    json_t *root = json_object(), *list = json_array();
+    size_t digits = 9;
+    int failed;
+
+    for (size_t k = 0; k < results->count; k++) {
+        if (results->views[k].dtype == QUERN_F64) digits = 17;
+        json_array_append_new(list, json_result(&results->views[k], results->values[k]));
+    }
+    json_object_set_new(root, "results", list);
+    failed = json_dumpf(root, stdout, JSON_REAL_PRECISION(digits));
+    putchar('\n');
+    json_decref(root);
+    return failed && !ferror(stdout) ? cli_fail_memory() : QUERN_OK;
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------ */
+
+static bool is_stdout(const char *path)
+{
+    return !strcmp(path, "-");
+}
+
+static quern_status fail_output(const char *path, const char *reason)
+{
+    return cli_fail(QUERN_IO, "-o %s cannot be written: %s", path, reason);
+}
+
+/* Whether files can be made in the directory that holds `path`. */
+static quern_status check_directory(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *directory = strndup(path, slash ? (size_t)(slash - path) + 1 : 0);
+    quern_status status = QUERN_OK;
+
+    if (!directory) return cli_fail_memory();
+    if (access(*directory ? directory : ".", W_OK | X_OK)) status = fail_output(path, strerror(errno));
+    free(directory);
+    return status;
+}
+
+static quern_status check_path(const char *path)
+{
+    struct stat info;
+
+    if (is_stdout(path)) return QUERN_OK;
+    if (!*path) return cli_fail(QUERN_USAGE, "-o needs the name of a file");
+    if (stat(path, &info)) return check_directory(path);
+    if (S_ISDIR(info.st_mode)) return fail_output(path, "it is a directory; add the name of a file");
+    if (access(path, W_OK)) return fail_output(path, strerror(errno));
+    return S_ISREG(info.st_mode) ? check_directory(path) : QUERN_OK;
+}
+
+quern_status cli_outputs_check(const cli_list *paths)
+{
+    for (size_t k = 0; k < paths->count; k++) {
+        quern_status status = check_path(paths->items[k]);
+        if (status) return status;
+        for (size_t l = 0; l < k; l++)
+            if (!strcmp(paths->items[k], paths->items[l]))
+                return cli_fail(QUERN_USAGE, "-o %s is given twice; each result needs a place of its own",
+                                paths->items[k]);
+    }
+    return QUERN_OK;
+}
+
+/* One file on its way: complete under the name `part`, to be renamed to `target`. Both are null for what is not
+   replaced by a file: stdout, devices, pipes. */
+typedef struct staged {
+    char *part, *target;
+} staged;
+
+/* Chooses the names. A link stays, and what it leads to is replaced. */
+static quern_status stage(staged *s, const char *path)
+{
+    size_t size;
+
+    s->target = realpath(path, NULL);
+    if (!s->target) s->target = strdup(path);
+    if (!s->target) return cli_fail_memory();
+    size = strlen(s->target) + 32;
+    s->part = malloc(size);
+    if (!s->part) return cli_fail_memory();
+    snprintf(s->part, size, "%s.part-%ld", s->target, (long)getpid());
+    return QUERN_OK;
+}
+
+static quern_status write_stdout(quern_view view)
+{
+    quern_status status = quern_npy_write_stream(stdout, view);
+
+    return status ? cli_fail_quern(status, "-o -") : QUERN_OK;
+}
+
+/* Writes everything that can be written without touching an existing regular file. */
+static quern_status write_part(const char *path, quern_view view, staged *s)
+{
+    struct stat info;
+    bool special = !stat(path, &info) && !S_ISREG(info.st_mode);
+    quern_status status;
+
+    if (is_stdout(path)) return write_stdout(view);
+    if (!special && (status = stage(s, path))) return status;
+    status = quern_npy_write(special ? path : s->part, view);
+    return status ? cli_fail_quern(status, path) : QUERN_OK;
+}
+
+quern_status cli_outputs_write(const cli_list *paths, const cli_results *results)
+{
+    staged *files = calloc(paths->count + 1, sizeof *files);
+    quern_status status = files ? QUERN_OK : cli_fail_memory();
+
+    for (size_t k = 0; k < paths->count && !status; k++)
+        status = write_part(paths->items[k], results->views[k], &files[k]);
+    for (size_t k = 0; k < paths->count && !status; k++)
+        if (files[k].part && rename(files[k].part, files[k].target))
+            status = fail_output(paths->items[k], strerror(errno));
+    for (size_t k = 0; files && k < paths->count; k++) {
+        if (files[k].part && status) remove(files[k].part);
+        free(files[k].part);
+        free(files[k].target);
+    }
+    free(files);
+    return status;
+}

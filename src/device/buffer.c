@@ -1,0 +1,93 @@
+/*
+ * buffer.c: device memory within the context's budget.
+ *
+ * Many drivers allocate at the first use of a buffer and fail there, or overcommit and crash. So quern keeps its own
+ * account: memory_in_use is the sum of the sizes of all live buffers and never exceeds memory_limit. Bytes are reserved
+ * before the driver is asked and given back when it refuses; that makes the account exact with several threads.
+ */
+#include <inttypes.h>
+#include <stdatomic.h>
+
+#include "device/device.h"
+
+/* OpenCL has no empty buffers; an array without rows takes one byte. */
+static uint64_t allocated_bytes(uint64_t size)
+{
+    return size ? size : 1;
+}
+
+static bool reserve(q_queue *queue, uint64_t bytes, uint64_t *in_use)
+{
+    *in_use = atomic_load(&queue->memory_in_use);
+    do {
+        if (*in_use > queue->memory_limit || bytes > queue->memory_limit - *in_use) return false;
+    } while (!atomic_compare_exchange_weak(&queue->memory_in_use, in_use, *in_use + bytes));
+    return true;
+}
+
+static void give_back(q_queue *queue, uint64_t bytes)
+{
+    atomic_fetch_sub(&queue->memory_in_use, bytes);
+}
+
+static quern_status fail_budget(const q_queue *queue, uint64_t bytes, uint64_t in_use)
+{
+    q_fail(QUERN_MEMORY, "%" PRIu64 " bytes of device memory are needed; %" PRIu64 " of %" PRIu64 " are in use on %s",
+           bytes, in_use, queue->memory_limit, queue->device->info.name);
+    q_fail_next_step("use smaller arrays, release other operators, or raise quern_context_options.memory");
+    return QUERN_MEMORY;
+}
+
+static quern_status fail_too_long(const q_queue *queue, uint64_t bytes)
+{
+    q_fail(QUERN_MEMORY, "an array of %" PRIu64 " bytes is needed; the longest that %s takes has %" PRIu64, bytes,
+           queue->device->info.name, queue->device->max_allocation);
+    q_fail_next_step("give fewer rows per call");
+    return QUERN_MEMORY;
+}
+
+quern_status q_buffer_create(q_buffer *out, q_queue *queue, uint64_t size)
+{
+    *out = (q_buffer){0};
+    Q_TRY(q_queue_check(queue));
+    uint64_t bytes = allocated_bytes(size), in_use;
+    if (bytes > queue->device->max_allocation) return fail_too_long(queue, bytes);
+    if (!reserve(queue, bytes, &in_use)) return fail_budget(queue, bytes, in_use);
+    cl_int code;
+    cl_mem mem = clCreateBuffer(queue->context, CL_MEM_READ_WRITE, (size_t)bytes, NULL, &code);
+    if (!mem) {
+        give_back(queue, bytes);
+        return q_cl_fail(code, "clCreateBuffer");
+    }
+    *out = (q_buffer){mem, size};
+    return QUERN_OK;
+}
+
+void q_buffer_destroy(q_buffer *buffer, q_queue *queue)
+{
+    if (!buffer->mem) return;
+    if (queue->process == q_process()) clReleaseMemObject(buffer->mem);
+    give_back(queue, allocated_bytes(buffer->size));
+    *buffer = (q_buffer){0};
+}
+
+static quern_status check_copy(const q_buffer *buffer, const q_queue *queue, uint64_t size)
+{
+    if (size > buffer->size)
+        return q_fail(QUERN_INTERNAL, "a copy of %" PRIu64 " bytes exceeds a buffer of %" PRIu64, size, buffer->size);
+    return q_queue_check(queue);
+}
+
+quern_status q_buffer_write(q_buffer *buffer, q_queue *queue, const void *data, uint64_t size)
+{
+    Q_TRY(check_copy(buffer, queue, size));
+    if (size) Q_CL(clEnqueueWriteBuffer(queue->commands, buffer->mem, CL_TRUE, 0, (size_t)size, data, 0, NULL, NULL));
+    return QUERN_OK;
+}
+
+quern_status q_buffer_read(q_buffer *buffer, q_queue *queue, void *data, uint64_t size)
+{
+    Q_TRY(check_copy(buffer, queue, size));
+    if (size) Q_CL(clEnqueueReadBuffer(queue->commands, buffer->mem, CL_TRUE, 0, (size_t)size, data, 0, NULL, NULL));
+    return QUERN_OK;
+}

@@ -1,0 +1,101 @@
+/*
+ * device.h: OpenCL devices, buffers, programs and launches behind quern's errors. Knows nothing of formulas.
+ * The banners follow the files of src/device.
+ */
+#ifndef QUERN_DEVICE_H
+#define QUERN_DEVICE_H
+
+#define CL_TARGET_OPENCL_VERSION 120
+#include <CL/cl.h>
+
+#include "base/base.h"
+
+// cl.c: OpenCL's codes as words
+
+/* "CL_OUT_OF_RESOURCES"; "unknown OpenCL error" for codes that are not in the tables. Static strings. */
+const char *q_cl_name(cl_int code);
+/* Fails with DEVICE (MEMORY for -4, -5, -6 and -61) and a message that names the function in `call`. */
+quern_status q_cl_fail(cl_int code, const char *call);
+#define Q_CL(call)                                                   \
+    do {                                                             \
+        cl_int q_cl_code_ = (call);                                  \
+        if (q_cl_code_ != CL_SUCCESS) return q_cl_fail(q_cl_code_, #call); \
+    } while (0)
+
+// discover.c: which devices there are, and which one to take
+
+typedef struct q_device {
+    cl_platform_id platform;
+    cl_device_id id;
+    quern_device info;        /* strings owned by the list's block or, in an opened device, by the device */
+    size_t max_group;         /* largest work-group */
+    uint64_t max_allocation;  /* bytes of one buffer */
+    bool own_compiler_cache;  /* the driver keeps binaries on disk itself: PoCL, NVIDIA, Mesa */
+} q_device;
+
+/* All usable devices in order; *list is one malloc'ed block (strings inside). *count may be 0 with QUERN_OK: a loader
+   without platforms or platforms without devices are skipped in silence. */
+quern_status q_discover(q_device **list, size_t *count);
+/* A copy of `count` devices and their strings in one block for free(); null when memory runs out. */
+q_device *q_device_copy(const q_device *list, size_t count);
+/* Index into the list of the device that `wanted` names (null: QUERN_DEVICE, else the best score). Writes one line
+   with the choice and its reason to `why`. NO_DEVICE with a message that lists what there is, or which package to
+   install. */
+quern_status q_choose(const q_device *list, size_t count, const char *wanted, size_t *index, q_text *why);
+
+// queue.c: an opened device: one context and one in-order queue
+
+typedef struct q_queue {
+    q_device *device; /* the queue's own copy */
+    cl_context context;
+    cl_command_queue commands;
+    long process;                  /* that made it: no other may use it */
+    uint64_t memory_limit;         /* bytes that buffers may take together */
+    _Atomic uint64_t memory_in_use; /* bytes that they take */
+} q_queue;
+
+/* `device` is copied; memory_limit 0 stands for all of the device's memory. */
+quern_status q_queue_create(q_queue **out, const q_device *device, uint64_t memory_limit);
+void q_queue_destroy(q_queue **queue);
+const q_device *q_queue_device(const q_queue *queue);
+/* Waits for everything that was enqueued. */
+quern_status q_queue_finish(q_queue *queue);
+/* Fails with DEVICE when called in a process other than the one that made the queue (after fork). */
+quern_status q_queue_check(const q_queue *queue);
+
+// buffer.c: device memory within the context's budget
+
+typedef struct q_buffer {
+    cl_mem mem;
+    uint64_t size;
+} q_buffer;
+
+/* Allocates size bytes (at least one byte is allocated). MEMORY with need, limit and what is in use. */
+quern_status q_buffer_create(q_buffer *out, q_queue *queue, uint64_t size);
+void q_buffer_destroy(q_buffer *buffer, q_queue *queue); /* accepts an empty one */
+/* Blocking copies of `size` bytes; size 0 does nothing. */
+quern_status q_buffer_write(q_buffer *buffer, q_queue *queue, const void *data, uint64_t size);
+quern_status q_buffer_read(q_buffer *buffer, q_queue *queue, void *data, uint64_t size);
+
+// program.c: source text to kernel
+
+typedef struct q_program q_program;
+
+/* Builds `source` (one kernel named "quern") with `options`; waits on a lock shared by all processes of this user and
+   tries once more when a cold build fails without an error line. BUILD with the log's first error line. Thread-safe. */
+quern_status q_program_create(q_program **out, q_queue *queue, const char *source, const char *options);
+void q_program_destroy(q_program **program);
+/* Seconds the driver took. */
+double q_program_build_seconds(const q_program *program);
+
+typedef struct q_kernel_arg {
+    size_t size;       /* bytes; for buffers sizeof(cl_mem) */
+    const void *value; /* pointer to the value; for buffers to the cl_mem; null: local memory of `size` bytes */
+} q_kernel_arg;
+
+/* Enqueues the kernel over global[0] x global[1] work-items in groups of local[0] x local[1] (global is a multiple of
+   local). Does not wait. Thread-safe: each call uses a kernel object of its own from a pool. */
+quern_status q_program_launch(q_program *program, q_queue *queue, const q_kernel_arg *args, size_t count,
+                              const size_t global[2], const size_t local[2]);
+
+#endif

@@ -1,0 +1,192 @@
+/*
+ * bounds.c: interval arithmetic. For each node an interval that holds every component of its value, whatever its variables
+ * are. Used where a sign decides which code is generated (an exponential of something never positive cannot overflow), and
+ * later for pruning blocks.
+ *
+ * Intervals are widened outwards by one step of double after each operation, so they hold in spite of rounding. They say
+ * nothing of NaN: an operation that can make one still bounds the rest.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "formula/formula.h"
+
+static const q_interval everything = {-INFINITY, INFINITY};
+
+static q_interval make(double low, double high)
+{
+    if (isnan(low) || isnan(high)) return everything;
+    /* rounding never crosses zero, so a bound of zero keeps the sign */
+    return (q_interval){low == 0 ? 0 : nextafter(low, -INFINITY), high == 0 ? 0 : nextafter(high, INFINITY)};
+}
+
+// ---- the rules named in ops.def: operands x[0..2], integers k ----
+
+q_interval q_interval_anything(const q_interval *x, const int32_t k[2])
+{
+    (void)x, (void)k;
+    return everything;
+}
+
+/* For monotone functions only the kind of monotony is known here, not the function: half-lines would need the row. They are
+   bounded in bounds() by evaluating the row at both ends. */
+q_interval q_interval_rising(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return x[0];
+}
+
+q_interval q_interval_falling(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return (q_interval){x[0].high, x[0].low};
+}
+
+q_interval q_interval_add(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return make(x[0].low + x[1].low, x[0].high + x[1].high);
+}
+
+q_interval q_interval_subtract(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return make(x[0].low - x[1].high, x[0].high - x[1].low);
+}
+
+/* The product of two ends, with 0 * infinity = 0: the end at infinity is only approached. */
+static double product(double a, double b)
+{
+    return a == 0 || b == 0 ? 0 : a * b;
+}
+
+q_interval q_interval_multiply(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    double p[] = {product(x[0].low, x[1].low), product(x[0].low, x[1].high), product(x[0].high, x[1].low),
+                  product(x[0].high, x[1].high)};
+    double low = p[0], high = p[0];
+    for (int c = 1; c < 4; c++) low = fmin(low, p[c]), high = fmax(high, p[c]);
+    return make(low, high);
+}
+
+q_interval q_interval_inverse(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    bool one_sign = x[0].low > 0 || x[0].high < 0;
+    if (one_sign) return make(1 / x[0].high, 1 / x[0].low);
+    return x[0].low >= 0 ? (q_interval){0, INFINITY} : everything;
+}
+
+q_interval q_interval_divide(const q_interval *x, const int32_t k[2])
+{
+    q_interval operands[] = {x[0], q_interval_inverse(x + 1, k)};
+    return x[1].low > 0 || x[1].high < 0 ? q_interval_multiply(operands, k) : everything;
+}
+
+q_interval q_interval_absolute(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    double a = fabs(x[0].low), b = fabs(x[0].high);
+    bool crosses = x[0].low <= 0 && x[0].high >= 0;
+    return (q_interval){crosses ? 0 : fmin(a, b), fmax(a, b)};
+}
+
+q_interval q_interval_square(const q_interval *x, const int32_t k[2])
+{
+    q_interval a = q_interval_absolute(x, k);
+    return (q_interval){fmax(0, nextafter(a.low * a.low, -INFINITY)), nextafter(a.high * a.high, INFINITY)};
+}
+
+q_interval q_interval_power(const q_interval *x, const int32_t k[2])
+{
+    bool even = k[0] % 2 == 0;
+    return even || x[0].low >= 0 ? (q_interval){0, INFINITY} : everything;
+}
+
+q_interval q_interval_exponent(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return (q_interval){fmax(0, nextafter(exp(x[0].low), -INFINITY)), nextafter(exp(x[0].high), INFINITY)};
+}
+
+q_interval q_interval_positive(const q_interval *x, const int32_t k[2])
+{
+    (void)x, (void)k;
+    return (q_interval){0, INFINITY};
+}
+
+q_interval q_interval_unit(const q_interval *x, const int32_t k[2])
+{
+    (void)x, (void)k;
+    return (q_interval){-1, 1};
+}
+
+q_interval q_interval_truth(const q_interval *x, const int32_t k[2])
+{
+    (void)x, (void)k;
+    return (q_interval){0, 1};
+}
+
+q_interval q_interval_choice(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return (q_interval){fmin(x[1].low, x[2].low), fmax(x[1].high, x[2].high)};
+}
+
+// ---- the pass ----
+
+static q_interval hull(q_interval a, q_interval b)
+{
+    return (q_interval){fmin(a.low, b.low), fmax(a.high, b.high)};
+}
+
+static q_interval bound_elementwise(const q_op_row *row, const q_node *node, const q_interval *x)
+{
+    q_interval ends = row->interval(x, node->k);
+    if (row->interval != q_interval_rising && row->interval != q_interval_falling) return ends;
+    double low = row->evaluate(ends.low, 0, 0, node->k[0], node->k[1]);
+    double high = row->evaluate(ends.high, 0, 0, node->k[0], node->k[1]);
+    return make(isnan(low) ? -INFINITY : low, isnan(high) ? INFINITY : high);
+}
+
+/* n equal intervals added; n may be unknown (reductions over an axis): then only the sign is kept. */
+static q_interval bound_sum(q_interval x, double n)
+{
+    if (n > 0) return make(x.low == 0 ? 0 : x.low * n, x.high == 0 ? 0 : x.high * n);
+    return (q_interval){x.low >= 0 ? 0 : -INFINITY, x.high <= 0 ? 0 : INFINITY};
+}
+
+static q_interval bound_node(const q_graph *graph, const q_node *node, const q_interval *all)
+{
+    const q_op_row *row = &q_ops[node->op];
+    q_interval x[3] = {{0, 0}, {0, 0}, {0, 0}};
+    for (int a = 0; a < row->operands; a++) x[a] = all[node->arg[a]];
+    if (node->op == Q_OP_CONSTANT) return (q_interval){node->value, node->value};
+    if (node->op == Q_OP_INDEX || node->op == Q_OP_COUNT) return (q_interval){0, INFINITY};
+    if (row->kind == Q_KIND_ELEMENTWISE) return bound_elementwise(row, node, x);
+    if (row->kind == Q_KIND_SUM) {
+        q_interval sum = bound_sum(x[0], q_node_of(graph, node->arg[0])->dim);
+        return x[0].low >= 0 ? (q_interval){0, sum.high} : x[0].high <= 0 ? (q_interval){sum.low, 0} : sum;
+    }
+    if (row->kind == Q_KIND_REPEAT) return x[0];
+    if (row->kind == Q_KIND_GATHER)
+        return node->op == Q_OP_ExtractT ? hull(x[0], (q_interval){0, 0}) : node->op == Q_OP_Concat ? hull(x[0], x[1]) : x[0];
+    return node->op == Q_RED_Sum ? bound_sum(x[0], 0) : everything;
+}
+
+void q_bounds_all(const q_graph *graph, q_interval *out)
+{
+    out[0] = everything;
+    for (q_id id = 1; id < graph->count; id++) out[id] = bound_node(graph, q_node_of(graph, id), out);
+}
+
+q_interval q_bounds(const q_graph *graph, q_id id)
+{
+    q_interval *all = malloc(graph->count * sizeof *all);
+    if (!all) return everything;
+    q_bounds_all(graph, all);
+    q_interval result = all[id];
+    free(all);
+    return result;
+}

@@ -1,0 +1,209 @@
+/*
+ * formula.h: formulas as graphs, and what is done with them on paper: build, read, print, simplify, differentiate, bound.
+ * No OpenCL and no data. The banners follow the files of src/formula, in pipeline order.
+ */
+#ifndef QUERN_FORMULA_H
+#define QUERN_FORMULA_H
+
+#include "base/base.h"
+
+// ops.c: the tables of operations and reductions
+
+typedef enum q_op {
+    Q_OP_NONE,
+    Q_OP_VARIABLE, /* k[0]: number of the variable in its graph */
+    Q_OP_CONSTANT, /* value, in each of dim components */
+    Q_OP_INDEX,    /* k[0]: axis; the number of the row (I) or of the column (J), an integer */
+    Q_OP_COUNT,    /* k[0]: axis; M or N; written Sum_i(1) or Sum_j(1) */
+    Q_OP_REPEAT,   /* k[0]: axis; the operand as a value that has this axis; written Repeat_i, Repeat_j */
+    Q_OP_WILD,     /* in patterns of rules.def only */
+    Q_OP_SUM,      /* over the components of a vector */
+#define ELEMENTWISE(name, ...) Q_OP_##name,
+#define GATHER(name, ...) Q_OP_##name,
+#include "formula/ops.def"
+    Q_OP_REDUCTION, /* not an operation: the first reduction */
+#define REDUCTION(name, ...) Q_RED_##name,
+#include "formula/reductions.def"
+    Q_OP_END
+} q_op;
+
+typedef enum q_op_kind { Q_KIND_LEAF, Q_KIND_ELEMENTWISE, Q_KIND_GATHER, Q_KIND_SUM, Q_KIND_REPEAT, Q_KIND_REDUCTION } q_op_kind;
+typedef enum q_reduction_kind { Q_LINEAR, Q_VALUE, Q_INDEX } q_reduction_kind;
+
+typedef struct q_interval {
+    double low, high;
+} q_interval;
+
+struct q_node;
+struct q_graph;
+
+/* Where component `d` of a GATHER comes from: returns the operand's number and sets *component, or -1 for zero. n, m are the
+   lengths of the operands, k the node's integers. */
+typedef int q_pick(uint32_t d, uint32_t n, uint32_t m, const int32_t k[2], uint32_t *component);
+
+typedef struct q_op_row {
+    const char *name; /* as written in formulas */
+    q_op_kind kind;
+    int operands, integers;
+    const char *expression; /* ELEMENTWISE: C tokens */
+    const char *derivative;
+    const char *sentence;
+    double (*evaluate)(double a, double b, double c, int32_t k, int32_t l);      /* ELEMENTWISE */
+    q_interval (*interval)(const q_interval *operands, const int32_t k[2]);     /* ELEMENTWISE; never null there */
+    q_pick *pick;                                                               /* GATHER */
+    int64_t (*length)(int64_t n, int64_t m, int64_t k, int64_t l);              /* GATHER */
+    q_reduction_kind reduction;                                                 /* REDUCTION */
+    int words;                                                                  /* REDUCTION: state carried by a merge */
+} q_op_row;
+
+extern const q_op_row q_ops[Q_OP_END];
+
+typedef struct q_sugar_row {
+    const char *name, *parameters, *body, *sentence;
+} q_sugar_row;
+
+extern const q_sugar_row q_sugar[];
+extern const size_t q_sugar_count;
+
+/* The row named so (size bytes), or Q_OP_NONE / null. Reductions are found by their bare name, "Sum". */
+q_op q_op_find(const char *name, size_t size);
+q_op q_reduction_find(const char *name, size_t size);
+const q_sugar_row *q_sugar_find(const char *name, size_t size);
+
+// graph.c: interned nodes; operands have smaller ids than their users
+
+/* Axes double as bits of `where`: a value that depends on i has bit Q_I, on j bit Q_J, a pair formula both. */
+enum { Q_P = 0, Q_I = 1, Q_J = 2 };
+
+typedef uint32_t q_id; /* a node of a graph; 0 is none */
+
+typedef struct q_node {
+    uint16_t op;      /* q_op */
+    uint8_t where;    /* Q_I | Q_J */
+    uint8_t integer;  /* an index: exact, -1 for none */
+    uint32_t dim;     /* number of components */
+    q_id arg[3];      /* operands, 0 where there are fewer */
+    int32_t k[2];     /* integers: see q_op; reductions: k[0] is the reduced axis */
+    double value;     /* constants */
+} q_node;
+
+typedef struct q_variable {
+    const char *name; /* the number as text for KeOps's positional variables */
+    uint8_t axis;     /* Q_P, Q_I or Q_J */
+    uint32_t dim;
+    q_id id;
+} q_variable;
+
+enum {
+    Q_MAX_TEXT = 65536,     /* bytes of formula text */
+    Q_MAX_NODES = 200000,   /* nodes of a graph */
+    Q_MAX_DIM = 65536,      /* components of a value */
+    Q_MAX_VARIABLES = 256,
+    Q_MAX_NESTING = 256,    /* brackets in formula text */
+    Q_MAX_RESULTS = 16
+};
+
+typedef struct q_rules q_rules;
+
+typedef struct q_graph {
+    q_node *nodes; /* nodes[0] is unused */
+    size_t count, capacity;
+    q_id *table;   /* open addressing, a power of two */
+    size_t table_size;
+    q_variable variables[Q_MAX_VARIABLES];
+    size_t variable_count;
+    q_arena arena;
+    q_rules *rules;      /* null: the constructor does not rewrite */
+    quern_status status; /* sticky: the first failure, which is also in the thread's error record */
+    const char *text;    /* while parsing: the text and byte that errors point at */
+    size_t at;
+} q_graph;
+
+/* An empty graph whose constructor simplifies by rules.def. */
+quern_status q_graph_create(q_graph **out);
+void q_graph_destroy(q_graph **graph);
+/* A copy that can grow on its own; ids stay the same. */
+quern_status q_graph_copy(q_graph **out, const q_graph *graph);
+/* Interns a node as it stands: computes where and integer, finds or adds. The lowest constructor; 0 on failure. */
+q_id q_intern(q_graph *graph, const q_node *node);
+static inline const q_node *q_node_of(const q_graph *graph, q_id id) { return &graph->nodes[id]; }
+static inline bool q_is_reduction(const q_node *node) { return node->op > Q_OP_REDUCTION; }
+bool q_is_constant(const q_graph *graph, q_id id, double value);
+/* Marks (1) in marks[id], an array of graph->count bytes, what the roots are made of. With cut, reductions are marked but not
+   entered. */
+void q_mark(const q_graph *graph, const q_id *roots, size_t count, bool cut, uint8_t *marks);
+/* Checks every invariant; INTERNAL with the first that is broken. Runs after each compile in debug builds and in tests. */
+quern_status q_graph_verify(const q_graph *graph);
+/* One line per node reached from the roots, as `quern explain --stage=graph` shows it. */
+void q_graph_dump(const q_graph *graph, const q_id *roots, size_t count, q_text *out);
+
+// build.c: constructors; any operand 0, or an earlier failure, gives 0
+
+q_id q_variable_make(q_graph *graph, const char *name, uint8_t axis, int64_t dim);
+/* The variable of this name, or null. */
+const q_variable *q_variable_find(const q_graph *graph, const char *name);
+q_id q_constant(q_graph *graph, double value, int64_t dim);
+q_id q_index(q_graph *graph, uint8_t axis);
+q_id q_count(q_graph *graph, uint8_t axis);
+q_id q_repeat(q_graph *graph, q_id a, uint8_t axis);
+/* Any ELEMENTWISE, GATHER or SUM operation, with broadcasting, folding of constants and rewriting. */
+q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int32_t *k, size_t integers);
+q_id q_apply1(q_graph *graph, q_op op, q_id a);
+q_id q_apply2(q_graph *graph, q_op op, q_id a, q_id b);
+q_id q_reduce(q_graph *graph, q_op reduction, uint8_t axis, q_id a);
+/* Makes `id` `dim` components long; DIMENSION unless it is or has length 1. */
+q_id q_broadcast(q_graph *graph, q_id id, uint32_t dim);
+
+// parse.c: text to graph, without recursion
+
+typedef struct q_binding {
+    const char *name;
+    q_id id;
+} q_binding;
+
+/* What names mean in a formula that stands in a table: a derivative, a rule, the body of sugar. */
+typedef struct q_scope {
+    q_binding names[10];
+    size_t count;
+    uint8_t reduced; /* the axis that K and the suffix _k stand for; 0 outside reductions */
+    bool wild;       /* unknown one-letter names are wildcards */
+} q_scope;
+
+/* Reads statements; results[0..*count) are the values of the last one (at most Q_MAX_RESULTS). */
+quern_status q_parse(q_graph *graph, const char *text, q_id *results, size_t *count);
+/* Reads one formula, or the `part`-th of several separated by ';', of a table. 0 on failure (INTERNAL: a broken table). */
+q_id q_parse_row(q_graph *graph, const char *text, size_t part, const q_scope *scope);
+
+// print.c: graph to canonical text; parsing it in the same graph gives the same ids
+
+void q_print(const q_graph *graph, const q_id *roots, size_t count, q_text *out);
+
+// rewrite.c: rules.def applied to new nodes
+
+quern_status q_rules_create(q_rules **out);
+void q_rules_destroy(q_rules **rules);
+/* Tries the rules on a node that is not yet interned: *out is its replacement, or 0 if none applies. */
+void q_rewrite(q_graph *graph, const q_node *node, q_id *out);
+/* For tests: the name, sides and effect of a rule; false past the last. */
+bool q_rule_info(size_t index, const char **name, const char **pattern, const char **replacement, bool *exact);
+
+// diff.c: derivatives
+
+/* The adjoint of the derivative of `value` with respect to variable `variable`, applied to `e` (length of value). Of a pair
+   formula without reductions it is pairwise; otherwise total: summed over every axis that the variable lacks, and the
+   result has the variable's axis. 0 on failure. */
+q_id q_grad(q_graph *graph, q_id value, q_id variable, q_id e);
+
+// bounds.c: intervals
+
+/* Bounds of every component of the value over all values of its variables; NaN is not considered. */
+q_interval q_bounds(const q_graph *graph, q_id id);
+/* The same for all nodes at once: out[graph->count]. */
+void q_bounds_all(const q_graph *graph, q_interval *out);
+
+#define ELEMENTWISE(name, operands, integers, expression, derivative, interval, sentence) \
+    q_interval q_interval_##interval(const q_interval *x, const int32_t k[2]);
+/* (declared once per rule; equal declarations may repeat) */
+#include "formula/ops.def"
+
+#endif

@@ -1,0 +1,491 @@
+/*
+ * schedule.c: a stage as scalar values in static single assignment, one for each component of each vector, interned like
+ * graph nodes; each is tagged with the loop it lives in. Broadcasts, slices and concatenations vanish here.
+ *
+ * The tags do the hoisting: a value without Q_COLUMN is computed before the walk, one without Q_ROW once per column. Products
+ * under a linear reduction are taken apart and put together again by loop: factors free of the walk leave the reduction,
+ * factors of the column alone are multiplied once per column. Products that feed a sum become fused multiply-adds, which
+ * are written out because compilers may not contract across statements.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/plan.h"
+
+enum { MAX_FACTORS = 64 };
+
+typedef struct scheduler {
+    const q_graph *graph;
+    const q_stages *stages;
+    const q_stage *stage;
+    q_program_ir *out;
+    uint32_t *first;      /* by node: index of its components in `components`, plus one */
+    q_ref *components;
+    size_t component_count, component_capacity;
+    q_interval *bounds;   /* by node */
+    quern_status status;
+} scheduler;
+
+// ---- values ----
+
+static uint8_t loop_of(const scheduler *s, uint8_t axis)
+{
+    if (!axis) return 0;
+    return axis == s->stage->rows ? Q_ROW : Q_COLUMN;
+}
+
+static bool grow_table(q_program_ir *p)
+{
+    if (p->count * 2 < p->table_size) return true;
+    size_t size = p->table_size ? p->table_size * 2 : 256;
+    q_ref *table = calloc(size, sizeof *table);
+    if (!table) return false;
+    free(p->table);
+    p->table = table;
+    p->table_size = size;
+    for (q_ref v = 1; v < p->count; v++) {
+        size_t slot = (size_t)q_hash64(&p->values[v], sizeof p->values[v]) & (size - 1);
+        while (table[slot]) slot = (slot + 1) & (size - 1);
+        table[slot] = v;
+    }
+    return true;
+}
+
+static q_ref intern(scheduler *s, const q_scalar *value)
+{
+    q_program_ir *p = s->out;
+    if (s->status) return 0;
+    if (!grow_table(p) || !q_grow(&p->values, &p->capacity, p->count + 1, sizeof *value)) {
+        s->status = q_fail_memory(p->capacity * 2 * sizeof *value);
+        return 0;
+    }
+    size_t slot = (size_t)q_hash64(value, sizeof *value) & (p->table_size - 1);
+    for (; p->table[slot]; slot = (slot + 1) & (p->table_size - 1))
+        if (memcmp(&p->values[p->table[slot]], value, sizeof *value) == 0) return p->table[slot];
+    if (p->count > 4 * Q_MAX_STATEMENTS) {
+        s->status = q_fail(QUERN_LIMIT, "one pass of the formula needs more than %d scalar values", 4 * Q_MAX_STATEMENTS);
+        q_fail_next_step("shorter vectors, or several operators, need fewer");
+        return 0;
+    }
+    p->values[p->count] = *value;
+    p->table[slot] = (q_ref)p->count;
+    return (q_ref)p->count++;
+}
+
+static q_ref number(scheduler *s, double value)
+{
+    q_scalar scalar = {.kind = Q_V_CONSTANT, .number = value};
+    return intern(s, &scalar);
+}
+
+static bool is_number(const scheduler *s, q_ref v, double value)
+{
+    return s->out->values[v].kind == Q_V_CONSTANT && s->out->values[v].number == value;
+}
+
+static q_ref operation(scheduler *s, q_op op, const q_ref *args, const int32_t *k, bool not_positive)
+{
+    q_scalar scalar = {.kind = Q_V_OP, .op = (uint16_t)op, .not_positive = not_positive};
+    const q_op_row *row = &q_ops[op];
+    unsigned where = 0;
+    for (int a = 0; a < row->operands; a++) {
+        scalar.arg[a] = args[a];
+        where |= s->out->values[args[a]].where;
+    }
+    for (int i = 0; i < row->integers; i++) scalar.k[i] = k[i];
+    scalar.where = (uint8_t)where;
+    return s->status ? 0 : intern(s, &scalar);
+}
+
+static q_ref times(scheduler *s, q_ref a, q_ref b)
+{
+    if (is_number(s, a, 1)) return b;
+    if (is_number(s, b, 1)) return a;
+    return operation(s, Q_OP_Mult, (q_ref[]){a < b ? a : b, a < b ? b : a}, NULL, false);
+}
+
+static q_ref plus(scheduler *s, q_ref a, q_ref b)
+{
+    if (is_number(s, a, 0)) return b;
+    if (is_number(s, b, 0)) return a;
+    return operation(s, Q_OP_Add, (q_ref[]){a, b}, NULL, false);
+}
+
+// ---- arrays ----
+
+static bool same_array(const q_array *a, const q_array *b)
+{
+    return a->variable == b->variable && a->temporary == b->temporary;
+}
+
+static q_ref load(scheduler *s, q_array array, uint32_t component)
+{
+    q_program_ir *p = s->out;
+    size_t a = 0;
+    while (a < p->input_count && !same_array(&p->inputs[a], &array)) a++;
+    if (a == Q_MAX_ARRAYS) {
+        s->status = q_fail(QUERN_LIMIT, "one pass of the formula reads more than %d arrays", Q_MAX_ARRAYS);
+        return 0;
+    }
+    if (a == p->input_count) p->inputs[p->input_count++] = array;
+    q_scalar scalar = {.kind = Q_V_LOAD, .where = loop_of(s, array.axis), .integer = array.integer,
+                       .k = {(int32_t)component, (int32_t)a}};
+    return intern(s, &scalar);
+}
+
+static q_ref load_variable(scheduler *s, const q_node *node, uint32_t component)
+{
+    const q_variable *variable = &s->graph->variables[node->k[0]];
+    q_array array = {.axis = variable->axis, .dim = variable->dim, .variable = node->k[0], .result = -1};
+    return load(s, array, component);
+}
+
+static q_ref load_temporary(scheduler *s, q_id id, uint32_t component)
+{
+    const q_node *node = q_node_of(s->graph, id);
+    q_array array = {.axis = node->where, .integer = node->integer, .dim = node->dim, .variable = -1, .temporary = id, .result = -1};
+    return load(s, array, component);
+}
+
+// ---- nodes to components ----
+
+static q_ref component(const scheduler *s, q_id id, uint32_t d)
+{
+    return s->components[s->first[id] - 1 + d];
+}
+
+static q_ref lower_reduction(scheduler *s, q_id id, uint32_t d)
+{
+    for (size_t r = 0; r < s->stage->reduction_count; r++)
+        if (s->stage->reductions[r] == id) {
+            q_scalar scalar = {.kind = Q_V_FINISH, .where = Q_ROW | Q_LATE, .integer = q_node_of(s->graph, id)->integer,
+                               .k = {(int32_t)d, (int32_t)r}};
+            return intern(s, &scalar);
+        }
+    return load_temporary(s, id, d);
+}
+
+static q_ref lower_leaf(scheduler *s, const q_node *node, uint32_t d)
+{
+    if (node->op == Q_OP_VARIABLE) return load_variable(s, node, d);
+    if (node->op == Q_OP_CONSTANT) return number(s, node->value);
+    q_scalar scalar = {.kind = Q_V_COUNT, .integer = 1, .k = {node->k[0]}};
+    if (node->op == Q_OP_INDEX) scalar = (q_scalar){.kind = Q_V_INDEX, .integer = 1, .where = loop_of(s, (uint8_t)node->k[0])};
+    return intern(s, &scalar);
+}
+
+static q_ref lower_elementwise(scheduler *s, const q_node *node, uint32_t d)
+{
+    q_ref args[3] = {0};
+    for (int a = 0; a < q_ops[node->op].operands; a++) args[a] = component(s, node->arg[a], d);
+    if (node->op == Q_OP_Square) return times(s, args[0], args[0]);
+    if (node->op == Q_OP_Mult) return times(s, args[0], args[1]);
+    bool not_positive = node->op == Q_OP_Exp && s->bounds[node->arg[0]].high <= 0;
+    return operation(s, (q_op)node->op, args, node->k, not_positive);
+}
+
+static q_ref lower_gather(scheduler *s, const q_node *node, uint32_t d)
+{
+    uint32_t n = q_node_of(s->graph, node->arg[0])->dim, m = node->arg[1] ? q_node_of(s->graph, node->arg[1])->dim : 0, from;
+    int a = q_ops[node->op].pick(d, n, m, node->k, &from);
+    return a < 0 ? number(s, 0) : component(s, node->arg[a], from);
+}
+
+static q_ref lower_sum(scheduler *s, const q_node *node)
+{
+    q_ref sum = number(s, 0);
+    for (uint32_t d = 0; d < q_node_of(s->graph, node->arg[0])->dim; d++) sum = plus(s, sum, component(s, node->arg[0], d));
+    return sum;
+}
+
+static q_ref lower_component(scheduler *s, q_id id, uint32_t d)
+{
+    const q_node *node = q_node_of(s->graph, id);
+    switch (q_ops[node->op].kind) {
+    case Q_KIND_LEAF: return lower_leaf(s, node, d);
+    case Q_KIND_ELEMENTWISE: return lower_elementwise(s, node, d);
+    case Q_KIND_GATHER: return lower_gather(s, node, d);
+    case Q_KIND_SUM: return lower_sum(s, node);
+    case Q_KIND_REPEAT: return component(s, node->arg[0], d);
+    case Q_KIND_REDUCTION: return lower_reduction(s, id, d);
+    }
+    return 0;
+}
+
+/* Lowers every marked node in order, so that operands come first. */
+static void lower_nodes(scheduler *s, const uint8_t *marks)
+{
+    for (q_id id = 1; id < s->graph->count && !s->status; id++) {
+        if (!marks[id]) continue;
+        uint32_t dim = q_node_of(s->graph, id)->dim;
+        if (!q_grow(&s->components, &s->component_capacity, s->component_count + dim, sizeof(q_ref))) {
+            s->status = q_fail_memory(dim * sizeof(q_ref));
+            return;
+        }
+        s->first[id] = (uint32_t)s->component_count + 1;
+        for (uint32_t d = 0; d < dim && !s->status; d++) s->components[s->component_count++] = lower_component(s, id, d);
+    }
+}
+
+// ---- products under linear reductions ----
+
+typedef struct factors {
+    q_ref of[MAX_FACTORS];
+    size_t count;
+    double constant;
+} factors;
+
+/* Takes a product apart; false if it has too many factors. */
+static bool take_apart(const scheduler *s, q_ref v, factors *out)
+{
+    q_ref stack[MAX_FACTORS];
+    size_t height = 0;
+    stack[height++] = v;
+    while (height) {
+        const q_scalar *value = &s->out->values[stack[--height]];
+        q_ref self = stack[height];
+        bool minus = value->kind == Q_V_OP && value->op == Q_OP_Minus;
+        bool product = value->kind == Q_V_OP && value->op == Q_OP_Mult;
+        if (height + 2 > MAX_FACTORS || out->count + 1 > MAX_FACTORS) return false;
+        if (minus) out->constant = -out->constant;
+        if (minus || product) stack[height++] = value->arg[0];
+        if (product) stack[height++] = value->arg[1];
+        if (!minus && !product && value->kind == Q_V_CONSTANT) out->constant *= value->number;
+        else if (!minus && !product) out->of[out->count++] = self;
+    }
+    return true;
+}
+
+static int younger_first(const void *a, const void *b)
+{
+    q_ref x = *(const q_ref *)a, y = *(const q_ref *)b;
+    return x > y ? -1 : x < y;
+}
+
+/* The product of the factors with (or without) Q_COLUMN whose loops are exactly, or within, `where`. */
+static q_ref product_of(scheduler *s, const factors *f, unsigned without, unsigned with, q_ref start)
+{
+    q_ref product = start;
+    for (size_t k = 0; k < f->count; k++) {
+        unsigned where = s->out->values[f->of[k]].where;
+        if (!(where & without) && (where & with) == with) product = times(s, product, f->of[k]);
+    }
+    return product;
+}
+
+/* Splits term = outside * rest, where outside is free of the walk; returns rest. Factors of one loop are multiplied among
+   themselves before they meet those of another; within a loop the youngest come first, which tend to be the shared ones. */
+static q_ref split_term(scheduler *s, q_ref term, q_ref *outside)
+{
+    factors f = {.constant = 1};
+    *outside = number(s, 1);
+    if (s->status || !take_apart(s, term, &f)) return term;
+    qsort(f.of, f.count, sizeof f.of[0], younger_first);
+    q_ref walked = product_of(s, &f, Q_ROW, Q_COLUMN, number(s, 1));
+    walked = product_of(s, &f, 0, Q_ROW | Q_COLUMN, walked);
+    if (is_number(s, walked, 1)) return term;
+    *outside = product_of(s, &f, Q_ROW | Q_COLUMN, 0, number(s, f.constant));
+    for (size_t k = 0; k < f.count; k++)
+        if (s->out->values[f.of[k]].where == Q_ROW) *outside = times(s, *outside, f.of[k]);
+    return walked;
+}
+
+// ---- the stage ----
+
+static q_ref *refs(scheduler *s, uint32_t dim)
+{
+    q_ref *memory = q_arena_alloc(&s->out->arena, dim * sizeof(q_ref));
+    if (!memory) s->status = q_fail_memory(dim * sizeof(q_ref));
+    return memory;
+}
+
+/* Registers what the reductions reduce; the components of a linear one get the factor that left it. */
+static void lower_terms(scheduler *s)
+{
+    for (size_t r = 0; r < s->stage->reduction_count && !s->status; r++) {
+        q_id id = s->stage->reductions[r];
+        const q_node *node = q_node_of(s->graph, id);
+        q_ref *terms = refs(s, node->dim);
+        s->first[id] = (uint32_t)s->component_count + 1;
+        if (!q_grow(&s->components, &s->component_capacity, s->component_count + node->dim, sizeof(q_ref)))
+            s->status = q_fail_memory(node->dim * sizeof(q_ref));
+        for (uint32_t d = 0; d < node->dim && !s->status; d++) {
+            q_ref outside = number(s, 1);
+            terms[d] = component(s, node->arg[0], d);
+            if (q_ops[node->op].reduction == Q_LINEAR) terms[d] = split_term(s, terms[d], &outside);
+            q_ref finish = lower_reduction(s, id, d);
+            if (!s->status) s->components[s->component_count++] = times(s, finish, outside);
+        }
+        s->out->reductions[r].op = (q_op)node->op;
+        s->out->reductions[r].dim = node->dim;
+        s->out->reductions[r].terms = terms;
+    }
+    s->out->reduction_count = s->stage->reduction_count;
+}
+
+static void lower_outputs(scheduler *s)
+{
+    for (size_t o = 0; o < s->stage->output_count && !s->status; o++) {
+        const q_output *output = &s->stage->outputs[o];
+        const q_node *node = q_node_of(s->graph, output->id);
+        q_array array = {.axis = node->where, .integer = node->integer, .dim = node->dim, .variable = -1,
+                         .temporary = output->result < 0 ? output->id : 0, .result = output->result};
+        s->out->outputs[o] = array;
+        s->out->results[o] = refs(s, node->dim);
+        for (uint32_t d = 0; d < node->dim && !s->status; d++) s->out->results[o][d] = component(s, output->id, d);
+    }
+    s->out->output_count = s->stage->output_count;
+}
+
+// ---- uses, and fused multiply-adds ----
+
+static void use_roots(q_program_ir *p)
+{
+    for (size_t r = 0; r < p->reduction_count; r++)
+        for (uint32_t d = 0; d < p->reductions[r].dim; d++) p->uses[p->reductions[r].terms[d]]++;
+    for (size_t o = 0; o < p->output_count; o++)
+        for (uint32_t d = 0; d < p->outputs[o].dim; d++) p->uses[p->results[o][d]]++;
+}
+
+static void count_uses(q_program_ir *p)
+{
+    memset(p->uses, 0, p->count * sizeof *p->uses);
+    memset(p->statements, 0, sizeof p->statements);
+    use_roots(p);
+    for (q_ref v = (q_ref)p->count - 1; v; v--) {
+        const q_scalar *value = &p->values[v];
+        if (!p->uses[v]) continue;
+        for (int a = 0; a < 3; a++) p->uses[value->arg[a]]++;
+        if (value->kind == Q_V_OP || value->kind == Q_V_FMA) p->statements[value->where]++;
+    }
+}
+
+static bool fusible(const q_program_ir *p, q_ref v, uint8_t where)
+{
+    const q_scalar *value = &p->values[v];
+    return value->kind == Q_V_OP && value->op == Q_OP_Mult && p->uses[v] == 1 && value->where == where;
+}
+
+/* a*b + c, c - a*b and a*b - c, where the product has no other use, as one operation. */
+static void fuse(q_program_ir *p)
+{
+    for (q_ref v = 1; v < p->count; v++) {
+        q_scalar *value = &p->values[v];
+        bool add = value->kind == Q_V_OP && value->op == Q_OP_Add, subtract = value->kind == Q_V_OP && value->op == Q_OP_Subtract;
+        if (!p->uses[v] || (!add && !subtract)) continue;
+        int product = fusible(p, value->arg[1], value->where) ? 1 : fusible(p, value->arg[0], value->where) ? 0 : -1;
+        if (product < 0 || value->arg[0] == value->arg[1]) continue;
+        const q_scalar *mult = &p->values[value->arg[product]];
+        q_scalar fma = {.kind = Q_V_FMA, .where = value->where, .arg = {mult->arg[0], mult->arg[1], value->arg[1 - product]}};
+        if (subtract) fma.negate = product == 1 ? 1 : 2;
+        *value = fma;
+    }
+}
+
+static void run(scheduler *s, uint8_t *marks)
+{
+    q_id roots[2 * Q_MAX_STAGE_OUTPUTS];
+    size_t count = 0;
+    for (size_t r = 0; r < s->stage->reduction_count; r++) roots[count++] = q_node_of(s->graph, s->stage->reductions[r])->arg[0];
+    q_mark(s->graph, roots, count, true, marks);
+    lower_nodes(s, marks);
+    lower_terms(s);
+    count = 0;
+    uint8_t *done = calloc(s->graph->count, 1);
+    if (!done) s->status = q_fail_memory(s->graph->count);
+    for (q_id id = 1; !s->status && id < s->graph->count; id++) done[id] = s->first[id] != 0;
+    for (size_t o = 0; o < s->stage->output_count; o++) roots[count++] = s->stage->outputs[o].id;
+    q_mark(s->graph, roots, count, true, marks);
+    for (q_id id = 1; !s->status && id < s->graph->count; id++) marks[id] = marks[id] && !done[id];
+    if (!s->status) lower_nodes(s, marks);
+    free(done);
+    if (!s->status) lower_outputs(s);
+    s->out->uses = q_arena_alloc(&s->out->arena, s->out->count * sizeof(uint32_t));
+    if (!s->status && !s->out->uses) s->status = q_fail_memory(s->out->count * sizeof(uint32_t));
+    if (s->status) return;
+    count_uses(s->out);
+    fuse(s->out);
+    count_uses(s->out);
+}
+
+quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages *stages, size_t stage)
+{
+    q_program_ir *p = *out = calloc(1, sizeof *p);
+    if (!p) return q_fail_memory(sizeof *p);
+    scheduler s = {.graph = graph, .stages = stages, .stage = &stages->stage[stage], .out = p};
+    p->rows = s.stage->rows;
+    p->walk = s.stage->walk;
+    p->count = 1;
+    uint8_t *marks = malloc(graph->count);
+    s.first = calloc(graph->count, sizeof *s.first);
+    s.bounds = malloc(graph->count * sizeof *s.bounds);
+    if (marks && s.first && s.bounds && q_grow(&p->values, &p->capacity, 64, sizeof(q_scalar))) {
+        memset(p->values, 0, sizeof(q_scalar));
+        q_bounds_all(graph, s.bounds);
+        run(&s, marks);
+    } else {
+        s.status = q_fail_memory(graph->count * sizeof *s.bounds);
+    }
+    free(marks);
+    free(s.first);
+    free(s.bounds);
+    free(s.components);
+    if (s.status) q_program_ir_destroy(out);
+    return s.status;
+}
+
+void q_program_ir_destroy(q_program_ir **program)
+{
+    if (!*program) return;
+    q_arena_free(&(*program)->arena);
+    free((*program)->values);
+    free((*program)->table);
+    free(*program);
+    *program = NULL;
+}
+
+// ---- dump ----
+
+static void dump_value(const q_program_ir *p, q_ref v, q_text *out)
+{
+    static const char *const loops[] = {"launch", "row", "column", "pair", "end", "end", "end", "end"};
+    const q_scalar *value = &p->values[v];
+    q_text_add(out, "  v%-4u %-7s", v, loops[value->where]);
+    switch ((q_value_kind)value->kind) {
+    case Q_V_CONSTANT: q_text_add(out, "%.17g", value->number); break;
+    case Q_V_LOAD: q_text_add(out, "load array %d component %d", value->k[1], value->k[0]); break;
+    case Q_V_INDEX: q_text_add(out, "index"); break;
+    case Q_V_COUNT: q_text_add(out, "count %c", value->k[0] == Q_I ? 'i' : 'j'); break;
+    case Q_V_FINISH: q_text_add(out, "reduction %d component %d", value->k[1], value->k[0]); break;
+    case Q_V_FMA: q_text_add(out, "%sFma", value->negate == 1 ? "-" : ""); break;
+    case Q_V_OP: q_text_add(out, "%s", q_ops[value->op].name); break;
+    }
+    for (int a = 0; a < 3 && value->arg[a]; a++)
+        q_text_add(out, "%s v%u", a == 2 && value->negate == 2 ? " minus" : "", value->arg[a]);
+    for (int i = 0; value->kind == Q_V_OP && i < q_ops[value->op].integers; i++) q_text_add(out, " %d", value->k[i]);
+    q_text_add(out, "%s\n", value->not_positive ? "   (operand <= 0)" : "");
+}
+
+static const char *axis_text(uint8_t axis)
+{
+    return axis == Q_I ? "i" : axis == Q_J ? "j" : "-";
+}
+
+void q_program_ir_dump(const q_program_ir *p, q_text *out)
+{
+    q_text_add(out, "program: rows %s, walk %s; operations per launch %zu, row %zu, column %zu, pair %zu, end %zu\n",
+               axis_text(p->rows), axis_text(p->walk), p->statements[0], p->statements[Q_ROW], p->statements[Q_COLUMN],
+               p->statements[Q_ROW | Q_COLUMN], p->statements[Q_LATE] + p->statements[Q_LATE | Q_ROW]);
+    for (size_t a = 0; a < p->input_count; a++)
+        q_text_add(out, "  array %zu: axis %s, length %u%s\n", a, axis_text(p->inputs[a].axis), p->inputs[a].dim,
+                   p->inputs[a].variable < 0 ? ", temporary" : "");
+    for (q_ref v = 1; v < p->count; v++)
+        if (p->uses[v]) dump_value(p, v, out);
+    for (size_t r = 0; r < p->reduction_count; r++)
+        for (uint32_t d = 0; d < p->reductions[r].dim; d++)
+            q_text_add(out, "  reduction %zu component %u: %s of v%u\n", r, d, q_ops[p->reductions[r].op].name, p->reductions[r].terms[d]);
+    for (size_t o = 0; o < p->output_count; o++)
+        for (uint32_t d = 0; d < p->outputs[o].dim; d++)
+            q_text_add(out, "  output %zu component %u: v%u\n", o, d, p->results[o][d]);
+}

@@ -1,0 +1,258 @@
+#!/bin/sh
+# cli_test.sh: the tool `quern` from the outside: what it prints, its exit codes, and that bad input leaves no file.
+#
+#     sh tests/cli_test.sh build/src/cli/quern
+#
+# Inputs are .npy files made with printf; outputs go to $made, which must be as empty after a failure as it was before.
+# Needs an OpenCL device that quern can use. Prints a line per test, then `N passed, N failed`; exits 1 if one failed.
+
+quern=${1:?usage: sh cli_test.sh PATH/TO/quern}
+case $quern in */*) quern=$(cd "$(dirname "$quern")" && pwd)/$(basename "$quern") ;; esac
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
+made=$dir/made
+mkdir "$made" "$dir/no-drivers" && cd "$dir" || exit 1
+passed=0
+failed=0
+
+# ---- how to check ------------------------------------------------------------------------------------------------
+
+# report NAME FAULT: one test's line; an empty FAULT is a pass.
+report() {
+    if [ -z "$2" ]; then
+        passed=$((passed + 1))
+        echo "ok - $1"
+    else
+        failed=$((failed + 1))
+        echo "not ok - $1:$2"
+        sed 's/^/#   /' "$dir/err"
+    fi
+}
+
+# prints NAME TEXT ARGUMENT...: success, exactly TEXT on stdout, nothing on stderr.
+prints() {
+    name=$1 text=$2
+    shift 2
+    "$quern" "$@" >"$dir/out" 2>"$dir/err"
+    code=$?
+    fault=
+    [ "$code" -eq 0 ] || fault="$fault exit code $code, not 0;"
+    [ "$(cat "$dir/out")" = "$text" ] || fault="$fault printed '$(head -c 300 "$dir/out")', not '$text';"
+    [ ! -s "$dir/err" ] || fault="$fault something on stderr;"
+    report "$name" "$fault"
+}
+
+# shows NAME PATTERN ARGUMENT...: success, and a line of stdout matches the regular expression PATTERN.
+shows() {
+    name=$1 pattern=$2
+    shift 2
+    "$quern" "$@" >"$dir/out" 2>"$dir/err"
+    code=$?
+    fault=
+    [ "$code" -eq 0 ] || fault="$fault exit code $code, not 0;"
+    grep -q -e "$pattern" "$dir/out" || fault="$fault no line of stdout matches '$pattern';"
+    report "$name" "$fault"
+}
+
+# fails NAME CODE ARGUMENT...: exit code CODE, a message on stderr, nothing on stdout, no new file.
+fails() {
+    name=$1 want=$2
+    shift 2
+    before=$(ls -A "$made")
+    "$quern" "$@" >"$dir/out" 2>"$dir/err"
+    code=$?
+    fault=
+    [ "$code" -eq "$want" ] || fault="$fault exit code $code, not $want;"
+    [ -s "$dir/err" ] || fault="$fault no message on stderr;"
+    [ ! -s "$dir/out" ] || fault="$fault something on stdout;"
+    [ "$(ls -A "$made")" = "$before" ] || fault="$fault left: $(ls -A "$made");"
+    report "$name" "$fault"
+}
+
+# ---- inputs ------------------------------------------------------------------------------------------------------
+
+# npy FILE DESCR SHAPE COUNT BYTES: a .npy file, format 1.0, with COUNT elements BYTES (octal escapes of printf).
+npy() {
+    {
+        printf '\223NUMPY\001\000v\000'
+        printf '%-117s\n' "{'descr': '$2', 'fortran_order': ${6:-False}, 'shape': $3, }"
+        k=0
+        while [ "$k" -lt "$4" ]; do
+            printf '%b' "$5"
+            k=$((k + 1))
+        done
+    } >"$1"
+}
+one4='\0000\0000\0200\0077'
+one8='\0000\0000\0000\0000\0000\0000\0360\0077'
+
+npy x.npy '<f4' '(2, 3)' 6 "$one4"
+npy y.npy '<f4' '(4, 3)' 12 "$one4"
+npy b.npy '<f4' '(4, 1)' 4 "$one4"
+npy b1.npy '<f4' '(4,)' 4 "$one4"
+npy c1.npy '<f4' '(3,)' 3 "$one4"
+npy b3.npy '<f4' '(3, 1)' 3 "$one4"
+npy x2.npy '<f4' '(2, 2)' 4 "$one4"
+npy x0.npy '<f4' '(0, 3)' 0 "$one4"
+npy b0.npy '<f4' '(0, 1)' 0 "$one4"
+npy x8.npy '<f8' '(2, 3)' 6 "$one8"
+npy y8.npy '<f8' '(4, 3)' 12 "$one8"
+npy b8.npy '<f8' '(4, 1)' 4 "$one8"
+npy int.npy '<i8' '(2, 3)' 6 '\0001\0000\0000\0000\0000\0000\0000\0000'
+npy half.npy '<f2' '(2, 3)' 6 '\0000\0074'
+npy fortran.npy '<f4' '(2, 3)' 6 "$one4" True
+npy cube.npy '<f4' '(2, 3, 1)' 6 "$one4"
+npy short.npy '<f4' '(2, 3)' 5 "$one4"
+npy huge.npy '<f4' '(4000000000000000000, 3)' 6 "$one4"
+head -c 60 x.npy >header.npy
+echo 'these are words' >words.npy
+: >empty.npy
+
+sum='x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)'
+two='x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y))), ArgMin_j(SqDist(x,y))'
+
+# ---- what works --------------------------------------------------------------------------------------------------
+
+prints 'sum, float32' "4
+4" eval "$sum" x=x.npy y=y.npy b=b.npy
+prints 'a one-axis file is a column' "4
+4" eval "$sum" x=x.npy y=y.npy b=b1.npy
+prints 'a one-axis file is the row of a parameter' "3
+3" eval 'x=Vi(3); c=Pm(3); Scalprod(x,c)' x=x.npy c=c1.npy
+prints 'a number' "2
+2" eval 'y=Vj(3); x=Vi(3); g=Pm(1); Sum_j(g*Exp(-SqDist(x,y)))' x=x.npy y=y.npy g=0.5
+prints 'typed rows and a parameter' "13
+5" eval 'x=Vi(2); c=Pm(2); SqDist(x,c)' x=0,0,1,1 c=2,3
+prints 'variables by number' "4
+4" eval 'Sum_Reduction(Exp(-SqDist(Vi(0,3),Vj(1,3))),0)' 0=x.npy 1=y.npy
+prints 'two results' "4
+4
+
+0
+0" eval "$two" x=x.npy y=y.npy
+# json_of AXIS ROWS INTEGER DATA: one result of one column.
+json_of() {
+    printf '{"axis": "%s", "rows": %s, "columns": 1, "integer": %s, "data": %s}' "$1" "$2" "$3" "$4"
+}
+prints 'json' "{\"results\": [$(json_of i 2 false '[[4.0], [4.0]]'), $(json_of i 2 true '[[0], [0]]')]}" \
+    eval "$two" x=x.npy y=y.npy --json
+prints 'json of infinity' "{\"results\": [$(json_of p 1 false '[["-inf"]]')]}" eval 'c=Pm(1); Log(c)' c=0 --json
+prints 'no rows' '' eval "$sum" x=x0.npy y=y.npy b=b.npy
+prints 'no columns' "0
+0" eval "$sum" x=x.npy y=x0.npy b=b0.npy
+prints 'no rows as json' "{\"results\": [$(json_of i 0 false '[]')]}" \
+    eval "$sum" x=x0.npy y=y.npy b=b.npy --json
+prints 'float64 made float32' "4
+4" eval "$sum" x=x8.npy y=y8.npy b=b.npy --dtype=f32
+prints 'integers made float32' "4
+4" eval "$sum" x=int.npy y=y.npy b=b.npy --dtype f32
+if "$quern" doctor 2>&1 | grep -q '^ok    float64'; then
+    prints 'sum, float64' "4
+4" eval "$sum" x=x8.npy y=y8.npy b=b8.npy
+    prints 'typed numbers are float64 beside float64 files' "0.1
+0.1" eval 'x=Vi(3); c=Pm(2); Elem(c,0)*Elem(x,0)' x=x8.npy c=0.1,0
+fi
+
+prints 'a file' '' eval "$sum" x=x.npy y=y.npy b=b.npy -o made/a.npy
+prints 'the file can be read' "4
+4" eval 'a=Vi(1); a*1' a=made/a.npy
+"$quern" eval "$sum" x=x.npy y=y.npy b=b.npy -o - >stream.npy 2>err
+report 'stdout gets the same bytes' "$(cmp stream.npy made/a.npy 2>&1)"
+prints 'two files' '' eval "$two" x=x.npy y=y.npy -o made/s.npy -o made/k.npy
+report 'and no others' "$([ "$(ls -m -A made)" = 'a.npy, k.npy, s.npy' ] || ls -A made)"
+prints 'an existing file is replaced' '' eval "$two" x=x0.npy y=y.npy -o made/s.npy -o made/k.npy
+prints 'by the new one' '' eval 'a=Vi(1); a*1' a=made/s.npy
+prints '/dev/null stays a device' '' eval "$sum" x=x.npy y=y.npy b=b.npy -o /dev/null
+report 'it does' "$([ -c /dev/null ] || echo ' it is a file now')"
+
+shows 'explain everything' kernel explain "$sum"
+shows 'explain the source' kernel explain "$sum" --stage source
+shows 'explain a gradient' Exp explain "$sum" --grad x --stage=graph
+shows 'explain for a profile' kernel explain "$sum" --stage source --profile nvidia --dtype f64 --M 10 --N 1000000
+shows 'devices' '^\* ' devices
+shows 'devices as json' '"selector"' devices --json
+shows 'doctor' '^0 failed' doctor
+shows 'help leads with examples' '^Examples' help
+shows 'help has the exit codes' '^  15  a file cannot be read or written' --help
+shows 'help of a command' '--dtype f32|f64' help eval
+shows 'the same as an option' '--dtype f32|f64' eval --help
+shows 'version' '^quern [0-9]*\.[0-9]*\.[0-9]*$' --version
+
+# ---- bad input ---------------------------------------------------------------------------------------------------
+
+fails 'no command' 2
+fails 'unknown command' 2 evaluate "$sum"
+fails 'unknown option' 2 eval "$sum" --fast
+fails 'option without its value' 2 eval "$sum" x=x.npy y=y.npy b=b.npy -o
+fails 'unknown --dtype' 2 eval "$sum" x=x.npy y=y.npy b=b.npy --dtype f16 -o made/new.npy
+fails 'no formula' 2 eval
+fails 'word without =' 2 eval "$sum" x.npy y=y.npy b=b.npy -o made/new.npy
+fails 'no name' 2 eval "$sum" =x.npy y=y.npy b=b.npy -o made/new.npy
+fails 'no value' 2 eval "$sum" x= y=y.npy b=b.npy -o made/new.npy
+fails 'name given twice' 2 eval "$sum" x=x.npy x=x.npy y=y.npy b=b.npy -o made/new.npy
+fails 'too few -o' 2 eval "$two" x=x.npy y=y.npy -o made/new.npy
+fails 'too many -o' 2 eval "$sum" x=x.npy y=y.npy b=b.npy -o made/new.npy -o made/new2.npy
+fails 'the same -o twice' 2 eval "$two" x=x.npy y=y.npy -o made/new.npy -o made/new.npy
+fails '--json and -o -' 2 eval "$sum" x=x.npy y=y.npy b=b.npy --json -o -
+fails 'explain without a formula' 2 explain
+fails 'explain an unknown stage' 2 explain "$sum" --stage assembly
+fails 'explain --M 0' 2 explain "$sum" --M 0
+fails '--profile and --device' 2 explain "$sum" --profile cpu --device cpu
+
+fails 'unbalanced text' 3 eval 'x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y))' x=x.npy y=y.npy -o made/new.npy
+fails 'empty formula' 3 eval '' x=x.npy -o made/new.npy
+fails 'unknown name' 4 eval 'x=Vi(3); y=Vj(3); Sum_j(SqDist(x,z))' x=x.npy y=y.npy -o made/new.npy
+fails 'unknown operation' 4 eval 'x=Vi(3); y=Vj(3); Sum_j(SqDost(x,y))' x=x.npy y=y.npy -o made/new.npy
+fails 'an array too many' 4 eval "$sum" x=x.npy y=y.npy b=b.npy q=x.npy -o made/new.npy
+fails 'gradient in an unknown variable' 4 explain "$sum" --grad q
+fails 'wrong dimension' 5 eval 'x=Vi(3); y=Vj(2); Sum_j(SqDist(x,y))' x=x.npy y=x2.npy -o made/new.npy
+fails 'missing variable' 8 eval "$sum" x=x.npy y=y.npy -o made/new.npy
+fails 'missing i-variable' 8 eval "$sum" y=y.npy b=b.npy -o made/new.npy
+fails 'wrong columns' 6 eval "$sum" x=x2.npy y=y.npy b=b.npy -o made/new.npy
+fails 'wrong rows' 6 eval "$sum" x=x.npy y=y.npy b=b3.npy -o made/new.npy
+fails 'parameter of the wrong length' 6 eval 'x=Vi(3); c=Pm(3); Scalprod(x,c)' x=x.npy c=1,2 -o made/new.npy
+fails 'mixed element types' 7 eval "$sum" x=x8.npy y=y.npy b=b.npy -o made/new.npy
+fails 'integers' 7 eval "$sum" x=int.npy y=y.npy b=b.npy -o made/new.npy
+fails 'float16' 7 eval "$sum" x=half.npy y=y.npy b=b.npy -o made/new.npy
+fails 'Fortran order' 6 eval "$sum" x=fortran.npy y=y.npy b=b.npy -o made/new.npy
+fails 'three axes' 6 eval "$sum" x=cube.npy y=y.npy b=b.npy -o made/new.npy
+fails 'missing file' 15 eval "$sum" x=nosuch.npy y=y.npy b=b.npy -o made/new.npy
+fails 'not .npy' 15 eval "$sum" x=words.npy y=y.npy b=b.npy -o made/new.npy
+fails 'empty file' 15 eval "$sum" x=empty.npy y=y.npy b=b.npy -o made/new.npy
+fails 'truncated data' 15 eval "$sum" x=short.npy y=y.npy b=b.npy -o made/new.npy
+fails 'truncated header' 15 eval "$sum" x=header.npy y=y.npy b=b.npy -o made/new.npy
+fails 'a header that claims too much' 15 eval "$sum" x=huge.npy y=y.npy b=b.npy -o made/new.npy
+fails 'a directory as input' 15 eval "$sum" x=made y=y.npy b=b.npy -o made/new.npy
+fails 'output in a missing directory' 15 eval "$sum" x=x.npy y=y.npy b=b.npy -o nosuch/new.npy
+fails 'output is a directory' 15 eval "$sum" x=x.npy y=y.npy b=b.npy -o made
+fails 'second output unwritable: no first' 15 eval "$two" x=x.npy y=y.npy -o made/new.npy -o nosuch/new.npy
+if [ -c /dev/full ]; then
+    fails 'no space, second output' 15 eval "$two" x=x.npy y=y.npy -o made/new.npy -o /dev/full
+    "$quern" eval "$sum" x=x.npy y=y.npy b=b.npy 2>err >/dev/full
+    report 'no space on stdout' "$([ $? -eq 15 ] && [ -s err ] || echo ' not exit code 15 with a message')"
+    "$quern" eval "$sum" x=x.npy y=y.npy b=b.npy -o - 2>err >/dev/full
+    report 'no space on stdout for .npy' "$([ $? -eq 15 ] && [ -s err ] || echo ' not exit code 15 with a message')"
+fi
+"$quern" help 2>err >&-
+report 'stdout closed' "$([ $? -eq 15 ] && [ -s err ] || echo ' not exit code 15 with a message')"
+cp x.npy made/old.npy
+fails 'a failure' 6 eval "$sum" x=x2.npy y=y.npy b=b.npy -o made/old.npy
+report 'leaves the old file as it was' "$(cmp x.npy made/old.npy 2>&1)"
+
+fails 'unknown device' 11 eval "$sum" x=x.npy y=y.npy b=b.npy --device nosuchdevice -o made/new.npy
+QUERN_DEVICE=nosuchdevice
+export QUERN_DEVICE
+fails 'unknown QUERN_DEVICE' 11 eval "$sum" x=x.npy y=y.npy b=b.npy -o made/new.npy
+unset QUERN_DEVICE OCL_ICD_FILENAMES
+OCL_ICD_VENDORS=$dir/no-drivers
+export OCL_ICD_VENDORS
+fails 'no device' 11 eval "$sum" x=x.npy y=y.npy b=b.npy -o made/new.npy
+fails 'no device to list' 11 devices
+"$quern" doctor >out 2>err
+report 'the doctor sees no device' "$([ $? -eq 11 ] && grep -q '^FAIL' out && grep -q 'fix: ' out && [ -s err ] ||
+    echo ' not exit code 11 with a fix')"
+shows 'a profile needs no device' kernel explain "$sum" --stage source --profile amd
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

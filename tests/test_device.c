@@ -1,0 +1,301 @@
+/*
+ * test_device.c: devices, choice, buffers, programs, launches. Choosing is tested on an invented list; the rest needs
+ * an OpenCL device (QUERN_DEVICE chooses it) and is skipped without one.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "device/device.h"
+
+static q_device *devices;
+static size_t device_count, chosen;
+static q_queue *queue;
+
+static int open_queue(void **state)
+{
+    (void)state;
+    q_text why = {0};
+    if (q_discover(&devices, &device_count)) return -1;
+    if (!device_count) return 0;
+    quern_status status = q_choose(devices, device_count, NULL, &chosen, &why);
+    if (!status) status = q_queue_create(&queue, &devices[chosen], 1 << 20);
+    q_text_free(&why);
+    return (int)status;
+}
+
+static int close_queue(void **state)
+{
+    (void)state;
+    q_queue_destroy(&queue);
+    free(devices);
+    return queue ? -1 : 0;
+}
+
+static void need_device(void)
+{
+    if (!device_count) skip();
+}
+
+/* ---- choosing --------------------------------------------------------------------------------------------------- */
+
+static q_device invent(const char *selector, const char *kind, const char *name, const char *vendor, double score)
+{
+    return (q_device){.info = {.selector = selector, .kind = kind, .name = name, .vendor = vendor, .score = score,
+                               .platform = "CPU+GPU", .version = "", .driver = "", .profile = "", .reason = "why"}};
+}
+
+static void choices(void **state)
+{
+    (void)state;
+    const q_device list[] = {invent("0:0", "cpu", "pthread-EPYC", "AuthenticAMD", 2008),
+                             invent("1:0", "gpu", "Arc A770", "Intel", 4032),
+                             invent("1:2", "gpu", "H200", "NVIDIA Corporation", 5132)};
+    static const struct { const char *wanted; size_t index; } cases[] = {
+        {NULL, 2}, {"", 2}, {"gpu", 2}, {"GPU", 2}, {"cpu", 0}, {"1:0", 1}, {"nvidia", 2}, {"amd", 0}, {"a770", 1},
+        {"cpu+g", 2},
+    };
+    unsetenv("QUERN_DEVICE");
+    for (size_t i = 0; i < Q_COUNT(cases); i++) {
+        q_text why = {0};
+        size_t index = 99;
+        assert_int_equal(q_choose(list, 3, cases[i].wanted, &index, &why), QUERN_OK);
+        assert_int_equal(index, cases[i].index);
+        assert_non_null(strstr(why.data, list[index].info.selector));
+        assert_null(strchr(why.data, '\n'));
+        q_text_free(&why);
+    }
+}
+
+static void the_environment_chooses_unless_told(void **state)
+{
+    (void)state;
+    const q_device list[] = {invent("0:0", "cpu", "slow", "A", 1), invent("0:1", "gpu", "fast", "B", 2)};
+    q_text why = {0};
+    size_t index = 99;
+    setenv("QUERN_DEVICE", "slow", 1);
+    assert_int_equal(q_choose(list, 2, NULL, &index, &why), QUERN_OK);
+    assert_int_equal(index, 0);
+    assert_string_equal(why.data, "device 0:0 'slow': why; the only one that fits 'slow' (from QUERN_DEVICE)");
+    assert_int_equal(q_choose(list, 2, "0:1", &index, &why), QUERN_OK);
+    assert_int_equal(index, 1);
+    setenv("QUERN_DEVICE", "none", 1);
+    assert_int_equal(q_choose(list, 2, NULL, &index, &why), QUERN_NO_DEVICE);
+    assert_string_equal(quern_last_error()->message, "no OpenCL device fits 'none' (from QUERN_DEVICE); there are 0:0 "
+                                                     "'slow' (cpu), 0:1 'fast' (gpu)");
+    unsetenv("QUERN_DEVICE");
+    assert_int_equal(q_choose(list, 2, "0:7", &index, &why), QUERN_NO_DEVICE);
+    assert_int_equal(q_choose(list, 0, NULL, &index, &why), QUERN_NO_DEVICE);
+    assert_non_null(strstr(quern_last_error()->next_step, "pocl-opencl-icd"));
+    q_text_free(&why);
+}
+
+/* ---- devices ---------------------------------------------------------------------------------------------------- */
+
+static void devices_are_described(void **state)
+{
+    (void)state;
+    need_device();
+    quern_device *list;
+    size_t count;
+    double best_cpu = 0;
+    assert_int_equal(quern_devices(&list, &count), QUERN_OK);
+    assert_int_equal(count, device_count);
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(list[i].profile, "cpu") && list[i].score > best_cpu) best_cpu = list[i].score;
+    for (size_t i = 0; i < count; i++) {
+        assert_string_equal(list[i].selector, devices[i].info.selector);
+        assert_true(list[i].selector != devices[i].info.selector);
+        assert_true(*list[i].name && *list[i].platform && *list[i].version && *list[i].reason);
+        assert_true(list[i].compute_units > 0 && list[i].memory > 0 && list[i].local_memory > 0);
+        assert_true(devices[i].max_group > 0 && devices[i].max_allocation > 0);
+        if (!q_contains(list[i].name, strlen(list[i].name), "llvmpipe")) continue;
+        assert_string_equal(list[i].profile, "soft");
+        assert_true(best_cpu == 0 || list[i].score < best_cpu);
+    }
+    quern_free(list);
+    assert_int_equal(quern_devices(NULL, &count), QUERN_USAGE);
+}
+
+static void codes_have_words(void **state)
+{
+    (void)state;
+    assert_string_equal(q_cl_name(-11), "CL_BUILD_PROGRAM_FAILURE");
+    assert_string_equal(q_cl_name(-12345), "unknown OpenCL error");
+    static const cl_int memory[] = {-4, -5, -6, -61};
+    for (size_t i = 0; i < Q_COUNT(memory); i++) assert_int_equal(q_cl_fail(memory[i], "clX"), QUERN_MEMORY);
+    assert_int_equal(q_cl_fail(-54, "clX(a, b)"), QUERN_DEVICE);
+    assert_string_equal(quern_last_error()->message, "clX failed: CL_INVALID_WORK_GROUP_SIZE (-54)");
+    assert_int_equal(quern_last_error()->cl_code, -54);
+}
+
+/* ---- buffers ---------------------------------------------------------------------------------------------------- */
+
+static void buffers_keep_their_bytes(void **state)
+{
+    (void)state;
+    need_device();
+    int in[1000], out[1000] = {0};
+    for (int i = 0; i < 1000; i++) in[i] = i * i;
+    q_buffer buffer, empty;
+    assert_int_equal(q_buffer_create(&buffer, queue, sizeof in), QUERN_OK);
+    assert_int_equal(q_buffer_create(&empty, queue, 0), QUERN_OK);
+    assert_int_equal(queue->memory_in_use, sizeof in + 1);
+    assert_int_equal(q_buffer_write(&buffer, queue, in, sizeof in), QUERN_OK);
+    assert_int_equal(q_buffer_read(&buffer, queue, out, sizeof out), QUERN_OK);
+    assert_memory_equal(in, out, sizeof in);
+    assert_int_equal(q_buffer_read(&empty, queue, NULL, 0), QUERN_OK);
+    assert_int_equal(q_buffer_write(&empty, queue, in, 1), QUERN_INTERNAL);
+    q_buffer_destroy(&buffer, queue);
+    q_buffer_destroy(&buffer, queue);
+    q_buffer_destroy(&empty, queue);
+    assert_int_equal(queue->memory_in_use, 0);
+}
+
+static void buffers_obey_the_budget(void **state)
+{
+    (void)state;
+    need_device();
+    q_buffer first, second;
+    assert_int_equal(q_buffer_create(&first, queue, 1000000), QUERN_OK);
+    assert_int_equal(q_buffer_create(&second, queue, 100000), QUERN_MEMORY);
+    assert_null(second.mem);
+    assert_non_null(strstr(quern_last_error()->message,
+                           "100000 bytes of device memory are needed; 1000000 of 1048576 are in use"));
+    q_buffer_destroy(&first, queue);
+    assert_int_equal(q_buffer_create(&second, queue, 100000), QUERN_OK);
+    q_buffer_destroy(&second, queue);
+    assert_int_equal(q_buffer_create(&second, queue, devices[chosen].max_allocation + 1), QUERN_MEMORY);
+    assert_non_null(strstr(quern_last_error()->message, "the longest that"));
+    assert_int_equal(queue->memory_in_use, 0);
+}
+
+/* ---- programs --------------------------------------------------------------------------------------------------- */
+
+static const char *const source = "__kernel void quern(__global float *a, float factor, __local float *shared)\n"
+                                  "{\n"
+                                  "    size_t i = get_global_id(1) * get_global_size(0) + get_global_id(0);\n"
+                                  "    shared[get_local_id(0)] = factor * (float)i + SHIFT;\n"
+                                  "    barrier(CLK_LOCAL_MEM_FENCE);\n"
+                                  "    a[i] = shared[get_local_id(0)];\n"
+                                  "}\n";
+static const size_t global[2] = {8, 4}, local[2] = {4, 1}, nothing[2] = {0, 4};
+
+/* Runs the program above 20 times on a buffer of its own. */
+static bool launch_and_compare(q_program *program, float factor)
+{
+    q_buffer buffer;
+    float out[32];
+    if (q_buffer_create(&buffer, queue, sizeof out)) return false;
+    const q_kernel_arg args[] = {
+        {sizeof(cl_mem), &buffer.mem}, {sizeof factor, &factor}, {4 * sizeof(float), NULL}};
+    bool right = true;
+    for (int round = 0; right && round < 20; round++) {
+        memset(out, 0, sizeof out);
+        right = !q_program_launch(program, queue, args, 3, global, local) &&
+                !q_buffer_read(&buffer, queue, out, sizeof out);
+        for (int i = 0; right && i < 32; i++) right = out[i] == factor * (float)i + 0.5f;
+    }
+    q_buffer_destroy(&buffer, queue);
+    return right;
+}
+
+static void *launch_in_thread(void *program)
+{
+    static _Atomic int number;
+    return launch_and_compare(program, (float)++number) ? NULL : program;
+}
+
+static void programs_run(void **state)
+{
+    (void)state;
+    need_device();
+    q_program *program;
+    assert_int_equal(q_program_create(&program, queue, source, "-DSHIFT=0.5f"), QUERN_OK);
+    assert_true(q_program_build_seconds(program) > 0);
+    assert_true(launch_and_compare(program, 2));
+    pthread_t threads[4];
+    void *failed;
+    bool simulated = !strcmp(devices[chosen].info.platform, "Oclgrind"); /* asserts with several threads (21.10) */
+    size_t count = simulated ? 1 : Q_COUNT(threads);
+    for (size_t i = 0; i < count; i++) pthread_create(&threads[i], NULL, launch_in_thread, program);
+    for (size_t i = 0; i < count; i++) {
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+    assert_int_equal(q_program_launch(program, queue, NULL, 0, nothing, local), QUERN_OK);
+    const q_kernel_arg wrong = {3, "abc"};
+    assert_int_equal(q_program_launch(program, queue, &wrong, 1, global, local), QUERN_DEVICE);
+    assert_non_null(strstr(quern_last_error()->message, "clSetKernelArg failed: CL_INVALID_"));
+    assert_int_equal(q_queue_finish(queue), QUERN_OK);
+    q_program_destroy(&program);
+    q_program_destroy(&program);
+}
+
+static void programs_that_do_not_build(void **state)
+{
+    (void)state;
+    need_device();
+    q_program *program;
+    assert_int_equal(q_program_create(&program, queue, "__kernel void quern(void) { nonsense = 1; }", ""), QUERN_BUILD);
+    assert_null(program);
+    assert_int_equal(quern_last_error()->cl_code, CL_BUILD_PROGRAM_FAILURE);
+    assert_non_null(strstr(quern_last_error()->build, "nonsense"));
+    assert_null(strstr(quern_last_error()->build, "/"));
+    assert_int_equal(q_program_create(&program, queue, "__kernel void other(void) {}", ""), QUERN_DEVICE);
+    assert_non_null(strstr(quern_last_error()->message, "CL_INVALID_KERNEL_NAME"));
+    assert_null(program);
+}
+
+/* ---- fork ------------------------------------------------------------------------------------------------------- */
+
+/* In the child everything fails at once; the alarm ends it should it hang. */
+static int use_after_fork(void)
+{
+    alarm(20);
+    q_buffer buffer;
+    q_device *list;
+    size_t count;
+    if (q_queue_finish(queue) != QUERN_DEVICE) return 1;
+    if (!strstr(quern_last_error()->message, "after fork()")) return 2;
+    if (q_buffer_create(&buffer, queue, 4) != QUERN_DEVICE) return 3;
+    if (q_discover(&list, &count) != QUERN_DEVICE) return 4;
+    q_queue_destroy(&queue);
+    return queue ? 5 : 0;
+}
+
+static void children_get_an_error(void **state)
+{
+    (void)state;
+    need_device();
+    pid_t child = fork();
+    if (!child) _exit(use_after_fork());
+    int result = -1;
+    assert_int_equal(waitpid(child, &result, 0), child);
+    assert_int_equal(result, 0);
+    assert_int_equal(q_queue_finish(queue), QUERN_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(choices),
+        cmocka_unit_test(the_environment_chooses_unless_told),
+        cmocka_unit_test(devices_are_described),
+        cmocka_unit_test(codes_have_words),
+        cmocka_unit_test(buffers_keep_their_bytes),
+        cmocka_unit_test(buffers_obey_the_budget),
+        cmocka_unit_test(programs_run),
+        cmocka_unit_test(programs_that_do_not_build),
+        cmocka_unit_test(children_get_an_error),
+    };
+    return cmocka_run_group_tests(tests, open_queue, close_queue);
+}

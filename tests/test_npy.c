@@ -1,0 +1,327 @@
+/*
+ * test_npy.c: .npy files: what is written is read again, foreign headers, damaged files and their messages, and that a
+ * failed write leaves nothing behind.
+ */
+#include <dirent.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "quern/npy.h"
+
+static char room[64]; /* a directory for one test */
+
+static int enter(void **state)
+{
+    (void)state;
+    strcpy(room, "/tmp/quern-test-XXXXXX");
+    return mkdtemp(room) ? chdir(room) : -1;
+}
+
+static int leave(void **state)
+{
+    (void)state;
+    char command[96];
+    snprintf(command, sizeof command, "rm -rf '%s'", room);
+    return chdir("/") || system(command);
+}
+
+static size_t files_in_room(void)
+{
+    size_t count = 0;
+    DIR *directory = opendir(room);
+    while (readdir(directory)) count++;
+    closedir(directory);
+    return count - 2; /* . and .. */
+}
+
+static void put_file(const char *name, const void *data, size_t size)
+{
+    FILE *file = fopen(name, "wb");
+    assert_int_equal(fwrite(data, 1, size, file), size);
+    fclose(file);
+}
+
+/* A file of the given version, header text and number of zero bytes behind it. */
+static void put_npy(int version, const char *header, size_t zeros)
+{
+    size_t length = strlen(header);
+    FILE *file = fopen("t.npy", "wb");
+    fprintf(file, "\x93NUMPY%c%c%c%c", version, 0, (int)(length & 255), (int)(length >> 8));
+    if (version > 1) fwrite("\0", 1, 2, file);
+    fputs(header, file);
+    for (size_t i = 0; i < zeros; i++) fputc(0, file);
+    fclose(file);
+}
+
+static void expect(quern_status status, const char *message)
+{
+    quern_view view = {.data = &view};
+    assert_int_equal(quern_npy_read(&view, "t.npy"), status);
+    assert_string_equal(quern_last_error()->message, message);
+    assert_null(view.data);
+}
+
+static void arrays_come_back(void **state)
+{
+    (void)state;
+    float f[6] = {1, -2, 3.5f, 0, 5, 6};
+    double d[3] = {1e300, -0.0, 3};
+    int64_t i[2] = {INT64_MIN, INT64_MAX};
+    const struct { quern_view view; size_t size; } cases[] = {
+        {quern_f32(f, 2, 3), sizeof f},
+        {quern_f64(d, 3, 1), sizeof d},
+        {quern_i64(i, 1, 2), sizeof i},
+        {quern_f32(NULL, 0, 5), 0},
+        {quern_f64(NULL, 4, 0), 0},
+    };
+    for (size_t k = 0; k < Q_COUNT(cases); k++) {
+        quern_view back, view = cases[k].view;
+        assert_int_equal(quern_npy_write("t.npy", view), QUERN_OK);
+        assert_int_equal(quern_npy_read(&back, "t.npy"), QUERN_OK);
+        assert_true(back.rows == view.rows && back.columns == view.columns && back.dtype == view.dtype);
+        assert_non_null(back.data);
+        if (cases[k].size) assert_memory_equal(back.data, view.data, cases[k].size);
+        quern_free(back.data);
+    }
+    assert_int_equal(files_in_room(), 1);
+}
+
+/* The first 128 bytes are what NumPy itself writes, but for blanks. */
+static void files_are_those_of_numpy(void **state)
+{
+    (void)state;
+    float f[2] = {1, 2};
+    char *data;
+    size_t size;
+    FILE *stream = fopen("t.npy", "wb");
+    assert_int_equal(quern_npy_write_stream(stream, quern_f32(f, 1, 2)), QUERN_OK);
+    fclose(stream);
+    assert_int_equal(q_read_file("t.npy", &data, &size), QUERN_OK);
+    assert_int_equal(size, 128 + sizeof f);
+    assert_memory_equal(data, "\x93NUMPY\1\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }  ", 69);
+    assert_int_equal(data[127], '\n');
+    assert_memory_equal(data + 128, f, sizeof f);
+    free(data);
+}
+
+static void foreign_headers_are_read(void **state)
+{
+    (void)state;
+    static const struct { int version; const char *header; int64_t rows, columns; size_t bytes; } cases[] = {
+        {1, "{'descr': '<f4', 'fortran_order': False, 'shape': (), }\n", 1, 1, 4},
+        {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }\n", 3, 1, 24},
+        {2, "{'shape': (2L, 3L), 'fortran_order': False, 'descr': '<i8'}", 2, 3, 48},
+        {3, "{\"descr\":\"<f4\",\"fortran_order\":False,\"shape\":(2,1)}", 2, 1, 8 + 5 /* more than needed */},
+    };
+    for (size_t k = 0; k < Q_COUNT(cases); k++) {
+        quern_view view;
+        put_npy(cases[k].version, cases[k].header, cases[k].bytes);
+        assert_int_equal(quern_npy_read(&view, "t.npy"), QUERN_OK);
+        assert_true(view.rows == cases[k].rows && view.columns == cases[k].columns);
+        quern_free(view.data);
+    }
+}
+
+static void other_arrays_are_refused(void **state)
+{
+    (void)state;
+    put_npy(1, "{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }", 4);
+    expect(QUERN_DTYPE, "'t.npy' has elements of type >f4; expected <f4, <f8 or <i8");
+    put_npy(1, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", 4);
+    expect(QUERN_DTYPE, "'t.npy' has elements of type a structure; expected <f4, <f8 or <i8");
+    put_npy(1, "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1), }", 4);
+    expect(QUERN_SHAPE, "'t.npy' is stored column by column (Fortran order); expected row by row");
+    put_npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1), }", 4);
+    expect(QUERN_SHAPE, "'t.npy' has an array of more than two axes");
+    assert_non_null(strstr(quern_last_error()->next_step, "reshape"));
+}
+
+static void damaged_files_are_refused(void **state)
+{
+    (void)state;
+    put_file("t.npy", "", 0);
+    expect(QUERN_IO, "'t.npy' ends too early: it is truncated or no .npy file");
+    put_file("t.npy", "hello, I am text", 16);
+    expect(QUERN_IO, "'t.npy' is not a .npy file");
+    put_file("t.npy", "\x93NUMPY\1\0\xFF\xFF{", 11);
+    expect(QUERN_IO, "'t.npy' ends too early: it is truncated or no .npy file");
+    put_file("t.npy", "\x93NUMPY\7\0\1\0{", 11);
+    expect(QUERN_IO, "'t.npy' has version 7 of the .npy format; known are 1 to 3");
+    put_file("t.npy", "\x93NUMPY\2\0\xFF\xFF\xFF\xFF{", 13);
+    expect(QUERN_IO, "'t.npy' has a .npy header of 4294967295 bytes; at most 1048576 are read");
+    put_npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }", 23);
+    expect(QUERN_IO, "'t.npy' is truncated: 24 bytes of elements are announced, 23 are there");
+    put_npy(1, "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000, 1000000000), }", 8);
+    expect(QUERN_IO, "'t.npy' is truncated: 8000000000000000000 bytes of elements are announced, 8 are there");
+    put_npy(1, "{'descr': '<f8', 'fortran_order': False, 'shape': (999999999999999999, 99), }", 8);
+    expect(QUERN_IO, "'t.npy' announces more elements than memory can hold");
+    put_npy(1, "{'descr': '<f4', 'shape': (1,), }", 4);
+    expect(QUERN_IO, "'t.npy' has a .npy header without descr, fortran_order or shape");
+}
+
+static void headers_are_read_to_the_byte(void **state)
+{
+    (void)state;
+    static const char *const bad[][2] = {
+        {"", ""},
+        {"[]", "[]"},
+        {"{", ""},
+        {"{'descr", "'descr"},
+        {"{'descr': '<f4", "'<f4"},
+        {"{'fortran_order': 0}", "0}"},
+        {"{'shape': [1]}", "[1]}"},
+        {"{'shape': (-1,)}", "-1,)}"},
+        {"{'shape': (1 2)}", "2)}"},
+        {"{'shape': (,)}", ",)}"},
+        {"{'shape': (1234567890123456789,)}", "1234567890123456789,"},
+        {"{'shape': (1,", ""},
+        {"{'other': 1}", "'other': 1}"},
+    };
+    for (size_t k = 0; k < Q_COUNT(bad); k++) {
+        char message[100];
+        snprintf(message, sizeof message, "'t.npy' has a damaged .npy header at \"%s\"", bad[k][1]);
+        put_npy(1, bad[k][0], 8);
+        expect(QUERN_IO, message);
+    }
+}
+
+/* Every truncation and every changed byte of the header of a good file gives a status, and never a crash or a leak. */
+static void any_damage_is_survived(void **state)
+{
+    (void)state;
+    double d[4] = {1, 2, 3, 4};
+    char *good;
+    size_t size;
+    quern_view view;
+    assert_int_equal(quern_npy_write("good.npy", quern_f64(d, 2, 2)), QUERN_OK);
+    assert_int_equal(q_read_file("good.npy", &good, &size), QUERN_OK);
+    for (size_t cut = 0; cut < size; cut++) {
+        put_file("t.npy", good, cut);
+        assert_int_equal(quern_npy_read(&view, "t.npy"), QUERN_IO);
+    }
+    for (size_t at = 0; at < 128; at++) {
+        for (int flip = 1; flip < 256; flip *= 2) {
+            good[at] = (char)(good[at] ^ flip);
+            put_file("t.npy", good, size);
+            if (!quern_npy_read(&view, "t.npy")) quern_free(view.data);
+            good[at] = (char)(good[at] ^ flip);
+        }
+    }
+    free(good);
+}
+
+static void *feed_pipe(void *unused)
+{
+    float f[300000];
+    for (int i = 0; i < 300000; i++) f[i] = (float)i;
+    quern_status status = quern_npy_write("pipe", quern_f32(f, 300000, 1));
+    return status ? &room : unused;
+}
+
+static void pipes_are_written_and_read(void **state)
+{
+    (void)state;
+    quern_view view;
+    pthread_t thread;
+    void *failed;
+    assert_int_equal(mkfifo("pipe", 0600), 0);
+    assert_int_equal(pthread_create(&thread, NULL, feed_pipe, NULL), 0);
+    assert_int_equal(quern_npy_read(&view, "pipe"), QUERN_OK);
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
+    assert_int_equal(view.rows, 300000);
+    for (int i = 0; i < 300000; i++) assert_true(((float *)view.data)[i] == (float)i);
+    quern_free(view.data);
+    struct stat info;
+    assert_int_equal(stat("pipe", &info), 0);
+    assert_true(S_ISFIFO(info.st_mode));
+}
+
+static void failed_writes_change_nothing(void **state)
+{
+    (void)state;
+    double d[1000] = {1};
+    quern_view back;
+    assert_int_equal(quern_npy_write("t.npy", quern_f64(d, 1, 1)), QUERN_OK);
+    struct rlimit old, small;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = old;
+    small.rlim_cur = 500;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    quern_status status = quern_npy_write("t.npy", quern_f64(d, 1000, 1));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(status, QUERN_IO);
+    assert_string_equal(quern_last_error()->message, "cannot write 't.npy': File too large");
+    assert_int_equal(files_in_room(), 1);
+    assert_int_equal(quern_npy_read(&back, "t.npy"), QUERN_OK);
+    assert_int_equal(back.rows, 1);
+    quern_free(back.data);
+    assert_int_equal(quern_npy_write("absent/t.npy", quern_f64(d, 1, 1)), QUERN_IO);
+    assert_string_equal(quern_last_error()->message, "cannot create 'absent/t.npy': No such file or directory");
+}
+
+static void links_stay(void **state)
+{
+    (void)state;
+    double d = 1;
+    struct stat info;
+    assert_int_equal(quern_npy_write("t.npy", quern_f64(&d, 1, 1)), QUERN_OK);
+    assert_int_equal(symlink("t.npy", "link"), 0);
+    assert_int_equal(quern_npy_write("link", quern_f64(NULL, 0, 1)), QUERN_OK);
+    assert_int_equal(lstat("link", &info), 0);
+    assert_true(S_ISLNK(info.st_mode));
+    assert_int_equal(stat("t.npy", &info), 0);
+    assert_int_equal(info.st_size, 128);
+}
+
+static void senseless_arguments(void **state)
+{
+    (void)state;
+    quern_view view;
+    double d = 1;
+    assert_int_equal(quern_npy_read(NULL, "t.npy"), QUERN_USAGE);
+    assert_int_equal(quern_npy_read(&view, NULL), QUERN_USAGE);
+    assert_int_equal(quern_npy_read(&view, "absent.npy"), QUERN_IO);
+    assert_int_equal(quern_npy_read(&view, room), QUERN_IO);
+    assert_int_equal(quern_npy_write(NULL, quern_f64(&d, 1, 1)), QUERN_USAGE);
+    assert_int_equal(quern_npy_write("t.npy", quern_number(1)), QUERN_USAGE);
+    assert_int_equal(quern_npy_write("t.npy", quern_f64(&d, -1, 1)), QUERN_USAGE);
+    assert_int_equal(quern_npy_write("t.npy", quern_f64(&d, INT64_MAX, 3)), QUERN_USAGE);
+    assert_int_equal(quern_npy_write("t.npy", quern_f64(NULL, 1, 1)), QUERN_USAGE);
+    assert_int_equal(quern_npy_write_stream(NULL, quern_f64(&d, 1, 1)), QUERN_USAGE);
+    assert_int_equal(files_in_room(), 0);
+}
+
+#define IN_ROOM(test) cmocka_unit_test_setup_teardown(test, enter, leave)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_ROOM(arrays_come_back),
+        IN_ROOM(files_are_those_of_numpy),
+        IN_ROOM(foreign_headers_are_read),
+        IN_ROOM(other_arrays_are_refused),
+        IN_ROOM(damaged_files_are_refused),
+        IN_ROOM(headers_are_read_to_the_byte),
+        IN_ROOM(any_damage_is_survived),
+        IN_ROOM(pipes_are_written_and_read),
+        IN_ROOM(failed_writes_change_nothing),
+        IN_ROOM(links_stay),
+        IN_ROOM(senseless_arguments),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
