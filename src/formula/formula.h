@@ -84,6 +84,7 @@ typedef struct q_node {
     uint32_t dim;     /* number of components */
     q_id arg[3];      /* operands, 0 where there are fewer */
     int32_t k[2];     /* integers: see q_op; reductions: k[0] is the reduced axis */
+    uint32_t zero;    /* instead of padding: nodes are hashed and compared as bytes */
     double value;     /* constants */
 } q_node;
 

@@ -2,12 +2,15 @@
  * graph.c: interned nodes. Equal nodes are one node, so common subexpressions cannot exist twice and equality of values is
  * equality of ids; operands have smaller ids than their users, so every pass is a loop over an array.
  *
- * The table of ids is open addressing over XXH3 of the node's bytes; nodes are made zeroed, so padding never differs.
+ * The table of ids is open addressing over XXH3 of the node's bytes; nodes have no padding that could differ.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "formula/formula.h"
+
+_Static_assert(offsetof(q_node, value) == offsetof(q_node, zero) + sizeof(uint32_t) &&
+                   sizeof(q_node) == offsetof(q_node, value) + sizeof(double), "q_node must have no padding");
 
 quern_status q_graph_create(q_graph **out)
 {

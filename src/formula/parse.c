@@ -444,7 +444,7 @@ static q_id call_sugar(parser *p, const q_sugar_row *row, const value *args, siz
     return q_parse_row(p->graph, row->body, 0, &scope);
 }
 
-/* Sum_j(F) and KeOps's Sum_Reduction(F,0), whose last integer is 0 for one output per i. */
+/* Sum_j(F) and KeOps's Sum_Reduction(F,0), whose last integer is 0 for one output per i, be they all equal. */
 static q_id call_reduction(parser *p, q_op op, uint8_t axis, const value *args, size_t count, size_t at)
 {
     const char *name = q_ops[op].name;
@@ -454,7 +454,8 @@ static q_id call_reduction(parser *p, q_op op, uint8_t axis, const value *args, 
         fail_at(p, QUERN_SYNTAX, args[1].at, "the last argument of %s_Reduction is 0 (reduce over j) or 1 (over i)", name);
         return 0;
     }
-    return q_reduce(p->graph, op, axis ? axis : along == 0 ? Q_J : Q_I, args[0].id);
+    if (axis) return q_reduce(p->graph, op, axis, args[0].id);
+    return q_repeat(p->graph, q_reduce(p->graph, op, along == 0 ? Q_J : Q_I, args[0].id), along == 0 ? Q_I : Q_J);
 }
 
 static q_id call(parser *p, size_t at, size_t size, const value *args, size_t count)

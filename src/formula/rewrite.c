@@ -76,8 +76,8 @@ bool q_rule_info(size_t index, const char **name, const char **pattern, const ch
 static bool match_integers(match *found, const q_node *pattern, const q_node *node)
 {
     for (int i = 0; i < q_ops[node->op].integers; i++) {
-        int32_t letter = pattern->k[i] - INT32_MIN;
-        if (pattern->k[i] >= INT32_MIN + 128) {
+        int64_t letter = (int64_t)pattern->k[i] - INT32_MIN; /* below 128: a wildcard */
+        if (letter >= 128) {
             if (pattern->k[i] != node->k[i]) return false;
         } else if (found->known[letter]) {
             if (found->integer[letter] != node->k[i]) return false;

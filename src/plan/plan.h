@@ -117,15 +117,16 @@ typedef struct q_profile {
     double pairs_per_ns;  /* rough speed of the simplest formula, for slicing the first launch */
 } q_profile;
 
-/* The row of this name; the row "default" if there is none. */
-const q_profile *q_profile_find(const char *name);
+/* The row of this name; false, with the row "default" in *out, if there is none. */
+bool q_profile_find(q_profile *out, const char *name);
 
 /* What was decided for one stage. The part before `split` shapes the source; the rest are launch arguments. */
 typedef struct q_plan {
-    const q_profile *profile;
+    q_profile profile;
     quern_dtype dtype;
     int lanes, rows, local, tile;
     int64_t block;  /* terms that are added without compensation */
+    bool kahan;     /* compensate each */
     bool split;     /* parts of the walk are merged by a second kernel */
     int parts;      /* in how many */
     int64_t part;   /* columns of one part, a multiple of block unless there is one part */

@@ -18,7 +18,7 @@ struct quern_context {
     pthread_mutex_t lock;
     q_queue *queue;
     q_device device;
-    const q_profile *profile;
+    q_profile profile;
     quern_context_options options;
 };
 

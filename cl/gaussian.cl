@@ -1,0 +1,66 @@
+/*
+ * gaussian.cl: the holes of the schemes filled by hand with a Gaussian sum in 3-D,
+ *     a_i = sum_j exp(-|x_i - y_j|^2) b_j,
+ * so that each scheme compiles, can be read and can be run without the generator. Never part of a generated kernel.
+ */
+#ifndef Q_ROWS
+#define Q_ROWS 1
+#endif
+#ifndef Q_LOCAL
+#define Q_LOCAL 64
+#endif
+#ifndef Q_TILE
+#define Q_TILE Q_LOCAL
+#endif
+#ifndef Q_BLOCK
+#define Q_BLOCK 256
+#endif
+#ifndef Q_KAHAN
+#define Q_KAHAN 0
+#endif
+#ifndef Q_SPLIT
+#define Q_SPLIT 0
+#endif
+#include "prelude.cl"
+#include "reductions.cl"
+#include "walk_dense.cl"
+
+#define Q_SIGNATURE \
+    __global const sreal *restrict x, __global const sreal *restrict y, __global const sreal *restrict b, const long M, const long N
+#define Q_ARGUMENTS x, y, b, M, N
+#define Q_OUTPUT_SIGNATURE __global sreal *restrict a
+#define Q_OUTPUTS a
+#define Q_ROW_COUNT M
+#define Q_COLUMN_COUNT N
+#define Q_WORDS 2
+typedef struct { int none; } q_launch;
+typedef struct { real x0, x1, x2; } q_row;
+typedef struct { sreal y0, y1, y2, b; } q_column;
+typedef struct { q_Sum sum; } q_state;
+Q_FN q_launch q_load_launch(Q_SIGNATURE) { q_launch u = {0}; return u; }
+Q_FN q_row q_load_row(Q_SIGNATURE, const q_launch *u, const long i)
+{
+    q_row r;
+    r.x0 = q_gather(x, i, 3, 0, M), r.x1 = q_gather(x, i, 3, 1, M), r.x2 = q_gather(x, i, 3, 2, M);
+    return r;
+}
+Q_FN q_column q_load_column(Q_SIGNATURE, const q_launch *u, const long j)
+{
+    q_column c;
+    c.y0 = y[j * 3], c.y1 = y[j * 3 + 1], c.y2 = y[j * 3 + 2], c.b = b[j];
+    return c;
+}
+Q_FN void q_start(q_state *t) { q_Sum_start(&t->sum); }
+Q_FN void q_pair(q_state *t, const q_launch *u, const q_row *r, const q_column *c, const sint j)
+{
+    const real d0 = r->x0 - c->y0, d1 = r->x1 - c->y1, d2 = r->x2 - c->y2;
+    q_Sum_add_product(&t->sum, q_exp(-(d0 * d0 + d1 * d1 + d2 * d2)), (real)(c->b));
+}
+Q_FN void q_block(q_state *t) { q_Sum_block(&t->sum); }
+Q_FN void q_merge(q_state *t, const q_state *other) { q_Sum_merge(&t->sum, &other->sum); }
+Q_FN void q_put(const q_state *t, __global sreal *p, const long stride) { q_Sum_put(&t->sum, p, stride); }
+Q_FN void q_get(q_state *t, __global const sreal *p, const long stride) { q_Sum_get(&t->sum, p, stride); }
+Q_FN void q_store(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const q_state *t, const long i)
+{
+    q_scatter(a, i, 1, 0, M, q_Sum_finish(&t->sum));
+}

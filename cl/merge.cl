@@ -1,0 +1,24 @@
+/*
+ * merge.cl: the second pass of a split walk. A work-item owns one vector of rows, takes their states from every part in the
+ * order of the columns, and stores the results; the order is fixed, so the bits are the same in every run.
+ *
+ * Holes as in row.cl. Arguments: partial[word][part][row] as row.cl leaves it, for `padded` rows from row `first` on.
+ */
+#ifndef Q_SIGNATURE
+#include "gaussian.cl"
+#endif
+
+__kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
+void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global const sreal *restrict partial, const long first, const long parts,
+           const long padded)
+{
+    const long i = (long)get_global_id(0) * Q_LANES;
+    if (i >= padded) return;
+    q_state all, one;
+    q_start(&all);
+    for (long p = 0; p < parts; p++) {
+        q_get(&one, partial + padded * p + i, padded * parts);
+        q_merge(&all, &one);
+    }
+    q_store(Q_ARGUMENTS, Q_OUTPUTS, &all, first + i);
+}

@@ -1,0 +1,236 @@
+/*
+ * prelude.cl: types and functions of generated kernels.
+ *
+ * A row or pair value has type `real` (integers: qint): Q_LANES rows at once. What does not depend on the row has type
+ * `sreal` (sint). Names that start with q_ work on lanes, the same names with qs_ on single numbers; they have the meaning
+ * that formula/ops.c gives them on the host. No kernel is built with fast-math: compensated sums would be undone.
+ */
+#ifndef Q_LANES
+#define Q_LANES 1
+#endif
+#ifndef Q_F64
+#define Q_F64 0
+#endif
+#ifndef Q_VECTOR_MATH
+#define Q_VECTOR_MATH 0
+#endif
+
+#if Q_F64
+#pragma OPENCL EXTENSION cl_khr_fp64 : enable
+typedef double sreal;
+typedef long sint;
+#define Q_HUGE DBL_MAX
+#else
+typedef float sreal;
+typedef int sint;
+#define Q_HUGE FLT_MAX
+#endif
+
+#define Q_PASTE_(a, b) a##b
+#define Q_PASTE(a, b) Q_PASTE_(a, b)
+#define Q_FN static inline
+
+#if Q_LANES == 1
+typedef sreal real;
+typedef sint qint;
+#define q_read(p) (*(p))
+#define q_write(v, p) (*(p) = (v))
+#elif Q_F64
+typedef Q_PASTE(double, Q_LANES) real;
+typedef Q_PASTE(long, Q_LANES) qint;
+#else
+typedef Q_PASTE(float, Q_LANES) real;
+typedef Q_PASTE(int, Q_LANES) qint;
+#endif
+#if Q_LANES > 1
+#define q_read(p) Q_PASTE(vload, Q_LANES)(0, p)
+#define q_write(v, p) Q_PASTE(vstore, Q_LANES)(v, 0, p)
+#endif
+
+#if Q_F64
+#define q_to_real Q_PASTE(convert_double, Q_SUFFIX)
+#define qs_to_real(x) ((sreal)(x))
+#else
+#define q_to_real Q_PASTE(convert_float, Q_SUFFIX)
+#define qs_to_real(x) ((sreal)(x))
+#endif
+#if Q_LANES == 1
+#define Q_SUFFIX
+#else
+#define Q_SUFFIX Q_LANES
+#endif
+
+/* ---- built-in functions, the same for one number and for lanes ---- */
+#define q_log log
+#define q_sqrt sqrt
+#define q_abs fabs
+#define q_floor floor
+#define q_sin sin
+#define q_cos cos
+#define q_asin asin
+#define q_acos acos
+#define q_atan atan
+#define q_atan2 atan2
+#define q_pow pow
+#define q_fma fma
+#define qs_log log
+#define qs_sqrt sqrt
+#define qs_abs fabs
+#define qs_floor floor
+#define qs_sin sin
+#define qs_cos cos
+#define qs_asin asin
+#define qs_acos acos
+#define qs_atan atan
+#define qs_atan2 atan2
+#define qs_pow pow
+#define qs_fma fma
+#define qs_exp exp
+#define qs_exp_not_positive exp
+
+/* ---- choices: vector comparisons give -1 or 0 in each lane, scalar ones 1 or 0; select() takes both ---- */
+#define q_select(condition, x, y) select((real)(y), (real)(x), (qint)(condition))
+#define qs_select(condition, x, y) select((sreal)(y), (sreal)(x), (sint)(condition))
+#define q_select_int(condition, x, y) select((qint)(y), (qint)(x), (qint)(condition))
+
+Q_FN real q_rsqrt(real x)
+{
+    return q_select(x == 0, 0, rsqrt(x));
+}
+
+Q_FN sreal qs_rsqrt(sreal x)
+{
+    return qs_select(x == 0, 0, rsqrt(x));
+}
+
+Q_FN real q_powi(real x, int k)
+{
+    real result = 1;
+    for (uint n = k < 0 ? 0u - (uint)k : (uint)k; n; n >>= 1, x *= x)
+        if (n & 1) result *= x;
+    return k < 0 ? 1 / result : result;
+}
+
+Q_FN sreal qs_powi(sreal x, int k)
+{
+    sreal result = 1;
+    for (uint n = k < 0 ? 0u - (uint)k : (uint)k; n; n >>= 1, x *= x)
+        if (n & 1) result *= x;
+    return k < 0 ? 1 / result : result;
+}
+
+/* ---- the exponential on lanes of float ----
+ * exp(x) = 2^n 2^f with n the whole number nearest to x log2(e) and |f| <= 1/2; 2^f by a polynomial whose relative error is
+ * below 3e-9 (minimax with the constant 1 kept, so that exp(0) is 1). The result is within 1.5 ulp plus 1.3e-8 |x|, the
+ * effect of rounding log2(e), which is less than a quarter of what rounding x itself causes. NaN, infinities, overflow and
+ * denormal results are right. Built-in exponentials of CPU drivers take two to three times as long. */
+#if Q_VECTOR_MATH && !Q_F64 && Q_LANES > 1
+
+#ifdef __has_builtin
+#if Q_LANES == 16 && __has_builtin(__builtin_ia32_scalefps512_mask) && __has_builtin(__builtin_ia32_rndscaleps_mask) && defined(__AVX512F__)
+#define Q_AVX512 1
+#endif
+#endif
+
+#ifdef Q_AVX512
+#define q_nearest(t) __builtin_ia32_rndscaleps_mask((t), 8, (t), (ushort)-1, 4)
+#define q_scale(p, n) __builtin_ia32_scalefps512_mask((p), (n), (p), (ushort)-1, 4)
+#else
+/* adding 1.5 * 2^23 leaves the nearest whole number in the low bits, for |t| < 2^22 */
+#define q_nearest(t) (((t) + 12582912.0f) - 12582912.0f)
+Q_FN real q_scale(real p, real n)
+{
+    /* in two steps, so that each factor is a normal number */
+    const qint e = Q_PASTE(convert_int, Q_LANES)(n), half_e = e >> 1;
+    return p * Q_PASTE(as_float, Q_LANES)((half_e + 127) << 23) * Q_PASTE(as_float, Q_LANES)((e - half_e + 127) << 23);
+}
+#endif
+
+Q_FN real q_exp_bounded(real x)
+{
+    const real n = q_nearest(x * 1.44269504f), f = fma(x, (real)1.44269504f, -n);
+    real p = fma(f, (real)1.559467818e-04f, (real)1.340664390e-03f);
+    p = fma(p, f, (real)9.617692973e-03f);
+    p = fma(p, f, (real)5.550310551e-02f);
+    p = fma(p, f, (real)2.402265278e-01f);
+    p = fma(p, f, (real)6.931472150e-01f);
+    p = fma(p, f, (real)1.0f);
+    return q_scale(p, n);
+}
+
+/* for x that is never positive: cannot overflow */
+Q_FN real q_exp_not_positive(real x)
+{
+    return q_exp_bounded(x < (real)-110.0f ? (real)-110.0f : x);
+}
+
+Q_FN real q_exp(real x)
+{
+    x = x > (real)90.0f ? (real)90.0f : x;
+    return q_exp_not_positive(x);
+}
+#else
+#define q_exp exp
+#define q_exp_not_positive exp
+#endif
+
+/* ---- memory ---- */
+
+/* Component k of Q_LANES rows from row i on, of an array of `rows` rows of `dim` components; rows past the end repeat the
+   last one, so that every lane computes something harmless. */
+Q_FN real q_gather(__global const sreal *p, const long i, const int dim, const int k, const long rows)
+{
+#if Q_LANES == 1
+    return p[min(i, rows - 1) * dim + k];
+#else
+    sreal lanes[Q_LANES];
+    for (int l = 0; l < Q_LANES; l++) lanes[l] = p[min(i + l, rows - 1) * dim + k];
+    return q_read(lanes);
+#endif
+}
+
+Q_FN qint q_gather_int(__global const sint *p, const long i, const int dim, const int k, const long rows)
+{
+#if Q_LANES == 1
+    return p[min(i, rows - 1) * dim + k];
+#else
+    sint lanes[Q_LANES];
+    for (int l = 0; l < Q_LANES; l++) lanes[l] = p[min(i + l, rows - 1) * dim + k];
+    return q_read(lanes);
+#endif
+}
+
+/* The reverse; rows past the end are not written. */
+Q_FN void q_scatter(__global sreal *p, const long i, const int dim, const int k, const long rows, const real value)
+{
+#if Q_LANES == 1
+    if (i < rows) p[i * dim + k] = value;
+#else
+    sreal lanes[Q_LANES];
+    q_write(value, lanes);
+    for (int l = 0; l < Q_LANES && i + l < rows; l++) p[(i + l) * dim + k] = lanes[l];
+#endif
+}
+
+Q_FN void q_scatter_int(__global sint *p, const long i, const int dim, const int k, const long rows, const qint value)
+{
+#if Q_LANES == 1
+    if (i < rows) p[i * dim + k] = value;
+#else
+    sint lanes[Q_LANES];
+    q_write(value, lanes);
+    for (int l = 0; l < Q_LANES && i + l < rows; l++) p[(i + l) * dim + k] = lanes[l];
+#endif
+}
+
+/* The numbers of the rows i, i + 1, ... */
+Q_FN qint q_row_numbers(const long i)
+{
+#if Q_LANES == 1
+    return (qint)i;
+#else
+    sint lanes[Q_LANES];
+    for (int l = 0; l < Q_LANES; l++) lanes[l] = (sint)(i + l);
+    return q_read(lanes);
+#endif
+}

@@ -1,0 +1,217 @@
+/*
+ * reductions.cl: what a reduction does on a device; one section for each row of reductions.def, which says what it means.
+ *
+ * A section defines the state of one component, struct q_NAME, and
+ *     start    the state of no terms
+ *     add      takes in a term f of column j; LINEAR ones also take a product of two factors
+ *     block    is called after at most 256 terms, and before merge, put and finish
+ *     merge    takes in another state, of columns that come later
+ *     put get  to and from `words` numbers at p, p + stride, ... (a lane apart)
+ *     finish   the result
+ * Only the sections whose Q_USE_NAME is defined are compiled.
+ */
+#ifndef Q_FN
+#include "prelude.cl"
+#endif
+
+#if !defined(Q_USE_Sum) && !defined(Q_USE_Max) && !defined(Q_USE_Min) && !defined(Q_USE_ArgMax) && !defined(Q_USE_ArgMin) && \
+    !defined(Q_USE_LogSumExp)
+#define Q_USE_Sum
+#define Q_USE_Max
+#define Q_USE_Min
+#define Q_USE_ArgMax
+#define Q_USE_ArgMin
+#define Q_USE_LogSumExp
+#endif
+
+#if defined(Q_USE_Sum) || defined(Q_USE_LogSumExp)
+/* high + low += s, where low collects what rounding high loses (Knuth's two-sum). Only additions: contraction cannot
+   change it. */
+Q_FN void q_two_sum(real *high, real *low, const real s)
+{
+    const real sum = *high + s, back = sum - *high;
+    *low += (*high - (sum - back)) + (s - back);
+    *high = sum;
+}
+
+/* The correction of a sum that overflowed is NaN and is dropped. */
+Q_FN real q_sum_of(const real high, const real low)
+{
+    return high + q_select(low == low, low, 0);
+}
+#endif
+
+#ifdef Q_USE_Sum
+typedef struct {
+    real s, high, low; /* the present block, and all blocks before it */
+} q_Sum;
+
+Q_FN void q_Sum_start(q_Sum *t)
+{
+    t->s = t->high = t->low = 0;
+}
+
+Q_FN void q_Sum_add(q_Sum *t, const real f, const sint j)
+{
+    t->s += f;
+}
+
+Q_FN void q_Sum_add_product(q_Sum *t, const real f, const real g)
+{
+    t->s = q_fma(f, g, t->s);
+}
+
+Q_FN void q_Sum_block(q_Sum *t)
+{
+    q_two_sum(&t->high, &t->low, t->s);
+    t->s = 0;
+}
+
+Q_FN void q_Sum_merge(q_Sum *t, const q_Sum *other)
+{
+    q_two_sum(&t->high, &t->low, other->high);
+    t->low += q_select(other->low == other->low, other->low, 0);
+}
+
+Q_FN void q_Sum_put(const q_Sum *t, __global sreal *p, const long stride)
+{
+    q_write(t->high, p);
+    q_write(t->low, p + stride);
+}
+
+Q_FN void q_Sum_get(q_Sum *t, __global const sreal *p, const long stride)
+{
+    t->s = 0;
+    t->high = q_read(p);
+    t->low = q_read(p + stride);
+}
+
+Q_FN real q_Sum_finish(const q_Sum *t)
+{
+    return q_sum_of(t->high, t->low);
+}
+#endif
+
+/* Max and Min differ in one comparison; a comparison with NaN is false, so NaN is passed over. */
+#define Q_EXTREMUM(NAME, BEFORE, WORST)                                                       \
+    typedef struct {                                                                          \
+        real best;                                                                            \
+    } q_##NAME;                                                                               \
+    Q_FN void q_##NAME##_start(q_##NAME *t) { t->best = WORST; }                              \
+    Q_FN void q_##NAME##_add(q_##NAME *t, const real f, const sint j)                         \
+    {                                                                                         \
+        t->best = q_select(f BEFORE t->best, f, t->best);                                     \
+    }                                                                                         \
+    Q_FN void q_##NAME##_block(q_##NAME *t) {}                                                \
+    Q_FN void q_##NAME##_merge(q_##NAME *t, const q_##NAME *other) { q_##NAME##_add(t, other->best, 0); } \
+    Q_FN void q_##NAME##_put(const q_##NAME *t, __global sreal *p, const long stride) { q_write(t->best, p); } \
+    Q_FN void q_##NAME##_get(q_##NAME *t, __global const sreal *p, const long stride) { t->best = q_read(p); } \
+    Q_FN real q_##NAME##_finish(const q_##NAME *t) { return t->best; }
+
+/* With the index: a later term must be strictly better, so the lowest index wins a tie. */
+#define Q_ARG_EXTREMUM(NAME, BEFORE, WORST)                                                   \
+    typedef struct {                                                                          \
+        real best;                                                                            \
+        qint index;                                                                           \
+    } q_##NAME;                                                                               \
+    Q_FN void q_##NAME##_start(q_##NAME *t) { t->best = WORST, t->index = -1; }               \
+    Q_FN void q_##NAME##_add(q_##NAME *t, const real f, const sint j)                         \
+    {                                                                                         \
+        t->index = q_select_int(f BEFORE t->best, j, t->index);                               \
+        t->best = q_select(f BEFORE t->best, f, t->best);                                     \
+    }                                                                                         \
+    Q_FN void q_##NAME##_block(q_##NAME *t) {}                                                \
+    Q_FN void q_##NAME##_merge(q_##NAME *t, const q_##NAME *other)                            \
+    {                                                                                         \
+        t->index = q_select_int(other->best BEFORE t->best, other->index, t->index);          \
+        t->best = q_select(other->best BEFORE t->best, other->best, t->best);                 \
+    }                                                                                         \
+    Q_FN void q_##NAME##_put(const q_##NAME *t, __global sreal *p, const long stride)         \
+    {                                                                                         \
+        q_write(t->best, p);                                                                  \
+        q_write(t->index, (__global sint *)(p + stride));                                     \
+    }                                                                                         \
+    Q_FN void q_##NAME##_get(q_##NAME *t, __global const sreal *p, const long stride)         \
+    {                                                                                         \
+        t->best = q_read(p);                                                                  \
+        t->index = q_read((__global const sint *)(p + stride));                               \
+    }                                                                                         \
+    Q_FN qint q_##NAME##_finish(const q_##NAME *t) { return t->index; }
+
+#ifdef Q_USE_Max
+Q_EXTREMUM(Max, >, -INFINITY)
+#endif
+#ifdef Q_USE_Min
+Q_EXTREMUM(Min, <, INFINITY)
+#endif
+#ifdef Q_USE_ArgMax
+Q_ARG_EXTREMUM(ArgMax, >, -INFINITY)
+#endif
+#ifdef Q_USE_ArgMin
+Q_ARG_EXTREMUM(ArgMin, <, INFINITY)
+#endif
+
+#ifdef Q_USE_LogSumExp
+/* The sum of exp(f - top), where top is the largest term so far, kept finite so that f - top is never inf - inf: terms of
+   -inf add 0, and a top of Q_HUGE stands for +inf. One exponential per term: of the new term, or of the old sum's scale. */
+typedef struct {
+    real top, s;            /* the present block, relative to top */
+    real all, high, low;    /* the blocks before it, relative to all */
+} q_LogSumExp;
+
+Q_FN void q_LogSumExp_start(q_LogSumExp *t)
+{
+    t->top = t->all = -Q_HUGE;
+    t->s = t->high = t->low = 0;
+}
+
+Q_FN void q_LogSumExp_add(q_LogSumExp *t, const real f, const sint j)
+{
+    const real d = f - t->top, e = q_exp_not_positive(-fabs(d));
+    t->s = q_select(d > 0, q_fma(t->s, e, (real)1), t->s + e);
+    t->top = q_select(d > 0, fmin(f, (real)Q_HUGE), t->top);
+}
+
+/* high + low, relative to all, += s relative to top. */
+Q_FN void q_LogSumExp_include(q_LogSumExp *t, const real top, const real s)
+{
+    const real most = fmax(t->all, top), old = q_exp_not_positive(t->all - most);
+    t->high *= old;
+    t->low *= old;
+    t->all = most;
+    q_two_sum(&t->high, &t->low, s * q_exp_not_positive(top - most));
+}
+
+Q_FN void q_LogSumExp_block(q_LogSumExp *t)
+{
+    q_LogSumExp_include(t, t->top, t->s);
+    t->s = 0;
+}
+
+Q_FN void q_LogSumExp_merge(q_LogSumExp *t, const q_LogSumExp *other)
+{
+    q_LogSumExp_include(t, other->all, other->high);
+    t->low += other->low * q_exp_not_positive(other->all - t->all);
+}
+
+Q_FN void q_LogSumExp_put(const q_LogSumExp *t, __global sreal *p, const long stride)
+{
+    q_write(t->all, p);
+    q_write(t->high, p + stride);
+    q_write(t->low, p + 2 * stride);
+}
+
+Q_FN void q_LogSumExp_get(q_LogSumExp *t, __global const sreal *p, const long stride)
+{
+    t->top = t->all = q_read(p);
+    t->s = 0;
+    t->high = q_read(p + stride);
+    t->low = q_read(p + 2 * stride);
+}
+
+Q_FN real q_LogSumExp_finish(const q_LogSumExp *t)
+{
+    const real sum = q_sum_of(t->high, t->low), result = t->all + log(sum);
+    return q_select(t->all >= (real)Q_HUGE && sum == sum, INFINITY, q_select(sum == 0, -INFINITY, result));
+}
+#endif

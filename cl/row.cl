@@ -1,0 +1,86 @@
+/*
+ * row.cl: the scheme `row`. A work-item owns Q_ROWS vectors of Q_LANES rows; the columns are walked one at a time, each taken
+ * in by every row of the work-item. On a GPU a group stages Q_TILE columns in local memory and shares them; with Q_TILE 0
+ * (CPU) each column is read where it is used. Everything else about a row sits in registers.
+ *
+ * Holes, filled by emit.c or, when this file is compiled alone, by gaussian.cl:
+ *   Q_SIGNATURE Q_ARGUMENTS     inputs, M and N as parameters and as arguments
+ *   Q_OUTPUT_SIGNATURE Q_OUTPUTS
+ *   Q_ROW_COUNT Q_COLUMN_COUNT  the sizes of the two loops
+ *   q_launch q_row q_column     what is computed once per launch, row and column, and q_load_... which compute it
+ *   q_state, q_start, q_pair, q_block, q_merge, q_put, q_get, q_store
+ *
+ * Arguments: first: the first row; part: the number of columns of one group along dimension 1, which with Q_SPLIT writes
+ * its state to `partial` (for merge.cl) in place of results.
+ */
+#ifndef Q_SIGNATURE
+#include "gaussian.cl"
+#endif
+#define Q_EACH_ROW _Pragma("unroll") for (int r = 0; r < Q_ROWS; r++)
+
+/* Takes one column into every row of the work-item. */
+Q_FN void q_visit(q_state *t, const q_launch *u, const q_row *rows, const q_column *c, const sint j)
+{
+    Q_EACH_ROW
+    {
+        q_pair(&t[r], u, &rows[r], c, j);
+#if Q_KAHAN
+        q_block(&t[r]);
+#endif
+    }
+}
+
+__kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
+#if Q_SPLIT
+void quern(Q_SIGNATURE, __global sreal *restrict partial, const long first, const long part)
+#else
+void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
+#endif
+{
+#if Q_TILE
+    __local q_column tile[Q_TILE];
+#endif
+    const int item = (int)get_local_id(0);
+    const long row0 = first + ((long)get_group_id(0) * Q_ROWS * Q_LOCAL + item) * Q_LANES;
+    const q_launch u = q_load_launch(Q_ARGUMENTS);
+    q_row rows[Q_ROWS];
+    q_state t[Q_ROWS];
+    Q_EACH_ROW
+    {
+        rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + (long)r * Q_LOCAL * Q_LANES);
+        q_start(&t[r]);
+    }
+    const long part_begin = part * (long)get_group_id(1), part_end = min(part_begin + part, (long)(Q_COLUMN_COUNT));
+    Q_FOR_SEGMENTS(from, to, part_begin, part_end)
+    {
+        for (long b0 = from; b0 < to; b0 += Q_BLOCK) {
+            const int size = (int)min((long)Q_BLOCK, to - b0);
+#if Q_TILE
+            for (int c0 = 0; c0 < size; c0 += Q_TILE) {
+                const int count = min(Q_TILE, size - c0);
+                barrier(CLK_LOCAL_MEM_FENCE);
+                if (item < count) tile[item] = q_load_column(Q_ARGUMENTS, &u, b0 + c0 + item);
+                barrier(CLK_LOCAL_MEM_FENCE);
+                for (int k = 0; k < count; k++) {
+                    const q_column c = tile[k];
+                    q_visit(t, &u, rows, &c, (sint)(b0 + c0 + k));
+                }
+            }
+#else
+            for (int k = 0; k < size; k++) {
+                const q_column c = q_load_column(Q_ARGUMENTS, &u, b0 + k);
+                q_visit(t, &u, rows, &c, (sint)(b0 + k));
+            }
+#endif
+            Q_EACH_ROW q_block(&t[r]);
+        }
+    }
+#if Q_SPLIT
+    /* partial[word][part][row]: rows padded to whole groups */
+    const long padded = (long)get_num_groups(0) * Q_ROWS * Q_LOCAL * Q_LANES;
+    Q_EACH_ROW q_put(&t[r], partial + padded * (long)get_group_id(1) + (row0 - first) + (long)r * Q_LOCAL * Q_LANES,
+                     padded * (long)get_num_groups(1));
+#else
+    Q_EACH_ROW q_store(Q_ARGUMENTS, Q_OUTPUTS, &t[r], row0 + (long)r * Q_LOCAL * Q_LANES);
+#endif
+}

@@ -1,0 +1,377 @@
+/*
+ * emit.c: a program as OpenCL C: the types and functions that fill the holes of cl/row.cl and cl/merge.cl.
+ *
+ * One statement per value, named v<number>; a function contains the values of its loop that its purpose needs, and reads
+ * those of outer loops from the structs in which they were kept. Nothing of the user's text gets here: only numbers,
+ * table rows and positions.
+ */
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "plan/plan.h"
+
+enum { PAIR = Q_ROW | Q_COLUMN };
+
+typedef struct emitter {
+    q_text *out;
+    const q_program_ir *p;
+    const q_plan *plan;
+    uint8_t *need;    /* by value: 1 where the walk needs it, 2 where the outputs do */
+    bool *kept;       /* by value: member of the struct of its loop, because an inner loop reads it */
+    int section;      /* loop of the function being written; Q_LATE: q_store, in which everything is local */
+} emitter;
+
+// ---- what is needed where ----
+
+static void need(emitter *e, q_ref v, uint8_t why)
+{
+    e->need[v] |= why;
+}
+
+/* Operands of what is needed are needed for the same purpose; values read by an inner loop are kept. */
+static void spread_needs(emitter *e)
+{
+    const q_program_ir *p = e->p;
+    for (size_t r = 0; r < p->reduction_count; r++)
+        for (uint32_t d = 0; d < p->reductions[r].dim; d++) need(e, p->reductions[r].terms[d], 1);
+    for (size_t o = 0; o < p->output_count; o++)
+        for (uint32_t d = 0; d < p->outputs[o].dim; d++) need(e, p->results[o][d], 2);
+    for (q_ref v = (q_ref)p->count - 1; v; v--)
+        for (int a = 0; a < 3; a++) {
+            q_ref operand = p->values[v].arg[a];
+            if (!e->need[v] || !operand) continue;
+            need(e, operand, e->need[v]);
+            if ((e->need[v] & 1) && p->values[operand].where != p->values[v].where) e->kept[operand] = true;
+        }
+    for (size_t r = 0; r < p->reduction_count; r++)
+        for (uint32_t d = 0; d < p->reductions[r].dim; d++)
+            if (p->values[p->reductions[r].terms[d]].where != PAIR) e->kept[p->reductions[r].terms[d]] = true;
+}
+
+// ---- operands ----
+
+static bool on_lanes(uint8_t where)
+{
+    return where & (Q_ROW | Q_LATE);
+}
+
+static void emit_number(emitter *e, double value)
+{
+    bool f64 = e->plan->dtype == QUERN_F64;
+    char digits[48];
+    snprintf(digits, sizeof digits, f64 ? "%.17g" : "%.9g", f64 ? value : (double)(float)value);
+    if (isnan(value)) q_text_add(e->out, "NAN");
+    else if (isinf(value) || (!f64 && isinf((float)value))) q_text_add(e->out, value > 0 ? "INFINITY" : "(-INFINITY)");
+    else q_text_add(e->out, "%s%s%s", digits, strpbrk(digits, ".e") ? "" : ".0", f64 ? "" : "f");
+}
+
+/* The struct that holds a value in the function being written, or "" if it is a local name. */
+static const char *holder(const emitter *e, q_ref v)
+{
+    uint8_t where = e->p->values[v].where;
+    if (e->section == Q_LATE || where == e->section) return "";
+    return where == 0 ? "u->" : where == Q_ROW ? "r->" : "c->";
+}
+
+/* A value as it stands, as a number of its own type. */
+static void emit_name(emitter *e, q_ref v)
+{
+    const q_scalar *value = &e->p->values[v];
+    if (value->kind == Q_V_CONSTANT) emit_number(e, value->number);
+    else q_text_add(e->out, "%sv%u", holder(e, v), v);
+}
+
+/* A value as an operand on lanes or not, as a real or as it is. */
+static void emit_operand(emitter *e, q_ref v, bool lanes, bool integer)
+{
+    const q_scalar *value = &e->p->values[v];
+    bool own_lanes = on_lanes(value->where), widen = lanes && !own_lanes;
+    bool convert = value->integer && !integer;
+    if (widen) q_text_add(e->out, value->integer && integer ? "(qint)(" : "(real)(");
+    if (convert) q_text_add(e->out, own_lanes ? "q_to_real(" : "qs_to_real(");
+    emit_name(e, v);
+    if (convert) q_text_add(e->out, ")");
+    if (widen) q_text_add(e->out, ")");
+}
+
+// ---- values ----
+
+static void emit_load(emitter *e, const q_scalar *value)
+{
+    const q_array *array = &e->p->inputs[value->k[1]];
+    const char *suffix = array->integer ? "_int" : "";
+    if (value->where == Q_ROW)
+        q_text_add(e->out, "q_gather%s(a%d, i, %u, %d, Q_ROW_COUNT)", suffix, value->k[1], array->dim, value->k[0]);
+    else if (value->where == Q_COLUMN) q_text_add(e->out, "a%d[j * %u + %d]", value->k[1], array->dim, value->k[0]);
+    else q_text_add(e->out, "a%d[%d]", value->k[1], value->k[0]);
+}
+
+/* Whether all operands are indices, so that they are compared as such. */
+static bool on_integers(const emitter *e, const q_scalar *value)
+{
+    bool all = true;
+    for (int a = 0; a < q_ops[value->op].operands; a++) all = all && e->p->values[value->arg[a]].integer;
+    return all && (value->op == Q_OP_Equal || value->op == Q_OP_NotEqual || value->op == Q_OP_LessThan || value->op == Q_OP_LessOrEqual);
+}
+
+/* The row's expression with operands in place of a b c, integers in place of k l, and qs_ functions for single numbers. */
+static void emit_expression(emitter *e, const q_scalar *value)
+{
+    bool lanes = on_lanes(value->where), integers = on_integers(e, value);
+    for (const char *p = q_ops[value->op].expression; *p;) {
+        size_t size = 1;
+        if (isalpha((unsigned char)*p))
+            while (isalnum((unsigned char)p[size]) || p[size] == '_') size++;
+        if (size == 1 && *p >= 'a' && *p <= 'c') emit_operand(e, value->arg[*p - 'a'], lanes, integers);
+        else if (size == 1 && (*p == 'k' || *p == 'l')) q_text_add(e->out, "%d", value->k[*p - 'k']);
+        else if (size > 2 && p[0] == 'q' && p[1] == '_') q_text_add(e->out, "%s%.*s", lanes ? "q" : "qs", (int)size - 1, p + 1);
+        else q_text_append(e->out, p, size);
+        if (size == 5 && strncmp(p, "q_exp", 5) == 0 && value->not_positive) q_text_add(e->out, "_not_positive");
+        p += size;
+    }
+}
+
+static void emit_fma(emitter *e, const q_scalar *value)
+{
+    bool lanes = on_lanes(value->where);
+    q_text_add(e->out, lanes ? "q_fma(%s" : "qs_fma(%s", value->negate & 1 ? "-" : "");
+    emit_operand(e, value->arg[0], lanes, false);
+    q_text_add(e->out, ", ");
+    emit_operand(e, value->arg[1], lanes, false);
+    q_text_add(e->out, ", %s", value->negate & 2 ? "-" : "");
+    emit_operand(e, value->arg[2], lanes, false);
+    q_text_add(e->out, ")");
+}
+
+static void emit_finish(emitter *e, const q_scalar *value)
+{
+    q_text_add(e->out, "q_%s_finish(&t->r%d_%d)", q_ops[e->p->reductions[value->k[1]].op].name, value->k[1], value->k[0]);
+}
+
+static const char *type_of(const q_scalar *value)
+{
+    if (value->integer) return on_lanes(value->where) ? "qint" : "sint";
+    return on_lanes(value->where) ? "real" : "sreal";
+}
+
+static void emit_statement(emitter *e, q_ref v)
+{
+    const q_scalar *value = &e->p->values[v];
+    q_text_add(e->out, "    const %s v%u = ", type_of(value), v);
+    switch ((q_value_kind)value->kind) {
+    case Q_V_CONSTANT: emit_number(e, value->number); break;
+    case Q_V_LOAD: emit_load(e, value); break;
+    case Q_V_INDEX: q_text_add(e->out, value->where == Q_ROW ? "q_row_numbers(i)" : "(sint)j"); break;
+    case Q_V_COUNT: q_text_add(e->out, "(sint)%c", value->k[0] == Q_I ? 'M' : 'N'); break;
+    case Q_V_OP: emit_expression(e, value); break;
+    case Q_V_FMA: emit_fma(e, value); break;
+    case Q_V_FINISH: emit_finish(e, value); break;
+    }
+    q_text_add(e->out, ";\n");
+}
+
+// ---- a term that is a product is folded by a fused multiply-add ----
+
+static bool folds_product(const emitter *e, size_t r, uint32_t d)
+{
+    const q_program_ir *p = e->p;
+    q_ref v = p->reductions[r].terms[d];
+    const q_scalar *term = &p->values[v];
+    return q_ops[p->reductions[r].op].reduction == Q_LINEAR && term->where == PAIR && term->kind == Q_V_OP &&
+           term->op == Q_OP_Mult && p->uses[v] == 1;
+}
+
+static bool is_folded(const emitter *e, q_ref v)
+{
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        for (uint32_t d = 0; d < e->p->reductions[r].dim; d++)
+            if (e->p->reductions[r].terms[d] == v && folds_product(e, r, d)) return true;
+    return false;
+}
+
+// ---- sections ----
+
+static bool in_section(const emitter *e, q_ref v)
+{
+    const q_scalar *value = &e->p->values[v];
+    if (value->kind == Q_V_CONSTANT) return false;
+    if (e->section == Q_LATE) return e->need[v] & 2;
+    return (e->need[v] & 1) && value->where == e->section && !(e->section == PAIR && is_folded(e, v));
+}
+
+static void emit_statements(emitter *e)
+{
+    for (q_ref v = 1; v < e->p->count; v++)
+        if (in_section(e, v)) emit_statement(e, v);
+}
+
+static bool is_member(const emitter *e, q_ref v, uint8_t where)
+{
+    const q_scalar *value = &e->p->values[v];
+    return e->kept[v] && value->where == where && value->kind != Q_V_CONSTANT;
+}
+
+static void emit_struct(emitter *e, const char *name, uint8_t where)
+{
+    size_t members = 0;
+    q_text_add(e->out, "typedef struct {\n");
+    for (q_ref v = 1; v < e->p->count; v++)
+        if (is_member(e, v, where)) {
+            q_text_add(e->out, "    %s v%u;\n", type_of(&e->p->values[v]), v);
+            members++;
+        }
+    if (!members) q_text_add(e->out, "    int none;\n");
+    q_text_add(e->out, "} %s;\n", name);
+}
+
+/* A function that computes the values of one loop and returns those that inner loops read. */
+static void emit_loader(emitter *e, const char *type, const char *parameters, uint8_t where)
+{
+    e->section = where;
+    q_text_add(e->out, "Q_FN %s q_load_%s(Q_SIGNATURE%s)\n{\n", type, type + 2, parameters);
+    emit_statements(e);
+    q_text_add(e->out, "    %s out;\n", type);
+    size_t members = 0;
+    for (q_ref v = 1; v < e->p->count; v++)
+        if (is_member(e, v, where)) {
+            q_text_add(e->out, "    out.v%u = v%u;\n", v, v);
+            members++;
+        }
+    if (!members) q_text_add(e->out, "    out.none = 0;\n");
+    q_text_add(e->out, "    return out;\n}\n");
+}
+
+static void emit_fold(emitter *e, size_t r, uint32_t d)
+{
+    const q_program_ir *p = e->p;
+    q_ref v = p->reductions[r].terms[d];
+    bool product = folds_product(e, r, d);
+    q_text_add(e->out, "    q_%s_add%s(&t->r%zu_%u, ", q_ops[p->reductions[r].op].name, product ? "_product" : "", r, d);
+    if (product) {
+        emit_operand(e, p->values[v].arg[0], true, false);
+        q_text_add(e->out, ", ");
+        emit_operand(e, p->values[v].arg[1], true, false);
+        q_text_add(e->out, ");\n");
+    } else {
+        emit_operand(e, v, true, false);
+        q_text_add(e->out, ", j);\n");
+    }
+}
+
+static void emit_pair(emitter *e)
+{
+    e->section = PAIR;
+    q_text_add(e->out, "Q_FN void q_pair(q_state *t, const q_launch *u, const q_row *r, const q_column *c, const sint j)\n{\n");
+    emit_statements(e);
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        for (uint32_t d = 0; d < e->p->reductions[r].dim; d++) emit_fold(e, r, d);
+    q_text_add(e->out, "}\n");
+}
+
+/* One call per component of the state: `pattern` has the reduction's name, then the member's two numbers (once or twice). */
+static void emit_each_state(emitter *e, const char *head, const char *call, const char *more)
+{
+    int word = 0;
+    q_text_add(e->out, "%s\n{\n", head);
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        for (uint32_t d = 0; d < e->p->reductions[r].dim; d++) {
+            const q_op_row *row = &q_ops[e->p->reductions[r].op];
+            q_text_add(e->out, "    q_%s_%s(&t->r%zu_%u", row->name, call, r, d);
+            if (strcmp(more, "other") == 0) q_text_add(e->out, ", &other->r%zu_%u", r, d);
+            if (strcmp(more, "memory") == 0) q_text_add(e->out, ", p + %d * stride, stride", word);
+            q_text_add(e->out, ");\n");
+            word += row->words;
+        }
+    q_text_add(e->out, "}\n");
+}
+
+static void emit_state(emitter *e)
+{
+    q_text_add(e->out, "typedef struct {\n");
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        for (uint32_t d = 0; d < e->p->reductions[r].dim; d++)
+            q_text_add(e->out, "    q_%s r%zu_%u;\n", q_ops[e->p->reductions[r].op].name, r, d);
+    if (!e->p->reduction_count) q_text_add(e->out, "    int none;\n");
+    q_text_add(e->out, "} q_state;\n");
+    emit_each_state(e, "Q_FN void q_start(q_state *t)", "start", "");
+    emit_each_state(e, "Q_FN void q_block(q_state *t)", "block", "");
+    if (!e->plan->split) return;
+    emit_each_state(e, "Q_FN void q_merge(q_state *t, const q_state *other)", "merge", "other");
+    emit_each_state(e, "Q_FN void q_put(const q_state *t, __global sreal *p, const long stride)", "put", "memory");
+    emit_each_state(e, "Q_FN void q_get(q_state *t, __global const sreal *p, const long stride)", "get", "memory");
+}
+
+static void emit_store(emitter *e)
+{
+    e->section = Q_LATE;
+    q_text_add(e->out, "Q_FN void q_store(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const q_state *t, const long i)\n{\n");
+    emit_statements(e);
+    for (size_t o = 0; o < e->p->output_count; o++)
+        for (uint32_t d = 0; d < e->p->outputs[o].dim; d++) {
+            const q_array *array = &e->p->outputs[o];
+            q_text_add(e->out, "    q_scatter%s(o%zu, i, %u, %u, Q_ROW_COUNT, ", array->integer ? "_int" : "", o, array->dim, d);
+            emit_operand(e, e->p->results[o][d], true, array->integer);
+            q_text_add(e->out, ");\n");
+        }
+    q_text_add(e->out, "}\n");
+}
+
+static const char *count_of(uint8_t axis)
+{
+    return axis == Q_I ? "M" : axis == Q_J ? "N" : "1L";
+}
+
+static void emit_signature(emitter *e)
+{
+    q_text_add(e->out, "#define Q_SIGNATURE ");
+    for (size_t a = 0; a < e->p->input_count; a++)
+        q_text_add(e->out, "__global const %s *restrict a%zu, ", e->p->inputs[a].integer ? "sint" : "sreal", a);
+    q_text_add(e->out, "const long M, const long N\n#define Q_ARGUMENTS ");
+    for (size_t a = 0; a < e->p->input_count; a++) q_text_add(e->out, "a%zu, ", a);
+    q_text_add(e->out, "M, N\n#define Q_OUTPUT_SIGNATURE ");
+    for (size_t o = 0; o < e->p->output_count; o++)
+        q_text_add(e->out, "%s__global %s *restrict o%zu", o ? ", " : "", e->p->outputs[o].integer ? "sint" : "sreal", o);
+    q_text_add(e->out, "\n#define Q_OUTPUTS ");
+    for (size_t o = 0; o < e->p->output_count; o++) q_text_add(e->out, "%so%zu", o ? ", " : "", o);
+    q_text_add(e->out, "\n#define Q_ROW_COUNT %s\n#define Q_COLUMN_COUNT %s\n", count_of(e->p->rows),
+               e->p->walk ? count_of(e->p->walk) : "0L");
+}
+
+static quern_status check_size(const q_program_ir *p)
+{
+    size_t statements = 0;
+    for (int where = 0; where < 8; where++) statements += p->statements[where];
+    if (statements <= Q_MAX_STATEMENTS) return QUERN_OK;
+    quern_status status = q_fail(QUERN_LIMIT, "one pass of the formula needs %zu statements of OpenCL C; the limit is %d",
+                                 statements, Q_MAX_STATEMENTS);
+    q_fail_next_step("shorter vectors, or several operators, need fewer");
+    return status;
+}
+
+quern_status q_emit(q_text *out, const q_program_ir *program, const q_plan *plan)
+{
+    Q_TRY(check_size(program));
+    q_arena arena = {0};
+    emitter e = {.out = out, .p = program, .plan = plan};
+    e.need = q_arena_alloc(&arena, program->count);
+    e.kept = q_arena_alloc(&arena, program->count * sizeof *e.kept);
+    if (!e.need || !e.kept) {
+        q_arena_free(&arena);
+        return q_fail_memory(program->count);
+    }
+    spread_needs(&e);
+    emit_signature(&e);
+    emit_struct(&e, "q_launch", 0);
+    emit_struct(&e, "q_row", Q_ROW);
+    emit_struct(&e, "q_column", Q_COLUMN);
+    emit_state(&e);
+    emit_loader(&e, "q_launch", "", 0);
+    emit_loader(&e, "q_row", ", const q_launch *u, const long i", Q_ROW);
+    emit_loader(&e, "q_column", ", const q_launch *u, const long j", Q_COLUMN);
+    emit_pair(&e);
+    emit_store(&e);
+    q_arena_free(&arena);
+    return out->failed ? q_fail_memory(out->capacity) : QUERN_OK;
+}

@@ -1,0 +1,136 @@
+/*
+ * scheme.c: how a stage runs on a device: reads the device's profile row and decides vector width, rows per work-item, tile
+ * and split.
+ *
+ * What shapes the source (lanes, rows, local, tile, block, split) depends on sizes only through two yes-or-no questions, few
+ * rows? and split?, so a new M or N does not mean a new program.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/plan.h"
+
+enum { BLOCK = 256 }; /* terms added before the sum is compensated: see docs/numbers.md */
+
+static bool read_profile(const char *line, q_profile *out)
+{
+    return sscanf(line, "%31s %d %d %d %d %d %d %d %d %lf", out->name, &out->lanes32, &out->lanes64, &out->rows, &out->local,
+                  &out->tile, &out->groups_per_unit, &out->launch_ms, &out->vector_math, &out->pairs_per_ns) == 10;
+}
+
+bool q_profile_find(q_profile *out, const char *name)
+{
+    bool found = false;
+    q_profile row;
+    for (const char *line = q_cl_file("profiles"); line && *line && !found;) {
+        bool is_row = *line != '#' && read_profile(line, &row);
+        found = is_row && strcmp(row.name, name) == 0;
+        if (found || (is_row && strcmp(row.name, "default") == 0)) *out = row;
+        const char *end = strchr(line, '\n');
+        line = end ? end + 1 : NULL;
+    }
+    return found;
+}
+
+int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N)
+{
+    return axis == Q_I ? M : axis == Q_J ? N : 1;
+}
+
+int64_t q_plan_group_rows(const q_plan *plan)
+{
+    return (int64_t)plan->rows * plan->local * plan->lanes;
+}
+
+static int words_of(const q_program_ir *program)
+{
+    int words = 0;
+    for (size_t r = 0; r < program->reduction_count; r++)
+        words += q_ops[program->reductions[r].op].words * (int)program->reductions[r].dim;
+    return words;
+}
+
+uint64_t q_plan_partial_bytes(const q_plan *plan, const q_program_ir *program)
+{
+    uint64_t padded = (uint64_t)(plan->groups * q_plan_group_rows(plan));
+    return padded * (uint64_t)plan->parts * (uint64_t)words_of(program) * (plan->dtype == QUERN_F64 ? 8 : 4);
+}
+
+/* How many vectors of rows a work-item can own before its rows and states leave the registers. */
+static int rows_that_fit(const q_program_ir *program, int most)
+{
+    size_t row_values = 0;
+    for (q_ref v = 1; v < program->count; v++)
+        if (program->uses[v] && program->values[v].where == Q_ROW) row_values++;
+    size_t states = (size_t)words_of(program), pair = program->statements[Q_ROW | Q_COLUMN];
+    size_t live = row_values + states;
+    int rows = live <= 8 ? 8 : live <= 16 ? 4 : live <= 32 ? 2 : 1;
+    while (rows > 1 && pair * (size_t)rows > 1024) rows /= 2; /* unrolled text */
+    return rows < most ? rows : most;
+}
+
+static int choose(int wanted, int usual)
+{
+    return wanted > 0 ? wanted : usual;
+}
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return a / b + (a % b != 0);
+}
+
+static void shape(q_plan *plan, const q_program_ir *program, int64_t rows, const quern_compile_options *options)
+{
+    const q_profile *profile = &plan->profile;
+    int lanes = plan->dtype == QUERN_F64 ? profile->lanes64 : profile->lanes32;
+    bool map = program->walk == Q_P, one_row = program->rows == Q_P;
+    plan->lanes = choose(options ? options->lanes : 0, one_row ? 1 : lanes);
+    plan->local = choose(options ? options->local : 0, one_row && profile->tile ? 1 : profile->local);
+    bool few = rows <= 2 * (int64_t)plan->lanes * plan->local;
+    plan->rows = choose(options ? options->rows : 0, map || few ? 1 : rows_that_fit(program, profile->rows));
+    plan->tile = map || !profile->tile ? 0 : plan->local;
+    plan->block = options && options->sum == QUERN_SUM_PLAIN ? 1 << 30 : BLOCK;
+    plan->kahan = options && options->sum == QUERN_SUM_KAHAN;
+}
+
+static void split(q_plan *plan, int64_t columns, int units, const quern_compile_options *options)
+{
+    int64_t wanted = (int64_t)units * plan->profile.groups_per_unit;
+    int64_t most = ceil_div(columns, 4 * BLOCK); /* a part is worth its merge only if it has some length */
+    int64_t parts = plan->groups < wanted ? ceil_div(wanted, plan->groups) : 1;
+    if (parts > most) parts = most;
+    if (options && options->split > 0) parts = options->split < ceil_div(columns, BLOCK) ? options->split : ceil_div(columns, BLOCK);
+    if (parts < 1) parts = 1;
+    plan->part = parts == 1 ? columns : ceil_div(ceil_div(columns, parts), BLOCK) * BLOCK;
+    plan->parts = parts == 1 ? 1 : (int)ceil_div(columns, plan->part);
+    plan->split = plan->parts > 1;
+}
+
+quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profile *profile, quern_dtype dtype, int64_t M,
+                         int64_t N, int units, const quern_compile_options *options)
+{
+    int64_t rows = q_axis_size(program->rows, M, N), columns = program->walk ? q_axis_size(program->walk, M, N) : 0;
+    *out = (q_plan){.profile = *profile, .dtype = dtype};
+    if (M >= INT32_MAX || N >= INT32_MAX)
+        return q_fail(QUERN_LIMIT, "M = %lld, N = %lld: at most %d rows and columns fit a device's indices", (long long)M,
+                      (long long)N, INT32_MAX - 1);
+    shape(out, program, rows, options);
+    if (out->lanes != 1 && out->lanes != 2 && out->lanes != 4 && out->lanes != 8 && out->lanes != 16)
+        return q_fail(QUERN_USAGE, "lanes can be 1, 2, 4, 8 or 16, not %d", out->lanes);
+    out->groups = ceil_div(rows, q_plan_group_rows(out));
+    if (program->walk && out->groups) split(out, columns, units < 1 ? 1 : units, options);
+    else out->parts = 1, out->part = columns;
+    return QUERN_OK;
+}
+
+void q_plan_dump(const q_plan *plan, const q_program_ir *program, q_text *out)
+{
+    q_text_add(out, "plan: profile %s, %s, scheme row, walk dense\n", plan->profile.name, plan->dtype == QUERN_F64 ? "float64" : "float32");
+    q_text_add(out, "  %d lanes x %d vectors x %d work-items: %lld rows a group, %lld groups\n", plan->lanes, plan->rows, plan->local,
+               (long long)q_plan_group_rows(plan), (long long)plan->groups);
+    if (program->walk)
+        q_text_add(out, "  columns %s, in %d part%s of %lld; sums %s\n", plan->tile ? "staged in local memory" : "read directly", plan->parts,
+                   plan->parts == 1 ? "" : "s", (long long)plan->part,
+                   plan->kahan ? "compensated at each term" : plan->block > BLOCK ? "plain" : "compensated every 256 terms");
+}

@@ -1,0 +1,90 @@
+/*
+ * context.c: an opened device and what its user chose. Operators hold a reference, so a context lives until the last of them
+ * is gone.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/run.h"
+
+void q_context_log(const quern_context *context, const char *fmt, ...)
+{
+    if (!context->options.log) return;
+    char line[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    context->options.log(context->options.log_user, line);
+}
+
+void q_context_retain(quern_context *context)
+{
+    pthread_mutex_lock(&context->lock);
+    context->references++;
+    pthread_mutex_unlock(&context->lock);
+}
+
+void q_context_release(quern_context *context)
+{
+    pthread_mutex_lock(&context->lock);
+    int left = --context->references;
+    pthread_mutex_unlock(&context->lock);
+    if (left) return;
+    q_queue_destroy(&context->queue);
+    pthread_mutex_destroy(&context->lock);
+    free(context);
+}
+
+/* Copies the part of the user's options that his version of the header knows. */
+static quern_status copy_options(quern_context *context, const quern_context_options *options)
+{
+    if (!options) return QUERN_OK;
+    if (!options->size || options->size > sizeof *options)
+        return q_fail(QUERN_USAGE, "quern_context_options.size is %zu; set it to sizeof(quern_context_options)", options->size);
+    memcpy(&context->options, options, options->size);
+    return QUERN_OK;
+}
+
+static quern_status open_device(quern_context *context)
+{
+    q_device *list;
+    size_t count, index;
+    q_text why = {0};
+    Q_TRY(q_discover(&list, &count));
+    quern_status status = q_choose(list, count, context->options.device, &index, &why);
+    if (!status) {
+        q_context_log(context, "%s", why.data ? why.data : "");
+        status = q_queue_create(&context->queue, &list[index], context->options.memory);
+    }
+    q_text_free(&why);
+    free(list);
+    if (!status) q_profile_find(&context->profile, q_queue_device(context->queue)->info.profile);
+    return status;
+}
+
+quern_status quern_context_create(quern_context **out, const quern_context_options *options)
+{
+    quern_context *context = *out = calloc(1, sizeof *context);
+    if (!context) return q_fail_memory(sizeof *context);
+    pthread_mutex_init(&context->lock, NULL);
+    context->references = 1;
+    quern_status status = copy_options(context, options);
+    if (!status) status = open_device(context);
+    context->options.device = NULL; /* borrowed for this call only */
+    if (status) quern_context_destroy(out);
+    return status;
+}
+
+void quern_context_destroy(quern_context **context)
+{
+    if (!context || !*context) return;
+    q_context_release(*context);
+    *context = NULL;
+}
+
+const quern_device *quern_context_device(const quern_context *context)
+{
+    return &q_queue_device(context->queue)->info;
+}

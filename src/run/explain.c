@@ -1,0 +1,83 @@
+/*
+ * explain.c: what each pass makes of an operator, as text: its graph, its stages, and for each stage program, plan and source.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/run.h"
+
+typedef struct request {
+    const quern_operator *op;
+    const char *stage;
+    quern_dtype dtype;
+    int64_t M, N;
+    q_profile profile;
+    int units;
+} request;
+
+static bool wants(const request *r, const char *stage)
+{
+    return !r->stage || strcmp(r->stage, stage) == 0;
+}
+
+static quern_status check_stage(const char *stage)
+{
+    static const char *const known[] = {"graph", "stages", "program", "plan", "source"};
+    for (size_t s = 0; s < Q_COUNT(known); s++)
+        if (!stage || strcmp(stage, known[s]) == 0) return QUERN_OK;
+    quern_status status = q_fail(QUERN_USAGE, "there is no stage '%s' to explain", stage);
+    q_fail_next_step("the stages are graph, stages, program, plan and source");
+    return status;
+}
+
+static quern_status explain_stage(const request *r, size_t stage, q_text *out)
+{
+    const q_program_ir *program = r->op->programs[stage];
+    q_plan plan;
+    Q_TRY(q_plan_make(&plan, program, &r->profile, r->dtype, r->M, r->N, r->units, &r->op->options));
+    if (wants(r, "program") || wants(r, "plan")) q_text_add(out, "---- stage %zu ----\n", stage);
+    if (wants(r, "program")) q_program_ir_dump(program, out);
+    if (wants(r, "plan")) q_plan_dump(&plan, program, out);
+    if (!wants(r, "source")) return QUERN_OK;
+    q_text_add(out, "// ---- source of stage %zu ----\n", stage);
+    Q_TRY(q_source(out, program, &plan, false));
+    if (plan.split) {
+        q_text_add(out, "// ---- source of the merge of stage %zu ----\n", stage);
+        Q_TRY(q_source(out, program, &plan, true));
+    }
+    return QUERN_OK;
+}
+
+static quern_status explain(const request *r, q_text *out)
+{
+    const quern_operator *op = r->op;
+    if (wants(r, "graph")) q_text_add(out, "formula: %s\n", op->text);
+    if (wants(r, "graph")) q_graph_dump(op->graph, op->results, op->result_count, out);
+    if (wants(r, "stages")) q_stages_dump(op->graph, &op->stages, out);
+    for (size_t s = 0; s < op->stages.count; s++) Q_TRY(explain_stage(r, s, out));
+    return QUERN_OK;
+}
+
+quern_status quern_explain(const quern_operator *op, const quern_explain_options *given, char **text)
+{
+    quern_explain_options options = {0};
+    *text = NULL;
+    if (given && (!given->size || given->size > sizeof *given))
+        return q_fail(QUERN_USAGE, "quern_explain_options.size is %zu; set it to sizeof(quern_explain_options)", given->size);
+    if (given) memcpy(&options, given, given->size);
+    Q_TRY(check_stage(options.stage));
+    request r = {.op = op, .stage = options.stage, .dtype = options.dtype ? options.dtype : QUERN_F32,
+                 .M = options.M ? options.M : 1000, .N = options.N ? options.N : 1000, .units = 2};
+    if (op->context) r.profile = op->context->profile, r.units = quern_context_device(op->context)->compute_units;
+    const char *profile = options.profile ? options.profile : "cpu";
+    if ((options.profile || !op->context) && !q_profile_find(&r.profile, profile))
+        return q_fail(QUERN_USAGE, "there is no profile '%s' in cl/profiles.txt", profile);
+    q_text out = {0};
+    q_locale locale = q_locale_enter();
+    quern_status status = explain(&r, &out);
+    q_locale_leave(locale);
+    if (!status && out.failed) status = q_fail_memory(out.capacity);
+    if (!status) *text = q_text_take(&out);
+    q_text_free(&out);
+    return status;
+}

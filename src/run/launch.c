@@ -1,0 +1,340 @@
+/*
+ * launch.c: one run of an operator: uploads the arrays, launches its stages in order, downloads the results. Every run has
+ * its own buffers, so runs do not disturb each other; kernels are built on first use and kept in the operator.
+ *
+ * Long launches are cut into slices of rows that aim for the time in the device's profile. That one mechanism keeps
+ * watchdogs quiet, reports progress and lets a run be stopped.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/run.h"
+
+enum { MAX_ARGS = Q_MAX_ARRAYS + Q_MAX_STAGE_OUTPUTS + 8 };
+
+struct q_kernel {
+    struct q_kernel *next;
+    size_t stage;
+    bool merge;
+    q_plan plan; /* only what shapes the source counts */
+    q_program *program;
+};
+
+/* A buffer for each array that a run touches. */
+typedef struct slot {
+    q_array array;
+    q_buffer buffer;
+} slot;
+
+typedef struct launcher {
+    const q_run *run;
+    quern_context *context;
+    q_queue *queue;
+    slot *slots;
+    size_t slot_count;
+    double done, total; /* pairs */
+} launcher;
+
+// ---- kernels ----
+
+void q_kernels_destroy(q_kernel *kernels)
+{
+    while (kernels) {
+        q_kernel *next = kernels->next;
+        q_program_destroy(&kernels->program);
+        free(kernels);
+        kernels = next;
+    }
+}
+
+static bool same_shape(const q_plan *a, const q_plan *b)
+{
+    return a->dtype == b->dtype && a->lanes == b->lanes && a->rows == b->rows && a->local == b->local && a->tile == b->tile &&
+           a->block == b->block && a->kahan == b->kahan && a->split == b->split;
+}
+
+static quern_status build(q_kernel *kernel, quern_operator *op)
+{
+    q_text source = {0};
+    q_locale locale = q_locale_enter();
+    quern_status status = q_source(&source, op->programs[kernel->stage], &kernel->plan, kernel->merge);
+    q_locale_leave(locale);
+    if (!status) status = q_program_create(&kernel->program, op->context->queue, source.data, "-cl-std=CL1.2");
+    if (!status)
+        q_context_log(op->context, "built stage %zu%s of %s in %.3f s", kernel->stage, kernel->merge ? " (merge)" : "", op->text,
+                      q_program_build_seconds(kernel->program));
+    q_text_free(&source);
+    return status;
+}
+
+/* The kernel of a stage for a plan, built if it is not there yet; threads that ask meanwhile wait. */
+static quern_status find_kernel(q_kernel **out, quern_operator *op, size_t stage, const q_plan *plan, bool merge)
+{
+    quern_status status = QUERN_OK;
+    pthread_mutex_lock(&op->lock);
+    q_kernel *kernel = op->kernels;
+    while (kernel && !(kernel->stage == stage && kernel->merge == merge && same_shape(&kernel->plan, plan))) kernel = kernel->next;
+    if (!kernel) {
+        kernel = calloc(1, sizeof *kernel);
+        status = kernel ? QUERN_OK : q_fail_memory(sizeof *kernel);
+        if (!status) {
+            *kernel = (q_kernel){.next = op->kernels, .stage = stage, .merge = merge, .plan = *plan};
+            status = build(kernel, op);
+        }
+        if (!status) op->kernels = kernel;
+        else free(kernel);
+    }
+    pthread_mutex_unlock(&op->lock);
+    *out = kernel;
+    return status;
+}
+
+// ---- arrays ----
+
+static size_t element_size(const launcher *l)
+{
+    return l->run->dtype == QUERN_F64 ? 8 : 4;
+}
+
+static quern_status bytes_of(const launcher *l, const q_array *array, size_t *out)
+{
+    int64_t rows = q_axis_size(array->axis, l->run->M, l->run->N);
+    size_t elements;
+    if (q_mul_size((size_t)rows, array->dim, &elements) && q_mul_size(elements, element_size(l), out)) return QUERN_OK;
+    return q_fail(QUERN_MEMORY, "an array of %lld x %u elements is too large for this machine", (long long)rows, array->dim);
+}
+
+static slot *find_slot(launcher *l, const q_array *array)
+{
+    for (size_t s = 0; s < l->slot_count; s++) {
+        const q_array *old = &l->slots[s].array;
+        if (old->variable == array->variable && old->temporary == array->temporary && old->result == array->result)
+            return &l->slots[s];
+    }
+    return NULL;
+}
+
+static const quern_view *view_of(const launcher *l, int variable)
+{
+    const quern_operator *op = l->run->op;
+    size_t v = 0;
+    while (op->variables[v] != variable) v++;
+    return &l->run->variables[v];
+}
+
+static quern_status upload(launcher *l, slot *s, size_t bytes)
+{
+    const quern_view *view = view_of(l, s->array.variable);
+    float as_float = (float)view->number;
+    const void *number = l->run->dtype == QUERN_F64 ? (const void *)&view->number : (const void *)&as_float;
+    return q_buffer_write(&s->buffer, l->queue, view->dtype == QUERN_NUMBER ? number : view->data, bytes);
+}
+
+static quern_status add_slot(launcher *l, const q_array *array)
+{
+    size_t bytes;
+    if (find_slot(l, array)) return QUERN_OK;
+    slot *s = &l->slots[l->slot_count];
+    s->array = *array;
+    Q_TRY(bytes_of(l, array, &bytes));
+    Q_TRY(q_buffer_create(&s->buffer, l->queue, bytes));
+    l->slot_count++;
+    return array->variable >= 0 ? upload(l, s, bytes) : QUERN_OK;
+}
+
+static quern_status make_slots(launcher *l)
+{
+    const quern_operator *op = l->run->op;
+    size_t most = 1;
+    for (size_t s = 0; s < op->stages.count; s++) most += op->programs[s]->input_count + op->programs[s]->output_count;
+    l->slots = calloc(most, sizeof *l->slots);
+    if (!l->slots) return q_fail_memory(most * sizeof *l->slots);
+    for (size_t s = 0; s < op->stages.count; s++) {
+        for (size_t a = 0; a < op->programs[s]->input_count; a++) Q_TRY(add_slot(l, &op->programs[s]->inputs[a]));
+        for (size_t o = 0; o < op->programs[s]->output_count; o++) Q_TRY(add_slot(l, &op->programs[s]->outputs[o]));
+    }
+    return QUERN_OK;
+}
+
+static void free_slots(launcher *l)
+{
+    for (size_t s = 0; s < l->slot_count; s++) q_buffer_destroy(&l->slots[s].buffer, l->queue);
+    free(l->slots);
+}
+
+// ---- launches ----
+
+typedef struct arguments {
+    q_kernel_arg arg[MAX_ARGS];
+    size_t count;
+    cl_long numbers[6]; /* M, N, first, part or parts, padded */
+} arguments;
+
+static void add_buffer(arguments *args, const q_buffer *buffer)
+{
+    args->arg[args->count++] = (q_kernel_arg){sizeof(cl_mem), &buffer->mem};
+}
+
+static void add_number(arguments *args, int index, int64_t value)
+{
+    args->numbers[index] = value;
+    args->arg[args->count++] = (q_kernel_arg){sizeof(cl_long), &args->numbers[index]};
+}
+
+/* Inputs, M and N, as Q_SIGNATURE has them. */
+static void add_inputs(launcher *l, arguments *args, const q_program_ir *p)
+{
+    for (size_t a = 0; a < p->input_count; a++) add_buffer(args, &find_slot(l, &p->inputs[a])->buffer);
+    add_number(args, 0, l->run->M);
+    add_number(args, 1, l->run->N);
+}
+
+static void add_outputs(launcher *l, arguments *args, const q_program_ir *p)
+{
+    for (size_t o = 0; o < p->output_count; o++) add_buffer(args, &find_slot(l, &p->outputs[o])->buffer);
+}
+
+static quern_status report(launcher *l, double pairs)
+{
+    l->done += pairs;
+    const quern_context_options *options = &l->context->options;
+    if (!options->progress) return QUERN_OK;
+    Q_TRY(q_queue_finish(l->queue));
+    if (!options->progress(options->progress_user, l->total > 0 ? l->done / l->total : 1)) return QUERN_OK;
+    return q_fail(QUERN_CANCELLED, "the run was stopped by the progress callback after %.0f %%", 100 * l->done / (l->total > 0 ? l->total : 1));
+}
+
+static double pairs_of(const launcher *l, const q_program_ir *p)
+{
+    int64_t columns = p->walk ? q_axis_size(p->walk, l->run->M, l->run->N) : 1;
+    return (double)q_axis_size(p->rows, l->run->M, l->run->N) * (double)(columns ? columns : 1);
+}
+
+/* A guess of the time of the whole stage: a Gaussian in 3-D has about 10 operations per pair. */
+static double guess_seconds(const launcher *l, const q_program_ir *p, const q_plan *plan)
+{
+    double operations = 1 + (double)p->statements[Q_ROW | Q_COLUMN];
+    return pairs_of(l, p) * operations / 10 / plan->profile.pairs_per_ns * 1e-9;
+}
+
+/* The rows in slices, each measured to size the next; one launch if it looks short. */
+static quern_status launch_rows(launcher *l, q_kernel *kernel, const q_program_ir *p, const q_plan *plan)
+{
+    arguments args = {.count = 0};
+    add_inputs(l, &args, p);
+    add_outputs(l, &args, p);
+    double aim = plan->profile.launch_ms * 1e-3, guess = guess_seconds(l, p, plan);
+    bool slice = guess > 2 * aim || l->context->options.progress;
+    int64_t size = slice ? 1 + (int64_t)((double)plan->groups * aim / (guess > aim ? guess : aim)) : plan->groups;
+    size_t fixed = args.count, local[2] = {(size_t)plan->local, 1};
+    for (int64_t group = 0; group < plan->groups;) {
+        int64_t count = size < plan->groups - group ? size : plan->groups - group;
+        double start = q_seconds();
+        args.count = fixed;
+        add_number(&args, 2, group * q_plan_group_rows(plan));
+        add_number(&args, 3, plan->part);
+        Q_TRY(q_program_launch(kernel->program, l->queue, args.arg, args.count, (size_t[]){(size_t)count * local[0], 1}, local));
+        if (slice) {
+            Q_TRY(q_queue_finish(l->queue));
+            double factor = aim / (q_seconds() - start + 1e-6);
+            size = 1 + (int64_t)((double)count * (factor > 4 ? 4 : factor < 0.25 ? 0.25 : factor));
+        }
+        group += count;
+        Q_TRY(report(l, pairs_of(l, p) * (double)count / (double)plan->groups));
+    }
+    return QUERN_OK;
+}
+
+/* All parts in one launch, then the merge. Split plans have few rows. */
+static quern_status launch_parts(launcher *l, q_kernel *kernel, q_kernel *merge, const q_program_ir *p, const q_plan *plan, q_buffer *partial)
+{
+    arguments args = {.count = 0};
+    size_t local[2] = {(size_t)plan->local, 1};
+    int64_t padded = plan->groups * q_plan_group_rows(plan);
+    add_inputs(l, &args, p);
+    add_buffer(&args, partial);
+    add_number(&args, 2, 0);
+    add_number(&args, 3, plan->part);
+    Q_TRY(q_program_launch(kernel->program, l->queue, args.arg, args.count,
+                           (size_t[]){(size_t)plan->groups * local[0], (size_t)plan->parts}, local));
+    args.count = 0;
+    add_inputs(l, &args, p);
+    add_outputs(l, &args, p);
+    add_buffer(&args, partial);
+    add_number(&args, 2, 0);
+    add_number(&args, 3, plan->parts);
+    add_number(&args, 4, padded);
+    size_t items = (size_t)(padded / plan->lanes);
+    Q_TRY(q_program_launch(merge->program, l->queue, args.arg, args.count, (size_t[]){items, 1}, local));
+    return report(l, pairs_of(l, p));
+}
+
+static quern_status launch_stage(launcher *l, size_t stage)
+{
+    quern_operator *op = l->run->op;
+    const q_program_ir *p = op->programs[stage];
+    q_plan plan;
+    q_kernel *kernel, *merge;
+    Q_TRY(q_plan_make(&plan, p, &l->context->profile, l->run->dtype, l->run->M, l->run->N,
+                      q_queue_device(l->queue)->info.compute_units, &op->options));
+    if (!plan.groups) return QUERN_OK;
+    Q_TRY(find_kernel(&kernel, op, stage, &plan, false));
+    if (!plan.split) return launch_rows(l, kernel, p, &plan);
+    Q_TRY(find_kernel(&merge, op, stage, &plan, true));
+    q_buffer partial = {0};
+    Q_TRY(q_buffer_create(&partial, l->queue, q_plan_partial_bytes(&plan, p)));
+    quern_status status = launch_parts(l, kernel, merge, p, &plan, &partial);
+    q_buffer_destroy(&partial, l->queue);
+    return status;
+}
+
+// ---- results ----
+
+/* Indices are int on the device for float32 and long for float64; outside they are int64. The narrow ones are read into the
+   upper half of the result and widened in place. */
+static quern_status download(launcher *l, slot *s, const quern_view *view)
+{
+    size_t bytes;
+    Q_TRY(bytes_of(l, &s->array, &bytes));
+    if (!s->array.integer || l->run->dtype == QUERN_F64) return q_buffer_read(&s->buffer, l->queue, view->data, bytes);
+    size_t count = bytes / 4;
+    char *narrow = (char *)view->data + bytes;
+    Q_TRY(q_buffer_read(&s->buffer, l->queue, narrow, bytes));
+    for (size_t e = 0; e < count; e++) {
+        int32_t index;
+        memcpy(&index, narrow + 4 * e, 4);
+        ((int64_t *)view->data)[e] = index;
+    }
+    return QUERN_OK;
+}
+
+static quern_status download_results(launcher *l)
+{
+    for (size_t s = 0; s < l->slot_count; s++)
+        if (l->slots[s].array.result >= 0) Q_TRY(download(l, &l->slots[s], &l->run->results[l->slots[s].array.result]));
+    return QUERN_OK;
+}
+
+static quern_status run_stages(launcher *l)
+{
+    const quern_operator *op = l->run->op;
+    Q_TRY(make_slots(l));
+    for (size_t s = 0; s < op->stages.count; s++) l->total += pairs_of(l, op->programs[s]);
+    for (size_t s = 0; s < op->stages.count; s++) Q_TRY(launch_stage(l, s));
+    return download_results(l);
+}
+
+quern_status q_launch(const q_run *run)
+{
+    quern_context *context = run->op->context;
+    launcher l = {.run = run, .context = context, .queue = context->queue};
+    if (run->dtype == QUERN_F64 && !quern_context_device(context)->f64) {
+        quern_status status = q_fail(QUERN_UNSUPPORTED, "device %s has no float64", quern_context_device(context)->name);
+        q_fail_next_step("give float32 arrays, or choose another device");
+        return status;
+    }
+    quern_status status = run_stages(&l);
+    if (status) (void)clFinish(l.queue->commands); /* nothing may still use the buffers; the first failure is the one to tell */
+    free_slots(&l);
+    return status;
+}

@@ -1,0 +1,348 @@
+/*
+ * operator.c: from formula text to an operator, a pass a line, and from arrays to a checked run. After compiling, an operator
+ * is immutable but for the list of kernels that launch.c builds for it, so it may run from several threads.
+ */
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/run.h"
+
+// ---- compile ----
+
+q_locale q_locale_enter(void)
+{
+    q_locale locale = {.c = newlocale(LC_ALL_MASK, "C", (locale_t)0)};
+    if (locale.c) locale.old = uselocale((locale_t)locale.c);
+    return locale;
+}
+
+void q_locale_leave(q_locale locale)
+{
+    if (!locale.c) return;
+    uselocale((locale_t)locale.old);
+    freelocale((locale_t)locale.c);
+}
+
+void quern_operator_destroy(quern_operator **given)
+{
+    if (!given || !*given) return;
+    quern_operator *op = *given;
+    q_kernels_destroy(op->kernels);
+    for (size_t s = 0; s < op->stages.count && op->programs; s++) q_program_ir_destroy(&op->programs[s]);
+    free(op->programs);
+    free(op->text);
+    q_graph_destroy(&op->graph);
+    pthread_mutex_destroy(&op->lock);
+    if (op->context) q_context_release(op->context);
+    free(op);
+    *given = NULL;
+}
+
+static quern_status create(quern_operator **out, quern_context *context, const quern_compile_options *options)
+{
+    quern_operator *op = *out = calloc(1, sizeof *op);
+    if (!op) return q_fail_memory(sizeof *op);
+    pthread_mutex_init(&op->lock, NULL);
+    if (context) q_context_retain(op->context = context);
+    if (!options) return QUERN_OK;
+    if (!options->size || options->size > sizeof *options)
+        return q_fail(QUERN_USAGE, "quern_compile_options.size is %zu; set it to sizeof(quern_compile_options)", options->size);
+    memcpy(&op->options, options, options->size);
+    return QUERN_OK;
+}
+
+static quern_status find_variables(quern_operator *op)
+{
+    uint8_t *marks = malloc(op->graph->count);
+    if (!marks) return q_fail_memory(op->graph->count);
+    q_mark(op->graph, op->results, op->result_count, false, marks);
+    for (size_t v = 0; v < op->graph->variable_count; v++)
+        if (marks[op->graph->variables[v].id]) op->variables[op->variable_count++] = (int)v;
+    free(marks);
+    return QUERN_OK;
+}
+
+static quern_status write_text(quern_operator *op)
+{
+    q_text text = {0};
+    q_print(op->graph, op->results, op->result_count, &text);
+    op->text = q_text_take(&text);
+    return op->text ? QUERN_OK : q_fail_memory(64);
+}
+
+static quern_status schedule_stages(quern_operator *op)
+{
+    op->programs = calloc(op->stages.count + 1, sizeof(q_program_ir *));
+    if (!op->programs) return q_fail_memory(op->stages.count * sizeof(q_program_ir *));
+    for (size_t s = 0; s < op->stages.count; s++) Q_TRY(q_schedule(&op->programs[s], op->graph, &op->stages, s));
+    return QUERN_OK;
+}
+
+/* The passes between a graph with results and an operator that can run. */
+static quern_status finish(quern_operator *op)
+{
+#ifndef NDEBUG
+    Q_TRY(q_graph_verify(op->graph));
+#endif
+    Q_TRY(find_variables(op));
+    Q_TRY(write_text(op));
+    Q_TRY(q_stages_make(&op->stages, op->graph, op->results, op->result_count));
+    return schedule_stages(op);
+}
+
+static quern_status compile(quern_operator *op, const char *formula)
+{
+    Q_TRY(q_graph_create(&op->graph));
+    Q_TRY(q_parse(op->graph, formula, op->results, &op->result_count));
+    return finish(op);
+}
+
+quern_status quern_compile(quern_operator **out, quern_context *context, const char *formula,
+                           const quern_compile_options *options)
+{
+    q_locale locale = q_locale_enter();
+    quern_status status = create(out, context, options);
+    if (!status && !formula) status = q_fail(QUERN_USAGE, "quern_compile: the formula is null");
+    if (!status) status = compile(*out, formula);
+    if (status) quern_operator_destroy(out);
+    q_locale_leave(locale);
+    return status;
+}
+
+// ---- gradient ----
+
+static quern_status weights_of(quern_operator *op, const char *e, q_id *out)
+{
+    const q_node *result = q_node_of(op->graph, op->results[0]);
+    if (!e) {
+        *out = q_constant(op->graph, 1, 1);
+        return op->graph->status;
+    }
+    const q_variable *known = q_variable_find(op->graph, e);
+    *out = known ? known->id : q_variable_make(op->graph, e, result->where, result->dim);
+    return op->graph->status;
+}
+
+static quern_status differentiate(quern_operator *op, const quern_operator *from, const char *var, const char *e)
+{
+    if (from->result_count != 1)
+        return q_fail(QUERN_USAGE, "quern_gradient: the operator has %zu results; it must have one", from->result_count);
+    Q_TRY(q_graph_copy(&op->graph, from->graph));
+    op->results[0] = from->results[0];
+    op->result_count = 1;
+    const q_variable *variable = q_variable_find(op->graph, var);
+    if (!variable) {
+        quern_status status = q_fail(QUERN_NAME, "quern_gradient: the operator has no variable %s", var);
+        q_fail_next_step("its formula is: %s", from->text);
+        return status;
+    }
+    q_id weights, gradient;
+    q_id variable_id = variable->id;
+    Q_TRY(weights_of(op, e, &weights));
+    gradient = q_grad(op->graph, op->results[0], variable_id, weights);
+    if (!gradient) return op->graph->status;
+    op->results[0] = gradient;
+    return finish(op);
+}
+
+quern_status quern_gradient(quern_operator **out, const quern_operator *op, const char *var, const char *e)
+{
+    q_locale locale = q_locale_enter();
+    quern_compile_options options = op->options;
+    options.size = sizeof options;
+    quern_status status = create(out, op->context, &options);
+    if (!status && !var) status = q_fail(QUERN_USAGE, "quern_gradient: the variable's name is null");
+    if (!status) status = differentiate(*out, op, var, e);
+    if (status) quern_operator_destroy(out);
+    q_locale_leave(locale);
+    return status;
+}
+
+// ---- what an operator is ----
+
+static char axis_letter(uint8_t axis)
+{
+    return axis == Q_I ? 'i' : axis == Q_J ? 'j' : 'p';
+}
+
+size_t quern_variable_count(const quern_operator *op)
+{
+    return op->variable_count;
+}
+
+size_t quern_result_count(const quern_operator *op)
+{
+    return op->result_count;
+}
+
+quern_value quern_variable(const quern_operator *op, size_t index)
+{
+    if (index >= op->variable_count) return (quern_value){0};
+    const q_variable *variable = &op->graph->variables[op->variables[index]];
+    return (quern_value){variable->name, axis_letter(variable->axis), variable->dim, false};
+}
+
+quern_value quern_result(const quern_operator *op, size_t index)
+{
+    if (index >= op->result_count) return (quern_value){0};
+    const q_node *node = q_node_of(op->graph, op->results[index]);
+    return (quern_value){"", axis_letter(node->where), node->dim, node->integer};
+}
+
+const char *quern_operator_text(const quern_operator *op)
+{
+    return op->text;
+}
+
+// ---- run: check, then launch ----
+
+typedef struct sizes {
+    int64_t M, N; /* -1 while unknown */
+    const char *M_from, *N_from;
+    quern_dtype dtype; /* QUERN_NUMBER while unknown */
+    const char *dtype_from;
+} sizes;
+
+static const char *dtype_name(quern_dtype dtype)
+{
+    return dtype == QUERN_F32 ? "float32" : dtype == QUERN_F64 ? "float64" : dtype == QUERN_I64 ? "int64" : "a number";
+}
+
+/* The rows that an array of this axis must have, learning M and N from the first that comes. */
+static quern_status check_rows(sizes *known, const char *name, char axis, int64_t rows)
+{
+    if (axis == 'p')
+        return rows == 1 ? QUERN_OK : q_fail(QUERN_SHAPE, "%s is a parameter and must have 1 row, not %lld", name, (long long)rows);
+    int64_t *size = axis == 'i' ? &known->M : &known->N;
+    const char **from = axis == 'i' ? &known->M_from : &known->N_from;
+    if (*size < 0) *size = rows, *from = name;
+    if (*size == rows) return QUERN_OK;
+    return q_fail(QUERN_SHAPE, "%s has %lld rows, but %s has %lld: %c-variables and results share their number of rows", name,
+                  (long long)rows, *from, (long long)*size, axis);
+}
+
+static quern_status check_dtype(sizes *known, const char *name, quern_dtype dtype)
+{
+    if (dtype != QUERN_F32 && dtype != QUERN_F64)
+        return q_fail(QUERN_DTYPE, "%s is %s; it must be float32 or float64", name, dtype_name(dtype));
+    if (!known->dtype) known->dtype = dtype, known->dtype_from = name;
+    if (known->dtype == dtype) return QUERN_OK;
+    quern_status status = q_fail(QUERN_DTYPE, "%s is %s, but %s is %s", name, dtype_name(dtype), known->dtype_from,
+                                 dtype_name(known->dtype));
+    q_fail_next_step("convert one of them: all arrays of a run have one element type");
+    return status;
+}
+
+static quern_status check_view(sizes *known, const char *name, quern_value value, const quern_view *view)
+{
+    if (view->rows < 0 || view->columns < 0)
+        return q_fail(QUERN_SHAPE, "%s has a negative shape, %lld x %lld", name, (long long)view->rows, (long long)view->columns);
+    if (view->columns != value.dim)
+        return q_fail(QUERN_SHAPE, "%s has %lld columns; the formula wants %lld", name, (long long)view->columns, (long long)value.dim);
+    Q_TRY(check_rows(known, name, value.axis, view->rows));
+    if (view->dtype != QUERN_NUMBER && !view->data && view->rows)
+        return q_fail(QUERN_USAGE, "the data of %s is null", name);
+    return QUERN_OK;
+}
+
+static quern_status check_argument(sizes *known, quern_value value, const quern_view *view)
+{
+    Q_TRY(check_view(known, value.name, value, view));
+    if (view->dtype != QUERN_NUMBER) return check_dtype(known, value.name, view->dtype);
+    if (value.axis != 'p') return q_fail(QUERN_DTYPE, "%s is an array of axis %c and cannot be given as a number", value.name, value.axis);
+    return QUERN_OK;
+}
+
+static quern_status check_result(sizes *known, const char *name, quern_value value, const quern_view *view)
+{
+    Q_TRY(check_view(known, name, value, view));
+    if (!value.integer) return check_dtype(known, name, view->dtype);
+    if (view->dtype == QUERN_I64) return QUERN_OK;
+    quern_status status = q_fail(QUERN_DTYPE, "%s holds indices and must be int64, not %s", name, dtype_name(view->dtype));
+    q_fail_next_step("give it as quern_i64(...)");
+    return status;
+}
+
+static quern_status unknown_argument(const quern_operator *op, const char *name)
+{
+    q_text names = {0};
+    for (size_t v = 0; v < op->variable_count; v++) q_text_add(&names, "%s%s", v ? ", " : "", quern_variable(op, v).name);
+    quern_status status = q_fail(QUERN_NAME, "the formula has no variable %s", name);
+    q_fail_next_step("its variables are: %s", names.data ? names.data : "none");
+    q_text_free(&names);
+    return status;
+}
+
+/* Sorts the arguments by variable. */
+static quern_status match_arguments(const quern_operator *op, quern_args args, quern_view *views)
+{
+    bool given[Q_MAX_VARIABLES] = {false};
+    for (size_t a = 0; a < args.count; a++) {
+        const char *name = args.data[a].name ? args.data[a].name : "";
+        size_t v = 0;
+        while (v < op->variable_count && strcmp(quern_variable(op, v).name, name) != 0) v++;
+        if (v == op->variable_count && !q_variable_find(op->graph, name)) return unknown_argument(op, name);
+        if (v == op->variable_count) continue; /* declared, but the results do not depend on it */
+        if (given[v]) return q_fail(QUERN_NAME, "variable %s is given twice", name);
+        given[v] = true;
+        views[v] = args.data[a].view;
+    }
+    for (size_t v = 0; v < op->variable_count; v++)
+        if (!given[v]) {
+            quern_value value = quern_variable(op, v);
+            quern_status status = q_fail(QUERN_MISSING, "variable %s is not given", value.name);
+            q_fail_next_step("give an array of %s x %lld as argument %s", value.axis == 'i' ? "M" : value.axis == 'j' ? "N" : "1",
+                             (long long)value.dim, value.name);
+            return status;
+        }
+    return QUERN_OK;
+}
+
+/* Sizes that no array tells are 0, unless the formula counts them. */
+static quern_status check_sizes(const quern_operator *op, sizes *known)
+{
+    for (size_t s = 0; s < op->stages.count; s++) {
+        unsigned axes = (unsigned)op->stages.stage[s].rows | op->stages.stage[s].walk;
+        for (q_ref v = 1; v < op->programs[s]->count; v++)
+            if (op->programs[s]->values[v].kind == Q_V_COUNT && op->programs[s]->uses[v]) axes |= (unsigned)op->programs[s]->values[v].k[0];
+        if ((axes & Q_I && known->M < 0) || (axes & Q_J && known->N < 0))
+            return q_fail(QUERN_MISSING, "the formula runs over %c, but no array tells how many rows that is", axes & Q_I && known->M < 0 ? 'i' : 'j');
+    }
+    if (known->M < 0) known->M = 0;
+    if (known->N < 0) known->N = 0;
+    return QUERN_OK;
+}
+
+static quern_status check_run(quern_operator *op, const quern_view *views, quern_outs results, q_run *run)
+{
+    sizes known = {.M = -1, .N = -1};
+    for (size_t v = 0; v < op->variable_count; v++) Q_TRY(check_argument(&known, quern_variable(op, v), &views[v]));
+    if (results.count != op->result_count)
+        return q_fail(QUERN_USAGE, "the formula has %zu results, but %zu were asked for", op->result_count, results.count);
+    for (size_t r = 0; r < results.count; r++) {
+        char name[32];
+        snprintf(name, sizeof name, "result %zu", r);
+        Q_TRY(check_result(&known, op->result_count == 1 ? "the result" : name, quern_result(op, r), &results.data[r]));
+    }
+    Q_TRY(check_sizes(op, &known));
+    *run = (q_run){op, known.M, known.N, known.dtype ? known.dtype : QUERN_F32, views, results.data};
+    return QUERN_OK;
+}
+
+quern_status quern_run_all(quern_operator *op, quern_args args, quern_outs results)
+{
+    quern_view views[Q_MAX_VARIABLES];
+    q_run run;
+    if (!op->context) return q_fail(QUERN_USAGE, "this operator was compiled without a context and cannot run");
+    Q_TRY(q_queue_check(op->context->queue));
+    Q_TRY(match_arguments(op, args, views));
+    Q_TRY(check_run(op, views, results, &run));
+    return q_launch(&run);
+}
+
+quern_status quern_run(quern_operator *op, quern_args args, quern_view result)
+{
+    return quern_run_all(op, args, (quern_outs){&result, 1});
+}

@@ -1,0 +1,222 @@
+/*
+ * reference.c: a graph evaluated in double on the host, node by node, as the tables of ops.def and reductions.def
+ * define it. Slow and plain on purpose: it shares nothing with the plan layer, so that every kernel can be compared
+ * with it.
+ *
+ * Every node that the results need has an array of [rows of its axes][dim] numbers: row (i, j) of a pair formula is
+ * i * N + j, and a value that lacks an axis has the one row that all of that axis share. Nodes are computed in the
+ * order of their ids, operands before users. Sums are compensated (Neumaier 1974), so that the oracle's own rounding
+ * stays at a few units of the last place.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/run.h"
+
+typedef struct evaluation {
+    const q_graph *graph;
+    size_t M, N;
+    double **values; /* by node; null where nothing needs it */
+} evaluation;
+
+// ---- reductions: of `count` terms, `stride` numbers apart ----
+
+static double reduce_Sum(const double *terms, size_t stride, size_t count)
+{
+    double sum = 0, lost = 0;
+    for (size_t t = 0; t < count; t++) {
+        double x = terms[t * stride], next = sum + x;
+        lost += fabs(sum) >= fabs(x) ? (sum - next) + x : (x - next) + sum;
+        sum = next;
+    }
+    return isfinite(sum) ? sum + lost : sum;
+}
+
+static double reduce_Max(const double *terms, size_t stride, size_t count)
+{
+    double best = -INFINITY;
+    for (size_t t = 0; t < count; t++)
+        if (terms[t * stride] > best) best = terms[t * stride];
+    return best;
+}
+
+static double reduce_Min(const double *terms, size_t stride, size_t count)
+{
+    double best = INFINITY;
+    for (size_t t = 0; t < count; t++)
+        if (terms[t * stride] < best) best = terms[t * stride];
+    return best;
+}
+
+static double reduce_ArgMax(const double *terms, size_t stride, size_t count)
+{
+    double best = -INFINITY, index = -1;
+    for (size_t t = 0; t < count; t++)
+        if (terms[t * stride] > best) best = terms[t * stride], index = (double)t;
+    return index;
+}
+
+static double reduce_ArgMin(const double *terms, size_t stride, size_t count)
+{
+    double best = INFINITY, index = -1;
+    for (size_t t = 0; t < count; t++)
+        if (terms[t * stride] < best) best = terms[t * stride], index = (double)t;
+    return index;
+}
+
+/* Relative to the largest term. Infinite ones decide alone; a NaN anywhere is the result. */
+static double reduce_LogSumExp(const double *terms, size_t stride, size_t count)
+{
+    double largest = reduce_Max(terms, stride, count), sum = 0, lost = 0;
+    for (size_t t = 0; t < count; t++) {
+        if (isnan(terms[t * stride])) return NAN;
+        if (isinf(largest)) continue;
+        double x = exp(terms[t * stride] - largest), next = sum + x;
+        lost += sum >= x ? (sum - next) + x : (x - next) + sum;
+        sum = next;
+    }
+    return isinf(largest) ? largest : largest + log(sum + lost);
+}
+
+typedef double reduce_function(const double *terms, size_t stride, size_t count);
+
+static reduce_function *const reduce_functions[Q_OP_END] = {
+#define REDUCTION(name, ...) [Q_RED_##name] = reduce_##name,
+#include "formula/reductions.def"
+};
+
+// ---- where numbers are ----
+
+static size_t axis_size(const evaluation *e, unsigned axis)
+{
+    return axis == Q_I ? e->M : axis == Q_J ? e->N : 1;
+}
+
+/* Rows of a value along one axis: 1 if it does not depend on it. */
+static size_t extent(const evaluation *e, const q_node *node, unsigned axis)
+{
+    return node->where & axis ? axis_size(e, axis) : 1;
+}
+
+/* The components of a value in row i and column j. */
+static double *row_at(const evaluation *e, q_id id, size_t i, size_t j)
+{
+    const q_node *node = q_node_of(e->graph, id);
+    size_t row = node->where & Q_I ? i : 0;
+    if (node->where & Q_J) row = row * e->N + j;
+    return e->values[id] + row * node->dim;
+}
+
+/* Numbers between a value's neighbours along an axis: 0 if it does not depend on it. */
+static size_t stride_along(const evaluation *e, const q_node *node, unsigned axis)
+{
+    if (!(node->where & axis)) return 0;
+    return axis == Q_I ? node->dim * extent(e, node, Q_J) : node->dim;
+}
+
+// ---- one row of one node ----
+
+static double gather(const evaluation *e, const q_node *node, uint32_t d, const double *const x[3])
+{
+    uint32_t n = q_node_of(e->graph, node->arg[0])->dim, m = q_node_of(e->graph, node->arg[1])->dim, from = 0;
+    int operand = q_ops[node->op].pick(d, n, m, node->k, &from);
+    return operand < 0 ? 0 : x[operand][from];
+}
+
+static double reduce_component(const evaluation *e, const q_node *node, const double *term)
+{
+    unsigned axis = (unsigned)node->k[0];
+    const q_node *operand = q_node_of(e->graph, node->arg[0]);
+    return reduce_functions[node->op](term, stride_along(e, operand, axis), axis_size(e, axis));
+}
+
+static double leaf(const evaluation *e, const q_node *node, size_t i, size_t j)
+{
+    if (node->op == Q_OP_INDEX) return (double)(node->k[0] == Q_I ? i : j);
+    return node->op == Q_OP_COUNT ? (double)axis_size(e, (unsigned)node->k[0]) : node->value;
+}
+
+static double elementwise(const q_node *node, uint32_t d, const double *const x[3])
+{
+    double b = x[1] ? x[1][d] : 0, c = x[2] ? x[2][d] : 0;
+    return q_ops[node->op].evaluate(x[0][d], b, c, node->k[0], node->k[1]);
+}
+
+/* Component d in row i and column j; x: the rows of the operands. */
+static double component(const evaluation *e, const q_node *node, uint32_t d, size_t i, size_t j,
+                        const double *const x[3])
+{
+    switch (q_ops[node->op].kind) {
+    case Q_KIND_LEAF: return leaf(e, node, i, j);
+    case Q_KIND_ELEMENTWISE: return elementwise(node, d, x);
+    case Q_KIND_GATHER: return gather(e, node, d, x);
+    case Q_KIND_SUM: return reduce_Sum(x[0], 1, q_node_of(e->graph, node->arg[0])->dim);
+    case Q_KIND_REPEAT: return x[0][d];
+    case Q_KIND_REDUCTION: return reduce_component(e, node, x[0] + d);
+    }
+    return NAN;
+}
+
+static void compute_row(const evaluation *e, q_id id, size_t i, size_t j)
+{
+    const q_node *node = q_node_of(e->graph, id);
+    double *out = row_at(e, id, i, j);
+    const double *x[3] = {NULL, NULL, NULL};
+    for (int a = 0; a < q_ops[node->op].operands; a++) x[a] = row_at(e, node->arg[a], i, j);
+    for (uint32_t d = 0; d < node->dim; d++) out[d] = component(e, node, d, i, j, x);
+}
+
+// ---- the pass ----
+
+/* Numbers of a value in all its rows; false if they cannot be counted, or not allocated in one piece. */
+static bool count_numbers(const evaluation *e, const q_node *node, size_t *out)
+{
+    size_t rows, bytes;
+    return q_mul_size(extent(e, node, Q_I), extent(e, node, Q_J), &rows) && q_mul_size(rows, node->dim, out) &&
+           q_mul_size(*out, sizeof(double), &bytes);
+}
+
+static quern_status compute(evaluation *e, q_id id, const double *const *variables)
+{
+    const q_node *node = q_node_of(e->graph, id);
+    size_t numbers;
+    if (!count_numbers(e, node, &numbers)) return q_fail_memory(SIZE_MAX);
+    e->values[id] = calloc(numbers ? numbers : 1, sizeof(double));
+    if (!e->values[id]) return q_fail_memory(numbers * sizeof(double));
+    if (node->op == Q_OP_VARIABLE) {
+        const double *given = variables[node->k[0]];
+        if (numbers && !given)
+            return q_fail(QUERN_MISSING, "no numbers for the variable %s", e->graph->variables[node->k[0]].name);
+        if (numbers) memcpy(e->values[id], given, numbers * sizeof(double));
+        return QUERN_OK;
+    }
+    for (size_t i = 0; i < extent(e, node, Q_I); i++)
+        for (size_t j = 0; j < extent(e, node, Q_J); j++) compute_row(e, id, i, j);
+    return QUERN_OK;
+}
+
+static void copy_result(const evaluation *e, q_id id, double *out)
+{
+    size_t numbers;
+    if (!count_numbers(e, q_node_of(e->graph, id), &numbers) || !numbers) return;
+    memcpy(out, e->values[id], numbers * sizeof(double));
+}
+
+quern_status q_reference(const q_graph *graph, const q_id *results, size_t count, int64_t M, int64_t N,
+                         const double *const *variables, double *const *out)
+{
+    if (M < 0 || N < 0) return q_fail(QUERN_SHAPE, "%lld rows and %lld columns", (long long)M, (long long)N);
+    if ((uint64_t)M > SIZE_MAX || (uint64_t)N > SIZE_MAX) return q_fail_memory(SIZE_MAX);
+    evaluation e = {.graph = graph, .M = (size_t)M, .N = (size_t)N, .values = calloc(graph->count, sizeof(double *))};
+    uint8_t *marks = malloc(graph->count);
+    quern_status status = e.values && marks ? QUERN_OK : q_fail_memory(graph->count * sizeof(double *));
+    if (!status) q_mark(graph, results, count, false, marks);
+    for (q_id id = 1; id < graph->count && !status; id++)
+        if (marks[id]) status = compute(&e, id, variables);
+    for (size_t r = 0; r < count && !status; r++) copy_result(&e, results[r], out[r]);
+    for (q_id id = 0; e.values && id < graph->count; id++) free(e.values[id]);
+    free(e.values);
+    free(marks);
+    return status;
+}

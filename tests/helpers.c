@@ -1,0 +1,194 @@
+/* helpers.c: see helpers.h. */
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helpers.h"
+#include "run/run.h"
+
+static uint64_t random_bits(random_source *source)
+{
+    uint64_t z = source->state += UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+double random_between(random_source *source, double low, double high)
+{
+    return low + (high - low) * (double)(random_bits(source) >> 11) / 9007199254740992.0;
+}
+
+size_t random_below(random_source *source, size_t count)
+{
+    return (size_t)(random_bits(source) % count);
+}
+
+// ---- samples ----
+
+sample sample_create(int64_t M, int64_t N, uint64_t seed)
+{
+    sample s = {.M = M, .N = N, .random = {seed}};
+    assert_int_equal(q_graph_create(&s.graph), QUERN_OK);
+    return s;
+}
+
+void sample_destroy(sample *s)
+{
+    for (size_t v = 0; v < Q_MAX_VARIABLES; v++) free(s->data[v]);
+    q_graph_destroy(&s->graph);
+}
+
+q_id sample_parse(sample *s, const char *text)
+{
+    q_id results[Q_MAX_RESULTS];
+    size_t count;
+    if (q_parse(s->graph, text, results, &count)) fail_msg("%s\n  does not parse: %s", text, quern_last_error_text());
+    assert_int_equal(count, 1);
+    if (q_graph_verify(s->graph)) fail_msg("%s\n  gives a bad graph: %s", text, quern_last_error_text());
+    return results[0];
+}
+
+size_t sample_numbers(const sample *s, q_id id)
+{
+    const q_node *node = q_node_of(s->graph, id);
+    size_t rows = (size_t)(node->where & Q_I ? s->M : 1) * (size_t)(node->where & Q_J ? s->N : 1);
+    return rows * node->dim;
+}
+
+static double *allocate(size_t numbers)
+{
+    double *data = calloc(numbers ? numbers : 1, sizeof *data);
+    assert_non_null(data);
+    return data;
+}
+
+void sample_fill(sample *s, double low, double high)
+{
+    for (size_t v = 0; v < s->graph->variable_count; v++) {
+        if (s->data[v]) continue;
+        size_t numbers = sample_numbers(s, s->graph->variables[v].id);
+        s->data[v] = allocate(numbers);
+        for (size_t n = 0; n < numbers; n++) s->data[v][n] = random_between(&s->random, low, high);
+    }
+}
+
+double *sample_data(sample *s, const char *name)
+{
+    const q_variable *variable = q_variable_find(s->graph, name);
+    if (!variable) fail_msg("there is no variable %s", name);
+    double **data = &s->data[variable - s->graph->variables];
+    if (!*data) *data = allocate(sample_numbers(s, variable->id));
+    return *data;
+}
+
+double *sample_evaluate(const sample *s, q_id id)
+{
+    double *out = allocate(sample_numbers(s, id));
+    quern_status status = q_reference(s->graph, &id, 1, s->M, s->N, (const double *const *)s->data, &out);
+    if (status) fail_msg("q_reference: %s", quern_last_error_text());
+    return out;
+}
+
+double sample_contract(const sample *s, q_id value, q_id weights)
+{
+    const q_node *v = q_node_of(s->graph, value), *w = q_node_of(s->graph, weights);
+    assert_true(w->dim == 1 || w->dim == v->dim);
+    assert_int_equal(w->where & ~v->where, 0);
+    double *values = sample_evaluate(s, value), *factors = sample_evaluate(s, weights), sum = 0;
+    size_t columns = v->where & Q_J ? (size_t)s->N : 1;
+    for (size_t n = 0; n < sample_numbers(s, value); n++) {
+        size_t row = n / v->dim, i = row / columns, j = row % columns;
+        size_t from = w->where & Q_I ? i : 0;
+        if (w->where & Q_J) from = from * columns + j;
+        sum += values[n] * factors[from * w->dim + (w->dim == 1 ? 0 : n % v->dim)];
+    }
+    free(values);
+    free(factors);
+    return sum;
+}
+
+double relative_error(const double *got, const double *expected, size_t count)
+{
+    double largest = 0, error = 0;
+    for (size_t n = 0; n < count; n++) {
+        double difference = got[n] == expected[n] ? 0 : fabs(got[n] - expected[n]);
+        if (isnan(difference)) return INFINITY;
+        error = fmax(error, difference);
+        largest = fmax(largest, fabs(expected[n]));
+    }
+    return largest > 0 ? error / largest : error;
+}
+
+// ---- files ----
+
+char *test_path(const char *name)
+{
+    const char *directory = getenv("QUERN_TEST_DIR");
+    q_text path = {0};
+    q_text_add(&path, "%s/%s", directory && *directory ? directory : "tests", name);
+    return q_text_take(&path);
+}
+
+static bool ends_with(const char *name, const char *ending)
+{
+    size_t size = strlen(name), tail = strlen(ending);
+    return size > tail && strcmp(name + size - tail, ending) == 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+size_t list_directory(const char *path, const char *ending, char ***names)
+{
+    DIR *directory = opendir(path);
+    if (!directory) fail_msg("cannot open the directory %s (set QUERN_TEST_DIR to the path of tests/)", path);
+    size_t count = 0, capacity = 0;
+    *names = NULL;
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        if (!ends_with(entry->d_name, ending)) continue;
+        assert_true(q_grow(names, &capacity, count + 1, sizeof **names));
+        (*names)[count++] = strdup(entry->d_name);
+    }
+    closedir(directory);
+    if (count) qsort(*names, count, sizeof **names, by_name);
+    return count;
+}
+
+void free_names(char **names, size_t count)
+{
+    for (size_t n = 0; n < count; n++) free(names[n]);
+    free(names);
+}
+
+static char *read_formula(const char *path)
+{
+    char *text;
+    size_t size;
+    assert_int_equal(q_read_file(path, &text, &size), QUERN_OK);
+    const char *line = strstr(text, "\nformula ");
+    if (!line) fail_msg("%s has no formula", path);
+    line += strlen("\nformula ");
+    char *formula = strndup(line, strcspn(line, "\r\n"));
+    free(text);
+    return formula;
+}
+
+size_t conformance_formulas(char ***formulas)
+{
+    char *directory = test_path("conformance");
+    size_t count = list_directory(directory, ".case", formulas);
+    for (size_t n = 0; n < count; n++) {
+        q_text path = {0};
+        q_text_add(&path, "%s/%s", directory, (*formulas)[n]);
+        free((*formulas)[n]);
+        (*formulas)[n] = read_formula(path.data);
+        q_text_free(&path);
+    }
+    free(directory);
+    return count;
+}

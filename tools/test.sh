@@ -1,0 +1,75 @@
+#!/bin/sh
+# test.sh: every test, from a fresh machine, in one command:
+#
+#     sh tools/test.sh                 all that continuous integration runs
+#     sh tools/test.sh --no-sanitize   without the second build, which looks for memory errors
+#     sh tools/test.sh --sanitize      that build alone
+#
+# Installs what is missing (with apt, dnf, pacman, zypper or brew; sudo only if you are not root), builds quern in build/
+# and runs the test suites, then builds once more in build-asan/ with AddressSanitizer and UndefinedBehaviorSanitizer and
+# runs the suite `sanitize`. What only some tests need (a second OpenCL driver, oclgrind, compilers for GPUs) is
+# installed if it can be had; without it those tests are skipped and say so. The last line is
+# `N passed, N failed, N skipped`; the exit status is 0 when nothing failed. Can be run again at any time.
+#
+# The tests see one OpenCL driver each (build/icd/, made by icd.sh) and caches inside the build directory.
+set -eu
+# shellcheck disable=SC2034 # used by setup.sh
+script=test.sh
+cd "$(dirname "$0")/.."
+# shellcheck source=tools/setup.sh
+. tools/setup.sh
+
+plain=yes sanitize=yes
+case ${1:-} in
+    '') ;;
+    --no-sanitize) sanitize= ;;
+    --sanitize) plain= ;;
+    *) stop "unknown argument '$1': usage: sh tools/test.sh [--no-sanitize | --sanitize]" ;;
+esac
+
+# isolate DIR: tests without a driver or cache of their own choice get PoCL, and caches that nobody else uses.
+isolate() {
+    dry_run && return 0
+    sh tools/icd.sh "$PWD/$1" >/dev/null || stop "the driver directories could not be made in $1/icd"
+    mkdir -p "$1/cache/pocl" "$1/cache/quern" || stop "the caches could not be made in $1/cache"
+    chmod 700 "$1/cache/quern"
+    unset OCL_ICD_FILENAMES OPENCL_LAYERS QUERN_DEVICE
+    export OCL_ICD_VENDORS="$PWD/$1/icd/pocl" POCL_CACHE_DIR="$PWD/$1/cache/pocl" QUERN_CACHE_DIR="$PWD/$1/cache/quern"
+}
+
+# run_tests DIR OPTION...: Meson's exit status counts failed programs; what failed is told by count_tests.py.
+run_tests() {
+    dir=$1
+    shift
+    dry_run || rm -f "$dir"/meson-logs/testlog*
+    run meson test -C "$dir" --no-rebuild "$@" </dev/null ||
+        say "meson test ended with exit status $?"
+}
+
+setup_packages test
+logs=
+
+if [ -n "$plain" ]; then
+    setup_build build
+    isolate build
+    say "the tests"
+    run_tests build
+    logs=build
+fi
+
+# PoCL's own compiler allocates much that it never frees, and gcc's leak checker cannot look at it. So the first run, not
+# checked for leaks, fills PoCL's cache, and the second one, which compiles nothing, is the one that counts.
+if [ -n "$sanitize" ]; then
+    setup_build build-asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
+    isolate build-asan
+    export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+    say "the suite 'sanitize', to fill the cache"
+    ASAN_OPTIONS=detect_leaks=0 run_tests build-asan --suite sanitize --logbase warmlog
+    say "the suite 'sanitize', checked for leaks"
+    ASAN_OPTIONS=detect_leaks=1 run_tests build-asan --suite sanitize
+    logs="$logs sanitized=build-asan"
+fi
+
+dry_run && exit 0
+# shellcheck disable=SC2086 # logs are words
+exec python3 tools/count_tests.py $logs
