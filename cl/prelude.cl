@@ -87,6 +87,7 @@ typedef Q_PASTE(int, Q_LANES) qint;
 #define qs_fma fma
 #define qs_exp exp
 #define qs_exp_not_positive exp
+#define qs_exp_minus(x) exp(-(x))
 
 /* ---- choices: vector comparisons give -1 or 0 in each lane, scalar ones 1 or 0; select() takes both ---- */
 #define q_select(condition, x, y) select((real)(y), (real)(x), (qint)(condition))
@@ -120,58 +121,78 @@ Q_FN sreal qs_powi(sreal x, int k)
 }
 
 /* ---- the exponential on lanes of float ----
- * exp(x) = 2^n 2^f with n the whole number nearest to x log2(e) and |f| <= 1/2; 2^f by a polynomial whose relative error is
- * below 3e-9 (minimax with the constant 1 kept, so that exp(0) is 1). The result is within 1.5 ulp plus 1.3e-8 |x|, the
- * effect of rounding log2(e), which is less than a quarter of what rounding x itself causes. NaN, infinities, overflow and
- * denormal results are right. Built-in exponentials of CPU drivers take two to three times as long. */
+ * exp(x) = 2^n 2^f with n a multiple of 2^-5 (AVX-512) or of 1 nearest to x log2(e), and f the small rest. With AVX-512,
+ * 2^f is a quadratic and the fraction of n selects one of 32 numbers that sit in two registers; without, 2^f is a
+ * polynomial of degree 6. Both are minimax fits whose constant is kept at 1, so that exp(0) is 1.
+ *
+ * The result is within 2 ulp plus 1.3e-8 |x|: that is the effect of rounding log2(e), and less than a quarter of what
+ * rounding x itself causes. NaN, infinities, overflow and denormal results are right. Built-in exponentials of CPU drivers
+ * take two to three times as long. */
 #if Q_VECTOR_MATH && !Q_F64 && Q_LANES > 1
 
 #ifdef __has_builtin
-#if Q_LANES == 16 && __has_builtin(__builtin_ia32_scalefps512_mask) && __has_builtin(__builtin_ia32_rndscaleps_mask) && defined(__AVX512F__)
-#define Q_AVX512 1
+#if Q_LANES == 16 && __has_builtin(__builtin_ia32_scalefps512_mask) && __has_builtin(__builtin_ia32_vpermi2varps512) && \
+    defined(__AVX512F__)
+#define Q_AVX512
 #endif
 #endif
+
+#define Q_LOG2_E 1.44269504f
 
 #ifdef Q_AVX512
-#define q_nearest(t) __builtin_ia32_rndscaleps_mask((t), 8, (t), (ushort)-1, 4)
-#define q_scale(p, n) __builtin_ia32_scalefps512_mask((p), (n), (p), (ushort)-1, 4)
-#else
-/* adding 1.5 * 2^23 leaves the nearest whole number in the low bits, for |t| < 2^22 */
-#define q_nearest(t) (((t) + 12582912.0f) - 12582912.0f)
-Q_FN real q_scale(real p, real n)
-{
-    /* in two steps, so that each factor is a normal number */
-    const qint e = Q_PASTE(convert_int, Q_LANES)(n), half_e = e >> 1;
-    return p * Q_PASTE(as_float, Q_LANES)((half_e + 127) << 23) * Q_PASTE(as_float, Q_LANES)((e - half_e + 127) << 23);
-}
-#endif
+#define Q_2_POW_LOW \
+    ((float16)(1.0f, 1.0218972f, 1.04427373f, 1.06714046f, 1.09050775f, 1.1143868f, 1.13878858f, 1.1637249f, \
+               1.18920708f, 1.21524739f, 1.24185777f, 1.26905096f, 1.29683959f, 1.32523668f, 1.35425556f, 1.38390994f))
+#define Q_2_POW_HIGH \
+    ((float16)(1.41421354f, 1.44518077f, 1.47682619f, 1.50916445f, 1.54221082f, 1.5759809f, 1.61049032f, 1.64575553f, \
+               1.68179286f, 1.71861935f, 1.75625217f, 1.79470909f, 1.8340081f, 1.87416768f, 1.91520655f, 1.95714414f))
 
-Q_FN real q_exp_bounded(real x)
+/* exp(x) for |x| < 2^16 */
+Q_FN real q_exp_bounded(const real x)
 {
-    const real n = q_nearest(x * 1.44269504f), f = fma(x, (real)1.44269504f, -n);
+    const real rounder = 393216.0f; /* 1.5 * 2^18: a sum with it keeps multiples of 2^-5, in its lowest bits */
+    const real z = fma(x, (real)Q_LOG2_E, rounder), n = z - rounder, f = fma(x, (real)Q_LOG2_E, -n);
+    const real power = __builtin_ia32_vpermi2varps512(Q_2_POW_LOW, as_int16(z), Q_2_POW_HIGH);
+    const real p = power * fma(fma(f, (real)0.240226507f, (real)0.693157315f), f, (real)1.0f);
+    return __builtin_ia32_scalefps512_mask(p, n, p, (ushort)-1, 4);
+}
+#else
+/* exp(x) for |x| < 2^20 */
+Q_FN real q_exp_bounded(const real x)
+{
+    const real rounder = 12582912.0f; /* 1.5 * 2^23 */
+    const real n = fma(x, (real)Q_LOG2_E, rounder) - rounder, f = fma(x, (real)Q_LOG2_E, -n);
     real p = fma(f, (real)1.559467818e-04f, (real)1.340664390e-03f);
     p = fma(p, f, (real)9.617692973e-03f);
     p = fma(p, f, (real)5.550310551e-02f);
     p = fma(p, f, (real)2.402265278e-01f);
     p = fma(p, f, (real)6.931472150e-01f);
     p = fma(p, f, (real)1.0f);
-    return q_scale(p, n);
+    /* times 2^n in two steps, so that each factor is a normal number */
+    const qint e = Q_PASTE(convert_int, Q_LANES)(n), half_e = e >> 1;
+    return p * Q_PASTE(as_float, Q_LANES)((half_e + 127) << 23) * Q_PASTE(as_float, Q_LANES)((e - half_e + 127) << 23);
 }
+#endif
 
-/* for x that is never positive: cannot overflow */
-Q_FN real q_exp_not_positive(real x)
+/* For x never positive: cannot overflow. Comparisons are written so that NaN passes. */
+Q_FN real q_exp_not_positive(const real x)
 {
     return q_exp_bounded(x < (real)-110.0f ? (real)-110.0f : x);
 }
 
-Q_FN real q_exp(real x)
+Q_FN real q_exp_minus(const real x)
 {
-    x = x > (real)90.0f ? (real)90.0f : x;
-    return q_exp_not_positive(x);
+    return q_exp_bounded(-(x > (real)110.0f ? (real)110.0f : x));
+}
+
+Q_FN real q_exp(const real x)
+{
+    return q_exp_not_positive(x > (real)90.0f ? (real)90.0f : x);
 }
 #else
 #define q_exp exp
 #define q_exp_not_positive exp
+#define q_exp_minus(x) exp(-(x))
 #endif
 
 /* ---- memory ---- */

@@ -5,6 +5,7 @@
  *
  * Failures are sticky in the graph, so that a formula can be built without a check per line.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +72,8 @@ q_id q_variable_make(q_graph *graph, const char *name, uint8_t axis, int64_t dim
 q_id q_constant(q_graph *graph, double value, int64_t dim)
 {
     if (!check_dim(dim)) FAIL(graph, QUERN_LIMIT, "a constant has length %lld; lengths go from 1 to %d", (long long)dim, Q_MAX_DIM);
-    q_node node = {.op = Q_OP_CONSTANT, .dim = (uint32_t)dim, .value = value == 0 ? 0 : value};
+    /* one zero and one NaN, since nodes are compared as bytes */
+    q_node node = {.op = Q_OP_CONSTANT, .dim = (uint32_t)dim, .value = value == 0 ? 0 : isnan(value) ? (double)NAN : value};
     return q_intern(graph, &node);
 }
 

@@ -298,7 +298,7 @@ static void suggest(const parser *p, const char *text, size_t size, bool functio
 {
     char wrong[64];
     snprintf(wrong, sizeof wrong, "%.*s", (int)(size < 63 ? size : 63), text);
-    guess best = {.distance = size < 6 ? 2 : 3};
+    guess best = {.distance = size < 2 ? 1 : size < 6 ? 2 : 3};
     for (int op = Q_OP_SUM; function && op < Q_OP_REDUCTION; op++) consider(&best, wrong, q_ops[op].name, "");
     for (int op = Q_OP_REDUCTION + 1; function && op < Q_OP_END; op++) {
         consider(&best, wrong, q_ops[op].name, "_j");
@@ -445,11 +445,11 @@ static q_id call_sugar(parser *p, const q_sugar_row *row, const value *args, siz
 }
 
 /* Sum_j(F) and KeOps's Sum_Reduction(F,0), whose last integer is 0 for one output per i, be they all equal. */
-static q_id call_reduction(parser *p, q_op op, uint8_t axis, const value *args, size_t count, size_t at)
+static q_id call_reduction(parser *p, q_op op, uint8_t axis, const value *args, size_t count, size_t at, size_t size)
 {
     const char *name = q_ops[op].name;
     int32_t along = 0;
-    if (!check_count(p, name, strlen(name), at, count, axis ? 1 : 2)) return 0;
+    if (!check_count(p, p->text + at, size, at, count, axis ? 1 : 2)) return 0;
     if (!axis && (!integer_argument(p, name, strlen(name), args[1].id, args[1].at, &along) || along < 0 || along > 1)) {
         fail_at(p, QUERN_SYNTAX, args[1].at, "the last argument of %s_Reduction is 0 (reduce over j) or 1 (over i)", name);
         return 0;
@@ -470,7 +470,7 @@ static q_id call(parser *p, size_t at, size_t size, const value *args, size_t co
     q_id ids[3] = {0};
     for (size_t a = 0; a < count && a < 3; a++) ids[a] = args[a].id;
     locate(p, at);
-    if (reduction) return call_reduction(p, reduction, axis, args, count, at);
+    if (reduction) return call_reduction(p, reduction, axis, args, count, at, size);
     if (axis && same("Repeat", name, bare)) return check_count(p, name, size, at, count, 1) ? q_repeat(p->graph, ids[0], axis) : 0;
     if (is_declaration(name, size)) return declare(p, name, size, at, ids, count);
     size_t s = find_special(name, size);

@@ -128,7 +128,8 @@ static void emit_expression(emitter *e, const q_scalar *value)
         else if (size == 1 && (*p == 'k' || *p == 'l')) q_text_add(e->out, "%d", value->k[*p - 'k']);
         else if (size > 2 && p[0] == 'q' && p[1] == '_') q_text_add(e->out, "%s%.*s", lanes ? "q" : "qs", (int)size - 1, p + 1);
         else q_text_append(e->out, p, size);
-        if (size == 5 && strncmp(p, "q_exp", 5) == 0 && value->not_positive) q_text_add(e->out, "_not_positive");
+        if (value->not_positive && size == 5 && strncmp(p, "q_exp", 5) == 0)
+            q_text_add(e->out, value->minus ? "_minus" : "_not_positive");
         p += size;
     }
 }

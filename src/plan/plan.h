@@ -60,7 +60,8 @@ typedef struct q_scalar {
     uint8_t integer;
     uint8_t negate;  /* Q_V_FMA: bit 0: minus the product, bit 1: minus arg2 */
     uint16_t op;     /* q_op */
-    uint16_t not_positive; /* Q_V_OP: the first operand is never above 0 */
+    uint8_t not_positive; /* Exp: its argument is never above 0 */
+    uint8_t minus;        /* Exp: its argument is minus arg[0] */
     q_ref arg[3];
     int32_t k[2];    /* integers of op; or array/reduction/axis and component */
     double number;

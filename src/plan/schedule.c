@@ -84,9 +84,9 @@ static bool is_number(const scheduler *s, q_ref v, double value)
     return s->out->values[v].kind == Q_V_CONSTANT && s->out->values[v].number == value;
 }
 
-static q_ref operation(scheduler *s, q_op op, const q_ref *args, const int32_t *k, bool not_positive)
+static q_ref operation(scheduler *s, q_op op, const q_ref *args, const int32_t *k)
 {
-    q_scalar scalar = {.kind = Q_V_OP, .op = (uint16_t)op, .not_positive = not_positive};
+    q_scalar scalar = {.kind = Q_V_OP, .op = (uint16_t)op};
     const q_op_row *row = &q_ops[op];
     unsigned where = 0;
     for (int a = 0; a < row->operands; a++) {
@@ -102,14 +102,14 @@ static q_ref times(scheduler *s, q_ref a, q_ref b)
 {
     if (is_number(s, a, 1)) return b;
     if (is_number(s, b, 1)) return a;
-    return operation(s, Q_OP_Mult, (q_ref[]){a < b ? a : b, a < b ? b : a}, NULL, false);
+    return operation(s, Q_OP_Mult, (q_ref[]){a < b ? a : b, a < b ? b : a}, NULL);
 }
 
 static q_ref plus(scheduler *s, q_ref a, q_ref b)
 {
     if (is_number(s, a, 0)) return b;
     if (is_number(s, b, 0)) return a;
-    return operation(s, Q_OP_Add, (q_ref[]){a, b}, NULL, false);
+    return operation(s, Q_OP_Add, (q_ref[]){a, b}, NULL);
 }
 
 // ---- arrays ----
@@ -175,14 +175,24 @@ static q_ref lower_leaf(scheduler *s, const q_node *node, uint32_t d)
     return intern(s, &scalar);
 }
 
+/* The exponential of what is never positive has a cheaper bound, and takes a minus for nothing. */
+static q_ref exp_not_positive(scheduler *s, q_ref a)
+{
+    const q_scalar *argument = &s->out->values[a];
+    bool minus = argument->kind == Q_V_OP && argument->op == Q_OP_Minus;
+    q_scalar scalar = {.kind = Q_V_OP, .op = Q_OP_Exp, .where = argument->where, .not_positive = 1, .minus = minus,
+                       .arg = {minus ? argument->arg[0] : a}};
+    return intern(s, &scalar);
+}
+
 static q_ref lower_elementwise(scheduler *s, const q_node *node, uint32_t d)
 {
     q_ref args[3] = {0};
     for (int a = 0; a < q_ops[node->op].operands; a++) args[a] = component(s, node->arg[a], d);
     if (node->op == Q_OP_Square) return times(s, args[0], args[0]);
     if (node->op == Q_OP_Mult) return times(s, args[0], args[1]);
-    bool not_positive = node->op == Q_OP_Exp && s->bounds[node->arg[0]].high <= 0;
-    return operation(s, (q_op)node->op, args, node->k, not_positive);
+    if (node->op == Q_OP_Exp && s->bounds[node->arg[0]].high <= 0) return exp_not_positive(s, args[0]);
+    return operation(s, (q_op)node->op, args, node->k);
 }
 
 static q_ref lower_gather(scheduler *s, const q_node *node, uint32_t d)
@@ -464,7 +474,7 @@ static void dump_value(const q_program_ir *p, q_ref v, q_text *out)
     for (int a = 0; a < 3 && value->arg[a]; a++)
         q_text_add(out, "%s v%u", a == 2 && value->negate == 2 ? " minus" : "", value->arg[a]);
     for (int i = 0; value->kind == Q_V_OP && i < q_ops[value->op].integers; i++) q_text_add(out, " %d", value->k[i]);
-    q_text_add(out, "%s\n", value->not_positive ? "   (operand <= 0)" : "");
+    q_text_add(out, "%s\n", value->minus ? "   (of minus the operand, never positive)" : value->not_positive ? "   (never positive)" : "");
 }
 
 static const char *axis_text(uint8_t axis)
