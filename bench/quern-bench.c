@@ -166,7 +166,7 @@ static bool measure_fail(const char *name, const char *what)
 
 static bool quern_time(double *seconds, quern_operator *op, const bench_problem *problem, void *result)
 {
-    const quern_args args = {problem->args, problem->count};
+    const quern_args args = {.data = problem->args, .count = problem->count};
     const quern_view view = {result, problem->m, problem->columns, problem->which->dtype, 0};
     const double start = now();
     const quern_status status = quern_run(op, args, view);

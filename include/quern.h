@@ -126,6 +126,7 @@ typedef struct quern_arg {
 typedef struct quern_args {
     const quern_arg *data;
     size_t count;
+    int64_t M, N; /* 0: the arrays tell. Needed only by formulas such as Sum_j(x) that run over j without a j-variable */
 } quern_args;
 
 typedef struct quern_outs {
@@ -133,7 +134,8 @@ typedef struct quern_outs {
     size_t count;
 } quern_outs;
 
-#define QUERN_ARGS(...) ((quern_args){(const quern_arg[]){__VA_ARGS__}, sizeof((quern_arg[]){__VA_ARGS__}) / sizeof(quern_arg)})
+#define QUERN_ARGS(...) \
+    ((quern_args){(const quern_arg[]){__VA_ARGS__}, sizeof((quern_arg[]){__VA_ARGS__}) / sizeof(quern_arg), 0, 0})
 #define QUERN_OUTS(...) \
     ((quern_outs){(const quern_view[]){__VA_ARGS__}, sizeof((quern_view[]){__VA_ARGS__}) / sizeof(quern_view)})
 

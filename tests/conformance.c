@@ -229,7 +229,7 @@ static verdict run_operator(const settings *s, const test_case *c, quern_operato
         if (!m) continue; /* quern_run_all will say that it is missing */
         args[count++] = (quern_arg){m->name, {convert(m, s->dtype), m->rows, m->columns, s->dtype, 0}};
     }
-    if (result == PASSED) result = run_with(s, c, op, (quern_args){args, count}, value.integer);
+    if (result == PASSED) result = run_with(s, c, op, (quern_args){args, count, c->M, c->N}, value.integer);
     for (size_t a = 0; a < count; a++) free(args[a].view.data);
     return result;
 }

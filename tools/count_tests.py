@@ -27,6 +27,8 @@ CMOCKA = re.compile(r'^\[\s*(PASSED|FAILED|SKIPPED)\s*\] (?:.*: )?(\d+) test\(s\
 TAP_PLAN = re.compile(r'^1\.\.\d+', re.M)
 TAP_CASE = re.compile(r'^(not )?ok\b(.*)$', re.M)
 
+FAILURE = re.compile(r'not ok|\bfail|error|\[ +LINE|Sanitizer', re.I)
+
 GOOD = {'OK', 'EXPECTEDFAIL', 'SKIP'}
 
 
@@ -92,13 +94,20 @@ def read_log(argument):
     return tests or failed_log(path, 'no test ran')
 
 
+def telling_lines(lines):
+    """All lines, or, of many, those that seem to tell of a failure and the last ones."""
+    if len(lines) <= LINES_OF_A_FAILURE:
+        return lines
+    half = LINES_OF_A_FAILURE // 2
+    telling = [number for number, line in enumerate(lines) if FAILURE.search(line)][:half]
+    chosen = sorted(set(telling) | set(range(len(lines) - half, len(lines))))
+    return [f'({len(lines)} lines, of which {len(chosen)} are shown)'] + [lines[number] for number in chosen]
+
+
 def show_failure(test):
     print(f"\n---- {test['name']}: {test['result']}, exit status {test.get('returncode')} ----")
     for stream in ('stdout', 'stderr'):
-        lines = test.get(stream, '').rstrip().splitlines()
-        if len(lines) > LINES_OF_A_FAILURE:
-            print(f'({stream}: {len(lines) - LINES_OF_A_FAILURE} lines before these)')
-        for line in lines[-LINES_OF_A_FAILURE:]:
+        for line in telling_lines(test.get(stream, '').rstrip().splitlines()):
             print('  ' + line)
 
 

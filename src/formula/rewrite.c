@@ -89,6 +89,15 @@ static bool match_integers(match *found, const q_node *pattern, const q_node *no
     return true;
 }
 
+/* Operand a of a node, as a pattern sees it: rules of elementwise operations hold for each component, so -a also stands for
+   a vector that repeats the scalar -a. */
+static q_id seen_operand(const q_graph *graph, const q_node *node, int a, const q_node *pattern)
+{
+    const q_node *operand = q_node_of(graph, node->arg[a]);
+    bool inside = q_ops[node->op].kind == Q_KIND_ELEMENTWISE && q_ops[pattern->op].kind == Q_KIND_ELEMENTWISE;
+    return inside && operand->op == Q_OP_SumT ? operand->arg[0] : node->arg[a];
+}
+
 /* Patterns are a few nodes deep, so recursion is bounded by rules.def. */
 static bool match_node(const q_graph *graph, const q_graph *patterns, q_id pattern_id, const q_node *node, q_id id, match *found)
 {
@@ -101,8 +110,10 @@ static bool match_node(const q_graph *graph, const q_graph *patterns, q_id patte
     if (pattern->op != node->op) return false;
     if (pattern->op == Q_OP_CONSTANT) return pattern->value == node->value;
     if (!match_integers(found, pattern, node)) return false;
-    for (int a = 0; a < q_ops[node->op].operands; a++)
-        if (!match_node(graph, patterns, pattern->arg[a], q_node_of(graph, node->arg[a]), node->arg[a], found)) return false;
+    for (int a = 0; a < q_ops[node->op].operands; a++) {
+        q_id operand = seen_operand(graph, node, a, q_node_of(patterns, pattern->arg[a]));
+        if (!match_node(graph, patterns, pattern->arg[a], q_node_of(graph, operand), operand, found)) return false;
+    }
     return true;
 }
 

@@ -177,11 +177,15 @@ size_t quern_result_count(const quern_operator *op)
     return op->result_count;
 }
 
+static quern_value value_of(const q_variable *variable)
+{
+    return (quern_value){variable->name, axis_letter(variable->axis), variable->dim, false};
+}
+
 quern_value quern_variable(const quern_operator *op, size_t index)
 {
     if (index >= op->variable_count) return (quern_value){0};
-    const q_variable *variable = &op->graph->variables[op->variables[index]];
-    return (quern_value){variable->name, axis_letter(variable->axis), variable->dim, false};
+    return value_of(&op->graph->variables[op->variables[index]]);
 }
 
 quern_value quern_result(const quern_operator *op, size_t index)
@@ -275,28 +279,32 @@ static quern_status unknown_argument(const quern_operator *op, const char *name)
     return status;
 }
 
-/* Sorts the arguments by variable. */
-static quern_status match_arguments(const quern_operator *op, quern_args args, quern_view *views)
+static quern_status missing_argument(quern_value value)
+{
+    quern_status status = q_fail(QUERN_MISSING, "variable %s is not given", value.name);
+    q_fail_next_step("give an array of %s x %lld as argument %s", value.axis == 'i' ? "M" : value.axis == 'j' ? "N" : "1",
+                     (long long)value.dim, value.name);
+    return status;
+}
+
+/* Sorts the arguments by variable, and checks each. Variables that the results do not depend on may be given: they tell
+   sizes. */
+static quern_status match_arguments(const quern_operator *op, quern_args args, quern_view *views, sizes *known)
 {
     bool given[Q_MAX_VARIABLES] = {false};
     for (size_t a = 0; a < args.count; a++) {
         const char *name = args.data[a].name ? args.data[a].name : "";
-        size_t v = 0;
-        while (v < op->variable_count && strcmp(quern_variable(op, v).name, name) != 0) v++;
-        if (v == op->variable_count && !q_variable_find(op->graph, name)) return unknown_argument(op, name);
-        if (v == op->variable_count) continue; /* declared, but the results do not depend on it */
-        if (given[v]) return q_fail(QUERN_NAME, "variable %s is given twice", name);
-        given[v] = true;
-        views[v] = args.data[a].view;
+        const q_variable *variable = q_variable_find(op->graph, name);
+        if (!variable) return unknown_argument(op, name);
+        size_t number = (size_t)(variable - op->graph->variables);
+        if (given[number]) return q_fail(QUERN_NAME, "variable %s is given twice", name);
+        given[number] = true;
+        Q_TRY(check_argument(known, value_of(variable), &args.data[a].view));
+        for (size_t v = 0; v < op->variable_count; v++)
+            if ((size_t)op->variables[v] == number) views[v] = args.data[a].view;
     }
     for (size_t v = 0; v < op->variable_count; v++)
-        if (!given[v]) {
-            quern_value value = quern_variable(op, v);
-            quern_status status = q_fail(QUERN_MISSING, "variable %s is not given", value.name);
-            q_fail_next_step("give an array of %s x %lld as argument %s", value.axis == 'i' ? "M" : value.axis == 'j' ? "N" : "1",
-                             (long long)value.dim, value.name);
-            return status;
-        }
+        if (!given[op->variables[v]]) return missing_argument(quern_variable(op, v));
     return QUERN_OK;
 }
 
@@ -307,18 +315,23 @@ static quern_status check_sizes(const quern_operator *op, sizes *known)
         unsigned axes = (unsigned)op->stages.stage[s].rows | op->stages.stage[s].walk;
         for (q_ref v = 1; v < op->programs[s]->count; v++)
             if (op->programs[s]->values[v].kind == Q_V_COUNT && op->programs[s]->uses[v]) axes |= (unsigned)op->programs[s]->values[v].k[0];
-        if ((axes & Q_I && known->M < 0) || (axes & Q_J && known->N < 0))
-            return q_fail(QUERN_MISSING, "the formula runs over %c, but no array tells how many rows that is", axes & Q_I && known->M < 0 ? 'i' : 'j');
+        char axis = axes & Q_I && known->M < 0 ? 'i' : axes & Q_J && known->N < 0 ? 'j' : 0;
+        if (axis) {
+            quern_status status = q_fail(QUERN_MISSING, "the formula runs over %c, but no array tells how many rows that is", axis);
+            q_fail_next_step("set the member %c of quern_args", axis == 'i' ? 'M' : 'N');
+            return status;
+        }
     }
     if (known->M < 0) known->M = 0;
     if (known->N < 0) known->N = 0;
     return QUERN_OK;
 }
 
-static quern_status check_run(quern_operator *op, const quern_view *views, quern_outs results, q_run *run)
+static quern_status check_run(quern_operator *op, quern_args args, quern_outs results, quern_view *views, q_run *run)
 {
-    sizes known = {.M = -1, .N = -1};
-    for (size_t v = 0; v < op->variable_count; v++) Q_TRY(check_argument(&known, quern_variable(op, v), &views[v]));
+    sizes known = {.M = args.M ? args.M : -1, .N = args.N ? args.N : -1, .M_from = "quern_args.M", .N_from = "quern_args.N"};
+    if (args.M < 0 || args.N < 0) return q_fail(QUERN_SHAPE, "quern_args.M or N is negative");
+    Q_TRY(match_arguments(op, args, views, &known));
     if (results.count != op->result_count)
         return q_fail(QUERN_USAGE, "the formula has %zu results, but %zu were asked for", op->result_count, results.count);
     for (size_t r = 0; r < results.count; r++) {
@@ -337,8 +350,7 @@ quern_status quern_run_all(quern_operator *op, quern_args args, quern_outs resul
     q_run run;
     if (!op->context) return q_fail(QUERN_USAGE, "this operator was compiled without a context and cannot run");
     Q_TRY(q_queue_check(op->context->queue));
-    Q_TRY(match_arguments(op, args, views));
-    Q_TRY(check_run(op, views, results, &run));
+    Q_TRY(check_run(op, args, results, views, &run));
     return q_launch(&run);
 }
 
