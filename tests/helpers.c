@@ -92,18 +92,24 @@ double *sample_evaluate(const sample *s, q_id id)
     return out;
 }
 
+size_t sample_offset(const sample *s, q_id id, size_t i, size_t j)
+{
+    const q_node *node = q_node_of(s->graph, id);
+    size_t row = node->where & Q_I ? i : 0;
+    if (node->where & Q_J) row = row * (size_t)s->N + j;
+    return row * node->dim;
+}
+
 double sample_contract(const sample *s, q_id value, q_id weights)
 {
     const q_node *v = q_node_of(s->graph, value), *w = q_node_of(s->graph, weights);
     assert_true(w->dim == 1 || w->dim == v->dim);
     assert_int_equal(w->where & ~v->where, 0);
     double *values = sample_evaluate(s, value), *factors = sample_evaluate(s, weights), sum = 0;
-    size_t columns = v->where & Q_J ? (size_t)s->N : 1;
-    for (size_t n = 0; n < sample_numbers(s, value); n++) {
-        size_t row = n / v->dim, i = row / columns, j = row % columns;
-        size_t from = w->where & Q_I ? i : 0;
-        if (w->where & Q_J) from = from * columns + j;
-        sum += values[n] * factors[from * w->dim + (w->dim == 1 ? 0 : n % v->dim)];
+    size_t rows = v->where & Q_I ? (size_t)s->M : 1, columns = v->where & Q_J ? (size_t)s->N : 1;
+    for (size_t n = 0; n < rows * columns; n++) {
+        size_t from = sample_offset(s, weights, n / columns, n % columns);
+        for (uint32_t d = 0; d < v->dim; d++) sum += values[n * v->dim + d] * factors[from + (w->dim == 1 ? 0 : d)];
     }
     free(values);
     free(factors);

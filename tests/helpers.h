@@ -43,9 +43,11 @@ void sample_fill(sample *s, double low, double high);
 double *sample_data(sample *s, const char *name);
 /* How many numbers a node has in all rows. */
 size_t sample_numbers(const sample *s, q_id id);
+/* Where the numbers of row i and column j begin; axes that the node lacks do not matter. */
+size_t sample_offset(const sample *s, q_id id, size_t i, size_t j);
 /* Evaluates a node; for free(). */
 double *sample_evaluate(const sample *s, q_id id);
-/* sum over all numbers of <value, weights>; a weight of length 1 or without an axis is repeated. */
+/* The sum of <value, weights> over all rows; weights of length 1, or that lack an axis, are repeated. */
 double sample_contract(const sample *s, q_id value, q_id weights);
 
 /* ---- comparing ---- */

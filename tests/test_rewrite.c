@@ -46,13 +46,12 @@ static q_id parse_unchanged(q_graph *graph, const char *text, const q_scope *sco
 static void check_values(sample *s, q_id left, q_id right, const char *name, bool exact)
 {
     double *a = sample_evaluate(s, left), *b = sample_evaluate(s, right);
-    const q_node *l = q_node_of(s->graph, left), *r = q_node_of(s->graph, right);
+    const q_node *l = q_node_of(s->graph, left);
     /* the right side may be free of an axis, like 0 for a*0 */
     size_t columns = l->where & Q_J ? (size_t)s->N : 1, count = sample_numbers(s, left) / l->dim;
     for (size_t row = 0; row < count; row++) {
-        size_t i = row / columns, j = row % columns, from = r->where & Q_I ? i : 0;
-        if (r->where & Q_J) from = from * columns + j;
-        double error = relative_error(a + row * l->dim, b + from * r->dim, l->dim);
+        size_t from = sample_offset(s, right, row / columns, row % columns);
+        double error = relative_error(a + row * l->dim, b + from, l->dim);
         if (!(exact ? error == 0 : error <= 1e-13)) fail_msg("%s: both sides differ by %g", name, error);
     }
     free(a);

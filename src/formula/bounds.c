@@ -74,8 +74,7 @@ q_interval q_interval_inverse(const q_interval *x, const int32_t k[2])
 {
     (void)k;
     bool one_sign = x[0].low > 0 || x[0].high < 0;
-    if (one_sign) return make(1 / x[0].high, 1 / x[0].low);
-    return x[0].low >= 0 ? (q_interval){0, INFINITY} : everything;
+    return one_sign ? make(1 / x[0].high, 1 / x[0].low) : everything; /* 0 may be -0, whose reciprocal is -infinity */
 }
 
 q_interval q_interval_divide(const q_interval *x, const int32_t k[2])
@@ -100,8 +99,8 @@ q_interval q_interval_square(const q_interval *x, const int32_t k[2])
 
 q_interval q_interval_power(const q_interval *x, const int32_t k[2])
 {
-    bool even = k[0] % 2 == 0;
-    return even || x[0].low >= 0 ? (q_interval){0, INFINITY} : everything;
+    bool even = k[0] % 2 == 0, positive = k[0] < 0 ? x[0].low > 0 : x[0].low >= 0; /* -0 as above */
+    return even || positive ? (q_interval){0, INFINITY} : everything;
 }
 
 q_interval q_interval_exponent(const q_interval *x, const int32_t k[2])
@@ -162,7 +161,7 @@ static q_interval bound_node(const q_graph *graph, const q_node *node, const q_i
     const q_op_row *row = &q_ops[node->op];
     q_interval x[3] = {{0, 0}, {0, 0}, {0, 0}};
     for (int a = 0; a < row->operands; a++) x[a] = all[node->arg[a]];
-    if (node->op == Q_OP_CONSTANT) return (q_interval){node->value, node->value};
+    if (node->op == Q_OP_CONSTANT) return isnan(node->value) ? everything : (q_interval){node->value, node->value};
     if (node->op == Q_OP_INDEX || node->op == Q_OP_COUNT) return (q_interval){0, INFINITY};
     if (row->kind == Q_KIND_ELEMENTWISE) return bound_elementwise(row, node, x);
     if (row->kind == Q_KIND_SUM) {

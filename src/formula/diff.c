@@ -64,7 +64,8 @@ static void step(pass *p, q_id id)
         }
 }
 
-/* Marks the nodes from which the variable can be reached; returns whether a reduction is among what `value` is made of. */
+/* Marks the nodes from which the variable can be reached; returns whether a reduction is among what `value` is made of. A
+   count stands for a sum of equal terms that was simplified. */
 static bool mark_wanted(const q_graph *graph, q_id value, q_id variable, uint8_t *wanted)
 {
     q_mark(graph, &value, 1, false, wanted);
@@ -72,7 +73,7 @@ static bool mark_wanted(const q_graph *graph, q_id value, q_id variable, uint8_t
     for (q_id id = 1; id <= value; id++) {
         const q_node *node = q_node_of(graph, id);
         if (!wanted[id]) continue;
-        reduces = reduces || q_is_reduction(node);
+        reduces = reduces || q_is_reduction(node) || node->op == Q_OP_COUNT;
         wanted[id] = id == variable;
         for (int a = 0; a < 3; a++)
             if (node->arg[a] && wanted[node->arg[a]]) wanted[id] = 1;
@@ -109,14 +110,14 @@ static q_id run(pass *p, q_id value, q_id variable, q_id e)
     return p->total ? q_repeat(graph, result, (uint8_t)own) : result;
 }
 
-q_id q_grad(q_graph *graph, q_id value, q_id variable, q_id e)
+static q_id differentiate(q_graph *graph, q_id value, q_id variable, q_id e, bool total)
 {
     if (graph->status || !value || !variable || !e) return 0;
     if (!(e = check(graph, value, variable, e))) return 0;
     pass p = {.graph = graph, .adjoint = calloc((size_t)value + 1 + variable, sizeof(q_id)), .wanted = malloc(graph->count)};
     q_id result = 0;
     if (p.adjoint && p.wanted) {
-        p.total = mark_wanted(graph, value, variable, p.wanted);
+        p.total = mark_wanted(graph, value, variable, p.wanted) || total;
         result = run(&p, value, variable, e);
     } else {
         graph->status = q_fail_memory(graph->count * sizeof(q_id));
@@ -124,4 +125,14 @@ q_id q_grad(q_graph *graph, q_id value, q_id variable, q_id e)
     free(p.adjoint);
     free(p.wanted);
     return graph->status ? 0 : result;
+}
+
+q_id q_grad(q_graph *graph, q_id value, q_id variable, q_id e)
+{
+    return differentiate(graph, value, variable, e, false);
+}
+
+q_id q_grad_total(q_graph *graph, q_id value, q_id variable, q_id e)
+{
+    return differentiate(graph, value, variable, e, true);
 }

@@ -194,6 +194,8 @@ bool q_rule_info(size_t index, const char **name, const char **pattern, const ch
    formula without reductions it is pairwise; otherwise total: summed over every axis that the variable lacks, and the
    result has the variable's axis. 0 on failure. */
 q_id q_grad(q_graph *graph, q_id value, q_id variable, q_id e);
+/* The same, but total for every value: the gradient of an operator, whose result has the variable's axis in any case. */
+q_id q_grad_total(q_graph *graph, q_id value, q_id variable, q_id e);
 
 // bounds.c: intervals
 
