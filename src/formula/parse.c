@@ -506,7 +506,8 @@ static void close_bracket(parser *p)
     pending open = p->stack[--p->stack_count];
     p->nesting--;
     if (!open.name_size) return;
-    q_id id = call(p, open.at, open.name_size, p->values + open.base, p->value_count - open.base);
+    const value *args = p->values ? p->values + open.base : NULL;
+    q_id id = call(p, open.at, open.name_size, args, p->value_count - open.base);
     p->value_count = open.base;
     push_value(p, id, open.at);
 }
