@@ -16,7 +16,7 @@ def read_formulas():
 def explain(quern, formula, *options):
     """(output, None) or ('', what went wrong) of `quern explain`, for which there is no OpenCL driver."""
     with tempfile.TemporaryDirectory() as no_drivers:
-        done = subprocess.run([quern, 'explain', formula, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              env={**os.environ, 'OCL_ICD_VENDORS': no_drivers})
+        done = subprocess.run([quern, 'explain', formula, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, env={**os.environ, 'OCL_ICD_VENDORS': no_drivers})
     fault = f'quern explain, exit code {done.returncode}: {done.stderr.strip()}' if done.returncode else None
     return ('' if fault else done.stdout), fault

@@ -4,9 +4,9 @@
     python3 tests/golden_test.py PATH/TO/quern
     QUERN_UPDATE=1 python3 tests/golden_test.py PATH/TO/quern      rewrites the files; review them like code
 
-A file holds graph, stages and programs, then plan and generated source (without the text of cl/*.cl) for two profiles, in
-float32 with M = N = 20000. No device is needed. Prints an `ok` or `not ok` line per file, the latter with the difference,
-then `N passed, N failed`.
+A file holds graph, stages and programs, then plan and generated source (without the text of cl/*.cl) for two profiles,
+in float32 with M = N = 20000. No device is needed. Prints an `ok` or `not ok` line per file, the latter with the
+difference, then `N passed, N failed`.
 """
 import difflib
 import os

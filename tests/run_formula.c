@@ -5,9 +5,9 @@
  *     run_formula FORMULAS [--only NAME] [--dtype f32|f64] [--device D] [--profile P] [--around W] [--size MxN]...
  *                 [--lanes L] [--local S] [--rows R] [--split P]
  *
- * --around W: M and N in {0, 1, W-1, W, W+1, 2W+3}; --profile P: planned as for another kind of device. Sizes are around
- * 8 unless said otherwise. Prints an `ok` or `not ok` line per formula, then `N passed, N failed`. Exit code 0 if none
- * failed and some passed; 77 if the device lacks float64.
+ * --around W: M and N in {0, 1, W-1, W, W+1, 2W+3}; --profile P: planned as for another kind of device. Sizes are
+ * around 8 unless said otherwise. Prints an `ok` or `not ok` line per formula, then `N passed, N failed`. Exit code 0
+ * if none failed and some passed; 77 if the device lacks float64.
  */
 #include <math.h>
 #include <stdio.h>
@@ -55,7 +55,7 @@ static void *allocate(size_t numbers)
     return data;
 }
 
-/* Numbers that both element types hold exactly. */
+/* Numbers that both element types hold exactly, all positive: sums of few terms do not cancel out. */
 static void make_variable(arrays *a, const quern_operator *op, size_t v, quern_dtype dtype, const int64_t *size,
                           random_source *random)
 {
@@ -65,7 +65,7 @@ static void make_variable(arrays *a, const quern_operator *op, size_t v, quern_d
     double *data = a->variables[op->variables[v]] = allocate(numbers);
     void *given = allocate(numbers);
     for (size_t n = 0; n < numbers; n++) {
-        float x = (float)random_between(random, -1, 1);
+        float x = (float)random_between(random, 0.1, 1.1);
         data[n] = x;
         if (dtype == QUERN_F64) ((double *)given)[n] = x;
         else ((float *)given)[n] = x;
@@ -147,7 +147,8 @@ static bool run_formula(const settings *s, const char *name, const char *formula
     for (size_t n = 0; n < s->count && good; n++) {
         good = run_size(s, op, s->sizes[n]);
         if (!good)
-            printf("not ok - %s, %lld x %lld: %s\n", name, (long long)s->sizes[n][0], (long long)s->sizes[n][1], message);
+            printf("not ok - %s, %lld x %lld: %s\n", name, (long long)s->sizes[n][0], (long long)s->sizes[n][1],
+                   message);
     }
     if (good) printf("ok - %s: %zu sizes, largest error %.1e\n", name, s->count, worst);
     fflush(stdout);
@@ -242,7 +243,7 @@ int main(int argc, char **argv)
 {
     settings s = {.dtype = QUERN_F32, .options = {.size = sizeof(quern_compile_options)}};
     if (read_arguments(&s, argc, argv)) return run_on_device(&s);
-    fprintf(stderr, "usage: run_formula FORMULAS [--only NAME] [--dtype f32|f64] [--device D] [--profile P] [--around W] "
-                    "[--size MxN]... [--lanes L] [--local S] [--rows R] [--split P]\n");
+    fprintf(stderr, "usage: run_formula FORMULAS [--only NAME] [--dtype f32|f64] [--device D] [--profile P] "
+                    "[--around W] [--size MxN]... [--lanes L] [--local S] [--rows R] [--split P]\n");
     return 2;
 }

@@ -51,7 +51,8 @@ void succeed(quern_status status)
 void expect_failure(quern_status got, quern_status status, const char *part)
 {
     const quern_error *error = quern_last_error();
-    if (got != status) fail_msg("%s, not %s: %s", quern_status_name(got), quern_status_name(status), quern_last_error_text());
+    if (got != status)
+        fail_msg("%s, not %s: %s", quern_status_name(got), quern_status_name(status), quern_last_error_text());
     assert_int_equal(error->status, status);
     if (!strstr(error->message, part) && !strstr(error->next_step, part))
         fail_msg("'%s' is neither in the message '%s' nor in '%s'", part, error->message, error->next_step);
@@ -195,9 +196,10 @@ void trial_run(trial *t)
 static void explain_difference(const trial *t, size_t r, size_t n)
 {
     const quern_compile_options *o = &t->op->options;
-    fail_msg("%s\n  result %zu number %zu is %.9g, not %.9g; M = %lld, N = %lld, %s; lanes %d, rows %d, local %d, split %d",
-             quern_operator_text(t->op), r, n, t->got[r][n], t->expected[r][n], (long long)t->M, (long long)t->N,
-             t->dtype == QUERN_F64 ? "float64" : "float32", o->lanes, o->rows, o->local, o->split);
+    fail_msg(
+        "%s\n  result %zu number %zu is %.9g, not %.9g; M = %lld, N = %lld, %s; lanes %d, rows %d, local %d, split %d",
+        quern_operator_text(t->op), r, n, t->got[r][n], t->expected[r][n], (long long)t->M, (long long)t->N,
+        t->dtype == QUERN_F64 ? "float64" : "float32", o->lanes, o->rows, o->local, o->split);
 }
 
 static void compare_result(const trial *t, size_t r, double tolerance)

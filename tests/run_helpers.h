@@ -11,7 +11,8 @@
 
 /* ---- the device ---- */
 
-/* Shared by all tests of a program; null if there is no device. open_context and close_context are the group's fixtures. */
+/* Shared by all tests of a program; null if there is no device. open_context and close_context are the group's
+   fixtures. */
 extern quern_context *context;
 int open_context(void **state);
 int close_context(void **state);
@@ -40,16 +41,16 @@ typedef struct trial {
     double *got[Q_MAX_RESULTS], *expected[Q_MAX_RESULTS];
 } trial;
 
-/* Every variable gets multiples of 1/8 between -1 and 1: their sums, differences and products are exact in float32, so that
-   comparisons and indices come out the same on the device and in the reference, and ties are frequent. */
+/* Every variable gets multiples of 1/8 between -1 and 1: their sums, differences and products are exact in float32,
+   so that comparisons and indices come out the same on the device and in the reference, and ties are frequent. */
 trial trial_create(quern_operator *op, quern_dtype dtype, int64_t M, int64_t N, uint64_t seed);
 /* The numbers of a variable, and how many there are, for setting them by hand. */
 double *trial_data(const trial *t, const char *name, size_t *count);
 /* Rounds the data to the element type, runs the operator and fills `got`. Fails when something beside the results was
    written to. */
 void trial_run(trial *t);
-/* Fills `expected` from q_reference, and compares: indices, infinities and NaN must be the same, other numbers may differ
-   by the tolerance times the largest of their result (times 1, if that is more). */
+/* Fills `expected` from q_reference, and compares: indices, infinities and NaN must be the same, other numbers may
+   differ by the tolerance times the largest of their result (times 1, if that is more). */
 void trial_compare(trial *t, double tolerance);
 size_t trial_result_count(const trial *t, size_t result);
 void trial_destroy(trial *t);

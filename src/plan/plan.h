@@ -115,6 +115,7 @@ typedef struct q_profile {
     int groups_per_unit;  /* groups that keep a compute unit busy: fewer are split along the walk */
     int launch_ms;        /* aim for the time of one launch */
     int vector_math;      /* 1: quern's own exp for vectors; 0: the built-in one */
+    int walk;             /* most columns that one work-item walks, 0: any number */
     double pairs_per_ns;  /* rough speed of the simplest formula, for slicing the first launch */
 } q_profile;
 

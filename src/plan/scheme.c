@@ -19,8 +19,8 @@ enum {
 
 static bool read_profile(const char *line, q_profile *out)
 {
-    return sscanf(line, "%31s %d %d %d %d %d %d %d %d %lf", out->name, &out->lanes32, &out->lanes64, &out->rows, &out->local,
-                  &out->tile, &out->groups_per_unit, &out->launch_ms, &out->vector_math, &out->pairs_per_ns) == 10;
+    return sscanf(line, "%31s %d %d %d %d %d %d %d %d %d %lf", out->name, &out->lanes32, &out->lanes64, &out->rows, &out->local,
+                  &out->tile, &out->groups_per_unit, &out->launch_ms, &out->vector_math, &out->walk, &out->pairs_per_ns) == 11;
 }
 
 bool q_profile_find(q_profile *out, const char *name)
@@ -69,11 +69,12 @@ static size_t live_values(const q_program_ir *program, uint8_t where)
     return count;
 }
 
-/* How many vectors of rows a work-item can own before its rows and states leave the registers. A vector is one register, a
-   single number one per 4 bytes. */
+/* How many vectors of rows a work-item can own before its rows and states leave the registers. A vector is one register,
+   a single number one per 4 bytes. */
 static int rows_that_fit(const q_program_ir *program, const q_plan *plan)
 {
-    size_t registers = plan->lanes == 1 && plan->dtype == QUERN_F64 ? 2 : 1, pair = program->statements[Q_ROW | Q_COLUMN];
+    size_t registers = plan->lanes == 1 && plan->dtype == QUERN_F64 ? 2 : 1;
+    size_t pair = program->statements[Q_ROW | Q_COLUMN];
     size_t live = (live_values(program, Q_ROW) + (size_t)words_of(program)) * registers;
     int most = plan->profile.rows;
     int rows = live <= 8 ? 8 : live <= 16 ? 4 : live <= 32 ? 2 : 1;
@@ -121,6 +122,7 @@ static void split(q_plan *plan, int64_t columns, int units, const quern_compile_
     int64_t parts = plan->groups < wanted ? ceil_div(wanted, plan->groups) : 1;
     if (parts > most) parts = most;
     if (options && options->split > 0) parts = options->split < ceil_div(columns, BLOCK) ? options->split : ceil_div(columns, BLOCK);
+    if (plan->profile.walk && parts < ceil_div(columns, plan->profile.walk)) parts = ceil_div(columns, plan->profile.walk);
     if (parts < 1) parts = 1;
     plan->part = parts == 1 ? columns : ceil_div(ceil_div(columns, parts), BLOCK) * BLOCK;
     plan->parts = parts == 1 ? 1 : (int)ceil_div(columns, plan->part);

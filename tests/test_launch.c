@@ -1,0 +1,301 @@
+/*
+ * test_launch.c: runs under harder conditions: stopped by their user, watched, short of memory, in a child process,
+ * from many threads at once, and after their context was let go.
+ */
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "run_helpers.h"
+
+#define GAUSSIAN "x=Vi(2); y=Vj(2); Sum_j(Exp(-SqDist(x,y)))"
+
+/* Points on a grid, and room for a result of one number a row. */
+typedef struct cloud {
+    int64_t count;
+    float *x, *a;
+} cloud;
+
+static cloud cloud_create(int64_t count)
+{
+    cloud c = {count, calloc((size_t)count * 2, sizeof(float)), calloc((size_t)count, sizeof(float))};
+    assert_true(c.x && c.a);
+    for (int64_t n = 0; n < 2 * count; n++) c.x[n] = (float)(n * 37 % 101) / 101;
+    return c;
+}
+
+static void cloud_destroy(cloud *c)
+{
+    free(c->x);
+    free(c->a);
+}
+
+/* The operator on M points against N of them. */
+static quern_status run(quern_operator *op, const cloud *c, int64_t M, int64_t N, float *a)
+{
+    return quern_run(op, QUERN_ARGS({"x", quern_f32(c->x, M, 2)}, {"y", quern_f32(c->x, N, 2)}), quern_f32(a, M, 1));
+}
+
+/* ---- progress and log ---- */
+
+typedef struct watch {
+    int calls, stop_after; /* 0: never */
+    double last;
+    bool falls;
+} watch;
+
+static bool on_progress(void *user, double done)
+{
+    watch *w = user;
+    w->falls = w->falls || done < w->last || done <= 0 || done > 1 + 1e-9;
+    w->last = done;
+    return ++w->calls == w->stop_after;
+}
+
+/* As many points as make the device's profile expect several launches. */
+static int64_t long_count(void)
+{
+    double seconds = 2.5e-3 * context->profile.launch_ms;
+    return (int64_t)sqrt(seconds * 1e9 * context->profile.pairs_per_ns);
+}
+
+static void progress_stops_a_run(void **state)
+{
+    (void)state;
+    need_device();
+    watch w = {.stop_after = 1};
+    quern_context *watched;
+    succeed(quern_context_create(
+        &watched,
+        &(quern_context_options){.size = sizeof(quern_context_options), .progress = on_progress, .progress_user = &w}));
+    quern_operator *op;
+    succeed(quern_compile(&op, watched, GAUSSIAN, NULL));
+    cloud c = cloud_create(long_count());
+    expect_failure(run(op, &c, c.count, c.count, c.a), QUERN_CANCELLED, "stopped by the progress callback");
+    assert_true(w.calls == 1 && w.last < 1);
+    assert_int_equal(watched->queue->memory_in_use, 0);
+    w = (watch){0};
+    succeed(run(op, &c, c.count, c.count, c.a));
+    assert_true(w.calls > 1 && !w.falls && fabs(w.last - 1) < 1e-9);
+    float again[33];
+    succeed(run(op, &c, 33, c.count, again));
+    for (int i = 0; i < 33; i++) assert_true(fabsf(again[i] - c.a[i]) <= 1e-6f * c.a[i]);
+    cloud_destroy(&c);
+    quern_operator_destroy(&op);
+    quern_context_destroy(&watched);
+}
+
+static void on_line(void *user, const char *line)
+{
+    q_text_add(user, "%s\n", line);
+}
+
+static void events_are_logged(void **state)
+{
+    (void)state;
+    need_device();
+    q_text lines = {0};
+    quern_context *logged;
+    succeed(quern_context_create(
+        &logged, &(quern_context_options){.size = sizeof(quern_context_options), .log = on_line, .log_user = &lines}));
+    assert_non_null(strstr(lines.data, quern_context_device(logged)->name));
+    quern_operator *op;
+    succeed(quern_compile(&op, logged, GAUSSIAN, NULL));
+    assert_null(strstr(lines.data, "built"));
+    cloud c = cloud_create(50);
+    succeed(run(op, &c, 50, 50, c.a));
+    const char *built = strstr(lines.data, "built stage 0 of x=Vi(2)");
+    assert_non_null(built);
+    succeed(run(op, &c, 50, 40, c.a));
+    assert_null(strstr(built + 1, "built")); /* the kernel is kept */
+    q_text_free(&lines);
+    cloud_destroy(&c);
+    quern_operator_destroy(&op);
+    quern_context_destroy(&logged);
+}
+
+/* ---- memory ---- */
+
+static void memory_is_limited(void **state)
+{
+    (void)state;
+    need_device();
+    quern_context *small;
+    succeed(
+        quern_context_create(&small, &(quern_context_options){.size = sizeof(quern_context_options), .memory = 5000}));
+    quern_operator *op;
+    succeed(quern_compile(&op, small, GAUSSIAN, NULL));
+    cloud c = cloud_create(500);
+    expect_failure(run(op, &c, 500, 500, c.a), QUERN_MEMORY,
+                   "4000 bytes of device memory are needed; 4000 of 5000 are in use");
+    expect_failure(run(op, &c, 500, 500, c.a), QUERN_MEMORY, "quern_context_options.memory");
+    assert_int_equal(small->queue->memory_in_use, 0);
+    succeed(run(op, &c, 100, 100, c.a));
+    cloud_destroy(&c);
+    quern_operator_destroy(&op);
+    quern_context_destroy(&small);
+}
+
+/* ---- processes ---- */
+
+/* What the child of a fork sees; 0 if all is as it should be. */
+static int in_child(quern_operator **op, const cloud *c)
+{
+    alarm(30); /* ends a child that hangs */
+    if (run(*op, c, 10, 10, c->a) != QUERN_DEVICE) return 1;
+    if (!strstr(quern_last_error()->message, "fork()")) return 2;
+    quern_operator_destroy(op);
+    quern_context_destroy(&context);
+    return *op || context ? 3 : 0;
+}
+
+static void a_child_gets_an_error(void **state)
+{
+    (void)state;
+    need_device();
+    cloud c = cloud_create(10);
+    quern_operator *op = compile(GAUSSIAN, NULL);
+    succeed(run(op, &c, 10, 10, c.a));
+    pid_t child = fork();
+    if (child == 0) _exit(in_child(&op, &c));
+    int status = -1;
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    if (!WIFEXITED(status)) fail_msg("the child was ended by signal %d", WTERMSIG(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    succeed(run(op, &c, 10, 10, c.a)); /* the parent goes on */
+    quern_operator_destroy(&op);
+    cloud_destroy(&c);
+}
+
+/* ---- threads ---- */
+
+enum { THREADS = 8, ROUNDS = 10, MOST = 300 };
+
+typedef struct worker {
+    pthread_t thread;
+    pthread_barrier_t *start;
+    quern_operator *op;
+    const cloud *points;
+    int number, faults;
+} worker;
+
+static void start_workers(worker *workers, size_t count, void *(*work)(void *), quern_operator *op, const cloud *points)
+{
+    pthread_barrier_t start;
+    assert_int_equal(pthread_barrier_init(&start, NULL, (unsigned)count), 0);
+    for (size_t w = 0; w < count; w++) {
+        workers[w] = (worker){.start = &start, .op = op, .points = points, .number = (int)w};
+        assert_int_equal(pthread_create(&workers[w].thread, NULL, work, &workers[w]), 0);
+    }
+    for (size_t w = 0; w < count; w++) assert_int_equal(pthread_join(workers[w].thread, NULL), 0);
+    pthread_barrier_destroy(&start);
+}
+
+/* Runs with sizes of its own; the first rows must be those that the main thread found. */
+static void *run_often(void *user)
+{
+    worker *w = user;
+    int64_t M = MOST - 20 * w->number;
+    pthread_barrier_wait(w->start);
+    for (int round = 0; round < ROUNDS; round++) {
+        float a[MOST] = {0};
+        if (run(w->op, w->points, M, MOST, a)) w->faults++;
+        if (memcmp(a, w->points->a, (size_t)M * sizeof *a) != 0) w->faults++;
+    }
+    return NULL;
+}
+
+static void threads_share_an_operator(void **state)
+{
+    (void)state;
+    need_device();
+    worker workers[THREADS];
+    cloud points = cloud_create(MOST);
+    quern_operator *expected = compile(GAUSSIAN, NULL),
+                   *op = compile(GAUSSIAN, NULL); /* not built before the threads start */
+    succeed(run(expected, &points, MOST, MOST, points.a));
+    start_workers(workers, THREADS, run_often, op, &points);
+    for (size_t w = 0; w < THREADS; w++) assert_int_equal(workers[w].faults, 0);
+    quern_operator_destroy(&op);
+    quern_operator_destroy(&expected);
+    cloud_destroy(&points);
+}
+
+/* Compiles, fails to compile, runs and destroys operators of its own; errors must be this thread's. */
+static void *compile_often(void *user)
+{
+    worker *w = user;
+    char good[80], bad[80], name[16];
+    snprintf(good, sizeof good, "x=Vi(2); y=Vj(2); Sum_j(Exp(-SqDist(x,y))*%d)", w->number + 2);
+    snprintf(name, sizeof name, "wrong%d", w->number);
+    snprintf(bad, sizeof bad, "x=Vi(2); Sum_i(x*%s)", name);
+    pthread_barrier_wait(w->start);
+    for (int round = 0; round < ROUNDS; round++) {
+        quern_operator *op, *none;
+        float a[20] = {0};
+        if (quern_compile(&none, context, bad, NULL) != QUERN_NAME || !strstr(quern_last_error()->message, name))
+            w->faults++;
+        if (quern_compile(&op, context, good, NULL) || run(op, w->points, 20, MOST, a)) w->faults++;
+        for (int i = 0; i < 20; i++)
+            if (fabsf(a[i] - (float)(w->number + 2) * w->points->a[i]) > 1e-5f * a[i]) w->faults++;
+        quern_operator_destroy(&op);
+    }
+    return NULL;
+}
+
+static void threads_compile_side_by_side(void **state)
+{
+    (void)state;
+    need_device();
+    worker workers[2];
+    cloud points = cloud_create(MOST);
+    quern_operator *op = compile(GAUSSIAN, NULL);
+    succeed(run(op, &points, MOST, MOST, points.a));
+    start_workers(workers, 2, compile_often, NULL, &points);
+    for (size_t w = 0; w < 2; w++) assert_int_equal(workers[w].faults, 0);
+    quern_operator_destroy(&op);
+    cloud_destroy(&points);
+}
+
+/* ---- lifetimes ---- */
+
+static void operators_keep_their_context(void **state)
+{
+    (void)state;
+    need_device();
+    quern_context *own;
+    quern_operator *op, *gradient;
+    succeed(quern_context_create(&own, NULL));
+    succeed(quern_compile(&op, own, GAUSSIAN, NULL));
+    quern_context_destroy(&own);
+    assert_null(own);
+    quern_context_destroy(&own);
+    quern_context_destroy(NULL);
+    cloud c = cloud_create(40);
+    succeed(run(op, &c, 40, 40, c.a));
+    succeed(quern_gradient(&gradient, op, "y", NULL));
+    quern_operator_destroy(&op);
+    float slope[80];
+    succeed(quern_run(gradient, QUERN_ARGS({"x", quern_f32(c.x, 40, 2)}, {"y", quern_f32(c.x, 40, 2)}),
+                      quern_f32(slope, 40, 2)));
+    quern_operator_destroy(&gradient);
+    cloud_destroy(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(progress_stops_a_run),
+        cmocka_unit_test(events_are_logged),
+        cmocka_unit_test(memory_is_limited),
+        cmocka_unit_test(a_child_gets_an_error),
+        cmocka_unit_test(threads_share_an_operator),
+        cmocka_unit_test(threads_compile_side_by_side),
+        cmocka_unit_test(operators_keep_their_context),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}

@@ -1,0 +1,343 @@
+/*
+ * test_plan.c: from graphs to plans, without a device: which stages nested formulas are cut into and what shares one,
+ * which loop each operation lives in, that sizes do not reach the source, when columns are split, overrides, limits.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helpers.h"
+#include "run/run.h"
+
+static quern_operator *compile(const char *text)
+{
+    quern_operator *op;
+    if (quern_compile(&op, NULL, text, NULL)) fail_msg("%s: %s", text, quern_last_error_text());
+    return op;
+}
+
+static void expect_failure(quern_status got, quern_status status, const char *part)
+{
+    if (got != status)
+        fail_msg("%s, not %s: %s", quern_status_name(got), quern_status_name(status), quern_last_error_text());
+    if (!strstr(quern_last_error()->message, part)) fail_msg("'%s' is not in '%s'", part, quern_last_error()->message);
+}
+
+/* ---- stages ---- */
+
+/* One word a stage: rows, walk, reductions, outputs; "ij1.2" is a stage with rows i that walks j for one reduction
+   and two outputs. */
+static void expect_stages(const char *formula, const char *expected)
+{
+    quern_operator *op = compile(formula);
+    q_text got = {0};
+    for (size_t s = 0; s < op->stages.count; s++) {
+        const q_stage *stage = &op->stages.stage[s];
+        q_text_add(&got, "%s%c%c%zu.%zu", s ? " " : "", "pij"[stage->rows], "-ij"[stage->walk],
+                   stage -> reduction_count, stage -> output_count);
+    }
+    if (strcmp(got.data, expected) != 0) fail_msg("%s\n  has the stages %s, not %s", formula, got.data, expected);
+    q_text_free(&got);
+    quern_operator_destroy(&op);
+}
+
+#define X_Y "x=Vi(2); y=Vj(2); d=SqDist(x,y); k=Exp(-d); "
+
+static void formulas_are_cut_at_reductions(void **state)
+{
+    (void)state;
+    expect_stages(X_Y "Sum_j(k)", "ij1.1");
+    expect_stages(X_Y "Sum_i(k)", "ji1.1");
+    expect_stages(X_Y "2*x+1", "i-0.1");
+    expect_stages("p=Pm(2); p*p", "p-0.1");
+    expect_stages(X_Y "Sum_i(Sum_j(k))", "ij1.1 pi1.1");
+    expect_stages(X_Y "Sum_i(x*Sum_j(k*Sum_i(d)))", "ji1.1 ij1.1 pi1.1");
+    expect_stages(X_Y "Sum_j(Exp(-d-LogSumExp_j(-d))*y)", "ij1.1 ij1.1");
+    expect_stages(X_Y "Sum_j(y)*Sum_i(x)", "pj1.1 pi1.1");
+    expect_stages(X_Y "x*Sum_j(y)", "pj1.1 i-0.1");
+}
+
+static void reductions_over_the_same_axes_share_a_pass(void **state)
+{
+    (void)state;
+    expect_stages(X_Y "Sum_j(k), Grad(Sum_j(k),x,1)", "ij2.2");
+    expect_stages(X_Y "Sum_j(k), Min_j(d), ArgMin_j(d), Sum_j(k)/Sum_j(1)", "ij3.4");
+    expect_stages(X_Y "Sum_j(k), Sum_i(k)", "ij1.1 ji1.1");
+    expect_stages(X_Y "Sum_j(k), x, 2*x", "ij1.1 i-0.2");
+    expect_stages(X_Y "Sum_j(k), Sum_j(k)", "ij1.2");
+    expect_stages(X_Y "Log(Sum_j(k))+Max_j(d)", "ij2.1");
+}
+
+/* ---- loops ---- */
+
+static size_t operations(const q_program_ir *p, unsigned where)
+{
+    return p->statements[where];
+}
+
+/* Live operations of one kind in one loop. */
+static size_t count_operations(const q_program_ir *p, q_op op, unsigned where)
+{
+    size_t count = 0;
+    for (q_ref v = 1; v < p->count; v++)
+        if (p->uses[v] && p->values[v].kind == Q_V_OP && p->values[v].op == op && p->values[v].where == where) count++;
+    return count;
+}
+
+/* Operations in the pair loop whose operands all come from outside. */
+static void expect_no_foreign_work(const q_program_ir *p)
+{
+    for (q_ref v = 1; v < p->count; v++) {
+        unsigned where = 0;
+        if (!p->uses[v] || (p->values[v].kind != Q_V_OP && p->values[v].kind != Q_V_FMA)) continue;
+        for (int a = 0; a < 3; a++) where |= p->values[p->values[v].arg[a]].where;
+        if (where != p->values[v].where)
+            fail_msg("v%u is computed in loop %u, its operands in %u", v, p->values[v].where, where);
+    }
+}
+
+enum { PAIR = Q_ROW | Q_COLUMN };
+
+static void heavy_factors_leave_the_pair_loop(void **state)
+{
+    (void)state;
+    quern_operator *plain = compile("x=Vi(3); y=Vj(3); b=Vj(1); g=Pm(1); Sum_j(Exp(-SqDist(x,y))*b)");
+    quern_operator *heavy =
+        compile("x=Vi(3); y=Vj(3); b=Vj(1); g=Pm(1); "
+                "Sum_j(Exp(-SqDist(x,y))*Sin(b)*Cos(Norm2(y))*Log(Square(g)+1)*Sqrt(Sum(Square(Sin(x))))*b)");
+    const q_program_ir *p = heavy->programs[0], *q = plain->programs[0];
+    assert_int_equal(operations(p, PAIR), operations(q, PAIR));
+    assert_int_equal(count_operations(p, Q_OP_Exp, PAIR), 1);
+    assert_int_equal(count_operations(p, Q_OP_Sin, Q_COLUMN), 1);
+    assert_int_equal(count_operations(p, Q_OP_Cos, Q_COLUMN), 1);
+    assert_int_equal(count_operations(p, Q_OP_Sin, Q_ROW), 3);
+    assert_int_equal(count_operations(p, Q_OP_Sqrt, Q_ROW), 1);
+    assert_int_equal(count_operations(p, Q_OP_Log, 0), 1);
+    expect_no_foreign_work(p);
+    quern_operator_destroy(&plain);
+    quern_operator_destroy(&heavy);
+}
+
+/* Three subtractions, three multiplications of which two are fused, the exponential and the product with b; -d costs
+   nothing. */
+static void the_gaussian_is_tight(void **state)
+{
+    (void)state;
+    quern_operator *op = compile("x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)");
+    const q_program_ir *p = op->programs[0];
+    assert_int_equal(operations(p, PAIR), 8);
+    assert_int_equal(operations(p, Q_COLUMN), 0);
+    assert_int_equal(operations(p, Q_ROW), 0);
+    quern_operator_destroy(&op);
+}
+
+/* What a value and its gradient have in common is computed once. */
+static void a_value_and_its_gradient_share_the_exponential(void **state)
+{
+    (void)state;
+    quern_operator *op = compile("x=Vi(3); y=Vj(3); b=Vj(1); a=Sum_j(Exp(-SqDist(x,y))*b); a, Grad(a,x,1)");
+    assert_int_equal(op->stages.count, 1);
+    assert_int_equal(count_operations(op->programs[0], Q_OP_Exp, PAIR), 1);
+    assert_int_equal(count_operations(op->programs[0], Q_OP_Subtract, PAIR), 3);
+    quern_operator_destroy(&op);
+}
+
+/* ---- plans and sources ---- */
+
+static q_plan plan_of(const quern_operator *op, const char *profile_name, quern_dtype dtype, int64_t M, int64_t N,
+                      const quern_compile_options *options)
+{
+    q_profile profile;
+    q_plan plan;
+    assert_true(q_profile_find(&profile, profile_name));
+    if (q_plan_make(&plan, op->programs[0], &profile, dtype, M, N, 8, options)) fail_msg("%s", quern_last_error_text());
+    return plan;
+}
+
+static char *source_of(const quern_operator *op, const q_plan *plan, bool merge)
+{
+    q_text text = {0};
+    if (q_source(&text, op->programs[0], plan, merge)) fail_msg("%s", quern_last_error_text());
+    return q_text_take(&text);
+}
+
+static void sizes_do_not_reach_the_source(void **state)
+{
+    (void)state;
+    static const char *const profiles[] = {"cpu", "soft", "nvidia", "amd", "intel", "default"};
+    quern_operator *op = compile("x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b), ArgMin_j(SqDist(x,y))");
+    for (size_t p = 0; p < Q_COUNT(profiles); p++)
+        for (int64_t few = 0; few < 2; few++) {
+            int64_t M = few ? 3 : 200000;
+            q_plan plan = plan_of(op, profiles[p], QUERN_F32, M, 7919, NULL);
+            q_plan other = plan_of(op, profiles[p], QUERN_F32, few ? 4 : 300000, 8011, NULL);
+            assert_int_equal(plan.split, few);
+            for (int merge = 0; merge <= plan.split; merge++) {
+                char *source = source_of(op, &plan, merge), *again = source_of(op, &other, merge);
+                assert_string_equal(source, again);
+                assert_null(strstr(source, "7919"));
+                free(source);
+                free(again);
+            }
+        }
+    quern_operator_destroy(&op);
+}
+
+static void the_element_type_changes_the_source(void **state)
+{
+    (void)state;
+    quern_operator *op = compile("x=Vi(3); y=Vj(3); Sum_j(0.1*Exp(-SqDist(x,y))+0.1*x)");
+    q_plan single = plan_of(op, "cpu", QUERN_F32, 20000, 20000, NULL),
+           full = plan_of(op, "cpu", QUERN_F64, 20000, 20000, NULL);
+    char *source = source_of(op, &single, false), *other = source_of(op, &full, false);
+    assert_non_null(strstr(source, "0.100000001f"));
+    assert_non_null(strstr(other, "0.10000000000000001"));
+    assert_true(single.lanes == 16 && full.lanes == 8);
+    free(source);
+    free(other);
+    quern_operator_destroy(&op);
+}
+
+static void columns_are_split_where_rows_are_few(void **state)
+{
+    (void)state;
+    quern_operator *op = compile("x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))");
+    static const struct {
+        int64_t M, N;
+        bool split;
+    } cases[] = {{1, 1000000, true}, {100, 1000000, true}, {1, 1000, false},
+                 {1, 0, false},      {0, 1000000, false},  {1000000, 1000000, false}};
+    for (size_t c = 0; c < Q_COUNT(cases); c++) {
+        q_plan plan = plan_of(op, "cpu", QUERN_F32, cases[c].M, cases[c].N, NULL);
+        assert_int_equal(plan.split, cases[c].split);
+        assert_int_equal(plan.split, plan.parts > 1);
+        assert_true((int64_t)plan.parts * plan.part >= cases[c].N &&
+                    (int64_t)(plan.parts - 1) * plan.part <= cases[c].N);
+        if (plan.split) assert_int_equal(plan.part % plan.block, 0);
+        assert_true(plan.groups * q_plan_group_rows(&plan) >= cases[c].M);
+    }
+    quern_operator_destroy(&op);
+}
+
+/* llvmpipe ends loops that are too long, whatever the options say. */
+static void long_walks_are_split_where_loops_are_short(void **state)
+{
+    (void)state;
+    quern_operator *op = compile("x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))");
+    quern_compile_options options = {.size = sizeof options, .split = 1};
+    for (int64_t N = 1000; N <= 100000000; N *= 10) {
+        q_plan plan = plan_of(op, "soft", QUERN_F32, 100000, N, &options);
+        assert_int_equal(plan.split, N > 8192);
+        assert_true(plan.part <= 8192 && plan.part * plan.parts >= N);
+    }
+    quern_operator_destroy(&op);
+}
+
+static void options_override_the_profile(void **state)
+{
+    (void)state;
+    quern_operator *op = compile("x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))");
+    quern_compile_options options = {
+        .size = sizeof options, .lanes = 8, .rows = 3, .local = 32, .split = 5, .sum = QUERN_SUM_KAHAN};
+    q_plan plan = plan_of(op, "nvidia", QUERN_F32, 100000, 10000, &options);
+    assert_true(plan.lanes == 8 && plan.rows == 3 && plan.local == 32 && plan.tile == 32 && plan.parts == 5 &&
+                plan.kahan);
+    assert_int_equal(q_plan_group_rows(&plan), 8 * 3 * 32);
+    assert_int_equal(q_plan_partial_bytes(&plan, op->programs[0]), (uint64_t)plan.groups * 768 * 5 * 2 * 4);
+    options = (quern_compile_options){.size = sizeof options, .sum = QUERN_SUM_PLAIN, .split = 1};
+    plan = plan_of(op, "nvidia", QUERN_F32, 1, 1000000, &options);
+    assert_true(!plan.kahan && !plan.split && plan.block >= 1 << 30);
+    options = (quern_compile_options){.size = sizeof options, .split = 100};
+    plan = plan_of(op, "cpu", QUERN_F32, 1, 700, &options);
+    assert_int_equal(plan.parts, 3); /* no part is shorter than a block */
+    quern_operator_destroy(&op);
+}
+
+static void unknown_profiles_get_the_default(void **state)
+{
+    (void)state;
+    q_profile profile, usual;
+    assert_true(q_profile_find(&usual, "default"));
+    assert_false(q_profile_find(&profile, "abacus"));
+    assert_string_equal(profile.name, "default");
+    assert_int_equal(profile.local, usual.local);
+    assert_non_null(q_cl_file("prelude"));
+    assert_null(q_cl_file("nothing"));
+}
+
+/* ---- limits ---- */
+
+static void compile_fails(const char *text, const char *part)
+{
+    quern_operator *op;
+    expect_failure(quern_compile(&op, NULL, text, NULL), QUERN_LIMIT, part);
+    assert_null(op);
+}
+
+/* Sums that need each other, over i and j in turn: a stage each. */
+static char *nested_sums(int count)
+{
+    q_text text = {0};
+    q_text_add(&text, "x=Vi(1); y=Vj(1); s0=Sum_j(Exp(x*y)); ");
+    for (int s = 1; s < count; s++) q_text_add(&text, "s%d=Sum_%c(Exp(x*y*s%d)); ", s, s % 2 ? 'i' : 'j', s - 1);
+    q_text_add(&text, "s%d", count - 1);
+    return q_text_take(&text);
+}
+
+static void limits_are_told(void **state)
+{
+    (void)state;
+    char *text = nested_sums(Q_MAX_STAGES), *longer = nested_sums(Q_MAX_STAGES + 1);
+    quern_operator *op = compile(text);
+    assert_int_equal(op->stages.count, Q_MAX_STAGES);
+    quern_operator_destroy(&op);
+    compile_fails(longer, "more than 64 stages");
+    compile_fails("x=Vi(60000); y=Vj(60000); Sum_j(Exp(x-y)*Exp(x+y)*Sin(x*y)*x)", "more than 262144 scalar values");
+    free(text);
+    free(longer);
+    /* the number of statements is known when the source is written */
+    op = compile("x=Vi(40000); y=Vj(40000); Sum_j(Exp(x-y))");
+    q_plan plan = plan_of(op, "cpu", QUERN_F32, 1000, 1000, NULL);
+    q_text source = {0};
+    expect_failure(q_source(&source, op->programs[0], &plan, false), QUERN_LIMIT,
+                   "80000 statements of OpenCL C; the limit is 65536");
+    q_text_free(&source);
+    q_profile profile = plan.profile;
+    expect_failure(q_plan_make(&plan, op->programs[0], &profile, QUERN_F32, 2147483647, 5, 2, NULL), QUERN_LIMIT,
+                   "M = 2147483647");
+    quern_compile_options options = {.size = sizeof options, .lanes = 5};
+    expect_failure(q_plan_make(&plan, op->programs[0], &profile, QUERN_F32, 5, 5, 2, &options), QUERN_USAGE, "not 5");
+    quern_operator_destroy(&op);
+}
+
+static void many_arrays_are_told(void **state)
+{
+    (void)state;
+    q_text text = {0};
+    for (int v = 0; v < Q_MAX_ARRAYS + 1; v++) q_text_add(&text, "v%d=Vj(1); ", v);
+    q_text_add(&text, "Sum_j(v0");
+    for (int v = 1; v < Q_MAX_ARRAYS + 1; v++) q_text_add(&text, "+v%d", v);
+    q_text_add(&text, ")");
+    compile_fails(text.data, "more than 128 arrays");
+    q_text_free(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(formulas_are_cut_at_reductions),
+        cmocka_unit_test(reductions_over_the_same_axes_share_a_pass),
+        cmocka_unit_test(heavy_factors_leave_the_pair_loop),
+        cmocka_unit_test(the_gaussian_is_tight),
+        cmocka_unit_test(a_value_and_its_gradient_share_the_exponential),
+        cmocka_unit_test(sizes_do_not_reach_the_source),
+        cmocka_unit_test(the_element_type_changes_the_source),
+        cmocka_unit_test(columns_are_split_where_rows_are_few),
+        cmocka_unit_test(long_walks_are_split_where_loops_are_short),
+        cmocka_unit_test(options_override_the_profile),
+        cmocka_unit_test(unknown_profiles_get_the_default),
+        cmocka_unit_test(limits_are_told),
+        cmocka_unit_test(many_arrays_are_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
