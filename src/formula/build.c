@@ -12,20 +12,17 @@
 
 #include "formula/formula.h"
 
-static q_id fail(q_graph *graph, quern_status status, const char *message)
+q_id q_graph_fail(q_graph *graph, quern_status status, const char *fmt, ...)
 {
+    char message[512];
+    va_list args;
     if (graph->status) return 0;
-    graph->status = graph->text ? q_fail_at(status, graph->text, graph->at, "%s", message)
-                                : q_fail(status, "%s", message);
+    va_start(args, fmt);
+    vsnprintf(message, sizeof message, fmt, args);
+    va_end(args);
+    graph->status = graph->text ? q_fail_at(status, graph->text, graph->at, "%s", message) : q_fail(status, "%s", message);
     return 0;
 }
-
-#define FAIL(graph, status, ...)                        \
-    do {                                                \
-        char message_[512];                             \
-        snprintf(message_, sizeof message_, __VA_ARGS__); \
-        return fail(graph, status, message_);           \
-    } while (0)
 
 // ---- leaves ----
 
@@ -50,14 +47,14 @@ q_id q_variable_make(q_graph *graph, const char *name, uint8_t axis, int64_t dim
 {
     if (graph->status) return 0;
     if (!check_dim(dim))
-        FAIL(graph, QUERN_LIMIT, "variable %s has length %lld; lengths go from 1 to %d", name, (long long)dim, Q_MAX_DIM);
+        return q_graph_fail(graph, QUERN_LIMIT, "variable %s has length %lld; lengths go from 1 to %d", name, (long long)dim, Q_MAX_DIM);
     const q_variable *known = q_variable_find(graph, name);
     if (known && known->axis == axis && known->dim == dim) return known->id;
     if (known)
-        FAIL(graph, QUERN_NAME, "variable %s is declared twice: as %s(%u) and as %s(%lld)", name, axis_word(known->axis),
+        return q_graph_fail(graph, QUERN_NAME, "variable %s is declared twice: as %s(%u) and as %s(%lld)", name, axis_word(known->axis),
              known->dim, axis_word(axis), (long long)dim);
     if (graph->variable_count == Q_MAX_VARIABLES)
-        FAIL(graph, QUERN_LIMIT, "the formula has more than %d variables", Q_MAX_VARIABLES);
+        return q_graph_fail(graph, QUERN_LIMIT, "the formula has more than %d variables", Q_MAX_VARIABLES);
     char *copy = q_arena_strdup(&graph->arena, name, strlen(name));
     if (!copy) {
         graph->status = q_fail_memory(strlen(name));
@@ -71,7 +68,7 @@ q_id q_variable_make(q_graph *graph, const char *name, uint8_t axis, int64_t dim
 
 q_id q_constant(q_graph *graph, double value, int64_t dim)
 {
-    if (!check_dim(dim)) FAIL(graph, QUERN_LIMIT, "a constant has length %lld; lengths go from 1 to %d", (long long)dim, Q_MAX_DIM);
+    if (!check_dim(dim)) return q_graph_fail(graph, QUERN_LIMIT, "a constant has length %lld; lengths go from 1 to %d", (long long)dim, Q_MAX_DIM);
     /* one zero and one NaN, since nodes are compared as bytes */
     q_node node = {.op = Q_OP_CONSTANT, .dim = (uint32_t)dim, .value = value == 0 ? 0 : isnan(value) ? (double)NAN : value};
     return q_intern(graph, &node);
@@ -104,7 +101,7 @@ q_id q_broadcast(q_graph *graph, q_id id, uint32_t dim)
     if (!id || graph->status) return 0;
     uint32_t own = q_node_of(graph, id)->dim;
     if (own == dim) return id;
-    if (own != 1) FAIL(graph, QUERN_DIMENSION, "a value of length %u stands where length %u is needed", own, dim);
+    if (own != 1) return q_graph_fail(graph, QUERN_DIMENSION, "a value of length %u stands where length %u is needed", own, dim);
     int32_t k = (int32_t)dim;
     return q_apply(graph, Q_OP_SumT, &id, 1, &k, 1);
 }
@@ -127,7 +124,7 @@ static void dimension_error(q_graph *graph, q_op op, const q_id *args, int a, in
     char message[512];
     snprintf(message, sizeof message, "%s needs operands of equal length, or length 1: %s has length %u, %s has length %u",
              q_ops[op].name, first, q_node_of(graph, args[a])->dim, second, q_node_of(graph, args[b])->dim);
-    fail(graph, QUERN_DIMENSION, message);
+    q_graph_fail(graph, QUERN_DIMENSION, "%s", message);
 }
 
 /* Brings the operands of an elementwise operation to one length and sets node->dim. */
@@ -240,7 +237,7 @@ q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int3
     const q_op_row *row = &q_ops[op];
     if (graph->status) return 0;
     if (count != (size_t)row->operands || integers != (size_t)row->integers)
-        FAIL(graph, QUERN_SYNTAX, "%s takes %d values and %d integers", row->name, row->operands, row->integers);
+        return q_graph_fail(graph, QUERN_SYNTAX, "%s takes %d values and %d integers", row->name, row->operands, row->integers);
     q_node node = {.op = (uint16_t)op};
     for (size_t a = 0; a < count; a++)
         if (!(node.arg[a] = args[a])) return 0;
