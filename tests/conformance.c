@@ -1,11 +1,13 @@
 /*
- * conformance.c: runs a directory of cases (tests/conformance/README.md tells their format) through quern's public API on
- * a device, or through the reference evaluator:
+ * conformance.c: runs a directory of cases (tests/conformance/README.md tells their format) through quern's public
+ * API on a device, or through the reference evaluator:
  *
- *     conformance DIR [--dtype f32|f64] [--device D|reference] [--lanes L] [--local S] [--rows R] [--split P] [--verbose]
+ *     conformance DIR [--dtype f32|f64] [--device D|reference] [--lanes L] [--local S] [--rows R] [--split P]
+ *                 [--verbose]
  *
- * Prints a line for each case that fails or is not supported yet, then `N passed, N failed` and, if there are unsupported
- * ones, `, N skipped`. Exit code 0 if none failed and some passed; 77 if the device lacks float64, so that all were skipped.
+ * Prints a line for each case that fails or is not supported yet, then `N passed, N failed` and, if there are
+ * unsupported ones, `, N skipped`. Exit code 0 if none failed and some passed; 77 if the device lacks float64, so
+ * that all were skipped.
  */
 #include <dirent.h>
 #include <math.h>

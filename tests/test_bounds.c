@@ -1,9 +1,9 @@
 /*
- * test_bounds.c: values never leave the intervals of bounds.c, for every row of ops.def over random boxes and for random
- * formulas of all rows; and the intervals are as narrow as code generation relies on.
+ * test_bounds.c: values never leave the intervals of bounds.c, for every row of ops.def over random boxes and for
+ * random formulas of all rows; and the intervals are as narrow as code generation relies on.
  *
- * A box [m - r, m + r] is the formula m + r*Sin(x): what its interval is follows from the rules themselves, and x reaches
- * all of it.
+ * A box [m - r, m + r] is the formula m + r*Sin(x): what its interval is follows from the rules themselves, and x
+ * reaches all of it.
  */
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /*
- * test_diff.c: gradients against central finite differences, all evaluated by q_reference. For every reduction over i and
- * over j, for nested losses, gradients of gradients and every conformance formula: the derivative of L = <F, e> with respect
- * to each i-, j- and parameter variable is total; of pair formulas it is pair by pair.
+ * test_diff.c: gradients against central finite differences, all evaluated by q_reference. For every reduction over
+ * i and over j, for nested losses, gradients of gradients and every conformance formula: the derivative of L =
+ * <F, e> with respect to each i-, j- and parameter variable is total; of pair formulas it is pair by pair.
  */
 #include <math.h>
 #include <stdio.h>
@@ -175,8 +175,10 @@ static void check_pair_component(sample *s, q_id value, q_id e, q_id id, size_t 
 static void pair_formulas_pair_by_pair(void **state)
 {
     (void)state;
-    static const char *const formulas[] = {"x*y*q+c", "Exp(-p*SqDist(x,y))*b", "Sin(x|y)", "Concat(x,y)*p", "x*q", "y*b",
-                                           "Grad(Exp(-p*SqDist(x,y))*b,x,q)"};
+    static const char *const formulas[] = {
+        "x*y*q+c", "Exp(-p*SqDist(x,y))*b", "Grad(Exp(-p*SqDist(x,y))*b,x,q)", "Sin(x|y)",
+        "Concat(x,y)*p", "x*q", "y*b",
+    };
     for (size_t n = 0; n < Q_COUNT(formulas); n++) {
         sample s = sample_create(3, 4, n);
         q_text text = {0};

@@ -1,6 +1,6 @@
 /*
- * test_graph.c: nodes are interned, the verifier notices broken graphs, copies keep ids, limits have their errors, and the
- * first failure stays.
+ * test_graph.c: nodes are interned, the verifier notices broken graphs, copies keep ids, limits have their errors,
+ * and the first failure stays.
  */
 #include <math.h>
 #include <stdio.h>
@@ -73,27 +73,27 @@ static void the_verifier_notices(void **state)
     q_node *node = &s.graph->nodes[id], *sum = &s.graph->nodes[q_node_of(s.graph, exp)->arg[0]];
     q_node good = *node, good_sum = *sum;
     assert_int_equal(sum->op, Q_OP_Add);
-#define BROKEN(change)                                                        \
-    do {                                                                      \
-        change;                                                               \
-        assert_int_equal(q_graph_verify(s.graph), QUERN_INTERNAL);            \
-        assert_non_null(strstr(quern_last_error()->message, "not well formed")); \
-        *node = good, *sum = good_sum;                                        \
-        assert_int_equal(q_graph_verify(s.graph), QUERN_OK);                  \
+#define BROKEN(change, what)                                        \
+    do {                                                            \
+        change;                                                     \
+        assert_int_equal(q_graph_verify(s.graph), QUERN_INTERNAL);  \
+        assert_non_null(strstr(quern_last_error()->message, what)); \
+        *node = good, *sum = good_sum;                              \
+        assert_int_equal(q_graph_verify(s.graph), QUERN_OK);        \
     } while (0)
-    BROKEN(node->op = Q_OP_NONE);
-    BROKEN(node->op = Q_OP_REDUCTION);
-    BROKEN(node->op = Q_OP_END);
-    BROKEN(node->dim = 3);
-    BROKEN(node->dim = 0);
-    BROKEN(node->where = Q_I);
-    BROKEN(node->integer = 1);
-    BROKEN(node->arg[0] = id);
-    BROKEN(node->arg[0] = 0);
-    BROKEN(node->arg[1] = 1);
-    BROKEN(node->k[0] = 1); /* another node than the one in the table */
-    BROKEN(sum->dim = 2);
-    BROKEN(sum->arg[2] = 1);
+    BROKEN(node->op = Q_OP_NONE, "unknown operation");
+    BROKEN(node->op = Q_OP_REDUCTION, "unknown operation");
+    BROKEN(node->op = Q_OP_END, "unknown operation");
+    BROKEN(node->dim = 3, "wrong length");
+    BROKEN(node->dim = 0, "length out of range");
+    BROKEN(node->where = Q_I, "wrong axes");
+    BROKEN(node->integer = 1, "wrong type");
+    BROKEN(node->arg[0] = id, "not older");
+    BROKEN(node->arg[0] = 0, "number of operands");
+    BROKEN(node->arg[1] = 1, "number of operands");
+    BROKEN(node->k[0] = 1, "not interned"); /* another node than the one in the table */
+    BROKEN(sum->dim = 2, "different lengths");
+    BROKEN(sum->arg[2] = 1, "number of operands");
 #undef BROKEN
     sample_destroy(&s);
 }

@@ -1,6 +1,6 @@
 /*
- * test_ops.c: every row of ops.def: its texts parse, its derivative is the derivative of its expression (against central
- * finite differences of the expression), and a GATHER's components and its adjoint fit each other.
+ * test_ops.c: every row of ops.def: its texts parse, its derivative is the derivative of its expression (against
+ * central finite differences of the expression), and a GATHER's components and its adjoint fit each other.
  *
  * Rows need no test of their own, except for a GATHER's example lengths below.
  */
@@ -28,7 +28,8 @@ static void rows_are_complete(void **state)
         assert_in_range(strlen(row->sentence), 3, 100);
         assert_in_range(row->operands, 1, 3);
         /* a derivative for each operand; reading more parts than there are would repeat the last one */
-        if (count_parts(row->derivative) != (size_t)row->operands) fail_msg("%s: wrong number of derivatives", row->name);
+        if (count_parts(row->derivative) != (size_t)row->operands)
+            fail_msg("%s: wrong number of derivatives", row->name);
         q_op found = row->kind == Q_KIND_REDUCTION ? q_reduction_find(row->name, strlen(row->name))
                                                    : q_op_find(row->name, strlen(row->name));
         if (op != Q_OP_REPEAT) assert_int_equal(found, op);
@@ -81,8 +82,8 @@ static size_t check_derivative(sample *s, q_op op, int a, const int32_t k[2], q_
         /* gradients that do not depend on i have one row for all */
         double own = got[q_node_of(s->graph, gradient)->where & Q_I ? i : 0], expected = slope * g[i];
         if (!(fabs(own - expected) <= 1e-6 * (1 + fabs(expected))))
-            fail_msg("%s(%g,%g,%g;%d), operand %d: %.17g, by differences %.17g", row->name, x[0], x[1], x[2], k[0], a, own,
-                     expected);
+            fail_msg("%s(%g,%g,%g;%d), operand %d: %.17g, by differences %.17g", row->name, x[0], x[1], x[2], k[0], a,
+                     own, expected);
         checked++;
     }
     free(got);

@@ -1,6 +1,7 @@
 /*
- * test_parse.c: texts that mean the same give the same id; each file of tests/bad is a wrong text with its exact error
- * (first line: the formula; the rest: quern_last_error_text(), rewritten when QUERN_UPDATE=1); damaged texts never crash.
+ * test_parse.c: texts that mean the same give the same id; each file of tests/bad is a wrong text with its exact
+ * error (first line: the formula; the rest: quern_last_error_text(), rewritten when QUERN_UPDATE=1); damaged texts
+ * never crash.
  */
 #include <stdio.h>
 #include <stdlib.h>

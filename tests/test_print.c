@@ -1,6 +1,6 @@
 /*
- * test_print.c: printed text parsed in the same graph gives the same ids; read into fresh graphs it settles; and it stays
- * linear in the size of the graph. Shown for every conformance formula that parses and its gradients.
+ * test_print.c: printed text parsed in the same graph gives the same ids; read into fresh graphs it settles; and it
+ * stays linear in the size of the graph. Shown for every conformance formula that parses and its gradients.
  */
 #include <math.h>
 #include <stdio.h>
@@ -36,8 +36,8 @@ static char *reprint(const char *text)
     return again;
 }
 
-/* Prints the values, and checks what the text gives when it is read again. In a fresh graph nodes have other ages, by which
-   the operands of + and * are ordered; from then on the text must stay as it is. */
+/* Prints the values, and checks what the text gives when it is read again. In a fresh graph nodes have other ages, by
+   which the operands of + and * are ordered; from then on the text must stay as it is. */
 static void check(q_graph *graph, const q_id *ids, size_t count)
 {
     char *text = print(graph, ids, count);

@@ -1,6 +1,7 @@
 /*
- * test_rewrite.c: every rule of rules.def fires: its left side, built by the constructor from variables, is its right side;
- * and both have the same value, bit for bit where the rule says EXACT. Wildcards are tried as scalars and as vectors.
+ * test_rewrite.c: every rule of rules.def fires: its left side, built by the constructor from variables, is its
+ * right side; and both have the same value, bit for bit where the rule says EXACT. Wildcards are tried as scalars
+ * and as vectors.
  */
 #include <math.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
 # installed if it can be had; without it those tests are skipped and say so. The last line is
 # `N passed, N failed, N skipped`; the exit status is 0 when nothing failed. Can be run again at any time.
 #
-# The tests see one OpenCL driver each (build/icd/, made by icd.sh) and caches inside the build directory.
+# The tests see one OpenCL driver each and keep their caches in the build directory: see tests/meson.build.
 set -eu
 # shellcheck disable=SC2034 # used by setup.sh
 script=test.sh
@@ -27,14 +27,11 @@ case ${1:-} in
     *) stop "unknown argument '$1': usage: sh tools/test.sh [--no-sanitize | --sanitize]" ;;
 esac
 
-# isolate DIR: tests without a driver or cache of their own choice get PoCL, and caches that nobody else uses.
+# isolate DIR: makes the drivers' directories anew, as drivers may have come or gone, and hides the user's own choices.
 isolate() {
     dry_run && return 0
-    sh tools/icd.sh "$PWD/$1" >/dev/null || stop "the driver directories could not be made in $1/icd"
-    mkdir -p "$1/cache/pocl" "$1/cache/quern" || stop "the caches could not be made in $1/cache"
-    chmod 700 "$1/cache/quern"
-    unset OCL_ICD_FILENAMES OPENCL_LAYERS QUERN_DEVICE
-    export OCL_ICD_VENDORS="$PWD/$1/icd/pocl" POCL_CACHE_DIR="$PWD/$1/cache/pocl" QUERN_CACHE_DIR="$PWD/$1/cache/quern"
+    sh tools/icd.sh "$PWD/$1" >/dev/null || stop "the drivers' directories could not be made in $1/icd"
+    unset OCL_ICD_VENDORS OCL_ICD_FILENAMES OPENCL_LAYERS QUERN_DEVICE
 }
 
 # run_tests DIR OPTION...: Meson's exit status counts failed programs; what failed is told by count_tests.py.
@@ -62,11 +59,12 @@ fi
 if [ -n "$sanitize" ]; then
     setup_build build-asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
     isolate build-asan
+    asan=allocator_may_return_null=1
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
     say "the suite 'sanitize', to fill the cache"
-    ASAN_OPTIONS=detect_leaks=0 run_tests build-asan --suite sanitize --logbase warmlog
+    ASAN_OPTIONS=$asan:detect_leaks=0 run_tests build-asan --suite sanitize --logbase warmlog
     say "the suite 'sanitize', checked for leaks"
-    ASAN_OPTIONS=detect_leaks=1 run_tests build-asan --suite sanitize
+    ASAN_OPTIONS=$asan:detect_leaks=1 run_tests build-asan --suite sanitize
     logs="$logs sanitized=build-asan"
 fi
 

@@ -75,12 +75,15 @@ static const char *holder(const emitter *e, q_ref v)
     return where == 0 ? "u->" : where == Q_ROW ? "r->" : "c->";
 }
 
-/* A value as it stands, as a number of its own type. */
+/* A value as it stands, as a number of its own type. Negative numbers have brackets: an operator may stand before them. */
 static void emit_name(emitter *e, q_ref v)
 {
     const q_scalar *value = &e->p->values[v];
+    bool negative = value->kind == Q_V_CONSTANT && signbit(value->number) && isfinite(value->number);
+    if (negative) q_text_add(e->out, "(");
     if (value->kind == Q_V_CONSTANT) emit_number(e, value->number);
     else q_text_add(e->out, "%sv%u", holder(e, v), v);
+    if (negative) q_text_add(e->out, ")");
 }
 
 /* A value as an operand on lanes or not, as a real or as it is. */

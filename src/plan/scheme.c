@@ -11,7 +11,11 @@
 
 #include "plan/plan.h"
 
-enum { BLOCK = 256 }; /* terms added before the sum is compensated: see docs/numbers.md */
+enum {
+    BLOCK = 256,         /* terms added before the sum is compensated: see docs/numbers.md */
+    LOCAL_BYTES = 32768, /* of a tile: the local memory that every full-profile device has */
+    LEAST_TILE = 16      /* columns below which staging costs more than it saves */
+};
 
 static bool read_profile(const char *line, q_profile *out)
 {
@@ -57,17 +61,33 @@ uint64_t q_plan_partial_bytes(const q_plan *plan, const q_program_ir *program)
     return padded * (uint64_t)plan->parts * (uint64_t)words_of(program) * (plan->dtype == QUERN_F64 ? 8 : 4);
 }
 
-/* How many vectors of rows a work-item can own before its rows and states leave the registers. */
-static int rows_that_fit(const q_program_ir *program, int most)
+static size_t live_values(const q_program_ir *program, uint8_t where)
 {
-    size_t row_values = 0;
+    size_t count = 0;
     for (q_ref v = 1; v < program->count; v++)
-        if (program->uses[v] && program->values[v].where == Q_ROW) row_values++;
-    size_t states = (size_t)words_of(program), pair = program->statements[Q_ROW | Q_COLUMN];
-    size_t live = row_values + states;
+        if (program->uses[v] && program->values[v].where == where) count++;
+    return count;
+}
+
+/* How many vectors of rows a work-item can own before its rows and states leave the registers. A vector is one register, a
+   single number one per 4 bytes. */
+static int rows_that_fit(const q_program_ir *program, const q_plan *plan)
+{
+    size_t registers = plan->lanes == 1 && plan->dtype == QUERN_F64 ? 2 : 1, pair = program->statements[Q_ROW | Q_COLUMN];
+    size_t live = (live_values(program, Q_ROW) + (size_t)words_of(program)) * registers;
+    int most = plan->profile.rows;
     int rows = live <= 8 ? 8 : live <= 16 ? 4 : live <= 32 ? 2 : 1;
     while (rows > 1 && pair * (size_t)rows > 1024) rows /= 2; /* unrolled text */
     return rows < most ? rows : most;
+}
+
+/* How many columns fit local memory, at most one for each work-item; 0: read them directly. */
+static int tile_that_fits(const q_program_ir *program, const q_plan *plan)
+{
+    size_t bytes = live_values(program, Q_COLUMN) * (plan->dtype == QUERN_F64 ? 8 : 4);
+    int tile = plan->local;
+    while (tile > 0 && bytes * (size_t)tile > LOCAL_BYTES) tile /= 2;
+    return tile < LEAST_TILE && tile < plan->local ? 0 : tile;
 }
 
 static int choose(int wanted, int usual)
@@ -88,8 +108,8 @@ static void shape(q_plan *plan, const q_program_ir *program, int64_t rows, const
     plan->lanes = choose(options ? options->lanes : 0, one_row ? 1 : lanes);
     plan->local = choose(options ? options->local : 0, one_row && profile->tile ? 1 : profile->local);
     bool few = rows <= 2 * (int64_t)plan->lanes * plan->local;
-    plan->rows = choose(options ? options->rows : 0, map || few ? 1 : rows_that_fit(program, profile->rows));
-    plan->tile = map || !profile->tile ? 0 : plan->local;
+    plan->rows = choose(options ? options->rows : 0, map || few ? 1 : rows_that_fit(program, plan));
+    plan->tile = map || !profile->tile ? 0 : tile_that_fits(program, plan);
     plan->block = options && options->sum == QUERN_SUM_PLAIN ? 1 << 30 : BLOCK;
     plan->kahan = options && options->sum == QUERN_SUM_KAHAN;
 }

@@ -1,0 +1,235 @@
+/* run_helpers.c: see run_helpers.h. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run_helpers.h"
+
+// ---- the device ----
+
+quern_context *context;
+
+int open_context(void **state)
+{
+    (void)state;
+    quern_status status = quern_context_create(&context, NULL);
+    if (status && status != QUERN_NO_DEVICE) fprintf(stderr, "no context: %s\n", quern_last_error_text());
+    return status && status != QUERN_NO_DEVICE ? -1 : 0;
+}
+
+int close_context(void **state)
+{
+    (void)state;
+    quern_context_destroy(&context);
+    return context ? -1 : 0;
+}
+
+void need_device(void)
+{
+    if (!context) skip();
+}
+
+void need_type(quern_dtype dtype)
+{
+    need_device();
+    if (dtype == QUERN_F64 && !quern_context_device(context)->f64) skip();
+}
+
+bool takes_lanes(void)
+{
+    return context->profile.lanes32 > 1;
+}
+
+// ---- operators ----
+
+void succeed(quern_status status)
+{
+    if (status) fail_msg("%s: %s", quern_status_name(status), quern_last_error_text());
+}
+
+void expect_failure(quern_status got, quern_status status, const char *part)
+{
+    const quern_error *error = quern_last_error();
+    if (got != status) fail_msg("%s, not %s: %s", quern_status_name(got), quern_status_name(status), quern_last_error_text());
+    assert_int_equal(error->status, status);
+    if (!strstr(error->message, part) && !strstr(error->next_step, part))
+        fail_msg("'%s' is neither in the message '%s' nor in '%s'", part, error->message, error->next_step);
+}
+
+quern_operator *compile(const char *text, const quern_compile_options *options)
+{
+    quern_operator *op;
+    if (quern_compile(&op, context, text, options)) fail_msg("%s: %s", text, quern_last_error_text());
+    return op;
+}
+
+// ---- trials ----
+
+enum { CANARY = 0x5a, CANARIES = 64 };
+
+static int64_t rows_of(const trial *t, char axis)
+{
+    return axis == 'i' ? t->M : axis == 'j' ? t->N : 1;
+}
+
+static size_t element_size(quern_dtype dtype)
+{
+    return dtype == QUERN_F32 ? 4 : 8;
+}
+
+static size_t variable_numbers(const trial *t, size_t v)
+{
+    quern_value value = quern_variable(t->op, v);
+    return (size_t)(rows_of(t, value.axis) * value.dim);
+}
+
+size_t trial_result_count(const trial *t, size_t result)
+{
+    quern_value value = quern_result(t->op, result);
+    return (size_t)(rows_of(t, value.axis) * value.dim);
+}
+
+static void *allocate(size_t bytes)
+{
+    void *memory = calloc(bytes + 1, 1);
+    assert_non_null(memory);
+    return memory;
+}
+
+trial trial_create(quern_operator *op, quern_dtype dtype, int64_t M, int64_t N, uint64_t seed)
+{
+    trial t = {.op = op, .dtype = dtype, .M = M, .N = N};
+    random_source random = {seed};
+    for (size_t v = 0; v < op->variable_count; v++) {
+        size_t count = variable_numbers(&t, v);
+        double *data = t.data[op->variables[v]] = allocate(count * sizeof(double));
+        for (size_t n = 0; n < count; n++) data[n] = ((double)random_below(&random, 15) - 7) / 8;
+    }
+    return t;
+}
+
+double *trial_data(const trial *t, const char *name, size_t *count)
+{
+    for (size_t v = 0; v < t->op->variable_count; v++)
+        if (strcmp(quern_variable(t->op, v).name, name) == 0) {
+            *count = variable_numbers(t, v);
+            return t->data[t->op->variables[v]];
+        }
+    fail_msg("the operator has no variable %s", name);
+    return NULL;
+}
+
+/* The variable's numbers in the element type; those in `data` are rounded to it. */
+static void *make_argument(trial *t, size_t v)
+{
+    size_t count = variable_numbers(t, v);
+    double *data = t->data[t->op->variables[v]];
+    char *array = allocate(count * element_size(t->dtype));
+    for (size_t n = 0; n < count; n++) {
+        float single = (float)data[n];
+        if (t->dtype == QUERN_F32) data[n] = (double)single;
+        memcpy(array + n * element_size(t->dtype), t->dtype == QUERN_F32 ? (void *)&single : (void *)&data[n],
+               element_size(t->dtype));
+    }
+    return array;
+}
+
+static double number_at(const char *array, size_t n, quern_dtype dtype)
+{
+    float single;
+    double number;
+    int64_t index;
+    memcpy(&single, array + n * element_size(dtype), sizeof single);
+    if (dtype == QUERN_F32) return (double)single;
+    memcpy(&number, array + n * element_size(dtype), sizeof number);
+    memcpy(&index, &number, sizeof index);
+    return dtype == QUERN_F64 ? number : (double)index;
+}
+
+static void check_canaries(const char *array, size_t bytes)
+{
+    for (size_t n = 0; n < CANARIES; n++)
+        if (array[n] != CANARY || array[CANARIES + bytes + n] != CANARY)
+            fail_msg("a run wrote %s the result", array[n] != CANARY ? "before" : "behind");
+}
+
+static void take_result(trial *t, size_t r, quern_view view, char *array)
+{
+    size_t count = trial_result_count(t, r);
+    check_canaries(array, count * element_size(view.dtype));
+    free(t->got[r]);
+    t->got[r] = allocate(count * sizeof(double));
+    for (size_t n = 0; n < count; n++) t->got[r][n] = number_at(view.data, n, view.dtype);
+    free(array);
+}
+
+static char *make_result(const trial *t, size_t r, quern_view *view)
+{
+    quern_value value = quern_result(t->op, r);
+    quern_dtype dtype = value.integer ? QUERN_I64 : t->dtype;
+    size_t bytes = trial_result_count(t, r) * element_size(dtype) + 2 * CANARIES;
+    char *array = allocate(bytes);
+    memset(array, CANARY, bytes);
+    *view = (quern_view){array + CANARIES, rows_of(t, value.axis), value.dim, dtype, 0};
+    return array;
+}
+
+void trial_run(trial *t)
+{
+    quern_arg args[Q_MAX_VARIABLES];
+    quern_view results[Q_MAX_RESULTS];
+    char *arrays[Q_MAX_RESULTS];
+    size_t variables = quern_variable_count(t->op), count = quern_result_count(t->op);
+    for (size_t v = 0; v < variables; v++) {
+        quern_value value = quern_variable(t->op, v);
+        args[v] = (quern_arg){value.name, {make_argument(t, v), rows_of(t, value.axis), value.dim, t->dtype, 0}};
+    }
+    for (size_t r = 0; r < count; r++) arrays[r] = make_result(t, r, &results[r]);
+    quern_status status = quern_run_all(t->op, (quern_args){args, variables, t->M, t->N}, (quern_outs){results, count});
+    if (status) fail_msg("%s: %s", quern_operator_text(t->op), quern_last_error_text());
+    for (size_t r = 0; r < count; r++) take_result(t, r, results[r], arrays[r]);
+    for (size_t v = 0; v < variables; v++) free(args[v].view.data);
+}
+
+static void explain_difference(const trial *t, size_t r, size_t n)
+{
+    const quern_compile_options *o = &t->op->options;
+    fail_msg("%s\n  result %zu number %zu is %.9g, not %.9g; M = %lld, N = %lld, %s; lanes %d, rows %d, local %d, split %d",
+             quern_operator_text(t->op), r, n, t->got[r][n], t->expected[r][n], (long long)t->M, (long long)t->N,
+             t->dtype == QUERN_F64 ? "float64" : "float32", o->lanes, o->rows, o->local, o->split);
+}
+
+static void compare_result(const trial *t, size_t r, double tolerance)
+{
+    const double *got = t->got[r], *expected = t->expected[r];
+    double largest = 1;
+    size_t count = trial_result_count(t, r);
+    for (size_t n = 0; n < count; n++)
+        if (isfinite(expected[n])) largest = fmax(largest, fabs(expected[n]));
+    double allowed = quern_result(t->op, r).integer ? 0 : tolerance * largest;
+    for (size_t n = 0; n < count; n++) {
+        bool same = got[n] == expected[n] || (isnan(got[n]) && isnan(expected[n]));
+        if (!same && !(isfinite(expected[n]) && fabs(got[n] - expected[n]) <= allowed)) explain_difference(t, r, n);
+    }
+}
+
+void trial_compare(trial *t, double tolerance)
+{
+    size_t count = quern_result_count(t->op);
+    for (size_t r = 0; r < count; r++) {
+        free(t->expected[r]);
+        t->expected[r] = allocate(trial_result_count(t, r) * sizeof(double));
+    }
+    succeed(q_reference(t->op->graph, t->op->results, count, t->M, t->N, (const double *const *)t->data, t->expected));
+    for (size_t r = 0; r < count; r++) compare_result(t, r, tolerance);
+}
+
+void trial_destroy(trial *t)
+{
+    for (size_t v = 0; v < Q_MAX_VARIABLES; v++) free(t->data[v]);
+    for (size_t r = 0; r < Q_MAX_RESULTS; r++) {
+        free(t->got[r]);
+        free(t->expected[r]);
+    }
+}

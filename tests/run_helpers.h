@@ -1,0 +1,57 @@
+/*
+ * run_helpers.h: what the tests of the run layer share: a context on the device that the environment chooses, operators
+ * made from text, and trials: one run of an operator beside q_reference on the same numbers. Functions fail the running
+ * test when something goes wrong; without a device need_device skips it.
+ */
+#ifndef QUERN_TESTS_RUN_HELPERS_H
+#define QUERN_TESTS_RUN_HELPERS_H
+
+#include "helpers.h"
+#include "run/run.h"
+
+/* ---- the device ---- */
+
+/* Shared by all tests of a program; null if there is no device. open_context and close_context are the group's fixtures. */
+extern quern_context *context;
+int open_context(void **state);
+int close_context(void **state);
+void need_device(void);
+/* Skips unless the device has float64, where that is the type. */
+void need_type(quern_dtype dtype);
+/* Whether the device takes vectors of rows well. Mesa's llvmpipe takes minutes over them. */
+bool takes_lanes(void);
+
+/* ---- operators ---- */
+
+quern_operator *compile(const char *text, const quern_compile_options *options);
+/* The result of `status`, or the failure of the test with the error's text. */
+void succeed(quern_status status);
+/* Fails the test unless the last error has this status, and its message or next step this part. */
+void expect_failure(quern_status got, quern_status status, const char *part);
+
+/* ---- trials ---- */
+
+/* A run of an operator. Variables, by their number in the graph, and results, in order, are kept as doubles. */
+typedef struct trial {
+    quern_operator *op; /* borrowed */
+    quern_dtype dtype;
+    int64_t M, N;
+    double *data[Q_MAX_VARIABLES]; /* null where the operator does not use it */
+    double *got[Q_MAX_RESULTS], *expected[Q_MAX_RESULTS];
+} trial;
+
+/* Every variable gets multiples of 1/8 between -1 and 1: their sums, differences and products are exact in float32, so that
+   comparisons and indices come out the same on the device and in the reference, and ties are frequent. */
+trial trial_create(quern_operator *op, quern_dtype dtype, int64_t M, int64_t N, uint64_t seed);
+/* The numbers of a variable, and how many there are, for setting them by hand. */
+double *trial_data(const trial *t, const char *name, size_t *count);
+/* Rounds the data to the element type, runs the operator and fills `got`. Fails when something beside the results was
+   written to. */
+void trial_run(trial *t);
+/* Fills `expected` from q_reference, and compares: indices, infinities and NaN must be the same, other numbers may differ
+   by the tolerance times the largest of their result (times 1, if that is more). */
+void trial_compare(trial *t, double tolerance);
+size_t trial_result_count(const trial *t, size_t result);
+void trial_destroy(trial *t);
+
+#endif
