@@ -13,20 +13,26 @@
 // ---- suffixes: Sum_j, Repeat_i, KeOps's Sum_Reduction ----
 
 typedef struct suffix {
-    size_t bare;  /* length of the name without it */
-    uint8_t axis; /* 0 without _i, _j or, in a table, _k */
-    bool keops;   /* _Reduction */
+    size_t bare;      /* length of the name without it */
+    uint8_t axis;     /* 0 without _i, _j or, in a table, _k */
+    bool keops;       /* _Reduction */
+    char written[80]; /* the whole name, for messages */
 } suffix;
 
 static suffix split_name(const parser *p, const char *name, size_t size)
 {
     static const char reduction[] = "_Reduction";
     size_t tail = sizeof reduction - 1;
-    if (size > tail && memcmp(name + size - tail, reduction, tail) == 0) return (suffix){size - tail, 0, true};
-    if (size < 3 || name[size - 2] != '_') return (suffix){size, 0, false};
-    char letter = name[size - 1];
-    uint8_t axis = letter == 'i' ? Q_I : letter == 'j' ? Q_J : letter == 'k' && p->scope ? p->scope->reduced : 0;
-    return (suffix){axis ? size - 2 : size, axis, false};
+    suffix s = {.bare = size};
+    snprintf(s.written, sizeof s.written, "%.*s", (int)(size < 79 ? size : 79), name);
+    s.keops = size > tail && memcmp(name + size - tail, reduction, tail) == 0;
+    if (s.keops) s.bare = size - tail;
+    else if (size >= 3 && name[size - 2] == '_') {
+        char letter = name[size - 1];
+        s.axis = letter == 'i' ? Q_I : letter == 'j' ? Q_J : letter == 'k' && p->scope ? p->scope->reduced : 0;
+        if (s.axis) s.bare = size - 2;
+    }
+    return s;
 }
 
 // ---- special forms ----
@@ -371,19 +377,20 @@ static q_id call_op(parser *p, q_op op, const value *args, size_t count, size_t 
 }
 
 /* The body of sugar with its parameters bound to the arguments; k and l must be whole numbers. */
-static q_id call_sugar(parser *p, const q_sugar_row *row, const value *args, size_t count, size_t at, uint8_t axis)
+static q_id call_sugar(parser *p, const q_sugar_row *row, const char *name, const value *args, size_t count, size_t at,
+                       uint8_t axis)
 {
     static const char *const letters[] = {"a", "b", "c", "k", "l"};
     q_scope scope = {.reduced = axis};
     size_t wanted = (strlen(row->parameters) + 1) / 2;
-    if (!check_count(p, row->name, at, count, wanted)) return 0;
+    if (!check_count(p, name, at, count, wanted)) return 0;
     for (size_t a = 0; a < wanted; a++) {
         int32_t k;
         size_t l = 0;
         while (*letters[l] != row->parameters[2 * a]) l++;
         scope.names[scope.count].name = letters[l];
-        if (!value_argument(p, row->name, &args[a], &scope.names[scope.count++].id)) return 0;
-        if (*letters[l] >= 'k' && !integer_argument(p, row->name, &args[a], &k)) return 0;
+        if (!value_argument(p, name, &args[a], &scope.names[scope.count++].id)) return 0;
+        if (*letters[l] >= 'k' && !integer_argument(p, name, &args[a], &k)) return 0;
     }
     scope.names[scope.count++] = (q_binding){"n", q_constant(p->graph, q_node_of(p->graph, args[0].id)->dim, 1)};
     return q_parse_row(p->graph, row->body, 0, &scope);
@@ -395,7 +402,7 @@ static uint8_t keops_axis(parser *p, const char *name, value *args, size_t *coun
     int32_t along = 0;
     if (*count <= position || !integer_argument(p, name, &args[position], &along) || along < 0 || along > 1) {
         q_parse_fail(p, QUERN_SYNTAX, *count > position ? args[position].at : p->now.at,
-                     "%s_Reduction takes 0 (reduce over j) or 1 (over i) as argument %zu", name, position + 1);
+                     "%s takes 0 (reduce over j) or 1 (over i) as argument %zu", name, position + 1);
         return 0;
     }
     memmove(&args[position], &args[position + 1], (*count - position - 1) * sizeof *args);
@@ -404,36 +411,37 @@ static uint8_t keops_axis(parser *p, const char *name, value *args, size_t *coun
 }
 
 /* KeOps's reductions give one row for each i (or j) even of a term that is free of it. */
-static q_id per_row(parser *p, suffix s, uint8_t axis, q_id id)
+static q_id per_row(parser *p, const suffix *s, uint8_t axis, q_id id)
 {
-    return s.keops ? q_repeat(p->graph, id, axis == Q_J ? Q_I : Q_J) : id;
+    return s->keops ? q_repeat(p->graph, id, axis == Q_J ? Q_I : Q_J) : id;
 }
 
-static q_id call_reduction(parser *p, q_op op, suffix s, const value *given, size_t count, size_t at)
+static q_id call_reduction(parser *p, q_op op, const suffix *s, const value *given, size_t count, size_t at)
 {
     const q_op_row *row = &q_ops[op];
     value args[4] = {{0}};
     size_t integers = (size_t)row->integers;
     for (size_t a = 0; a < count && a < 4; a++) args[a] = given[a];
     if (count > 4) count = 5;
-    uint8_t axis = s.keops && count <= 4 ? keops_axis(p, row->name, args, &count, 1 + integers) : s.axis;
+    uint8_t axis = s->keops && count <= 4 ? keops_axis(p, s->written, args, &count, 1 + integers) : s->axis;
     int32_t k = 0;
     q_id term;
-    if (!parse_ok(p) || !check_count(p, row->name, at, count, 1 + integers)) return 0;
-    if (!value_argument(p, row->name, &args[0], &term)) return 0;
-    if (integers && !integer_argument(p, row->name, &args[1], &k)) return 0;
+    if (!parse_ok(p) || !check_count(p, s->written, at, count, 1 + integers)) return 0;
+    if (!value_argument(p, s->written, &args[0], &term)) return 0;
+    if (integers && !integer_argument(p, s->written, &args[1], &k)) return 0;
     return per_row(p, s, axis, q_reduce(p->graph, op, axis, term, k));
 }
 
-static q_id call_reduction_sugar(parser *p, const q_sugar_row *row, suffix s, const value *given, size_t count, size_t at)
+static q_id call_reduction_sugar(parser *p, const q_sugar_row *row, const suffix *s, const value *given, size_t count,
+                                 size_t at)
 {
     value args[4] = {{0}};
     for (size_t a = 0; a < count && a < 4; a++) args[a] = given[a];
     if (count > 4) count = 5;
     /* after the term and its integers, before a weight */
     size_t position = row->parameters[1] && row->parameters[2] == 'k' ? 2 : 1;
-    uint8_t axis = s.keops && count <= 4 ? keops_axis(p, row->name, args, &count, position) : s.axis;
-    return parse_ok(p) ? per_row(p, s, axis, call_sugar(p, row, args, count, at, axis)) : 0;
+    uint8_t axis = s->keops && count <= 4 ? keops_axis(p, s->written, args, &count, position) : s->axis;
+    return parse_ok(p) ? per_row(p, s, axis, call_sugar(p, row, s->written, args, count, at, axis)) : 0;
 }
 
 static bool form_argument(form *f, char kind, const char *name, const value *arg)
@@ -478,15 +486,15 @@ value q_parse_call(parser *p, size_t at, size_t size, const value *args, size_t 
     bool reduces = s.axis || s.keops;
     q_op reduction = reduces ? q_reduction_find(name, s.bare) : Q_OP_NONE, op = q_op_find(name, size);
     const q_sugar_row *sugar = reduces ? q_reduction_sugar_find(name, s.bare) : q_sugar_find(name, size);
-    const struct form_row *form = find_form(name, size);
+    const struct form_row *special = find_form(name, size);
     if (!p->scope) p->graph->at = at;
-    if (reduction) return made(call_reduction(p, reduction, s, args, count, at), at);
-    if (reduces && sugar) return made(call_reduction_sugar(p, sugar, s, args, count, at), at);
+    if (reduction) return made(call_reduction(p, reduction, &s, args, count, at), at);
+    if (reduces && sugar) return made(call_reduction_sugar(p, sugar, &s, args, count, at), at);
     if (s.axis && parse_same("Repeat", name, s.bare)) return made(call_repeat(p, s.axis, args, count, at), at);
     if (is_declaration(name, size)) return made(declare(p, name, size, at, args, count), at);
-    if (form) return call_form(p, form, args, count, at);
+    if (special) return call_form(p, special, args, count, at);
     if (op) return made(call_op(p, op, args, count, at), at);
-    if (sugar) return made(call_sugar(p, sugar, args, count, at, p->scope ? p->scope->reduced : 0), at);
+    if (sugar) return made(call_sugar(p, sugar, sugar->name, args, count, at, p->scope ? p->scope->reduced : 0), at);
     q_parse_fail(p, QUERN_NAME, at, "there is no function %.*s", (int)(size < 80 ? size : 80), name);
     suggest(p, name, size, true);
     return made(0, at);

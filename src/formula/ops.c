@@ -249,11 +249,11 @@ const q_op_row q_ops[Q_OP_END] = {
 #define GATHER(name_, operands_, integers_, size_, pick_, derivative_, sentence_)                           \
     [Q_OP_##name_] = {.name = #name_, .kind = Q_KIND_GATHER, .operands = operands_, .integers = integers_,  \
                       .derivative = derivative_, .sentence = sentence_, .pick = pick_, .length = length_##name_},
-#define EXPAND(name_, integers_, length_, expand_, derivative_, sentence_)                                             \
+#define EXPAND(name_, integers_, size_, expand_, derivative_, sentence_)                                               \
     [Q_OP_##name_] = {.name = #name_, .kind = Q_KIND_EXPAND, .operands = 1, .integers = integers_,                     \
                       .derivative = derivative_, .sentence = sentence_, .expand = expand_, .length = length_##name_},
 #include "formula/ops.def"
-#define REDUCTION(name_, kind_, integers_, length_, state_, words_, derivative_, sentence_)                            \
+#define REDUCTION(name_, kind_, integers_, size_, state_, count_, derivative_, sentence_)                            \
     [Q_RED_##name_] = {.name = #name_, .kind = Q_KIND_REDUCTION, .operands = 1, .integers = integers_,                 \
                        .reduction = Q_##kind_, .length = reduced_length_##name_, .state = #state_,                     \
                        .words = words_##name_, .derivative = derivative_, .sentence = sentence_},

@@ -141,7 +141,7 @@ static quern_status differentiate(quern_operator *op, const quern_operator *from
     q_id weights, gradient;
     q_id variable_id = variable->id;
     Q_TRY(weights_of(op, e, &weights));
-    gradient = q_grad(op->graph, op->results[0], variable_id, weights);
+    gradient = q_grad_total(op->graph, op->results[0], variable_id, weights);
     if (!gradient) return op->graph->status;
     op->results[0] = gradient;
     return finish(op);
