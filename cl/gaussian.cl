@@ -26,9 +26,9 @@
 #include "walk_dense.cl"
 
 #define Q_SIGNATURE \
-    __global const sreal *restrict x, __global const sreal *restrict y, __global const sreal *restrict b, const long M, const long N
+    __global const sreal *Q_RESTRICT x, __global const sreal *Q_RESTRICT y, __global const sreal *Q_RESTRICT b, const long M, const long N
 #define Q_ARGUMENTS x, y, b, M, N
-#define Q_OUTPUT_SIGNATURE __global sreal *restrict a
+#define Q_OUTPUT_SIGNATURE __global sreal *Q_RESTRICT a
 #define Q_OUTPUTS a
 #define Q_ROW_COUNT M
 #define Q_COLUMN_COUNT N

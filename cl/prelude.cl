@@ -29,6 +29,7 @@ typedef int sint;
 #define Q_PASTE_(a, b) a##b
 #define Q_PASTE(a, b) Q_PASTE_(a, b)
 #define Q_FN static inline
+#define Q_RESTRICT
 
 #if Q_LANES == 1
 typedef sreal real;
@@ -61,7 +62,20 @@ typedef Q_PASTE(int, Q_LANES) qint;
 #endif
 
 /* ---- built-in functions, the same for one number and for lanes ---- */
+#define q_expm1 expm1
 #define q_log log
+#define q_log1p log1p
+#define q_cbrt cbrt
+#define q_hypot hypot
+#define q_ceil ceil
+#define q_trunc trunc
+#define q_tan tan
+#define q_sinh sinh
+#define q_cosh cosh
+#define q_tanh tanh
+#define q_erf erf
+#define q_erfc erfc
+#define q_lgamma lgamma
 #define q_sqrt sqrt
 #define q_abs fabs
 #define q_floor floor
@@ -73,7 +87,20 @@ typedef Q_PASTE(int, Q_LANES) qint;
 #define q_atan2 atan2
 #define q_pow pow
 #define q_fma fma
+#define qs_expm1 expm1
 #define qs_log log
+#define qs_log1p log1p
+#define qs_cbrt cbrt
+#define qs_hypot hypot
+#define qs_ceil ceil
+#define qs_trunc trunc
+#define qs_tan tan
+#define qs_sinh sinh
+#define qs_cosh cosh
+#define qs_tanh tanh
+#define qs_erf erf
+#define qs_erfc erfc
+#define qs_lgamma lgamma
 #define qs_sqrt sqrt
 #define qs_abs fabs
 #define qs_floor floor
@@ -118,6 +145,18 @@ Q_FN sreal qs_powi(sreal x, int k)
     for (uint n = k < 0 ? 0u - (uint)k : (uint)k; n; n >>= 1, x *= x)
         if (n & 1) result *= x;
     return k < 0 ? 1 / result : result;
+}
+
+Q_FN real q_round(real x, int k)
+{
+    const real scale = q_powi((real)10, k);
+    return round(x * scale) / scale;
+}
+
+Q_FN sreal qs_round(sreal x, int k)
+{
+    const sreal scale = qs_powi((sreal)10, k);
+    return round(x * scale) / scale;
 }
 
 /* ---- the exponential on lanes of float ----

@@ -7,21 +7,22 @@
  *     block    is called after at most 256 terms, and before merge, put and finish
  *     merge    takes in another state, of columns that come later
  *     put get  to and from `words` numbers at p, p + stride, ... (a lane apart)
- *     finish   the result
+ *     finish   the result; of INDEX ones: index
  * Only the sections whose Q_USE_NAME is defined are compiled.
  */
 #ifndef Q_FN
 #include "prelude.cl"
 #endif
 
-#if !defined(Q_USE_Sum) && !defined(Q_USE_Max) && !defined(Q_USE_Min) && !defined(Q_USE_ArgMax) && !defined(Q_USE_ArgMin) && \
-    !defined(Q_USE_LogSumExp)
+#ifndef Q_GENERATED /* compiled alone: all of them */
 #define Q_USE_Sum
 #define Q_USE_Max
 #define Q_USE_Min
 #define Q_USE_ArgMax
 #define Q_USE_ArgMin
 #define Q_USE_LogSumExp
+#define Q_USE_Prod
+#define Q_USE_Variance
 #endif
 
 #if defined(Q_USE_Sum) || defined(Q_USE_LogSumExp)
@@ -131,7 +132,7 @@ Q_FN real q_Sum_finish(const q_Sum *t)
         t->best = q_read(p);                                                                  \
         t->index = q_read((__global const sint *)(p + stride));                               \
     }                                                                                         \
-    Q_FN qint q_##NAME##_finish(const q_##NAME *t) { return t->index; }
+    Q_FN qint q_##NAME##_index(const q_##NAME *t) { return t->index; }
 
 #ifdef Q_USE_Max
 Q_EXTREMUM(Max, >, -INFINITY)
@@ -208,5 +209,82 @@ Q_FN real q_LogSumExp_finish(const q_LogSumExp *t)
 {
     const real sum = t->high + t->low, result = t->all + log(sum);
     return q_select(t->all >= (real)Q_HUGE && sum == sum, INFINITY, q_select(sum == 0, -INFINITY, result));
+}
+#endif
+
+#ifdef Q_USE_Prod
+typedef struct {
+    real product;
+} q_Prod;
+
+Q_FN void q_Prod_start(q_Prod *t) { t->product = 1; }
+Q_FN void q_Prod_add(q_Prod *t, const real f, const sint j) { t->product *= f; }
+Q_FN void q_Prod_block(q_Prod *t) {}
+Q_FN void q_Prod_merge(q_Prod *t, const q_Prod *other) { t->product *= other->product; }
+Q_FN void q_Prod_put(const q_Prod *t, __global sreal *p, const long stride) { q_write(t->product, p); }
+Q_FN void q_Prod_get(q_Prod *t, __global const sreal *p, const long stride) { t->product = q_read(p); }
+Q_FN real q_Prod_finish(const q_Prod *t) { return t->product; }
+#endif
+
+#ifdef Q_USE_Variance
+/* Blocks take sums of deviations, and of their squares, from the block's first term, and are combined by the update of Chan,
+   Golub and LeVeque (1979). A term as origin keeps the cancellation in s2 - s1 s1 / n harmless. */
+typedef struct {
+    real origin, n, s1, s2; /* the present block */
+    real count, mean, squares; /* the blocks before it: squares of deviations from their mean */
+} q_Variance;
+
+Q_FN void q_Variance_start(q_Variance *t)
+{
+    t->origin = t->n = t->s1 = t->s2 = t->count = t->mean = t->squares = 0;
+}
+
+Q_FN void q_Variance_add(q_Variance *t, const real f, const sint j)
+{
+    t->origin = q_select(t->n == 0, f, t->origin);
+    const real d = f - t->origin;
+    t->n += 1;
+    t->s1 += d;
+    t->s2 = q_fma(d, d, t->s2);
+}
+
+Q_FN void q_Variance_include(q_Variance *t, const real n, const real mean, const real squares)
+{
+    const real count = t->count + n, share = q_select(count > 0, n / count, 0), d = mean - t->mean;
+    t->squares += q_select(n > 0, squares + d * d * t->count * share, 0);
+    t->mean += q_select(n > 0, d * share, 0);
+    t->count = count;
+}
+
+Q_FN void q_Variance_block(q_Variance *t)
+{
+    const real deviation = t->s1 / t->n;
+    q_Variance_include(t, t->n, t->origin + deviation, t->s2 - t->s1 * deviation);
+    t->n = t->s1 = t->s2 = 0;
+}
+
+Q_FN void q_Variance_merge(q_Variance *t, const q_Variance *other)
+{
+    q_Variance_include(t, other->count, other->mean, other->squares);
+}
+
+Q_FN void q_Variance_put(const q_Variance *t, __global sreal *p, const long stride)
+{
+    q_write(t->count, p);
+    q_write(t->mean, p + stride);
+    q_write(t->squares, p + 2 * stride);
+}
+
+Q_FN void q_Variance_get(q_Variance *t, __global const sreal *p, const long stride)
+{
+    q_Variance_start(t);
+    t->count = q_read(p);
+    t->mean = q_read(p + stride);
+    t->squares = q_read(p + 2 * stride);
+}
+
+Q_FN real q_Variance_finish(const q_Variance *t)
+{
+    return t->squares / t->count;
 }
 #endif

@@ -30,9 +30,11 @@ Q_FN void q_visit(q_state *t, const q_launch *u, const q_row *rows, const q_colu
     }
 }
 
+#undef Q_RESTRICT
+#define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
 __kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
 #if Q_SPLIT
-void quern(Q_SIGNATURE, __global sreal *restrict partial, const long first, const long part)
+void quern(Q_SIGNATURE, __global sreal *Q_RESTRICT partial, const long first, const long part)
 #else
 void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
 #endif

@@ -124,17 +124,17 @@ static void random_formulas(void **state)
         values[count++] = q_index(s.graph, Q_I);
         values[count++] = q_constant(s.graph, random_between(&s.random, -2, 2), 1);
         while (count < 40) {
-            q_op op = (q_op)(Q_OP_SUM + random_below(&s.random, Q_OP_REDUCTION - Q_OP_SUM));
+            q_op op = (q_op)(Q_OP_REPEAT + 1 + random_below(&s.random, Q_OP_REDUCTION - Q_OP_REPEAT - 1));
             if (grow(&s, op, values, &count)) uses[op]++;
         }
         for (int op = Q_OP_REDUCTION + 1; op < Q_OP_END; op++)
-            q_reduce(s.graph, (q_op)op, random_below(&s.random, 2) ? Q_I : Q_J, values[random_below(&s.random, count)]);
+            q_reduce(s.graph, (q_op)op, random_below(&s.random, 2) ? Q_I : Q_J, values[random_below(&s.random, count)], 2);
         assert_int_equal(q_graph_verify(s.graph), QUERN_OK);
         sample_fill(&s, -3, 3);
         check_all_nodes(&s, "random formula");
         sample_destroy(&s);
     }
-    for (int op = Q_OP_SUM; op < Q_OP_REDUCTION; op++)
+    for (int op = Q_OP_REPEAT + 1; op < Q_OP_REDUCTION; op++)
         if (!uses[op]) fail_msg("%s was never tried", q_ops[op].name);
 }
 

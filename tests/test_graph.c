@@ -22,7 +22,7 @@ static void equal_values_are_one_node(void **state)
     assert_int_equal(q_constant(g, 0.0, 2), q_constant(g, -0.0, 2));
     assert_int_not_equal(q_constant(g, 1, 1), q_constant(g, 1, 2));
     assert_int_equal(q_constant(g, NAN, 1), q_constant(g, -NAN, 1));
-    assert_int_not_equal(q_reduce(g, Q_RED_Max, Q_I, x), q_reduce(g, Q_RED_Max, Q_J, x));
+    assert_int_not_equal(q_reduce(g, Q_RED_Max, Q_I, x, 0), q_reduce(g, Q_RED_Max, Q_J, x, 0));
     size_t count = g->count;
     sample_parse(&s, "x=Vi(3); y=Vj(3); k=Exp(-SqDist(x,y)); k");
     size_t grown = g->count;

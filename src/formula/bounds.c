@@ -156,6 +156,14 @@ static q_interval bound_sum(q_interval x, double n)
     return (q_interval){x.low >= 0 ? 0 : -INFINITY, x.high <= 0 ? 0 : INFINITY};
 }
 
+static q_interval bound_expand(const q_graph *graph, const q_node *node, q_interval x)
+{
+    uint32_t n = q_node_of(graph, node->arg[0])->dim;
+    if (node->op == Q_OP_Sum) return bound_sum(x, n);
+    if (node->op == Q_OP_Max || node->op == Q_OP_Min) return x;
+    return (q_interval){0, node->op == Q_OP_OneHot ? 1 : n};
+}
+
 static q_interval bound_node(const q_graph *graph, const q_node *node, const q_interval *all)
 {
     const q_op_row *row = &q_ops[node->op];
@@ -164,10 +172,9 @@ static q_interval bound_node(const q_graph *graph, const q_node *node, const q_i
     if (node->op == Q_OP_CONSTANT) return isnan(node->value) ? everything : (q_interval){node->value, node->value};
     if (node->op == Q_OP_INDEX || node->op == Q_OP_COUNT) return (q_interval){0, INFINITY};
     if (row->kind == Q_KIND_ELEMENTWISE) return bound_elementwise(row, node, x);
-    if (row->kind == Q_KIND_SUM) {
-        q_interval sum = bound_sum(x[0], q_node_of(graph, node->arg[0])->dim);
-        return x[0].low >= 0 ? (q_interval){0, sum.high} : x[0].high <= 0 ? (q_interval){sum.low, 0} : sum;
-    }
+    if (row->kind == Q_KIND_EXPAND) return bound_expand(graph, node, x[0]);
+    if (row->kind == Q_KIND_CONTRACT)
+        return bound_sum(q_interval_multiply(x, node->k), q_contraction_terms(q_contraction_of(graph, node)));
     if (row->kind == Q_KIND_REPEAT) return x[0];
     if (row->kind == Q_KIND_GATHER)
         return node->op == Q_OP_ExtractT ? hull(x[0], (q_interval){0, 0}) : node->op == Q_OP_Concat ? hull(x[0], x[1]) : x[0];

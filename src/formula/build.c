@@ -12,20 +12,17 @@
 
 #include "formula/formula.h"
 
-static q_id fail(q_graph *graph, quern_status status, const char *message)
+q_id q_graph_fail(q_graph *graph, quern_status status, const char *fmt, ...)
 {
+    char message[512];
+    va_list args;
     if (graph->status) return 0;
-    graph->status = graph->text ? q_fail_at(status, graph->text, graph->at, "%s", message)
-                                : q_fail(status, "%s", message);
+    va_start(args, fmt);
+    vsnprintf(message, sizeof message, fmt, args);
+    va_end(args);
+    graph->status = graph->text ? q_fail_at(status, graph->text, graph->at, "%s", message) : q_fail(status, "%s", message);
     return 0;
 }
-
-#define FAIL(graph, status, ...)                        \
-    do {                                                \
-        char message_[512];                             \
-        snprintf(message_, sizeof message_, __VA_ARGS__); \
-        return fail(graph, status, message_);           \
-    } while (0)
 
 // ---- leaves ----
 
@@ -50,14 +47,14 @@ q_id q_variable_make(q_graph *graph, const char *name, uint8_t axis, int64_t dim
 {
     if (graph->status) return 0;
     if (!check_dim(dim))
-        FAIL(graph, QUERN_LIMIT, "variable %s has length %lld; lengths go from 1 to %d", name, (long long)dim, Q_MAX_DIM);
+        return q_graph_fail(graph, QUERN_LIMIT, "variable %s has length %lld; lengths go from 1 to %d", name, (long long)dim, Q_MAX_DIM);
     const q_variable *known = q_variable_find(graph, name);
     if (known && known->axis == axis && known->dim == dim) return known->id;
     if (known)
-        FAIL(graph, QUERN_NAME, "variable %s is declared twice: as %s(%u) and as %s(%lld)", name, axis_word(known->axis),
+        return q_graph_fail(graph, QUERN_NAME, "variable %s is declared twice: as %s(%u) and as %s(%lld)", name, axis_word(known->axis),
              known->dim, axis_word(axis), (long long)dim);
     if (graph->variable_count == Q_MAX_VARIABLES)
-        FAIL(graph, QUERN_LIMIT, "the formula has more than %d variables", Q_MAX_VARIABLES);
+        return q_graph_fail(graph, QUERN_LIMIT, "the formula has more than %d variables", Q_MAX_VARIABLES);
     char *copy = q_arena_strdup(&graph->arena, name, strlen(name));
     if (!copy) {
         graph->status = q_fail_memory(strlen(name));
@@ -71,7 +68,7 @@ q_id q_variable_make(q_graph *graph, const char *name, uint8_t axis, int64_t dim
 
 q_id q_constant(q_graph *graph, double value, int64_t dim)
 {
-    if (!check_dim(dim)) FAIL(graph, QUERN_LIMIT, "a constant has length %lld; lengths go from 1 to %d", (long long)dim, Q_MAX_DIM);
+    if (!check_dim(dim)) return q_graph_fail(graph, QUERN_LIMIT, "a constant has length %lld; lengths go from 1 to %d", (long long)dim, Q_MAX_DIM);
     /* one zero and one NaN, since nodes are compared as bytes */
     q_node node = {.op = Q_OP_CONSTANT, .dim = (uint32_t)dim, .value = value == 0 ? 0 : isnan(value) ? (double)NAN : value};
     return q_intern(graph, &node);
@@ -104,7 +101,7 @@ q_id q_broadcast(q_graph *graph, q_id id, uint32_t dim)
     if (!id || graph->status) return 0;
     uint32_t own = q_node_of(graph, id)->dim;
     if (own == dim) return id;
-    if (own != 1) FAIL(graph, QUERN_DIMENSION, "a value of length %u stands where length %u is needed", own, dim);
+    if (own != 1) return q_graph_fail(graph, QUERN_DIMENSION, "a value of length %u stands where length %u is needed", own, dim);
     int32_t k = (int32_t)dim;
     return q_apply(graph, Q_OP_SumT, &id, 1, &k, 1);
 }
@@ -127,7 +124,7 @@ static void dimension_error(q_graph *graph, q_op op, const q_id *args, int a, in
     char message[512];
     snprintf(message, sizeof message, "%s needs operands of equal length, or length 1: %s has length %u, %s has length %u",
              q_ops[op].name, first, q_node_of(graph, args[a])->dim, second, q_node_of(graph, args[b])->dim);
-    fail(graph, QUERN_DIMENSION, message);
+    q_graph_fail(graph, QUERN_DIMENSION, "%s", message);
 }
 
 /* Brings the operands of an elementwise operation to one length and sets node->dim. */
@@ -167,7 +164,7 @@ static q_id fold(q_graph *graph, const q_node *node, const q_op_row *row)
     if (node->op == Q_OP_SumT || node->op == Q_OP_Extract) return q_constant(graph, x[0], node->dim);
     if (node->op == Q_OP_ExtractT && x[0] == 0) return q_constant(graph, 0, node->dim);
     if (node->op == Q_OP_Concat && x[0] == x[1]) return q_constant(graph, x[0], node->dim);
-    if (node->op == Q_OP_SUM) return q_constant(graph, x[0] * q_node_of(graph, node->arg[0])->dim, 1);
+    if (node->op == Q_OP_Sum) return q_constant(graph, x[0] * q_node_of(graph, node->arg[0])->dim, 1);
     return 0;
 }
 
@@ -211,7 +208,7 @@ static bool set_length(q_graph *graph, q_node *node, const q_op_row *row)
 {
     int64_t n = q_node_of(graph, node->arg[0])->dim, m = node->arg[1] ? q_node_of(graph, node->arg[1])->dim : 0;
     int64_t k = node->k[0], l = node->k[1];
-    int64_t dim = row->kind == Q_KIND_SUM ? 1 : row->length(n, m, k, l);
+    int64_t dim = row->length(n, m, k, l);
     char message[200] = "";
     if (!check_dim(dim))
         snprintf(message, sizeof message, "%s gives length %lld; lengths go from 1 to %d", row->name, (long long)dim, Q_MAX_DIM);
@@ -223,7 +220,11 @@ static bool set_length(q_graph *graph, q_node *node, const q_op_row *row)
     else if (node->op == Q_OP_ExtractT && (k < 0 || k + n > l))
         snprintf(message, sizeof message, "a value of length %lld does not fit at %lld into length %lld", (long long)n,
                  (long long)k, (long long)l);
-    if (message[0]) fail(graph, check_dim(dim) ? QUERN_DIMENSION : QUERN_LIMIT, message);
+    else if ((node->op == Q_OP_ComplexReal || node->op == Q_OP_ComplexImag) && n % 2)
+        snprintf(message, sizeof message, "%s needs complex numbers, an even length, not %lld", row->name, (long long)n);
+    else if (node->op == Q_OP_OneHot && n != 1)
+        snprintf(message, sizeof message, "OneHot takes a value of length 1, not %lld", (long long)n);
+    if (message[0]) q_graph_fail(graph, check_dim(dim) ? QUERN_DIMENSION : QUERN_LIMIT, "%s", message);
     node->dim = (uint32_t)dim;
     return !message[0];
 }
@@ -232,7 +233,14 @@ static bool set_length(q_graph *graph, q_node *node, const q_op_row *row)
 static bool is_identity(const q_graph *graph, const q_node *node)
 {
     bool same = node->dim == q_node_of(graph, node->arg[0])->dim;
-    return same && (node->op == Q_OP_SUM || node->op == Q_OP_SumT || node->op == Q_OP_Extract || node->op == Q_OP_ExtractT);
+    return same && (node->op == Q_OP_Sum || node->op == Q_OP_Max || node->op == Q_OP_Min || node->op == Q_OP_SumT || node->op == Q_OP_Extract || node->op == Q_OP_ExtractT);
+}
+
+/* The orders that the functions with one are made for. */
+static bool has_order(q_op op, int32_t k)
+{
+    if (op == Q_OP_BesselJ) return k >= -16 && k <= 16;
+    return (op != Q_OP_SinXDivXD && op != Q_OP_Polygamma) || (k >= 0 && k <= 20);
 }
 
 q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int32_t *k, size_t integers)
@@ -240,11 +248,12 @@ q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int3
     const q_op_row *row = &q_ops[op];
     if (graph->status) return 0;
     if (count != (size_t)row->operands || integers != (size_t)row->integers)
-        FAIL(graph, QUERN_SYNTAX, "%s takes %d values and %d integers", row->name, row->operands, row->integers);
+        return q_graph_fail(graph, QUERN_SYNTAX, "%s takes %d values and %d integers", row->name, row->operands, row->integers);
     q_node node = {.op = (uint16_t)op};
     for (size_t a = 0; a < count; a++)
         if (!(node.arg[a] = args[a])) return 0;
     for (size_t i = 0; i < integers; i++) node.k[i] = k[i];
+    if (!has_order(op, node.k[0])) return q_graph_fail(graph, QUERN_LIMIT, "%s of order %d is not there", row->name, node.k[0]);
     bool fits = row->kind == Q_KIND_ELEMENTWISE ? broadcast_operands(graph, &node, row->operands) : set_length(graph, &node, row);
     if (!fits) return 0;
     if (graph->rules) {
@@ -269,17 +278,27 @@ q_id q_apply2(q_graph *graph, q_op op, q_id a, q_id b)
     return q_apply(graph, op, (q_id[]){a, b}, 2, NULL, 0);
 }
 
-q_id q_reduce(q_graph *graph, q_op reduction, uint8_t axis, q_id a)
+/* Sum of N equal terms; a Repeat along the reduced axis is undone. 0 if the term depends on the axis. */
+static q_id sum_of_equals(q_graph *graph, uint8_t axis, q_id a)
 {
+    const q_node *term = q_node_of(graph, a);
+    q_id inner = term->op == Q_OP_REPEAT && term->k[0] == axis ? term->arg[0] : a;
+    if (q_is_constant(graph, a, 0)) return a;
+    return q_node_of(graph, inner)->where & axis ? 0 : q_apply2(graph, Q_OP_Mult, inner, q_count(graph, axis));
+}
+
+q_id q_reduce(q_graph *graph, q_op reduction, uint8_t axis, q_id a, int32_t K)
+{
+    const q_op_row *row = &q_ops[reduction];
     if (graph->status || !a) return 0;
-    q_node node = {.op = (uint16_t)reduction, .dim = q_node_of(graph, a)->dim, .arg = {a}, .k = {axis}};
-    if (reduction == Q_RED_Sum && graph->rules) {
-        if (q_is_constant(graph, a, 0)) return a;
-        /* N equal terms; a Repeat along the reduced axis is undone */
-        const q_node *term = q_node_of(graph, a);
-        q_id inner = term->op == Q_OP_REPEAT && term->k[0] == axis ? term->arg[0] : a;
-        if (!(q_node_of(graph, inner)->where & axis))
-            return q_apply2(graph, Q_OP_Mult, inner, q_count(graph, axis));
-    }
+    if (row->integers && (K < 1 || K > Q_MAX_SELECTED))
+        return q_graph_fail(graph, QUERN_LIMIT, "%s selects 1 to %d terms, not %d", row->name, Q_MAX_SELECTED, K);
+    int64_t dim = row->length(q_node_of(graph, a)->dim, 0, K, 0);
+    if (!check_dim(dim))
+        return q_graph_fail(graph, QUERN_LIMIT, "%s gives length %lld; lengths go from 1 to %d", row->name, (long long)dim,
+                            Q_MAX_DIM);
+    q_id equals = reduction == Q_RED_Sum && graph->rules ? sum_of_equals(graph, axis, a) : 0;
+    if (equals || graph->status) return equals;
+    q_node node = {.op = (uint16_t)reduction, .dim = (uint32_t)dim, .arg = {a}, .k = {axis, row->integers ? K : 0}};
     return q_intern(graph, &node);
 }

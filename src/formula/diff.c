@@ -7,6 +7,9 @@
  * node's own axes, and Sum_i or Sum_j appears wherever a use has more axes than what it uses. That makes gradients of whole
  * losses total without any case for reductions. Only for pair formulas (no reduction inside) the sums are left out: there
  * the derivative is meant pair by pair, as in KeOps.
+ *
+ * Forward mode (Diff) reads the same columns the other way: they are linear in g, so with the tangent of an operand in
+ * place of the adjoint they give what it adds to the tangent of the result.
  */
 #include <stdlib.h>
 
@@ -25,8 +28,8 @@ static void contribute(pass *p, q_id id, q_id term, unsigned axes)
     if (!p->wanted[id]) return;
     unsigned extra = p->total ? axes & ~(unsigned)q_node_of(p->graph, id)->where : 0;
     term = q_broadcast(p->graph, term, q_node_of(p->graph, id)->dim);
-    if (extra & Q_J) term = q_reduce(p->graph, Q_RED_Sum, Q_J, term);
-    if (extra & Q_I) term = q_reduce(p->graph, Q_RED_Sum, Q_I, term);
+    if (extra & Q_J) term = q_reduce(p->graph, Q_RED_Sum, Q_J, term, 0);
+    if (extra & Q_I) term = q_reduce(p->graph, Q_RED_Sum, Q_I, term, 0);
     p->adjoint[id] = p->adjoint[id] ? q_apply2(p->graph, Q_OP_Add, p->adjoint[id], term) : term;
 }
 
@@ -40,25 +43,36 @@ static void bind_number(q_graph *graph, q_scope *scope, const char *name, double
     bind(scope, name, q_constant(graph, value, 1));
 }
 
+/* What the letters of a row's derivative mean at this node. */
+static q_scope scope_of(q_graph *graph, q_id id, q_id g)
+{
+    static const char *const letters[] = {"a", "b", "c"};
+    q_node node = *q_node_of(graph, id); /* a copy: the array moves as the graph grows */
+    const q_op_row *row = &q_ops[node.op];
+    bool reduction = q_is_reduction(&node);
+    q_scope scope = {.reduced = reduction ? (uint8_t)node.k[0] : 0};
+    for (int a = 0; a < row->operands; a++) bind(&scope, letters[a], node.arg[a]);
+    bind(&scope, "r", id);
+    bind(&scope, "g", g);
+    bind_number(graph, &scope, "n", q_node_of(graph, node.arg[0])->dim);
+    if (row->operands > 1) bind_number(graph, &scope, "m", q_node_of(graph, node.arg[1])->dim);
+    if (row->integers > 0) bind_number(graph, &scope, "k", node.k[reduction ? 1 : 0]);
+    if (row->integers > 1) bind_number(graph, &scope, "l", node.k[1]);
+    return scope;
+}
+
 /* Sends the adjoint of a node to its operands by its row's derivative. */
 static void step(pass *p, q_id id)
 {
     q_graph *graph = p->graph;
-    q_node node = *q_node_of(graph, id); /* a copy: the array moves as the graph grows */
+    q_node node = *q_node_of(graph, id);
     const q_op_row *row = &q_ops[node.op];
     unsigned axes = node.where | (q_is_reduction(&node) ? (unsigned)node.k[0] : 0);
-    q_scope scope = {.reduced = q_is_reduction(&node) ? (uint8_t)node.k[0] : 0};
-    static const char *const letters[] = {"a", "b", "c"};
-    for (int a = 0; a < row->operands; a++) bind(&scope, letters[a], node.arg[a]);
-    bind(&scope, "r", id);
-    bind(&scope, "g", p->adjoint[id]);
-    bind_number(graph, &scope, "n", q_node_of(graph, node.arg[0])->dim);
-    if (row->operands > 1) bind_number(graph, &scope, "m", q_node_of(graph, node.arg[1])->dim);
-    if (row->integers > 0) bind_number(graph, &scope, "k", node.k[0]);
-    if (row->integers > 1) bind_number(graph, &scope, "l", node.k[1]);
+    q_scope scope = scope_of(graph, id, p->adjoint[id]);
     for (int a = 0; a < row->operands; a++)
         if (p->wanted[node.arg[a]]) {
-            q_id term = q_parse_row(graph, row->derivative, (size_t)a, &scope);
+            q_id term = row->kind == Q_KIND_CONTRACT ? q_contract_adjoint(graph, &node, a, p->adjoint[id])
+                                                     : q_parse_row(graph, row->derivative, (size_t)a, &scope);
             if (graph->status) return;
             if (!q_is_constant(graph, term, 0)) contribute(p, node.arg[a], term, axes);
         }
@@ -83,25 +97,21 @@ static bool mark_wanted(const q_graph *graph, q_id value, q_id variable, uint8_t
 
 static q_id check(q_graph *graph, q_id value, q_id variable, q_id e)
 {
-    const char *message = NULL;
-    if (q_node_of(graph, variable)->op != Q_OP_VARIABLE) message = "Grad's second argument must be a variable";
-    else if (q_node_of(graph, e)->dim != 1 && q_node_of(graph, e)->dim != q_node_of(graph, value)->dim)
-        message = "Grad's third argument must be as long as the first";
-    if (message) graph->status = graph->text ? q_fail_at(QUERN_DIMENSION, graph->text, graph->at, "%s", message)
-                                             : q_fail(QUERN_DIMENSION, "%s", message);
-    return graph->status ? 0 : q_broadcast(graph, e, q_node_of(graph, value)->dim);
+    uint32_t given = q_node_of(graph, e)->dim, wanted = q_node_of(graph, value)->dim;
+    if (q_node_of(graph, variable)->op != Q_OP_VARIABLE)
+        return q_graph_fail(graph, QUERN_DIMENSION, "Grad's second argument must be a variable");
+    if (given != 1 && given != wanted)
+        return q_graph_fail(graph, QUERN_DIMENSION, "Grad's third argument must be as long as the first, %u, not %u", wanted, given);
+    return q_broadcast(graph, e, wanted);
 }
 
 static q_id run(pass *p, q_id value, q_id variable, q_id e)
 {
     q_graph *graph = p->graph;
     unsigned axes = q_node_of(graph, value)->where, own = q_node_of(graph, variable)->where;
-    if (p->total && (q_node_of(graph, e)->where & ~axes)) {
-        const char *message = "Grad of a reduction: the third argument depends on an index that the first one lacks";
-        graph->status = graph->text ? q_fail_at(QUERN_DIMENSION, graph->text, graph->at, "%s", message)
-                                    : q_fail(QUERN_DIMENSION, "%s", message);
-        return 0;
-    }
+    if (p->total && (q_node_of(graph, e)->where & ~axes))
+        return q_graph_fail(graph, QUERN_DIMENSION,
+                            "Grad of a reduction: the third argument depends on an index that the first one lacks");
     contribute(p, value, e, axes);
     for (q_id id = value; id && !graph->status; id--)
         if (p->adjoint[id] && id != variable) step(p, id);
@@ -135,4 +145,150 @@ q_id q_grad(q_graph *graph, q_id value, q_id variable, q_id e)
 q_id q_grad_total(q_graph *graph, q_id value, q_id variable, q_id e)
 {
     return differentiate(graph, value, variable, e, true);
+}
+
+// ---- forward mode: tangents of nodes, operands first ----
+
+typedef struct tangents {
+    q_graph *graph;
+    q_id *of; /* by node; 0: constant in the variable */
+} tangents;
+
+/* The tangent of an operand, or zeros. */
+static q_id tangent_or_zero(const tangents *t, q_id id)
+{
+    return t->of[id] ? t->of[id] : q_constant(t->graph, 0, q_node_of(t->graph, id)->dim);
+}
+
+/* The derivative column read forwards: each part is linear in g, so with an operand's tangent for g it is what that operand
+   adds to the result's. */
+static q_id tangent_of_elementwise(const tangents *t, q_id id, const q_node *node)
+{
+    q_id sum = 0;
+    for (int a = 0; a < q_ops[node->op].operands; a++) {
+        if (!t->of[node->arg[a]]) continue;
+        q_scope scope = scope_of(t->graph, id, t->of[node->arg[a]]);
+        q_id term = q_parse_row(t->graph, q_ops[node->op].derivative, (size_t)a, &scope);
+        if (!term || q_is_constant(t->graph, term, 0)) continue;
+        sum = sum ? q_apply2(t->graph, Q_OP_Add, sum, term) : term;
+    }
+    return sum;
+}
+
+static q_id tangent_of_gather(const tangents *t, const q_node *node)
+{
+    q_id args[3];
+    for (int a = 0; a < q_ops[node->op].operands; a++) args[a] = tangent_or_zero(t, node->arg[a]);
+    const q_op_row *row = &q_ops[node->op];
+    return q_apply(t->graph, (q_op)node->op, args, (size_t)row->operands, node->k, (size_t)row->integers);
+}
+
+/* Expansions that have a derivative give one number: its gradient times the tangent. */
+static q_id tangent_of_expansion(const tangents *t, q_id id, const q_node *node)
+{
+    q_scope scope = scope_of(t->graph, id, q_constant(t->graph, 1, 1));
+    q_id gradient = q_parse_row(t->graph, q_ops[node->op].derivative, 0, &scope);
+    if (!gradient || q_is_constant(t->graph, gradient, 0)) return 0;
+    return q_apply1(t->graph, Q_OP_Sum, q_apply2(t->graph, Q_OP_Mult, gradient, t->of[node->arg[0]]));
+}
+
+static q_id tangent_of_contraction(const tangents *t, const q_node *node)
+{
+    q_contraction c = *q_contraction_of(t->graph, node);
+    q_id left = q_contract(t->graph, tangent_or_zero(t, node->arg[0]), node->arg[1], &c);
+    return q_apply2(t->graph, Q_OP_Add, left, q_contract(t->graph, node->arg[0], tangent_or_zero(t, node->arg[1]), &c));
+}
+
+static q_id tangent_of_reduction(const tangents *t, q_id id, const q_node *node)
+{
+    const q_op_row *row = &q_ops[node->op];
+    bool longer = node->dim != q_node_of(t->graph, node->arg[0])->dim; /* than the term: the second formula */
+    q_scope scope = scope_of(t->graph, id, t->of[node->arg[0]]);
+    q_id term = q_parse_row(t->graph, row->derivative, row->integers && longer ? 1 : 0, &scope);
+    if (!term || q_is_constant(t->graph, term, 0)) return 0;
+    return q_reduce(t->graph, Q_RED_Sum, (uint8_t)node->k[0], term, 0);
+}
+
+static q_id tangent_of(const tangents *t, q_id id)
+{
+    q_node node = *q_node_of(t->graph, id);
+    bool moves = false;
+    for (int a = 0; a < q_ops[node.op].operands; a++) moves = moves || t->of[node.arg[a]];
+    if (!moves) return 0;
+    switch (q_ops[node.op].kind) {
+    case Q_KIND_ELEMENTWISE: return tangent_of_elementwise(t, id, &node);
+    case Q_KIND_GATHER: return tangent_of_gather(t, &node);
+    case Q_KIND_EXPAND: return tangent_of_expansion(t, id, &node);
+    case Q_KIND_CONTRACT: return tangent_of_contraction(t, &node);
+    case Q_KIND_REPEAT: return q_repeat(t->graph, t->of[node.arg[0]], (uint8_t)node.k[0]);
+    case Q_KIND_REDUCTION: return tangent_of_reduction(t, id, &node);
+    case Q_KIND_LEAF: return 0;
+    }
+    return 0;
+}
+
+q_id q_diff(q_graph *graph, q_id value, q_id variable, q_id u)
+{
+    if (graph->status || !value || !variable || !u) return 0;
+    if (q_node_of(graph, variable)->op != Q_OP_VARIABLE)
+        return q_graph_fail(graph, QUERN_DIMENSION, "Diff's second argument must be a variable");
+    u = q_broadcast(graph, u, q_node_of(graph, variable)->dim);
+    tangents t = {graph, calloc((size_t)value + variable + 1, sizeof(q_id))};
+    uint8_t *marks = malloc(graph->count);
+    if (!t.of || !marks) graph->status = q_fail_memory(graph->count * sizeof(q_id));
+    if (!graph->status) {
+        q_mark(graph, &value, 1, false, marks);
+        t.of[variable] = u;
+    }
+    for (q_id id = 1; id <= value && !graph->status; id++)
+        if (marks[id] && id != variable) t.of[id] = tangent_of(&t, id);
+    q_id result = graph->status ? 0 : tangent_or_zero(&t, value);
+    free(t.of);
+    free(marks);
+    return graph->status ? 0 : result;
+}
+
+// ---- what is made of Grad ----
+
+static q_id unit_vector(q_graph *graph, uint32_t k, uint32_t dim)
+{
+    q_id one = q_constant(graph, 1, 1);
+    int32_t at[2] = {(int32_t)k, (int32_t)dim};
+    return q_apply(graph, Q_OP_ExtractT, &one, 1, at, 2);
+}
+
+q_id q_grad_matrix(q_graph *graph, q_id value, q_id variable)
+{
+    q_id all = 0;
+    if (graph->status || !value || !variable) return 0;
+    uint32_t dim = q_node_of(graph, value)->dim;
+    for (uint32_t k = 0; k < dim && !graph->status; k++) {
+        q_id row = q_grad(graph, value, variable, unit_vector(graph, k, dim));
+        all = all ? q_apply2(graph, Q_OP_Concat, all, row) : row;
+    }
+    return all;
+}
+
+q_id q_divergence(q_graph *graph, q_id value, q_id variable)
+{
+    q_id sum = 0;
+    if (graph->status || !value || !variable) return 0;
+    uint32_t dim = q_node_of(graph, value)->dim;
+    if (dim != q_node_of(graph, variable)->dim)
+        return q_graph_fail(graph, QUERN_DIMENSION, "Divergence of a value of length %u with respect to a variable of length %u", dim,
+                            q_node_of(graph, variable)->dim);
+    for (uint32_t k = 0; k < dim && !graph->status; k++) {
+        q_id row = q_grad(graph, value, variable, unit_vector(graph, k, dim));
+        q_id component = q_apply(graph, Q_OP_Extract, &row, 1, (int32_t[]){(int32_t)k, 1}, 2);
+        sum = sum ? q_apply2(graph, Q_OP_Add, sum, component) : component;
+    }
+    return sum;
+}
+
+q_id q_laplacian(q_graph *graph, q_id value, q_id variable)
+{
+    if (graph->status || !value || !variable) return 0;
+    if (q_node_of(graph, value)->dim != 1)
+        return q_graph_fail(graph, QUERN_DIMENSION, "Laplacian takes a value of length 1, not %u", q_node_of(graph, value)->dim);
+    return q_divergence(graph, q_grad(graph, value, variable, q_constant(graph, 1, 1)), variable);
 }

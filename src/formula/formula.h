@@ -15,11 +15,12 @@ typedef enum q_op {
     Q_OP_CONSTANT, /* value, in each of dim components */
     Q_OP_INDEX,    /* k[0]: axis; the number of the row (I) or of the column (J), an integer */
     Q_OP_COUNT,    /* k[0]: axis; M or N; written Sum_i(1) or Sum_j(1) */
+    Q_OP_WILD,     /* in patterns of rules.def, and where a derivative needs a variable of its own */
+    Q_OP_CONTRACT, /* k[0]: number of the contraction in its graph */
     Q_OP_REPEAT,   /* k[0]: axis; the operand as a value that has this axis; written Repeat_i, Repeat_j */
-    Q_OP_WILD,     /* in patterns of rules.def only */
-    Q_OP_SUM,      /* over the components of a vector */
 #define ELEMENTWISE(name, ...) Q_OP_##name,
 #define GATHER(name, ...) Q_OP_##name,
+#define EXPAND(name, ...) Q_OP_##name,
 #include "formula/ops.def"
     Q_OP_REDUCTION, /* not an operation: the first reduction */
 #define REDUCTION(name, ...) Q_RED_##name,
@@ -27,7 +28,15 @@ typedef enum q_op {
     Q_OP_END
 } q_op;
 
-typedef enum q_op_kind { Q_KIND_LEAF, Q_KIND_ELEMENTWISE, Q_KIND_GATHER, Q_KIND_SUM, Q_KIND_REPEAT, Q_KIND_REDUCTION } q_op_kind;
+typedef enum q_op_kind {
+    Q_KIND_LEAF,
+    Q_KIND_ELEMENTWISE,
+    Q_KIND_GATHER,
+    Q_KIND_EXPAND,
+    Q_KIND_CONTRACT,
+    Q_KIND_REPEAT,
+    Q_KIND_REDUCTION
+} q_op_kind;
 typedef enum q_reduction_kind { Q_LINEAR, Q_VALUE, Q_INDEX } q_reduction_kind;
 
 typedef struct q_interval {
@@ -41,6 +50,17 @@ struct q_graph;
    lengths of the operands, k the node's integers. */
 typedef int q_pick(uint32_t d, uint32_t n, uint32_t m, const int32_t k[2], uint32_t *component);
 
+/* How the components of an EXPAND are made of scalar operations. The reference evaluator and the scheduler each bring a
+   q_expander; handles are theirs. */
+typedef struct q_expander {
+    void *self;
+    uint32_t n; /* length of the operand */
+    uint32_t (*component)(void *self, uint32_t d);
+    uint32_t (*number)(void *self, double value);
+    uint32_t (*apply)(void *self, q_op op, uint32_t a, uint32_t b, uint32_t c);
+} q_expander;
+typedef uint32_t q_expand(const q_expander *x, uint32_t d);
+
 typedef struct q_op_row {
     const char *name; /* as written in formulas */
     q_op_kind kind;
@@ -51,9 +71,11 @@ typedef struct q_op_row {
     double (*evaluate)(double a, double b, double c, int32_t k, int32_t l);      /* ELEMENTWISE */
     q_interval (*interval)(const q_interval *operands, const int32_t k[2]);     /* ELEMENTWISE; never null there */
     q_pick *pick;                                                               /* GATHER */
-    int64_t (*length)(int64_t n, int64_t m, int64_t k, int64_t l);              /* GATHER */
+    int64_t (*length)(int64_t n, int64_t m, int64_t k, int64_t l);              /* GATHER, EXPAND */
+    q_expand *expand;                                                           /* EXPAND: one operand */
+    const char *state;                                                          /* REDUCTION: its section of reductions.cl */
     q_reduction_kind reduction;                                                 /* REDUCTION */
-    int words;                                                                  /* REDUCTION: state carried by a merge */
+    int (*words)(int k);                                                        /* REDUCTION: state carried by a merge */
 } q_op_row;
 
 extern const q_op_row q_ops[Q_OP_END];
@@ -64,11 +86,14 @@ typedef struct q_sugar_row {
 
 extern const q_sugar_row q_sugar[];
 extern const size_t q_sugar_count;
+extern const q_sugar_row q_reduction_sugar[];
+extern const size_t q_reduction_sugar_count;
 
 /* The row named so (size bytes), or Q_OP_NONE / null. Reductions are found by their bare name, "Sum". */
 q_op q_op_find(const char *name, size_t size);
 q_op q_reduction_find(const char *name, size_t size);
 const q_sugar_row *q_sugar_find(const char *name, size_t size);
+const q_sugar_row *q_reduction_sugar_find(const char *name, size_t size);
 
 // graph.c: interned nodes; operands have smaller ids than their users
 
@@ -83,7 +108,7 @@ typedef struct q_node {
     uint8_t integer;  /* an index: exact, -1 for none */
     uint32_t dim;     /* number of components */
     q_id arg[3];      /* operands, 0 where there are fewer */
-    int32_t k[2];     /* integers: see q_op; reductions: k[0] is the reduced axis */
+    int32_t k[2];     /* integers: see q_op; reductions: the reduced axis, then K */
     uint32_t zero;    /* instead of padding: nodes are hashed and compared as bytes */
     double value;     /* constants */
 } q_node;
@@ -101,8 +126,24 @@ enum {
     Q_MAX_DIM = 65536,      /* components of a value */
     Q_MAX_VARIABLES = 256,
     Q_MAX_NESTING = 256,    /* brackets in formula text */
-    Q_MAX_RESULTS = 16
+    Q_MAX_RESULTS = 16,
+    Q_MAX_LIST = 16, /* members of a list */
+    Q_MAX_RANK = 8,  /* axes of a tensor */
+    Q_MAX_SELECTED = 1024 /* K of KMin and its family */
 };
+
+typedef struct q_ints {
+    int32_t item[Q_MAX_LIST];
+    size_t count;
+} q_ints;
+
+/* out = sum of a * b over the labels that out lacks. A label is a number below `labels`, the axes of a tensor are labels,
+   row-major. Every label of an operand is one of the result or of the other operand, so adjoints are contractions too. */
+typedef struct q_contraction {
+    int32_t labels, rank_a, rank_b, rank_out;
+    int32_t size[Q_MAX_LIST]; /* by label */
+    int32_t a[Q_MAX_RANK], b[Q_MAX_RANK], out[Q_MAX_LIST];
+} q_contraction;
 
 typedef struct q_rules q_rules;
 
@@ -113,6 +154,8 @@ typedef struct q_graph {
     size_t table_size;
     q_variable variables[Q_MAX_VARIABLES];
     size_t variable_count;
+    q_contraction *contractions;
+    size_t contraction_count, contraction_capacity;
     q_arena arena;
     q_rules *rules;      /* null: the constructor does not rewrite */
     quern_status status; /* sticky: the first failure, which is also in the thread's error record */
@@ -147,15 +190,54 @@ q_id q_constant(q_graph *graph, double value, int64_t dim);
 q_id q_index(q_graph *graph, uint8_t axis);
 q_id q_count(q_graph *graph, uint8_t axis);
 q_id q_repeat(q_graph *graph, q_id a, uint8_t axis);
-/* Any ELEMENTWISE, GATHER or SUM operation, with broadcasting, folding of constants and rewriting. */
+/* Any ELEMENTWISE, GATHER or EXPAND operation, with broadcasting, folding of constants and rewriting. */
 q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int32_t *k, size_t integers);
 q_id q_apply1(q_graph *graph, q_op op, q_id a);
 q_id q_apply2(q_graph *graph, q_op op, q_id a, q_id b);
-q_id q_reduce(q_graph *graph, q_op reduction, uint8_t axis, q_id a);
+/* K is 0 for reductions without it. */
+q_id q_reduce(q_graph *graph, q_op reduction, uint8_t axis, q_id a, int32_t K);
+/* A failure of a constructor: sticky, at the user's byte if there is one. Returns 0. */
+q_id q_graph_fail(q_graph *graph, quern_status status, const char *fmt, ...) Q_PRINTF(3, 4);
 /* Makes `id` `dim` components long; DIMENSION unless it is or has length 1. */
 q_id q_broadcast(q_graph *graph, q_id id, uint32_t dim);
 
-// parse.c: text to graph, without recursion
+// contract.c: products of tensors
+
+q_id q_contract(q_graph *graph, q_id a, q_id b, const q_contraction *contraction);
+/* [labels a], [labels b], [labels out], [sizes of labels] */
+q_id q_contract_lists(q_graph *graph, q_id a, q_id b, const q_ints lists[4]);
+/* KeOps's TensorDot: [dims a], [dims b], [contracted axes of a], [of b], and, with 5 lists, a permutation of the result's axes
+   as in numpy.transpose. */
+q_id q_tensor_dot(q_graph *graph, q_id a, q_id b, const q_ints *lists, size_t count);
+q_id q_kron(q_graph *graph, q_id a, q_id b, const q_ints *dims_a, const q_ints *dims_b);
+q_id q_mat_vec(q_graph *graph, q_id matrix, q_id vector);
+q_id q_vec_mat(q_graph *graph, q_id vector, q_id matrix);
+q_id q_tensor_prod(q_graph *graph, q_id a, q_id b);
+q_id q_tile(q_graph *graph, q_id a, int32_t times);
+q_id q_sum_blocks(q_graph *graph, q_id a, int32_t length);
+/* a[0..length), b[0..length), a[length..2 length), ... */
+q_id q_pair_blocks(q_graph *graph, q_id a, q_id b, int32_t length);
+/* s has length 1, n or n*n, x length n. */
+q_id q_weighted_sq_norm(q_graph *graph, q_id s, q_id x);
+/* The contraction whose result is the adjoint of operand 0 (a) or 1 (b), from the adjoint g and the other operand. */
+q_id q_contract_adjoint(q_graph *graph, const q_node *node, int operand, q_id g);
+const q_contraction *q_contraction_of(const q_graph *graph, const q_node *node);
+/* Products that component d sums, and the components of the t-th. */
+uint32_t q_contraction_terms(const q_contraction *c);
+void q_contraction_term(const q_contraction *c, uint32_t d, uint32_t t, uint32_t *a, uint32_t *b);
+
+// special.c: functions that are whole graphs of scalar operations, and special functions of the host
+
+/* The len(knots) - order - 1 values of the B-spline basis at x (Cox-de Boor). */
+q_id q_b_spline(q_graph *graph, q_id knots, q_id x, int32_t order);
+/* Soft dynamic time warping of two sequences of scalars (Cuturi and Blondel 2017), squared differences as costs. */
+q_id q_soft_dtw(q_graph *graph, q_id x, q_id y, q_id gamma);
+
+double q_host_sinc(double x, int32_t k);
+double q_host_polygamma(double x, int32_t k);
+double q_host_besselj(double x, int32_t k);
+
+// parse.c, call.c: text to graph, without recursion
 
 typedef struct q_binding {
     const char *name;
@@ -174,6 +256,8 @@ typedef struct q_scope {
 quern_status q_parse(q_graph *graph, const char *text, q_id *results, size_t *count);
 /* Reads one formula, or the `part`-th of several separated by ';', of a table. 0 on failure (INTERNAL: a broken table). */
 q_id q_parse_row(q_graph *graph, const char *text, size_t part, const q_scope *scope);
+/* For documentation: the functions that are no rows of ops.def; false past the last. */
+bool q_form_info(size_t index, const char **name, const char **arguments, const char **sentence);
 
 // print.c: graph to canonical text; parsing it in the same graph gives the same ids
 
@@ -194,6 +278,13 @@ bool q_rule_info(size_t index, const char **name, const char **pattern, const ch
    formula without reductions it is pairwise; otherwise total: summed over every axis that the variable lacks, and the
    result has the variable's axis. 0 on failure. */
 q_id q_grad(q_graph *graph, q_id value, q_id variable, q_id e);
+/* The derivative applied to u, which is as long as the variable (forward mode); total wherever Grad is. */
+q_id q_diff(q_graph *graph, q_id value, q_id variable, q_id u);
+/* Grad(value, variable, e) for each unit vector e of value's length, one after the other; the trace of the derivative of a
+   value as long as the variable; the divergence of the gradient of a scalar. Of pair formulas. */
+q_id q_grad_matrix(q_graph *graph, q_id value, q_id variable);
+q_id q_divergence(q_graph *graph, q_id value, q_id variable);
+q_id q_laplacian(q_graph *graph, q_id value, q_id variable);
 /* The same, but total for every value: the gradient of an operator, whose result has the variable's axis in any case. */
 q_id q_grad_total(q_graph *graph, q_id value, q_id variable, q_id e);
 

@@ -31,6 +31,7 @@ void q_graph_destroy(q_graph **graph)
     q_rules_destroy(&(*graph)->rules);
     q_arena_free(&(*graph)->arena);
     free((*graph)->nodes);
+    free((*graph)->contractions);
     free((*graph)->table);
     free(*graph);
     *graph = NULL;
@@ -39,6 +40,13 @@ void q_graph_destroy(q_graph **graph)
 quern_status q_graph_copy(q_graph **out, const q_graph *graph)
 {
     Q_TRY(q_graph_create(out));
+    size_t contractions = graph->contraction_count;
+    if (!q_grow(&(*out)->contractions, &(*out)->contraction_capacity, contractions + 1, sizeof(q_contraction))) {
+        q_graph_destroy(out);
+        return q_fail_memory(contractions * sizeof(q_contraction));
+    }
+    if (contractions) memcpy((*out)->contractions, graph->contractions, contractions * sizeof(q_contraction));
+    (*out)->contraction_count = contractions;
     for (q_id id = 1; id < graph->count && !(*out)->status; id++) {
         const q_node *node = q_node_of(graph, id);
         if (node->op == Q_OP_VARIABLE) {
@@ -199,7 +207,8 @@ static void dump_node(const q_graph *graph, q_id id, q_text *out)
     if (node->op == Q_OP_INDEX || node->op == Q_OP_COUNT || node->op == Q_OP_REPEAT)
         q_text_add(out, " %s", axis_names[node->k[0]]);
     for (int a = 0; a < 3 && node->arg[a]; a++) q_text_add(out, " %%%u", node->arg[a]);
-    for (int i = 0; i < q_ops[node->op].integers; i++) q_text_add(out, " %d", node->k[i]);
+    const int32_t *integers = q_is_reduction(node) ? node->k + 1 : node->k;
+    for (int i = 0; i < q_ops[node->op].integers; i++) q_text_add(out, " %d", integers[i]);
     q_text_add(out, "\n");
 }
 

@@ -111,9 +111,25 @@ static bool print_infix(printer *p, const q_node *node, int precedence)
     return true;
 }
 
+static void print_list(printer *p, const int32_t *items, int32_t count)
+{
+    q_text_add(p->out, ",[");
+    for (int32_t k = 0; k < count; k++) q_text_add(p->out, "%s%d", k ? "," : "", items[k]);
+    q_text_add(p->out, "]");
+}
+
+static void print_contraction(printer *p, const q_contraction *c)
+{
+    print_list(p, c->a, c->rank_a);
+    print_list(p, c->b, c->rank_b);
+    print_list(p, c->out, c->rank_out);
+    print_list(p, c->size, c->labels);
+}
+
 static void print_call(printer *p, const q_node *node)
 {
     const q_op_row *row = &q_ops[node->op];
+    const int32_t *integers = row->kind == Q_KIND_REDUCTION ? node->k + 1 : node->k;
     q_text_add(p->out, "%s", row->name);
     if (row->kind == Q_KIND_REDUCTION || row->kind == Q_KIND_REPEAT) q_text_add(p->out, "_%c", axis_letter(node->k[0]));
     q_text_add(p->out, "(");
@@ -122,7 +138,8 @@ static void print_call(printer *p, const q_node *node)
         if (row->kind == Q_KIND_ELEMENTWISE) print_operand(p, node, a, 0);
         else print_node(p, node->arg[a], 0);
     }
-    for (int i = 0; i < row->integers; i++) q_text_add(p->out, ",%d", node->k[i]);
+    for (int i = 0; i < row->integers; i++) q_text_add(p->out, ",%d", integers[i]);
+    if (row->kind == Q_KIND_CONTRACT) print_contraction(p, q_contraction_of(p->graph, node));
     q_text_add(p->out, ")");
 }
 

@@ -149,9 +149,20 @@ static void emit_fma(emitter *e, const q_scalar *value)
     q_text_add(e->out, ")");
 }
 
+/* The section of reductions.cl that reduction r uses: "Sum", or "KMin10". */
+static void emit_state_name(emitter *e, size_t r)
+{
+    q_text_add(e->out, "q_%s", q_ops[e->p->reductions[r].op].state);
+    if (e->p->reductions[r].K) q_text_add(e->out, "%d", e->p->reductions[r].K);
+}
+
 static void emit_finish(emitter *e, const q_scalar *value)
 {
-    q_text_add(e->out, "q_%s_finish(&t->r%d_%d)", q_ops[e->p->reductions[value->k[1]].op].name, value->k[1], value->k[0]);
+    size_t r = (size_t)value->k[1];
+    uint32_t dim = e->p->reductions[r].dim, d = (uint32_t)value->k[0];
+    emit_state_name(e, r);
+    q_text_add(e->out, "_%s(&t->r%zu_%u", value->integer ? "index" : "finish", e->p->reductions[r].state, d % dim);
+    q_text_add(e->out, e->p->reductions[r].K ? ", %u)" : ")", d / dim);
 }
 
 static const char *type_of(const q_scalar *value)
@@ -247,12 +258,20 @@ static void emit_loader(emitter *e, const char *type, const char *parameters, ui
     q_text_add(e->out, "    return out;\n}\n");
 }
 
+/* Components of the state that reduction r keeps; none if it shares another's. */
+static uint32_t own_dim(const emitter *e, size_t r)
+{
+    return e->p->reductions[r].state == r ? e->p->reductions[r].dim : 0;
+}
+
 static void emit_fold(emitter *e, size_t r, uint32_t d)
 {
     const q_program_ir *p = e->p;
     q_ref v = p->reductions[r].terms[d];
     bool product = folds_product(e, r, d);
-    q_text_add(e->out, "    q_%s_add%s(&t->r%zu_%u, ", q_ops[p->reductions[r].op].name, product ? "_product" : "", r, d);
+    q_text_add(e->out, "    ");
+    emit_state_name(e, r);
+    q_text_add(e->out, "_add%s(&t->r%zu_%u, ", product ? "_product" : "", r, d);
     if (product) {
         emit_operand(e, p->values[v].arg[0], true, false);
         q_text_add(e->out, ", ");
@@ -270,7 +289,7 @@ static void emit_pair(emitter *e)
     q_text_add(e->out, "Q_FN void q_pair(q_state *t, const q_launch *u, const q_row *r, const q_column *c, const sint j)\n{\n");
     emit_statements(e);
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        for (uint32_t d = 0; d < e->p->reductions[r].dim; d++) emit_fold(e, r, d);
+        for (uint32_t d = 0; d < own_dim(e, r); d++) emit_fold(e, r, d);
     q_text_add(e->out, "}\n");
 }
 
@@ -280,13 +299,14 @@ static void emit_each_state(emitter *e, const char *head, const char *call, cons
     int word = 0;
     q_text_add(e->out, "%s\n{\n", head);
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        for (uint32_t d = 0; d < e->p->reductions[r].dim; d++) {
-            const q_op_row *row = &q_ops[e->p->reductions[r].op];
-            q_text_add(e->out, "    q_%s_%s(&t->r%zu_%u", row->name, call, r, d);
+        for (uint32_t d = 0; d < own_dim(e, r); d++) {
+            q_text_add(e->out, "    ");
+            emit_state_name(e, r);
+            q_text_add(e->out, "_%s(&t->r%zu_%u", call, r, d);
             if (strcmp(more, "other") == 0) q_text_add(e->out, ", &other->r%zu_%u", r, d);
             if (strcmp(more, "memory") == 0) q_text_add(e->out, ", p + %d * stride, stride", word);
             q_text_add(e->out, ");\n");
-            word += row->words;
+            word += q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
         }
     q_text_add(e->out, "}\n");
 }
@@ -295,8 +315,11 @@ static void emit_state(emitter *e)
 {
     q_text_add(e->out, "typedef struct {\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        for (uint32_t d = 0; d < e->p->reductions[r].dim; d++)
-            q_text_add(e->out, "    q_%s r%zu_%u;\n", q_ops[e->p->reductions[r].op].name, r, d);
+        for (uint32_t d = 0; d < own_dim(e, r); d++) {
+            q_text_add(e->out, "    ");
+            emit_state_name(e, r);
+            q_text_add(e->out, " r%zu_%u;\n", r, d);
+        }
     if (!e->p->reduction_count) q_text_add(e->out, "    int none;\n");
     q_text_add(e->out, "} q_state;\n");
     emit_each_state(e, "Q_FN void q_start(q_state *t)", "start", "");
@@ -331,12 +354,12 @@ static void emit_signature(emitter *e)
 {
     q_text_add(e->out, "#define Q_SIGNATURE ");
     for (size_t a = 0; a < e->p->input_count; a++)
-        q_text_add(e->out, "__global const %s *restrict a%zu, ", e->p->inputs[a].integer ? "sint" : "sreal", a);
+        q_text_add(e->out, "__global const %s *Q_RESTRICT a%zu, ", e->p->inputs[a].integer ? "sint" : "sreal", a);
     q_text_add(e->out, "const long M, const long N\n#define Q_ARGUMENTS ");
     for (size_t a = 0; a < e->p->input_count; a++) q_text_add(e->out, "a%zu, ", a);
     q_text_add(e->out, "M, N\n#define Q_OUTPUT_SIGNATURE ");
     for (size_t o = 0; o < e->p->output_count; o++)
-        q_text_add(e->out, "%s__global %s *restrict o%zu", o ? ", " : "", e->p->outputs[o].integer ? "sint" : "sreal", o);
+        q_text_add(e->out, "%s__global %s *Q_RESTRICT o%zu", o ? ", " : "", e->p->outputs[o].integer ? "sint" : "sreal", o);
     q_text_add(e->out, "\n#define Q_OUTPUTS ");
     for (size_t o = 0; o < e->p->output_count; o++) q_text_add(e->out, "%so%zu", o ? ", " : "", o);
     q_text_add(e->out, "\n#define Q_ROW_COUNT %s\n#define Q_COLUMN_COUNT %s\n", count_of(e->p->rows),

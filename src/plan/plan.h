@@ -89,8 +89,10 @@ typedef struct q_program_ir {
     size_t input_count, output_count;
     struct {
         q_op op;
-        uint32_t dim;
+        int32_t K;
+        uint32_t dim;    /* of the term */
         q_ref *terms;    /* what each component reduces */
+        size_t state;    /* the reduction that keeps the state: its own number, or that of one that has it already */
     } reductions[Q_MAX_STAGE_OUTPUTS];
     size_t reduction_count;
     q_ref *results[Q_MAX_STAGE_OUTPUTS]; /* by output: one value per component */

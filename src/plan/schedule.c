@@ -202,10 +202,45 @@ static q_ref lower_gather(scheduler *s, const q_node *node, uint32_t d)
     return a < 0 ? number(s, 0) : component(s, node->arg[a], from);
 }
 
-static q_ref lower_sum(scheduler *s, const q_node *node)
+/* Expansions build with the scheduler's own values. */
+typedef struct expansion {
+    scheduler *s;
+    q_id operand;
+} expansion;
+
+static uint32_t expand_component(void *self, uint32_t d)
 {
+    const expansion *x = self;
+    return component(x->s, x->operand, d);
+}
+
+static uint32_t expand_number(void *self, double value)
+{
+    return number(((expansion *)self)->s, value);
+}
+
+static uint32_t expand_apply(void *self, q_op op, uint32_t a, uint32_t b, uint32_t c)
+{
+    scheduler *s = ((expansion *)self)->s;
+    return op == Q_OP_Add ? plus(s, a, b) : operation(s, op, (q_ref[]){a, b, c}, NULL);
+}
+
+static q_ref lower_expand(scheduler *s, const q_node *node, uint32_t d)
+{
+    expansion self = {s, node->arg[0]};
+    q_expander x = {&self, q_node_of(s->graph, node->arg[0])->dim, expand_component, expand_number, expand_apply};
+    return q_ops[node->op].expand(&x, d);
+}
+
+static q_ref lower_contract(scheduler *s, const q_node *node, uint32_t d)
+{
+    const q_contraction *c = q_contraction_of(s->graph, node);
     q_ref sum = number(s, 0);
-    for (uint32_t d = 0; d < q_node_of(s->graph, node->arg[0])->dim; d++) sum = plus(s, sum, component(s, node->arg[0], d));
+    for (uint32_t t = 0; t < q_contraction_terms(c) && !s->status; t++) {
+        uint32_t a, b;
+        q_contraction_term(c, d, t, &a, &b);
+        sum = plus(s, sum, times(s, component(s, node->arg[0], a), component(s, node->arg[1], b)));
+    }
     return sum;
 }
 
@@ -216,7 +251,8 @@ static q_ref lower_component(scheduler *s, q_id id, uint32_t d)
     case Q_KIND_LEAF: return lower_leaf(s, node, d);
     case Q_KIND_ELEMENTWISE: return lower_elementwise(s, node, d);
     case Q_KIND_GATHER: return lower_gather(s, node, d);
-    case Q_KIND_SUM: return lower_sum(s, node);
+    case Q_KIND_EXPAND: return lower_expand(s, node, d);
+    case Q_KIND_CONTRACT: return lower_contract(s, node, d);
     case Q_KIND_REPEAT: return component(s, node->arg[0], d);
     case Q_KIND_REDUCTION: return lower_reduction(s, id, d);
     }
@@ -310,26 +346,42 @@ static q_ref *refs(scheduler *s, uint32_t dim)
     return memory;
 }
 
+/* The first reduction whose state holds the result of reduction r too: KMin and ArgKMin of the same terms have one. */
+static size_t shared_state(const q_program_ir *p, size_t r)
+{
+    for (size_t old = 0; old < r; old++) {
+        bool same = strcmp(q_ops[p->reductions[old].op].state, q_ops[p->reductions[r].op].state) == 0 &&
+                    p->reductions[old].K == p->reductions[r].K && p->reductions[old].dim == p->reductions[r].dim;
+        for (uint32_t d = 0; d < p->reductions[r].dim && same; d++)
+            same = p->reductions[old].terms[d] == p->reductions[r].terms[d];
+        if (same) return old;
+    }
+    return r;
+}
+
 /* Registers what the reductions reduce; the components of a linear one get the factor that left it. */
 static void lower_terms(scheduler *s)
 {
     for (size_t r = 0; r < s->stage->reduction_count && !s->status; r++) {
         q_id id = s->stage->reductions[r];
         const q_node *node = q_node_of(s->graph, id);
-        q_ref *terms = refs(s, node->dim);
+        uint32_t n = q_node_of(s->graph, node->arg[0])->dim;
+        q_ref *terms = refs(s, n);
         s->first[id] = (uint32_t)s->component_count + 1;
         if (!q_grow(&s->components, &s->component_capacity, s->component_count + node->dim, sizeof(q_ref)))
             s->status = q_fail_memory(node->dim * sizeof(q_ref));
         for (uint32_t d = 0; d < node->dim && !s->status; d++) {
             q_ref outside = number(s, 1);
-            terms[d] = component(s, node->arg[0], d);
+            if (d < n) terms[d] = component(s, node->arg[0], d);
             if (q_ops[node->op].reduction == Q_LINEAR) terms[d] = split_term(s, terms[d], &outside);
             q_ref finish = lower_reduction(s, id, d);
             if (!s->status) s->components[s->component_count++] = times(s, finish, outside);
         }
         s->out->reductions[r].op = (q_op)node->op;
-        s->out->reductions[r].dim = node->dim;
+        s->out->reductions[r].K = node->k[1];
+        s->out->reductions[r].dim = n;
         s->out->reductions[r].terms = terms;
+        s->out->reductions[r].state = s->status ? r : shared_state(s->out, r);
     }
     s->out->reduction_count = s->stage->reduction_count;
 }

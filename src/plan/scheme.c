@@ -51,7 +51,8 @@ static int words_of(const q_program_ir *program)
 {
     int words = 0;
     for (size_t r = 0; r < program->reduction_count; r++)
-        words += q_ops[program->reductions[r].op].words * (int)program->reductions[r].dim;
+        if (program->reductions[r].state == r)
+            words += q_ops[program->reductions[r].op].words(program->reductions[r].K) * (int)program->reductions[r].dim;
     return words;
 }
 

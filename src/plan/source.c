@@ -13,25 +13,69 @@ static void add_file(q_text *out, const char *name)
     q_text_append(out, text, strlen(text));
 }
 
+/* Whether no reduction before r uses the same section (with the same K). */
+static bool is_first(const q_program_ir *program, size_t r, bool with_K)
+{
+    for (size_t old = 0; old < r; old++)
+        if (strcmp(q_ops[program->reductions[old].op].state, q_ops[program->reductions[r].op].state) == 0 &&
+            (!with_K || program->reductions[old].K == program->reductions[r].K))
+            return false;
+    return true;
+}
+
 static void add_macros(q_text *out, const q_program_ir *program, const q_plan *plan, bool merge)
 {
-    q_text_add(out, "#define Q_F64 %d\n#define Q_LANES %d\n", plan->dtype == QUERN_F64, plan->lanes);
+    q_text_add(out, "#define Q_GENERATED\n#define Q_F64 %d\n#define Q_LANES %d\n", plan->dtype == QUERN_F64, plan->lanes);
     q_text_add(out, "#define Q_ROWS %d\n#define Q_LOCAL %d\n#define Q_TILE %d\n", plan->rows, plan->local, merge ? 0 : plan->tile);
     q_text_add(out, "#define Q_BLOCK %lld\n#define Q_KAHAN %d\n", (long long)plan->block, plan->kahan);
     q_text_add(out, "#define Q_SPLIT %d\n#define Q_VECTOR_MATH %d\n", plan->split, plan->profile.vector_math);
-    for (size_t r = 0; r < program->reduction_count; r++) {
-        bool first = true;
-        for (size_t before = 0; before < r; before++) first = first && program->reductions[before].op != program->reductions[r].op;
-        if (first) q_text_add(out, "#define Q_USE_%s\n", q_ops[program->reductions[r].op].name);
+    for (size_t r = 0; r < program->reduction_count; r++)
+        if (is_first(program, r, false)) q_text_add(out, "#define Q_USE_%s\n", q_ops[program->reductions[r].op].state);
+}
+
+/* Sections with a count K are macros, made into functions for each K in use. */
+static void add_counted_sections(q_text *out, const q_program_ir *program)
+{
+    for (size_t r = 0; r < program->reduction_count; r++)
+        if (program->reductions[r].K && is_first(program, r, true))
+            q_text_add(out, "Q_%s(%s%d, %d)\n", q_ops[program->reductions[r].op].state, q_ops[program->reductions[r].op].state,
+                       program->reductions[r].K, program->reductions[r].K);
+}
+
+static bool uses_special(const q_program_ir *program)
+{
+    for (q_ref v = 1; v < program->count; v++) {
+        const q_scalar *value = &program->values[v];
+        bool special = value->op == Q_OP_SinXDivXD || value->op == Q_OP_Polygamma || value->op == Q_OP_BesselJ;
+        if (program->uses[v] && value->kind == Q_V_OP && special) return true;
     }
+    return false;
+}
+
+static bool uses_count(const q_program_ir *program)
+{
+    bool any = false;
+    for (size_t r = 0; r < program->reduction_count; r++) any = any || program->reductions[r].K;
+    return any;
+}
+
+static void add_special(q_text *out, const q_plan *plan)
+{
+    add_file(out, "special");
+    q_text_add(out, "#define Q_SINGLE\n");
+    if (plan->lanes > 1) add_file(out, "special");
+    else q_text_add(out, "#define qs_sinc q_sinc\n#define qs_polygamma q_polygamma\n#define qs_besselj q_besselj\n");
 }
 
 quern_status q_source(q_text *out, const q_program_ir *program, const q_plan *plan, bool merge)
 {
     add_macros(out, program, plan, merge);
     add_file(out, "prelude");
+    if (uses_special(program)) add_special(out, plan);
     if (program->reduction_count) add_file(out, "reductions");
+    if (uses_count(program)) add_file(out, "select");
     q_text_add(out, "#line 1 \"formula\"\n");
+    add_counted_sections(out, program);
     Q_TRY(q_emit(out, program, plan));
     if (!merge) add_file(out, "walk_dense");
     add_file(out, merge ? "merge" : "row");

@@ -22,8 +22,9 @@ typedef struct evaluation {
 
 // ---- reductions: of `count` terms, `stride` numbers apart ----
 
-static double reduce_Sum(const double *terms, size_t stride, size_t count)
+static double reduce_Sum(const double *terms, size_t stride, size_t count, uint32_t rank)
 {
+    (void)rank;
     double sum = 0, lost = 0;
     for (size_t t = 0; t < count; t++) {
         double x = terms[t * stride], next = sum + x;
@@ -33,32 +34,36 @@ static double reduce_Sum(const double *terms, size_t stride, size_t count)
     return isfinite(sum) ? sum + lost : sum;
 }
 
-static double reduce_Max(const double *terms, size_t stride, size_t count)
+static double reduce_Max(const double *terms, size_t stride, size_t count, uint32_t rank)
 {
+    (void)rank;
     double best = -INFINITY;
     for (size_t t = 0; t < count; t++)
         if (terms[t * stride] > best) best = terms[t * stride];
     return best;
 }
 
-static double reduce_Min(const double *terms, size_t stride, size_t count)
+static double reduce_Min(const double *terms, size_t stride, size_t count, uint32_t rank)
 {
+    (void)rank;
     double best = INFINITY;
     for (size_t t = 0; t < count; t++)
         if (terms[t * stride] < best) best = terms[t * stride];
     return best;
 }
 
-static double reduce_ArgMax(const double *terms, size_t stride, size_t count)
+static double reduce_ArgMax(const double *terms, size_t stride, size_t count, uint32_t rank)
 {
+    (void)rank;
     double best = -INFINITY, index = -1;
     for (size_t t = 0; t < count; t++)
         if (terms[t * stride] > best) best = terms[t * stride], index = (double)t;
     return index;
 }
 
-static double reduce_ArgMin(const double *terms, size_t stride, size_t count)
+static double reduce_ArgMin(const double *terms, size_t stride, size_t count, uint32_t rank)
 {
+    (void)rank;
     double best = INFINITY, index = -1;
     for (size_t t = 0; t < count; t++)
         if (terms[t * stride] < best) best = terms[t * stride], index = (double)t;
@@ -66,9 +71,10 @@ static double reduce_ArgMin(const double *terms, size_t stride, size_t count)
 }
 
 /* Relative to the largest term. Infinite ones decide alone; a NaN anywhere is the result. */
-static double reduce_LogSumExp(const double *terms, size_t stride, size_t count)
+static double reduce_LogSumExp(const double *terms, size_t stride, size_t count, uint32_t rank)
 {
-    double largest = reduce_Max(terms, stride, count), sum = 0, lost = 0;
+    (void)rank;
+    double largest = reduce_Max(terms, stride, count, 0), sum = 0, lost = 0;
     for (size_t t = 0; t < count; t++) {
         if (isnan(terms[t * stride])) return NAN;
         if (isinf(largest)) continue;
@@ -79,7 +85,63 @@ static double reduce_LogSumExp(const double *terms, size_t stride, size_t count)
     return isinf(largest) ? largest : largest + log(sum + lost);
 }
 
-typedef double reduce_function(const double *terms, size_t stride, size_t count);
+static double reduce_Prod(const double *terms, size_t stride, size_t count, uint32_t rank)
+{
+    (void)rank;
+    double product = 1;
+    for (size_t t = 0; t < count; t++) product *= terms[t * stride];
+    return product;
+}
+
+/* In two passes. */
+static double reduce_Variance(const double *terms, size_t stride, size_t count, uint32_t rank)
+{
+    double mean = reduce_Sum(terms, stride, count, rank) / (double)count, sum = 0;
+    for (size_t t = 0; t < count; t++) sum += (terms[t * stride] - mean) * (terms[t * stride] - mean);
+    return sum / (double)count;
+}
+
+/* The index of the term of this rank in ascending (sign 1) or descending (-1) order, the lower index first among equals:
+   looks `rank` + 1 times for the best after the last. -1 if there are not so many. */
+static int64_t select_term(const double *terms, size_t stride, size_t count, uint32_t rank, int sign)
+{
+    int64_t last = -1;
+    for (uint32_t r = 0; r <= rank; r++) {
+        int64_t best = -1;
+        for (size_t t = 0; t < count; t++) {
+            double x = sign * terms[t * stride], before = last < 0 ? 0 : sign * terms[(size_t)last * stride];
+            bool after = last < 0 || x > before || (x == before && (int64_t)t > last);
+            if (x < INFINITY && after && (best < 0 || x < sign * terms[(size_t)best * stride])) best = (int64_t)t;
+        }
+        if (best < 0) return -1;
+        last = best;
+    }
+    return last;
+}
+
+static double reduce_KMin(const double *terms, size_t stride, size_t count, uint32_t rank)
+{
+    int64_t index = select_term(terms, stride, count, rank, 1);
+    return index < 0 ? INFINITY : terms[(size_t)index * stride];
+}
+
+static double reduce_ArgKMin(const double *terms, size_t stride, size_t count, uint32_t rank)
+{
+    return (double)select_term(terms, stride, count, rank, 1);
+}
+
+static double reduce_KMax(const double *terms, size_t stride, size_t count, uint32_t rank)
+{
+    int64_t index = select_term(terms, stride, count, rank, -1);
+    return index < 0 ? -INFINITY : terms[(size_t)index * stride];
+}
+
+static double reduce_ArgKMax(const double *terms, size_t stride, size_t count, uint32_t rank)
+{
+    return (double)select_term(terms, stride, count, rank, -1);
+}
+
+typedef double reduce_function(const double *terms, size_t stride, size_t count, uint32_t rank);
 
 static reduce_function *const reduce_functions[Q_OP_END] = {
 #define REDUCTION(name, ...) [Q_RED_##name] = reduce_##name,
@@ -124,11 +186,66 @@ static double gather(const evaluation *e, const q_node *node, uint32_t d, const 
     return operand < 0 ? 0 : x[operand][from];
 }
 
-static double reduce_component(const evaluation *e, const q_node *node, const double *term)
+/* Component d; those of rank r stand at r * n and after, n being the length of the term. */
+static double reduce_component(const evaluation *e, const q_node *node, uint32_t d, const double *term)
 {
     unsigned axis = (unsigned)node->k[0];
     const q_node *operand = q_node_of(e->graph, node->arg[0]);
-    return reduce_functions[node->op](term, stride_along(e, operand, axis), axis_size(e, axis));
+    return reduce_functions[node->op](term + d % operand->dim, stride_along(e, operand, axis), axis_size(e, axis),
+                                      d / operand->dim);
+}
+
+static double contract(const evaluation *e, const q_node *node, uint32_t d, const double *const x[3])
+{
+    const q_contraction *c = q_contraction_of(e->graph, node);
+    double sum = 0;
+    for (uint32_t t = 0; t < q_contraction_terms(c); t++) {
+        uint32_t a, b;
+        q_contraction_term(c, d, t, &a, &b);
+        sum += x[0][a] * x[1][b];
+    }
+    return sum;
+}
+
+// ---- expansions: handles are positions on a stack of numbers ----
+
+typedef struct stack {
+    const double *operand;
+    double *numbers;
+    size_t count, capacity;
+} stack;
+
+static uint32_t push(void *self, double value)
+{
+    stack *s = self;
+    if (!q_grow(&s->numbers, &s->capacity, s->count + 1, sizeof(double))) return 0;
+    s->numbers[s->count] = value;
+    return (uint32_t)s->count++;
+}
+
+static uint32_t push_component(void *self, uint32_t d)
+{
+    return push(self, ((stack *)self)->operand[d]);
+}
+
+static uint32_t push_applied(void *self, q_op op, uint32_t a, uint32_t b, uint32_t c)
+{
+    const double *numbers = ((stack *)self)->numbers;
+    return push(self, q_ops[op].evaluate(numbers[a], numbers[b], numbers[c], 0, 0));
+}
+
+/* NaN when memory runs out. */
+static double expand(const evaluation *e, const q_node *node, uint32_t d, const double *x)
+{
+    uint32_t n = q_node_of(e->graph, node->arg[0])->dim;
+    if (node->op == Q_OP_Sum) return reduce_Sum(x, 1, n, 0);
+    stack s = {.operand = x};
+    if (!q_grow(&s.numbers, &s.capacity, 16, sizeof(double))) return NAN;
+    q_expander expander = {&s, n, push_component, push, push_applied};
+    uint32_t handle = q_ops[node->op].expand(&expander, d); /* first: the numbers move as they grow */
+    double result = s.numbers[handle];
+    free(s.numbers);
+    return result;
 }
 
 static double leaf(const evaluation *e, const q_node *node, size_t i, size_t j)
@@ -151,9 +268,10 @@ static double component(const evaluation *e, const q_node *node, uint32_t d, siz
     case Q_KIND_LEAF: return leaf(e, node, i, j);
     case Q_KIND_ELEMENTWISE: return elementwise(node, d, x);
     case Q_KIND_GATHER: return gather(e, node, d, x);
-    case Q_KIND_SUM: return reduce_Sum(x[0], 1, q_node_of(e->graph, node->arg[0])->dim);
+    case Q_KIND_EXPAND: return expand(e, node, d, x[0]);
+    case Q_KIND_CONTRACT: return contract(e, node, d, x);
     case Q_KIND_REPEAT: return x[0][d];
-    case Q_KIND_REDUCTION: return reduce_component(e, node, x[0] + d);
+    case Q_KIND_REDUCTION: return reduce_component(e, node, d, x[0]);
     }
     return NAN;
 }

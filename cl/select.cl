@@ -1,0 +1,66 @@
+/*
+ * select.cl: the K smallest (largest) terms with their indices, for KMin, ArgKMin, KMax, ArgKMax: reductions.cl's sections
+ * for reductions with a count. Q_KMin(NAME, K) makes the functions for one K.
+ *
+ * The state is a sorted list. A term is compared with the last of the list; only if it is better in some lane is it put in
+ * its place, by one pass of exchanges down the list, so a term that comes later stands behind its equals. Indices of -1
+ * stand for places that are still free.
+ */
+#ifndef Q_FN
+#include "prelude.cl"
+#endif
+
+#if Q_LANES == 1
+#define q_any(condition) (condition)
+#else
+#define q_any(condition) any(condition)
+#endif
+
+#define Q_SELECT(NAME, K, BEFORE, WORST)                                                                    \
+    typedef struct {                                                                                        \
+        real best[K];                                                                                       \
+        qint index[K];                                                                                      \
+    } q_##NAME;                                                                                             \
+    Q_FN void q_##NAME##_start(q_##NAME *t)                                                                 \
+    {                                                                                                       \
+        for (int k = 0; k < K; k++) t->best[k] = WORST, t->index[k] = -1;                                   \
+    }                                                                                                       \
+    Q_FN void q_##NAME##_insert(q_##NAME *t, real f, qint j)                                                \
+    {                                                                                                       \
+        for (int k = 0; k < K; k++) {                                                                       \
+            const real old = t->best[k];                                                                    \
+            const qint number = t->index[k];                                                                \
+            t->best[k] = q_select(f BEFORE old, f, old);                                                    \
+            t->index[k] = q_select_int(f BEFORE old, j, number);                                            \
+            j = q_select_int(f BEFORE old, number, j);                                                      \
+            f = q_select(f BEFORE old, old, f);                                                             \
+        }                                                                                                   \
+    }                                                                                                       \
+    Q_FN void q_##NAME##_add(q_##NAME *t, const real f, const sint j)                                       \
+    {                                                                                                       \
+        if (q_any(f BEFORE t->best[K - 1])) q_##NAME##_insert(t, f, (qint)j);                               \
+    }                                                                                                       \
+    Q_FN void q_##NAME##_block(q_##NAME *t) {}                                                              \
+    Q_FN void q_##NAME##_merge(q_##NAME *t, const q_##NAME *other)                                          \
+    {                                                                                                       \
+        for (int k = 0; k < K; k++) q_##NAME##_insert(t, other->best[k], other->index[k]);                  \
+    }                                                                                                       \
+    Q_FN void q_##NAME##_put(const q_##NAME *t, __global sreal *p, const long stride)                       \
+    {                                                                                                       \
+        for (int k = 0; k < K; k++) {                                                                       \
+            q_write(t->best[k], p + 2 * k * stride);                                                        \
+            q_write(t->index[k], (__global sint *)(p + (2 * k + 1) * stride));                              \
+        }                                                                                                   \
+    }                                                                                                       \
+    Q_FN void q_##NAME##_get(q_##NAME *t, __global const sreal *p, const long stride)                       \
+    {                                                                                                       \
+        for (int k = 0; k < K; k++) {                                                                       \
+            t->best[k] = q_read(p + 2 * k * stride);                                                        \
+            t->index[k] = q_read((__global const sint *)(p + (2 * k + 1) * stride));                        \
+        }                                                                                                   \
+    }                                                                                                       \
+    Q_FN real q_##NAME##_finish(const q_##NAME *t, const int k) { return t->best[k]; }                      \
+    Q_FN qint q_##NAME##_index(const q_##NAME *t, const int k) { return t->index[k]; }
+
+#define Q_KMin(NAME, K) Q_SELECT(NAME, K, <, INFINITY)
+#define Q_KMax(NAME, K) Q_SELECT(NAME, K, >, -INFINITY)
