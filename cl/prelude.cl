@@ -268,7 +268,7 @@ Q_FN void q_scatter(__global sreal *p, const long i, const int dim, const int k,
 #else
     sreal lanes[Q_LANES];
     q_write(value, lanes);
-    for (int l = 0; l < Q_LANES && i + l < rows; l++) p[(i + l) * dim + k] = lanes[l];
+    _Pragma("nounroll") for (int l = 0; l < Q_LANES && i + l < rows; l++) p[(i + l) * dim + k] = lanes[l];
 #endif
 }
 
@@ -279,7 +279,7 @@ Q_FN void q_scatter_int(__global sint *p, const long i, const int dim, const int
 #else
     sint lanes[Q_LANES];
     q_write(value, lanes);
-    for (int l = 0; l < Q_LANES && i + l < rows; l++) p[(i + l) * dim + k] = lanes[l];
+    _Pragma("nounroll") for (int l = 0; l < Q_LANES && i + l < rows; l++) p[(i + l) * dim + k] = lanes[l];
 #endif
 }
 

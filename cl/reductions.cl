@@ -26,14 +26,19 @@
 #endif
 
 #if defined(Q_USE_Sum) || defined(Q_USE_LogSumExp)
-/* high + low += s, where low is what rounding high loses (Knuth's two-sum); it goes into the next addition, so that it never
-   grows. Only additions: contraction cannot change it. The loss of a sum that overflows is NaN and is dropped. */
+/* high + low += s, where low is what rounding high loses (Knuth's two-sum) and never grows beyond the last place of high. Only
+   additions: contraction cannot change it. Where a sum overflows, what it loses is NaN and is dropped. */
 Q_FN void q_two_sum(real *high, real *low, const real s)
 {
-    const real term = s + *low, sum = *high + term, back = sum - *high;
-    const real loss = (*high - (sum - back)) + (term - back);
-    *low = q_select(loss == loss, loss, 0);
-    *high = sum;
+    const real sum = *high + s, back = sum - *high;
+    const real loss = *low + ((*high - (sum - back)) + (s - back)), rest = q_select(loss == loss, loss, 0);
+    *high = sum + rest;
+    *low = rest - (*high - sum);
+}
+
+Q_FN real q_sum_of(const real high, const real low)
+{
+    return high + q_select(low == low, low, 0);
 }
 #endif
 
@@ -84,7 +89,7 @@ Q_FN void q_Sum_get(q_Sum *t, __global const sreal *p, const long stride)
 
 Q_FN real q_Sum_finish(const q_Sum *t)
 {
-    return t->high + t->low;
+    return q_sum_of(t->high, t->low);
 }
 #endif
 
@@ -207,7 +212,7 @@ Q_FN void q_LogSumExp_get(q_LogSumExp *t, __global const sreal *p, const long st
 
 Q_FN real q_LogSumExp_finish(const q_LogSumExp *t)
 {
-    const real sum = t->high + t->low, result = t->all + log(sum);
+    const real sum = q_sum_of(t->high, t->low), result = t->all + log(sum);
     return q_select(t->all >= (real)Q_HUGE && sum == sum, INFINITY, q_select(sum == 0, -INFINITY, result));
 }
 #endif

@@ -82,6 +82,22 @@ static void compensation_finds_what_plain_sums_lose(void **state)
     free(y);
 }
 
+/* What a part of the columns lost to rounding is not lost when the parts are merged: here nothing else is left. */
+static void parts_keep_what_they_lost(void **state)
+{
+    (void)state;
+    need_device();
+    enum { M = 17, N = 768 };
+    float *y = floats(N), x[M] = {0}, sum[M];
+    y[0] = 0x1p24f, y[1] = 0.5f, y[256] = -0x1p24f;
+    quern_compile_options options = {.size = sizeof options, .split = 3, .sum = QUERN_SUM_KAHAN};
+    quern_operator *op = compile("x=Vi(1); y=Vj(1); Sum_j(x+y)", &options);
+    succeed(quern_run(op, QUERN_ARGS({"x", quern_f32(x, M, 1)}, {"y", quern_f32(y, N, 1)}), quern_f32(sum, M, 1)));
+    for (size_t i = 0; i < M; i++) assert_true(sum[i] == 0.5f);
+    quern_operator_destroy(&op);
+    free(y);
+}
+
 /* LogSumExp of many equal terms: log(N) above them. */
 static void logsumexp_is_accurate(void **state)
 {
@@ -236,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_are_accurate),
         cmocka_unit_test(compensation_finds_what_plain_sums_lose),
+        cmocka_unit_test(parts_keep_what_they_lost),
         cmocka_unit_test(logsumexp_is_accurate),
         cmocka_unit_test(runs_repeat_bit_for_bit),
         cmocka_unit_test(rows_do_not_depend_on_each_other),

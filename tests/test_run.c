@@ -9,7 +9,7 @@
 
 #include "run_helpers.h"
 
-enum { CHUNK = 15, EDGE = 2 * 256 + 3 };
+enum { CHUNK = 13, EDGE = 2 * 256 + 3 };
 
 static const quern_dtype both_types[] = {QUERN_F32, QUERN_F64};
 
@@ -72,16 +72,11 @@ static const struct placement {
 /* Operands that must be positive, or not 0. */
 static bool is_positive(q_op op, int operand)
 {
-    static const struct {
-        q_op op;
-        int operand;
-    } positive[] = {
-        {Q_OP_Divide, 1}, {Q_OP_Inv, 0},   {Q_OP_Pow, 0},  {Q_OP_Powf, 0},
-        {Q_OP_Log, 0},    {Q_OP_XLogX, 0}, {Q_OP_Sqrt, 0}, {Q_OP_Rsqrt, 0},
-    };
-    for (size_t p = 0; p < Q_COUNT(positive); p++)
-        if (positive[p].op == op && positive[p].operand == operand) return true;
-    return false;
+    static const q_op first[] = {Q_OP_Inv,  Q_OP_Pow,   Q_OP_Powf,   Q_OP_Log,      Q_OP_XLogX,
+                                 Q_OP_Sqrt, Q_OP_Rsqrt, Q_OP_Lgamma, Q_OP_Polygamma};
+    bool found = op == Q_OP_Divide && operand == 1;
+    for (size_t p = 0; p < Q_COUNT(first); p++) found = found || (first[p] == op && operand == 0);
+    return found;
 }
 
 /* The operation on values between -1 and 1, which are exact in float32. */
@@ -91,15 +86,16 @@ static void add_operation(q_text *text, q_op op)
     q_text_add(text, "%s(", q_ops[op].name);
     for (int a = 0; a < q_ops[op].operands; a++)
         q_text_add(text, "%s%s%s", a ? "," : "", operands[a], is_positive(op, a) ? "+1.125" : "");
-    for (int k = 0; k < q_ops[op].integers; k++) q_text_add(text, ",%d", -3);
+    for (int k = 0; k < q_ops[op].integers; k++) q_text_add(text, ",%d", op == Q_OP_Pow ? -3 : 2);
     q_text_add(text, ")");
 }
 
-/* The formula of up to CHUNK operations from *op on; false if there are none left. */
-static bool operations_formula(q_text *text, const struct placement *place, q_op *op)
+/* The formula of up to CHUNK operations from *op on; null if there are none left. */
+static char *operations_formula(const struct placement *place, q_op *op)
 {
     int count = 0;
-    q_text_add(text, "%s", place->declarations);
+    q_text text = {0};
+    q_text_add(&text, "%s", place->declarations);
     for (; *op < Q_OP_END && count < CHUNK; (*op)++) {
         if (q_ops[*op].kind != Q_KIND_ELEMENTWISE) continue;
         q_text operation = {0}, result = {0};
@@ -107,26 +103,24 @@ static bool operations_formula(q_text *text, const struct placement *place, q_op
         for (const char *p = place->result; *p; p++)
             if (*p == '%') q_text_add(&result, "%s", operation.data), p++;
             else q_text_append(&result, p, 1);
-        q_text_add(text, "%s%s", count++ ? ", " : "", result.data);
+        q_text_add(&text, "%s%s", count++ ? ", " : "", result.data);
         q_text_free(&operation);
         q_text_free(&result);
     }
-    return count > 0;
+    if (!count) q_text_free(&text);
+    return text.data;
 }
 
-static void test_operations(const struct placement *place)
+static void test_operations(const struct placement *place, quern_dtype dtype)
 {
-    need_device();
+    need_type(dtype);
     size_t operators = 0;
     q_op op = Q_OP_NONE;
-    for (q_text text = {0}; operations_formula(&text, place, &op); q_text_free(&text), text = (q_text){0}) {
-        quern_operator *compiled = compile(text.data, NULL);
-        for (size_t d = 0; d < 2; d++) {
-            if (!has_type(both_types[d])) continue;
-            try_sizes(compiled, both_types[d], 33, 41);
-            try_sizes(compiled, both_types[d], 1, EDGE);
-            try_sizes(compiled, both_types[d], 130, 1);
-        }
+    for (char *text; (text = operations_formula(place, &op)); free(text)) {
+        quern_operator *compiled = compile(text, NULL);
+        try_sizes(compiled, dtype, 33, 41);
+        try_sizes(compiled, dtype, 1, EDGE);
+        try_sizes(compiled, dtype, 130, 1);
         quern_operator_destroy(&compiled);
         operators++;
     }
@@ -136,41 +130,51 @@ static void test_operations(const struct placement *place)
 static void operations_on_pairs(void **state)
 {
     (void)state;
-    test_operations(&placements[0]);
+    test_operations(&placements[0], QUERN_F32);
+}
+
+static void operations_on_pairs_of_float64(void **state)
+{
+    (void)state;
+    test_operations(&placements[0], QUERN_F64);
 }
 
 static void operations_on_rows(void **state)
 {
     (void)state;
-    test_operations(&placements[1]);
+    test_operations(&placements[1], QUERN_F32);
 }
 
 static void operations_on_columns(void **state)
 {
     (void)state;
-    test_operations(&placements[2]);
+    test_operations(&placements[2], QUERN_F64);
 }
 
 static void operations_on_parameters(void **state)
 {
     (void)state;
-    test_operations(&placements[3]);
+    test_operations(&placements[3], QUERN_F32);
 }
 
 /* ---- reductions ---- */
 
-/* All reductions of one value over an axis: after %s of declarations. */
-static void add_reductions(q_text *text, char axis, const char *value)
+/* All reductions of one value over an axis: those without a count, or the selections, which have one. */
+static void add_reductions(q_text *text, char axis, const char *value, int integers)
 {
-    for (int op = Q_OP_REDUCTION + 1; op < Q_OP_END; op++)
-        q_text_add(text, "%s%s_%c(%s)", op > Q_OP_REDUCTION + 1 ? ", " : "", q_ops[op].name, axis, value);
+    const char *comma = "";
+    for (int op = Q_OP_REDUCTION + 1; op < Q_OP_END; op++) {
+        if (q_ops[op].integers != integers) continue;
+        q_text_add(text, "%s%s_%c(%s%s)", comma, q_ops[op].name, axis, value, integers ? ",3" : "");
+        comma = ", ";
+    }
 }
 
-static quern_operator *reductions(char axis, const char *value, const quern_compile_options *options)
+static quern_operator *reductions(char axis, const char *value, int integers, const quern_compile_options *options)
 {
     q_text text = {0};
     q_text_add(&text, axis == 'j' ? "x=Vi(2); y=Vj(2); p=Pm(2); " : "x=Vj(2); y=Vi(2); p=Pm(2); ");
-    add_reductions(&text, axis, value);
+    add_reductions(&text, axis, value, integers);
     quern_operator *op = compile(text.data, options);
     q_text_free(&text);
     return op;
@@ -212,7 +216,7 @@ static void reductions_in_plans_of_every_shape(void **state)
     for (size_t s = 0; s < Q_COUNT(shapes); s++) {
         char axis = s % 2 ? 'j' : 'i';
         quern_compile_options options = options_of(shapes[s]);
-        quern_operator *op = reductions(axis, "x-y", &options);
+        quern_operator *op = reductions(axis, "x-y", 0, &options);
         try_edges(op, QUERN_F32, axis);
         quern_operator_destroy(&op);
     }
@@ -224,7 +228,7 @@ static void reductions_over_both_axes(void **state)
     need_device();
     for (const char *axis = "ij"; *axis; axis++)
         for (size_t d = 0; d < 2; d++) {
-            quern_operator *op = reductions(*axis, "x-y*p", NULL);
+            quern_operator *op = reductions(*axis, "x-y*p", 0, NULL);
             if (has_type(both_types[d])) try_edges(op, both_types[d], *axis);
             quern_operator_destroy(&op);
         }
@@ -235,9 +239,23 @@ static void reductions_of_float64_in_parts(void **state)
     (void)state;
     need_type(QUERN_F64);
     quern_compile_options options = options_of((shape){8, 1, 1, 3});
-    quern_operator *op = reductions('j', "x-y", &options);
+    quern_operator *op = reductions('j', "x-y", 0, &options);
     try_edges(op, QUERN_F64, 'j');
     quern_operator_destroy(&op);
+}
+
+/* The K smallest and largest terms, over both axes and in parts. */
+static void selections(void **state)
+{
+    (void)state;
+    need_device();
+    for (size_t s = 0; s < 4; s++) {
+        char axis = s % 2 ? 'j' : 'i';
+        quern_compile_options options = options_of(shapes[s]);
+        quern_operator *op = reductions(axis, "x-y", 1, &options);
+        try_edges(op, s == 2 && has_type(QUERN_F64) ? QUERN_F64 : QUERN_F32, axis);
+        quern_operator_destroy(&op);
+    }
 }
 
 /* Terms that lack the row's index, the reduced index, or both; indices and constants. */
@@ -247,7 +265,7 @@ static void reductions_of_values_of_fewer_axes(void **state)
     need_device();
     static const char *const values[] = {"y", "x", "p", "J-1", "2"};
     for (size_t v = 0; v < Q_COUNT(values); v++) {
-        quern_operator *op = reductions('j', values[v], NULL);
+        quern_operator *op = reductions('j', values[v], 0, NULL);
         try_sizes(op, QUERN_F32, 37, EDGE);
         try_sizes(op, QUERN_F32, 1, 1);
         quern_operator_destroy(&op);
@@ -264,8 +282,7 @@ static void stages_feed_each_other(void **state)
         "x=Vi(2); y=Vj(2); q=Vj(1); p=Vi(1); Sum_i(p*Sum_j(Exp(-SqDist(x,y))*q))",
         "x=Vi(2); y=Vj(2); s=Scalprod(x,y); Sum_j(Exp(s-LogSumExp_j(s))*y), LogSumExp_j(s)",
         "x=Vi(2); y=Vj(2); d=SqDist(x,y); Sum_j(Equal(J,ArgMin_j(d))*y), ArgMin_j(d), Min_j(d), Sum_i(d)",
-        "x=Vi(2); y=Vj(2); m=Sum_i(x)/Sum_i(1); v=Sum_i(Square(x-m)); "
-        "Sum_j((x-m)*y)*v, m, x-m, y+v, Sum_i(1)*Sum_j(1)",
+        "x=Vi(2); y=Vj(2); m=Sum_i(x)/Sum_i(1); v=Sum_i(Square(x-m)); Sum_j((x-m)*y)*v, m, x-m, y+v, Sum_i(Sum_j(1))",
         "x=Vi(1); y=Vj(1); Grad(Sum_i(Sum_j(Exp(-Square(x-y)))),x,1), Grad(Sum_i(Min_j(x*y)),y,1)",
     };
     for (size_t f = 0; f < Q_COUNT(formulas); f++) {
@@ -305,12 +322,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(operations_on_pairs),
+        cmocka_unit_test(operations_on_pairs_of_float64),
         cmocka_unit_test(operations_on_rows),
         cmocka_unit_test(operations_on_columns),
         cmocka_unit_test(operations_on_parameters),
         cmocka_unit_test(reductions_over_both_axes),
         cmocka_unit_test(reductions_in_plans_of_every_shape),
         cmocka_unit_test(reductions_of_float64_in_parts),
+        cmocka_unit_test(selections),
         cmocka_unit_test(reductions_of_values_of_fewer_axes),
         cmocka_unit_test(stages_feed_each_other),
         cmocka_unit_test(negative_constants),

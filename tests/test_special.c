@@ -133,6 +133,36 @@ static void ties_go_to_the_lowest_index(void **state)
     }
 }
 
+/* The last table of docs/numbers.md, on rows and, with parameters, on single numbers; the reference knows them. */
+static void special_values_of_operations(void **state)
+{
+    (void)state;
+    need_device();
+    static const double values[] = {0, -0.0, NAN, INF, -INF, 1, -1, 4};
+    static const char *const declarations[] = {"x=Vi(1); ", "x=Pm(1); "};
+    for (size_t d = 0; d < Q_COUNT(declarations); d++) {
+        q_text text = {0};
+        q_text_add(
+            &text,
+            "%sRsqrt(x), XLogX(x), Sign(x), Step(x), ReLU(x), IfElse(x,2,3), x==x, x!=x, x<1, x<=1, Log(x), Sqrt(x), "
+            "Inv(x), Exp(x), Grad(Sqrt(x)+Abs(x),x,1), Normalize(x)",
+            declarations[d]);
+        quern_operator *op = compile(text.data, NULL);
+        for (size_t v = 0; v < Q_COUNT(values); v++) {
+            size_t count;
+            trial t = trial_create(op, QUERN_F32, 1, 0, 0);
+            trial_data(&t, "x", &count)[0] = values[v];
+            trial_run(&t);
+            trial_compare(&t, 1e-6);
+            if (values[v] == 0)
+                assert_true(t.got[0][0] == 0 && t.got[1][0] == 0 && t.got[3][0] == 1 && t.got[14][0] == 0);
+            trial_destroy(&t);
+        }
+        quern_operator_destroy(&op);
+        q_text_free(&text);
+    }
+}
+
 static void overflow_is_infinite(void **state)
 {
     (void)state;
@@ -154,12 +184,12 @@ static void overflow_is_infinite(void **state)
 
 /* ---- indices ---- */
 
-/* Beyond 2^24 not every whole number is a float. */
+/* Beyond 2^24 no odd number is a float. */
 static void indices_are_exact(void **state)
 {
     (void)state;
     need_device();
-    enum { N = (1 << 24) + 5 };
+    enum { N = (1 << 24) + 6 };
     float *y = floats(N), one = 0;
     int64_t index[3] = {0, 0, 0};
     quern_operator *op =
@@ -184,14 +214,14 @@ static void indices_are_compared_as_integers(void **state)
 {
     (void)state;
     need_device();
-    enum { N = (1 << 24) + 5 };
+    enum { N = (1 << 24) + 6 };
     float *y = floats(N), *gradient = floats(N);
-    y[N - 2] = -1;
+    y[N - 3] = -1;
     quern_operator *op = compile("y=Vj(1); Grad(Min_j(y),y,1)", NULL);
     succeed(quern_run(op, QUERN_ARGS({"y", quern_f32(y, N, 1)}), quern_f32(gradient, N, 1)));
     double sum = 0;
     for (size_t j = 0; j < N; j++) sum += (double)gradient[j];
-    assert_true(gradient[N - 2] == 1 && sum == 1);
+    assert_true(gradient[N - 3] == 1 && sum == 1);
     quern_operator_destroy(&op);
     free(y), free(gradient);
 }
@@ -203,6 +233,7 @@ int main(void)
         cmocka_unit_test(special_cases_in_float64),
         cmocka_unit_test(special_values_anywhere),
         cmocka_unit_test(ties_go_to_the_lowest_index),
+        cmocka_unit_test(special_values_of_operations),
         cmocka_unit_test(overflow_is_infinite),
         cmocka_unit_test(indices_are_exact),
         cmocka_unit_test(indices_are_compared_as_integers),
