@@ -3,8 +3,8 @@
  * for reductions with a count. Q_KMin(NAME, K) makes the functions for one K.
  *
  * The state is a sorted list. A term is compared with the last of the list; only if it is better in some lane is it put in
- * its place, by one pass of exchanges down the list, so a term that comes later stands behind its equals. Indices of -1
- * stand for places that are still free.
+ * its place, by one pass up the list that moves what it beats down by one, so a term that comes later stands behind its
+ * equals. Indices of -1 stand for places that are still free.
  */
 #ifndef Q_FN
 #include "prelude.cl"
@@ -25,16 +25,16 @@
     {                                                                                                       \
         for (int k = 0; k < K; k++) t->best[k] = WORST, t->index[k] = -1;                                   \
     }                                                                                                       \
-    Q_FN void q_##NAME##_insert(q_##NAME *t, real f, qint j)                                                \
+    Q_FN void q_##NAME##_insert(q_##NAME *t, const real f, const qint j)                                    \
     {                                                                                                       \
-        for (int k = 0; k < K; k++) {                                                                       \
-            const real old = t->best[k];                                                                    \
-            const qint number = t->index[k];                                                                \
-            t->best[k] = q_select(f BEFORE old, f, old);                                                    \
-            t->index[k] = q_select_int(f BEFORE old, j, number);                                            \
-            j = q_select_int(f BEFORE old, number, j);                                                      \
-            f = q_select(f BEFORE old, old, f);                                                             \
+        for (int k = K - 1; k > 0; k--) {                                                                   \
+            const real last = t->best[k], above = t->best[k - 1];                                           \
+            const qint number = q_select_int(f BEFORE last, j, t->index[k]);                                \
+            t->index[k] = q_select_int(f BEFORE above, t->index[k - 1], number);                            \
+            t->best[k] = q_select(f BEFORE above, above, q_select(f BEFORE last, f, last));                 \
         }                                                                                                   \
+        t->index[0] = q_select_int(f BEFORE t->best[0], j, t->index[0]);                                    \
+        t->best[0] = q_select(f BEFORE t->best[0], f, t->best[0]);                                          \
     }                                                                                                       \
     Q_FN void q_##NAME##_add(q_##NAME *t, const real f, const sint j)                                       \
     {                                                                                                       \

@@ -27,8 +27,10 @@ static void rows_are_complete(void **state)
         assert_non_null(row->name);
         assert_in_range(strlen(row->sentence), 3, 100);
         assert_in_range(row->operands, 1, 3);
-        /* a derivative for each operand; reading more parts than there are would repeat the last one */
-        if (count_parts(row->derivative) != (size_t)row->operands)
+        /* a derivative for each operand, and two for reductions with a count; reading more parts than there are would
+           repeat the last one */
+        bool two = row->kind == Q_KIND_REDUCTION && row->integers;
+        if (count_parts(row->derivative) != (two ? 2 : (size_t)row->operands))
             fail_msg("%s: wrong number of derivatives", row->name);
         q_op found = row->kind == Q_KIND_REDUCTION ? q_reduction_find(row->name, strlen(row->name))
                                                    : q_op_find(row->name, strlen(row->name));
@@ -114,14 +116,15 @@ static size_t check_elementwise(q_op op, const int32_t k[2], double low, double 
 static void derivatives_of_elementwise_rows(void **state)
 {
     (void)state;
-    static const int32_t integers[][2] = {{3, 5}, {-2, 4}, {4, -1}};
+    static const int32_t integers[][2] = {{3, 5}, {-2, 4}, {4, -1}}, orders[][2] = {{3, 0}, {0, 0}, {1, 0}};
     for (int op = 1; op < Q_OP_REDUCTION; op++) {
         if (q_ops[op].kind != Q_KIND_ELEMENTWISE) continue;
         size_t sets = q_ops[op].integers ? Q_COUNT(integers) : 1, checked = 0;
         for (size_t n = 0; n < sets; n++) {
-            checked += check_elementwise((q_op)op, integers[n], 0.15, 0.85);
-            checked += check_elementwise((q_op)op, integers[n], -0.85, -0.15);
-            checked += check_elementwise((q_op)op, integers[n], -0.9, 0.9);
+            const int32_t *k = op == Q_OP_SinXDivXD || op == Q_OP_Polygamma ? orders[n] : integers[n];
+            checked += check_elementwise((q_op)op, k, 0.15, 0.85);
+            checked += check_elementwise((q_op)op, k, -0.85, -0.15);
+            checked += check_elementwise((q_op)op, k, -0.9, 0.9);
         }
         if (checked < 8 * sets) fail_msg("%s: only %zu points could be checked", q_ops[op].name, checked);
     }
@@ -156,6 +159,8 @@ static const struct {
 } gathers[] = {
     {Q_OP_SumT, {1, 0, 0}, {4, 0}},     {Q_OP_Extract, {5, 0, 0}, {1, 3}}, {Q_OP_Extract, {5, 0, 0}, {4, 1}},
     {Q_OP_ExtractT, {3, 0, 0}, {2, 7}}, {Q_OP_ExtractT, {3, 0, 0}, {0, 4}}, {Q_OP_Concat, {3, 2, 0}, {0, 0}},
+    {Q_OP_ComplexReal, {6, 0, 0}, {0, 0}},  {Q_OP_ComplexImag, {6, 0, 0}, {0, 0}},
+    {Q_OP_Real2Complex, {3, 0, 0}, {0, 0}}, {Q_OP_Imag2Complex, {3, 0, 0}, {0, 0}},
 };
 
 static void check_picks(const q_node *node, const int64_t dims[3])
@@ -205,26 +210,36 @@ static void gathers_pick_what_they_say(void **state)
 
 // ---- sugar ----
 
+/* Name(arguments) of a row of sugar, for operands of length 2. */
+static void expand(const q_sugar_row *row, const char *suffix)
+{
+    sample s = sample_create(1, 1, 0);
+    q_text text = {0};
+    q_text_add(&text, "%s%s(", row->name, suffix);
+    for (const char *letter = row->parameters; *letter; letter++) {
+        static const char *const values[] = {"Vi(0,2)", "Vj(1,2)", "Pm(2,2)"}, *const scalars[] = {"Vi(0,1)"};
+        if (*letter == ',') q_text_add(&text, ",");
+        else if (*letter < 'k') q_text_add(&text, "%s", (strcmp(row->name, "ElemT") ? values : scalars)[*letter - 'a']);
+        else q_text_add(&text, "%d", *letter == 'k' ? 1 : 3);
+    }
+    q_text_add(&text, ")");
+    assert_true(sample_parse(&s, text.data) != 0);
+    q_text_free(&text);
+    sample_destroy(&s);
+}
+
 static void sugar_expands(void **state)
 {
     (void)state;
     for (size_t n = 0; n < q_sugar_count; n++) {
-        const q_sugar_row *row = &q_sugar[n];
-        sample s = sample_create(1, 1, 0);
-        q_text text = {0};
-        q_text_add(&text, "%s(", row->name);
-        for (const char *letter = row->parameters; *letter; letter++) {
-            static const char *const values[] = {"Vi(0,1)", "Vj(1,1)", "Pm(2,1)"};
-            if (*letter == ',') q_text_add(&text, ",");
-            else if (*letter < 'k') q_text_add(&text, "%s", values[*letter - 'a']);
-            else q_text_add(&text, "%d", *letter == 'k' ? 0 : 3);
-        }
-        q_text_add(&text, ")");
-        /* k = 0 makes a length or a divisor of some */
-        if (strstr("Zero RatCst IntInv", row->name)) text.data[strlen(row->name) + 1] = '2';
-        assert_true(sample_parse(&s, text.data) != 0);
-        q_text_free(&text);
-        sample_destroy(&s);
+        assert_in_range(strlen(q_sugar[n].sentence), 3, 100);
+        assert_ptr_equal(q_sugar_find(q_sugar[n].name, strlen(q_sugar[n].name)), &q_sugar[n]);
+        expand(&q_sugar[n], "");
+    }
+    for (size_t n = 0; n < q_reduction_sugar_count; n++) {
+        assert_in_range(strlen(q_reduction_sugar[n].sentence), 3, 100);
+        expand(&q_reduction_sugar[n], "_i");
+        expand(&q_reduction_sugar[n], "_j");
     }
 }
 

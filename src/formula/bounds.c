@@ -6,6 +6,7 @@
  * Intervals are widened outwards by one step of double after each operation, so they hold in spite of rounding. They say
  * nothing of NaN: an operation that can make one still bounds the rest.
  */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -144,8 +145,11 @@ static q_interval bound_elementwise(const q_op_row *row, const q_node *node, con
 {
     q_interval ends = row->interval(x, node->k);
     if (row->interval != q_interval_rising && row->interval != q_interval_falling) return ends;
+    /* libm's functions are within two units of the last place, not monotone to the last one */
     double low = row->evaluate(ends.low, 0, 0, node->k[0], node->k[1]);
     double high = row->evaluate(ends.high, 0, 0, node->k[0], node->k[1]);
+    low -= fabs(low) < INFINITY ? fabs(low) * 4 * DBL_EPSILON : 0;
+    high += fabs(high) < INFINITY ? fabs(high) * 4 * DBL_EPSILON : 0;
     return make(isnan(low) ? -INFINITY : low, isnan(high) ? INFINITY : high);
 }
 
@@ -164,6 +168,14 @@ static q_interval bound_expand(const q_graph *graph, const q_node *node, q_inter
     return (q_interval){0, node->op == Q_OP_OneHot ? 1 : n};
 }
 
+/* Some put zeros beside the operand's components. */
+static q_interval bound_gather(const q_node *node, const q_interval *x)
+{
+    if (node->op == Q_OP_Concat) return hull(x[0], x[1]);
+    bool zeros = node->op == Q_OP_ExtractT || node->op == Q_OP_Real2Complex || node->op == Q_OP_Imag2Complex;
+    return zeros ? hull(x[0], (q_interval){0, 0}) : x[0];
+}
+
 static q_interval bound_node(const q_graph *graph, const q_node *node, const q_interval *all)
 {
     const q_op_row *row = &q_ops[node->op];
@@ -176,8 +188,7 @@ static q_interval bound_node(const q_graph *graph, const q_node *node, const q_i
     if (row->kind == Q_KIND_CONTRACT)
         return bound_sum(q_interval_multiply(x, node->k), q_contraction_terms(q_contraction_of(graph, node)));
     if (row->kind == Q_KIND_REPEAT) return x[0];
-    if (row->kind == Q_KIND_GATHER)
-        return node->op == Q_OP_ExtractT ? hull(x[0], (q_interval){0, 0}) : node->op == Q_OP_Concat ? hull(x[0], x[1]) : x[0];
+    if (row->kind == Q_KIND_GATHER) return bound_gather(node, x);
     return node->op == Q_RED_Sum ? bound_sum(x[0], 0) : everything;
 }
 
