@@ -1,6 +1,6 @@
 /*
- * merge.cl: the second pass of a split walk. A work-item owns one vector of rows, takes their states from every part in the
- * order of the columns, and stores the results; the order is fixed, so the bits are the same in every run.
+ * merge.cl: the second pass of a split walk. A work-item owns one vector of rows, takes their states from every part in
+ * the order of the columns, and stores the results; the order is fixed, so the bits are the same in every run.
  *
  * Holes as in row.cl. Arguments: partial[word][part][row] as row.cl leaves it, for `padded` rows from row `first` on.
  */

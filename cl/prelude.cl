@@ -2,8 +2,9 @@
  * prelude.cl: types and functions of generated kernels.
  *
  * A row or pair value has type `real` (integers: qint): Q_LANES rows at once. What does not depend on the row has type
- * `sreal` (sint). Names that start with q_ work on lanes, the same names with qs_ on single numbers; they have the meaning
- * that formula/ops.c gives them on the host. No kernel is built with fast-math: compensated sums would be undone.
+ * `sreal` (sint). Names that start with q_ work on lanes, the same names with qs_ on single numbers; they have the
+ * meaning that formula/ops.c gives them on the host. No kernel is built with fast-math: compensated sums would be
+ * undone.
  */
 #ifndef Q_LANES
 #define Q_LANES 1
@@ -160,12 +161,13 @@ Q_FN sreal qs_round(sreal x, int k)
 }
 
 /* ---- the exponential on lanes of float ----
- * exp(x) = 2^n 2^f with n a multiple of 2^-5 (AVX-512) or of 1 nearest to x log2(e), and f the small rest. With AVX-512,
- * 2^f is a quadratic and the fraction of n selects one of 32 numbers that sit in two registers; without, 2^f is a
- * polynomial of degree 6. Both are minimax fits whose constant is kept at 1, so that exp(0) is 1.
+ * exp(x) = 2^n 2^f with n a multiple of 2^-5 (AVX-512) or of 1 nearest to x log2(e), and f the small rest. With
+ * AVX-512, 2^f is a quadratic and the fraction of n selects one of 32 numbers that sit in two registers; without, 2^f
+ * is a polynomial of degree 6. Both are minimax fits whose constant is kept at 1, so that exp(0) is 1.
  *
  * The result is within 2 ulp plus 1.3e-8 |x|: that is the effect of rounding log2(e), and less than a quarter of what
- * rounding x itself causes. NaN, infinities, overflow and denormal results are right. Built-in exponentials of CPU drivers
+ * rounding x itself causes. NaN, infinities, overflow and denormal results are right. Built-in exponentials of CPU
+ * drivers
  * take two to three times as long. */
 #if Q_VECTOR_MATH && !Q_F64 && Q_LANES > 1
 
@@ -236,8 +238,8 @@ Q_FN real q_exp(const real x)
 
 /* ---- memory ---- */
 
-/* Component k of Q_LANES rows from row i on, of an array of `rows` rows of `dim` components; rows past the end repeat the
-   last one, so that every lane computes something harmless. */
+/* Component k of Q_LANES rows from row i on, of an array of `rows` rows of `dim` components; rows past the end repeat
+   the last one, so that every lane computes something harmless. */
 Q_FN real q_gather(__global const sreal *p, const long i, const int dim, const int k, const long rows)
 {
 #if Q_LANES == 1

@@ -1,5 +1,6 @@
 /*
- * reductions.cl: what a reduction does on a device; one section for each row of reductions.def, which says what it means.
+ * reductions.cl: what a reduction does on a device; one section for each row of reductions.def, which says what it
+ * means.
  *
  * A section defines the state of one component, struct q_NAME, and
  *     start    the state of no terms
@@ -26,8 +27,8 @@
 #endif
 
 #if defined(Q_USE_Sum) || defined(Q_USE_LogSumExp)
-/* high + low += s, where low is what rounding high loses (Knuth's two-sum) and never grows beyond the last place of high. Only
-   additions: contraction cannot change it. Where a sum overflows, what it loses is NaN and is dropped. */
+/* high + low += s, where low is what rounding high loses (Knuth's two-sum) and never grows beyond the last place of
+   high. Only additions: contraction cannot change it. Where a sum overflows, what it loses is NaN and is dropped. */
 Q_FN void q_two_sum(real *high, real *low, const real s)
 {
     const real sum = *high + s, back = sum - *high;
@@ -153,8 +154,9 @@ Q_ARG_EXTREMUM(ArgMin, <, INFINITY)
 #endif
 
 #ifdef Q_USE_LogSumExp
-/* The sum of exp(f - top), where top is the largest term so far, kept finite so that f - top is never inf - inf: terms of
-   -inf add 0, and a top of Q_HUGE stands for +inf. One exponential per term: of the new term, or of the old sum's scale. */
+/* The sum of exp(f - top), where top is the largest term so far, kept finite so that f - top is never inf - inf: terms
+   of -inf add 0, and a top of Q_HUGE stands for +inf. One exponential per term: of the new term, or of the old sum's
+   scale. */
 typedef struct {
     real top, s;            /* the present block, relative to top */
     real all, high, low;    /* the blocks before it, relative to all */
@@ -232,8 +234,8 @@ Q_FN real q_Prod_finish(const q_Prod *t) { return t->product; }
 #endif
 
 #ifdef Q_USE_Variance
-/* Blocks take sums of deviations, and of their squares, from the block's first term, and are combined by the update of Chan,
-   Golub and LeVeque (1979). A term as origin keeps the cancellation in s2 - s1 s1 / n harmless. */
+/* Blocks take sums of deviations, and of their squares, from the block's first term, and are combined by the update of
+   Chan, Golub and LeVeque (1979). A term as origin keeps the cancellation in s2 - s1 s1 / n harmless. */
 typedef struct {
     real origin, n, s1, s2; /* the present block */
     real count, mean, squares; /* the blocks before it: squares of deviations from their mean */

@@ -1,7 +1,7 @@
 /*
- * row.cl: the scheme `row`. A work-item owns Q_ROWS vectors of Q_LANES rows; the columns are walked one at a time, each taken
- * in by every row of the work-item. On a GPU a group stages Q_TILE columns in local memory and shares them; with Q_TILE 0
- * (CPU) each column is read where it is used. Everything else about a row sits in registers.
+ * row.cl: the scheme `row`. A work-item owns Q_ROWS vectors of Q_LANES rows; the columns are walked one at a time, each
+ * taken in by every row of the work-item. On a GPU a group stages Q_TILE columns in local memory and shares them; with
+ * Q_TILE 0 (CPU) each column is read where it is used. Everything else about a row sits in registers.
  *
  * Holes, filled by emit.c or, when this file is compiled alone, by gaussian.cl:
  *   Q_SIGNATURE Q_ARGUMENTS     inputs, M and N as parameters and as arguments
@@ -10,8 +10,8 @@
  *   q_launch q_row q_column     what is computed once per launch, row and column, and q_load_... which compute it
  *   q_state, q_start, q_pair, q_block, q_merge, q_put, q_get, q_store
  *
- * Arguments: first: the first row; part: the number of columns of one group along dimension 1, which with Q_SPLIT writes
- * its state to `partial` (for merge.cl) in place of results.
+ * Arguments: first: the first row; part: the number of columns of one group along dimension 1, which with Q_SPLIT
+ * writes its state to `partial` (for merge.cl) in place of results.
  */
 #ifndef Q_SIGNATURE
 #include "gaussian.cl"

@@ -1,10 +1,10 @@
 /*
- * select.cl: the K smallest (largest) terms with their indices, for KMin, ArgKMin, KMax, ArgKMax: reductions.cl's sections
- * for reductions with a count. Q_KMin(NAME, K) makes the functions for one K.
+ * select.cl: the K smallest (largest) terms with their indices, for KMin, ArgKMin, KMax, ArgKMax: reductions.cl's
+ * sections for reductions with a count. Q_KMin(NAME, K) makes the functions for one K.
  *
- * The state is a sorted list. A term is compared with the last of the list; only if it is better in some lane is it put in
- * its place, by one pass up the list that moves what it beats down by one, so a term that comes later stands behind its
- * equals. Indices of -1 stand for places that are still free.
+ * The state is a sorted list. A term is compared with the last of the list; only if it is better in some lane is it put
+ * in its place, by one pass up the list that moves what it beats down by one, so a term that comes later stands behind
+ * its equals. Indices of -1 stand for places that are still free.
  */
 #ifndef Q_FN
 #include "prelude.cl"

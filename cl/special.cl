@@ -1,7 +1,7 @@
 /*
- * special.cl: special functions that OpenCL lacks, with the algorithms of formula/special.c. The file is compiled twice where
- * lanes and single numbers differ: once as it is, for lanes, and once with Q_SINGLE, for single numbers. Only in kernels
- * that use them.
+ * special.cl: special functions that OpenCL lacks, with the algorithms of formula/special.c. The file is compiled twice
+ * where lanes and single numbers differ: once as it is, for lanes, and once with Q_SINGLE, for single numbers. Only in
+ * kernels that use them.
  */
 #ifndef Q_FN
 #include "prelude.cl"
@@ -67,8 +67,9 @@ Q_FN T NAME(polygamma)(T x, const int k)
     return CHOOSE(x >= limit, (k % 2 ? 1 : -1) * (shift + sum), NAN);
 }
 
-/* The Bessel function of the first kind, |k| <= 16. For |x| <= 60 Bessel's integral over [0, pi] by the trapezoidal rule, which
-   converges faster than any power here (65 points); beyond that Hankel's expansion (Abramowitz and Stegun 9.2.5). */
+/* The Bessel function of the first kind, |k| <= 16. For |x| <= 60 Bessel's integral over [0, pi] by the trapezoidal
+   rule, which converges faster than any power here (65 points); beyond that Hankel's expansion (Abramowitz and Stegun
+   9.2.5). */
 Q_FN T NAME(besselj)(const T given, int k)
 {
     const sreal pi = (sreal)3.14159265358979323846;

@@ -85,8 +85,8 @@ QUERN_API void quern_free(void *memory);
 
 typedef enum quern_dtype { QUERN_NUMBER = 0, QUERN_F32 = 1, QUERN_F64 = 2, QUERN_I64 = 3 } quern_dtype;
 
-/* A borrowed host array, or (QUERN_NUMBER) one number that takes the element type of the other arrays. As an argument it
-   is only read; as a result it is written. */
+/* A borrowed host array, or (QUERN_NUMBER) one number that takes the element type of the other arrays. As an argument
+   it is only read; as a result it is written. */
 typedef struct quern_view {
     void *data;
     int64_t rows, columns;
@@ -117,7 +117,8 @@ static inline quern_view quern_number(double value)
     return view;
 }
 
-/* An array and the variable it stands for. Variables without a name (KeOps's Vi(0,3)) are called by their number: "0". */
+/* An array and the variable it stands for. Variables without a name (KeOps's Vi(0,3)) are called by their number: "0".
+   */
 typedef struct quern_arg {
     const char *name;
     quern_view view;
@@ -154,16 +155,16 @@ typedef struct quern_device {
     double score;          /* the default device is the one with the highest */
 } quern_device;
 
-/* All devices of all OpenCL platforms, in the order of their selectors; *out is one block for quern_free. *count may be 0
-   with QUERN_OK. Thread-safe. */
+/* All devices of all OpenCL platforms, in the order of their selectors; *out is one block for quern_free. *count may be
+   0 with QUERN_OK. Thread-safe. */
 QUERN_API quern_status quern_devices(quern_device **out, size_t *count);
 
 typedef struct quern_context quern_context;
 
 typedef struct quern_context_options {
     size_t size;
-    /* "gpu", "cpu", "accelerator", a selector "0:1", or a part of the device's, vendor's or platform's name (case does not
-       matter). Null: the environment variable QUERN_DEVICE, else the device with the highest score. */
+    /* "gpu", "cpu", "accelerator", a selector "0:1", or a part of the device's, vendor's or platform's name (case does
+       not matter). Null: the environment variable QUERN_DEVICE, else the device with the highest score. */
     const char *device;
     /* Called with one line of text for each event worth knowing (device chosen, program built); any thread. */
     void (*log)(void *user, const char *line);

@@ -116,6 +116,48 @@ double sample_contract(const sample *s, q_id value, q_id weights)
     return sum;
 }
 
+static q_id weights_variable(sample *s, const char *name, char suffix, uint8_t axis, int64_t dim)
+{
+    char own[64];
+    snprintf(own, sizeof own, "%s_%c", name, suffix);
+    return q_variable_make(s->graph, own, axis, dim);
+}
+
+q_id sample_weights(sample *s, q_id value, const char *name)
+{
+    uint8_t where = q_node_of(s->graph, value)->where;
+    uint32_t dim = q_node_of(s->graph, value)->dim;
+    if (where != (Q_I | Q_J)) return weights_variable(s, name, "pij"[where], where, dim);
+    return q_apply2(s->graph, Q_OP_Mult, weights_variable(s, name, 'i', Q_I, dim), weights_variable(s, name, 'j', Q_J, 1));
+}
+
+/* The value with the data moved by h u. */
+static double *evaluate_moved(sample *s, q_id value, size_t v, const double *u, double h)
+{
+    size_t count = sample_numbers(s, s->graph->variables[v].id);
+    double *kept = s->data[v], *moved = s->data[v] = allocate(count);
+    for (size_t n = 0; n < count; n++) moved[n] = kept[n] + h * u[n];
+    double *values = sample_evaluate(s, value);
+    s->data[v] = kept;
+    free(moved);
+    return values;
+}
+
+double *sample_differences(sample *s, q_id value, size_t v, const double *u)
+{
+    static const double h = 2e-4;
+    double *ends[4];
+    for (int side = 0; side < 4; side++)
+        ends[side] = evaluate_moved(s, value, v, u, (side & 1 ? -h : h) * (side & 2 ? 2 : 1));
+    for (size_t n = 0; n < sample_numbers(s, value); n++) {
+        double near = (ends[0][n] - ends[1][n]) / (2 * h), far = (ends[2][n] - ends[3][n]) / (4 * h);
+        bool smooth = fabs(near - far) <= 1e-4 * (1 + fabs(near));
+        ends[0][n] = smooth ? near + (near - far) / 3 : NAN;
+    }
+    for (int side = 1; side < 4; side++) free(ends[side]);
+    return ends[0];
+}
+
 double relative_error(const double *got, const double *expected, size_t count)
 {
     double largest = 0, error = 0;

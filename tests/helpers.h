@@ -50,6 +50,12 @@ double *sample_evaluate(const sample *s, q_id id);
 /* The sum of <value, weights> over all rows; weights of length 1, or that lack an axis, are repeated. */
 double sample_contract(const sample *s, q_id value, q_id weights);
 
+/* A value with the axes and length of `value`, made of variables whose names begin so. */
+q_id sample_weights(sample *s, q_id value, const char *name);
+/* The derivative of every number of `value` as the data of variable v move along u (as many numbers): central differences of
+   two steps, extrapolated. NaN where the two disagree, because a jump or a kink is near. For free(). */
+double *sample_differences(sample *s, q_id value, size_t v, const double *u);
+
 /* ---- comparing ---- */
 
 /* Largest |got - expected| over largest |expected| (over 1 if all are 0); infinity if anything is not a number. */

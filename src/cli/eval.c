@@ -56,8 +56,8 @@ static quern_status compile(quern_operator **op, quern_context *context, const r
 
 static quern_status run(quern_operator *op, const cli_inputs *inputs, const cli_results *results)
 {
-    quern_status status =
-        quern_run_all(op, (quern_args){.data = inputs->args, .count = inputs->count}, (quern_outs){results->views, results->count});
+    quern_status status = quern_run_all(op, (quern_args){.data = inputs->args, .count = inputs->count},
+                                        (quern_outs){results->views, results->count});
 
     return status ? cli_fail_quern(status, NULL) : QUERN_OK;
 }

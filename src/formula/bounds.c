@@ -1,10 +1,10 @@
 /*
- * bounds.c: interval arithmetic. For each node an interval that holds every component of its value, whatever its variables
- * are. Used where a sign decides which code is generated (an exponential of something never positive cannot overflow), and
- * later for pruning blocks.
+ * bounds.c: interval arithmetic. For each node an interval that holds every component of its value, whatever its
+ * variables are. Used where a sign decides which code is generated (an exponential of something never positive cannot
+ * overflow), and later for pruning blocks.
  *
- * Intervals are widened outwards by one step of double after each operation, so they hold in spite of rounding. They say
- * nothing of NaN: an operation that can make one still bounds the rest.
+ * Intervals are widened outwards by one step of double after each operation, so they hold in spite of rounding. They
+ * say nothing of NaN: an operation that can make one still bounds the rest.
  */
 #include <float.h>
 #include <math.h>
@@ -29,8 +29,8 @@ q_interval q_interval_anything(const q_interval *x, const int32_t k[2])
     return everything;
 }
 
-/* For monotone functions only the kind of monotony is known here, not the function: half-lines would need the row. They are
-   bounded in bounds() by evaluating the row at both ends. */
+/* For monotone functions only the kind of monotony is known here, not the function: half-lines would need the row. They
+   are bounded in bounds() by evaluating the row at both ends. */
 q_interval q_interval_rising(const q_interval *x, const int32_t k[2])
 {
     (void)k;

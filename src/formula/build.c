@@ -1,7 +1,7 @@
 /*
- * build.c: the constructors of values. They check lengths, broadcast length 1 by an explicit SumT, fold constants with the
- * host's evaluators, order commutative operands, and hand the rest to rules.def. What they return is canonical: the same
- * construction in the same graph gives the same id.
+ * build.c: the constructors of values. They check lengths, broadcast length 1 by an explicit SumT, fold constants with
+ * the host's evaluators, order commutative operands, and hand the rest to rules.def. What they return is canonical: the
+ * same construction in the same graph gives the same id.
  *
  * Failures are sticky in the graph, so that a formula can be built without a check per line.
  */
@@ -20,7 +20,8 @@ q_id q_graph_fail(q_graph *graph, quern_status status, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(message, sizeof message, fmt, args);
     va_end(args);
-    graph->status = graph->text ? q_fail_at(status, graph->text, graph->at, "%s", message) : q_fail(status, "%s", message);
+    graph->status =
+        graph->text ? q_fail_at(status, graph->text, graph->at, "%s", message) : q_fail(status, "%s", message);
     return 0;
 }
 
@@ -47,12 +48,13 @@ q_id q_variable_make(q_graph *graph, const char *name, uint8_t axis, int64_t dim
 {
     if (graph->status) return 0;
     if (!check_dim(dim))
-        return q_graph_fail(graph, QUERN_LIMIT, "variable %s has length %lld; lengths go from 1 to %d", name, (long long)dim, Q_MAX_DIM);
+        return q_graph_fail(graph, QUERN_LIMIT, "variable %s has length %lld; lengths go from 1 to %d", name,
+                            (long long)dim, Q_MAX_DIM);
     const q_variable *known = q_variable_find(graph, name);
     if (known && known->axis == axis && known->dim == dim) return known->id;
     if (known)
-        return q_graph_fail(graph, QUERN_NAME, "variable %s is declared twice: as %s(%u) and as %s(%lld)", name, axis_word(known->axis),
-             known->dim, axis_word(axis), (long long)dim);
+        return q_graph_fail(graph, QUERN_NAME, "variable %s is declared twice: as %s(%u) and as %s(%lld)", name,
+                            axis_word(known->axis), known->dim, axis_word(axis), (long long)dim);
     if (graph->variable_count == Q_MAX_VARIABLES)
         return q_graph_fail(graph, QUERN_LIMIT, "the formula has more than %d variables", Q_MAX_VARIABLES);
     char *copy = q_arena_strdup(&graph->arena, name, strlen(name));
@@ -68,9 +70,15 @@ q_id q_variable_make(q_graph *graph, const char *name, uint8_t axis, int64_t dim
 
 q_id q_constant(q_graph *graph, double value, int64_t dim)
 {
-    if (!check_dim(dim)) return q_graph_fail(graph, QUERN_LIMIT, "a constant has length %lld; lengths go from 1 to %d", (long long)dim, Q_MAX_DIM);
+    if (!check_dim(dim))
+        return q_graph_fail(graph, QUERN_LIMIT, "a constant has length %lld; lengths go from 1 to %d", (long long)dim,
+                            Q_MAX_DIM);
     /* one zero and one NaN, since nodes are compared as bytes */
-    q_node node = {.op = Q_OP_CONSTANT, .dim = (uint32_t)dim, .value = value == 0 ? 0 : isnan(value) ? (double)NAN : value};
+    q_node node = {.op = Q_OP_CONSTANT,
+                   .dim = (uint32_t)dim,
+                   .value = value == 0     ? 0
+                            : isnan(value) ? (double)NAN
+                                           : value};
     return q_intern(graph, &node);
 }
 
@@ -101,7 +109,8 @@ q_id q_broadcast(q_graph *graph, q_id id, uint32_t dim)
     if (!id || graph->status) return 0;
     uint32_t own = q_node_of(graph, id)->dim;
     if (own == dim) return id;
-    if (own != 1) return q_graph_fail(graph, QUERN_DIMENSION, "a value of length %u stands where length %u is needed", own, dim);
+    if (own != 1)
+        return q_graph_fail(graph, QUERN_DIMENSION, "a value of length %u stands where length %u is needed", own, dim);
     int32_t k = (int32_t)dim;
     return q_apply(graph, Q_OP_SumT, &id, 1, &k, 1);
 }
@@ -122,8 +131,9 @@ static void dimension_error(q_graph *graph, q_op op, const q_id *args, int a, in
     print_operand(graph, args[a], first);
     print_operand(graph, args[b], second);
     char message[512];
-    snprintf(message, sizeof message, "%s needs operands of equal length, or length 1: %s has length %u, %s has length %u",
-             q_ops[op].name, first, q_node_of(graph, args[a])->dim, second, q_node_of(graph, args[b])->dim);
+    snprintf(message, sizeof message,
+             "%s needs operands of equal length, or length 1: %s has length %u, %s has length %u", q_ops[op].name,
+             first, q_node_of(graph, args[a])->dim, second, q_node_of(graph, args[b])->dim);
     q_graph_fail(graph, QUERN_DIMENSION, "%s", message);
 }
 
@@ -174,7 +184,8 @@ static bool is_broadcast(const q_graph *graph, q_id id)
     return node->dim > 1 && (node->op == Q_OP_SumT || node->op == Q_OP_CONSTANT);
 }
 
-/* An elementwise operation on nothing but repeated scalars is done once and its result repeated; 0 if it is not that. */
+/* An elementwise operation on nothing but repeated scalars is done once and its result repeated; 0 if it is not that.
+   */
 static q_id apply_to_scalars(q_graph *graph, const q_node *node, const q_op_row *row)
 {
     q_id scalars[3];
@@ -183,7 +194,8 @@ static q_id apply_to_scalars(q_graph *graph, const q_node *node, const q_op_row 
         if (row->kind != Q_KIND_ELEMENTWISE || !is_broadcast(graph, node->arg[a])) return 0;
         scalars[a] = operand->op == Q_OP_SumT ? operand->arg[0] : q_constant(graph, operand->value, 1);
     }
-    return q_broadcast(graph, q_apply(graph, (q_op)node->op, scalars, (size_t)row->operands, node->k, (size_t)row->integers),
+    return q_broadcast(graph,
+                       q_apply(graph, (q_op)node->op, scalars, (size_t)row->operands, node->k, (size_t)row->integers),
                        node->dim);
 }
 
@@ -211,17 +223,19 @@ static bool set_length(q_graph *graph, q_node *node, const q_op_row *row)
     int64_t dim = row->length(n, m, k, l);
     char message[200] = "";
     if (!check_dim(dim))
-        snprintf(message, sizeof message, "%s gives length %lld; lengths go from 1 to %d", row->name, (long long)dim, Q_MAX_DIM);
+        snprintf(message, sizeof message, "%s gives length %lld; lengths go from 1 to %d", row->name, (long long)dim,
+                 Q_MAX_DIM);
     else if (node->op == Q_OP_SumT && n != 1)
         snprintf(message, sizeof message, "SumT repeats a value of length 1, not %lld", (long long)n);
     else if (node->op == Q_OP_Extract && (k < 0 || k + l > n))
-        snprintf(message, sizeof message, "components %lld to %lld do not exist in a value of length %lld", (long long)k,
-                 (long long)(k + l - 1), (long long)n);
+        snprintf(message, sizeof message, "components %lld to %lld do not exist in a value of length %lld",
+                 (long long)k, (long long)(k + l - 1), (long long)n);
     else if (node->op == Q_OP_ExtractT && (k < 0 || k + n > l))
         snprintf(message, sizeof message, "a value of length %lld does not fit at %lld into length %lld", (long long)n,
                  (long long)k, (long long)l);
     else if ((node->op == Q_OP_ComplexReal || node->op == Q_OP_ComplexImag) && n % 2)
-        snprintf(message, sizeof message, "%s needs complex numbers, an even length, not %lld", row->name, (long long)n);
+        snprintf(message, sizeof message, "%s needs complex numbers, an even length, not %lld", row->name,
+                 (long long)n);
     else if (node->op == Q_OP_OneHot && n != 1)
         snprintf(message, sizeof message, "OneHot takes a value of length 1, not %lld", (long long)n);
     if (message[0]) q_graph_fail(graph, check_dim(dim) ? QUERN_DIMENSION : QUERN_LIMIT, "%s", message);
@@ -233,7 +247,8 @@ static bool set_length(q_graph *graph, q_node *node, const q_op_row *row)
 static bool is_identity(const q_graph *graph, const q_node *node)
 {
     bool same = node->dim == q_node_of(graph, node->arg[0])->dim;
-    return same && (node->op == Q_OP_Sum || node->op == Q_OP_Max || node->op == Q_OP_Min || node->op == Q_OP_SumT || node->op == Q_OP_Extract || node->op == Q_OP_ExtractT);
+    return same && (node->op == Q_OP_Sum || node->op == Q_OP_Max || node->op == Q_OP_Min || node->op == Q_OP_SumT ||
+                    node->op == Q_OP_Extract || node->op == Q_OP_ExtractT);
 }
 
 /* The orders that the functions with one are made for. */
@@ -248,13 +263,16 @@ q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int3
     const q_op_row *row = &q_ops[op];
     if (graph->status) return 0;
     if (count != (size_t)row->operands || integers != (size_t)row->integers)
-        return q_graph_fail(graph, QUERN_SYNTAX, "%s takes %d values and %d integers", row->name, row->operands, row->integers);
+        return q_graph_fail(graph, QUERN_SYNTAX, "%s takes %d values and %d integers", row->name, row->operands,
+                            row->integers);
     q_node node = {.op = (uint16_t)op};
     for (size_t a = 0; a < count; a++)
         if (!(node.arg[a] = args[a])) return 0;
     for (size_t i = 0; i < integers; i++) node.k[i] = k[i];
-    if (!has_order(op, node.k[0])) return q_graph_fail(graph, QUERN_LIMIT, "%s of order %d is not there", row->name, node.k[0]);
-    bool fits = row->kind == Q_KIND_ELEMENTWISE ? broadcast_operands(graph, &node, row->operands) : set_length(graph, &node, row);
+    if (!has_order(op, node.k[0]))
+        return q_graph_fail(graph, QUERN_LIMIT, "%s of order %d is not there", row->name, node.k[0]);
+    bool fits = row->kind == Q_KIND_ELEMENTWISE ? broadcast_operands(graph, &node, row->operands)
+                                                : set_length(graph, &node, row);
     if (!fits) return 0;
     if (graph->rules) {
         if (is_identity(graph, &node)) return node.arg[0];
@@ -295,8 +313,8 @@ q_id q_reduce(q_graph *graph, q_op reduction, uint8_t axis, q_id a, int32_t K)
         return q_graph_fail(graph, QUERN_LIMIT, "%s selects 1 to %d terms, not %d", row->name, Q_MAX_SELECTED, K);
     int64_t dim = row->length(q_node_of(graph, a)->dim, 0, K, 0);
     if (!check_dim(dim))
-        return q_graph_fail(graph, QUERN_LIMIT, "%s gives length %lld; lengths go from 1 to %d", row->name, (long long)dim,
-                            Q_MAX_DIM);
+        return q_graph_fail(graph, QUERN_LIMIT, "%s gives length %lld; lengths go from 1 to %d", row->name,
+                            (long long)dim, Q_MAX_DIM);
     q_id equals = reduction == Q_RED_Sum && graph->rules ? sum_of_equals(graph, axis, a) : 0;
     if (equals || graph->status) return equals;
     q_node node = {.op = (uint16_t)reduction, .dim = (uint32_t)dim, .arg = {a}, .k = {axis, row->integers ? K : 0}};

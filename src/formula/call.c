@@ -1,6 +1,6 @@
 /*
- * call.c: what names and functions in a formula stand for: bound names, declarations, operations, sugar, reductions, and the
- * special forms, whose arguments are more than values (variables, lists).
+ * call.c: what names and functions in a formula stand for: bound names, declarations, operations, sugar, reductions,
+ * and the special forms, whose arguments are more than values (variables, lists).
  */
 #include <ctype.h>
 #include <math.h>
@@ -140,35 +140,13 @@ static q_id form_soft_dtw(form *f)
     return q_soft_dtw(f->graph, f->value[0], f->value[1], f->value[2]);
 }
 
-/* arguments: v a value, k an integer, l a list of integers, L one that may be left out */
 static const struct form_row {
     const char *name, *arguments;
     q_id (*build)(form *f);
-    const char *sentence;
 } forms[] = {
-    {"Grad", "vvv", form_grad, "adjoint of the derivative of F with respect to v, applied to e"},
-    {"Diff", "vvv", form_diff, "derivative of F with respect to v, applied to u"},
-    {"GradMatrix", "vv", form_grad_matrix, "Grad(F,v,e) for each unit vector e, one after the other"},
-    {"Divergence", "vv", form_divergence, "trace of the derivative of F with respect to v"},
-    {"Laplacian", "vv", form_laplacian, "divergence of the gradient of a scalar"},
-    {"TraceOperator", "vv", form_divergence, "trace of F, which is linear in v"},
-    {"AdjointOperator", "vvv", form_grad, "adjoint of F, which is linear in v, applied to e"},
-    {"TensorDot", "vvllllL", form_tensor_dot, "contraction: x, y, [dims x],[dims y],[axes x],[axes y],[permutation]"},
-    {"Kron", "vvll", form_kron, "Kronecker product of tensors: x, y, [dims x],[dims y]"},
-    {"Contract", "vvllll", form_contract, "general contraction by labels: a, b, [labels a],[labels b],[labels out],[sizes]"},
-    {"MatVecMult", "vv", form_mat_vec, "matrix times vector"},
-    {"VecMatMult", "vv", form_vec_mat, "vector times matrix"},
-    {"TensorProd", "vv", form_tensor_prod, "all products of components"},
-    {"Tile", "vk", form_tile, "the value k times, one after the other"},
-    {"PairBlocks", "vvk", form_pair_blocks, "blocks of k components of a and of b in turn"},
-    {"SumBlocks", "vk", form_sum_blocks, "sum of the blocks of k components"},
-    {"WeightedSqNorm", "vv", form_weighted_norm, "squared norm weighted by s: one number, one per component, or a matrix"},
-    {"WeightedSqDist", "vvv", form_weighted_dist, "the same of a difference"},
-    {"SqNormIso", "vv", form_weighted_norm, "WeightedSqNorm with one weight"},
-    {"SqNormDiag", "vv", form_weighted_norm, "WeightedSqNorm with a weight per component"},
-    {"SymSqNorm", "vv", form_weighted_norm, "WeightedSqNorm with a matrix"},
-    {"BSpline", "vvk", form_b_spline, "B-spline basis of order k on the knots, at x"},
-    {"SoftDTW_SqDist", "vvv", form_soft_dtw, "soft dynamic time warping of two sequences of scalars"},
+#define FORM(name, pattern, arguments, length, build, sentence) {#name, pattern, form_##build},
+#define DERIVATIVE FORM
+#include "formula/forms.def"
 };
 
 static const struct form_row *find_form(const char *name, size_t size)
@@ -176,15 +154,6 @@ static const struct form_row *find_form(const char *name, size_t size)
     for (size_t f = 0; f < Q_COUNT(forms); f++)
         if (parse_same(forms[f].name, name, size)) return &forms[f];
     return NULL;
-}
-
-bool q_form_info(size_t index, const char **name, const char **arguments, const char **sentence)
-{
-    if (index >= Q_COUNT(forms)) return false;
-    *name = forms[index].name;
-    *arguments = forms[index].arguments;
-    *sentence = forms[index].sentence;
-    return true;
 }
 
 // ---- names ----
@@ -238,16 +207,18 @@ static void suggest(const parser *p, const char *text, size_t size, bool functio
     snprintf(wrong, sizeof wrong, "%.*s", (int)(size < 63 ? size : 63), text);
     guess best = {.distance = size < 2 ? 1 : size < 6 ? 2 : 3};
     if (function) consider_functions(&best, wrong);
-    for (size_t n = 0; !function && n < p->name_count; n++) consider(&best, wrong, p->names[n].name, "");
+    for (size_t n = 0; !function && n < p->names.count; n++) consider(&best, wrong, p->names.data[n].name, "");
     if (best.name[0]) q_fail_next_step("did you mean %s?", best.name);
     else if (function) q_fail_next_step("docs/formulas.md lists what there is");
-    else q_fail_next_step("bind it first: %s=Vi(3); for an i-variable of length 3, or %s=...; for a formula", wrong, wrong);
+    else
+        q_fail_next_step("bind it first: %s=Vi(3); for an i-variable of length 3, or %s=...; for a formula", wrong,
+                         wrong);
 }
 
 q_id q_parse_bound(const parser *p, const char *text, size_t size)
 {
-    for (size_t n = p->name_count; n-- > 0;)
-        if (parse_same(p->names[n].name, text, size)) return p->names[n].id;
+    for (size_t n = p->names.count; n-- > 0;)
+        if (parse_same(p->names.data[n].name, text, size)) return p->names.data[n].id;
     for (size_t n = 0; p->scope && n < p->scope->count; n++)
         if (parse_same(p->scope->names[n].name, text, size)) return p->scope->names[n].id;
     return 0;
@@ -329,9 +300,10 @@ static bool declared_name(parser *p, const char *name, size_t size, size_t at, i
     while (isspace((unsigned char)p->text[start]) || p->text[start] == '=') start++;
     snprintf(own, 80, "%.*s", (int)(p->bind_size < 79 ? p->bind_size : 79), p->text + p->bind_at);
     if (p->bind_size && start == at && (!q_parse_peek(p) || q_parse_peek(p) == ';')) return true;
-    q_parse_fail(p, QUERN_SYNTAX, at, "%.*s(%d) declares a variable and must be a statement of its own", (int)size, name, dim);
-    q_fail_next_step("write x=%.*s(%d); before the formula, or give a number: %.*s(0,%d)", (int)size, name, dim, (int)size,
-                     name, dim);
+    q_parse_fail(p, QUERN_SYNTAX, at, "%.*s(%d) declares a variable and must be a statement of its own", (int)size,
+                 name, dim);
+    q_fail_next_step("write x=%.*s(%d); before the formula, or give a number: %.*s(0,%d)", (int)size, name, dim,
+                     (int)size, name, dim);
     return false;
 }
 
@@ -396,7 +368,8 @@ static q_id call_sugar(parser *p, const q_sugar_row *row, const char *name, cons
     return q_parse_row(p->graph, row->body, 0, &scope);
 }
 
-/* KeOps writes the axis after the integers and before the weights, 0 for one output per i: takes it out of the arguments. */
+/* KeOps writes the axis after the integers and before the weights, 0 for one output per i: takes it out of the
+   arguments. */
 static uint8_t keops_axis(parser *p, const char *name, value *args, size_t *count, size_t position)
 {
     int32_t along = 0;
@@ -465,7 +438,8 @@ static value call_form(parser *p, const struct form_row *row, const value *args,
     form f = {.p = p, .graph = p->graph, .at = at};
     size_t wanted = strlen(row->arguments);
     bool optional = row->arguments[wanted - 1] == 'L';
-    if (row->build == form_grad && count == 3 && args[0].id && !args[1].id && args[2].id) return call_grad_list(p, args, at);
+    if (row->build == form_grad && count == 3 && args[0].id && !args[1].id && args[2].id)
+        return call_grad_list(p, args, at);
     if (!(optional && count == wanted - 1) && !check_count(p, row->name, at, count, wanted)) return made(0, at);
     for (size_t a = 0; a < count; a++)
         if (!form_argument(&f, row->arguments[a], row->name, &args[a])) return made(0, at);

@@ -1,12 +1,13 @@
 /*
- * diff.c: derivatives. One reverse pass over the graph, whose steps are the derivative column of ops.def and reductions.def;
- * the result is again a formula in the same graph, so it can be simplified, compiled and differentiated like any other.
+ * diff.c: derivatives. One reverse pass over the graph, whose steps are the derivative column of ops.def and
+ * reductions.def; the result is again a formula in the same graph, so it can be simplified, compiled and differentiated
+ * like any other.
  *
- * Everything that is not in a table follows from one rule: a value that does not depend on an axis is implicitly repeated
- * along it where it meets one that does, and the adjoint of repeating is summing. So the adjoint of a node always has the
- * node's own axes, and Sum_i or Sum_j appears wherever a use has more axes than what it uses. That makes gradients of whole
- * losses total without any case for reductions. Only for pair formulas (no reduction inside) the sums are left out: there
- * the derivative is meant pair by pair, as in KeOps.
+ * Everything that is not in a table follows from one rule: a value that does not depend on an axis is implicitly
+ * repeated along it where it meets one that does, and the adjoint of repeating is summing. So the adjoint of a node
+ * always has the node's own axes, and Sum_i or Sum_j appears wherever a use has more axes than what it uses. That makes
+ * gradients of whole losses total without any case for reductions. Only for pair formulas (no reduction inside) the
+ * sums are left out: there the derivative is meant pair by pair, as in KeOps.
  *
  * Forward mode (Diff) reads the same columns the other way: they are linear in g, so with the tangent of an operand in
  * place of the adjoint they give what it adds to the tangent of the result.
@@ -17,7 +18,7 @@
 
 typedef struct pass {
     q_graph *graph;
-    q_id *adjoint;  /* by node; 0: none so far */
+    q_id *adjoint;   /* by node; 0: none so far */
     uint8_t *wanted; /* nodes that the variable reaches */
     bool total;
 } pass;
@@ -78,8 +79,8 @@ static void step(pass *p, q_id id)
         }
 }
 
-/* Marks the nodes from which the variable can be reached; returns whether a reduction is among what `value` is made of. A
-   count stands for a sum of equal terms that was simplified. */
+/* Marks the nodes from which the variable can be reached; returns whether a reduction is among what `value` is made of.
+   A count stands for a sum of equal terms that was simplified. */
 static bool mark_wanted(const q_graph *graph, q_id value, q_id variable, uint8_t *wanted)
 {
     q_mark(graph, &value, 1, false, wanted);
@@ -101,7 +102,8 @@ static q_id check(q_graph *graph, q_id value, q_id variable, q_id e)
     if (q_node_of(graph, variable)->op != Q_OP_VARIABLE)
         return q_graph_fail(graph, QUERN_DIMENSION, "Grad's second argument must be a variable");
     if (given != 1 && given != wanted)
-        return q_graph_fail(graph, QUERN_DIMENSION, "Grad's third argument must be as long as the first, %u, not %u", wanted, given);
+        return q_graph_fail(graph, QUERN_DIMENSION, "Grad's third argument must be as long as the first, %u, not %u",
+                            wanted, given);
     return q_broadcast(graph, e, wanted);
 }
 
@@ -124,7 +126,8 @@ static q_id differentiate(q_graph *graph, q_id value, q_id variable, q_id e, boo
 {
     if (graph->status || !value || !variable || !e) return 0;
     if (!(e = check(graph, value, variable, e))) return 0;
-    pass p = {.graph = graph, .adjoint = calloc((size_t)value + 1 + variable, sizeof(q_id)), .wanted = malloc(graph->count)};
+    pass p = {
+        .graph = graph, .adjoint = calloc((size_t)value + 1 + variable, sizeof(q_id)), .wanted = malloc(graph->count)};
     q_id result = 0;
     if (p.adjoint && p.wanted) {
         p.total = mark_wanted(graph, value, variable, p.wanted) || total;
@@ -160,8 +163,8 @@ static q_id tangent_or_zero(const tangents *t, q_id id)
     return t->of[id] ? t->of[id] : q_constant(t->graph, 0, q_node_of(t->graph, id)->dim);
 }
 
-/* The derivative column read forwards: each part is linear in g, so with an operand's tangent for g it is what that operand
-   adds to the result's. */
+/* The derivative column read forwards: each part is linear in g, so with an operand's tangent for g it is what that
+   operand adds to the result's. */
 static q_id tangent_of_elementwise(const tangents *t, q_id id, const q_node *node)
 {
     q_id sum = 0;
@@ -275,7 +278,8 @@ q_id q_divergence(q_graph *graph, q_id value, q_id variable)
     if (graph->status || !value || !variable) return 0;
     uint32_t dim = q_node_of(graph, value)->dim;
     if (dim != q_node_of(graph, variable)->dim)
-        return q_graph_fail(graph, QUERN_DIMENSION, "Divergence of a value of length %u with respect to a variable of length %u", dim,
+        return q_graph_fail(graph, QUERN_DIMENSION,
+                            "Divergence of a value of length %u with respect to a variable of length %u", dim,
                             q_node_of(graph, variable)->dim);
     for (uint32_t k = 0; k < dim && !graph->status; k++) {
         q_id row = q_grad(graph, value, variable, unit_vector(graph, k, dim));
@@ -289,6 +293,7 @@ q_id q_laplacian(q_graph *graph, q_id value, q_id variable)
 {
     if (graph->status || !value || !variable) return 0;
     if (q_node_of(graph, value)->dim != 1)
-        return q_graph_fail(graph, QUERN_DIMENSION, "Laplacian takes a value of length 1, not %u", q_node_of(graph, value)->dim);
+        return q_graph_fail(graph, QUERN_DIMENSION, "Laplacian takes a value of length 1, not %u",
+                            q_node_of(graph, value)->dim);
     return q_divergence(graph, q_grad(graph, value, variable, q_constant(graph, 1, 1)), variable);
 }

@@ -1,6 +1,6 @@
 /*
- * formula.h: formulas as graphs, and what is done with them on paper: build, read, print, simplify, differentiate, bound.
- * No OpenCL and no data. The banners follow the files of src/formula, in pipeline order.
+ * formula.h: formulas as graphs, and what is done with them on paper: build, read, print, simplify, differentiate,
+ * bound. No OpenCL and no data. The banners follow the files of src/formula, in pipeline order.
  */
 #ifndef QUERN_FORMULA_H
 #define QUERN_FORMULA_H
@@ -46,8 +46,8 @@ typedef struct q_interval {
 struct q_node;
 struct q_graph;
 
-/* Where component `d` of a GATHER comes from: returns the operand's number and sets *component, or -1 for zero. n, m are the
-   lengths of the operands, k the node's integers. */
+/* Where component `d` of a GATHER comes from: returns the operand's number and sets *component, or -1 for zero. n, m
+   are the lengths of the operands, k the node's integers. */
 typedef int q_pick(uint32_t d, uint32_t n, uint32_t m, const int32_t k[2], uint32_t *component);
 
 /* How the components of an EXPAND are made of scalar operations. The reference evaluator and the scheduler each bring a
@@ -68,14 +68,14 @@ typedef struct q_op_row {
     const char *expression; /* ELEMENTWISE: C tokens */
     const char *derivative;
     const char *sentence;
-    double (*evaluate)(double a, double b, double c, int32_t k, int32_t l);      /* ELEMENTWISE */
-    q_interval (*interval)(const q_interval *operands, const int32_t k[2]);     /* ELEMENTWISE; never null there */
-    q_pick *pick;                                                               /* GATHER */
-    int64_t (*length)(int64_t n, int64_t m, int64_t k, int64_t l);              /* GATHER, EXPAND */
-    q_expand *expand;                                                           /* EXPAND: one operand */
-    const char *state;                                                          /* REDUCTION: its section of reductions.cl */
-    q_reduction_kind reduction;                                                 /* REDUCTION */
-    int (*words)(int k);                                                        /* REDUCTION: state carried by a merge */
+    double (*evaluate)(double a, double b, double c, int32_t k, int32_t l); /* ELEMENTWISE */
+    q_interval (*interval)(const q_interval *operands, const int32_t k[2]); /* ELEMENTWISE; never null there */
+    q_pick *pick;                                                           /* GATHER */
+    int64_t (*length)(int64_t n, int64_t m, int64_t k, int64_t l);          /* GATHER, EXPAND */
+    q_expand *expand;                                                       /* EXPAND: one operand */
+    const char *state;          /* REDUCTION: its section of reductions.cl */
+    q_reduction_kind reduction; /* REDUCTION */
+    int (*words)(int k);        /* REDUCTION: state carried by a merge */
 } q_op_row;
 
 extern const q_op_row q_ops[Q_OP_END];
@@ -103,14 +103,14 @@ enum { Q_P = 0, Q_I = 1, Q_J = 2 };
 typedef uint32_t q_id; /* a node of a graph; 0 is none */
 
 typedef struct q_node {
-    uint16_t op;      /* q_op */
-    uint8_t where;    /* Q_I | Q_J */
-    uint8_t integer;  /* an index: exact, -1 for none */
-    uint32_t dim;     /* number of components */
-    q_id arg[3];      /* operands, 0 where there are fewer */
-    int32_t k[2];     /* integers: see q_op; reductions: the reduced axis, then K */
-    uint32_t zero;    /* instead of padding: nodes are hashed and compared as bytes */
-    double value;     /* constants */
+    uint16_t op;     /* q_op */
+    uint8_t where;   /* Q_I | Q_J */
+    uint8_t integer; /* an index: exact, -1 for none */
+    uint32_t dim;    /* number of components */
+    q_id arg[3];     /* operands, 0 where there are fewer */
+    int32_t k[2];    /* integers: see q_op; reductions: the reduced axis, then K */
+    uint32_t zero;   /* instead of padding: nodes are hashed and compared as bytes */
+    double value;    /* constants */
 } q_node;
 
 typedef struct q_variable {
@@ -121,14 +121,14 @@ typedef struct q_variable {
 } q_variable;
 
 enum {
-    Q_MAX_TEXT = 65536,     /* bytes of formula text */
-    Q_MAX_NODES = 200000,   /* nodes of a graph */
-    Q_MAX_DIM = 65536,      /* components of a value */
+    Q_MAX_TEXT = 65536,   /* bytes of formula text */
+    Q_MAX_NODES = 200000, /* nodes of a graph */
+    Q_MAX_DIM = 65536,    /* components of a value */
     Q_MAX_VARIABLES = 256,
-    Q_MAX_NESTING = 256,    /* brackets in formula text */
+    Q_MAX_NESTING = 256, /* brackets in formula text */
     Q_MAX_RESULTS = 16,
-    Q_MAX_LIST = 16, /* members of a list */
-    Q_MAX_RANK = 8,  /* axes of a tensor */
+    Q_MAX_LIST = 16,      /* members of a list */
+    Q_MAX_RANK = 8,       /* axes of a tensor */
     Q_MAX_SELECTED = 1024 /* K of KMin and its family */
 };
 
@@ -137,8 +137,9 @@ typedef struct q_ints {
     size_t count;
 } q_ints;
 
-/* out = sum of a * b over the labels that out lacks. A label is a number below `labels`, the axes of a tensor are labels,
-   row-major. Every label of an operand is one of the result or of the other operand, so adjoints are contractions too. */
+/* out = sum of a * b over the labels that out lacks. A label is a number below `labels`, the axes of a tensor are
+   labels, row-major. Every label of an operand is one of the result or of the other operand, so adjoints are
+   contractions too. */
 typedef struct q_contraction {
     int32_t labels, rank_a, rank_b, rank_out;
     int32_t size[Q_MAX_LIST]; /* by label */
@@ -150,7 +151,7 @@ typedef struct q_rules q_rules;
 typedef struct q_graph {
     q_node *nodes; /* nodes[0] is unused */
     size_t count, capacity;
-    q_id *table;   /* open addressing, a power of two */
+    q_id *table; /* open addressing, a power of two */
     size_t table_size;
     q_variable variables[Q_MAX_VARIABLES];
     size_t variable_count;
@@ -170,13 +171,20 @@ void q_graph_destroy(q_graph **graph);
 quern_status q_graph_copy(q_graph **out, const q_graph *graph);
 /* Interns a node as it stands: computes where and integer, finds or adds. The lowest constructor; 0 on failure. */
 q_id q_intern(q_graph *graph, const q_node *node);
-static inline const q_node *q_node_of(const q_graph *graph, q_id id) { return &graph->nodes[id]; }
-static inline bool q_is_reduction(const q_node *node) { return node->op > Q_OP_REDUCTION; }
+static inline const q_node *q_node_of(const q_graph *graph, q_id id)
+{
+    return &graph->nodes[id];
+}
+static inline bool q_is_reduction(const q_node *node)
+{
+    return node->op > Q_OP_REDUCTION;
+}
 bool q_is_constant(const q_graph *graph, q_id id, double value);
-/* Marks (1) in marks[id], an array of graph->count bytes, what the roots are made of. With cut, reductions are marked but not
-   entered. */
+/* Marks (1) in marks[id], an array of graph->count bytes, what the roots are made of. With cut, reductions are marked
+   but not entered. */
 void q_mark(const q_graph *graph, const q_id *roots, size_t count, bool cut, uint8_t *marks);
-/* Checks every invariant; INTERNAL with the first that is broken. Runs after each compile in debug builds and in tests. */
+/* Checks every invariant; INTERNAL with the first that is broken. Runs after each compile in debug builds and in tests.
+   */
 quern_status q_graph_verify(const q_graph *graph);
 /* One line per node reached from the roots, as `quern explain --stage=graph` shows it. */
 void q_graph_dump(const q_graph *graph, const q_id *roots, size_t count, q_text *out);
@@ -206,8 +214,8 @@ q_id q_broadcast(q_graph *graph, q_id id, uint32_t dim);
 q_id q_contract(q_graph *graph, q_id a, q_id b, const q_contraction *contraction);
 /* [labels a], [labels b], [labels out], [sizes of labels] */
 q_id q_contract_lists(q_graph *graph, q_id a, q_id b, const q_ints lists[4]);
-/* KeOps's TensorDot: [dims a], [dims b], [contracted axes of a], [of b], and, with 5 lists, a permutation of the result's axes
-   as in numpy.transpose. */
+/* KeOps's TensorDot: [dims a], [dims b], [contracted axes of a], [of b], and, with 5 lists, a permutation of the
+   result's axes as in numpy.transpose. */
 q_id q_tensor_dot(q_graph *graph, q_id a, q_id b, const q_ints *lists, size_t count);
 q_id q_kron(q_graph *graph, q_id a, q_id b, const q_ints *dims_a, const q_ints *dims_b);
 q_id q_mat_vec(q_graph *graph, q_id matrix, q_id vector);
@@ -252,12 +260,19 @@ typedef struct q_scope {
     bool wild;       /* unknown one-letter names are wildcards */
 } q_scope;
 
+/* Names that outlive a text; data is for free(). */
+typedef struct q_names {
+    q_binding *data;
+    size_t count, capacity;
+} q_names;
+
 /* Reads statements; results[0..*count) are the values of the last one (at most Q_MAX_RESULTS). */
 quern_status q_parse(q_graph *graph, const char *text, q_id *results, size_t *count);
-/* Reads one formula, or the `part`-th of several separated by ';', of a table. 0 on failure (INTERNAL: a broken table). */
+/* The same where `names` are bound already; what the text binds is added to them. */
+quern_status q_parse_known(q_graph *graph, const char *text, q_names *names, q_id *results, size_t *count);
+/* Reads one formula, or the `part`-th of several separated by ';', of a table. 0 on failure (INTERNAL: a broken table).
+   */
 q_id q_parse_row(q_graph *graph, const char *text, size_t part, const q_scope *scope);
-/* For documentation: the functions that are no rows of ops.def; false past the last. */
-bool q_form_info(size_t index, const char **name, const char **arguments, const char **sentence);
 
 // print.c: graph to canonical text; parsing it in the same graph gives the same ids
 
@@ -274,18 +289,19 @@ bool q_rule_info(size_t index, const char **name, const char **pattern, const ch
 
 // diff.c: derivatives
 
-/* The adjoint of the derivative of `value` with respect to variable `variable`, applied to `e` (length of value). Of a pair
-   formula without reductions it is pairwise; otherwise total: summed over every axis that the variable lacks, and the
-   result has the variable's axis. 0 on failure. */
+/* The adjoint of the derivative of `value` with respect to variable `variable`, applied to `e` (length of value). Of a
+   pair formula without reductions it is pairwise; otherwise total: summed over every axis that the variable lacks, and
+   the result has the variable's axis. 0 on failure. */
 q_id q_grad(q_graph *graph, q_id value, q_id variable, q_id e);
 /* The derivative applied to u, which is as long as the variable (forward mode); total wherever Grad is. */
 q_id q_diff(q_graph *graph, q_id value, q_id variable, q_id u);
-/* Grad(value, variable, e) for each unit vector e of value's length, one after the other; the trace of the derivative of a
-   value as long as the variable; the divergence of the gradient of a scalar. Of pair formulas. */
+/* Grad(value, variable, e) for each unit vector e of value's length, one after the other; the trace of the derivative
+   of a value as long as the variable; the divergence of the gradient of a scalar. Of pair formulas. */
 q_id q_grad_matrix(q_graph *graph, q_id value, q_id variable);
 q_id q_divergence(q_graph *graph, q_id value, q_id variable);
 q_id q_laplacian(q_graph *graph, q_id value, q_id variable);
-/* The same, but total for every value: the gradient of an operator, whose result has the variable's axis in any case. */
+/* The same, but total for every value: the gradient of an operator, whose result has the variable's axis in any case.
+   */
 q_id q_grad_total(q_graph *graph, q_id value, q_id variable, q_id e);
 
 // bounds.c: intervals

@@ -1,6 +1,6 @@
 /*
- * graph.c: interned nodes. Equal nodes are one node, so common subexpressions cannot exist twice and equality of values is
- * equality of ids; operands have smaller ids than their users, so every pass is a loop over an array.
+ * graph.c: interned nodes. Equal nodes are one node, so common subexpressions cannot exist twice and equality of values
+ * is equality of ids; operands have smaller ids than their users, so every pass is a loop over an array.
  *
  * The table of ids is open addressing over XXH3 of the node's bytes; nodes have no padding that could differ.
  */
@@ -10,7 +10,8 @@
 #include "formula/formula.h"
 
 _Static_assert(offsetof(q_node, value) == offsetof(q_node, zero) + sizeof(uint32_t) &&
-                   sizeof(q_node) == offsetof(q_node, value) + sizeof(double), "q_node must have no padding");
+                   sizeof(q_node) == offsetof(q_node, value) + sizeof(double),
+               "q_node must have no padding");
 
 quern_status q_graph_create(q_graph **out)
 {
@@ -167,7 +168,8 @@ static quern_status broken(q_id id, const char *what)
 static quern_status verify_node(const q_graph *graph, q_id id)
 {
     const q_node *node = q_node_of(graph, id);
-    if (node->op == Q_OP_NONE || node->op == Q_OP_REDUCTION || node->op >= Q_OP_END) return broken(id, "unknown operation");
+    if (node->op == Q_OP_NONE || node->op == Q_OP_REDUCTION || node->op >= Q_OP_END)
+        return broken(id, "unknown operation");
     const q_op_row *row = &q_ops[node->op];
     if (node->dim < 1 || node->dim > Q_MAX_DIM) return broken(id, "length out of range");
     for (int a = 0; a < 3; a++) {

@@ -1,9 +1,10 @@
 /*
- * ops.c: the tables of ops.def and reductions.def as arrays, and what the host needs to know of them: how an elementwise
- * expression evaluates in double, and where the components of a GATHER come from.
+ * ops.c: the tables of ops.def and reductions.def as arrays, and what the host needs to know of them: how an
+ * elementwise expression evaluates in double, and where the components of a GATHER come from.
  *
- * The expressions are the very tokens that the device compiles; the q_ names in them are defined here for the host and in
- * cl/prelude.cl for devices. The two must agree in every special case (0, NaN, infinities): test_ops checks that they do.
+ * The expressions are the very tokens that the device compiles; the q_ names in them are defined here for the host and
+ * in cl/prelude.cl for devices. The two must agree in every special case (0, NaN, infinities): test_ops checks that
+ * they do.
  */
 #include <float.h>
 #include <math.h>
@@ -71,11 +72,11 @@ static double q_lgamma(double x)
 #define q_polygamma q_host_polygamma
 #define q_besselj q_host_besselj
 
-#define ELEMENTWISE(name, operands, integers, expression, ...)                         \
-    static double evaluate_##name(double a, double b, double c, int32_t k, int32_t l)  \
-    {                                                                                  \
-        (void)a, (void)b, (void)c, (void)k, (void)l;                                   \
-        return expression;                                                             \
+#define ELEMENTWISE(name, operands, integers, expression, ...)                        \
+    static double evaluate_##name(double a, double b, double c, int32_t k, int32_t l) \
+    {                                                                                 \
+        (void)a, (void)b, (void)c, (void)k, (void)l;                                  \
+        return expression;                                                            \
     }
 #include "formula/ops.def"
 
@@ -137,29 +138,29 @@ static int to_odd(uint32_t d, uint32_t n, uint32_t m, const int32_t k[2], uint32
     return d % 2 == 1 ? 0 : -1;
 }
 
-#define GATHER(name, operands, integers, length, ...)                       \
+#define GATHER(name, operands, integers, length, ...)                        \
     static int64_t length_##name(int64_t n, int64_t m, int64_t k, int64_t l) \
-    {                                                                       \
-        (void)n, (void)m, (void)k, (void)l;                                 \
-        return length;                                                      \
+    {                                                                        \
+        (void)n, (void)m, (void)k, (void)l;                                  \
+        return length;                                                       \
     }
-#define EXPAND(name, integers, length, ...)                                 \
+#define EXPAND(name, integers, length, ...)                                  \
     static int64_t length_##name(int64_t n, int64_t m, int64_t k, int64_t l) \
-    {                                                                       \
-        (void)n, (void)m, (void)k, (void)l;                                 \
-        return length;                                                      \
+    {                                                                        \
+        (void)n, (void)m, (void)k, (void)l;                                  \
+        return length;                                                       \
     }
 #include "formula/ops.def"
-#define REDUCTION(name, kind, integers, length, state, words, ...)                 \
+#define REDUCTION(name, kind, integers, length, state, words, ...)                   \
     static int64_t reduced_length_##name(int64_t n, int64_t m, int64_t k, int64_t l) \
-    {                                                                              \
-        (void)n, (void)m, (void)k, (void)l;                                        \
-        return length;                                                             \
-    }                                                                              \
-    static int words_##name(int k)                                                 \
-    {                                                                              \
-        (void)k;                                                                   \
-        return words;                                                              \
+    {                                                                                \
+        (void)n, (void)m, (void)k, (void)l;                                          \
+        return length;                                                               \
+    }                                                                                \
+    static int words_##name(int k)                                                   \
+    {                                                                                \
+        (void)k;                                                                     \
+        return words;                                                                \
     }
 #include "formula/reductions.def"
 
@@ -238,25 +239,55 @@ const q_op_row q_ops[Q_OP_END] = {
     [Q_OP_INDEX] = {.name = "index", .kind = Q_KIND_LEAF},
     [Q_OP_COUNT] = {.name = "count", .kind = Q_KIND_LEAF},
     [Q_OP_WILD] = {.name = "wild", .kind = Q_KIND_LEAF},
-    [Q_OP_REPEAT] = {.name = "Repeat", .kind = Q_KIND_REPEAT, .operands = 1, .derivative = "g",
+    [Q_OP_REPEAT] = {.name = "Repeat",
+                     .kind = Q_KIND_REPEAT,
+                     .operands = 1,
+                     .derivative = "g",
                      .sentence = "the value, once for every row (Repeat_i) or column (Repeat_j)"},
-    [Q_OP_CONTRACT] = {.name = "Contract", .kind = Q_KIND_CONTRACT, .operands = 2,
+    [Q_OP_CONTRACT] = {.name = "Contract",
+                       .kind = Q_KIND_CONTRACT,
+                       .operands = 2,
                        .sentence = "product of two tensors, summed over labels"},
-#define ELEMENTWISE(name_, operands_, integers_, expression_, derivative_, interval_, sentence_)                \
-    [Q_OP_##name_] = {.name = #name_, .kind = Q_KIND_ELEMENTWISE, .operands = operands_, .integers = integers_, \
-                      .expression = #expression_, .derivative = derivative_, .sentence = sentence_,             \
-                      .evaluate = evaluate_##name_, .interval = q_interval_##interval_},
-#define GATHER(name_, operands_, integers_, size_, pick_, derivative_, sentence_)                           \
-    [Q_OP_##name_] = {.name = #name_, .kind = Q_KIND_GATHER, .operands = operands_, .integers = integers_,  \
-                      .derivative = derivative_, .sentence = sentence_, .pick = pick_, .length = length_##name_},
-#define EXPAND(name_, integers_, size_, expand_, derivative_, sentence_)                                               \
-    [Q_OP_##name_] = {.name = #name_, .kind = Q_KIND_EXPAND, .operands = 1, .integers = integers_,                     \
-                      .derivative = derivative_, .sentence = sentence_, .expand = expand_, .length = length_##name_},
+#define ELEMENTWISE(name_, operands_, integers_, expression_, derivative_, interval_, sentence_) \
+    [Q_OP_##name_] = {.name = #name_,                                                            \
+                      .kind = Q_KIND_ELEMENTWISE,                                                \
+                      .operands = operands_,                                                     \
+                      .integers = integers_,                                                     \
+                      .expression = #expression_,                                                \
+                      .derivative = derivative_,                                                 \
+                      .sentence = sentence_,                                                     \
+                      .evaluate = evaluate_##name_,                                              \
+                      .interval = q_interval_##interval_},
+#define GATHER(name_, operands_, integers_, size_, pick_, derivative_, sentence_) \
+    [Q_OP_##name_] = {.name = #name_,                                             \
+                      .kind = Q_KIND_GATHER,                                      \
+                      .operands = operands_,                                      \
+                      .integers = integers_,                                      \
+                      .derivative = derivative_,                                  \
+                      .sentence = sentence_,                                      \
+                      .pick = pick_,                                              \
+                      .length = length_##name_},
+#define EXPAND(name_, integers_, size_, expand_, derivative_, sentence_) \
+    [Q_OP_##name_] = {.name = #name_,                                    \
+                      .kind = Q_KIND_EXPAND,                             \
+                      .operands = 1,                                     \
+                      .integers = integers_,                             \
+                      .derivative = derivative_,                         \
+                      .sentence = sentence_,                             \
+                      .expand = expand_,                                 \
+                      .length = length_##name_},
 #include "formula/ops.def"
-#define REDUCTION(name_, kind_, integers_, size_, state_, count_, derivative_, sentence_)                            \
-    [Q_RED_##name_] = {.name = #name_, .kind = Q_KIND_REDUCTION, .operands = 1, .integers = integers_,                 \
-                       .reduction = Q_##kind_, .length = reduced_length_##name_, .state = #state_,                     \
-                       .words = words_##name_, .derivative = derivative_, .sentence = sentence_},
+#define REDUCTION(name_, kind_, integers_, size_, state_, count_, derivative_, sentence_) \
+    [Q_RED_##name_] = {.name = #name_,                                                    \
+                       .kind = Q_KIND_REDUCTION,                                          \
+                       .operands = 1,                                                     \
+                       .integers = integers_,                                             \
+                       .reduction = Q_##kind_,                                            \
+                       .length = reduced_length_##name_,                                  \
+                       .state = #state_,                                                  \
+                       .words = words_##name_,                                            \
+                       .derivative = derivative_,                                         \
+                       .sentence = sentence_},
 #include "formula/reductions.def"
 };
 

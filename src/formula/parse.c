@@ -1,10 +1,10 @@
 /*
- * parse.c: formula text to graph. The user's text, the bodies of sugar, the derivatives and the rules of the tables are all
- * read by this one parser.
+ * parse.c: formula text to graph. The user's text, the bodies of sugar, the derivatives and the rules of the tables are
+ * all read by this one parser.
  *
- * It is an operator-precedence parser (Dijkstra's shunting yard) with explicit stacks, so hostile text cannot exhaust the C
- * stack; text, nesting, names and nodes are bounded. Values are built by the constructors as they are read; there is no
- * syntax tree. Errors point at the byte of the name or operator concerned.
+ * It is an operator-precedence parser (Dijkstra's shunting yard) with explicit stacks, so hostile text cannot exhaust
+ * the C stack; text, nesting, names and nodes are bounded. Values are built by the constructors as they are read; there
+ * is no syntax tree. Errors point at the byte of the name or operator concerned.
  */
 #include <ctype.h>
 #include <math.h>
@@ -22,7 +22,8 @@ void q_parse_fail(parser *p, quern_status status, size_t at, const char *fmt, ..
     va_start(args, fmt);
     vsnprintf(message, sizeof message, fmt, args);
     va_end(args);
-    if (p->scope && !p->graph->text) p->graph->status = q_fail(QUERN_INTERNAL, "%s in the table formula %s", message, p->text);
+    if (p->scope && !p->graph->text)
+        p->graph->status = q_fail(QUERN_INTERNAL, "%s in the table formula %s", message, p->text);
     else if (p->scope) p->graph->status = q_fail_at(status, p->graph->text, p->graph->at, "%s", message);
     else p->graph->status = q_fail_at(status, p->text, at, "%s", message);
 }
@@ -71,7 +72,9 @@ static void next(parser *p)
     } else if (*from) {
         t.kind = T_OPERATOR;
         t.size = operator_size(from);
-        if (!t.size) q_parse_fail(p, QUERN_SYNTAX, t.at, "the character '%c' has no meaning here", isprint((unsigned char)*from) ? *from : '?');
+        if (!t.size)
+            q_parse_fail(p, QUERN_SYNTAX, t.at, "the character '%c' has no meaning here",
+                         isprint((unsigned char)*from) ? *from : '?');
     }
     p->at += t.size;
     p->now = t;
@@ -79,7 +82,8 @@ static void next(parser *p)
 
 static bool is(const parser *p, const char *symbol)
 {
-    return p->now.kind == T_OPERATOR && strlen(symbol) == p->now.size && strncmp(p->text + p->now.at, symbol, p->now.size) == 0;
+    return p->now.kind == T_OPERATOR && strlen(symbol) == p->now.size &&
+           strncmp(p->text + p->now.at, symbol, p->now.size) == 0;
 }
 
 char q_parse_peek(const parser *p)
@@ -94,7 +98,8 @@ char q_parse_peek(const parser *p)
 static void push_value(parser *p, q_id id, size_t at)
 {
     if (!parse_ok(p)) return;
-    if (!q_grow(&p->values, &p->value_capacity, p->value_count + 1, sizeof(value))) p->graph->status = q_fail_memory(sizeof(value));
+    if (!q_grow(&p->values, &p->value_capacity, p->value_count + 1, sizeof(value)))
+        p->graph->status = q_fail_memory(sizeof(value));
     else p->values[p->value_count++] = (value){.id = id, .at = at};
 }
 
@@ -114,7 +119,8 @@ static void push_pending(parser *p, pending entry)
 {
     if (!parse_ok(p)) return;
     entry.base = p->value_count;
-    if (!q_grow(&p->stack, &p->stack_capacity, p->stack_count + 1, sizeof(pending))) p->graph->status = q_fail_memory(sizeof(pending));
+    if (!q_grow(&p->stack, &p->stack_capacity, p->stack_count + 1, sizeof(pending)))
+        p->graph->status = q_fail_memory(sizeof(pending));
     else p->stack[p->stack_count++] = entry;
 }
 
@@ -130,12 +136,12 @@ typedef struct infix_row {
 enum { UNARY_PRECEDENCE = 6 };
 
 static const infix_row infixes[] = {
-    {"==", 1, Q_OP_Equal, false, false},       {"!=", 1, Q_OP_NotEqual, false, false},
-    {"<", 2, Q_OP_LessThan, false, false},     {"<=", 2, Q_OP_LessOrEqual, false, false},
-    {">", 2, Q_OP_LessThan, true, false},      {">=", 2, Q_OP_LessOrEqual, true, false},
-    {"|", 3, Q_OP_NONE, false, false},         {"+", 4, Q_OP_Add, false, false},
-    {"-", 4, Q_OP_Subtract, false, false},     {"*", 5, Q_OP_Mult, false, false},
-    {"/", 5, Q_OP_Divide, false, false},       {"**", 7, Q_OP_Powf, false, true},
+    {"==", 1, Q_OP_Equal, false, false},   {"!=", 1, Q_OP_NotEqual, false, false},
+    {"<", 2, Q_OP_LessThan, false, false}, {"<=", 2, Q_OP_LessOrEqual, false, false},
+    {">", 2, Q_OP_LessThan, true, false},  {">=", 2, Q_OP_LessOrEqual, true, false},
+    {"|", 3, Q_OP_NONE, false, false},     {"+", 4, Q_OP_Add, false, false},
+    {"-", 4, Q_OP_Subtract, false, false}, {"*", 5, Q_OP_Mult, false, false},
+    {"/", 5, Q_OP_Divide, false, false},   {"**", 7, Q_OP_Powf, false, true},
 };
 
 static const infix_row *find_infix(const parser *p)
@@ -217,7 +223,8 @@ static value close_list(parser *p, const pending *open)
 {
     q_id ids[Q_MAX_LIST];
     size_t count = p->value_count - open->base;
-    if (count > Q_MAX_LIST) q_parse_fail(p, QUERN_LIMIT, open->at, "a list has at most %d members, not %zu", Q_MAX_LIST, count);
+    if (count > Q_MAX_LIST)
+        q_parse_fail(p, QUERN_LIMIT, open->at, "a list has at most %d members, not %zu", Q_MAX_LIST, count);
     for (size_t k = 0; k < count && parse_ok(p); k++) {
         ids[k] = p->values[open->base + k].id;
         if (!ids[k]) q_parse_fail(p, QUERN_SYNTAX, open->at, "a list cannot hold lists");
@@ -286,7 +293,8 @@ static void read_comma(parser *p)
     const pending *open = p->stack_count ? &p->stack[p->stack_count - 1] : NULL;
     if (parse_ok(p) && open && !open->name_size && *open->symbol == '(')
         q_parse_fail(p, QUERN_SYNTAX, p->now.at, "a comma stands between arguments or results, not in plain brackets");
-    if (!p->stack_count && p->bind_size) q_parse_fail(p, QUERN_SYNTAX, p->now.at, "a name is bound to one value, not to several");
+    if (!p->stack_count && p->bind_size)
+        q_parse_fail(p, QUERN_SYNTAX, p->now.at, "a name is bound to one value, not to several");
     if (!p->stack_count && p->value_count >= Q_MAX_RESULTS)
         q_parse_fail(p, QUERN_LIMIT, p->now.at, "a formula has at most %d results", Q_MAX_RESULTS);
     p->wants_operand = true;
@@ -306,29 +314,36 @@ static void read_operator(parser *p)
     } else if (is(p, "]")) {
         close_bracket(p, "[");
     } else {
-        q_parse_fail(p, QUERN_SYNTAX, p->now.at, "an operator is expected here, not '%.*s'", (int)p->now.size, p->text + p->now.at);
+        q_parse_fail(p, QUERN_SYNTAX, p->now.at, "an operator is expected here, not '%.*s'", (int)p->now.size,
+                     p->text + p->now.at);
     }
 }
 
 static void bind(parser *p, const char *text, size_t size, q_id id)
 {
     char *name = q_arena_strdup(&p->graph->arena, text, size);
-    if (name && q_grow(&p->names, &p->name_capacity, p->name_count + 1, sizeof(q_binding)))
-        p->names[p->name_count++] = (q_binding){name, id};
+    if (name && q_grow(&p->names.data, &p->names.capacity, p->names.count + 1, sizeof(q_binding)))
+        p->names.data[p->names.count++] = (q_binding){name, id};
     else p->graph->status = q_fail_memory(size);
 }
 
 /* NAME = at the start of a statement. */
+static bool is_binding(const parser *p)
+{
+    size_t after = p->at;
+    while (isspace((unsigned char)p->text[after])) after++;
+    return p->now.kind == T_NAME && p->text[after] == '=' && p->text[after + 1] != '=';
+}
+
 static void read_binding(parser *p)
 {
     p->bind_size = 0;
-    size_t after = p->at;
-    while (isspace((unsigned char)p->text[after])) after++;
-    if (p->now.kind != T_NAME || p->text[after] != '=' || p->text[after + 1] == '=') return;
+    if (!is_binding(p)) return;
     const char *name = p->text + p->now.at;
     size_t size = p->now.size;
     if (size > 63) q_parse_fail(p, QUERN_LIMIT, p->now.at, "a name has at most 63 letters, this one has %zu", size);
-    if (q_parse_reserved(p, name, size)) q_parse_fail(p, QUERN_NAME, p->now.at, "%.*s is the name of a function", (int)size, name);
+    if (q_parse_reserved(p, name, size))
+        q_parse_fail(p, QUERN_NAME, p->now.at, "%.*s is the name of a function", (int)size, name);
     if (q_parse_bound(p, name, size)) q_parse_fail(p, QUERN_NAME, p->now.at, "%.*s is bound twice", (int)size, name);
     p->bind_at = p->now.at;
     p->bind_size = size;
@@ -349,7 +364,8 @@ static void read_statement(parser *p)
         if (parse_ok(p)) next(p);
     }
     reduce(p, 1, false);
-    if (parse_ok(p) && p->stack_count) q_parse_fail(p, QUERN_SYNTAX, p->stack[p->stack_count - 1].at, "this bracket is not closed");
+    if (parse_ok(p) && p->stack_count)
+        q_parse_fail(p, QUERN_SYNTAX, p->stack[p->stack_count - 1].at, "this bracket is not closed");
     if (parse_ok(p) && p->bind_size && !p->values[0].id)
         q_parse_fail(p, QUERN_SYNTAX, p->bind_at, "a name is bound to one value, not to a list");
     if (parse_ok(p) && p->bind_size) bind(p, p->text + p->bind_at, p->bind_size, p->values[0].id);
@@ -359,7 +375,6 @@ static void release(parser *p)
 {
     free(p->values);
     free(p->stack);
-    free(p->names);
     free(p->items);
 }
 
@@ -386,19 +401,29 @@ static void add_results(parser *p, const value *from, q_id *results, size_t *cou
     for (size_t k = 0; k < members; k++) results[(*count)++] = from->id ? from->id : p->items[from->first + k];
 }
 
-quern_status q_parse(q_graph *graph, const char *text, q_id *results, size_t *count)
+quern_status q_parse_known(q_graph *graph, const char *text, q_names *names, q_id *results, size_t *count)
 {
     *count = 0;
     if (graph->status) return graph->status;
     if (strlen(text) > Q_MAX_TEXT)
-        return graph->status = q_fail(QUERN_LIMIT, "the formula text has %zu bytes; the limit is %d", strlen(text), Q_MAX_TEXT);
-    parser p = {.graph = graph, .text = text};
+        return graph->status =
+                   q_fail(QUERN_LIMIT, "the formula text has %zu bytes; the limit is %d", strlen(text), Q_MAX_TEXT);
+    parser p = {.graph = graph, .text = text, .names = *names};
     graph->text = text;
     read_statements(&p);
     graph->text = NULL;
     for (size_t v = 0; parse_ok(&p) && v < p.value_count; v++) add_results(&p, &p.values[v], results, count);
+    *names = p.names;
     release(&p);
     return graph->status;
+}
+
+quern_status q_parse(q_graph *graph, const char *text, q_id *results, size_t *count)
+{
+    q_names names = {0};
+    quern_status status = q_parse_known(graph, text, &names, results, count);
+    free(names.data);
+    return status;
 }
 
 q_id q_parse_row(q_graph *graph, const char *text, size_t part, const q_scope *scope)
@@ -407,11 +432,14 @@ q_id q_parse_row(q_graph *graph, const char *text, size_t part, const q_scope *s
     parser p = {.graph = graph, .text = text, .scope = scope};
     next(&p);
     for (size_t s = 0; parse_ok(&p); s++) {
-        read_statement(&p);
+        /* other parts are not built: they may not fit this use of the row */
+        if (s == part || is_binding(&p)) read_statement(&p);
+        else while (parse_ok(&p) && p.now.kind != T_END && !is(&p, ";")) next(&p);
         if (s == part || p.now.kind == T_END) break;
         next(&p);
     }
     q_id id = parse_ok(&p) && p.value_count == 1 ? p.values[0].id : 0;
+    free(p.names.data);
     release(&p);
     return id;
 }

@@ -44,11 +44,9 @@ typedef struct parser {
     size_t nesting;
     q_id *items; /* of lists */
     size_t item_count, item_capacity;
-    q_binding *names;
-    size_t name_count, name_capacity;
+    q_names names;
     size_t bind_at, bind_size; /* the name that this statement binds; size 0 for none */
 } parser;
-
 
 // parse.c
 

@@ -1,7 +1,7 @@
 /*
- * print.c: a graph as canonical formula text: declarations, then bindings t1, t2, ... for values that are used more than once
- * (or nested too deep), then the results. Parsed in the same graph it gives the same ids; its length is linear in the size
- * of the graph, because no value is printed twice.
+ * print.c: a graph as canonical formula text: declarations, then bindings t1, t2, ... for values that are used more
+ * than once (or nested too deep), then the results. Parsed in the same graph it gives the same ids; its length is
+ * linear in the size of the graph, because no value is printed twice.
  */
 #include <math.h>
 #include <stdio.h>
@@ -15,9 +15,9 @@ enum { MAX_DEPTH = 40, ATOM = 100 };
 typedef struct printer {
     const q_graph *graph;
     q_text *out;
-    uint32_t *uses;   /* by node */
-    uint32_t *depth;  /* nesting of the text of a node, down to named ones */
-    uint32_t *name;   /* number of the binding t<name>; 0 for none */
+    uint32_t *uses;  /* by node */
+    uint32_t *depth; /* nesting of the text of a node, down to named ones */
+    uint32_t *name;  /* number of the binding t<name>; 0 for none */
     uint32_t names;
 } printer;
 
@@ -26,8 +26,8 @@ static const struct {
     const char *symbol;
     int precedence; /* as in parse.c */
 } infixes[] = {
-    {Q_OP_Add, "+", 4},      {Q_OP_Subtract, "-", 4},  {Q_OP_Mult, "*", 5},         {Q_OP_Divide, "/", 5},
-    {Q_OP_Equal, "==", 1},   {Q_OP_NotEqual, "!=", 1}, {Q_OP_LessThan, "<", 2},     {Q_OP_LessOrEqual, "<=", 2},
+    {Q_OP_Add, "+", 4},    {Q_OP_Subtract, "-", 4},  {Q_OP_Mult, "*", 5},     {Q_OP_Divide, "/", 5},
+    {Q_OP_Equal, "==", 1}, {Q_OP_NotEqual, "!=", 1}, {Q_OP_LessThan, "<", 2}, {Q_OP_LessOrEqual, "<=", 2},
 };
 
 static char axis_letter(int32_t axis)

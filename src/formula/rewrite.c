@@ -1,9 +1,9 @@
 /*
- * rewrite.c: the rules of rules.def. Patterns and replacements are read by the user's parser into a graph of their own, in
- * which the constructor does not rewrite; matching walks a pattern and the candidate side by side.
+ * rewrite.c: the rules of rules.def. Patterns and replacements are read by the user's parser into a graph of their own,
+ * in which the constructor does not rewrite; matching walks a pattern and the candidate side by side.
  *
- * Since the constructor asks for every new node, whose operands are already in normal form, one step of rewriting at the
- * root is enough; the replacement is built by the constructor again, so rules chain by themselves.
+ * Since the constructor asks for every new node, whose operands are already in normal form, one step of rewriting at
+ * the root is enough; the replacement is built by the constructor again, so rules chain by themselves.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -89,8 +89,8 @@ static bool match_integers(match *found, const q_node *pattern, const q_node *no
     return true;
 }
 
-/* Operand a of a node, as a pattern sees it: rules of elementwise operations hold for each component, so -a also stands for
-   a vector that repeats the scalar -a. */
+/* Operand a of a node, as a pattern sees it: rules of elementwise operations hold for each component, so -a also stands
+   for a vector that repeats the scalar -a. */
 static q_id seen_operand(const q_graph *graph, const q_node *node, int a, const q_node *pattern)
 {
     const q_node *operand = q_node_of(graph, node->arg[a]);
@@ -99,7 +99,8 @@ static q_id seen_operand(const q_graph *graph, const q_node *node, int a, const 
 }
 
 /* Patterns are a few nodes deep, so recursion is bounded by rules.def. */
-static bool match_node(const q_graph *graph, const q_graph *patterns, q_id pattern_id, const q_node *node, q_id id, match *found)
+static bool match_node(const q_graph *graph, const q_graph *patterns, q_id pattern_id, const q_node *node, q_id id,
+                       match *found)
 {
     const q_node *pattern = q_node_of(patterns, pattern_id);
     if (pattern->op == Q_OP_WILD) {

@@ -1,6 +1,6 @@
 /*
- * special.c: functions that are whole graphs of simple operations, so that they are differentiable like any other formula;
- * and the special functions of the host that libm lacks. cl/special.cl has the same algorithms for devices.
+ * special.c: functions that are whole graphs of simple operations, so that they are differentiable like any other
+ * formula; and the special functions of the host that libm lacks. cl/special.cl has the same algorithms for devices.
  */
 #include <math.h>
 
@@ -39,7 +39,8 @@ q_id q_b_spline(q_graph *graph, q_id knots, q_id x, int32_t order)
     if (graph->status || !knots || !x) return 0;
     int64_t count = (int64_t)q_node_of(graph, knots)->dim - 1;
     if (order < 0 || count - order < 1 || q_node_of(graph, x)->dim != 1)
-        return q_graph_fail(graph, QUERN_DIMENSION, "BSpline of order %d needs %d knots or more and x of length 1", order, order + 2);
+        return q_graph_fail(graph, QUERN_DIMENSION, "BSpline of order %d needs %d knots or more and x of length 1",
+                            order, order + 2);
     q_id basis = q_apply2(graph, Q_OP_Mult, q_apply2(graph, Q_OP_LessOrEqual, slice(graph, knots, 0, count), x),
                           q_apply2(graph, Q_OP_LessThan, x, slice(graph, knots, 1, count)));
     for (int64_t k = 1; k <= order; k++) basis = raise_degree(graph, knots, x, basis, k, count - k);
@@ -52,7 +53,8 @@ q_id q_b_spline(q_graph *graph, q_id knots, q_id x, int32_t order)
 static q_id soft_minimum(q_graph *graph, q_id a, q_id b, q_id c, q_id gamma)
 {
     q_scope scope = {.names = {{"a", a}, {"b", b}, {"c", c}, {"g", gamma}}, .count = 4};
-    return q_parse_row(graph, "m=Min(Concat(Concat(a,b),c)); m-g*Log(Exp((m-a)/g)+Exp((m-b)/g)+Exp((m-c)/g))", 1, &scope);
+    return q_parse_row(graph, "m=Min(Concat(Concat(a,b),c)); m-g*Log(Exp((m-a)/g)+Exp((m-b)/g)+Exp((m-c)/g))", 1,
+                       &scope);
 }
 
 /* The cheapest way to a cell from its neighbours, of which those outside the table (0) do not count. */
@@ -68,12 +70,14 @@ q_id q_soft_dtw(q_graph *graph, q_id x, q_id y, q_id gamma)
     if (graph->status || !x || !y || !gamma) return 0;
     uint32_t n = q_node_of(graph, x)->dim, m = q_node_of(graph, y)->dim;
     if (n > MOST || m > MOST || q_node_of(graph, gamma)->dim != 1)
-        return q_graph_fail(graph, QUERN_LIMIT, "SoftDTW_SqDist takes sequences of at most %d numbers and a gamma of length 1", MOST);
+        return q_graph_fail(graph, QUERN_LIMIT,
+                            "SoftDTW_SqDist takes sequences of at most %d numbers and a gamma of length 1", MOST);
     q_id row[MOST] = {0};
     for (uint32_t i = 0; i < n; i++) {
         q_id left = 0, corner = 0;
         for (uint32_t j = 0; j < m; j++) {
-            q_id cost = q_apply1(graph, Q_OP_Square, q_apply2(graph, Q_OP_Subtract, slice(graph, x, i, 1), slice(graph, y, j, 1)));
+            q_id cost = q_apply1(graph, Q_OP_Square,
+                                 q_apply2(graph, Q_OP_Subtract, slice(graph, x, i, 1), slice(graph, y, j, 1)));
             q_id before = from_neighbours(graph, row[j], left, corner, gamma);
             corner = row[j];
             left = row[j] = before ? q_apply2(graph, Q_OP_Add, cost, before) : cost;
@@ -106,7 +110,8 @@ double q_host_sinc(double x, int32_t k)
     return sum;
 }
 
-/* Digamma (k = 0) and its derivatives: the recursion up to x >= 16, then Euler-Maclaurin (Abramowitz and Stegun 6.4.11). */
+/* Digamma (k = 0) and its derivatives: the recursion up to x >= 16, then Euler-Maclaurin (Abramowitz and Stegun
+   6.4.11). */
 double q_host_polygamma(double x, int32_t k)
 {
     static const double bernoulli[] = {1. / 6, -1. / 30, 1. / 42, -1. / 30, 5. / 66, -691. / 2730, 7. / 6};

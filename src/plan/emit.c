@@ -1,9 +1,9 @@
 /*
  * emit.c: a program as OpenCL C: the types and functions that fill the holes of cl/row.cl and cl/merge.cl.
  *
- * One statement per value, named v<number>; a function contains the values of its loop that its purpose needs, and reads
- * those of outer loops from the structs in which they were kept. Nothing of the user's text gets here: only numbers,
- * table rows and positions.
+ * One statement per value, named v<number>; a function contains the values of its loop that its purpose needs, and
+ * reads those of outer loops from the structs in which they were kept. Nothing of the user's text gets here: only
+ * numbers, table rows and positions.
  */
 #include <ctype.h>
 #include <math.h>
@@ -18,9 +18,9 @@ typedef struct emitter {
     q_text *out;
     const q_program_ir *p;
     const q_plan *plan;
-    uint8_t *need;    /* by value: 1 where the walk needs it, 2 where the outputs do */
-    bool *kept;       /* by value: member of the struct of its loop, because an inner loop reads it */
-    int section;      /* loop of the function being written; Q_LATE: q_store, in which everything is local */
+    uint8_t *need; /* by value: 1 where the walk needs it, 2 where the outputs do */
+    bool *kept;    /* by value: member of the struct of its loop, because an inner loop reads it */
+    int section;   /* loop of the function being written; Q_LATE: q_store, in which everything is local */
 } emitter;
 
 // ---- what is needed where ----
@@ -75,7 +75,8 @@ static const char *holder(const emitter *e, q_ref v)
     return where == 0 ? "u->" : where == Q_ROW ? "r->" : "c->";
 }
 
-/* A value as it stands, as a number of its own type. Negative numbers have brackets: an operator may stand before them. */
+/* A value as it stands, as a number of its own type. Negative numbers have brackets: an operator may stand before them.
+   */
 static void emit_name(emitter *e, q_ref v)
 {
     const q_scalar *value = &e->p->values[v];
@@ -116,10 +117,12 @@ static bool on_integers(const emitter *e, const q_scalar *value)
 {
     bool all = true;
     for (int a = 0; a < q_ops[value->op].operands; a++) all = all && e->p->values[value->arg[a]].integer;
-    return all && (value->op == Q_OP_Equal || value->op == Q_OP_NotEqual || value->op == Q_OP_LessThan || value->op == Q_OP_LessOrEqual);
+    return all && (value->op == Q_OP_Equal || value->op == Q_OP_NotEqual || value->op == Q_OP_LessThan ||
+                   value->op == Q_OP_LessOrEqual);
 }
 
-/* The row's expression with operands in place of a b c, integers in place of k l, and qs_ functions for single numbers. */
+/* The row's expression with operands in place of a b c, integers in place of k l, and qs_ functions for single numbers.
+   */
 static void emit_expression(emitter *e, const q_scalar *value)
 {
     bool lanes = on_lanes(value->where), integers = on_integers(e, value);
@@ -129,7 +132,8 @@ static void emit_expression(emitter *e, const q_scalar *value)
             while (isalnum((unsigned char)p[size]) || p[size] == '_') size++;
         if (size == 1 && *p >= 'a' && *p <= 'c') emit_operand(e, value->arg[*p - 'a'], lanes, integers);
         else if (size == 1 && (*p == 'k' || *p == 'l')) q_text_add(e->out, "%d", value->k[*p - 'k']);
-        else if (size > 2 && p[0] == 'q' && p[1] == '_') q_text_add(e->out, "%s%.*s", lanes ? "q" : "qs", (int)size - 1, p + 1);
+        else if (size > 2 && p[0] == 'q' && p[1] == '_')
+            q_text_add(e->out, "%s%.*s", lanes ? "q" : "qs", (int)size - 1, p + 1);
         else q_text_append(e->out, p, size);
         if (value->not_positive && size == 5 && strncmp(p, "q_exp", 5) == 0)
             q_text_add(e->out, value->minus ? "_minus" : "_not_positive");
@@ -286,14 +290,16 @@ static void emit_fold(emitter *e, size_t r, uint32_t d)
 static void emit_pair(emitter *e)
 {
     e->section = PAIR;
-    q_text_add(e->out, "Q_FN void q_pair(q_state *t, const q_launch *u, const q_row *r, const q_column *c, const sint j)\n{\n");
+    q_text_add(e->out,
+               "Q_FN void q_pair(q_state *t, const q_launch *u, const q_row *r, const q_column *c, const sint j)\n{\n");
     emit_statements(e);
     for (size_t r = 0; r < e->p->reduction_count; r++)
         for (uint32_t d = 0; d < own_dim(e, r); d++) emit_fold(e, r, d);
     q_text_add(e->out, "}\n");
 }
 
-/* One call per component of the state: `pattern` has the reduction's name, then the member's two numbers (once or twice). */
+/* One call per component of the state: `pattern` has the reduction's name, then the member's two numbers (once or
+   twice). */
 static void emit_each_state(emitter *e, const char *head, const char *call, const char *more)
 {
     int word = 0;
@@ -338,7 +344,8 @@ static void emit_store(emitter *e)
     for (size_t o = 0; o < e->p->output_count; o++)
         for (uint32_t d = 0; d < e->p->outputs[o].dim; d++) {
             const q_array *array = &e->p->outputs[o];
-            q_text_add(e->out, "    q_scatter%s(o%zu, i, %u, %u, Q_ROW_COUNT, ", array->integer ? "_int" : "", o, array->dim, d);
+            q_text_add(e->out, "    q_scatter%s(o%zu, i, %u, %u, Q_ROW_COUNT, ", array->integer ? "_int" : "", o,
+                       array->dim, d);
             emit_operand(e, e->p->results[o][d], true, array->integer);
             q_text_add(e->out, ");\n");
         }
@@ -359,7 +366,8 @@ static void emit_signature(emitter *e)
     for (size_t a = 0; a < e->p->input_count; a++) q_text_add(e->out, "a%zu, ", a);
     q_text_add(e->out, "M, N\n#define Q_OUTPUT_SIGNATURE ");
     for (size_t o = 0; o < e->p->output_count; o++)
-        q_text_add(e->out, "%s__global %s *Q_RESTRICT o%zu", o ? ", " : "", e->p->outputs[o].integer ? "sint" : "sreal", o);
+        q_text_add(e->out, "%s__global %s *Q_RESTRICT o%zu", o ? ", " : "", e->p->outputs[o].integer ? "sint" : "sreal",
+                   o);
     q_text_add(e->out, "\n#define Q_OUTPUTS ");
     for (size_t o = 0; o < e->p->output_count; o++) q_text_add(e->out, "%so%zu", o ? ", " : "", o);
     q_text_add(e->out, "\n#define Q_ROW_COUNT %s\n#define Q_COLUMN_COUNT %s\n", count_of(e->p->rows),
@@ -371,8 +379,9 @@ static quern_status check_size(const q_program_ir *p)
     size_t statements = 0;
     for (int where = 0; where < 8; where++) statements += p->statements[where];
     if (statements <= Q_MAX_STATEMENTS) return QUERN_OK;
-    quern_status status = q_fail(QUERN_LIMIT, "one pass of the formula needs %zu statements of OpenCL C; the limit is %d",
-                                 statements, Q_MAX_STATEMENTS);
+    quern_status status =
+        q_fail(QUERN_LIMIT, "one pass of the formula needs %zu statements of OpenCL C; the limit is %d", statements,
+               Q_MAX_STATEMENTS);
     q_fail_next_step("shorter vectors, or several operators, need fewer");
     return status;
 }

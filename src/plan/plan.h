@@ -17,8 +17,8 @@ typedef struct q_output {
     int result; /* number of the operator's result, or -1: a temporary that later stages read */
 } q_output;
 
-/* One map (walk == Q_P) or map-reduce over an axis: for every row of axis `rows` (Q_P: one row), the reductions run over
-   axis `walk` together, then the outputs are computed from their results. */
+/* One map (walk == Q_P) or map-reduce over an axis: for every row of axis `rows` (Q_P: one row), the reductions run
+   over axis `walk` together, then the outputs are computed from their results. */
 typedef struct q_stage {
     uint8_t rows, walk;
     q_id reductions[Q_MAX_STAGE_OUTPUTS];
@@ -32,8 +32,8 @@ typedef struct q_stages {
     size_t count;
 } q_stages;
 
-/* Stages in an order in which each needs only earlier ones; stages over the same axes that do not need each other are one.
-   UNSUPPORTED for a result that depends on i and j, LIMIT for too many stages. */
+/* Stages in an order in which each needs only earlier ones; stages over the same axes that do not need each other are
+   one. UNSUPPORTED for a result that depends on i and j, LIMIT for too many stages. */
 quern_status q_stages_make(q_stages *out, const q_graph *graph, const q_id *results, size_t count);
 void q_stages_dump(const q_graph *graph, const q_stages *stages, q_text *out);
 
@@ -55,26 +55,26 @@ typedef enum q_value_kind {
 typedef uint32_t q_ref; /* a value of a program; 0 is none */
 
 typedef struct q_scalar {
-    uint8_t kind;    /* q_value_kind */
+    uint8_t kind; /* q_value_kind */
     uint8_t where;
     uint8_t integer;
-    uint8_t negate;  /* Q_V_FMA: bit 0: minus the product, bit 1: minus arg2 */
-    uint16_t op;     /* q_op */
+    uint8_t negate;       /* Q_V_FMA: bit 0: minus the product, bit 1: minus arg2 */
+    uint16_t op;          /* q_op */
     uint8_t not_positive; /* Exp: its argument is never above 0 */
     uint8_t minus;        /* Exp: its argument is minus arg[0] */
     q_ref arg[3];
-    int32_t k[2];    /* integers of op; or array/reduction/axis and component */
+    int32_t k[2]; /* integers of op; or array/reduction/axis and component */
     double number;
 } q_scalar;
 
 /* An array that a stage reads or writes. */
 typedef struct q_array {
-    uint8_t axis;     /* Q_P, Q_I, Q_J */
+    uint8_t axis; /* Q_P, Q_I, Q_J */
     uint8_t integer;
     uint32_t dim;
-    int variable;     /* number in the graph, or -1 */
-    q_id temporary;   /* node whose value it holds, or 0 */
-    int result;       /* outputs: number of the operator's result, or -1 */
+    int variable;   /* number in the graph, or -1 */
+    q_id temporary; /* node whose value it holds, or 0 */
+    int result;     /* outputs: number of the operator's result, or -1 */
 } q_array;
 
 enum { Q_MAX_ARRAYS = 128, Q_MAX_STATEMENTS = 65536 };
@@ -90,14 +90,14 @@ typedef struct q_program_ir {
     struct {
         q_op op;
         int32_t K;
-        uint32_t dim;    /* of the term */
-        q_ref *terms;    /* what each component reduces */
-        size_t state;    /* the reduction that keeps the state: its own number, or that of one that has it already */
+        uint32_t dim; /* of the term */
+        q_ref *terms; /* what each component reduces */
+        size_t state; /* the reduction that keeps the state: its own number, or that of one that has it already */
     } reductions[Q_MAX_STAGE_OUTPUTS];
     size_t reduction_count;
     q_ref *results[Q_MAX_STAGE_OUTPUTS]; /* by output: one value per component */
-    uint32_t *uses;  /* by value, from live values and roots */
-    size_t statements[8]; /* live operations by where */
+    uint32_t *uses;                      /* by value, from live values and roots */
+    size_t statements[8];                /* live operations by where */
     q_arena arena;
 } q_program_ir;
 
@@ -138,8 +138,8 @@ typedef struct q_plan {
 } q_plan;
 
 /* M and N: sizes of axes i and j; units: the device's compute units. Overrides in `options` may be 0 or null. */
-quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profile *profile, quern_dtype dtype, int64_t M,
-                         int64_t N, int units, const quern_compile_options *options);
+quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profile *profile, quern_dtype dtype,
+                         int64_t M, int64_t N, int units, const quern_compile_options *options);
 void q_plan_dump(const q_plan *plan, const q_program_ir *program, q_text *out);
 int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N); /* 1 for Q_P */
 /* Rows that one group covers. */

@@ -1,11 +1,11 @@
 /*
- * schedule.c: a stage as scalar values in static single assignment, one for each component of each vector, interned like
- * graph nodes; each is tagged with the loop it lives in. Broadcasts, slices and concatenations vanish here.
+ * schedule.c: a stage as scalar values in static single assignment, one for each component of each vector, interned
+ * like graph nodes; each is tagged with the loop it lives in. Broadcasts, slices and concatenations vanish here.
  *
- * The tags do the hoisting: a value without Q_COLUMN is computed before the walk, one without Q_ROW once per column. Products
- * under a linear reduction are taken apart and put together again by loop: factors free of the walk leave the reduction,
- * factors of the column alone are multiplied once per column. Products that feed a sum become fused multiply-adds, which
- * are written out because compilers may not contract across statements.
+ * The tags do the hoisting: a value without Q_COLUMN is computed before the walk, one without Q_ROW once per column.
+ * Products under a linear reduction are taken apart and put together again by loop: factors free of the walk leave the
+ * reduction, factors of the column alone are multiplied once per column. Products that feed a sum become fused
+ * multiply-adds, which are written out because compilers may not contract across statements.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -20,10 +20,10 @@ typedef struct scheduler {
     const q_stages *stages;
     const q_stage *stage;
     q_program_ir *out;
-    uint32_t *first;      /* by node: index of its components in `components`, plus one */
+    uint32_t *first; /* by node: index of its components in `components`, plus one */
     q_ref *components;
     size_t component_count, component_capacity;
-    q_interval *bounds;   /* by node */
+    q_interval *bounds; /* by node */
     quern_status status;
 } scheduler;
 
@@ -64,7 +64,8 @@ static q_ref intern(scheduler *s, const q_scalar *value)
     for (; p->table[slot]; slot = (slot + 1) & (p->table_size - 1))
         if (memcmp(&p->values[p->table[slot]], value, sizeof *value) == 0) return p->table[slot];
     if (p->count > 4 * Q_MAX_STATEMENTS) {
-        s->status = q_fail(QUERN_LIMIT, "one pass of the formula needs more than %d scalar values", 4 * Q_MAX_STATEMENTS);
+        s->status =
+            q_fail(QUERN_LIMIT, "one pass of the formula needs more than %d scalar values", 4 * Q_MAX_STATEMENTS);
         q_fail_next_step("shorter vectors, or several operators, need fewer");
         return 0;
     }
@@ -98,11 +99,61 @@ static q_ref operation(scheduler *s, q_op op, const q_ref *args, const int32_t *
     return s->status ? 0 : intern(s, &scalar);
 }
 
+/* A product with a number as number * rest, or with minus: the number (1 without one), and the rest in *rest. */
+static double split_number(const scheduler *s, q_ref v, q_ref *rest)
+{
+    const q_scalar *value = &s->out->values[v];
+    *rest = v;
+    if (value->kind != Q_V_OP) return 1;
+    if (value->op == Q_OP_Minus) *rest = value->arg[0];
+    if (value->op == Q_OP_Minus) return -1;
+    for (int a = 0; a < 2 && value->op == Q_OP_Mult; a++)
+        if (s->out->values[value->arg[a]].kind == Q_V_CONSTANT) {
+            *rest = value->arg[1 - a];
+            return s->out->values[value->arg[a]].number;
+        }
+    return 1;
+}
+
 static q_ref times(scheduler *s, q_ref a, q_ref b)
 {
+    if (s->status) return 0;
     if (is_number(s, a, 1)) return b;
     if (is_number(s, b, 1)) return a;
+    /* numbers meet: c * (d * v) is (c d) * v */
+    if (s->out->values[b].kind == Q_V_CONSTANT) {
+        q_ref swap = a;
+        a = b, b = swap;
+    }
+    if (s->out->values[a].kind == Q_V_CONSTANT) {
+        double factor = split_number(s, b, &b);
+        if (factor != 1) return times(s, number(s, s->out->values[a].number * factor), b);
+    }
     return operation(s, Q_OP_Mult, (q_ref[]){a < b ? a : b, a < b ? b : a}, NULL);
+}
+
+/* Division by what lives in an outer loop is a product with its inverse, which is hoisted. */
+static q_ref divide(scheduler *s, q_ref a, q_ref b)
+{
+    const q_scalar *divisor = &s->out->values[b];
+    uint8_t where = s->out->values[a].where | divisor->where;
+    if (divisor->kind == Q_V_CONSTANT && divisor->number != 0) return times(s, a, number(s, 1 / divisor->number));
+    if (where == divisor->where) return operation(s, Q_OP_Divide, (q_ref[]){a, b}, NULL);
+    return times(s, a, operation(s, Q_OP_Inv, &b, NULL));
+}
+
+/* The sign of a product goes to the factor of an outer loop, if it has one. */
+static q_ref minus(scheduler *s, q_ref a)
+{
+    const q_scalar *value = &s->out->values[a];
+    q_ref factors[2] = {value->arg[0], value->arg[1]};
+    for (int f = 0; f < 2 && value->kind == Q_V_OP && value->op == Q_OP_Mult; f++) {
+        const q_scalar *factor = &s->out->values[factors[f]];
+        if (factor->kind == Q_V_CONSTANT) return times(s, number(s, -factor->number), factors[1 - f]);
+        if (factor->where != value->where)
+            return times(s, operation(s, Q_OP_Minus, &factors[f], NULL), factors[1 - f]);
+    }
+    return operation(s, Q_OP_Minus, &a, NULL);
 }
 
 static q_ref plus(scheduler *s, q_ref a, q_ref b)
@@ -129,7 +180,9 @@ static q_ref load(scheduler *s, q_array array, uint32_t component)
         return 0;
     }
     if (a == p->input_count) p->inputs[p->input_count++] = array;
-    q_scalar scalar = {.kind = Q_V_LOAD, .where = loop_of(s, array.axis), .integer = array.integer,
+    q_scalar scalar = {.kind = Q_V_LOAD,
+                       .where = loop_of(s, array.axis),
+                       .integer = array.integer,
                        .k = {(int32_t)component, (int32_t)a}};
     return intern(s, &scalar);
 }
@@ -144,7 +197,8 @@ static q_ref load_variable(scheduler *s, const q_node *node, uint32_t component)
 static q_ref load_temporary(scheduler *s, q_id id, uint32_t component)
 {
     const q_node *node = q_node_of(s->graph, id);
-    q_array array = {.axis = node->where, .integer = node->integer, .dim = node->dim, .variable = -1, .temporary = id, .result = -1};
+    q_array array = {
+        .axis = node->where, .integer = node->integer, .dim = node->dim, .variable = -1, .temporary = id, .result = -1};
     return load(s, array, component);
 }
 
@@ -159,7 +213,9 @@ static q_ref lower_reduction(scheduler *s, q_id id, uint32_t d)
 {
     for (size_t r = 0; r < s->stage->reduction_count; r++)
         if (s->stage->reductions[r] == id) {
-            q_scalar scalar = {.kind = Q_V_FINISH, .where = Q_ROW | Q_LATE, .integer = q_node_of(s->graph, id)->integer,
+            q_scalar scalar = {.kind = Q_V_FINISH,
+                               .where = Q_ROW | Q_LATE,
+                               .integer = q_node_of(s->graph, id)->integer,
                                .k = {(int32_t)d, (int32_t)r}};
             return intern(s, &scalar);
         }
@@ -171,7 +227,8 @@ static q_ref lower_leaf(scheduler *s, const q_node *node, uint32_t d)
     if (node->op == Q_OP_VARIABLE) return load_variable(s, node, d);
     if (node->op == Q_OP_CONSTANT) return number(s, node->value);
     q_scalar scalar = {.kind = Q_V_COUNT, .integer = 1, .k = {node->k[0]}};
-    if (node->op == Q_OP_INDEX) scalar = (q_scalar){.kind = Q_V_INDEX, .integer = 1, .where = loop_of(s, (uint8_t)node->k[0])};
+    if (node->op == Q_OP_INDEX)
+        scalar = (q_scalar){.kind = Q_V_INDEX, .integer = 1, .where = loop_of(s, (uint8_t)node->k[0])};
     return intern(s, &scalar);
 }
 
@@ -180,7 +237,11 @@ static q_ref exp_not_positive(scheduler *s, q_ref a)
 {
     const q_scalar *argument = &s->out->values[a];
     bool minus = argument->kind == Q_V_OP && argument->op == Q_OP_Minus;
-    q_scalar scalar = {.kind = Q_V_OP, .op = Q_OP_Exp, .where = argument->where, .not_positive = 1, .minus = minus,
+    q_scalar scalar = {.kind = Q_V_OP,
+                       .op = Q_OP_Exp,
+                       .where = argument->where,
+                       .not_positive = 1,
+                       .minus = minus,
                        .arg = {minus ? argument->arg[0] : a}};
     return intern(s, &scalar);
 }
@@ -191,13 +252,16 @@ static q_ref lower_elementwise(scheduler *s, const q_node *node, uint32_t d)
     for (int a = 0; a < q_ops[node->op].operands; a++) args[a] = component(s, node->arg[a], d);
     if (node->op == Q_OP_Square) return times(s, args[0], args[0]);
     if (node->op == Q_OP_Mult) return times(s, args[0], args[1]);
+    if (node->op == Q_OP_Minus) return minus(s, args[0]);
+    if (node->op == Q_OP_Divide) return divide(s, args[0], args[1]);
     if (node->op == Q_OP_Exp && s->bounds[node->arg[0]].high <= 0) return exp_not_positive(s, args[0]);
     return operation(s, (q_op)node->op, args, node->k);
 }
 
 static q_ref lower_gather(scheduler *s, const q_node *node, uint32_t d)
 {
-    uint32_t n = q_node_of(s->graph, node->arg[0])->dim, m = node->arg[1] ? q_node_of(s->graph, node->arg[1])->dim : 0, from;
+    uint32_t n = q_node_of(s->graph, node->arg[0])->dim, m = node->arg[1] ? q_node_of(s->graph, node->arg[1])->dim : 0,
+             from;
     int a = q_ops[node->op].pick(d, n, m, node->k, &from);
     return a < 0 ? number(s, 0) : component(s, node->arg[a], from);
 }
@@ -270,7 +334,8 @@ static void lower_nodes(scheduler *s, const uint8_t *marks)
             return;
         }
         s->first[id] = (uint32_t)s->component_count + 1;
-        for (uint32_t d = 0; d < dim && !s->status; d++) s->components[s->component_count++] = lower_component(s, id, d);
+        for (uint32_t d = 0; d < dim && !s->status; d++)
+            s->components[s->component_count++] = lower_component(s, id, d);
     }
 }
 
@@ -320,8 +385,9 @@ static q_ref product_of(scheduler *s, const factors *f, unsigned without, unsign
     return product;
 }
 
-/* Splits term = outside * rest, where outside is free of the walk; returns rest. Factors of one loop are multiplied among
-   themselves before they meet those of another; within a loop the youngest come first, which tend to be the shared ones. */
+/* Splits term = outside * rest, where outside is free of the walk; returns rest. Factors of one loop are multiplied
+   among themselves before they meet those of another; within a loop the youngest come first, which tend to be the
+   shared ones. */
 static q_ref split_term(scheduler *s, q_ref term, q_ref *outside)
 {
     factors f = {.constant = 1};
@@ -391,8 +457,12 @@ static void lower_outputs(scheduler *s)
     for (size_t o = 0; o < s->stage->output_count && !s->status; o++) {
         const q_output *output = &s->stage->outputs[o];
         const q_node *node = q_node_of(s->graph, output->id);
-        q_array array = {.axis = node->where, .integer = node->integer, .dim = node->dim, .variable = -1,
-                         .temporary = output->result < 0 ? output->id : 0, .result = output->result};
+        q_array array = {.axis = node->where,
+                         .integer = node->integer,
+                         .dim = node->dim,
+                         .variable = -1,
+                         .temporary = output->result < 0 ? output->id : 0,
+                         .result = output->result};
         s->out->outputs[o] = array;
         s->out->results[o] = refs(s, node->dim);
         for (uint32_t d = 0; d < node->dim && !s->status; d++) s->out->results[o][d] = component(s, output->id, d);
@@ -434,12 +504,14 @@ static void fuse(q_program_ir *p)
 {
     for (q_ref v = 1; v < p->count; v++) {
         q_scalar *value = &p->values[v];
-        bool add = value->kind == Q_V_OP && value->op == Q_OP_Add, subtract = value->kind == Q_V_OP && value->op == Q_OP_Subtract;
+        bool add = value->kind == Q_V_OP && value->op == Q_OP_Add,
+             subtract = value->kind == Q_V_OP && value->op == Q_OP_Subtract;
         if (!p->uses[v] || (!add && !subtract)) continue;
         int product = fusible(p, value->arg[1], value->where) ? 1 : fusible(p, value->arg[0], value->where) ? 0 : -1;
         if (product < 0 || value->arg[0] == value->arg[1]) continue;
         const q_scalar *mult = &p->values[value->arg[product]];
-        q_scalar fma = {.kind = Q_V_FMA, .where = value->where, .arg = {mult->arg[0], mult->arg[1], value->arg[1 - product]}};
+        q_scalar fma = {
+            .kind = Q_V_FMA, .where = value->where, .arg = {mult->arg[0], mult->arg[1], value->arg[1 - product]}};
         if (subtract) fma.negate = product == 1 ? 1 : 2;
         *value = fma;
     }
@@ -449,7 +521,8 @@ static void run(scheduler *s, uint8_t *marks)
 {
     q_id roots[2 * Q_MAX_STAGE_OUTPUTS];
     size_t count = 0;
-    for (size_t r = 0; r < s->stage->reduction_count; r++) roots[count++] = q_node_of(s->graph, s->stage->reductions[r])->arg[0];
+    for (size_t r = 0; r < s->stage->reduction_count; r++)
+        roots[count++] = q_node_of(s->graph, s->stage->reductions[r])->arg[0];
     q_mark(s->graph, roots, count, true, marks);
     lower_nodes(s, marks);
     lower_terms(s);
@@ -526,7 +599,10 @@ static void dump_value(const q_program_ir *p, q_ref v, q_text *out)
     for (int a = 0; a < 3 && value->arg[a]; a++)
         q_text_add(out, "%s v%u", a == 2 && value->negate == 2 ? " minus" : "", value->arg[a]);
     for (int i = 0; value->kind == Q_V_OP && i < q_ops[value->op].integers; i++) q_text_add(out, " %d", value->k[i]);
-    q_text_add(out, "%s\n", value->minus ? "   (of minus the operand, never positive)" : value->not_positive ? "   (never positive)" : "");
+    q_text_add(out, "%s\n",
+               value->minus          ? "   (of minus the operand, never positive)"
+               : value->not_positive ? "   (never positive)"
+                                     : "");
 }
 
 static const char *axis_text(uint8_t axis)
@@ -546,7 +622,8 @@ void q_program_ir_dump(const q_program_ir *p, q_text *out)
         if (p->uses[v]) dump_value(p, v, out);
     for (size_t r = 0; r < p->reduction_count; r++)
         for (uint32_t d = 0; d < p->reductions[r].dim; d++)
-            q_text_add(out, "  reduction %zu component %u: %s of v%u\n", r, d, q_ops[p->reductions[r].op].name, p->reductions[r].terms[d]);
+            q_text_add(out, "  reduction %zu component %u: %s of v%u\n", r, d, q_ops[p->reductions[r].op].name,
+                       p->reductions[r].terms[d]);
     for (size_t o = 0; o < p->output_count; o++)
         for (uint32_t d = 0; d < p->outputs[o].dim; d++)
             q_text_add(out, "  output %zu component %u: v%u\n", o, d, p->results[o][d]);

@@ -1,9 +1,9 @@
 /*
- * scheme.c: how a stage runs on a device: reads the device's profile row and decides vector width, rows per work-item, tile
- * and split.
+ * scheme.c: how a stage runs on a device: reads the device's profile row and decides vector width, rows per work-item,
+ * tile and split.
  *
- * What shapes the source (lanes, rows, local, tile, block, split) depends on sizes only through two yes-or-no questions, few
- * rows? and split?, so a new M or N does not mean a new program.
+ * What shapes the source (lanes, rows, local, tile, block, split) depends on sizes only through two yes-or-no
+ * questions, few rows? and split?, so a new M or N does not mean a new program.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +19,9 @@ enum {
 
 static bool read_profile(const char *line, q_profile *out)
 {
-    return sscanf(line, "%31s %d %d %d %d %d %d %d %d %d %lf", out->name, &out->lanes32, &out->lanes64, &out->rows, &out->local,
-                  &out->tile, &out->groups_per_unit, &out->launch_ms, &out->vector_math, &out->walk, &out->pairs_per_ns) == 11;
+    return sscanf(line, "%31s %d %d %d %d %d %d %d %d %d %lf", out->name, &out->lanes32, &out->lanes64, &out->rows,
+                  &out->local, &out->tile, &out->groups_per_unit, &out->launch_ms, &out->vector_math, &out->walk,
+                  &out->pairs_per_ns) == 11;
 }
 
 bool q_profile_find(q_profile *out, const char *name)
@@ -70,8 +71,8 @@ static size_t live_values(const q_program_ir *program, uint8_t where)
     return count;
 }
 
-/* How many vectors of rows a work-item can own before its rows and states leave the registers. A vector is one register,
-   a single number one per 4 bytes. */
+/* How many vectors of rows a work-item can own before its rows and states leave the registers. A vector is one
+   register, a single number one per 4 bytes. */
 static int rows_that_fit(const q_program_ir *program, const q_plan *plan)
 {
     size_t registers = plan->lanes == 1 && plan->dtype == QUERN_F64 ? 2 : 1;
@@ -123,22 +124,24 @@ static void split(q_plan *plan, int64_t columns, int units, const quern_compile_
     int64_t most = ceil_div(columns, 4 * BLOCK); /* a part is worth its merge only if it has some length */
     int64_t parts = plan->groups < wanted ? ceil_div(wanted, plan->groups) : 1;
     if (parts > most) parts = most;
-    if (options && options->split > 0) parts = options->split < ceil_div(columns, BLOCK) ? options->split : ceil_div(columns, BLOCK);
-    if (plan->profile.walk && parts < ceil_div(columns, plan->profile.walk)) parts = ceil_div(columns, plan->profile.walk);
+    if (options && options->split > 0)
+        parts = options->split < ceil_div(columns, BLOCK) ? options->split : ceil_div(columns, BLOCK);
+    if (plan->profile.walk && parts < ceil_div(columns, plan->profile.walk))
+        parts = ceil_div(columns, plan->profile.walk);
     if (parts < 1) parts = 1;
     plan->part = parts == 1 ? columns : ceil_div(ceil_div(columns, parts), BLOCK) * BLOCK;
     plan->parts = parts == 1 ? 1 : (int)ceil_div(columns, plan->part);
     plan->split = plan->parts > 1;
 }
 
-quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profile *profile, quern_dtype dtype, int64_t M,
-                         int64_t N, int units, const quern_compile_options *options)
+quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profile *profile, quern_dtype dtype,
+                         int64_t M, int64_t N, int units, const quern_compile_options *options)
 {
     int64_t rows = q_axis_size(program->rows, M, N), columns = program->walk ? q_axis_size(program->walk, M, N) : 0;
     *out = (q_plan){.profile = *profile, .dtype = dtype};
     if (M >= INT32_MAX || N >= INT32_MAX)
-        return q_fail(QUERN_LIMIT, "M = %lld, N = %lld: at most %d rows and columns fit a device's indices", (long long)M,
-                      (long long)N, INT32_MAX - 1);
+        return q_fail(QUERN_LIMIT, "M = %lld, N = %lld: at most %d rows and columns fit a device's indices",
+                      (long long)M, (long long)N, INT32_MAX - 1);
     shape(out, program, rows, options);
     if (out->lanes != 1 && out->lanes != 2 && out->lanes != 4 && out->lanes != 8 && out->lanes != 16)
         return q_fail(QUERN_USAGE, "lanes can be 1, 2, 4, 8 or 16, not %d", out->lanes);
@@ -150,11 +153,15 @@ quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profi
 
 void q_plan_dump(const q_plan *plan, const q_program_ir *program, q_text *out)
 {
-    q_text_add(out, "plan: profile %s, %s, scheme row, walk dense\n", plan->profile.name, plan->dtype == QUERN_F64 ? "float64" : "float32");
-    q_text_add(out, "  %d lanes x %d vectors x %d work-items: %lld rows a group, %lld groups\n", plan->lanes, plan->rows, plan->local,
-               (long long)q_plan_group_rows(plan), (long long)plan->groups);
+    q_text_add(out, "plan: profile %s, %s, scheme row, walk dense\n", plan->profile.name,
+               plan->dtype == QUERN_F64 ? "float64" : "float32");
+    q_text_add(out, "  %d lanes x %d vectors x %d work-items: %lld rows a group, %lld groups\n", plan->lanes,
+               plan->rows, plan->local, (long long)q_plan_group_rows(plan), (long long)plan->groups);
     if (program->walk)
-        q_text_add(out, "  columns %s, in %d part%s of %lld; sums %s\n", plan->tile ? "staged in local memory" : "read directly", plan->parts,
-                   plan->parts == 1 ? "" : "s", (long long)plan->part,
-                   plan->kahan ? "compensated at each term" : plan->block > BLOCK ? "plain" : "compensated every 256 terms");
+        q_text_add(out, "  columns %s, in %d part%s of %lld; sums %s\n",
+                   plan->tile ? "staged in local memory" : "read directly", plan->parts, plan->parts == 1 ? "" : "s",
+                   (long long)plan->part,
+                   plan->kahan           ? "compensated at each term"
+                   : plan->block > BLOCK ? "plain"
+                                         : "compensated every 256 terms");
 }

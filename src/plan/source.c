@@ -1,6 +1,7 @@
 /*
- * source.c: the text of a kernel: the plan's numbers as macros, the prelude, the reductions that are used, the generated
- * functions, the walk and the scheme. #line directives name the .cl files, so that a compiler's messages point into them.
+ * source.c: the text of a kernel: the plan's numbers as macros, the prelude, the reductions that are used, the
+ * generated functions, the walk and the scheme. #line directives name the .cl files, so that a compiler's messages
+ * point into them.
  */
 #include <string.h>
 
@@ -25,8 +26,10 @@ static bool is_first(const q_program_ir *program, size_t r, bool with_K)
 
 static void add_macros(q_text *out, const q_program_ir *program, const q_plan *plan, bool merge)
 {
-    q_text_add(out, "#define Q_GENERATED\n#define Q_F64 %d\n#define Q_LANES %d\n", plan->dtype == QUERN_F64, plan->lanes);
-    q_text_add(out, "#define Q_ROWS %d\n#define Q_LOCAL %d\n#define Q_TILE %d\n", plan->rows, plan->local, merge ? 0 : plan->tile);
+    q_text_add(out, "#define Q_GENERATED\n#define Q_F64 %d\n#define Q_LANES %d\n", plan->dtype == QUERN_F64,
+               plan->lanes);
+    q_text_add(out, "#define Q_ROWS %d\n#define Q_LOCAL %d\n#define Q_TILE %d\n", plan->rows, plan->local,
+               merge ? 0 : plan->tile);
     q_text_add(out, "#define Q_BLOCK %lld\n#define Q_KAHAN %d\n", (long long)plan->block, plan->kahan);
     q_text_add(out, "#define Q_SPLIT %d\n#define Q_VECTOR_MATH %d\n", plan->split, plan->profile.vector_math);
     for (size_t r = 0; r < program->reduction_count; r++)
@@ -38,8 +41,8 @@ static void add_counted_sections(q_text *out, const q_program_ir *program)
 {
     for (size_t r = 0; r < program->reduction_count; r++)
         if (program->reductions[r].K && is_first(program, r, true))
-            q_text_add(out, "Q_%s(%s%d, %d)\n", q_ops[program->reductions[r].op].state, q_ops[program->reductions[r].op].state,
-                       program->reductions[r].K, program->reductions[r].K);
+            q_text_add(out, "Q_%s(%s%d, %d)\n", q_ops[program->reductions[r].op].state,
+                       q_ops[program->reductions[r].op].state, program->reductions[r].K, program->reductions[r].K);
 }
 
 static bool uses_special(const q_program_ir *program)

@@ -1,10 +1,10 @@
 /*
- * stages.c: a graph with reductions anywhere in it as a list of stages, each one loop over rows and at most one loop over
- * the other axis.
+ * stages.c: a graph with reductions anywhere in it as a list of stages, each one loop over rows and at most one loop
+ * over the other axis.
  *
- * A reduction's level is one more than the deepest reduction it needs; reductions of one level with the same axes are one
- * stage, so a value and its gradient share a pass. A result that is computed from reductions of one stage (and earlier
- * ones) on that stage's row axis is computed where they end; other results get a map of their own.
+ * A reduction's level is one more than the deepest reduction it needs; reductions of one level with the same axes are
+ * one stage, so a value and its gradient share a pass. A result that is computed from reductions of one stage (and
+ * earlier ones) on that stage's row axis is computed where they end; other results get a map of their own.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -121,7 +121,8 @@ static quern_status place_temporaries(cutter *c, uint8_t *marks)
         q_stage *stage = &c->out->stage[s];
         q_id roots[2 * Q_MAX_STAGE_OUTPUTS];
         size_t count = 0;
-        for (size_t r = 0; r < stage->reduction_count; r++) roots[count++] = q_node_of(c->graph, stage->reductions[r])->arg[0];
+        for (size_t r = 0; r < stage->reduction_count; r++)
+            roots[count++] = q_node_of(c->graph, stage->reductions[r])->arg[0];
         for (size_t o = 0; o < stage->output_count; o++) roots[count++] = stage->outputs[o].id;
         q_mark(c->graph, roots, count, true, marks);
         for (q_id id = 1; id < c->graph->count; id++)
@@ -166,7 +167,8 @@ void q_stages_dump(const q_graph *graph, const q_stages *stages, q_text *out)
         q_text_add(out, "stage %zu: %s, %s\n", s, rows[stage->rows], walks[stage->walk]);
         for (size_t r = 0; r < stage->reduction_count; r++)
             q_text_add(out, "  reduce %%%u = %s of %%%u\n", stage->reductions[r],
-                       q_ops[q_node_of(graph, stage->reductions[r])->op].name, q_node_of(graph, stage->reductions[r])->arg[0]);
+                       q_ops[q_node_of(graph, stage->reductions[r])->op].name,
+                       q_node_of(graph, stage->reductions[r])->arg[0]);
         for (size_t o = 0; o < stage->output_count; o++) {
             q_text_add(out, "  store  %%%u as ", stage->outputs[o].id);
             if (stage->outputs[o].result < 0) q_text_add(out, "a temporary\n");

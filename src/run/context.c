@@ -1,6 +1,6 @@
 /*
- * context.c: an opened device and what its user chose. Operators hold a reference, so a context lives until the last of them
- * is gone.
+ * context.c: an opened device and what its user chose. Operators hold a reference, so a context lives until the last of
+ * them is gone.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +42,8 @@ static quern_status copy_options(quern_context *context, const quern_context_opt
 {
     if (!options) return QUERN_OK;
     if (!options->size || options->size > sizeof *options)
-        return q_fail(QUERN_USAGE, "quern_context_options.size is %zu; set it to sizeof(quern_context_options)", options->size);
+        return q_fail(QUERN_USAGE, "quern_context_options.size is %zu; set it to sizeof(quern_context_options)",
+                      options->size);
     memcpy(&context->options, options, options->size);
     return QUERN_OK;
 }

@@ -1,5 +1,6 @@
 /*
- * explain.c: what each pass makes of an operator, as text: its graph, its stages, and for each stage program, plan and source.
+ * explain.c: what each pass makes of an operator, as text: its graph, its stages, and for each stage program, plan and
+ * source.
  */
 #include <stdlib.h>
 #include <string.h>

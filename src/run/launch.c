@@ -1,6 +1,6 @@
 /*
- * launch.c: one run of an operator: uploads the arrays, launches its stages in order, downloads the results. Every run has
- * its own buffers, so runs do not disturb each other; kernels are built on first use and kept in the operator.
+ * launch.c: one run of an operator: uploads the arrays, launches its stages in order, downloads the results. Every run
+ * has its own buffers, so runs do not disturb each other; kernels are built on first use and kept in the operator.
  *
  * Long launches are cut into slices of rows that aim for the time in the device's profile. That one mechanism keeps
  * watchdogs quiet, reports progress and lets a run be stopped.
@@ -49,8 +49,8 @@ void q_kernels_destroy(q_kernel *kernels)
 
 static bool same_shape(const q_plan *a, const q_plan *b)
 {
-    return a->dtype == b->dtype && a->lanes == b->lanes && a->rows == b->rows && a->local == b->local && a->tile == b->tile &&
-           a->block == b->block && a->kahan == b->kahan && a->split == b->split;
+    return a->dtype == b->dtype && a->lanes == b->lanes && a->rows == b->rows && a->local == b->local &&
+           a->tile == b->tile && a->block == b->block && a->kahan == b->kahan && a->split == b->split;
 }
 
 static quern_status build(q_kernel *kernel, quern_operator *op)
@@ -61,8 +61,8 @@ static quern_status build(q_kernel *kernel, quern_operator *op)
     q_locale_leave(locale);
     if (!status) status = q_program_create(&kernel->program, op->context->queue, source.data, "-cl-std=CL1.2");
     if (!status)
-        q_context_log(op->context, "built stage %zu%s of %s in %.3f s", kernel->stage, kernel->merge ? " (merge)" : "", op->text,
-                      q_program_build_seconds(kernel->program));
+        q_context_log(op->context, "built stage %zu%s of %s in %.3f s", kernel->stage, kernel->merge ? " (merge)" : "",
+                      op->text, q_program_build_seconds(kernel->program));
     q_text_free(&source);
     return status;
 }
@@ -73,7 +73,8 @@ static quern_status find_kernel(q_kernel **out, quern_operator *op, size_t stage
     quern_status status = QUERN_OK;
     pthread_mutex_lock(&op->lock);
     q_kernel *kernel = op->kernels;
-    while (kernel && !(kernel->stage == stage && kernel->merge == merge && same_shape(&kernel->plan, plan))) kernel = kernel->next;
+    while (kernel && !(kernel->stage == stage && kernel->merge == merge && same_shape(&kernel->plan, plan)))
+        kernel = kernel->next;
     if (!kernel) {
         kernel = calloc(1, sizeof *kernel);
         status = kernel ? QUERN_OK : q_fail_memory(sizeof *kernel);
@@ -101,7 +102,8 @@ static quern_status bytes_of(const launcher *l, const q_array *array, size_t *ou
     int64_t rows = q_axis_size(array->axis, l->run->M, l->run->N);
     size_t elements;
     if (q_mul_size((size_t)rows, array->dim, &elements) && q_mul_size(elements, element_size(l), out)) return QUERN_OK;
-    return q_fail(QUERN_MEMORY, "an array of %lld x %u elements is too large for this machine", (long long)rows, array->dim);
+    return q_fail(QUERN_MEMORY, "an array of %lld x %u elements is too large for this machine", (long long)rows,
+                  array->dim);
 }
 
 static slot *find_slot(launcher *l, const q_array *array)
@@ -201,7 +203,8 @@ static quern_status report(launcher *l, double pairs)
     if (!options->progress) return QUERN_OK;
     Q_TRY(q_queue_finish(l->queue));
     if (!options->progress(options->progress_user, l->total > 0 ? l->done / l->total : 1)) return QUERN_OK;
-    return q_fail(QUERN_CANCELLED, "the run was stopped by the progress callback after %.0f %%", 100 * l->done / (l->total > 0 ? l->total : 1));
+    return q_fail(QUERN_CANCELLED, "the run was stopped by the progress callback after %.0f %%",
+                  100 * l->done / (l->total > 0 ? l->total : 1));
 }
 
 static double pairs_of(const launcher *l, const q_program_ir *p)
@@ -233,7 +236,8 @@ static quern_status launch_rows(launcher *l, q_kernel *kernel, const q_program_i
         args.count = fixed;
         add_number(&args, 2, group * q_plan_group_rows(plan));
         add_number(&args, 3, plan->part);
-        Q_TRY(q_program_launch(kernel->program, l->queue, args.arg, args.count, (size_t[]){(size_t)count * local[0], 1}, local));
+        Q_TRY(q_program_launch(kernel->program, l->queue, args.arg, args.count, (size_t[]){(size_t)count * local[0], 1},
+                               local));
         if (slice) {
             Q_TRY(q_queue_finish(l->queue));
             double factor = aim / (q_seconds() - start + 1e-6);
@@ -246,7 +250,8 @@ static quern_status launch_rows(launcher *l, q_kernel *kernel, const q_program_i
 }
 
 /* All parts in one launch, then the merge. Split plans have few rows. */
-static quern_status launch_parts(launcher *l, q_kernel *kernel, q_kernel *merge, const q_program_ir *p, const q_plan *plan, q_buffer *partial)
+static quern_status launch_parts(launcher *l, q_kernel *kernel, q_kernel *merge, const q_program_ir *p,
+                                 const q_plan *plan, q_buffer *partial)
 {
     arguments args = {.count = 0};
     size_t local[2] = {(size_t)plan->local, 1};
@@ -290,8 +295,8 @@ static quern_status launch_stage(launcher *l, size_t stage)
 
 // ---- results ----
 
-/* Indices are int on the device for float32 and long for float64; outside they are int64. The narrow ones are read into the
-   upper half of the result and widened in place. */
+/* Indices are int on the device for float32 and long for float64; outside they are int64. The narrow ones are read into
+   the upper half of the result and widened in place. */
 static quern_status download(launcher *l, slot *s, const quern_view *view)
 {
     size_t bytes;
@@ -329,12 +334,14 @@ quern_status q_launch(const q_run *run)
     quern_context *context = run->op->context;
     launcher l = {.run = run, .context = context, .queue = context->queue};
     if (run->dtype == QUERN_F64 && !quern_context_device(context)->f64) {
-        quern_status status = q_fail(QUERN_UNSUPPORTED, "device %s has no float64", quern_context_device(context)->name);
+        quern_status status =
+            q_fail(QUERN_UNSUPPORTED, "device %s has no float64", quern_context_device(context)->name);
         q_fail_next_step("give float32 arrays, or choose another device");
         return status;
     }
     quern_status status = run_stages(&l);
-    if (status) (void)clFinish(l.queue->commands); /* nothing may still use the buffers; the first failure is the one to tell */
+    if (status)
+        (void)clFinish(l.queue->commands); /* nothing may still use the buffers; the first failure is the one to tell */
     free_slots(&l);
     return status;
 }

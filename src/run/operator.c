@@ -1,6 +1,6 @@
 /*
- * operator.c: from formula text to an operator, a pass a line, and from arrays to a checked run. After compiling, an operator
- * is immutable but for the list of kernels that launch.c builds for it, so it may run from several threads.
+ * operator.c: from formula text to an operator, a pass a line, and from arrays to a checked run. After compiling, an
+ * operator is immutable but for the list of kernels that launch.c builds for it, so it may run from several threads.
  */
 #include <locale.h>
 #include <stdio.h>
@@ -48,7 +48,8 @@ static quern_status create(quern_operator **out, quern_context *context, const q
     if (context) q_context_retain(op->context = context);
     if (!options) return QUERN_OK;
     if (!options->size || options->size > sizeof *options)
-        return q_fail(QUERN_USAGE, "quern_compile_options.size is %zu; set it to sizeof(quern_compile_options)", options->size);
+        return q_fail(QUERN_USAGE, "quern_compile_options.size is %zu; set it to sizeof(quern_compile_options)",
+                      options->size);
     memcpy(&op->options, options, options->size);
     return QUERN_OK;
 }
@@ -111,6 +112,23 @@ quern_status quern_compile(quern_operator **out, quern_context *context, const c
     return status;
 }
 
+static quern_status copy_graph(quern_operator *op, const q_graph *graph, const q_id *results, size_t count)
+{
+    Q_TRY(q_graph_copy(&op->graph, graph));
+    for (size_t r = 0; r < count; r++) op->results[r] = results[r];
+    op->result_count = count;
+    return finish(op);
+}
+
+quern_status q_operator_from_graph(quern_operator **out, quern_context *context, const q_graph *graph,
+                                   const q_id *results, size_t count, const quern_compile_options *options)
+{
+    quern_status status = create(out, context, options);
+    if (!status) status = copy_graph(*out, graph, results, count);
+    if (status) quern_operator_destroy(out);
+    return status;
+}
+
 // ---- gradient ----
 
 static quern_status weights_of(quern_operator *op, const char *e, q_id *out)
@@ -128,7 +146,8 @@ static quern_status weights_of(quern_operator *op, const char *e, q_id *out)
 static quern_status differentiate(quern_operator *op, const quern_operator *from, const char *var, const char *e)
 {
     if (from->result_count != 1)
-        return q_fail(QUERN_USAGE, "quern_gradient: the operator has %zu results; it must have one", from->result_count);
+        return q_fail(QUERN_USAGE, "quern_gradient: the operator has %zu results; it must have one",
+                      from->result_count);
     Q_TRY(q_graph_copy(&op->graph, from->graph));
     op->results[0] = from->results[0];
     op->result_count = 1;
@@ -218,13 +237,15 @@ static const char *dtype_name(quern_dtype dtype)
 static quern_status check_rows(sizes *known, const char *name, char axis, int64_t rows)
 {
     if (axis == 'p')
-        return rows == 1 ? QUERN_OK : q_fail(QUERN_SHAPE, "%s is a parameter and must have 1 row, not %lld", name, (long long)rows);
+        return rows == 1
+                   ? QUERN_OK
+                   : q_fail(QUERN_SHAPE, "%s is a parameter and must have 1 row, not %lld", name, (long long)rows);
     int64_t *size = axis == 'i' ? &known->M : &known->N;
     const char **from = axis == 'i' ? &known->M_from : &known->N_from;
     if (*size < 0) *size = rows, *from = name;
     if (*size == rows) return QUERN_OK;
-    return q_fail(QUERN_SHAPE, "%s has %lld rows, but %s has %lld: %c-variables and results share their number of rows", name,
-                  (long long)rows, *from, (long long)*size, axis);
+    return q_fail(QUERN_SHAPE, "%s has %lld rows, but %s has %lld: %c-variables and results share their number of rows",
+                  name, (long long)rows, *from, (long long)*size, axis);
 }
 
 static quern_status check_dtype(sizes *known, const char *name, quern_dtype dtype)
@@ -242,9 +263,11 @@ static quern_status check_dtype(sizes *known, const char *name, quern_dtype dtyp
 static quern_status check_view(sizes *known, const char *name, quern_value value, const quern_view *view)
 {
     if (view->rows < 0 || view->columns < 0)
-        return q_fail(QUERN_SHAPE, "%s has a negative shape, %lld x %lld", name, (long long)view->rows, (long long)view->columns);
+        return q_fail(QUERN_SHAPE, "%s has a negative shape, %lld x %lld", name, (long long)view->rows,
+                      (long long)view->columns);
     if (view->columns != value.dim)
-        return q_fail(QUERN_SHAPE, "%s has %lld columns; the formula wants %lld", name, (long long)view->columns, (long long)value.dim);
+        return q_fail(QUERN_SHAPE, "%s has %lld columns; the formula wants %lld", name, (long long)view->columns,
+                      (long long)value.dim);
     Q_TRY(check_rows(known, name, value.axis, view->rows));
     if (view->dtype != QUERN_NUMBER && !view->data && view->rows)
         return q_fail(QUERN_USAGE, "the data of %s is null", name);
@@ -255,7 +278,8 @@ static quern_status check_argument(sizes *known, quern_value value, const quern_
 {
     Q_TRY(check_view(known, value.name, value, view));
     if (view->dtype != QUERN_NUMBER) return check_dtype(known, value.name, view->dtype);
-    if (value.axis != 'p') return q_fail(QUERN_DTYPE, "%s is an array of axis %c and cannot be given as a number", value.name, value.axis);
+    if (value.axis != 'p')
+        return q_fail(QUERN_DTYPE, "%s is an array of axis %c and cannot be given as a number", value.name, value.axis);
     return QUERN_OK;
 }
 
@@ -264,7 +288,8 @@ static quern_status check_result(sizes *known, const char *name, quern_value val
     Q_TRY(check_view(known, name, value, view));
     if (!value.integer) return check_dtype(known, name, view->dtype);
     if (view->dtype == QUERN_I64) return QUERN_OK;
-    quern_status status = q_fail(QUERN_DTYPE, "%s holds indices and must be int64, not %s", name, dtype_name(view->dtype));
+    quern_status status =
+        q_fail(QUERN_DTYPE, "%s holds indices and must be int64, not %s", name, dtype_name(view->dtype));
     q_fail_next_step("give it as quern_i64(...)");
     return status;
 }
@@ -272,7 +297,8 @@ static quern_status check_result(sizes *known, const char *name, quern_value val
 static quern_status unknown_argument(const quern_operator *op, const char *name)
 {
     q_text names = {0};
-    for (size_t v = 0; v < op->variable_count; v++) q_text_add(&names, "%s%s", v ? ", " : "", quern_variable(op, v).name);
+    for (size_t v = 0; v < op->variable_count; v++)
+        q_text_add(&names, "%s%s", v ? ", " : "", quern_variable(op, v).name);
     quern_status status = q_fail(QUERN_NAME, "the formula has no variable %s", name);
     q_fail_next_step("its variables are: %s", names.data ? names.data : "none");
     q_text_free(&names);
@@ -282,7 +308,10 @@ static quern_status unknown_argument(const quern_operator *op, const char *name)
 static quern_status missing_argument(quern_value value)
 {
     quern_status status = q_fail(QUERN_MISSING, "variable %s is not given", value.name);
-    q_fail_next_step("give an array of %s x %lld as argument %s", value.axis == 'i' ? "M" : value.axis == 'j' ? "N" : "1",
+    q_fail_next_step("give an array of %s x %lld as argument %s",
+                     value.axis == 'i'   ? "M"
+                     : value.axis == 'j' ? "N"
+                                         : "1",
                      (long long)value.dim, value.name);
     return status;
 }
@@ -314,10 +343,12 @@ static quern_status check_sizes(const quern_operator *op, sizes *known)
     for (size_t s = 0; s < op->stages.count; s++) {
         unsigned axes = (unsigned)op->stages.stage[s].rows | op->stages.stage[s].walk;
         for (q_ref v = 1; v < op->programs[s]->count; v++)
-            if (op->programs[s]->values[v].kind == Q_V_COUNT && op->programs[s]->uses[v]) axes |= (unsigned)op->programs[s]->values[v].k[0];
+            if (op->programs[s]->values[v].kind == Q_V_COUNT && op->programs[s]->uses[v])
+                axes |= (unsigned)op->programs[s]->values[v].k[0];
         char axis = axes & Q_I && known->M < 0 ? 'i' : axes & Q_J && known->N < 0 ? 'j' : 0;
         if (axis) {
-            quern_status status = q_fail(QUERN_MISSING, "the formula runs over %c, but no array tells how many rows that is", axis);
+            quern_status status =
+                q_fail(QUERN_MISSING, "the formula runs over %c, but no array tells how many rows that is", axis);
             q_fail_next_step("set the member %c of quern_args", axis == 'i' ? 'M' : 'N');
             return status;
         }
@@ -329,11 +360,13 @@ static quern_status check_sizes(const quern_operator *op, sizes *known)
 
 static quern_status check_run(quern_operator *op, quern_args args, quern_outs results, quern_view *views, q_run *run)
 {
-    sizes known = {.M = args.M ? args.M : -1, .N = args.N ? args.N : -1, .M_from = "quern_args.M", .N_from = "quern_args.N"};
+    sizes known = {
+        .M = args.M ? args.M : -1, .N = args.N ? args.N : -1, .M_from = "quern_args.M", .N_from = "quern_args.N"};
     if (args.M < 0 || args.N < 0) return q_fail(QUERN_SHAPE, "quern_args.M or N is negative");
     Q_TRY(match_arguments(op, args, views, &known));
     if (results.count != op->result_count)
-        return q_fail(QUERN_USAGE, "the formula has %zu results, but %zu were asked for", op->result_count, results.count);
+        return q_fail(QUERN_USAGE, "the formula has %zu results, but %zu were asked for", op->result_count,
+                      results.count);
     for (size_t r = 0; r < results.count; r++) {
         char name[32];
         snprintf(name, sizeof name, "result %zu", r);

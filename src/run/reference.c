@@ -101,8 +101,8 @@ static double reduce_Variance(const double *terms, size_t stride, size_t count, 
     return sum / (double)count;
 }
 
-/* The index of the term of this rank in ascending (sign 1) or descending (-1) order, the lower index first among equals:
-   looks `rank` + 1 times for the best after the last. -1 if there are not so many. */
+/* The index of the term of this rank in ascending (sign 1) or descending (-1) order, the lower index first among
+   equals: looks `rank` + 1 times for the best after the last. -1 if there are not so many. */
 static int64_t select_term(const double *terms, size_t stride, size_t count, uint32_t rank, int sign)
 {
     int64_t last = -1;

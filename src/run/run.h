@@ -1,6 +1,6 @@
 /*
- * run.h: where formulas meet devices: contexts, operators, launches, and the reference evaluator they are tested against.
- * The banners follow the files of src/run.
+ * run.h: where formulas meet devices: contexts, operators, launches, and the reference evaluator they are tested
+ * against. The banners follow the files of src/run.
  */
 #ifndef QUERN_RUN_H
 #define QUERN_RUN_H
@@ -54,6 +54,12 @@ struct quern_operator {
     q_kernel *kernels;       /* a list; entries are never removed before the operator */
 };
 
+/* An operator of these nodes of a graph, which it copies. *out is null after a failure. */
+quern_status q_operator_from_graph(quern_operator **out, quern_context *context, const q_graph *graph,
+                                   const q_id *results, size_t count, const quern_compile_options *options);
+
+// build.c: the builder API of quern/build.h
+
 // launch.c: one run of an operator
 
 /* Array rows and element type are checked; M, N and dtype are known. */
@@ -70,9 +76,9 @@ void q_kernels_destroy(q_kernel *kernels);
 
 // reference.c: graph to doubles on the host; slow, simple, the oracle of every test
 
-/* Evaluates results for M rows and N columns. variables[v] holds the rows x dim numbers of graph variable v (null if unused);
-   out[r] receives rows x dim numbers, rows being M, N, 1 or, for a pair formula, M x N (i slowest). Every node is stored
-   for all its rows: MEMORY if that does not fit. Indices are whole numbers, -1 for none. */
+/* Evaluates results for M rows and N columns. variables[v] holds the rows x dim numbers of graph variable v (null if
+   unused); out[r] receives rows x dim numbers, rows being M, N, 1 or, for a pair formula, M x N (i slowest). Every node
+   is stored for all its rows: MEMORY if that does not fit. Indices are whole numbers, -1 for none. */
 quern_status q_reference(const q_graph *graph, const q_id *results, size_t count, int64_t M, int64_t N,
                          const double *const *variables, double *const *out);
 
