@@ -267,7 +267,7 @@ static void derivatives_to_second_order(void **state)
     static const char *const formulas[] = {
         "TensorDot(x,y,[2,3],[3,2],[1],[0],[1,0])",      "TensorDot(x,TensorProd(y,Sin(x)),[3,2],[6,2,3],[0],[2])",
         "Kron(Exp(x),x*y,[3,2],[2,3])",                  "MatVecMult(TensorProd(x,x),Square(y))",
-        "VecMatMult(x,TensorProd(x*y,Sin(y)))",          "Contract(x,Square(x),[0,1],[1,0],[],[2,3])",
+        "VecMatMult(x,TensorProd(x*y,Sin(y)))",          "Contract(x,Square(x)*y,[0,1],[1,0],[],[2,3])",
         "Tile(SumBlocks(x*y,2),3)*x",                    "WeightedSqNorm(TensorProd(x,Cos(x)),y)",
     };
     for (size_t f = 0; f < Q_COUNT(formulas); f++) {

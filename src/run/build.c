@@ -236,7 +236,9 @@ static void write_integers(q_text *out, quern_integers integers, const char *bet
 static void write_call(q_text *out, const char *function, const bindings *operands, quern_integers integers,
                        quern_lists lists)
 {
-    q_text_add(out, "%s(", function);
+    bool leaf = !operands->count && !integers.count && !lists.count; /* I and J */
+    q_text_add(out, leaf ? "%s" : "%s(", function);
+    if (leaf) return;
     for (size_t n = 0; n < operands->count; n++) q_text_add(out, "%s%s", n ? "," : "", operands->bound[n].name);
     write_integers(out, integers, operands->count ? "," : "");
     for (size_t n = 0; n < lists.count; n++) {
