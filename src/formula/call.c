@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formula/parse.h"
+#include "formula/formula.h"
 
 // ---- suffixes: Sum_j, Repeat_i, KeOps's Sum_Reduction ----
 
@@ -19,7 +19,7 @@ typedef struct suffix {
     char written[80]; /* the whole name, for messages */
 } suffix;
 
-static suffix split_name(const parser *p, const char *name, size_t size)
+static suffix split_name(const q_parser *p, const char *name, size_t size)
 {
     static const char reduction[] = "_Reduction";
     size_t tail = sizeof reduction - 1;
@@ -41,7 +41,7 @@ enum { MAX_LISTS = 5 };
 
 /* The arguments of a special form, checked against its pattern. */
 typedef struct form {
-    parser *p;
+    q_parser *p;
     q_graph *graph;
     size_t at;
     q_id value[4];
@@ -152,7 +152,7 @@ static const struct form_row {
 static const struct form_row *find_form(const char *name, size_t size)
 {
     for (size_t f = 0; f < Q_COUNT(forms); f++)
-        if (parse_same(forms[f].name, name, size)) return &forms[f];
+        if (q_parse_same(forms[f].name, name, size)) return &forms[f];
     return NULL;
 }
 
@@ -160,18 +160,18 @@ static const struct form_row *find_form(const char *name, size_t size)
 
 static bool is_declaration(const char *name, size_t size)
 {
-    return parse_same("Vi", name, size) || parse_same("Vj", name, size) || parse_same("Pm", name, size) ||
-           parse_same("Var", name, size);
+    return q_parse_same("Vi", name, size) || q_parse_same("Vj", name, size) || q_parse_same("Pm", name, size) ||
+           q_parse_same("Var", name, size);
 }
 
-bool q_parse_reserved(const parser *p, const char *name, size_t size)
+bool q_parse_reserved(const q_parser *p, const char *name, size_t size)
 {
     suffix s = split_name(p, name, size);
     bool reduces = s.axis || s.keops;
     if (reduces && (q_reduction_find(name, s.bare) || q_reduction_sugar_find(name, s.bare))) return true;
-    if (s.axis && parse_same("Repeat", name, s.bare)) return true;
+    if (s.axis && q_parse_same("Repeat", name, s.bare)) return true;
     return is_declaration(name, size) || q_op_find(name, size) || q_sugar_find(name, size) || find_form(name, size) ||
-           parse_same("I", name, size) || parse_same("J", name, size);
+           q_parse_same("I", name, size) || q_parse_same("J", name, size);
 }
 
 typedef struct guess {
@@ -201,7 +201,7 @@ static void consider_functions(guess *best, const char *wrong)
 }
 
 /* Completes the error record with the known name that is nearest to a wrong one. */
-static void suggest(const parser *p, const char *text, size_t size, bool function)
+static void suggest(const q_parser *p, const char *text, size_t size, bool function)
 {
     char wrong[64];
     snprintf(wrong, sizeof wrong, "%.*s", (int)(size < 63 ? size : 63), text);
@@ -215,28 +215,28 @@ static void suggest(const parser *p, const char *text, size_t size, bool functio
                          wrong);
 }
 
-q_id q_parse_bound(const parser *p, const char *text, size_t size)
+q_id q_parse_bound(const q_parser *p, const char *text, size_t size)
 {
     for (size_t n = p->names.count; n-- > 0;)
-        if (parse_same(p->names.data[n].name, text, size)) return p->names.data[n].id;
+        if (q_parse_same(p->names.data[n].name, text, size)) return p->names.data[n].id;
     for (size_t n = 0; p->scope && n < p->scope->count; n++)
-        if (parse_same(p->scope->names[n].name, text, size)) return p->scope->names[n].id;
+        if (q_parse_same(p->scope->names[n].name, text, size)) return p->scope->names[n].id;
     return 0;
 }
 
-static q_id wildcard(parser *p, char letter)
+static q_id wildcard(q_parser *p, char letter)
 {
     q_node node = {.op = Q_OP_WILD, .dim = 1, .k = {letter}};
     return q_intern(p->graph, &node);
 }
 
-q_id q_parse_name(parser *p, const char *text, size_t size, size_t at)
+q_id q_parse_name(q_parser *p, const char *text, size_t size, size_t at)
 {
     q_id id = q_parse_bound(p, text, size);
     if (id) return id;
-    if (parse_same("I", text, size)) return q_index(p->graph, Q_I);
-    if (parse_same("J", text, size)) return q_index(p->graph, Q_J);
-    if (parse_same("K", text, size) && p->scope && p->scope->reduced) return q_index(p->graph, p->scope->reduced);
+    if (q_parse_same("I", text, size)) return q_index(p->graph, Q_I);
+    if (q_parse_same("J", text, size)) return q_index(p->graph, Q_J);
+    if (q_parse_same("K", text, size) && p->scope && p->scope->reduced) return q_index(p->graph, p->scope->reduced);
     if (size == 1 && p->scope && p->scope->wild) return wildcard(p, *text);
     if (q_parse_reserved(p, text, size)) {
         q_parse_fail(p, QUERN_SYNTAX, at, "%.*s is a function: it needs its operands in brackets", (int)size, text);
@@ -249,14 +249,14 @@ q_id q_parse_name(parser *p, const char *text, size_t size, size_t at)
 
 // ---- arguments ----
 
-static bool check_count(parser *p, const char *name, size_t at, size_t given, size_t wanted)
+static bool check_count(q_parser *p, const char *name, size_t at, size_t given, size_t wanted)
 {
     if (given == wanted) return true;
     q_parse_fail(p, QUERN_SYNTAX, at, "%s takes %zu argument%s, not %zu", name, wanted, wanted == 1 ? "" : "s", given);
     return false;
 }
 
-static bool integer_argument(parser *p, const char *name, const value *arg, int32_t *out)
+static bool integer_argument(q_parser *p, const char *name, const q_parsed *arg, int32_t *out)
 {
     if (arg->id && q_parse_integer(p->graph, arg->id, out)) return true;
     /* in patterns of rules.def an integer may be a wildcard: its letter stands for it, below all that can be written */
@@ -268,33 +268,33 @@ static bool integer_argument(parser *p, const char *name, const value *arg, int3
     return false;
 }
 
-static bool value_argument(parser *p, const char *name, const value *arg, q_id *out)
+static bool value_argument(q_parser *p, const char *name, const q_parsed *arg, q_id *out)
 {
     if (!arg->id) q_parse_fail(p, QUERN_SYNTAX, arg->at, "%s needs a value here, not a list", name);
     *out = arg->id;
     return arg->id != 0;
 }
 
-static bool list_argument(parser *p, const char *name, const value *arg, q_ints *out)
+static bool list_argument(q_parser *p, const char *name, const q_parsed *arg, q_ints *out)
 {
     *out = (q_ints){.count = arg->count};
     if (arg->id) q_parse_fail(p, QUERN_SYNTAX, arg->at, "%s needs a list of whole numbers here: [1,2]", name);
-    for (size_t k = 0; k < arg->count && parse_ok(p); k++) {
-        value item = {.id = p->items[arg->first + k], .at = arg->at};
+    for (size_t k = 0; k < arg->count && q_parse_ok(p); k++) {
+        q_parsed item = {.id = p->items[arg->first + k], .at = arg->at};
         integer_argument(p, name, &item, &out->item[k]);
     }
-    return parse_ok(p);
+    return q_parse_ok(p);
 }
 
 // ---- calls ----
 
-static value made(q_id id, size_t at)
+static q_parsed made(q_id id, size_t at)
 {
-    return (value){.id = id, .at = at};
+    return (q_parsed){.id = id, .at = at};
 }
 
 /* Vi(3) as the whole of a statement that binds a name: the name. */
-static bool declared_name(parser *p, const char *name, size_t size, size_t at, int32_t dim, char own[80])
+static bool declared_name(q_parser *p, const char *name, size_t size, size_t at, int32_t dim, char own[80])
 {
     size_t start = p->bind_at + p->bind_size;
     while (isspace((unsigned char)p->text[start]) || p->text[start] == '=') start++;
@@ -314,27 +314,27 @@ static uint8_t declared_axis(const char *name, bool full, int32_t category)
 }
 
 /* Vi(3), Vi(0,3) or Var(0,3,cat). */
-static q_id declare(parser *p, const char *name, size_t size, size_t at, const value *args, size_t count)
+static q_id declare(q_parser *p, const char *name, size_t size, size_t at, const q_parsed *args, size_t count)
 {
     int32_t k[3] = {0};
-    bool full = parse_same("Var", name, size);
+    bool full = q_parse_same("Var", name, size);
     if (full ? count != 3 : count != 1 && count != 2)
         q_parse_fail(p, QUERN_SYNTAX, at, "%.*s takes %s", (int)size, name,
                      full ? "number, length and category: Var(0,3,1)" : "a length, or a number and a length");
-    for (size_t a = 0; a < count && parse_ok(p); a++)
+    for (size_t a = 0; a < count && q_parse_ok(p); a++)
         if (!args[a].id || !q_parse_integer(p->graph, args[a].id, &k[a]) || k[a] < 0)
             q_parse_fail(p, QUERN_SYNTAX, at, "the arguments of %.*s must be whole numbers", (int)size, name);
     if (full && k[2] > 2)
         q_parse_fail(p, QUERN_SYNTAX, at, "the category of Var is 0 (i), 1 (j) or 2 (parameter), not %d", k[2]);
     char own[80];
-    if (!parse_ok(p)) return 0;
+    if (!q_parse_ok(p)) return 0;
     uint8_t axis = declared_axis(name, full, k[2]);
     if (count == 1) return declared_name(p, name, size, at, k[0], own) ? q_variable_make(p->graph, own, axis, k[0]) : 0;
     snprintf(own, sizeof own, "%d", k[0]);
     return q_variable_make(p->graph, own, axis, k[1]);
 }
 
-static q_id call_op(parser *p, q_op op, const value *args, size_t count, size_t at)
+static q_id call_op(q_parser *p, q_op op, const q_parsed *args, size_t count, size_t at)
 {
     const q_op_row *row = &q_ops[op];
     size_t operands = (size_t)row->operands, integers = (size_t)row->integers;
@@ -349,8 +349,8 @@ static q_id call_op(parser *p, q_op op, const value *args, size_t count, size_t 
 }
 
 /* The body of sugar with its parameters bound to the arguments; k and l must be whole numbers. */
-static q_id call_sugar(parser *p, const q_sugar_row *row, const char *name, const value *args, size_t count, size_t at,
-                       uint8_t axis)
+static q_id call_sugar(q_parser *p, const q_sugar_row *row, const char *name, const q_parsed *args, size_t count,
+                       size_t at, uint8_t axis)
 {
     static const char *const letters[] = {"a", "b", "c", "k", "l"};
     q_scope scope = {.reduced = axis};
@@ -370,7 +370,7 @@ static q_id call_sugar(parser *p, const q_sugar_row *row, const char *name, cons
 
 /* KeOps writes the axis after the integers and before the weights, 0 for one output per i: takes it out of the
    arguments. */
-static uint8_t keops_axis(parser *p, const char *name, value *args, size_t *count, size_t position)
+static uint8_t keops_axis(q_parser *p, const char *name, q_parsed *args, size_t *count, size_t position)
 {
     int32_t along = 0;
     if (*count <= position || !integer_argument(p, name, &args[position], &along) || along < 0 || along > 1) {
@@ -384,40 +384,40 @@ static uint8_t keops_axis(parser *p, const char *name, value *args, size_t *coun
 }
 
 /* KeOps's reductions give one row for each i (or j) even of a term that is free of it. */
-static q_id per_row(parser *p, const suffix *s, uint8_t axis, q_id id)
+static q_id per_row(q_parser *p, const suffix *s, uint8_t axis, q_id id)
 {
     return s->keops ? q_repeat(p->graph, id, axis == Q_J ? Q_I : Q_J) : id;
 }
 
-static q_id call_reduction(parser *p, q_op op, const suffix *s, const value *given, size_t count, size_t at)
+static q_id call_reduction(q_parser *p, q_op op, const suffix *s, const q_parsed *given, size_t count, size_t at)
 {
     const q_op_row *row = &q_ops[op];
-    value args[4] = {{0}};
+    q_parsed args[4] = {{0}};
     size_t integers = (size_t)row->integers;
     for (size_t a = 0; a < count && a < 4; a++) args[a] = given[a];
     if (count > 4) count = 5;
     uint8_t axis = s->keops && count <= 4 ? keops_axis(p, s->written, args, &count, 1 + integers) : s->axis;
     int32_t k = 0;
     q_id term;
-    if (!parse_ok(p) || !check_count(p, s->written, at, count, 1 + integers)) return 0;
+    if (!q_parse_ok(p) || !check_count(p, s->written, at, count, 1 + integers)) return 0;
     if (!value_argument(p, s->written, &args[0], &term)) return 0;
     if (integers && !integer_argument(p, s->written, &args[1], &k)) return 0;
     return per_row(p, s, axis, q_reduce(p->graph, op, axis, term, k));
 }
 
-static q_id call_reduction_sugar(parser *p, const q_sugar_row *row, const suffix *s, const value *given, size_t count,
-                                 size_t at)
+static q_id call_reduction_sugar(q_parser *p, const q_sugar_row *row, const suffix *s, const q_parsed *given,
+                                 size_t count, size_t at)
 {
-    value args[4] = {{0}};
+    q_parsed args[4] = {{0}};
     for (size_t a = 0; a < count && a < 4; a++) args[a] = given[a];
     if (count > 4) count = 5;
     /* after the term and its integers, before a weight */
     size_t position = row->parameters[1] && row->parameters[2] == 'k' ? 2 : 1;
     uint8_t axis = s->keops && count <= 4 ? keops_axis(p, s->written, args, &count, position) : s->axis;
-    return parse_ok(p) ? per_row(p, s, axis, call_sugar(p, row, s->written, args, count, at, axis)) : 0;
+    return q_parse_ok(p) ? per_row(p, s, axis, call_sugar(p, row, s->written, args, count, at, axis)) : 0;
 }
 
-static bool form_argument(form *f, char kind, const char *name, const value *arg)
+static bool form_argument(form *f, char kind, const char *name, const q_parsed *arg)
 {
     if (kind == 'v') return value_argument(f->p, name, arg, &f->value[f->values++]);
     if (kind == 'k') return integer_argument(f->p, name, arg, &f->integer[f->integers++]);
@@ -425,15 +425,15 @@ static bool form_argument(form *f, char kind, const char *name, const value *arg
 }
 
 /* Grad(F,[x,y],e) is the list of Grad(F,x,e) and Grad(F,y,e). */
-static value call_grad_list(parser *p, const value *args, size_t at)
+static q_parsed call_grad_list(q_parser *p, const q_parsed *args, size_t at)
 {
     q_id ids[Q_MAX_LIST];
     for (size_t k = 0; k < args[1].count; k++)
         ids[k] = q_grad(p->graph, args[0].id, p->items[args[1].first + k], args[2].id);
-    return q_parse_list(p, ids, parse_ok(p) ? args[1].count : 0, at);
+    return q_parse_list(p, ids, q_parse_ok(p) ? args[1].count : 0, at);
 }
 
-static value call_form(parser *p, const struct form_row *row, const value *args, size_t count, size_t at)
+static q_parsed call_form(q_parser *p, const struct form_row *row, const q_parsed *args, size_t count, size_t at)
 {
     form f = {.p = p, .graph = p->graph, .at = at};
     size_t wanted = strlen(row->arguments);
@@ -446,14 +446,14 @@ static value call_form(parser *p, const struct form_row *row, const value *args,
     return made(row->build(&f), at);
 }
 
-static q_id call_repeat(parser *p, uint8_t axis, const value *args, size_t count, size_t at)
+static q_id call_repeat(q_parser *p, uint8_t axis, const q_parsed *args, size_t count, size_t at)
 {
     q_id id;
     if (!check_count(p, "Repeat", at, count, 1) || !value_argument(p, "Repeat", &args[0], &id)) return 0;
     return q_repeat(p->graph, id, axis);
 }
 
-value q_parse_call(parser *p, size_t at, size_t size, const value *args, size_t count)
+q_parsed q_parse_call(q_parser *p, size_t at, size_t size, const q_parsed *args, size_t count)
 {
     const char *name = p->text + at;
     suffix s = split_name(p, name, size);
@@ -464,7 +464,7 @@ value q_parse_call(parser *p, size_t at, size_t size, const value *args, size_t 
     if (!p->scope) p->graph->at = at;
     if (reduction) return made(call_reduction(p, reduction, &s, args, count, at), at);
     if (reduces && sugar) return made(call_reduction_sugar(p, sugar, &s, args, count, at), at);
-    if (s.axis && parse_same("Repeat", name, s.bare)) return made(call_repeat(p, s.axis, args, count, at), at);
+    if (s.axis && q_parse_same("Repeat", name, s.bare)) return made(call_repeat(p, s.axis, args, count, at), at);
     if (is_declaration(name, size)) return made(declare(p, name, size, at, args, count), at);
     if (special) return call_form(p, special, args, count, at);
     if (op) return made(call_op(p, op, args, count, at), at);

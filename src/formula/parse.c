@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formula/parse.h"
+#include "formula/formula.h"
 
-void q_parse_fail(parser *p, quern_status status, size_t at, const char *fmt, ...)
+void q_parse_fail(q_parser *p, quern_status status, size_t at, const char *fmt, ...)
 {
     if (p->graph->status) return;
     char message[512];
@@ -29,7 +29,7 @@ void q_parse_fail(parser *p, quern_status status, size_t at, const char *fmt, ..
 }
 
 /* Tells the constructors where in the user's text they are. */
-static void locate(parser *p, size_t at)
+static void locate(q_parser *p, size_t at)
 {
     if (!p->scope) p->graph->at = at;
 }
@@ -54,23 +54,23 @@ static size_t operator_size(const char *text)
     return *text && strchr("+-*/|<>=(),;[]", *text) ? 1 : 0;
 }
 
-static void next(parser *p)
+static void next(q_parser *p)
 {
     while (isspace((unsigned char)p->text[p->at])) p->at++;
     const char *from = p->text + p->at;
-    token t = {.kind = T_END, .at = p->at};
+    q_token t = {.kind = Q_T_END, .at = p->at};
     if (isdigit((unsigned char)*from) || (*from == '.' && isdigit((unsigned char)from[1]))) {
         char *end;
-        t.kind = T_NUMBER;
+        t.kind = Q_T_NUMBER;
         t.number = strtod(from, &end);
         t.size = (size_t)(end - from);
         if (!isfinite(t.number)) q_parse_fail(p, QUERN_LIMIT, t.at, "the number is too large");
         if (is_name_char(*end) || *end == '.') q_parse_fail(p, QUERN_SYNTAX, t.at, "this is not a number");
     } else if (is_name_start(*from)) {
-        t.kind = T_NAME;
+        t.kind = Q_T_NAME;
         while (is_name_char(from[t.size])) t.size++;
     } else if (*from) {
-        t.kind = T_OPERATOR;
+        t.kind = Q_T_OPERATOR;
         t.size = operator_size(from);
         if (!t.size)
             q_parse_fail(p, QUERN_SYNTAX, t.at, "the character '%c' has no meaning here",
@@ -80,13 +80,13 @@ static void next(parser *p)
     p->now = t;
 }
 
-static bool is(const parser *p, const char *symbol)
+static bool is(const q_parser *p, const char *symbol)
 {
-    return p->now.kind == T_OPERATOR && strlen(symbol) == p->now.size &&
+    return p->now.kind == Q_T_OPERATOR && strlen(symbol) == p->now.size &&
            strncmp(p->text + p->now.at, symbol, p->now.size) == 0;
 }
 
-char q_parse_peek(const parser *p)
+char q_parse_peek(const q_parser *p)
 {
     size_t at = p->at;
     while (isspace((unsigned char)p->text[at])) at++;
@@ -95,18 +95,18 @@ char q_parse_peek(const parser *p)
 
 // ---- stacks ----
 
-static void push_value(parser *p, q_id id, size_t at)
+static void push_value(q_parser *p, q_id id, size_t at)
 {
-    if (!parse_ok(p)) return;
-    if (!q_grow(&p->values, &p->value_capacity, p->value_count + 1, sizeof(value)))
-        p->graph->status = q_fail_memory(sizeof(value));
-    else p->values[p->value_count++] = (value){.id = id, .at = at};
+    if (!q_parse_ok(p)) return;
+    if (!q_grow(&p->values, &p->value_capacity, p->value_count + 1, sizeof(q_parsed)))
+        p->graph->status = q_fail_memory(sizeof(q_parsed));
+    else p->values[p->value_count++] = (q_parsed){.id = id, .at = at};
 }
 
-value q_parse_list(parser *p, const q_id *ids, size_t count, size_t at)
+q_parsed q_parse_list(q_parser *p, const q_id *ids, size_t count, size_t at)
 {
-    value list = {.at = at, .first = p->item_count, .count = count};
-    if (!parse_ok(p)) return list;
+    q_parsed list = {.at = at, .first = p->item_count, .count = count};
+    if (!q_parse_ok(p)) return list;
     if (!q_grow(&p->items, &p->item_capacity, p->item_count + count + 1, sizeof(q_id))) {
         p->graph->status = q_fail_memory(count * sizeof(q_id));
         return list;
@@ -115,12 +115,12 @@ value q_parse_list(parser *p, const q_id *ids, size_t count, size_t at)
     return list;
 }
 
-static void push_pending(parser *p, pending entry)
+static void push_pending(q_parser *p, q_pending entry)
 {
-    if (!parse_ok(p)) return;
+    if (!q_parse_ok(p)) return;
     entry.base = p->value_count;
-    if (!q_grow(&p->stack, &p->stack_capacity, p->stack_count + 1, sizeof(pending)))
-        p->graph->status = q_fail_memory(sizeof(pending));
+    if (!q_grow(&p->stack, &p->stack_capacity, p->stack_count + 1, sizeof(q_pending)))
+        p->graph->status = q_fail_memory(sizeof(q_pending));
     else p->stack[p->stack_count++] = entry;
 }
 
@@ -144,7 +144,7 @@ static const infix_row infixes[] = {
     {"/", 5, Q_OP_Divide, false, false},   {"**", 7, Q_OP_Powf, false, true},
 };
 
-static const infix_row *find_infix(const parser *p)
+static const infix_row *find_infix(const q_parser *p)
 {
     for (size_t s = 0; s < Q_COUNT(infixes); s++)
         if (is(p, infixes[s].symbol)) return &infixes[s];
@@ -160,7 +160,7 @@ bool q_parse_integer(const q_graph *graph, q_id id, int32_t *out)
     return true;
 }
 
-static q_id apply_infix(const parser *p, const infix_row *infix, q_id a, q_id b)
+static q_id apply_infix(const q_parser *p, const infix_row *infix, q_id a, q_id b)
 {
     int32_t k;
     if (infix->op == Q_OP_NONE) return q_apply1(p->graph, Q_OP_Sum, q_apply2(p->graph, Q_OP_Mult, a, b));
@@ -169,11 +169,11 @@ static q_id apply_infix(const parser *p, const infix_row *infix, q_id a, q_id b)
 }
 
 /* Applies the operator on top of the stack to the values on top of theirs. */
-static void reduce_top(parser *p)
+static void reduce_top(q_parser *p)
 {
-    pending top = p->stack[--p->stack_count];
+    q_pending top = p->stack[--p->stack_count];
     locate(p, top.at);
-    value *last = &p->values[p->value_count - 1];
+    q_parsed *last = &p->values[p->value_count - 1];
     if (!last->id || (top.precedence != UNARY_PRECEDENCE && !last[-1].id)) {
         q_parse_fail(p, QUERN_SYNTAX, top.at, "a list is not a value");
         return;
@@ -192,9 +192,9 @@ static void reduce_top(parser *p)
 }
 
 /* Applies waiting operators down to the innermost bracket that bind at least as strongly as `precedence`. */
-static void reduce(parser *p, int precedence, bool right)
+static void reduce(q_parser *p, int precedence, bool right)
 {
-    while (parse_ok(p) && p->stack_count) {
+    while (q_parse_ok(p) && p->stack_count) {
         int top = p->stack[p->stack_count - 1].precedence;
         if (top == 0 || top < precedence || (right && top == precedence)) return;
         reduce_top(p);
@@ -203,55 +203,55 @@ static void reduce(parser *p, int precedence, bool right)
 
 // ---- the loop ----
 
-static void open_bracket(parser *p, const char *symbol, size_t at, size_t name_size)
+static void open_bracket(q_parser *p, const char *symbol, size_t at, size_t name_size)
 {
     if (++p->nesting > Q_MAX_NESTING) {
         q_parse_fail(p, QUERN_LIMIT, at, "brackets are nested deeper than %d", Q_MAX_NESTING);
         q_fail_next_step("bind inner parts to names: k=...; then use k");
     }
-    push_pending(p, (pending){.symbol = symbol, .at = at, .name_size = name_size});
+    push_pending(p, (q_pending){.symbol = symbol, .at = at, .name_size = name_size});
 }
 
-static void push_made(parser *p, value made)
+static void push_made(q_parser *p, q_parsed made)
 {
     push_value(p, made.id, made.at);
-    if (parse_ok(p)) p->values[p->value_count - 1] = made;
+    if (q_parse_ok(p)) p->values[p->value_count - 1] = made;
 }
 
 /* Turns the values since the bracket into one list. */
-static value close_list(parser *p, const pending *open)
+static q_parsed close_list(q_parser *p, const q_pending *open)
 {
     q_id ids[Q_MAX_LIST];
     size_t count = p->value_count - open->base;
     if (count > Q_MAX_LIST)
         q_parse_fail(p, QUERN_LIMIT, open->at, "a list has at most %d members, not %zu", Q_MAX_LIST, count);
-    for (size_t k = 0; k < count && parse_ok(p); k++) {
+    for (size_t k = 0; k < count && q_parse_ok(p); k++) {
         ids[k] = p->values[open->base + k].id;
         if (!ids[k]) q_parse_fail(p, QUERN_SYNTAX, open->at, "a list cannot hold lists");
     }
-    return q_parse_list(p, ids, parse_ok(p) ? count : 0, open->at);
+    return q_parse_list(p, ids, q_parse_ok(p) ? count : 0, open->at);
 }
 
 /* Closes the innermost bracket, which must be of this kind: "(" or "[". */
-static void close_bracket(parser *p, const char *symbol)
+static void close_bracket(q_parser *p, const char *symbol)
 {
     reduce(p, 1, false);
-    if (!parse_ok(p)) return;
+    if (!q_parse_ok(p)) return;
     if (!p->stack_count || strcmp(p->stack[p->stack_count - 1].symbol, symbol) != 0) {
         q_parse_fail(p, QUERN_SYNTAX, p->now.at, "this %c closes nothing", p->text[p->now.at]);
         return;
     }
-    pending open = p->stack[--p->stack_count];
+    q_pending open = p->stack[--p->stack_count];
     p->nesting--;
     if (!open.name_size && *symbol == '(') return;
-    const value *args = p->values ? p->values + open.base : NULL;
-    value made = *symbol == '[' ? close_list(p, &open)
-                                : q_parse_call(p, open.at, open.name_size, args, p->value_count - open.base);
+    const q_parsed *args = p->values ? p->values + open.base : NULL;
+    q_parsed made = *symbol == '[' ? close_list(p, &open)
+                                   : q_parse_call(p, open.at, open.name_size, args, p->value_count - open.base);
     p->value_count = open.base;
     push_made(p, made);
 }
 
-static void read_name(parser *p, token t)
+static void read_name(q_parser *p, q_token t)
 {
     if (q_parse_peek(p) != '(') {
         push_value(p, q_parse_name(p, p->text + t.at, t.size, t.at), t.at);
@@ -262,14 +262,14 @@ static void read_name(parser *p, token t)
     p->wants_operand = q_parse_peek(p) != ')';
 }
 
-static void read_operand(parser *p)
+static void read_operand(q_parser *p)
 {
-    token t = p->now;
+    q_token t = p->now;
     const char *text = p->text + t.at;
     p->wants_operand = false;
-    if (t.kind == T_NUMBER) {
+    if (t.kind == Q_T_NUMBER) {
         push_value(p, q_constant(p->graph, t.number, 1), t.at);
-    } else if (t.kind == T_NAME) {
+    } else if (t.kind == Q_T_NAME) {
         read_name(p, t);
     } else if (is(p, "(")) {
         open_bracket(p, "(", t.at, 0);
@@ -278,20 +278,20 @@ static void read_operand(parser *p)
         open_bracket(p, "[", t.at, 0);
         p->wants_operand = q_parse_peek(p) != ']';
     } else if (is(p, "-") || is(p, "+")) {
-        if (*text == '-') push_pending(p, (pending){.symbol = "-", .precedence = UNARY_PRECEDENCE, .at = t.at});
+        if (*text == '-') push_pending(p, (q_pending){.symbol = "-", .precedence = UNARY_PRECEDENCE, .at = t.at});
         p->wants_operand = true;
-    } else if (t.kind == T_END) {
+    } else if (t.kind == Q_T_END) {
         q_parse_fail(p, QUERN_SYNTAX, t.at, "the formula ends where a value is expected");
     } else {
         q_parse_fail(p, QUERN_SYNTAX, t.at, "a value is expected here, not '%.*s'", (int)t.size, text);
     }
 }
 
-static void read_comma(parser *p)
+static void read_comma(q_parser *p)
 {
     reduce(p, 1, false);
-    const pending *open = p->stack_count ? &p->stack[p->stack_count - 1] : NULL;
-    if (parse_ok(p) && open && !open->name_size && *open->symbol == '(')
+    const q_pending *open = p->stack_count ? &p->stack[p->stack_count - 1] : NULL;
+    if (q_parse_ok(p) && open && !open->name_size && *open->symbol == '(')
         q_parse_fail(p, QUERN_SYNTAX, p->now.at, "a comma stands between arguments or results, not in plain brackets");
     if (!p->stack_count && p->bind_size)
         q_parse_fail(p, QUERN_SYNTAX, p->now.at, "a name is bound to one value, not to several");
@@ -300,12 +300,12 @@ static void read_comma(parser *p)
     p->wants_operand = true;
 }
 
-static void read_operator(parser *p)
+static void read_operator(q_parser *p)
 {
     const infix_row *infix = find_infix(p);
     if (infix) {
         reduce(p, infix->precedence, infix->right);
-        push_pending(p, (pending){.symbol = infix->symbol, .precedence = infix->precedence, .at = p->now.at});
+        push_pending(p, (q_pending){.symbol = infix->symbol, .precedence = infix->precedence, .at = p->now.at});
         p->wants_operand = true;
     } else if (is(p, ",")) {
         read_comma(p);
@@ -319,7 +319,7 @@ static void read_operator(parser *p)
     }
 }
 
-static void bind(parser *p, const char *text, size_t size, q_id id)
+static void bind(q_parser *p, const char *text, size_t size, q_id id)
 {
     char *name = q_arena_strdup(&p->graph->arena, text, size);
     if (name && q_grow(&p->names.data, &p->names.capacity, p->names.count + 1, sizeof(q_binding)))
@@ -328,14 +328,14 @@ static void bind(parser *p, const char *text, size_t size, q_id id)
 }
 
 /* NAME = at the start of a statement. */
-static bool is_binding(const parser *p)
+static bool is_binding(const q_parser *p)
 {
     size_t after = p->at;
     while (isspace((unsigned char)p->text[after])) after++;
-    return p->now.kind == T_NAME && p->text[after] == '=' && p->text[after + 1] != '=';
+    return p->now.kind == Q_T_NAME && p->text[after] == '=' && p->text[after + 1] != '=';
 }
 
-static void read_binding(parser *p)
+static void read_binding(q_parser *p)
 {
     p->bind_size = 0;
     if (!is_binding(p)) return;
@@ -351,27 +351,27 @@ static void read_binding(parser *p)
     next(p);
 }
 
-static void read_statement(parser *p)
+static void read_statement(q_parser *p)
 {
     p->value_count = 0;
     p->wants_operand = true;
     read_binding(p);
-    while (parse_ok(p)) {
-        bool ends = p->now.kind == T_END || is(p, ";");
+    while (q_parse_ok(p)) {
+        bool ends = p->now.kind == Q_T_END || is(p, ";");
         if (ends && !p->wants_operand) break;
         if (p->wants_operand) read_operand(p);
         else read_operator(p);
-        if (parse_ok(p)) next(p);
+        if (q_parse_ok(p)) next(p);
     }
     reduce(p, 1, false);
-    if (parse_ok(p) && p->stack_count)
+    if (q_parse_ok(p) && p->stack_count)
         q_parse_fail(p, QUERN_SYNTAX, p->stack[p->stack_count - 1].at, "this bracket is not closed");
-    if (parse_ok(p) && p->bind_size && !p->values[0].id)
+    if (q_parse_ok(p) && p->bind_size && !p->values[0].id)
         q_parse_fail(p, QUERN_SYNTAX, p->bind_at, "a name is bound to one value, not to a list");
-    if (parse_ok(p) && p->bind_size) bind(p, p->text + p->bind_at, p->bind_size, p->values[0].id);
+    if (q_parse_ok(p) && p->bind_size) bind(p, p->text + p->bind_at, p->bind_size, p->values[0].id);
 }
 
-static void release(parser *p)
+static void release(q_parser *p)
 {
     free(p->values);
     free(p->stack);
@@ -379,19 +379,19 @@ static void release(parser *p)
 }
 
 /* Several statements; the last one's values are the result. An empty statement after the last ';' is allowed. */
-static void read_statements(parser *p)
+static void read_statements(q_parser *p)
 {
     next(p);
-    while (parse_ok(p)) {
+    while (q_parse_ok(p)) {
         read_statement(p);
-        if (!parse_ok(p) || p->now.kind == T_END) return;
+        if (!q_parse_ok(p) || p->now.kind == Q_T_END) return;
         next(p);
-        if (p->now.kind == T_END) return;
+        if (p->now.kind == Q_T_END) return;
     }
 }
 
 /* A list as the last statement, from Grad(F,[x,y],e), is several results. */
-static void add_results(parser *p, const value *from, q_id *results, size_t *count)
+static void add_results(q_parser *p, const q_parsed *from, q_id *results, size_t *count)
 {
     size_t members = from->id ? 1 : from->count;
     if (*count + members > Q_MAX_RESULTS) {
@@ -408,11 +408,11 @@ quern_status q_parse_known(q_graph *graph, const char *text, q_names *names, q_i
     if (strlen(text) > Q_MAX_TEXT)
         return graph->status =
                    q_fail(QUERN_LIMIT, "the formula text has %zu bytes; the limit is %d", strlen(text), Q_MAX_TEXT);
-    parser p = {.graph = graph, .text = text, .names = *names};
+    q_parser p = {.graph = graph, .text = text, .names = *names};
     graph->text = text;
     read_statements(&p);
     graph->text = NULL;
-    for (size_t v = 0; parse_ok(&p) && v < p.value_count; v++) add_results(&p, &p.values[v], results, count);
+    for (size_t v = 0; q_parse_ok(&p) && v < p.value_count; v++) add_results(&p, &p.values[v], results, count);
     *names = p.names;
     release(&p);
     return graph->status;
@@ -429,16 +429,17 @@ quern_status q_parse(q_graph *graph, const char *text, q_id *results, size_t *co
 q_id q_parse_row(q_graph *graph, const char *text, size_t part, const q_scope *scope)
 {
     if (graph->status) return 0;
-    parser p = {.graph = graph, .text = text, .scope = scope};
+    q_parser p = {.graph = graph, .text = text, .scope = scope};
     next(&p);
-    for (size_t s = 0; parse_ok(&p); s++) {
+    for (size_t s = 0; q_parse_ok(&p); s++) {
         /* other parts are not built: they may not fit this use of the row */
         if (s == part || is_binding(&p)) read_statement(&p);
-        else while (parse_ok(&p) && p.now.kind != T_END && !is(&p, ";")) next(&p);
-        if (s == part || p.now.kind == T_END) break;
+        else
+            while (q_parse_ok(&p) && p.now.kind != Q_T_END && !is(&p, ";")) next(&p);
+        if (s == part || p.now.kind == Q_T_END) break;
         next(&p);
     }
-    q_id id = parse_ok(&p) && p.value_count == 1 ? p.values[0].id : 0;
+    q_id id = q_parse_ok(&p) && p.value_count == 1 ? p.values[0].id : 0;
     free(p.names.data);
     release(&p);
     return id;

@@ -103,6 +103,9 @@ typedef struct q_program_ir {
 
 quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages *stages, size_t stage);
 void q_program_ir_destroy(q_program_ir **program);
+
+// dump.c
+
 void q_program_ir_dump(const q_program_ir *program, q_text *out);
 
 // scheme.c: how a stage runs on a device, from the device's profile and the sizes

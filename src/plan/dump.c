@@ -1,0 +1,51 @@
+/*
+ * dump.c: a program as text, a line per value with its number and its loop, as `quern explain --stage=program` shows it.
+ */
+#include "plan/plan.h"
+
+static void dump_value(const q_program_ir *p, q_ref v, q_text *out)
+{
+    static const char *const loops[] = {"launch", "row", "column", "pair", "end", "end", "end", "end"};
+    const q_scalar *value = &p->values[v];
+    q_text_add(out, "  v%-4u %-7s", v, loops[value->where]);
+    switch ((q_value_kind)value->kind) {
+    case Q_V_CONSTANT: q_text_add(out, "%.17g", value->number); break;
+    case Q_V_LOAD: q_text_add(out, "load array %d component %d", value->k[1], value->k[0]); break;
+    case Q_V_INDEX: q_text_add(out, "index"); break;
+    case Q_V_COUNT: q_text_add(out, "count %c", value->k[0] == Q_I ? 'i' : 'j'); break;
+    case Q_V_FINISH: q_text_add(out, "reduction %d component %d", value->k[1], value->k[0]); break;
+    case Q_V_FMA: q_text_add(out, "%sFma", value->negate == 1 ? "-" : ""); break;
+    case Q_V_OP: q_text_add(out, "%s", q_ops[value->op].name); break;
+    }
+    for (int a = 0; a < 3 && value->arg[a]; a++)
+        q_text_add(out, "%s v%u", a == 2 && value->negate == 2 ? " minus" : "", value->arg[a]);
+    for (int i = 0; value->kind == Q_V_OP && i < q_ops[value->op].integers; i++) q_text_add(out, " %d", value->k[i]);
+    q_text_add(out, "%s\n",
+               value->minus          ? "   (of minus the operand, never positive)"
+               : value->not_positive ? "   (never positive)"
+                                     : "");
+}
+
+static const char *axis_text(uint8_t axis)
+{
+    return axis == Q_I ? "i" : axis == Q_J ? "j" : "-";
+}
+
+void q_program_ir_dump(const q_program_ir *p, q_text *out)
+{
+    q_text_add(out, "program: rows %s, walk %s; operations per launch %zu, row %zu, column %zu, pair %zu, end %zu\n",
+               axis_text(p->rows), axis_text(p->walk), p->statements[0], p->statements[Q_ROW], p->statements[Q_COLUMN],
+               p->statements[Q_ROW | Q_COLUMN], p->statements[Q_LATE] + p->statements[Q_LATE | Q_ROW]);
+    for (size_t a = 0; a < p->input_count; a++)
+        q_text_add(out, "  array %zu: axis %s, length %u%s\n", a, axis_text(p->inputs[a].axis), p->inputs[a].dim,
+                   p->inputs[a].variable < 0 ? ", temporary" : "");
+    for (q_ref v = 1; v < p->count; v++)
+        if (p->uses[v]) dump_value(p, v, out);
+    for (size_t r = 0; r < p->reduction_count; r++)
+        for (uint32_t d = 0; d < p->reductions[r].dim; d++)
+            q_text_add(out, "  reduction %zu component %u: %s of v%u\n", r, d, q_ops[p->reductions[r].op].name,
+                       p->reductions[r].terms[d]);
+    for (size_t o = 0; o < p->output_count; o++)
+        for (uint32_t d = 0; d < p->outputs[o].dim; d++)
+            q_text_add(out, "  output %zu component %u: v%u\n", o, d, p->results[o][d]);
+}
