@@ -4,7 +4,8 @@
  * Points y_j on a line carry weights b_j; how strongly they are felt at x_i is a mixture of Gaussians, and how many
  * there are stands in the data. Each term is w_s exp(-|x_i - y_j|^2 / s^2). Text would have to be glued together; here
  * a loop adds the terms. The graph shares |x_i - y_j|^2 between them, and value and slope go to one operator, which
- * computes each exponential once for both. With x = 0, y = 1 and b = 2 the value is 2/e + e^(-1/4).
+ * computes each exponential once for both. With x = 0 or 2, y = 1 and b = 2 the value is
+ * 2/e + e^(-1/4).
  */
 #include <quern.h>
 #include <quern/build.h>
@@ -37,7 +38,7 @@ static quern_status compile(quern_operator **op, quern_context *ctx)
 
 int main(void)
 {
-    float x[] = {0, 1}, y[] = {1}, b[] = {2}, value[2], slope[2];
+    float x[] = {0, 2}, y[] = {1}, b[] = {2}, value[2], slope[2];
     quern_context *ctx = NULL;
     quern_operator *op = NULL;
     quern_status bad = quern_context_create(&ctx, NULL);
@@ -50,8 +51,8 @@ int main(void)
     if (bad) {
         fprintf(stderr, "%s\n", quern_last_error_text());
     } else {
-        printf("values %.4f %.4f\n", value[0], value[1]); // prints: values 1.5146 3.0000
-        printf("slopes %.4f %.4f\n", slope[0], slope[1]); // prints: slopes 1.8609 -0.0000
+        printf("values %.4f %.4f\n", value[0], value[1]); // prints: values 1.5146 1.5146
+        printf("slopes %.4f %.4f\n", slope[0], slope[1]); // prints: slopes 1.8609 -1.8609
     }
     quern_operator_destroy(&op);
     quern_context_destroy(&ctx);

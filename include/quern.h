@@ -242,7 +242,7 @@ QUERN_API quern_status quern_run_all(quern_operator *op, quern_args args, quern_
 
 typedef struct quern_explain_options {
     size_t size;
-    const char *stage;   /* "graph", "stages", "plan", "program", "source"; null: all */
+    const char *stage;   /* "graph", "stages", "plan", "program", "source"; null: all; or "dot": the graph for Graphviz */
     quern_dtype dtype;   /* QUERN_NUMBER: float32 */
     int64_t M, N;        /* 0: 1000 */
     const char *profile; /* for an operator without a context: a row of cl/profiles.txt; null: "cpu" */

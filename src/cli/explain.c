@@ -10,8 +10,9 @@
 #include "cli.h"
 
 typedef struct request {
-    const char *formula, *stage, *dtype, *m, *n, *profile, *device, *grad;
-    bool verbose;
+    const char *formula, *stage, *dtype, *m, *n, *profile, *device;
+    cli_list grad;
+    bool dot, verbose;
 } request;
 
 static quern_status parse(int argc, char **argv, request *r)
@@ -23,7 +24,8 @@ static quern_status parse(int argc, char **argv, request *r)
         {.name = "--N", .text = &r->n},
         {.name = "--profile", .text = &r->profile},
         {.name = "--device", .text = &r->device},
-        {.name = "--grad", .text = &r->grad},
+        {.name = "--grad", .list = &r->grad},
+        {.name = "--dot", .flag = &r->dot},
         {.name = "--verbose", .flag = &r->verbose},
     };
     cli_list words = {NULL, 0};
@@ -35,7 +37,10 @@ static quern_status parse(int argc, char **argv, request *r)
                           words.count);
     if (!status && r->profile && r->device)
         status = cli_fail(QUERN_USAGE, "--profile and --device exclude each other: a device has its own profile");
+    if (!status && r->dot && r->stage)
+        status = cli_fail(QUERN_USAGE, "--dot and --stage exclude each other: --dot is a stage of its own");
     if (!status) r->formula = words.items[0];
+    if (r->dot) r->stage = "dot";
     free(words.items);
     return status;
 }
@@ -78,9 +83,10 @@ quern_status cli_explain(int argc, char **argv)
     if (!status) status = cli_parse_count(r.n, "--N", &options.N);
     if (!status && r.device) status = cli_open(&context, r.device, r.verbose);
     if (!status && (status = quern_compile(&op, context, r.formula, NULL))) cli_fail_quern(status, NULL);
-    if (!status && r.grad) status = differentiate(&op, r.grad);
+    for (size_t k = 0; k < r.grad.count && !status; k++) status = differentiate(&op, r.grad.items[k]);
     if (!status) status = print(op, &options);
     quern_operator_destroy(&op);
     quern_context_destroy(&context);
+    free(r.grad.items);
     return status;
 }

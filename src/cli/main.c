@@ -54,12 +54,25 @@ static const char explain_help[] =
     "\n"
     "quern explain FORMULA [options]\n"
     "  --stage S       only graph, stages, plan, program or source; without it, all of them\n"
-    "  --grad VAR      explain the gradient with respect to VAR (weights: all ones) instead\n"
+    "  --dot           only the graph, as a picture for Graphviz: quern explain ... --dot | dot -Tsvg >graph.svg\n"
+    "  --grad VAR      explain the gradient with respect to VAR (weights: all ones) instead; given again, the\n"
+    "                  gradient of that: --grad x --grad x is the second derivative\n"
     "  --dtype f32|f64 the element type of the arrays; f32 without it\n"
     "  --M N, --N N    the numbers of rows i and j; 1000 without them\n"
     "  --profile P     plan for a row of cl/profiles.txt, such as cpu, nvidia, amd, intel; no device is needed\n"
     "  --device D      plan for this device; without --profile and --device: profile cpu\n"
     "  --verbose       log what happens to stderr\n";
+
+static const char ops_help[] =
+    "Examples\n"
+    "  quern ops\n"
+    "  quern ops SqDist KMin_j\n"
+    "  quern ops --json\n"
+    "\n"
+    "quern ops [NAME...] [--json | --markdown]\n"
+    "  Lists the functions and reductions of the formula language by family, or tells all about those that are named:\n"
+    "  arguments, length of the result, meaning, derivative, and the formula that it stands for if it is short for one.\n"
+    "  --markdown prints docs/ops.md.\n";
 
 static const char devices_help[] =
     "Examples\n"
@@ -82,6 +95,7 @@ static const char doctor_help[] =
 static const command commands[] = {
     {"eval", cli_eval, "compute a formula on .npy files and numbers", eval_help},
     {"explain", cli_explain, "show the graph, the plan and the OpenCL source of a formula", explain_help},
+    {"ops", cli_ops, "list the functions of the formula language", ops_help},
     {"devices", cli_devices, "list the OpenCL devices", devices_help},
     {"doctor", cli_doctor, "check the installation, with a fix for what is wrong", doctor_help},
     {"help", help, "this text, or that of a command: quern help eval", NULL},

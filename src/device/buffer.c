@@ -81,7 +81,7 @@ static quern_status check_copy(const q_buffer *buffer, const q_queue *queue, uin
 quern_status q_buffer_write(q_buffer *buffer, q_queue *queue, const void *data, uint64_t size)
 {
     Q_TRY(check_copy(buffer, queue, size));
-    if (size) Q_CL(clEnqueueWriteBuffer(queue->commands, buffer->mem, CL_TRUE, 0, (size_t)size, data, 0, NULL, NULL));
+    if (size) Q_CL(clEnqueueWriteBuffer(queue->commands, buffer->mem, CL_FALSE, 0, (size_t)size, data, 0, NULL, NULL));
     return QUERN_OK;
 }
 

@@ -278,6 +278,11 @@ q_id q_parse_row(q_graph *graph, const char *text, size_t part, const q_scope *s
 
 void q_print(const q_graph *graph, const q_id *roots, size_t count, q_text *out);
 
+// dot.c: a graph as a picture
+
+/* What the roots are made of, as a digraph for Graphviz. */
+void q_graph_dot(const q_graph *graph, const q_id *roots, size_t count, q_text *out);
+
 // rewrite.c: rules.def applied to new nodes
 
 quern_status q_rules_create(q_rules **out);

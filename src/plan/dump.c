@@ -31,11 +31,44 @@ static const char *axis_text(uint8_t axis)
     return axis == Q_I ? "i" : axis == Q_J ? "j" : "-";
 }
 
-void q_program_ir_dump(const q_program_ir *p, q_text *out)
+/* Floating-point operations and numbers read, by loop. An operation counts as one whatever its kind (an exponential like a
+   sum), a fused multiply-add as two, a reduction as one for each component that it keeps a state for. */
+typedef struct cost {
+    size_t operations[8], reads[8], writes;
+} cost;
+
+static cost cost_of(const q_program_ir *p)
+{
+    cost c = {{0}, {0}, 0};
+    for (q_ref v = 1; v < p->count; v++) {
+        const q_scalar *value = &p->values[v];
+        if (!p->uses[v]) continue;
+        if (value->kind == Q_V_OP || value->kind == Q_V_FMA) c.operations[value->where] += value->kind == Q_V_FMA ? 2 : 1;
+        if (value->kind == Q_V_LOAD) c.reads[value->where]++;
+    }
+    for (size_t r = 0; r < p->reduction_count; r++)
+        if (p->reductions[r].state == r) c.operations[Q_ROW | Q_COLUMN] += p->reductions[r].dim;
+    for (size_t o = 0; o < p->output_count; o++) c.writes += p->outputs[o].dim;
+    return c;
+}
+
+static void dump_cost(const q_program_ir *p, quern_dtype dtype, q_text *out)
+{
+    cost c = cost_of(p);
+    size_t size = dtype == QUERN_F64 ? 8 : 4, late = c.operations[Q_LATE] + c.operations[Q_LATE | Q_ROW];
+    if (p->walk)
+        q_text_add(out, "  a pair: %zu flops; a column: %zu flops, %zu bytes read\n", c.operations[Q_ROW | Q_COLUMN],
+                   c.operations[Q_COLUMN], c.reads[Q_COLUMN] * size);
+    q_text_add(out, "  a row: %zu flops, %zu bytes read, %zu bytes written\n", c.operations[Q_ROW] + late,
+               c.reads[Q_ROW] * size, c.writes * size);
+}
+
+void q_program_ir_dump(const q_program_ir *p, quern_dtype dtype, q_text *out)
 {
     q_text_add(out, "program: rows %s, walk %s; operations per launch %zu, row %zu, column %zu, pair %zu, end %zu\n",
                axis_text(p->rows), axis_text(p->walk), p->statements[0], p->statements[Q_ROW], p->statements[Q_COLUMN],
                p->statements[Q_ROW | Q_COLUMN], p->statements[Q_LATE] + p->statements[Q_LATE | Q_ROW]);
+    dump_cost(p, dtype, out);
     for (size_t a = 0; a < p->input_count; a++)
         q_text_add(out, "  array %zu: axis %s, length %u%s\n", a, axis_text(p->inputs[a].axis), p->inputs[a].dim,
                    p->inputs[a].variable < 0 ? ", temporary" : "");

@@ -106,7 +106,8 @@ void q_program_ir_destroy(q_program_ir **program);
 
 // dump.c
 
-void q_program_ir_dump(const q_program_ir *program, q_text *out);
+/* With flops and bytes of arrays of this type, for a pair, a column and a row. */
+void q_program_ir_dump(const q_program_ir *program, quern_dtype dtype, q_text *out);
 
 // scheme.c: how a stage runs on a device, from the device's profile and the sizes
 

@@ -23,11 +23,11 @@ static bool wants(const request *r, const char *stage)
 
 static quern_status check_stage(const char *stage)
 {
-    static const char *const known[] = {"graph", "stages", "program", "plan", "source"};
+    static const char *const known[] = {"graph", "stages", "program", "plan", "source", "dot"};
     for (size_t s = 0; s < Q_COUNT(known); s++)
         if (!stage || strcmp(stage, known[s]) == 0) return QUERN_OK;
     quern_status status = q_fail(QUERN_USAGE, "there is no stage '%s' to explain", stage);
-    q_fail_next_step("the stages are graph, stages, program, plan and source");
+    q_fail_next_step("the stages are graph, stages, program, plan and source; or dot");
     return status;
 }
 
@@ -37,7 +37,7 @@ static quern_status explain_stage(const request *r, size_t stage, q_text *out)
     q_plan plan;
     Q_TRY(q_plan_make(&plan, program, &r->profile, r->dtype, r->M, r->N, r->units, &r->op->options));
     if (wants(r, "program") || wants(r, "plan")) q_text_add(out, "---- stage %zu ----\n", stage);
-    if (wants(r, "program")) q_program_ir_dump(program, out);
+    if (wants(r, "program")) q_program_ir_dump(program, r->dtype, out);
     if (wants(r, "plan")) q_plan_dump(&plan, program, out);
     if (!wants(r, "source")) return QUERN_OK;
     q_text_add(out, "// ---- source of stage %zu ----\n", stage);
@@ -52,6 +52,10 @@ static quern_status explain_stage(const request *r, size_t stage, q_text *out)
 static quern_status explain(const request *r, q_text *out)
 {
     const quern_operator *op = r->op;
+    if (r->stage && strcmp(r->stage, "dot") == 0) { /* never among all stages */
+        q_graph_dot(op->graph, op->results, op->result_count, out);
+        return QUERN_OK;
+    }
     if (wants(r, "graph")) q_text_add(out, "formula: %s\n", op->text);
     if (wants(r, "graph")) q_graph_dump(op->graph, op->results, op->result_count, out);
     if (wants(r, "stages")) q_stages_dump(op->graph, &op->stages, out);

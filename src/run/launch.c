@@ -24,6 +24,7 @@ struct q_kernel {
 typedef struct slot {
     q_array array;
     q_buffer buffer;
+    float number; /* of a parameter that is given as a number: uploads read it while they are under way */
 } slot;
 
 typedef struct launcher {
@@ -127,8 +128,8 @@ static const quern_view *view_of(const launcher *l, int variable)
 static quern_status upload(launcher *l, slot *s, size_t bytes)
 {
     const quern_view *view = view_of(l, s->array.variable);
-    float as_float = (float)view->number;
-    const void *number = l->run->dtype == QUERN_F64 ? (const void *)&view->number : (const void *)&as_float;
+    s->number = (float)view->number;
+    const void *number = l->run->dtype == QUERN_F64 ? (const void *)&view->number : (const void *)&s->number;
     return q_buffer_write(&s->buffer, l->queue, view->dtype == QUERN_NUMBER ? number : view->data, bytes);
 }
 
@@ -326,7 +327,8 @@ static quern_status run_stages(launcher *l)
     Q_TRY(make_slots(l));
     for (size_t s = 0; s < op->stages.count; s++) l->total += pairs_of(l, op->programs[s]);
     for (size_t s = 0; s < op->stages.count; s++) Q_TRY(launch_stage(l, s));
-    return download_results(l);
+    Q_TRY(download_results(l));
+    return q_queue_finish(l->queue); /* results without rows were not waited for */
 }
 
 quern_status q_launch(const q_run *run)

@@ -1,0 +1,215 @@
+/*
+ * ops.c: `quern ops`: the functions of the formula language by family, as text, JSON or Markdown. What there is comes from
+ * quern_language; here it is only laid out.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "quern/build.h"
+
+enum { MOST = 512, CALL = 160 };
+
+typedef struct listing {
+    quern_function_info rows[MOST];
+    size_t count;
+} listing;
+
+static const char introduction[] =
+    "# Functions and reductions\n"
+    "\n"
+    "Printed by `quern ops --markdown`; a test compares. [formulas.md](formulas.md) tells how formulas are written, with\n"
+    "examples.\n"
+    "\n"
+    "Operands are vectors of fixed length. `a b c` stand for them, `k l` for whole numbers, `n m` for the lengths of `a` and\n"
+    "`b`. The operands of an elementwise function have equal length, or length 1, which is repeated; its result has that\n"
+    "length. A derivative is the adjoint that flows to each operand, separated by semicolons, where `r` is the result and `g`\n"
+    "its adjoint; 0 stands for no dependence. A definition is the formula that the name is short for. Names with `_j` exist\n"
+    "with `_i` too and reduce over that index; `K` in their derivatives is its number, `_k` stands for the same suffix, and\n"
+    "KeOps's `Sum_Reduction(a,0)` for `Sum_j(a)`.\n";
+
+static void collect(listing *all)
+{
+    all->count = 0;
+    while (all->count < MOST && quern_language(all->count, &all->rows[all->count])) all->count++;
+}
+
+/* "Extract(a,k,l)", "Sum_j(a)", "I" */
+static void write_call(char out[CALL], const quern_function_info *row)
+{
+    const char *suffix = row->over_axis ? "_j" : "";
+
+    if (*row->arguments)
+        snprintf(out, CALL, "%s%s(%s)", row->name, suffix, row->arguments);
+    else
+        snprintf(out, CALL, "%s%s", row->name, suffix);
+}
+
+/* Whether no earlier row has this family. */
+static bool opens_family(const listing *all, size_t at)
+{
+    for (size_t k = 0; k < at; k++)
+        if (!strcmp(all->rows[k].family, all->rows[at].family)) return false;
+    return true;
+}
+
+/* Calls `print` for each family's title with a null row, then for its rows. */
+static void each_family(const listing *all, void (*print)(const char *family, const quern_function_info *row))
+{
+    for (size_t first = 0; first < all->count; first++) {
+        const char *family = all->rows[first].family;
+        if (!opens_family(all, first)) continue;
+        print(family, NULL);
+        for (size_t k = first; k < all->count; k++)
+            if (!strcmp(all->rows[k].family, family)) print(family, &all->rows[k]);
+    }
+}
+
+/* ---- text ------------------------------------------------------------------------------------------------------- */
+
+static void print_text(const char *family, const quern_function_info *row)
+{
+    char call[CALL];
+
+    if (!row) {
+        printf("\n%s\n", family);
+        return;
+    }
+    write_call(call, row);
+    printf("  %-26s %s%s%s\n", call, row->meaning, *row->definition ? ": " : "", row->definition);
+}
+
+static void print_detail(const quern_function_info *row)
+{
+    char call[CALL];
+
+    write_call(call, row);
+    printf("%s\n  %s\n  family      %s, %s\n", call, row->meaning, row->family, row->kind);
+    if (*row->length) printf("  length      %s\n", row->length);
+    if (*row->derivative) printf("  derivative  %s\n", row->derivative);
+    if (*row->definition) printf("  definition  %s\n", row->definition);
+}
+
+/* Whether a user means this row: by its name, with its axis or without. */
+static bool is_meant(const quern_function_info *row, const char *word)
+{
+    static const char *const suffixes[] = {"", "_i", "_j", "_Reduction"};
+    size_t size = strlen(row->name);
+
+    if (strncmp(word, row->name, size)) return false;
+    for (size_t k = 0; k < (row->over_axis ? CLI_COUNT(suffixes) : 1); k++)
+        if (!strcmp(word + size, suffixes[k])) return true;
+    return false;
+}
+
+/* Keeps the rows that the words mean, in the order of the words. */
+static quern_status select_rows(listing *all, const cli_list *words)
+{
+    listing *chosen = malloc(sizeof *chosen);
+    quern_status status = chosen ? QUERN_OK : cli_fail_memory();
+
+    if (chosen) chosen->count = 0;
+    for (size_t w = 0; w < words->count && !status; w++) {
+        size_t before = chosen->count;
+        for (size_t k = 0; k < all->count && chosen->count < MOST; k++)
+            if (is_meant(&all->rows[k], words->items[w])) chosen->rows[chosen->count++] = all->rows[k];
+        if (chosen->count == before)
+            status = cli_fail(QUERN_NAME, "there is no function %s; `quern ops` lists them", words->items[w]);
+    }
+    if (!status) *all = *chosen;
+    free(chosen);
+    return status;
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------------------- */
+
+static quern_status print_json(const listing *all)
+{
+    json_t *list = json_array();
+    int failed;
+
+    for (size_t k = 0; k < all->count; k++) {
+        const quern_function_info *row = &all->rows[k];
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s}", "name", row->name, "family",
+                                              row->family, "kind", row->kind, "over_axis", row->over_axis, "arguments",
+                                              row->arguments, "length", row->length, "meaning", row->meaning,
+                                              "derivative", row->derivative, "definition", row->definition));
+    }
+    failed = json_dumpf(list, stdout, JSON_INDENT(1));
+    putchar('\n');
+    json_decref(list);
+    return failed && !ferror(stdout) ? cli_fail_memory() : QUERN_OK;
+}
+
+/* ---- Markdown --------------------------------------------------------------------------------------------------- */
+
+/* A cell of a table, in which a bar must be escaped. */
+static void print_cell(const char *text, bool code)
+{
+    printf(" ");
+    if (code && *text) putchar('`');
+    for (; *text; text++) {
+        if (*text == '|') putchar('\\');
+        putchar(*text);
+        if (!text[1] && code) putchar('`');
+    }
+    printf(" |");
+}
+
+static void print_markdown(const char *family, const quern_function_info *row)
+{
+    char call[CALL];
+
+    if (!row) {
+        printf("\n## %c%s\n\n", family[0] - 'a' + 'A', family + 1);
+        printf("| text | length | meaning | derivative or definition |\n|---|---|---|---|\n");
+        return;
+    }
+    write_call(call, row);
+    printf("|");
+    print_cell(call, true);
+    print_cell(row->length, true);
+    print_cell(row->meaning, false);
+    print_cell(*row->definition ? row->definition : row->derivative, true);
+    putchar('\n');
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------ */
+
+static quern_status print_all(listing *all, const cli_list *words, bool json, bool markdown)
+{
+    quern_status status = words->count ? select_rows(all, words) : QUERN_OK;
+
+    if (status) return status;
+    if (json) return print_json(all);
+    if (markdown) {
+        fputs(introduction, stdout);
+        each_family(all, print_markdown);
+    } else if (words->count) {
+        for (size_t k = 0; k < all->count; k++) print_detail(&all->rows[k]);
+    } else {
+        printf("Functions by family; `quern ops NAME` tells more. Names with _j exist with _i too.\n");
+        each_family(all, print_text);
+    }
+    return QUERN_OK;
+}
+
+quern_status cli_ops(int argc, char **argv)
+{
+    bool json = false, markdown = false;
+    const cli_option options[] = {{.name = "--json", .flag = &json}, {.name = "--markdown", .flag = &markdown}};
+    cli_list words = {NULL, 0};
+    listing *all = malloc(sizeof *all);
+    quern_status status = all ? cli_parse(argc, argv, options, CLI_COUNT(options), &words) : cli_fail_memory();
+
+    if (!status && json && markdown) status = cli_fail(QUERN_USAGE, "--json and --markdown exclude each other");
+    if (!status) {
+        collect(all);
+        status = print_all(all, &words, json, markdown);
+    }
+    free(words.items);
+    free(all);
+    return status;
+}
