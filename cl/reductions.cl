@@ -138,6 +138,7 @@ Q_FN real q_Sum_finish(const q_Sum *t)
         t->best = q_read(p);                                                                  \
         t->index = q_read((__global const sint *)(p + stride));                               \
     }                                                                                         \
+    Q_FN real q_##NAME##_finish(const q_##NAME *t) { return t->best; }                        \
     Q_FN qint q_##NAME##_index(const q_##NAME *t) { return t->index; }
 
 #ifdef Q_USE_Max

@@ -84,7 +84,7 @@ Q_FN T NAME(besselj)(const T given, int k)
     sum /= 64;
     const T eighth = 1 / (8 * x), phase = x - (sreal)(2 * k + 1) * (pi / 4);
     T p = 1, q = 0, term = 1;
-    for (int n = 1; n < 12; n++) {
+    for (int n = 1; n < 26; n++) {
         term *= (sreal)(4 * k * k - (2 * n - 1) * (2 * n - 1)) / (sreal)n * eighth;
         if (n % 2) q += (n % 4 == 1 ? 1 : -1) * term;
         else p += (n % 4 == 2 ? -1 : 1) * term;

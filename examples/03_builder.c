@@ -45,9 +45,9 @@ int main(void)
 
     if (!bad) bad = compile(&op, ctx);
     if (!bad)
-        bad = quern_run_all(
-            op, QUERN_ARGS({"x", quern_f32(x, 2, 1)}, {"y", quern_f32(y, 1, 1)}, {"b", quern_f32(b, 1, 1)}),
-            QUERN_OUTS(quern_f32(value, 2, 1), quern_f32(slope, 2, 1)));
+        bad = quern_run_all(op,
+                            QUERN_ARGS({"x", quern_f32(x, 2, 1)}, {"y", quern_f32(y, 1, 1)}, {"b", quern_f32(b, 1, 1)}),
+                            QUERN_OUTS(quern_f32(value, 2, 1), quern_f32(slope, 2, 1)));
     if (bad) {
         fprintf(stderr, "%s\n", quern_last_error_text());
     } else {

@@ -3,7 +3,8 @@
  *
  * A symbolic matrix has the entry F(p, x_i, y_j) in row i and column j, for M rows and N columns. quern compiles a
  * formula that reduces it over i or j, and any derivative of it, to one or a few device kernels; nothing of size M x N
- * is ever stored. docs/formulas.md describes the language; examples/ shows it at work.
+ * is ever stored. docs/formulas.md describes the language, docs/ops.md lists its functions; examples/ shows it at work.
+ * Programs that make formulas can do so by calls instead of text: quern/build.h.
  *
  * The common case is four calls:
  *

@@ -170,6 +170,14 @@ shows 'explain everything' kernel explain "$sum"
 shows 'explain the source' kernel explain "$sum" --stage source
 shows 'explain a gradient' Exp explain "$sum" --grad x --stage=graph
 shows 'explain for a profile' kernel explain "$sum" --stage source --profile nvidia --dtype f64 --M 10 --N 1000000
+shows 'explain a second gradient' '^formula: .*p\*3\*2' explain 'x=Vi(1); p=Pm(1); p*x**3' --grad x --grad x --stage graph
+shows 'explain the cost' '^  a pair: 11 flops; a column: 0 flops, 16 bytes read$' explain "$sum" --stage program
+shows 'explain as a picture' '^  n[0-9]* -> n[0-9]*;$' explain "$sum" --dot
+shows 'ops by family' '^norms, products, distances$' ops
+shows 'ops of a name' '^  definition  Sum(Square(a-b))$' ops SqDist
+shows 'ops of a reduction with its axis' '^ArgKMin_j(a,k)$' ops ArgKMin_i
+shows 'ops as json' '"name": "SqDist"' ops --json
+shows 'ops as Markdown' '^| `Scalprod(a,b)` |  | inner product, also (a\\|b) | `Sum(a\*b)` |$' ops --markdown
 shows 'devices' '^\* ' devices
 shows 'devices as json' '"selector"' devices --json
 shows 'doctor' '^0 failed' doctor
@@ -199,6 +207,8 @@ fails 'explain without a formula' 2 explain
 fails 'explain an unknown stage' 2 explain "$sum" --stage assembly
 fails 'explain --M 0' 2 explain "$sum" --M 0
 fails '--profile and --device' 2 explain "$sum" --profile cpu --device cpu
+fails '--dot and --stage' 2 explain "$sum" --dot --stage graph
+fails 'ops --json --markdown' 2 ops --json --markdown
 
 fails 'unbalanced text' 3 eval 'x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y))' x=x.npy y=y.npy -o made/new.npy
 fails 'empty formula' 3 eval '' x=x.npy -o made/new.npy
@@ -206,6 +216,7 @@ fails 'unknown name' 4 eval 'x=Vi(3); y=Vj(3); Sum_j(SqDist(x,z))' x=x.npy y=y.n
 fails 'unknown operation' 4 eval 'x=Vi(3); y=Vj(3); Sum_j(SqDost(x,y))' x=x.npy y=y.npy -o made/new.npy
 fails 'an array too many' 4 eval "$sum" x=x.npy y=y.npy b=b.npy q=x.npy -o made/new.npy
 fails 'gradient in an unknown variable' 4 explain "$sum" --grad q
+fails 'ops of an unknown name' 4 ops SqDist SqDost
 fails 'wrong dimension' 5 eval 'x=Vi(3); y=Vj(2); Sum_j(SqDist(x,y))' x=x.npy y=x2.npy -o made/new.npy
 fails 'missing variable' 8 eval "$sum" x=x.npy y=y.npy -o made/new.npy
 fails 'missing i-variable' 8 eval "$sum" y=y.npy b=b.npy -o made/new.npy

@@ -65,6 +65,23 @@ quern_operator *compile(const char *text, const quern_compile_options *options)
     return op;
 }
 
+quern_graph *new_graph(void)
+{
+    quern_graph *graph;
+    succeed(quern_graph_create(&graph));
+    return graph;
+}
+
+quern_operator *check_text(const quern_graph *graph, quern_expr result, const char *text)
+{
+    quern_operator *built, *read;
+    succeed(quern_compile_graph(&built, context, graph, QUERN_EXPRS(result), NULL));
+    succeed(quern_compile(&read, context, text, NULL));
+    assert_string_equal(quern_operator_text(built), quern_operator_text(read));
+    quern_operator_destroy(&read);
+    return built;
+}
+
 // ---- trials ----
 
 enum { CANARY = 0x5a, CANARIES = 64 };

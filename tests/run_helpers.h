@@ -7,6 +7,7 @@
 #define QUERN_TESTS_RUN_HELPERS_H
 
 #include "helpers.h"
+#include "quern/build.h"
 #include "run/run.h"
 
 /* ---- the device ---- */
@@ -25,6 +26,9 @@ bool takes_lanes(void);
 /* ---- operators ---- */
 
 quern_operator *compile(const char *text, const quern_compile_options *options);
+quern_graph *new_graph(void);
+/* Compiles an expression and fails unless the operator is that of the text. */
+quern_operator *check_text(const quern_graph *graph, quern_expr result, const char *text);
 /* The result of `status`, or the failure of the test with the error's text. */
 void succeed(quern_status status);
 /* Fails the test unless the last error has this status, and its message or next step this part. */

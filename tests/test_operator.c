@@ -150,6 +150,52 @@ static void plan_options_are_checked(void **state)
     quern_operator_destroy(&op);
 }
 
+static void a_picture_has_every_node_once(void **state)
+{
+    (void)state;
+    static const char expected[] = "n2 [label=\"x\\nlength 1\", fillcolor=lightblue, shape=ellipse];\n";
+    quern_explain_options options = {.size = sizeof options, .stage = "dot"};
+    quern_operator *op;
+    char *text, *all;
+    succeed(quern_compile(&op, NULL, "x=Vi(1); y=Vj(1); k=x*y; Sum_j(k), ArgMin_j(k)", NULL));
+    succeed(quern_explain(op, &options, &text));
+    assert_memory_equal(text, "digraph quern {", 15);
+    const char *first = strstr(text, expected);
+    assert_true(first && !strstr(first + 1, expected));
+    assert_non_null(strstr(text, "ArgMin_j"));
+    assert_non_null(strstr(text, "result 1"));
+    options.stage = NULL; /* all stages are for reading */
+    succeed(quern_explain(op, &options, &all));
+    assert_null(strstr(all, "digraph"));
+    quern_free(text);
+    quern_free(all);
+    quern_operator_destroy(&op);
+}
+
+/* For each pair two products, two exponentials and two maxima, for each column two roots, for each row a sum and a
+   root. */
+static void the_cost_is_counted(void **state)
+{
+    (void)state;
+    static const struct {
+        quern_dtype dtype;
+        const char *cost;
+    } types[] = {{QUERN_F32, "  a pair: 6 flops; a column: 2 flops, 8 bytes read\n"
+                             "  a row: 2 flops, 4 bytes read, 4 bytes written\n"},
+                 {QUERN_F64, "  a pair: 6 flops; a column: 2 flops, 16 bytes read\n"
+                             "  a row: 2 flops, 8 bytes read, 8 bytes written\n"}};
+    quern_operator *op;
+    char *text;
+    succeed(quern_compile(&op, NULL, "x=Vi(1); y=Vj(2); Sqrt(Sum(Max_j(Exp(x*Sqrt(y)))))", NULL));
+    for (size_t n = 0; n < Q_COUNT(types); n++) {
+        quern_explain_options options = {.size = sizeof options, .stage = "program", .dtype = types[n].dtype};
+        succeed(quern_explain(op, &options, &text));
+        assert_non_null(strstr(text, types[n].cost));
+        quern_free(text);
+    }
+    quern_operator_destroy(&op);
+}
+
 /* ---- gradients ---- */
 
 static const float X[] = {1, 2, 3}, Y[] = {10, 20}, E[] = {1, -1, 2};
@@ -246,6 +292,8 @@ int main(void)
         cmocka_unit_test(compile_fails_with_a_status),
         cmocka_unit_test(options_know_their_size),
         cmocka_unit_test(explain_shows_stages),
+        cmocka_unit_test(a_picture_has_every_node_once),
+        cmocka_unit_test(the_cost_is_counted),
         cmocka_unit_test(plan_options_are_checked),
         cmocka_unit_test(gradients_have_the_shape_of_their_variable),
         cmocka_unit_test(gradients_of_gradients),

@@ -59,7 +59,7 @@ typedef struct quern_lists {
     ((quern_exprs){(const quern_expr[]){__VA_ARGS__}, sizeof((quern_expr[]){__VA_ARGS__}) / sizeof(quern_expr)})
 #define QUERN_INTEGERS(...) \
     ((quern_integers){(const int32_t[]){__VA_ARGS__}, sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t)})
-#define QUERN_LISTS(...)                            \
+#define QUERN_LISTS(...)                                  \
     ((quern_lists){(const quern_integers[]){__VA_ARGS__}, \
                    sizeof((quern_integers[]){__VA_ARGS__}) / sizeof(quern_integers)})
 #define QUERN_NO_EXPRS ((quern_exprs){NULL, 0})
@@ -76,7 +76,8 @@ QUERN_API void quern_graph_destroy(quern_graph **graph);
 QUERN_API quern_status quern_graph_status(const quern_graph *graph);
 
 /* An operator with these expressions as its results, 1 to 16 of them, in order. As quern_compile otherwise: `context`
-   and `options` may be null. Statuses: that of the graph; USAGE; those of quern_compile. *out is null after a failure. */
+   and `options` may be null, *out is null after a failure. Statuses: that of the graph, USAGE, those of
+   quern_compile. */
 QUERN_API quern_status quern_compile_graph(quern_operator **out, quern_context *context, const quern_graph *graph,
                                            quern_exprs results, const quern_compile_options *options);
 
@@ -107,8 +108,8 @@ QUERN_API int64_t quern_length(const quern_graph *graph, quern_expr a);
 
 /* ---- every function of the language ----------------------------------------------------------------------------- */
 
-/* Applies a function or reduction by its name in the language: first the expressions, then the integers, in the order of
-   the formula text.
+/* Applies a function or reduction by its name in the language: first the expressions, then the integers, in the order
+   of the formula text.
        quern_apply(graph, "Atan2", QUERN_EXPRS(a, b), QUERN_NO_INTEGERS)              Atan2(a,b)
        quern_apply(graph, "Extract", QUERN_EXPRS(a), QUERN_INTEGERS(2, 3))            Extract(a,2,3)
        quern_apply(graph, "ArgKMin_j", QUERN_EXPRS(d), QUERN_INTEGERS(10))            ArgKMin_j(d,10)

@@ -1,6 +1,6 @@
 /*
- * ops.c: `quern ops`: the functions of the formula language by family, as text, JSON or Markdown. What there is comes from
- * quern_language; here it is only laid out.
+ * ops.c: `quern ops`: the functions of the formula language by family, as text, JSON or Markdown. What there is comes
+ * from quern_language; here it is only laid out.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -20,15 +20,15 @@ typedef struct listing {
 static const char introduction[] =
     "# Functions and reductions\n"
     "\n"
-    "Printed by `quern ops --markdown`; a test compares. [formulas.md](formulas.md) tells how formulas are written, with\n"
-    "examples.\n"
+    "Printed by `quern ops --markdown`; a test compares. [formulas.md](formulas.md) tells how formulas are written,\n"
+    "with examples.\n"
     "\n"
-    "Operands are vectors of fixed length. `a b c` stand for them, `k l` for whole numbers, `n m` for the lengths of `a` and\n"
-    "`b`. The operands of an elementwise function have equal length, or length 1, which is repeated; its result has that\n"
-    "length. A derivative is the adjoint that flows to each operand, separated by semicolons, where `r` is the result and `g`\n"
-    "its adjoint; 0 stands for no dependence. A definition is the formula that the name is short for. Names with `_j` exist\n"
-    "with `_i` too and reduce over that index; `K` in their derivatives is its number, `_k` stands for the same suffix, and\n"
-    "KeOps's `Sum_Reduction(a,0)` for `Sum_j(a)`.\n";
+    "Operands are vectors of fixed length. `a b c` stand for them, `k l` for whole numbers, `n m` for the lengths of\n"
+    "`a` and `b`. The operands of an elementwise function have equal length, or length 1, which is repeated; its\n"
+    "result has that length. A derivative is the adjoint that flows to each operand, separated by semicolons, where\n"
+    "`r` is the result and `g` its adjoint; 0 stands for no dependence. A definition is the formula that the name is\n"
+    "short for. Names with `_j` exist with `_i` too and reduce over that index; `K` in their derivatives is its\n"
+    "number, `_k` stands for the same suffix, and KeOps's `Sum_Reduction(a,0)` for `Sum_j(a)`.\n";
 
 static void collect(listing *all)
 {
@@ -41,10 +41,8 @@ static void write_call(char out[CALL], const quern_function_info *row)
 {
     const char *suffix = row->over_axis ? "_j" : "";
 
-    if (*row->arguments)
-        snprintf(out, CALL, "%s%s(%s)", row->name, suffix, row->arguments);
-    else
-        snprintf(out, CALL, "%s%s", row->name, suffix);
+    if (*row->arguments) snprintf(out, CALL, "%s%s(%s)", row->name, suffix, row->arguments);
+    else snprintf(out, CALL, "%s%s", row->name, suffix);
 }
 
 /* Whether no earlier row has this family. */
@@ -78,7 +76,7 @@ static void print_text(const char *family, const quern_function_info *row)
         return;
     }
     write_call(call, row);
-    printf("  %-26s %s%s%s\n", call, row->meaning, *row->definition ? ": " : "", row->definition);
+    printf("  %-26s %s\n", call, row->meaning);
 }
 
 static void print_detail(const quern_function_info *row)
@@ -86,7 +84,7 @@ static void print_detail(const quern_function_info *row)
     char call[CALL];
 
     write_call(call, row);
-    printf("%s\n  %s\n  family      %s, %s\n", call, row->meaning, row->family, row->kind);
+    printf("%s\n  %s\n  kind        %s\n  family      %s\n", call, row->meaning, row->kind, row->family);
     if (*row->length) printf("  length      %s\n", row->length);
     if (*row->derivative) printf("  derivative  %s\n", row->derivative);
     if (*row->definition) printf("  definition  %s\n", row->definition);
@@ -132,10 +130,11 @@ static quern_status print_json(const listing *all)
 
     for (size_t k = 0; k < all->count; k++) {
         const quern_function_info *row = &all->rows[k];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s}", "name", row->name, "family",
-                                              row->family, "kind", row->kind, "over_axis", row->over_axis, "arguments",
-                                              row->arguments, "length", row->length, "meaning", row->meaning,
-                                              "derivative", row->derivative, "definition", row->definition));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s}", "name", row->name, "family",
+                                        row->family, "kind", row->kind, "over_axis", row->over_axis, "arguments",
+                                        row->arguments, "length", row->length, "meaning", row->meaning, "derivative",
+                                        row->derivative, "definition", row->definition));
     }
     failed = json_dumpf(list, stdout, JSON_INDENT(1));
     putchar('\n');
@@ -145,13 +144,13 @@ static quern_status print_json(const listing *all)
 
 /* ---- Markdown --------------------------------------------------------------------------------------------------- */
 
-/* A cell of a table, in which a bar must be escaped. */
+/* A cell of a table, in which a bar must be escaped, and, outside code, an asterisk. */
 static void print_cell(const char *text, bool code)
 {
     printf(" ");
     if (code && *text) putchar('`');
     for (; *text; text++) {
-        if (*text == '|') putchar('\\');
+        if (*text == '|' || (*text == '*' && !code)) putchar('\\');
         putchar(*text);
         if (!text[1] && code) putchar('`');
     }

@@ -1,6 +1,6 @@
 /*
- * dot.c: a graph as a picture, in the language of Graphviz. An arrow goes from an operand to its user; the colour of a box
- * tells what a value depends on, a double frame that it is a reduction.
+ * dot.c: a graph as a picture, in the language of Graphviz. An arrow goes from an operand to its user; the colour of a
+ * box tells what a value depends on, a double frame that it is a reduction.
  */
 #include <stdlib.h>
 
@@ -29,7 +29,9 @@ static void write_node(const q_graph *graph, q_id id, q_text *out)
     q_text_add(out, "  n%u [label=\"", id);
     write_label(graph, node, out);
     q_text_add(out, "\", fillcolor=%s%s];\n", colours[node->where],
-               leaf ? ", shape=ellipse" : q_is_reduction(node) ? ", peripheries=2" : "");
+               leaf                   ? ", shape=ellipse"
+               : q_is_reduction(node) ? ", peripheries=2"
+                                      : "");
     for (int a = 0; a < 3 && node->arg[a]; a++) q_text_add(out, "  n%u -> n%u;\n", node->arg[a], id);
 }
 
@@ -47,7 +49,8 @@ void q_graph_dot(const q_graph *graph, const q_id *roots, size_t count, q_text *
     for (q_id id = 1; id < graph->count; id++)
         if (marks[id]) write_node(graph, id, out);
     for (size_t r = 0; r < count; r++)
-        q_text_add(out, "  r%zu [label=\"result %zu\", shape=plaintext, style=\"\"]; n%u -> r%zu;\n", r, r, roots[r], r);
+        q_text_add(out, "  r%zu [label=\"result %zu\", shape=plaintext, style=\"\"]; n%u -> r%zu;\n", r, r, roots[r],
+                   r);
     q_text_add(out, "}\n");
     free(marks);
 }

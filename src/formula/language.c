@@ -1,6 +1,6 @@
 /*
- * language.c: what the language has, for documentation and tools: the rows of forms.def, ops.def and reductions.def as one
- * list, in the order of their families.
+ * language.c: what the language has, for documentation and tools: the rows of forms.def, ops.def and reductions.def as
+ * one list, each with the family that it is listed under.
  */
 #include <string.h>
 
@@ -14,6 +14,7 @@ typedef struct entry {
     int operands, integers; /* where arguments is null */
 } entry;
 
+// clang-format off
 #define FAMILY(title_) {.title = title_},
 #define NAMED(name_, kind_, axis_, arguments_, length_, sentence_, derivative_, definition_) \
     .info = {.name = #name_, .kind = kind_, .over_axis = axis_, .arguments = arguments_, .length = length_, \
@@ -48,6 +49,7 @@ static const entry entries[] = {
 #define SUGAR(name, parameters, body, sentence) {NAMED(name, "reduction", true, parameters, "", sentence, "", body)},
 #include "formula/reductions.def"
 };
+// clang-format on
 
 static const char *arguments_of(const entry *e)
 {

@@ -31,8 +31,8 @@ static const char *axis_text(uint8_t axis)
     return axis == Q_I ? "i" : axis == Q_J ? "j" : "-";
 }
 
-/* Floating-point operations and numbers read, by loop. An operation counts as one whatever its kind (an exponential like a
-   sum), a fused multiply-add as two, a reduction as one for each component that it keeps a state for. */
+/* Floating-point operations and numbers read, by loop. An operation counts as one whatever its kind (an exponential
+   like a sum), a fused multiply-add as two, a reduction as one for each component that it keeps a state for. */
 typedef struct cost {
     size_t operations[8], reads[8], writes;
 } cost;
@@ -43,7 +43,8 @@ static cost cost_of(const q_program_ir *p)
     for (q_ref v = 1; v < p->count; v++) {
         const q_scalar *value = &p->values[v];
         if (!p->uses[v]) continue;
-        if (value->kind == Q_V_OP || value->kind == Q_V_FMA) c.operations[value->where] += value->kind == Q_V_FMA ? 2 : 1;
+        if (value->kind == Q_V_OP || value->kind == Q_V_FMA)
+            c.operations[value->where] += value->kind == Q_V_FMA ? 2 : 1;
         if (value->kind == Q_V_LOAD) c.reads[value->where]++;
     }
     for (size_t r = 0; r < p->reduction_count; r++)

@@ -164,7 +164,7 @@ static void emit_finish(emitter *e, const q_scalar *value)
 {
     size_t r = (size_t)value->k[1];
     uint32_t dim = e->p->reductions[r].dim, d = (uint32_t)value->k[0];
-    emit_state_name(e, r);
+    emit_state_name(e, e->p->reductions[r].state);
     q_text_add(e->out, "_%s(&t->r%zu_%u", value->integer ? "index" : "finish", e->p->reductions[r].state, d % dim);
     q_text_add(e->out, e->p->reductions[r].K ? ", %u)" : ")", d / dim);
 }

@@ -412,17 +412,26 @@ static q_ref *refs(scheduler *s, uint32_t dim)
     return memory;
 }
 
-/* The first reduction whose state holds the result of reduction r too: KMin and ArgKMin of the same terms have one. */
-static size_t shared_state(const q_program_ir *p, size_t r)
+/* Whether the state of reduction `other` holds the result of reduction r too: ArgMin keeps the smallest term, ArgKMin and
+   KMin have one state; the first of equals holds the others. */
+static bool holds(const q_program_ir *p, size_t other, size_t r)
 {
-    for (size_t old = 0; old < r; old++) {
-        bool same = strcmp(q_ops[p->reductions[old].op].state, q_ops[p->reductions[r].op].state) == 0 &&
-                    p->reductions[old].K == p->reductions[r].K && p->reductions[old].dim == p->reductions[r].dim;
-        for (uint32_t d = 0; d < p->reductions[r].dim && same; d++)
-            same = p->reductions[old].terms[d] == p->reductions[r].terms[d];
-        if (same) return old;
+    const char *state = q_ops[p->reductions[other].op].state, *wanted = q_ops[p->reductions[r].op].state;
+    bool same = strcmp(state, wanted) == 0, more = strncmp(state, "Arg", 3) == 0 && strcmp(state + 3, wanted) == 0;
+    if (!more && !(same && other < r)) return false;
+    if (p->reductions[other].K != p->reductions[r].K || p->reductions[other].dim != p->reductions[r].dim) return false;
+    for (uint32_t d = 0; d < p->reductions[r].dim; d++)
+        if (p->reductions[other].terms[d] != p->reductions[r].terms[d]) return false;
+    return true;
+}
+
+static void share_states(q_program_ir *p)
+{
+    for (size_t r = 0; r < p->reduction_count; r++) {
+        p->reductions[r].state = r;
+        for (size_t other = 0; other < p->reduction_count && p->reductions[r].state == r; other++)
+            if (holds(p, other, r)) p->reductions[r].state = other;
     }
-    return r;
 }
 
 /* Registers what the reductions reduce; the components of a linear one get the factor that left it. */
@@ -447,9 +456,9 @@ static void lower_terms(scheduler *s)
         s->out->reductions[r].K = node->k[1];
         s->out->reductions[r].dim = n;
         s->out->reductions[r].terms = terms;
-        s->out->reductions[r].state = s->status ? r : shared_state(s->out, r);
     }
     s->out->reduction_count = s->stage->reduction_count;
+    if (!s->status) share_states(s->out);
 }
 
 static void lower_outputs(scheduler *s)

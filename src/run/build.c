@@ -1,6 +1,6 @@
 /*
- * build.c: the builder API. A call is composed as text, its operands under the names a, b, c, ..., and read by the parser
- * that reads users' formulas, so what a function takes, gives and complains of stands in one place.
+ * build.c: the builder API. A call is composed as text, its operands under the names a, b, c, ..., and read by the
+ * parser that reads users' formulas, so what a function takes, gives and complains of stands in one place.
  *
  * Invariant: when the graph inside has failed, `failure` holds the error record of that moment.
  */
@@ -154,7 +154,8 @@ static bool check_word(quern_graph *graph, const char *name, const char *what)
     while (word && (isalnum((unsigned char)name[size]) || name[size] == '_')) size++;
     word = word && !name[size] && size < 80;
     if (!word)
-        fail(graph, q_fail(QUERN_USAGE, "%s is a word of letters, digits and _, not %.80s", what, name ? name : "null"));
+        fail(graph,
+             q_fail(QUERN_USAGE, "%s is a word of letters, digits and _, not %.80s", what, name ? name : "null"));
     return word;
 }
 

@@ -101,22 +101,49 @@ static double reduce_Variance(const double *terms, size_t stride, size_t count, 
     return sum / (double)count;
 }
 
-/* The index of the term of this rank in ascending (sign 1) or descending (-1) order, the lower index first among
-   equals: looks `rank` + 1 times for the best after the last. -1 if there are not so many. */
+/* Terms in the order of a selection: ascending (sign 1) or descending (-1), the lower index first among equals. */
+typedef struct ranking {
+    const double *terms;
+    size_t stride;
+    int sign;
+} ranking;
+
+static bool is_before(const ranking *r, size_t s, size_t t)
+{
+    double x = r->sign * r->terms[s * r->stride], y = r->sign * r->terms[t * r->stride];
+    return x < y || (x == y && s < t);
+}
+
+/* Hoare's selection: moves the index of this rank to its place. */
+static size_t select_index(const ranking *r, size_t *order, size_t count, size_t rank)
+{
+    size_t low = 0, high = count - 1;
+    while (low < high) {
+        size_t pivot = order[low + (high - low) / 2], i = low, j = high;
+        for (;; i++, j--) {
+            while (is_before(r, order[i], pivot)) i++;
+            while (is_before(r, pivot, order[j])) j--;
+            if (i >= j) break;
+            size_t swap = order[i];
+            order[i] = order[j], order[j] = swap;
+        }
+        if (rank <= j) high = j;
+        else low = j + 1;
+    }
+    return order[rank];
+}
+
+/* The index of the term of this rank; -1 if there are not so many, or when memory runs out. NaN, and what can only be worst,
+   do not count. */
 static int64_t select_term(const double *terms, size_t stride, size_t count, uint32_t rank, int sign)
 {
-    int64_t last = -1;
-    for (uint32_t r = 0; r <= rank; r++) {
-        int64_t best = -1;
-        for (size_t t = 0; t < count; t++) {
-            double x = sign * terms[t * stride], before = last < 0 ? 0 : sign * terms[(size_t)last * stride];
-            bool after = last < 0 || x > before || (x == before && (int64_t)t > last);
-            if (x < INFINITY && after && (best < 0 || x < sign * terms[(size_t)best * stride])) best = (int64_t)t;
-        }
-        if (best < 0) return -1;
-        last = best;
-    }
-    return last;
+    const ranking r = {terms, stride, sign};
+    size_t *order = malloc((count + 1) * sizeof *order), known = 0;
+    for (size_t t = 0; order && t < count; t++)
+        if (sign * terms[t * stride] < INFINITY) order[known++] = t;
+    int64_t found = rank < known ? (int64_t)select_index(&r, order, known, rank) : -1;
+    free(order);
+    return found;
 }
 
 static double reduce_KMin(const double *terms, size_t stride, size_t count, uint32_t rank)

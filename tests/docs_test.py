@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""docs_test.py: what the documents say is what the tool does.
+
+    python3 tests/docs_test.py PATH/TO/quern
+    QUERN_UPDATE=1 python3 tests/docs_test.py PATH/TO/quern      rewrites docs/ops.md; review it like code
+
+docs/ops.md is the output of `quern ops --markdown`. In docs/formulas.md every `$ quern ...` of a ```console block is
+run and its output compared, numbers within 1e-5; the table of limits is compared with the sources; the tables about
+KeOps name all its functions, and what they call the same or better is there. Links between documents lead somewhere.
+Needs a device. Prints an `ok` or `not ok` line per test, then `N passed, N failed`.
+"""
+import difflib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+DOCS = os.path.join(ROOT, 'docs')
+
+# The operations and reductions of KeOps 2.3.
+KEOPS = '''
+    Var Vi Vj Pm IntCst RatCst IntInv Zero Exp Log Sin Cos Asin Acos Atan Sqrt Rsqrt Abs Sign Step Square Inv Minus ReLU
+    Floor XLogX SinXDivX Pow ClampInt DiffClampInt Round Add Subtract Mult Divide Powf Atan2 Mod Clamp IfElse Equal
+    NotEqual LessThan LessOrEqual Sum Max Min ArgMax ArgMin SumT Scalprod SqNorm2 Norm2 SqDist Normalize WeightedSqNorm
+    WeightedSqDist SqNormIso SqNormDiag SymSqNorm Elem ElemT Extract ExtractT Concat OneHot MatVecMult VecMatMult
+    TensorProd TensorDot Kron BSpline SoftDTW_SqDist Real2Complex Imag2Complex ComplexReal ComplexImag Conj ComplexAbs
+    ComplexSquareAbs ComplexAngle ComplexAdd ComplexSubtract ComplexMult ComplexDivide ComplexSum ComplexSumT
+    ComplexRealScal ComplexExp ComplexExp1j Grad Diff GradMatrix Divergence Laplacian TraceOperator AdjointOperator
+    Factorize AutoFactorize Sum_Reduction Max_Reduction Min_Reduction ArgMax_Reduction ArgMin_Reduction
+    Max_ArgMax_Reduction Min_ArgMin_Reduction KMin_Reduction ArgKMin_Reduction KMin_ArgKMin_Reduction
+    LogSumExp_Reduction LogSumExpWeight_Reduction Max_SumShiftExp_Reduction Max_SumShiftExpWeight_Reduction
+    SumSoftMaxWeight_Reduction Zero_Reduction
+'''.split()
+
+# A row of the table of limits, and the constant behind it.
+LIMITS = {
+    'bytes of formula text': 'Q_MAX_TEXT',
+    'brackets within brackets': 'Q_MAX_NESTING',
+    'variables': 'Q_MAX_VARIABLES',
+    'results': 'Q_MAX_RESULTS',
+    'components of a value': 'Q_MAX_DIM',
+    'members of a list': 'Q_MAX_LIST',
+    'axes of a tensor': 'Q_MAX_RANK',
+    'K of `KMin` and its family': 'Q_MAX_SELECTED',
+    'nodes of the graph, with all derivatives': 'Q_MAX_NODES',
+    'passes': 'Q_MAX_STAGES',
+    'arrays that one pass reads': 'Q_MAX_ARRAYS',
+}
+
+counts = {True: 0, False: 0}
+
+
+def report(name, fault):
+    counts[not fault] += 1
+    print(f'not ok - {name}\n{fault}' if fault else f'ok - {name}')
+
+
+def read(*path):
+    with open(os.path.join(ROOT, *path), encoding='utf-8') as file:
+        return file.read()
+
+
+def run(quern, *arguments):
+    """(output, None) or ('', what went wrong)"""
+    done = subprocess.run([quern, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return (done.stdout, None) if not done.returncode else ('', f'exit code {done.returncode}: {done.stderr.strip()}')
+
+
+# ---- docs/ops.md ------------------------------------------------------------------------------------------------
+
+def test_ops(quern, update):
+    got, fault = run(quern, 'ops', '--markdown')
+    path = os.path.join(DOCS, 'ops.md')
+    if update and not fault:
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(got)
+    expected = read('docs', 'ops.md') if os.path.exists(path) else ''
+    difference = difflib.unified_diff(expected.splitlines(), got.splitlines(), 'docs/ops.md', 'now', lineterm='')
+    report('docs/ops.md is what `quern ops --markdown` prints', fault or '\n'.join(difference))
+
+
+# ---- examples ---------------------------------------------------------------------------------------------------
+
+def examples(text):
+    """(command line, expected output) of every `$ ...` in the console blocks."""
+    for block in re.findall(r'^```console\n(.*?)^```$', text, re.M | re.S):
+        for command in re.split(r'^\$ ', block.replace('\\\n', ''), flags=re.M)[1:]:
+            line, _, output = command.partition('\n')
+            yield line, output
+
+
+def same_word(got, expected):
+    try:
+        a, b = float(got), float(expected)
+    except ValueError:
+        return got == expected
+    return a == b or abs(a - b) <= 1e-6 + 1e-5 * abs(b)
+
+
+def same_output(got, expected):
+    """Line for line and word for word; numbers may differ by rounding."""
+    rows, wanted = got.strip().split('\n'), expected.strip().split('\n')
+    words = [(r.split(), w.split()) for r, w in zip(rows, wanted)]
+    return len(rows) == len(wanted) and all(len(r) == len(w) and all(map(same_word, r, w)) for r, w in words)
+
+
+def test_examples(quern):
+    found = list(examples(read('docs', 'formulas.md')))
+    for line, expected in found:
+        program, *arguments = shlex.split(line)
+        got, fault = run(quern, *arguments)
+        if not fault and not same_output(got, expected):
+            fault = f'printed\n{got}not\n{expected}'
+        report(line, fault or (program != 'quern' and f'{program} is not quern'))
+    report('there are examples', len(found) < 20 and f'only {len(found)}')
+
+
+# ---- tables -----------------------------------------------------------------------------------------------------
+
+def table_rows(text, heading):
+    """The cells of the first table below a heading, without its head; bars in cells are escaped."""
+    section = text.split(f'{heading}\n', 1)[1]
+    lines = re.findall(r'^\|.*\|$', section.split('\n#', 1)[0], re.M)[2:]
+    return [[cell.strip() for cell in re.split(r'(?<!\\)\|', line)[1:-1]] for line in lines]
+
+
+def test_limits():
+    headers = read('src', 'formula', 'formula.h') + read('src', 'plan', 'plan.h')
+    constants = dict(re.findall(r'\b(Q_MAX_\w+) = (\d+)', headers))
+    faults = [f'{what}: {value} in the document, {constants.get(LIMITS.get(what))} in the sources'
+              for what, value in table_rows(read('docs', 'formulas.md'), '## Limits')
+              if constants.get(LIMITS.get(what)) != value]
+    report('the limits are those of the sources', '\n'.join(faults))
+
+
+def test_keops(quern):
+    text = read('docs', 'formulas.md')
+    rows = table_rows(text, '### Operations') + table_rows(text, '### Reductions')
+    told = {name: standing for names, standing in rows for name in re.findall(r'`(\w+)`', names)}
+    listed, fault = run(quern, 'ops', '--json')
+    known = set()
+    for row in json.loads(listed or '[]'):
+        known.add(row['name'] + ('_Reduction' if row['over_axis'] else ''))
+    missing = [name for name in KEOPS if name not in told]
+    wrong = [name for name, standing in told.items() if (name in known) == standing.startswith('not there')]
+    report('each function of KeOps is in the tables', ' '.join(missing))
+    report('what the tables say is there is there', fault or ' '.join(wrong))
+
+
+# ---- links ------------------------------------------------------------------------------------------------------
+
+def anchors(text):
+    headings = re.findall(r'^#+ (.*)$', re.sub(r'^```.*?^```$', '', text, flags=re.M | re.S), re.M)
+    return {re.sub(r'[^\w -]', '', heading.lower()).replace(' ', '-') for heading in headings}
+
+
+def test_links():
+    faults = []
+    for name in sorted(os.listdir(DOCS)):
+        if not name.endswith('.md'):
+            continue
+        text = read('docs', name)
+        for target in re.findall(r'\]\(([^)\s]+)\)', re.sub(r'`[^`\n]*`', '', text)):
+            path, _, anchor = target.partition('#')
+            if '://' in target:
+                continue
+            full = os.path.normpath(os.path.join(DOCS, path or name))
+            if not os.path.exists(full) or (anchor and anchor not in anchors(read(os.path.relpath(full, ROOT)))):
+                faults.append(f'docs/{name}: {target}')
+    report('links between documents lead somewhere', '\n'.join(faults))
+
+
+def main(arguments):
+    if len(arguments) != 1:
+        print('usage: docs_test.py PATH/TO/quern', file=sys.stderr)
+        return 2
+    quern = os.path.abspath(arguments[0])
+    test_ops(quern, bool(os.environ.get('QUERN_UPDATE')))
+    test_examples(quern)
+    test_limits()
+    test_keops(quern)
+    test_links()
+    print(f'{counts[True]} passed, {counts[False]} failed')
+    return 1 if counts[False] else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
