@@ -76,6 +76,8 @@ typedef struct cli_inputs {
     quern_arg *args; /* names and data are owned */
     cli_source *sources;
     size_t count;
+    int64_t M, N; /* --M and --N: rows where no array tells them; 0 if not given */
+    bool stdin_taken;
 } cli_inputs;
 
 /* Reads every word as NAME=FILE.npy, NAME=NUMBER or NAME=1,2,3. With `dtype` other than QUERN_NUMBER all arrays are
@@ -86,7 +88,8 @@ quern_status cli_inputs_read(cli_inputs *inputs, const char **words, size_t coun
 void cli_inputs_fit(cli_inputs *inputs, const quern_operator *op);
 /* The float type of results: `wanted`, else that of the first array with one, else float32. */
 quern_dtype cli_inputs_dtype(const cli_inputs *inputs, quern_dtype wanted);
-/* The rows of a value with this axis: 1 for 'p', else those of the first input for such a variable, -1 without one. */
+/* The rows of a value with this axis: 1 for 'p', else those of the first input for such a variable, else --M or --N;
+   -1 when nothing tells. */
 int64_t cli_inputs_rows(const cli_inputs *inputs, const quern_operator *op, char axis);
 void cli_inputs_free(cli_inputs *inputs);
 

@@ -282,7 +282,7 @@ static void check_cache(visit *v)
     struct stat info;
 
     if (!cache_path(path, sizeof path)) {
-        warn(v, "cache", "there is no place for built programs: every process compiles again",
+        warn(v, "cache", "there is no directory for the lock that lets one process build at a time",
              "set HOME, XDG_CACHE_HOME or QUERN_CACHE_DIR");
         return;
     }

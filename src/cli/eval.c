@@ -10,7 +10,7 @@
 #include "cli.h"
 
 typedef struct request {
-    const char *formula, *dtype_text, *device;
+    const char *formula, *dtype_text, *device, *m, *n;
     quern_dtype dtype;
     cli_list words, outputs;
     bool json, verbose;
@@ -21,7 +21,8 @@ static quern_status parse(int argc, char **argv, request *r)
     const cli_option options[] = {
         {.name = "-o", .list = &r->outputs},         {.name = "--json", .flag = &r->json},
         {.name = "--dtype", .text = &r->dtype_text}, {.name = "--device", .text = &r->device},
-        {.name = "--verbose", .flag = &r->verbose},
+        {.name = "--verbose", .flag = &r->verbose},  {.name = "--M", .text = &r->m},
+        {.name = "--N", .text = &r->n},
     };
     quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &r->words);
 
@@ -56,7 +57,7 @@ static quern_status compile(quern_operator **op, quern_context *context, const r
 
 static quern_status run(quern_operator *op, const cli_inputs *inputs, const cli_results *results)
 {
-    quern_status status = quern_run_all(op, (quern_args){.data = inputs->args, .count = inputs->count},
+    quern_status status = quern_run_all(op, (quern_args){inputs->args, inputs->count, inputs->M, inputs->N},
                                         (quern_outs){results->views, results->count});
 
     return status ? cli_fail_quern(status, NULL) : QUERN_OK;
@@ -93,9 +94,11 @@ static quern_status compute(const request *r, cli_inputs *inputs)
 quern_status cli_eval(int argc, char **argv)
 {
     request r = {0};
-    cli_inputs inputs = {NULL, NULL, 0};
+    cli_inputs inputs = {0};
     quern_status status = parse(argc, argv, &r);
 
+    if (!status) status = cli_parse_count(r.m, "--M", &inputs.M);
+    if (!status) status = cli_parse_count(r.n, "--N", &inputs.N);
     if (!status) status = cli_inputs_read(&inputs, r.words.items + 1, r.words.count - 1, r.dtype);
     if (!status) status = check_outputs(&r);
     if (!status) status = compute(&r, &inputs);

@@ -34,7 +34,7 @@ static bool parse_numbers(const char *text, double *values, size_t count)
     return true;
 }
 
-static quern_status read_value(quern_arg *arg, cli_source *source, const char *text)
+static quern_status read_value(cli_inputs *inputs, quern_arg *arg, cli_source *source, const char *text)
 {
     size_t count = count_items(text);
     double *values = calloc(count, sizeof *values);
@@ -48,6 +48,10 @@ static quern_status read_value(quern_arg *arg, cli_source *source, const char *t
         return QUERN_OK;
     }
     free(values);
+    if (!strcmp(text, "-")) {
+        if (inputs->stdin_taken) return cli_fail(QUERN_USAGE, "%s: stdin holds one array; it is taken", arg->name);
+        inputs->stdin_taken = true;
+    }
     status = quern_npy_read(&arg->view, strcmp(text, "-") ? text : "/dev/stdin");
     return status ? cli_fail_quern(status, arg->name) : QUERN_OK;
 }
@@ -79,7 +83,7 @@ static quern_status read_word(cli_inputs *inputs, const char *word)
     }
     arg->name = name;
     inputs->count++;
-    return read_value(arg, source, equals + 1);
+    return read_value(inputs, arg, source, equals + 1);
 }
 
 /* ---- element types ---------------------------------------------------------------------------------------------- */
@@ -191,7 +195,8 @@ int64_t cli_inputs_rows(const cli_inputs *inputs, const quern_operator *op, char
         const quern_arg *arg = find_arg(inputs, variable.name);
         if (variable.axis == axis && arg) return arg->view.rows;
     }
-    return -1;
+    int64_t told = axis == 'i' ? inputs->M : inputs->N;
+    return told ? told : -1;
 }
 
 void cli_inputs_free(cli_inputs *inputs)
@@ -202,5 +207,5 @@ void cli_inputs_free(cli_inputs *inputs)
     }
     free(inputs->args);
     free(inputs->sources);
-    *inputs = (cli_inputs){NULL, NULL, 0};
+    *inputs = (cli_inputs){0};
 }

@@ -41,6 +41,7 @@ static const char eval_help[] =
     "  --json          print {\"results\": [{axis, rows, columns, integer, data}]}; data has a list per row;\n"
     "                  NaN and infinities are the strings \"nan\", \"inf\", \"-inf\"\n"
     "  --dtype f32|f64 convert all arrays to this type first; without it they must have one type, as the result has\n"
+    "  --M N, --N N    the numbers of rows i and j, where no array tells them, as in Sum_j(1)\n"
     "  --device D      gpu, cpu, a selector such as 0:1, or part of a name (`quern devices`)\n"
     "  --verbose       log what happens to stderr\n"
     "Without -o and --json the results are printed as rows of text, with an empty line between two results.\n"
@@ -128,7 +129,7 @@ static void print_help(void)
     for (size_t k = 0; k < CLI_COUNT(commands); k++) printf("  %-9s %s\n", commands[k].name, commands[k].sentence);
     puts("\nEnvironment\n"
          "  QUERN_DEVICE     the device to take when --device is not given\n"
-         "  QUERN_CACHE_DIR  where built programs are kept; else XDG_CACHE_HOME/quern, else ~/.cache/quern");
+         "  QUERN_CACHE_DIR  where processes wait for each other's builds; else XDG_CACHE_HOME/quern, else ~/.cache/quern");
     print_exit_codes();
 }
 

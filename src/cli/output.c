@@ -78,6 +78,7 @@ static void print_real(double value, quern_dtype dtype)
     char text[64];
     int digits = dtype == QUERN_F32 ? 6 : 15;
 
+    if (isnan(value)) value = NAN; /* some print the sign of a NaN, which means nothing */
     for (;; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (digits >= (dtype == QUERN_F32 ? 9 : 17)) break;

@@ -34,7 +34,7 @@ static quern_status fail_budget(const q_queue *queue, uint64_t bytes, uint64_t i
 {
     q_fail(QUERN_MEMORY, "%" PRIu64 " bytes of device memory are needed; %" PRIu64 " of %" PRIu64 " are in use on %s",
            bytes, in_use, queue->memory_limit, queue->device->info.name);
-    q_fail_next_step("use smaller arrays, release other operators, or raise quern_context_options.memory");
+    q_fail_next_step("use smaller arrays, wait for other runs in this context, or raise quern_context_options.memory");
     return QUERN_MEMORY;
 }
 

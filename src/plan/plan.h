@@ -141,6 +141,8 @@ typedef struct q_plan {
     int64_t groups; /* work-groups along the rows */
 } q_plan;
 
+/* USAGE for plan parameters that no plan can have. */
+quern_status q_plan_check(const quern_compile_options *options);
 /* M and N: sizes of axes i and j; units: the device's compute units. Overrides in `options` may be 0 or null. */
 quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profile *profile, quern_dtype dtype,
                          int64_t M, int64_t N, int units, const quern_compile_options *options);

@@ -14,7 +14,8 @@
 enum {
     BLOCK = 256,         /* terms added before the sum is compensated: see docs/numbers.md */
     LOCAL_BYTES = 32768, /* of a tile: the local memory that every full-profile device has */
-    LEAST_TILE = 16      /* columns below which staging costs more than it saves */
+    LEAST_TILE = 16,     /* columns below which staging costs more than it saves */
+    MOST_ROWS = 64       /* of a work-item: each is unrolled text and has its state on the stack */
 };
 
 static bool read_profile(const char *line, q_profile *out)
@@ -134,17 +135,31 @@ static void split(q_plan *plan, int64_t columns, int units, const quern_compile_
     plan->split = plan->parts > 1;
 }
 
+quern_status q_plan_check(const quern_compile_options *options)
+{
+    int lanes = options->lanes;
+    if (options->sum != QUERN_SUM_BLOCKED && options->sum != QUERN_SUM_KAHAN && options->sum != QUERN_SUM_PLAIN)
+        return q_fail(QUERN_USAGE, "there is no method %d of summation", (int)options->sum);
+    if (lanes != 0 && lanes != 1 && lanes != 2 && lanes != 4 && lanes != 8 && lanes != 16)
+        return q_fail(QUERN_USAGE, "lanes can be 1, 2, 4, 8 or 16, not %d", lanes);
+    if (options->rows < 0 || options->rows > MOST_ROWS)
+        return q_fail(QUERN_USAGE, "rows can be 1 to %d, not %d", MOST_ROWS, options->rows);
+    if (options->local < 0 || options->split < 0)
+        return q_fail(QUERN_USAGE, "%s cannot be negative, as %d is", options->local < 0 ? "local" : "split",
+                      options->local < 0 ? options->local : options->split);
+    return QUERN_OK;
+}
+
 quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profile *profile, quern_dtype dtype,
                          int64_t M, int64_t N, int units, const quern_compile_options *options)
 {
     int64_t rows = q_axis_size(program->rows, M, N), columns = program->walk ? q_axis_size(program->walk, M, N) : 0;
     *out = (q_plan){.profile = *profile, .dtype = dtype};
+    if (options) Q_TRY(q_plan_check(options));
     if (M >= INT32_MAX || N >= INT32_MAX)
         return q_fail(QUERN_LIMIT, "M = %lld, N = %lld: at most %d rows and columns fit a device's indices",
                       (long long)M, (long long)N, INT32_MAX - 1);
     shape(out, program, rows, options);
-    if (out->lanes != 1 && out->lanes != 2 && out->lanes != 4 && out->lanes != 8 && out->lanes != 16)
-        return q_fail(QUERN_USAGE, "lanes can be 1, 2, 4, 8 or 16, not %d", out->lanes);
     out->groups = ceil_div(rows, q_plan_group_rows(out));
     if (program->walk && out->groups) split(out, columns, units < 1 ? 1 : units, options);
     else out->parts = 1, out->part = columns;

@@ -275,6 +275,16 @@ static quern_status launch_parts(launcher *l, q_kernel *kernel, q_kernel *merge,
     return report(l, pairs_of(l, p));
 }
 
+static quern_status check_local(const launcher *l, const q_plan *plan)
+{
+    const q_device *device = q_queue_device(l->queue);
+    if ((size_t)plan->local <= device->max_group) return QUERN_OK;
+    quern_status status = q_fail(QUERN_USAGE, "a local size of %d is asked for; %s takes %zu at most", plan->local,
+                                 device->info.name, device->max_group);
+    q_fail_next_step("set quern_compile_options.local to 0 or to something smaller");
+    return status;
+}
+
 static quern_status launch_stage(launcher *l, size_t stage)
 {
     quern_operator *op = l->run->op;
@@ -284,6 +294,7 @@ static quern_status launch_stage(launcher *l, size_t stage)
     Q_TRY(q_plan_make(&plan, p, &l->context->profile, l->run->dtype, l->run->M, l->run->N,
                       q_queue_device(l->queue)->info.compute_units, &op->options));
     if (!plan.groups) return QUERN_OK;
+    Q_TRY(check_local(l, &plan));
     Q_TRY(find_kernel(&kernel, op, stage, &plan, false));
     if (!plan.split) return launch_rows(l, kernel, p, &plan);
     Q_TRY(find_kernel(&merge, op, stage, &plan, true));

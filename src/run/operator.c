@@ -51,7 +51,7 @@ static quern_status create(quern_operator **out, quern_context *context, const q
         return q_fail(QUERN_USAGE, "quern_compile_options.size is %zu; set it to sizeof(quern_compile_options)",
                       options->size);
     memcpy(&op->options, options, options->size);
-    return QUERN_OK;
+    return q_plan_check(&op->options);
 }
 
 static quern_status find_variables(quern_operator *op)
@@ -131,16 +131,50 @@ quern_status q_operator_from_graph(quern_operator **out, quern_context *context,
 
 // ---- gradient ----
 
+static bool all_of(const char *text, bool (*fits)(char))
+{
+    while (*text && fits(*text)) text++;
+    return !*text;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_word_char(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+/* Declares the weights in text, so that the language decides which names there are: e=Vi(3), or Vi(0,3) for number 0. */
+static quern_status declare_weights(q_graph *graph, const char *e, uint8_t axis, uint32_t dim, q_id *out)
+{
+    const char *leaf = axis == Q_I ? "Vi" : axis == Q_J ? "Vj" : "Pm";
+    char text[160];
+    q_id results[Q_MAX_RESULTS];
+    size_t count, size = strlen(e);
+    if (!size || size > 80 || !all_of(e, is_word_char) || (is_digit(*e) && !all_of(e, is_digit)))
+        return q_fail(QUERN_NAME, "quern_gradient: the name of the weights is a word of letters, digits and _, not '%.80s'",
+                      e);
+    if (is_digit(*e)) snprintf(text, sizeof text, "%s(%s,%u)", leaf, e, dim);
+    else snprintf(text, sizeof text, "%s=%s(%u)", e, leaf, dim);
+    Q_TRY(q_parse(graph, text, results, &count));
+    *out = results[0];
+    return QUERN_OK;
+}
+
 static quern_status weights_of(quern_operator *op, const char *e, q_id *out)
 {
-    const q_node *result = q_node_of(op->graph, op->results[0]);
+    q_node result = *q_node_of(op->graph, op->results[0]);
     if (!e) {
         *out = q_constant(op->graph, 1, 1);
         return op->graph->status;
     }
     const q_variable *known = q_variable_find(op->graph, e);
-    *out = known ? known->id : q_variable_make(op->graph, e, result->where, result->dim);
-    return op->graph->status;
+    if (!known) return declare_weights(op->graph, e, result.where, result.dim, out);
+    *out = known->id;
+    return QUERN_OK;
 }
 
 static quern_status differentiate(quern_operator *op, const quern_operator *from, const char *var, const char *e)
@@ -157,7 +191,7 @@ static quern_status differentiate(quern_operator *op, const quern_operator *from
         q_fail_next_step("its formula is: %s", from->text);
         return status;
     }
-    q_id weights, gradient;
+    q_id weights = 0, gradient;
     q_id variable_id = variable->id;
     Q_TRY(weights_of(op, e, &weights));
     gradient = q_grad_total(op->graph, op->results[0], variable_id, weights);
@@ -349,7 +383,8 @@ static quern_status check_sizes(const quern_operator *op, sizes *known)
         if (axis) {
             quern_status status =
                 q_fail(QUERN_MISSING, "the formula runs over %c, but no array tells how many rows that is", axis);
-            q_fail_next_step("set the member %c of quern_args", axis == 'i' ? 'M' : 'N');
+            q_fail_next_step("set the member %c of quern_args (quern eval: --%c)", axis == 'i' ? 'M' : 'N',
+                             axis == 'i' ? 'M' : 'N');
             return status;
         }
     }

@@ -17,7 +17,6 @@ struct quern_context {
     int references; /* under lock: the user's and one per operator */
     pthread_mutex_t lock;
     q_queue *queue;
-    q_device device;
     q_profile profile;
     quern_context_options options;
 };
