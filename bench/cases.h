@@ -1,8 +1,7 @@
 /*
- * cases.h: what quern-bench can measure. A case is a row of one table: formula, element type, size, data and a float64
- * evaluation of single rows that the results are checked against. A peer is a row of another: who it is, which case it
- * can run, and the function that runs it on the same arrays. A new case or peer is a new row and, if need be, its
- * function.
+ * cases.h: what quern-bench can measure. A case is a row of one table (cases.c): formula, element type, size, data, and a
+ * float64 evaluation of single rows (rows.c) that the results are checked against. A problem (problem.c) is a case at
+ * one size with its data. A new case is a new row and, if need be, its function.
  */
 #ifndef BENCH_CASES_H
 #define BENCH_CASES_H
@@ -25,10 +24,11 @@ typedef struct bench_array {
     void *data;
 } bench_array;
 
-/* A case at one size, with its data. Result: m rows x `columns`. */
+/* A case at one size, with its data. Result: m rows x `columns` elements of type `result_type`. */
 typedef struct bench_problem {
     const bench_case *which;
     int64_t m, n, columns;
+    quern_dtype result_type;
     size_t count;
     bench_array arrays[BENCH_VARIABLES];
     quern_arg args[BENCH_VARIABLES];
@@ -38,28 +38,28 @@ struct bench_case {
     const char *name, *about, *formula;
     quern_dtype dtype;
     int64_t n;        /* rows and columns unless --n says otherwise */
+    int calls;        /* calls per timed repetition, whose mean is its time: 1 but for very short calls */
     double tolerance; /* quern's error must not exceed it */
     void (*fill)(double *values, int64_t count, uint64_t seed);
-    void (*row)(const bench_problem *problem, int64_t i, double *result); /* row i of the result in float64 */
+    /* Row i of the result in float64. For a case whose results are indices: the terms that were selected from, for all j
+       (`result` has n entries); the smallest are to be found. */
+    void (*row)(const bench_problem *problem, int64_t i, double *result);
 };
-
-typedef struct bench_peer {
-    const char *name, *on; /* the case that it runs */
-    const char *(*about)(void);
-    bool (*run)(const bench_problem *problem, void *result); /* false: it could not */
-} bench_peer;
 
 extern const bench_case bench_cases[];
 extern const size_t bench_case_count;
-extern const bench_peer bench_peers[];
-extern const size_t bench_peer_count;
 
 /* The row of that name, or null. */
 const bench_case *bench_case_find(const char *name);
-/* The peer of that name for the case; `name` null: the first for the case. Null if there is none. */
-const bench_peer *bench_peer_find(const char *name, const char *on);
-/* Whether any peer has the name. */
-bool bench_peer_known(const char *name);
+
+/* rows.c: evaluations for bench_case.row. They follow the formulas literally and are slow. */
+void bench_row_gaussian(const bench_problem *problem, int64_t i, double *result);
+void bench_row_gradient(const bench_problem *problem, int64_t i, double *result);
+void bench_row_laplacian(const bench_problem *problem, int64_t i, double *result);
+void bench_row_logsumexp(const bench_problem *problem, int64_t i, double *result);
+void bench_row_energy(const bench_problem *problem, int64_t i, double *result);
+void bench_row_attention(const bench_problem *problem, int64_t i, double *result);
+void bench_row_distances(const bench_problem *problem, int64_t i, double *result);
 
 /* Makes the data of a case for the variables of `op`, the case's compiled formula. The same numbers in every run and on
    every machine. False, with nothing to free, if memory ran out or the formula has more variables than
@@ -67,10 +67,17 @@ bool bench_peer_known(const char *name);
 bool bench_problem_create(bench_problem *problem, const bench_case *which, const quern_operator *op, int64_t n);
 void bench_problem_destroy(bench_problem *problem);
 
+/* The array of that name, or null. */
+const bench_array *bench_array_find(const bench_problem *problem, const char *name);
+
 /* The largest error of `result` over 20 rows, relative to the largest entry of those rows in float64. NaN counts as
-   infinite. */
+   infinite. For indices: 0 if all agree with a selection in float64; else the largest relative difference of a selected
+   term from the one that belongs there, so that exact ties count 0 and ties of float32 about 1e-7; infinite if an index
+   is out of range or occurs twice in a row. */
 double bench_error(const bench_problem *problem, const void *result);
 
+/* Bytes of the result. */
+size_t bench_result_size(const bench_problem *problem);
 size_t bench_element_size(quern_dtype dtype);
 
 #endif

@@ -142,11 +142,52 @@ static void explain_shows_stages(void **state)
 static void plan_options_are_checked(void **state)
 {
     (void)state;
+    static const struct {
+        quern_compile_options options;
+        const char *told;
+    } bad[] = {
+        {{.lanes = 3}, "not 3"},
+        {{.lanes = -4}, "not -4"},
+        {{.rows = 100000}, "1 to 64, not 100000"},
+        {{.rows = -1}, "not -1"},
+        {{.local = -2}, "local cannot be"},
+        {{.split = -1}, "split cannot be"},
+        {{.sum = (quern_sum)7}, "no method 7"},
+    };
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        quern_operator *op;
+        quern_compile_options options = bad[k].options;
+        options.size = sizeof options;
+        expect_failure(quern_compile(&op, NULL, "x=Vi(1); Sum_i(x)", &options), QUERN_USAGE, bad[k].told);
+        assert_null(op);
+    }
     need_device();
     float x[3] = {1, 2, 3}, a[3];
     quern_operator *op =
-        compile("x=Vi(1); Sum_i(x)", &(quern_compile_options){.size = sizeof(quern_compile_options), .lanes = 3});
-    expect_failure(quern_run(op, QUERN_ARGS({"x", quern_f32(x, 3, 1)}), quern_f32(a, 1, 1)), QUERN_USAGE, "not 3");
+        compile("x=Vi(1); Sum_i(x)", &(quern_compile_options){.size = sizeof(quern_compile_options), .local = 1 << 30});
+    expect_failure(quern_run(op, QUERN_ARGS({"x", quern_f32(x, 3, 1)}), quern_f32(a, 1, 1)), QUERN_USAGE,
+                   "local size of 1073741824");
+    quern_operator_destroy(&op);
+}
+
+static void weights_have_names_that_texts_can_have(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"", "e e", "a,b", "1e", "e;x=1", "Exp", "I", "Vi"};
+    quern_operator *op, *gradient, *again;
+    succeed(quern_compile(&op, NULL, "x=Vi(3); y=Vj(3); Sum_j(SqDist(x,y))", NULL));
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        expect_failure(quern_gradient(&gradient, op, "x", bad[k]), QUERN_NAME, bad[k]);
+        assert_null(gradient);
+    }
+    static const char *const good[] = {"e", "_w2", "7"};
+    for (size_t k = 0; k < sizeof good / sizeof *good; k++) {
+        succeed(quern_gradient(&gradient, op, "x", good[k]));
+        succeed(quern_compile(&again, NULL, quern_operator_text(gradient), NULL));
+        assert_int_equal(quern_variable_count(again), quern_variable_count(gradient));
+        quern_operator_destroy(&again);
+        quern_operator_destroy(&gradient);
+    }
     quern_operator_destroy(&op);
 }
 
@@ -295,6 +336,7 @@ int main(void)
         cmocka_unit_test(a_picture_has_every_node_once),
         cmocka_unit_test(the_cost_is_counted),
         cmocka_unit_test(plan_options_are_checked),
+        cmocka_unit_test(weights_have_names_that_texts_can_have),
         cmocka_unit_test(gradients_have_the_shape_of_their_variable),
         cmocka_unit_test(gradients_of_gradients),
         cmocka_unit_test(gradient_fails_with_a_status),

@@ -19,9 +19,12 @@ typedef struct request {
 static quern_status parse(int argc, char **argv, request *r)
 {
     const cli_option options[] = {
-        {.name = "-o", .list = &r->outputs},         {.name = "--json", .flag = &r->json},
-        {.name = "--dtype", .text = &r->dtype_text}, {.name = "--device", .text = &r->device},
-        {.name = "--verbose", .flag = &r->verbose},  {.name = "--M", .text = &r->m},
+        {.name = "-o", .list = &r->outputs},
+        {.name = "--json", .flag = &r->json},
+        {.name = "--dtype", .text = &r->dtype_text},
+        {.name = "--device", .text = &r->device},
+        {.name = "--verbose", .flag = &r->verbose},
+        {.name = "--M", .text = &r->m},
         {.name = "--N", .text = &r->n},
     };
     quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &r->words);

@@ -97,10 +97,8 @@ static double element(const quern_view *view, size_t k)
 
 static void release(quern_view *view, cli_source *source)
 {
-    if (source->ours)
-        free(view->data);
-    else
-        quern_free(view->data);
+    if (source->ours) free(view->data);
+    else quern_free(view->data);
     view->data = NULL;
 }
 
@@ -112,10 +110,8 @@ static quern_status convert(quern_view *view, cli_source *source, quern_dtype dt
 
     if (!data) return cli_fail_memory();
     for (size_t k = 0; k < count; k++) {
-        if (dtype == QUERN_F32)
-            ((float *)data)[k] = (float)element(view, k);
-        else
-            ((double *)data)[k] = element(view, k);
+        if (dtype == QUERN_F32) ((float *)data)[k] = (float)element(view, k);
+        else ((double *)data)[k] = element(view, k);
     }
     release(view, source);
     source->ours = true;
@@ -179,8 +175,7 @@ void cli_inputs_fit(cli_inputs *inputs, const quern_operator *op)
         for (size_t k = 0; k < inputs->count; k++) {
             quern_view *view = &inputs->args[k].view;
             if (strcmp(inputs->args[k].name, variable.name)) continue;
-            if (inputs->sources[k].typed)
-                fit_typed(view, variable, &inputs->sources[k]);
+            if (inputs->sources[k].typed) fit_typed(view, variable, &inputs->sources[k]);
             else if (variable.axis == 'p' && view->columns == 1 && view->rows == variable.dim)
                 view->rows = 1, view->columns = variable.dim;
         }

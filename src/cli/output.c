@@ -93,10 +93,8 @@ static void print_view(const quern_view *view)
         for (int64_t c = 0; c < view->columns; c++) {
             int64_t k = r * view->columns + c;
             if (c) putchar(' ');
-            if (view->dtype == QUERN_I64)
-                printf("%" PRId64, ((const int64_t *)view->data)[k]);
-            else
-                print_real(real_at(view, k), view->dtype);
+            if (view->dtype == QUERN_I64) printf("%" PRId64, ((const int64_t *)view->data)[k]);
+            else print_real(real_at(view, k), view->dtype);
         }
         putchar('\n');
     }

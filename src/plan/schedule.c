@@ -7,6 +7,7 @@
  * reduction, factors of the column alone are multiplied once per column. Products that feed a sum become fused
  * multiply-adds, which are written out because compilers may not contract across statements.
  */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,6 +116,13 @@ static double split_number(const scheduler *s, q_ref v, q_ref *rest)
     return 1;
 }
 
+/* Whether the product of two numbers may stand for both: 1e30*(1e30*v) must not become inf*v in float32. */
+static bool may_meet(double a, double b)
+{
+    double size = fabs(a * b);
+    return fabs(a) == 1 || fabs(b) == 1 || (size >= (double)FLT_MIN && size <= (double)FLT_MAX);
+}
+
 static q_ref times(scheduler *s, q_ref a, q_ref b)
 {
     if (s->status) return 0;
@@ -126,8 +134,9 @@ static q_ref times(scheduler *s, q_ref a, q_ref b)
         a = b, b = swap;
     }
     if (s->out->values[a].kind == Q_V_CONSTANT) {
-        double factor = split_number(s, b, &b);
-        if (factor != 1) return times(s, number(s, s->out->values[a].number * factor), b);
+        q_ref rest;
+        double own = s->out->values[a].number, factor = split_number(s, b, &rest);
+        if (factor != 1 && may_meet(own, factor)) return times(s, number(s, own * factor), rest);
     }
     return operation(s, Q_OP_Mult, (q_ref[]){a < b ? a : b, a < b ? b : a}, NULL);
 }
@@ -150,8 +159,7 @@ static q_ref minus(scheduler *s, q_ref a)
     for (int f = 0; f < 2 && value->kind == Q_V_OP && value->op == Q_OP_Mult; f++) {
         const q_scalar *factor = &s->out->values[factors[f]];
         if (factor->kind == Q_V_CONSTANT) return times(s, number(s, -factor->number), factors[1 - f]);
-        if (factor->where != value->where)
-            return times(s, operation(s, Q_OP_Minus, &factors[f], NULL), factors[1 - f]);
+        if (factor->where != value->where) return times(s, operation(s, Q_OP_Minus, &factors[f], NULL), factors[1 - f]);
     }
     return operation(s, Q_OP_Minus, &a, NULL);
 }

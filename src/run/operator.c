@@ -155,8 +155,8 @@ static quern_status declare_weights(q_graph *graph, const char *e, uint8_t axis,
     q_id results[Q_MAX_RESULTS];
     size_t count, size = strlen(e);
     if (!size || size > 80 || !all_of(e, is_word_char) || (is_digit(*e) && !all_of(e, is_digit)))
-        return q_fail(QUERN_NAME, "quern_gradient: the name of the weights is a word of letters, digits and _, not '%.80s'",
-                      e);
+        return q_fail(QUERN_NAME,
+                      "quern_gradient: the name of the weights is a word of letters, digits and _, not '%.80s'", e);
     if (is_digit(*e)) snprintf(text, sizeof text, "%s(%s,%u)", leaf, e, dim);
     else snprintf(text, sizeof text, "%s=%s(%u)", e, leaf, dim);
     Q_TRY(q_parse(graph, text, results, &count));

@@ -1,0 +1,143 @@
+/*
+ * measure.c: times one case. Repetitions of quern and its peer alternate, so that both see the same machine; results are
+ * first checked against float64 on some rows, as a fast wrong number is worth nothing. Times are those of whole calls on
+ * host arrays: transfers, packing and threads included.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bench.h"
+
+/* A case with all that its measurement needs. */
+typedef struct trial {
+    outcome *out;
+    quern_operator *op;
+    bench_problem problem;
+    bench_session *session; /* null: no peer */
+    void *result;
+} trial;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int double_compare(const void *left, const void *right)
+{
+    const double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+static void timing_summarise(timing *t, int64_t count)
+{
+    qsort(t->seconds, (size_t)count, sizeof t->seconds[0], double_compare);
+    t->least = t->seconds[0];
+    t->median = 0.5 * (t->seconds[(count - 1) / 2] + t->seconds[count / 2]);
+}
+
+static bool quern_fail(const char *name)
+{
+    fprintf(stderr, "quern-bench: %s: %s\n", name, quern_last_error_text());
+    return false;
+}
+
+static bool measure_fail(const char *name, const char *what)
+{
+    fprintf(stderr, "quern-bench: %s: %s\n", name, what);
+    return false;
+}
+
+static bool accuracy_check(const char *name, double error, double tolerance)
+{
+    if (error <= tolerance) return true;
+    fprintf(stderr, "quern-bench: %s: relative error %.2g exceeds %.2g\n", name, error, tolerance);
+    return false;
+}
+
+/* The mean of `calls` calls of quern. */
+static bool quern_time(double *seconds, trial *t, int calls)
+{
+    const bench_problem *problem = &t->problem;
+    const quern_args args = {.data = problem->args, .count = problem->count};
+    const quern_view view = {t->result, problem->m, problem->columns, problem->result_type, 0};
+    quern_status status = QUERN_OK;
+    const double start = now();
+    for (int k = 0; k < calls && !status; k++) status = quern_run(t->op, args, view);
+    *seconds = (now() - start) / calls;
+    return status == QUERN_OK || quern_fail(problem->which->name);
+}
+
+/* The first two calls of quern, with the check of their result. */
+static bool quern_warm(trial *t)
+{
+    outcome *out = t->out;
+    double first;
+    if (!quern_time(&first, t, 1) || !quern_time(&out->second, t, 1)) return false;
+    out->first += first;
+    out->quern.error = bench_error(&t->problem, t->result);
+    return accuracy_check(out->which->name, out->quern.error, out->which->tolerance);
+}
+
+/* Starts the peer and checks its result. If it is missing, out->missing says why and the case goes on without. */
+static bool peer_warm(trial *t, const char *device)
+{
+    outcome *out = t->out;
+    char reason[BENCH_REASON];
+    double ignored;
+    t->session = bench_session_open(out->peer, &t->problem, device, reason);
+    if (!t->session) {
+        snprintf(out->missing, sizeof out->missing, "%.64s: %.180s", out->peer->name, reason);
+        out->peer = NULL;
+        return true;
+    }
+    snprintf(out->peer_about, sizeof out->peer_about, "%s", bench_session_about(t->session));
+    if (!bench_session_run(t->session, &ignored) || !bench_session_error(t->session, &out->other.error))
+        return measure_fail(out->peer->name, "could not run");
+    return accuracy_check(out->peer->name, out->other.error, fmax(out->peer->tolerance, out->which->tolerance));
+}
+
+static bool calls_repeat(trial *t, int64_t repeat)
+{
+    outcome *out = t->out;
+    for (int64_t k = 0; k < repeat; k++) {
+        if (!quern_time(&out->quern.seconds[k], t, out->which->calls)) return false;
+        if (t->session && !bench_session_run(t->session, &out->other.seconds[k]))
+            return measure_fail(out->peer->name, "could not run again");
+    }
+    timing_summarise(&out->quern, repeat);
+    if (t->session) timing_summarise(&out->other, repeat);
+    return true;
+}
+
+/* A trial with its operator compiled: makes the data, warms up, checks, repeats. */
+static bool trial_run(trial *t, const bench_options *options, const char *device)
+{
+    outcome *out = t->out;
+    if (!bench_problem_create(&t->problem, out->which, t->op, options->n ? options->n : out->which->n))
+        return measure_fail(out->which->name, "no memory for its data; give a smaller --n");
+    out->m = t->problem.m;
+    out->n = t->problem.n;
+    t->result = calloc(1, bench_result_size(&t->problem));
+    if (!t->result) return measure_fail(out->which->name, "no memory for the result; give a smaller --n");
+    return quern_warm(t) && (!out->peer || peer_warm(t, device)) && calls_repeat(t, options->repeat);
+}
+
+bool case_measure(outcome *out, quern_context *context, const bench_case *which, const bench_options *options)
+{
+    const bool alone = options->against && !strcmp(options->against, "none");
+    *out = (outcome){.which = which, .peer = alone ? NULL : bench_peer_find(options->against, which->name)};
+    trial t = {.out = out};
+    const double start = now();
+    if (quern_compile(&t.op, context, which->formula, NULL)) return quern_fail(which->name);
+    out->first = now() - start;
+    const bool ok = trial_run(&t, options, quern_context_device(context)->selector);
+    bench_session_close(&t.session);
+    free(t.result);
+    bench_problem_destroy(&t.problem);
+    quern_operator_destroy(&t.op);
+    return ok;
+}

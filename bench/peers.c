@@ -1,0 +1,54 @@
+/*
+ * peers.c: the table of peers. A new peer is a new row, and a function here or a program in peers/.
+ */
+#include "peers.h"
+
+#include <string.h>
+
+#include "limit.h"
+
+static bool limit_run(const bench_problem *problem, void *result)
+{
+    const float *x = bench_array_find(problem, "x")->data, *y = bench_array_find(problem, "y")->data;
+    return limit_gaussian(result, x, y, bench_array_find(problem, "b")->data, problem->m, problem->n);
+}
+
+/* clang-format off */
+const bench_peer bench_peers[] = {
+    {"limit", "hand-written C for this formula, all processors", {"g3"}, 1e-5, limit_run, NULL, NULL, false},
+    {"keops", "KeOps on the CPU, without PyTorch",
+     {"g3", "g3-grad", "g3-lse", "g3-f64", "g128", "multi64", "knn3", "knn50", "attention", "energy", "laplacian",
+      "small"}, 1e-4, NULL, "keops.py", "", false},
+    {"faiss", "FAISS flat index, built and searched", {"knn3", "knn50"}, 1e-3, NULL, "faiss_flat.py", "", false},
+    {"openblas", "sgemm by NumPy's OpenBLAS: seconds for as many multiply-adds", {"g128"}, 1e-4,
+     NULL, "openblas.py", "", true},
+    {"clblast", "K built on the device in panels, each multiplied by CLBlast", {"g3", "multi64"}, 1e-3,
+     NULL, "peer-clblast", "build", false},
+    {"clblast-product", "only the products by CLBlast, K being there", {"g3", "multi64"}, 1e-3,
+     NULL, "peer-clblast", "product", false},
+};
+/* clang-format on */
+const size_t bench_peer_count = sizeof bench_peers / sizeof bench_peers[0];
+
+static bool peer_runs(const bench_peer *peer, const char *on)
+{
+    for (size_t k = 0; k < BENCH_PEER_CASES && peer->cases[k]; k++)
+        if (!strcmp(peer->cases[k], on)) return true;
+    return false;
+}
+
+const bench_peer *bench_peer_find(const char *name, const char *on)
+{
+    for (size_t k = 0; k < bench_peer_count; k++) {
+        const bench_peer *peer = &bench_peers[k];
+        if ((name ? !strcmp(peer->name, name) : peer->run != NULL) && peer_runs(peer, on)) return peer;
+    }
+    return NULL;
+}
+
+bool bench_peer_known(const char *name)
+{
+    for (size_t k = 0; k < bench_peer_count; k++)
+        if (!strcmp(bench_peers[k].name, name)) return true;
+    return false;
+}
