@@ -1,6 +1,6 @@
 /*
- * bench.h: the parts of quern-bench: options.c reads the command line, measure.c times a case, report.c prints what came
- * of it.
+ * bench.h: the parts of quern-bench: options.c reads the command line, measure.c times a case, report.c prints what
+ * came of it.
  */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H

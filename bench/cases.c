@@ -1,7 +1,7 @@
 /*
- * cases.c: the table of cases and their data. Numbers come from splitmix64 (Steele, Lea, Flood, OOPSLA 2014), one stream
- * per variable: uniform, or made normal by Box and Muller's method. Sizes are such that one call of quern takes well
- * under a second on two cores.
+ * cases.c: the table of cases and their data. Numbers come from splitmix64 (Steele, Lea, Flood, OOPSLA 2014), one
+ * stream per variable: uniform, or made normal by Box and Muller's method. Sizes are such that one call of quern takes
+ * well under a second on two cores.
  */
 #include "cases.h"
 

@@ -1,6 +1,6 @@
 /*
- * cases.h: what quern-bench can measure. A case is a row of one table (cases.c): formula, element type, size, data, and a
- * float64 evaluation of single rows (rows.c) that the results are checked against. A problem (problem.c) is a case at
+ * cases.h: what quern-bench can measure. A case is a row of one table (cases.c): formula, element type, size, data, and
+ * a float64 evaluation of single rows (rows.c) that the results are checked against. A problem (problem.c) is a case at
  * one size with its data. A new case is a new row and, if need be, its function.
  */
 #ifndef BENCH_CASES_H
@@ -41,8 +41,8 @@ struct bench_case {
     int calls;        /* calls per timed repetition, whose mean is its time: 1 but for very short calls */
     double tolerance; /* quern's error must not exceed it */
     void (*fill)(double *values, int64_t count, uint64_t seed);
-    /* Row i of the result in float64. For a case whose results are indices: the terms that were selected from, for all j
-       (`result` has n entries); the smallest are to be found. */
+    /* Row i of the result in float64. For a case whose results are indices: the terms that were selected from, for all
+       j (`result` has n entries); the smallest are to be found. */
     void (*row)(const bench_problem *problem, int64_t i, double *result);
 };
 

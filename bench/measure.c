@@ -1,7 +1,7 @@
 /*
- * measure.c: times one case. Repetitions of quern and its peer alternate, so that both see the same machine; results are
- * first checked against float64 on some rows, as a fast wrong number is worth nothing. Times are those of whole calls on
- * host arrays: transfers, packing and threads included.
+ * measure.c: times one case. Repetitions of quern and its peer alternate, so that both see the same machine; results
+ * are first checked against float64 on some rows, as a fast wrong number is worth nothing. Times are those of whole
+ * calls on host arrays: transfers, packing and threads included.
  */
 #include <math.h>
 #include <stdlib.h>

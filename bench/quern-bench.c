@@ -1,5 +1,5 @@
 /*
- * quern-bench.c: times quern on the cases of cases.c, each beside a peer in the same run. README.md tells what there is.
+ * quern-bench.c: times quern on the cases of cases.c, each beside a peer in the same run. README.md tells more.
  *
  * The last line on stdout is `ratio X`: quern's median time divided by the peer's (1 is parity, lower is better). With
  * several cases it is the largest of their ratios; without any peer there is no such line. The line before it has the

@@ -1,10 +1,18 @@
 /*
  * report.c: what quern-bench says: a table as it goes, and one JSON document.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "bench.h"
 #include "limit.h"
+
+/* The load average of the last minute: how much else the machine does. -1: unknown. */
+static double load_now(void)
+{
+    double load;
+    return getloadavg(&load, 1) == 1 ? load : -1;
+}
 
 static double pair_time(const outcome *out, double seconds)
 {
@@ -20,7 +28,8 @@ void header_print(FILE *to, const quern_device *device, const bench_options *opt
 {
     fprintf(to, "device %s (%s), profile %s; limit: %s, %d threads\n", device->name, device->selector, device->profile,
             limit_kind(), limit_threads());
-    fprintf(to, "medians of %lld repetitions each, in turn\n", (long long)options->repeat);
+    fprintf(to, "medians of %lld repetitions each, in turn; load average at the start %.2f\n",
+            (long long)options->repeat, load_now());
     fprintf(to, "%-9s %7s %7s | %9s %9s %9s %7s | %-15s %9s %9s %9s %7s | %10s %10s | %7s %8s\n", "case", "M", "N",
             "ms/call", "ns/pair", "least", "error", "peer", "ms/call", "ns/pair", "least", "error", "quern/peer",
             "peer/quern", "first s", "second s");
@@ -72,9 +81,10 @@ void document_add(json_t *document, const outcome *out)
 /* The document that --json writes: the run, and a list of cases to fill. */
 json_t *document_create(const quern_device *device, const bench_options *options)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:i, s:[]}", "version", quern_version(), "device", device->name,
-                     "driver", device->driver, "profile", device->profile, "repeat", (json_int_t)options->repeat,
-                     "limit_kind", limit_kind(), "limit_threads", limit_threads(), "cases");
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:i, s:f, s:[]}", "version", quern_version(), "device",
+                     device->name, "driver", device->driver, "profile", device->profile, "repeat",
+                     (json_int_t)options->repeat, "limit_kind", limit_kind(), "limit_threads", limit_threads(), "load",
+                     load_now(), "cases");
 }
 
 bool document_write(const json_t *document, const char *path)

@@ -1,8 +1,8 @@
 /*
- * session.c: a peer at work (peers.h has the protocol). A program of its own lives in a directory under TMPDIR that holds
- * its job and data, and talks through two pipes; the directory goes when the session closes. After each of its
- * repetitions there is a pause, as thread pools of OpenMP and OpenBLAS spin for some milliseconds before they sleep,
- * and would slow quern's next call down.
+ * session.c: a peer at work (peers.h has the protocol). A program of its own gets a directory under TMPDIR with its job
+ * and data, and talks through two pipes; the directory goes when the session closes. After each of its repetitions
+ * there is a pause, as thread pools of OpenMP and OpenBLAS spin for some milliseconds before they sleep, and would slow
+ * quern's next call down.
  */
 #include "peers.h"
 

@@ -10,8 +10,9 @@
  *   q_launch q_row q_column     what is computed once per launch, row and column, and q_load_... which compute it
  *   q_state, q_start, q_pair, q_block, q_merge, q_put, q_get, q_store
  *
- * Arguments: first: the first row; part: the number of columns of one group along dimension 1, which with Q_SPLIT
- * writes its state to `partial` (for merge.cl) in place of results.
+ * Arguments: first: the first row; part: the number of columns of one group along dimension 1. With Q_SPLIT a group
+ * writes its state to `partial` (for merge.cl) in place of results; first_part: the part of group 0 of this launch;
+ * parts: how many there are in all launches.
  */
 #ifndef Q_SIGNATURE
 #include "gaussian.cl"
@@ -34,7 +35,8 @@ Q_FN void q_visit(q_state *t, const q_launch *u, const q_row *rows, const q_colu
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
 __kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
 #if Q_SPLIT
-void quern(Q_SIGNATURE, __global sreal *Q_RESTRICT partial, const long first, const long part)
+void quern(Q_SIGNATURE, __global sreal *Q_RESTRICT partial, const long first, const long part, const long first_part,
+           const long parts)
 #else
 void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
 #endif
@@ -52,7 +54,12 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
         rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + (long)r * Q_LOCAL * Q_LANES);
         q_start(&t[r]);
     }
-    const long part_begin = part * (long)get_group_id(1), part_end = min(part_begin + part, (long)(Q_COLUMN_COUNT));
+#if Q_SPLIT
+    const long number = first_part + (long)get_group_id(1);
+#else
+    const long number = (long)get_group_id(1);
+#endif
+    const long part_begin = part * number, part_end = min(part_begin + part, (long)(Q_COLUMN_COUNT));
     Q_FOR_SEGMENTS(from, to, part_begin, part_end)
     {
         for (long b0 = from; b0 < to; b0 += Q_BLOCK) {
@@ -80,8 +87,8 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
 #if Q_SPLIT
     /* partial[word][part][row]: rows padded to whole groups */
     const long padded = (long)get_num_groups(0) * Q_ROWS * Q_LOCAL * Q_LANES;
-    Q_EACH_ROW q_put(&t[r], partial + padded * (long)get_group_id(1) + (row0 - first) + (long)r * Q_LOCAL * Q_LANES,
-                     padded * (long)get_num_groups(1));
+    Q_EACH_ROW q_put(&t[r], partial + padded * number + (row0 - first) + (long)r * Q_LOCAL * Q_LANES,
+                     padded * parts);
 #else
     Q_EACH_ROW q_store(Q_ARGUMENTS, Q_OUTPUTS, &t[r], row0 + (long)r * Q_LOCAL * Q_LANES);
 #endif

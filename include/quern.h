@@ -199,13 +199,13 @@ typedef struct quern_compile_options {
     size_t size;
     quern_sum sum;
     /* Plan parameters; 0 lets the device's profile decide. Rows per work-item (in vectors of `lanes` rows), rows per
-       vector (1, 8 or 16), local size, and parts into which the reduced index is split. For tests and tuning. */
+       vector (1, 2, 4, 8 or 16), local size, and parts into which the reduced index is split. For tests and tuning. */
     int rows, lanes, local, split;
 } quern_compile_options;
 
 /* Compiles formula text. `options` may be null. `context` may be null: such an operator can be explained and
    differentiated, but not run. The device program itself is built on the first run with a given element type.
-   Statuses: SYNTAX, NAME, DIMENSION, LIMIT, UNSUPPORTED, MEMORY. */
+   Statuses: USAGE, SYNTAX, NAME, DIMENSION, LIMIT, UNSUPPORTED, MEMORY. */
 QUERN_API quern_status quern_compile(quern_operator **out, quern_context *context, const char *formula,
                                      const quern_compile_options *options);
 

@@ -1,7 +1,8 @@
 /*
- * fuzz_text.c: a formula's text through everything that needs no device: parse, print, parse again, differentiate, stages,
- * schedule, plan, source. What must hold for any bytes: no crash, no hang, a status with a message or a sound graph, printed
- * text that means the same. The first byte chooses the variable to differentiate by, the element type and the profile.
+ * fuzz_text.c: a formula's text through everything that needs no device: parse, print, parse again, differentiate,
+ * stages, schedule, plan, source. What must hold for any bytes: no crash, no hang, a status with a message or a sound
+ * graph, printed text that means the same. The first byte chooses the variable to differentiate by, the element type
+ * and the profile.
  *
  * With clang: tools/fuzz.sh, libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer. With any compiler (and
  * QUERN_FUZZ_MAIN): a driver that damages the formulas of tests/conformance and tests/formulas.txt at random:
@@ -113,9 +114,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #include "helpers.h"
 
 /* Pieces that a damaged text may get. */
-static const char *const pieces[] = {"(",       ")",        ",",     "[",      "]",     "*",       "**",    "-",     ";",      "x=",
-                                     "Vi(0,3)", "Vj(1,3)",  "Pm(2,1)", "Grad(", "Diff(", "Sum_j(",  "Sum_i(", "1e300", "0",      "65536",
-                                     "-1",      "1024",     "Exp(",  "KMin_j(", ",2)",   "Concat(", "Sum(",  "GradMatrix(", "Tile(", "=="};
+static const char *const pieces[] = {"(",       ")",       ",",     "[",           "]",       "*",
+                                     "**",      "-",       ";",     "x=",          "Vi(0,3)", "Vj(1,3)",
+                                     "Pm(2,1)", "Grad(",   "Diff(", "Sum_j(",      "Sum_i(",  "1e300",
+                                     "0",       "65536",   "-1",    "1024",        "Exp(",    "KMin_j(",
+                                     ",2)",     "Concat(", "Sum(",  "GradMatrix(", "Tile(",   "=="};
 
 static char *damage(random_source *random, const char *a, const char *b)
 {
@@ -125,7 +128,8 @@ static char *damage(random_source *random, const char *a, const char *b)
     for (size_t n = random_below(random, 4); n-- > 0;) {
         char *old = q_text_take(&text);
         size = strlen(old);
-        size_t at = random_below(random, size + 1), length = random_below(random, 12), from = random_below(random, other + 1);
+        size_t at = random_below(random, size + 1), length = random_below(random, 12),
+               from = random_below(random, other + 1);
         if (length > size - at) length = size - at;
         q_text_append(&text, old, at);
         switch (random_below(random, 4)) {
@@ -176,7 +180,8 @@ int main(int argc, char **argv)
     char **formulas;
     size_t known = files ? 0 : conformance_formulas(&formulas);
     for (size_t n = 0; n < count && known; n++) {
-        const char *a = formulas[n < known ? n : random_below(&random, known)], *b = formulas[random_below(&random, known)];
+        const char *a = formulas[n < known ? n : random_below(&random, known)],
+                   *b = formulas[random_below(&random, known)];
         char *text = n < known ? strdup(a) : damage(&random, a, b);
         run_text(text, (uint8_t)random_below(&random, 256));
         free(text);

@@ -128,7 +128,8 @@ q_id sample_weights(sample *s, q_id value, const char *name)
     uint8_t where = q_node_of(s->graph, value)->where;
     uint32_t dim = q_node_of(s->graph, value)->dim;
     if (where != (Q_I | Q_J)) return weights_variable(s, name, "pij"[where], where, dim);
-    return q_apply2(s->graph, Q_OP_Mult, weights_variable(s, name, 'i', Q_I, dim), weights_variable(s, name, 'j', Q_J, 1));
+    return q_apply2(s->graph, Q_OP_Mult, weights_variable(s, name, 'i', Q_I, dim),
+                    weights_variable(s, name, 'j', Q_J, 1));
 }
 
 /* The value with the data moved by h u. */

@@ -52,8 +52,8 @@ double sample_contract(const sample *s, q_id value, q_id weights);
 
 /* A value with the axes and length of `value`, made of variables whose names begin so. */
 q_id sample_weights(sample *s, q_id value, const char *name);
-/* The derivative of every number of `value` as the data of variable v move along u (as many numbers): central differences of
-   two steps, extrapolated. NaN where the two disagree, because a jump or a kink is near. For free(). */
+/* The derivative of every number of `value` as the data of variable v move along u (as many numbers): central
+   differences of two steps, extrapolated. NaN where the two disagree, because a jump or a kink is near. For free(). */
 double *sample_differences(sample *s, q_id value, size_t v, const double *u);
 
 /* ---- comparing ---- */

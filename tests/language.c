@@ -66,9 +66,13 @@ static const char *const examples[][2] = {
     {"TensorDot", "TensorDot(x,y,[2,2],[2,2],[1],[0])"},
     {"TensorDot", "TensorDot(x*t,y,[4],[4],[0],[0])"},
     {"TensorDot", "TensorDot(Concat(x,Square(x)),y,[2,2,2],[2,2],[2],[0],[2,0,1])"},
+    {"TensorDot", "TensorDot(x,TensorProd(y,Sin(x)),[2,2],[4,2,2],[0],[2])"},
     {"Kron", "Kron(x,y,[2,2],[2,2])"},
+    {"Kron", "Kron(Exp(x),x*y,[4,1],[2,2])"},
     {"Contract", "Contract(x,y,[0,1],[1,2],[2,0],[2,2,2])"},
+    {"Contract", "Contract(x,Square(x)*y,[0,1],[1,0],[],[2,2])"},
     {"MatVecMult", "MatVecMult(x,Extract(y,0,2))"},
+    {"MatVecMult", "MatVecMult(TensorProd(x,x),Square(y))"},
     {"VecMatMult", "VecMatMult(Extract(x,0,2),y)"},
     {"TensorProd", "TensorProd(x,y)"},
     {"Tile", "Tile(x*y,3)"},
@@ -80,7 +84,8 @@ static const char *const examples[][2] = {
     {"SqNormIso", "SqNormIso(s,y)"},
     {"SqNormDiag", "SqNormDiag(x,y)"},
     {"SymSqNorm", "SymSqNorm(TensorProd(x,x),y)"},
-    {"BSpline", "BSpline(Concat(Concat(Concat(-0.3,-0.1),Concat(0.1,0.3)),Concat(Concat(0.5,0.7),Concat(0.9,1.1)))*q,s,3)"},
+    {"BSpline",
+     "BSpline(Concat(Concat(Concat(-0.3,-0.1),Concat(0.1,0.3)),Concat(Concat(0.5,0.7),Concat(0.9,1.1)))*q,s,3)"},
     {"BSpline", "BSpline(Concat(Concat(0,0),Concat(Concat(0,0.5),Concat(Concat(1,1),1))),s*t,2)"},
     {"SoftDTW_SqDist", "SoftDTW_SqDist(x,Extract(y,0,3),q)"},
 };
@@ -126,7 +131,8 @@ static void add_elementwise(collection *c, const q_op_row *row)
     add(c, &text);
 }
 
-static void add_sugar(collection *c, const char *name, const char *suffix, const char *parameters, const char *const *operands)
+static void add_sugar(collection *c, const char *name, const char *suffix, const char *parameters,
+                      const char *const *operands)
 {
     q_text text = {0};
     q_text_add(&text, "%s%s(", name, suffix);
@@ -160,7 +166,8 @@ static void add_reductions(collection *c)
     for (int op = Q_OP_REDUCTION + 1; op < Q_OP_END; op++)
         for (size_t t = 0; t < 2 * Q_COUNT(terms); t++) {
             q_text text = {0};
-            q_text_add(&text, "%s%s(%s%s)", q_ops[op].name, suffixes[t % 2], terms[t / 2], q_ops[op].integers ? ",2" : "");
+            q_text_add(&text, "%s%s(%s%s)", q_ops[op].name, suffixes[t % 2], terms[t / 2],
+                       q_ops[op].integers ? ",2" : "");
             add(c, &text);
         }
     for (size_t n = 0; n < 2 * q_reduction_sugar_count; n++) {
@@ -171,7 +178,10 @@ static void add_reductions(collection *c)
         bool logarithm = strcmp(row->name, "LogSumExpWeight") == 0;
         static const char *const vectors[] = {"x*y*q"};
         add_sugar(c, row->name, suffixes[n % 2], row->parameters,
-                  counts ? logical : logarithm ? positive : weighted ? scalars : vectors);
+                  counts      ? logical
+                  : logarithm ? positive
+                  : weighted  ? scalars
+                              : vectors);
     }
 }
 

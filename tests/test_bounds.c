@@ -131,7 +131,8 @@ static void random_formulas(void **state)
             if (grow(&s, op, values, &count)) uses[op]++;
         }
         for (int op = Q_OP_REDUCTION + 1; op < Q_OP_END; op++)
-            q_reduce(s.graph, (q_op)op, random_below(&s.random, 2) ? Q_I : Q_J, values[random_below(&s.random, count)], 2);
+            q_reduce(s.graph, (q_op)op, random_below(&s.random, 2) ? Q_I : Q_J, values[random_below(&s.random, count)],
+                     2);
         assert_int_equal(q_graph_verify(s.graph), QUERN_OK);
         sample_fill(&s, -3, 3);
         check_all_nodes(&s, "random formula");

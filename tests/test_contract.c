@@ -1,7 +1,7 @@
 /*
- * test_contract.c: products of tensors against a brute-force evaluation of their definition, and their adjoints: TensorDot
- * with a permutation as numpy.transpose means it, Kron as in numpy.kron, and the forms that are named otherwise.
- * Derivatives by finite differences, to second order; wrong axes have their messages (also tests/bad).
+ * test_contract.c: products of tensors against a brute-force evaluation of their definition, and their adjoints:
+ * TensorDot with a permutation as numpy.transpose means it, Kron as in numpy.kron, and the forms that are named
+ * otherwise. Their derivatives to second order are in test_forward.c, messages of wrong axes in tests/bad.
  */
 #include <math.h>
 #include <stdio.h>
@@ -218,8 +218,9 @@ static void other_names(void **state)
 {
     (void)state;
 #define E(v, k) "Elem(" #v "," #k ")"
-    same_values("MatVecMult(x,z)", "Concat(Concat(" E(x, 0) "*" E(z, 0) "+" E(x, 1) "*" E(z, 1) "," E(x, 2) "*" E(z, 0) "+" E(
-                    x, 3) "*" E(z, 1) ")," E(x, 4) "*" E(z, 0) "+" E(x, 5) "*" E(z, 1) ")");
+    same_values("MatVecMult(x,z)",
+                "Concat(Concat(" E(x, 0) "*" E(z, 0) "+" E(x, 1) "*" E(z, 1) "," E(x, 2) "*" E(z, 0) "+" E(x, 3) "*" E(
+                    z, 1) ")," E(x, 4) "*" E(z, 0) "+" E(x, 5) "*" E(z, 1) ")");
     same_values("VecMatMult(z,x)", "Extract(x,0,3)*" E(z, 0) "+Extract(x,3,3)*" E(z, 1));
     same_values("TensorProd(z,x)", "Concat(x*" E(z, 0) ",x*" E(z, 1) ")");
     same_values("Tile(z,3)", "Concat(Concat(z,z),z)");
@@ -228,9 +229,10 @@ static void other_names(void **state)
     same_values("PairBlocks(Extract(x,0,4),y,2)",
                 "Concat(Concat(Extract(x,0,2),Extract(y,0,2)),Concat(Extract(x,2,2),Extract(y,2,2)))");
     same_values("Kron(z,x,[2],[6])", "Concat(x*" E(z, 0) ",x*" E(z, 1) ")");
-    same_values("Kron(y,x,[2,2],[2,3])",
-                "a=Extract(x,0,3); b=Extract(x,3,3); Concat(Concat(Concat(a*" E(y, 0) ",a*" E(y, 1) "),Concat(b*" E(
-                    y, 0) ",b*" E(y, 1) ")),Concat(Concat(a*" E(y, 2) ",a*" E(y, 3) "),Concat(b*" E(y, 2) ",b*" E(y, 3) ")))");
+    same_values(
+        "Kron(y,x,[2,2],[2,3])",
+        "a=Extract(x,0,3); b=Extract(x,3,3); Concat(Concat(Concat(a*" E(y, 0) ",a*" E(y, 1) "),Concat(b*" E(
+            y, 0) ",b*" E(y, 1) ")),Concat(Concat(a*" E(y, 2) ",a*" E(y, 3) "),Concat(b*" E(y, 2) ",b*" E(y, 3) ")))");
     same_values("Contract(y,z,[0,1],[1],[0],[2,2])", "MatVecMult(y,z)");
     same_values("Contract(y,z,[1,0],[1],[0],[2,2])", "VecMatMult(z,y)");
     same_values("WeightedSqNorm(y,z)", "z|MatVecMult(y,z)");
@@ -258,53 +260,12 @@ static void interning(void **state)
     q_graph_destroy(&copy);
 }
 
-// ---- derivatives ----
-
-/* Grad and Grad of Grad by differences along random directions. */
-static void derivatives_to_second_order(void **state)
-{
-    (void)state;
-    static const char *const formulas[] = {
-        "TensorDot(x,y,[2,3],[3,2],[1],[0],[1,0])",      "TensorDot(x,TensorProd(y,Sin(x)),[3,2],[6,2,3],[0],[2])",
-        "Kron(Exp(x),x*y,[3,2],[2,3])",                  "MatVecMult(TensorProd(x,x),Square(y))",
-        "VecMatMult(x,TensorProd(x*y,Sin(y)))",          "Contract(x,Square(x)*y,[0,1],[1,0],[],[2,3])",
-        "Tile(SumBlocks(x*y,2),3)*x",                    "WeightedSqNorm(TensorProd(x,Cos(x)),y)",
-    };
-    for (size_t f = 0; f < Q_COUNT(formulas); f++) {
-        sample s = sample_create(2, 2, f);
-        q_text text = {0};
-        q_text_add(&text, "x=Vi(6); y=Vj(6); u=Vi(6); w=Vj(6); %s", formulas[f]);
-        q_id value = sample_parse(&s, text.data), e = sample_weights(&s, value, "e");
-        q_id x = q_variable_find(s.graph, "x")->id, u = q_variable_make(s.graph, "u", Q_I, 6);
-        q_id w = q_variable_make(s.graph, "w", Q_J, 6);
-        q_id first = q_grad_total(s.graph, value, x, e), second = q_grad_total(s.graph, first, x, u);
-        q_id mixed = q_grad_total(s.graph, first, q_variable_find(s.graph, "y")->id, u);
-        sample_fill(&s, 0.2, 0.9);
-        q_id one = q_constant(s.graph, 1, 1), slopes[] = {q_repeat(s.graph, q_apply2(s.graph, Q_OP_Mult, value, e), Q_I | Q_J),
-                                                          q_apply2(s.graph, Q_OP_Mult, first, u)};
-        const q_id gradients[] = {first, second, mixed};
-        for (size_t g = 0; g < 3; g++) {
-            const char *moved = g == 2 ? "y" : "x", *along = g == 2 ? "w" : "u";
-            size_t v = (size_t)(q_variable_find(s.graph, moved) - s.graph->variables), n = sample_numbers(&s, slopes[g > 0]);
-            double *slope = sample_differences(&s, slopes[g > 0], v, sample_data(&s, along)), expected = 0;
-            for (size_t k = 0; k < n; k++) expected += slope[k];
-            double got = sample_contract(&s, q_apply2(s.graph, Q_OP_Mult, gradients[g], g == 2 ? w : u), one);
-            if (!(fabs(got - expected) <= 1e-8 * (1 + fabs(expected))))
-                fail_msg("%s: derivative %zu along u is %.12g, by differences %.12g", formulas[f], g, got, expected);
-            free(slope);
-        }
-        q_text_free(&text);
-        sample_destroy(&s);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_tensor_dots),
         cmocka_unit_test(other_names),
         cmocka_unit_test(interning),
-        cmocka_unit_test(derivatives_to_second_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

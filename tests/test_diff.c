@@ -94,7 +94,8 @@ static void every_reduction(void **state)
         for (size_t t = 0; t < Q_COUNT(terms); t++)
             for (int axis = 0; axis < 2; axis++) {
                 q_text text = {0};
-                q_text_add(&text, "%s_%c(%s%s)", q_ops[op].name, axis ? 'i' : 'j', terms[t], q_ops[op].integers ? ",2" : "");
+                q_text_add(&text, "%s_%c(%s%s)", q_ops[op].name, axis ? 'i' : 'j', terms[t],
+                           q_ops[op].integers ? ",2" : "");
                 check_total(text.data);
                 q_text_free(&text);
             }
@@ -179,8 +180,8 @@ static void pair_formulas_pair_by_pair(void **state)
 {
     (void)state;
     static const char *const formulas[] = {
-        "x*y*q+c", "Exp(-p*SqDist(x,y))*b", "Grad(Exp(-p*SqDist(x,y))*b,x,q)", "Sin(x|y)",
-        "Concat(x,y)*p", "x*q", "y*b",
+        "x*y*q+c", "Exp(-p*SqDist(x,y))*b", "Grad(Exp(-p*SqDist(x,y))*b,x,q)", "Sin(x|y)", "Concat(x,y)*p", "x*q",
+        "y*b",
     };
     for (size_t n = 0; n < Q_COUNT(formulas); n++) {
         sample s = sample_create(3, 4, n);

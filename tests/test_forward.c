@@ -1,5 +1,6 @@
 /*
- * test_forward.c: forward mode, and reverse mode by it. For every word of the language (language.h) and every variable v:
+ * test_forward.c: forward mode, and reverse mode by it. For every word of the language (language.h) and every variable
+ * v:
  *     Diff(F,v,u)             is the difference quotient of F along u,
  *     <Grad(F,v,e), u>        is <e, Diff(F,v,u)>, to rounding,
  *     Diff(Grad(F,v,e),w,u)   is the difference quotient of the gradient: second derivatives.
@@ -38,7 +39,8 @@ static double *evaluate_like(const sample *s, q_id id, q_id like)
 static void check_tangent(sample *s, q_id value, q_id tangent, size_t v, const char *direction, const char *text)
 {
     size_t count = sample_numbers(s, value);
-    double *got = evaluate_like(s, tangent, value), *expected = sample_differences(s, value, v, sample_data(s, direction));
+    double *got = evaluate_like(s, tangent, value),
+           *expected = sample_differences(s, value, v, sample_data(s, direction));
     double *values = sample_evaluate(s, value), size = 1;
     for (size_t n = 0; n < count; n++)
         if (isfinite(expected[n])) size = fmax(size, fmax(fabs(expected[n]), fabs(values[n])));
@@ -49,8 +51,8 @@ static void check_tangent(sample *s, q_id value, q_id tangent, size_t v, const c
         }
         compared++;
         if (!(fabs(got[n] - expected[n]) <= 1e-7 * size))
-            fail_msg("%s\nDiff by %s, number %zu: %.12g, by differences %.12g", text, s->graph->variables[v].name, n, got[n],
-                     expected[n]);
+            fail_msg("%s\nDiff by %s, number %zu: %.12g, by differences %.12g", text, s->graph->variables[v].name, n,
+                     got[n], expected[n]);
     }
     free(values);
     free(expected);
@@ -165,8 +167,9 @@ static void same_values(const char *a, const char *b)
 static void matrices_and_traces(void **state)
 {
     (void)state;
-    same_values("GradMatrix(x*y,x)", "Contract(y,Concat(Concat(Concat(ExtractT(1,0,4),ExtractT(1,1,4)),ExtractT(1,2,4)),"
-                                     "ExtractT(1,3,4)),[0],[0,1],[0,1],[4,4])");
+    same_values("GradMatrix(x*y,x)",
+                "Contract(y,Concat(Concat(Concat(ExtractT(1,0,4),ExtractT(1,1,4)),ExtractT(1,2,4)),"
+                "ExtractT(1,3,4)),[0],[0,1],[0,1],[4,4])");
     same_values("GradMatrix(x|y,x)", "y");
     same_values("GradMatrix(Concat(s*t,Square(s)),s)", "Concat(t,2*s)");
     same_values("Divergence(Square(x)*y,x)", "2*Sum(x*y)");

@@ -1,7 +1,8 @@
 /*
- * test_language.c: the whole language on a device beside q_reference: every formula of language.h, special functions over
- * their whole domain, selections of few and of many terms, products and variances, tensors, the losses of test_losses.c with
- * their gradients. Several formulas share one operator, since building programs takes most of the time.
+ * test_language.c: the whole language on a device beside q_reference: every formula of language.h, special functions
+ * over their whole domain, selections of few and of many terms, products and variances, tensors, the losses of
+ * test_losses.c with their gradients. Several formulas share one operator, since building programs takes most of the
+ * time.
  */
 #include <math.h>
 #include <stdio.h>
@@ -27,11 +28,13 @@ static void fill(trial *t, uint64_t seed, double low, double high)
     for (size_t v = 0; v < t->op->variable_count; v++) {
         size_t count;
         double *data = trial_data(t, quern_variable(t->op, v).name, &count);
-        for (size_t n = 0; n < count; n++) data[n] = low + (double)random_below(&random, (size_t)((high - low) * 64) + 1) / 64;
+        for (size_t n = 0; n < count; n++)
+            data[n] = low + (double)random_below(&random, (size_t)((high - low) * 64) + 1) / 64;
     }
 }
 
-static void compare(quern_operator *op, quern_dtype dtype, int64_t M, int64_t N, double low, double high, double tolerance)
+static void compare(quern_operator *op, quern_dtype dtype, int64_t M, int64_t N, double low, double high,
+                    double tolerance)
 {
     trial t = trial_create(op, dtype, M, N, 0);
     fill(&t, (uint64_t)(1000 * M + N), low, high);
@@ -102,8 +105,10 @@ static void special_functions(void **state)
         {"BesselJ(f,0), BesselJ(f,1), BesselJ(f,-3), BesselJ(f,16)", -100, 100, 1e-5, 1e-13},
         {"Polygamma(f,0), Polygamma(f,1), Polygamma(f,2), Polygamma(f,4)", 0.25, 40, 4e-6, 1e-13},
         {"Polygamma(f-0.5078125,0), Polygamma(f-0.5078125,1)", -8, 0, 4e-6, 1e-13},
-        {"Lgamma(f), Erf(f/8), Erfc(f/8), Cbrt(f), Expm1(f/16), Log1p(f), Tanh(f/8), Softplus(f)", 0.25, 40, 4e-6, 1e-14},
-        {"Erfc(f), Round(f,1), Round(f,-1), Gelu(f), Sinh(f), Cosh(f), Sigmoid(f), Hypot(f,3), Finite(f), Tan(f/8)", -9, 9, 4e-6, 1e-14},
+        {"Lgamma(f), Erf(f/8), Erfc(f/8), Cbrt(f), Expm1(f/16), Log1p(f), Tanh(f/8), Softplus(f)", 0.25, 40, 4e-6,
+         1e-14},
+        {"Erfc(f), Round(f,1), Round(f,-1), Gelu(f), Sinh(f), Cosh(f), Sigmoid(f), Hypot(f,3), Finite(f), Tan(f/8)", -9,
+         9, 4e-6, 1e-14},
     };
     for (size_t r = 0; r < Q_COUNT(rows); r++)
         for (int place = 0; place < 2; place++) {
@@ -112,7 +117,8 @@ static void special_functions(void **state)
             quern_operator *op = compile(text.data, NULL);
             for (size_t d = 0; d < 2; d++)
                 for (int n = 0; n < (place ? 4 : 1) && has_type(both_types[d]); n++)
-                    compare(op, both_types[d], place ? 1 : 2000 + n, n, rows[r].low, rows[r].high, d ? rows[r].twofold : rows[r].single);
+                    compare(op, both_types[d], place ? 1 : 2000 + n, n, rows[r].low, rows[r].high,
+                            d ? rows[r].twofold : rows[r].single);
             quern_operator_destroy(&op);
             q_text_free(&text);
         }
@@ -141,7 +147,8 @@ static void selections_of_few_and_of_many(void **state)
     for (size_t k = 0; k < Q_COUNT(counts); k++) {
         if (counts[k] > 100 && !takes_lanes()) continue; /* building takes minutes */
         check_selection(counts[k], 19, 1500, NULL, counts[k] > 100 ? 1 : 2);
-        if (counts[k] > 1 && counts[k] <= 100) check_selection(counts[k], 3, counts[k] / 2, NULL, 1); /* more than there are */
+        if (counts[k] > 1 && counts[k] <= 100)
+            check_selection(counts[k], 3, counts[k] / 2, NULL, 1); /* more than there are */
     }
 }
 
@@ -157,8 +164,10 @@ static void selections_of_vectors_and_their_gradients(void **state)
 {
     (void)state;
     need_device();
-    quern_operator *op = compile("x=Vi(3); y=Vj(3); e=Vi(12); f=x*y; KMin_j(f,4), Grad(KMin_j(f,4),x,e), Grad(KMax_j(f,4),y,e), "
-                                 "KMax_i(f,2), Diff(KMin_j(f,4),y,Square(y))", NULL);
+    quern_operator *op =
+        compile("x=Vi(3); y=Vj(3); e=Vi(12); f=x*y; KMin_j(f,4), Grad(KMin_j(f,4),x,e), Grad(KMax_j(f,4),y,e), "
+                "KMax_i(f,2), Diff(KMin_j(f,4),y,Square(y))",
+                NULL);
     for (size_t d = 0; d < 2; d++)
         if (has_type(both_types[d])) compare(op, both_types[d], 37, 61, -1, 1, d ? 1e-14 : 1e-6);
     quern_operator_destroy(&op);
@@ -172,12 +181,15 @@ static void products_and_variances(void **state)
     need_device();
     for (int split = 0; split <= 3; split += 3) {
         quern_compile_options options = {.size = sizeof options, .split = split};
-        quern_operator *op = compile("x=Vi(2); y=Vj(2); f=x+y; Prod_j(f), Variance_j(f), Var_j(1000+f), Mean_j(f), Prod_i(f), "
-                                     "Variance_i(f*1024), Grad(Prod_j(f),x,1), Grad(Variance_j(f),y,1)", &options);
+        quern_operator *op =
+            compile("x=Vi(2); y=Vj(2); f=x+y; Prod_j(f), Variance_j(f), Var_j(1000+f), Mean_j(f), Prod_i(f), "
+                    "Variance_i(f*1024), Grad(Prod_j(f),x,1), Grad(Variance_j(f),y,1)",
+                    &options);
         static const int64_t sizes[][2] = {{17, 600}, {600, 17}, {1, 1}, {33, 2}};
         for (size_t n = 0; n < 2 * Q_COUNT(sizes); n++)
             if (has_type(both_types[n % 2])) /* products of 600 factors around 1 */
-                compare(op, both_types[n % 2], sizes[n / 2][0], sizes[n / 2][1], 0.46875, 0.53125, n % 2 ? 1e-11 : 1e-4);
+                compare(op, both_types[n % 2], sizes[n / 2][0], sizes[n / 2][1], 0.46875, 0.53125,
+                        n % 2 ? 1e-11 : 1e-4);
         quern_operator_destroy(&op);
     }
 }
@@ -186,11 +198,13 @@ static void tensors(void **state)
 {
     (void)state;
     need_device();
-    quern_operator *op = compile(
-        "a=Vi(12); b=Vj(12); c=Pm(6); k=TensorDot(a,b,[3,2,2],[2,3,2],[0,2],[1,2],[1,0]); e=Vi(4); "
-        "Sum_j(k), Max_j(k), Grad(Sum_j(k),a,e), Grad(Sum_j(k),b,e), Sum_j(MatVecMult(Kron(c,a,[3,2],[4,3]),Extract(b,0,6))), "
-        "Sum_j(GradMatrix(Kron(c,a*b,[2,3],[3,4]),c)), VecMatMult(Extract(a,0,3),a), Sum_j(TensorProd(a,b)), "
-        "Sum_j(Diff(k,b,Square(b)))", NULL);
+    quern_operator *op =
+        compile("a=Vi(12); b=Vj(12); c=Pm(6); k=TensorDot(a,b,[3,2,2],[2,3,2],[0,2],[1,2],[1,0]); e=Vi(4); "
+                "Sum_j(k), Max_j(k), Grad(Sum_j(k),a,e), Grad(Sum_j(k),b,e), "
+                "Sum_j(MatVecMult(Kron(c,a,[3,2],[4,3]),Extract(b,0,6))), "
+                "Sum_j(GradMatrix(Kron(c,a*b,[2,3],[3,4]),c)), VecMatMult(Extract(a,0,3),a), Sum_j(TensorProd(a,b)), "
+                "Sum_j(Diff(k,b,Square(b)))",
+                NULL);
     for (size_t d = 0; d < 2; d++)
         if (has_type(both_types[d])) compare(op, both_types[d], 35, 41, -1, 1, d ? 1e-14 : 2e-6);
     quern_operator_destroy(&op);
@@ -203,11 +217,14 @@ static void losses_and_their_gradients(void **state)
     (void)state;
     need_device();
     static const char *const texts[] = {
-        "x=Vi(3); y=Vj(3); p=Vi(3); q=Vj(3); g=Pm(1); L=Sum_i(p|Sum_j(Exp(-g*SqDist(x,y))*q))/2; L, Grad(L,[x,y,p,q,g],1)",
+        "x=Vi(3); y=Vj(3); p=Vi(3); q=Vj(3); g=Pm(1); L=Sum_i(p|Sum_j(Exp(-g*SqDist(x,y))*q))/2; "
+        "L, Grad(L,[x,y,p,q,g],1)",
         "x=Vi(3); m=Vj(3); w=Vj(1); s=Vj(1); L=-Sum_i(LogSumExp_j(w-LogSumExp_j(w)+1.5*s-0.5*Exp(s)*SqDist(x,m))); "
         "L, Grad(L,[x,m,w,s],1)",
-        "x=Vi(3); z=Vj(3); u=Vi(3); y=Vj(3); L=Sum_i(Sum_j(2*Norm2(x-y)-Norm2(x-z)-Norm2(u-y))); L, Grad(L,[x,z,u,y],1)",
-        "q=Vi(3); k=Vj(3); v=Vj(3); t=Vi(3); L=Sum_i(SqDist(SumSoftMaxWeight_j((q|k)/Sqrt(3),v),t)); L, Grad(L,[q,k,v,t],1)",
+        "x=Vi(3); z=Vj(3); u=Vi(3); y=Vj(3); L=Sum_i(Sum_j(2*Norm2(x-y)-Norm2(x-z)-Norm2(u-y))); "
+        "L, Grad(L,[x,z,u,y],1)",
+        "q=Vi(3); k=Vj(3); v=Vj(3); t=Vi(3); L=Sum_i(SqDist(SumSoftMaxWeight_j((q|k)/Sqrt(3),v),t)); "
+        "L, Grad(L,[q,k,v,t],1)",
         "x=Vi(3); y=Vj(3); a=Vi(1); b=Vj(1); g=Vj(1); e=Pm(1); C=SqDist(x,y); f=-e*LogSumExp_j(b+(g-C)/e); "
         "L=Sum_i(Exp(a)*f)+Sum_j(Exp(b)*(-e*LogSumExp_i(a+(f-C)/e))); L, Grad(L,[x,y,a,b,g,e],1)",
     };

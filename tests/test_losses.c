@@ -1,7 +1,7 @@
 /*
- * test_losses.c: whole losses of statistics and geometry as one formula each, against plain C: the value, and the gradients
- * with respect to all variables at once (Grad with a list) against differences of the C function. The kernel norm also has
- * its Hamiltonian gradients written out.
+ * test_losses.c: whole losses of statistics and geometry as one formula each, against plain C: the value, and the
+ * gradients with respect to all variables at once (Grad with a list) against differences of the C function. The kernel
+ * norm also has its Hamiltonian gradients written out.
  */
 #include <math.h>
 #include <stdio.h>
@@ -141,8 +141,8 @@ static size_t make_sample(sample *s, const struct loss *loss, q_id *results)
     q_text text = {0};
     const char *last = strrchr(loss->formula, ';'); /* bindings, then the loss */
     size_t head = last ? (size_t)(last - loss->formula) + 1 : 0;
-    q_text_add(&text, "%s%.*s L=%s; L, Grad(L,[%s],1)", loss->declarations, (int)head, loss->formula, loss->formula + head,
-               loss->variables);
+    q_text_add(&text, "%s%.*s L=%s; L, Grad(L,[%s],1)", loss->declarations, (int)head, loss->formula,
+               loss->formula + head, loss->variables);
     *s = sample_create(M, N, 11);
     if (q_parse(s->graph, text.data, results, &count)) fail_msg("%s: %s", loss->name, quern_last_error_text());
     assert_int_equal(count, s->graph->variable_count + 1);
@@ -160,7 +160,8 @@ static void values_and_gradients(void **state)
         q_id results[Q_MAX_RESULTS];
         size_t count = make_sample(&s, &losses[n], results);
         double *value = sample_evaluate(&s, results[0]), expected = losses[n].value(s.data);
-        if (!(fabs(*value - expected) <= 1e-13 * (1 + fabs(expected)))) fail_msg("%s: %.15g, not %.15g", losses[n].name, *value, expected);
+        if (!(fabs(*value - expected) <= 1e-13 * (1 + fabs(expected))))
+            fail_msg("%s: %.15g, not %.15g", losses[n].name, *value, expected);
         for (size_t v = 0; v + 1 < count; v++) {
             double *got = sample_evaluate(&s, results[v + 1]);
             size_t numbers = sample_numbers(&s, s.graph->variables[v].id);
@@ -168,8 +169,8 @@ static void values_and_gradients(void **state)
             for (size_t k = 0; k < numbers; k++) {
                 double by_differences = slope(&losses[n], s.data, &s.data[v][k]);
                 if (!(fabs(got[k] - by_differences) <= 1e-9 * (1 + fabs(by_differences))))
-                    fail_msg("%s by %s[%zu]: %.12g, by differences %.12g", losses[n].name, s.graph->variables[v].name, k, got[k],
-                             by_differences);
+                    fail_msg("%s by %s[%zu]: %.12g, by differences %.12g", losses[n].name, s.graph->variables[v].name,
+                             k, got[k], by_differences);
             }
             free(got);
         }

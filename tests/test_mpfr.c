@@ -1,7 +1,7 @@
 /*
- * test_mpfr.c: the evaluator of every elementwise row of ops.def, which is the oracle of all other tests, against MPFR in
- * 300 bits: random points of its whole domain and special ones. The bound of each row, in units of the last place of
- * double, stands in the table; a row that MPFR has no function for is made of those that it has.
+ * test_mpfr.c: the evaluator of every elementwise row of ops.def, which is the oracle of all other tests, against MPFR
+ * in 300 bits: random points of its whole domain and special ones. The bound of each row, in units of the last place
+ * of double, stands in the table; a row that MPFR has no function for is made of those that it has.
  */
 #include <float.h>
 #include <math.h>
@@ -17,36 +17,52 @@ enum { BITS = 300, POINTS = 3000 };
 /* r = op(a, b, c; k); a is changed at will. */
 typedef void exact(mpfr_t r, mpfr_t a, mpfr_t b, mpfr_t c, int32_t k);
 
-#define EXACT(name, ...)                                                   \
+#define EXACT(name, ...)                                                        \
     static void exact_##name(mpfr_t r, mpfr_t a, mpfr_t b, mpfr_t c, int32_t k) \
-    {                                                                      \
-        (void)a, (void)b, (void)c, (void)k;                                \
-        __VA_ARGS__;                                                       \
+    {                                                                           \
+        (void)a, (void)b, (void)c, (void)k;                                     \
+        __VA_ARGS__;                                                            \
     }
 #define ONE(name, f) EXACT(name, f(r, a, MPFR_RNDN))
 #define TWO(name, f) EXACT(name, f(r, a, b, MPFR_RNDN))
 
-TWO(Add, mpfr_add) TWO(Subtract, mpfr_sub) TWO(Mult, mpfr_mul) TWO(Divide, mpfr_div) ONE(Minus, mpfr_neg)
-ONE(Square, mpfr_sqr) EXACT(Inv, mpfr_ui_div(r, 1, a, MPFR_RNDN)) EXACT(Pow, mpfr_pow_si(r, a, k, MPFR_RNDN)) TWO(Powf, mpfr_pow)
-ONE(Exp, mpfr_exp) ONE(Log, mpfr_log) ONE(Expm1, mpfr_expm1) ONE(Log1p, mpfr_log1p) ONE(Sqrt, mpfr_sqrt) ONE(Cbrt, mpfr_cbrt)
-TWO(Hypot, mpfr_hypot) ONE(Abs, mpfr_abs) EXACT(Floor, mpfr_floor(r, a)) EXACT(Ceil, mpfr_ceil(r, a))
-EXACT(Trunc, mpfr_trunc(r, a)) ONE(Sin, mpfr_sin) ONE(Cos, mpfr_cos) ONE(Tan, mpfr_tan) ONE(Asin, mpfr_asin)
-ONE(Acos, mpfr_acos) ONE(Atan, mpfr_atan) TWO(Atan2, mpfr_atan2) ONE(Sinh, mpfr_sinh) ONE(Cosh, mpfr_cosh)
-ONE(Tanh, mpfr_tanh) ONE(Erf, mpfr_erf) ONE(Erfc, mpfr_erfc) EXACT(BesselJ, mpfr_jn(r, k, a, MPFR_RNDN))
-EXACT(Sign, mpfr_set_si(r, mpfr_sgn(a), MPFR_RNDN)) EXACT(Step, mpfr_set_si(r, mpfr_sgn(a) >= 0, MPFR_RNDN))
-EXACT(Finite, if (mpfr_number_p(a)) mpfr_set(r, a, MPFR_RNDN); else mpfr_set_zero(r, 1))
-EXACT(IfElse, mpfr_set(r, mpfr_sgn(a) >= 0 ? b : c, MPFR_RNDN)) EXACT(Where, mpfr_set(r, mpfr_zero_p(a) ? c : b, MPFR_RNDN))
-EXACT(Equal, mpfr_set_si(r, mpfr_equal_p(a, b), MPFR_RNDN)) EXACT(NotEqual, mpfr_set_si(r, !mpfr_equal_p(a, b), MPFR_RNDN))
-EXACT(LessThan, mpfr_set_si(r, mpfr_less_p(a, b), MPFR_RNDN))
-EXACT(LessOrEqual, mpfr_set_si(r, mpfr_lessequal_p(a, b), MPFR_RNDN))
-EXACT(XLogX, if (mpfr_zero_p(a)) mpfr_set_zero(r, 1); else mpfr_log(r, a, MPFR_RNDN), mpfr_mul(r, r, a, MPFR_RNDN))
-EXACT(Rsqrt, if (mpfr_zero_p(a)) mpfr_set_zero(r, 1); else mpfr_rec_sqrt(r, a, MPFR_RNDN))
-EXACT(ReLU, if (mpfr_sgn(a) < 0) mpfr_set_zero(r, 1); else mpfr_set(r, a, MPFR_RNDN))
-EXACT(Lgamma, int sign; mpfr_lgamma(r, &sign, a, MPFR_RNDN))
-EXACT(Round, mpfr_set_si(r, 10, MPFR_RNDN); mpfr_pow_si(r, r, k, MPFR_RNDN); mpfr_mul(a, a, r, MPFR_RNDN); mpfr_round(a, a);
-      mpfr_div(r, a, r, MPFR_RNDN))
+TWO(Add, mpfr_add)
+TWO(Subtract, mpfr_sub)
+TWO(Mult, mpfr_mul) TWO(Divide, mpfr_div) ONE(Minus, mpfr_neg) ONE(Square, mpfr_sqr)
+    EXACT(Inv, mpfr_ui_div(r, 1, a, MPFR_RNDN)) EXACT(Pow, mpfr_pow_si(r, a, k, MPFR_RNDN)) TWO(Powf, mpfr_pow)
+        ONE(Exp, mpfr_exp) ONE(Log, mpfr_log) ONE(Expm1, mpfr_expm1) ONE(Log1p, mpfr_log1p) ONE(Sqrt, mpfr_sqrt)
+            ONE(Cbrt, mpfr_cbrt) TWO(Hypot, mpfr_hypot) ONE(Abs, mpfr_abs) EXACT(Floor, mpfr_floor(r, a))
+                EXACT(Ceil, mpfr_ceil(r, a)) EXACT(Trunc, mpfr_trunc(r, a)) ONE(Sin, mpfr_sin) ONE(Cos, mpfr_cos) ONE(
+                    Tan, mpfr_tan) ONE(Asin, mpfr_asin) ONE(Acos, mpfr_acos) ONE(Atan, mpfr_atan) TWO(Atan2, mpfr_atan2)
+                    ONE(Sinh, mpfr_sinh) ONE(Cosh, mpfr_cosh) ONE(Tanh, mpfr_tanh) ONE(Erf, mpfr_erf) ONE(Erfc,
+                                                                                                          mpfr_erfc)
+                        EXACT(BesselJ, mpfr_jn(r, k, a, MPFR_RNDN)) EXACT(Sign, mpfr_set_si(r, mpfr_sgn(a), MPFR_RNDN))
+                            EXACT(Step, mpfr_set_si(r, mpfr_sgn(a) >= 0, MPFR_RNDN))
+                                EXACT(Finite, if (mpfr_number_p(a)) mpfr_set(r, a, MPFR_RNDN);
+                                      else mpfr_set_zero(r, 1)) EXACT(IfElse,
+                                                                      mpfr_set(r, mpfr_sgn(a) >= 0 ? b : c, MPFR_RNDN))
+                                    EXACT(Where, mpfr_set(r, mpfr_zero_p(a) ? c : b, MPFR_RNDN))
+                                        EXACT(Equal, mpfr_set_si(r, mpfr_equal_p(a, b), MPFR_RNDN))
+                                            EXACT(NotEqual, mpfr_set_si(r, !mpfr_equal_p(a, b), MPFR_RNDN))
+                                                EXACT(LessThan, mpfr_set_si(r, mpfr_less_p(a, b), MPFR_RNDN)) EXACT(
+                                                    LessOrEqual, mpfr_set_si(r, mpfr_lessequal_p(a, b), MPFR_RNDN))
+                                                    EXACT(XLogX, if (mpfr_zero_p(a)) mpfr_set_zero(r, 1);
+                                                          else mpfr_log(r, a, MPFR_RNDN), mpfr_mul(r, r, a, MPFR_RNDN))
+                                                        EXACT(Rsqrt, if (mpfr_zero_p(a)) mpfr_set_zero(r, 1);
+                                                              else mpfr_rec_sqrt(r, a, MPFR_RNDN))
+                                                            EXACT(ReLU, if (mpfr_sgn(a) < 0) mpfr_set_zero(r, 1);
+                                                                  else mpfr_set(r, a, MPFR_RNDN))
+                                                                EXACT(Lgamma, int sign;
+                                                                      mpfr_lgamma(r, &sign, a, MPFR_RNDN))
+                                                                    EXACT(Round, mpfr_set_si(r, 10, MPFR_RNDN);
+                                                                          mpfr_pow_si(r, r, k, MPFR_RNDN);
+                                                                          mpfr_mul(a, a, r, MPFR_RNDN);
+                                                                          mpfr_round(a, a);
+                                                                          mpfr_div(r, a, r, MPFR_RNDN))
 
-static void exact_Sigmoid(mpfr_t r, mpfr_t a, mpfr_t b, mpfr_t c, int32_t k)
+                                                                        static void exact_Sigmoid(mpfr_t r, mpfr_t a,
+                                                                                                  mpfr_t b, mpfr_t c,
+                                                                                                  int32_t k)
 {
     (void)b, (void)c, (void)k;
     mpfr_neg(a, a, MPFR_RNDN);
@@ -78,8 +94,8 @@ static void exact_SinXDivXD(mpfr_t r, mpfr_t a, mpfr_t b, mpfr_t c, int32_t k)
     mpfr_clear(term);
 }
 
-/* For k > 0 (-1)^(k+1) k! sum 1/(x+n)^(k+1), its tail by the integral and Euler-Maclaurin corrections: three of them after
-   20000 terms are worth 30 digits. */
+/* For k > 0 (-1)^(k+1) k! sum 1/(x+n)^(k+1), its tail by the integral and Euler-Maclaurin corrections: three of them
+   after 2000 terms are worth 25 digits. */
 static void exact_Polygamma(mpfr_t r, mpfr_t a, mpfr_t b, mpfr_t c, int32_t k)
 {
     enum { TERMS = 2000 };
@@ -122,32 +138,77 @@ static const struct row {
     double size;
     int32_t k;
 } rows[] = {
-#define ROW(name, low, high, ulps, size, k) {Q_OP_##name, exact_##name, low, high, ulps, size, k}
-    ROW(Add, 0, 0, 0.5, 0, 0),          ROW(Subtract, 0, 0, 0.5, 0, 0),      ROW(Mult, 0, 0, 0.5, 0, 0),
-    ROW(Divide, 0, 0, 0.5, 0, 0),       ROW(Minus, 0, 0, 0, 0, 0),           ROW(Square, 0, 0, 0.5, 0, 0),
-    ROW(Inv, 0, 0, 0.5, 0, 0),          ROW(Pow, -50, 50, 4, 0, 7),          ROW(Pow, -50, 50, 4, 0, -5),
-    ROW(Powf, 0.01, 90, 1, 0, 0),       ROW(Exp, -700, 700, 1, 0, 0),        ROW(Log, 0, 0, 1, 0, 0),
-    ROW(Expm1, -40, 700, 2, 0, 0),      ROW(Log1p, -1, 1e9, 2, 0, 0),        ROW(XLogX, 0, 1e9, 2, 0, 0),
-    ROW(Sqrt, 0, 0, 0.5, 0, 0),         ROW(Rsqrt, 0, 0, 1.5, 0, 0),         ROW(Cbrt, 0, 0, 4, 0, 0),
-    ROW(Hypot, 0, 0, 1, 0, 0),          ROW(Abs, 0, 0, 0, 0, 0),             ROW(Sign, 0, 0, 0, 0, 0),
-    ROW(Step, 0, 0, 0, 0, 0),           ROW(ReLU, 0, 0, 0, 0, 0),            ROW(Floor, 0, 0, 0, 0, 0),
-    ROW(Ceil, 0, 0, 0, 0, 0),           ROW(Trunc, 0, 0, 0, 0, 0),           ROW(Round, -1e6, 1e6, 1, 0, 3),
-    ROW(Round, -1e6, 1e6, 1, 0, -2),    ROW(Finite, 0, 0, 0, 0, 0),          ROW(Sin, -1e5, 1e5, 1, 0, 0),
-    ROW(Cos, -1e5, 1e5, 1, 0, 0),       ROW(Tan, -1e5, 1e5, 1, 0, 0),        ROW(Asin, -1, 1, 1, 0, 0),
-    ROW(Acos, -1, 1, 1, 0, 0),          ROW(Atan, 0, 0, 1, 0, 0),            ROW(Atan2, 0, 0, 1, 0, 0),
-    ROW(SinXDivXD, -60, 60, 4, 0.5, 0), ROW(SinXDivXD, -60, 60, 12, 0.5, 1), ROW(SinXDivXD, -60, 60, 30, 0.3, 2),
-    ROW(SinXDivXD, -60, 60, 99, 0.2, 4), ROW(SinXDivXD, -60, 60, 400, 0.1, 8), ROW(Sinh, -700, 700, 2, 0, 0),
-    ROW(Cosh, -700, 700, 2, 0, 0),      ROW(Tanh, -30, 30, 2, 0, 0),         ROW(Sigmoid, -700, 700, 3, 0, 0),
-    ROW(Softplus, -700, 700, 2, 0, 0),  ROW(Erf, -7, 7, 1, 0, 0),            ROW(Erfc, -7, 25, 5, 0, 0),
-    ROW(Lgamma, 0, 1e9, 8, 1, 0),       ROW(Polygamma, 1e-9, 1e9, 8, 1, 0),  ROW(Polygamma, 1e-3, 300, 16, 0, 1),
-    ROW(Polygamma, 1e-3, 300, 32, 0, 2), ROW(Polygamma, 1e-3, 300, 64, 0, 5), ROW(BesselJ, -90, 90, 8, 1, 0),
-    ROW(BesselJ, -90, 90, 8, 1, 3),     ROW(BesselJ, -90, 90, 32, 1, -16),   ROW(IfElse, 0, 0, 0, 0, 0),
-    ROW(Where, 0, 0, 0, 0, 0),          ROW(Equal, 0, 0, 0, 0, 0),           ROW(NotEqual, 0, 0, 0, 0, 0),
-    ROW(LessThan, 0, 0, 0, 0, 0),       ROW(LessOrEqual, 0, 0, 0, 0, 0),
+#define ROW(name, low, high, ulps, size, k)                 \
+    {                                                       \
+        Q_OP_##name, exact_##name, low, high, ulps, size, k \
+    }
+    ROW(Add, 0, 0, 0.5, 0, 0),
+    ROW(Subtract, 0, 0, 0.5, 0, 0),
+    ROW(Mult, 0, 0, 0.5, 0, 0),
+    ROW(Divide, 0, 0, 0.5, 0, 0),
+    ROW(Minus, 0, 0, 0, 0, 0),
+    ROW(Square, 0, 0, 0.5, 0, 0),
+    ROW(Inv, 0, 0, 0.5, 0, 0),
+    ROW(Pow, -50, 50, 4, 0, 7),
+    ROW(Pow, -50, 50, 4, 0, -5),
+    ROW(Powf, 0.01, 90, 1, 0, 0),
+    ROW(Exp, -700, 700, 1, 0, 0),
+    ROW(Log, 0, 0, 1, 0, 0),
+    ROW(Expm1, -40, 700, 2, 0, 0),
+    ROW(Log1p, -1, 1e9, 2, 0, 0),
+    ROW(XLogX, 0, 1e9, 2, 0, 0),
+    ROW(Sqrt, 0, 0, 0.5, 0, 0),
+    ROW(Rsqrt, 0, 0, 1.5, 0, 0),
+    ROW(Cbrt, 0, 0, 4, 0, 0),
+    ROW(Hypot, 0, 0, 1, 0, 0),
+    ROW(Abs, 0, 0, 0, 0, 0),
+    ROW(Sign, 0, 0, 0, 0, 0),
+    ROW(Step, 0, 0, 0, 0, 0),
+    ROW(ReLU, 0, 0, 0, 0, 0),
+    ROW(Floor, 0, 0, 0, 0, 0),
+    ROW(Ceil, 0, 0, 0, 0, 0),
+    ROW(Trunc, 0, 0, 0, 0, 0),
+    ROW(Round, -1e6, 1e6, 1, 0, 3),
+    ROW(Round, -1e6, 1e6, 1, 0, -2),
+    ROW(Finite, 0, 0, 0, 0, 0),
+    ROW(Sin, -1e5, 1e5, 1, 0, 0),
+    ROW(Cos, -1e5, 1e5, 1, 0, 0),
+    ROW(Tan, -1e5, 1e5, 1, 0, 0),
+    ROW(Asin, -1, 1, 1, 0, 0),
+    ROW(Acos, -1, 1, 1, 0, 0),
+    ROW(Atan, 0, 0, 1, 0, 0),
+    ROW(Atan2, 0, 0, 1, 0, 0),
+    ROW(SinXDivXD, -60, 60, 4, 0.5, 0),
+    ROW(SinXDivXD, -60, 60, 12, 0.5, 1),
+    ROW(SinXDivXD, -60, 60, 30, 0.3, 2),
+    ROW(SinXDivXD, -60, 60, 99, 0.2, 4),
+    ROW(SinXDivXD, -60, 60, 400, 0.1, 8),
+    ROW(Sinh, -700, 700, 2, 0, 0),
+    ROW(Cosh, -700, 700, 2, 0, 0),
+    ROW(Tanh, -30, 30, 2, 0, 0),
+    ROW(Sigmoid, -700, 700, 3, 0, 0),
+    ROW(Softplus, -700, 700, 2, 0, 0),
+    ROW(Erf, -7, 7, 1, 0, 0),
+    ROW(Erfc, -7, 25, 5, 0, 0),
+    ROW(Lgamma, 0, 1e9, 8, 1, 0),
+    ROW(Polygamma, 1e-9, 1e9, 8, 1, 0),
+    ROW(Polygamma, 1e-3, 300, 16, 0, 1),
+    ROW(Polygamma, 1e-3, 300, 32, 0, 2),
+    ROW(Polygamma, 1e-3, 300, 64, 0, 5),
+    ROW(BesselJ, -90, 90, 8, 1, 0),
+    ROW(BesselJ, -90, 90, 8, 1, 3),
+    ROW(BesselJ, -90, 90, 32, 1, -16),
+    ROW(IfElse, 0, 0, 0, 0, 0),
+    ROW(Where, 0, 0, 0, 0, 0),
+    ROW(Equal, 0, 0, 0, 0, 0),
+    ROW(NotEqual, 0, 0, 0, 0, 0),
+    ROW(LessThan, 0, 0, 0, 0, 0),
+    ROW(LessOrEqual, 0, 0, 0, 0, 0),
 #undef ROW
 };
 
-static const double specials[] = {0.0, -0.0, 1, -1, 0.5, -0.5, 2, 1e-300, 1e300, -1e-9, 3, 4503599627370497.5, INFINITY, -INFINITY};
+static const double specials[] = {0.0,      -0.0,     1, -1, 0.5, -0.5, 2, 1e-300, 1e300, -1e-9, 3, 4503599627370497.5,
+                                  INFINITY, -INFINITY};
 
 static double random_operand(random_source *random, double low, double high, int n)
 {
@@ -176,8 +237,8 @@ static void check_point(const struct row *row, const double x[3], mpfr_t *m)
     mpfr_sub_d(m[0], m[0], got, MPFR_RNDN);
     double error = fabs(mpfr_get_d(m[0], MPFR_RNDN)) / unit_of(fmax(fabs(expected), row->size));
     if (special || !(error <= row->ulps))
-        fail_msg("%s(%.17g,%.17g,%.17g;%d) = %.17g, not %.17g: %g ulp", q_ops[row->op].name, x[0], x[1], x[2], row->k, got,
-                 expected, error);
+        fail_msg("%s(%.17g,%.17g,%.17g;%d) = %.17g, not %.17g: %g ulp", q_ops[row->op].name, x[0], x[1], x[2], row->k,
+                 got, expected, error);
 }
 
 static void every_elementwise_row(void **state)
@@ -193,7 +254,8 @@ static void every_elementwise_row(void **state)
         for (int n = 0; n < points; n++) {
             double x[3] = {random_operand(&random, row->low, row->high, n)};
             int across = n / (int)Q_COUNT(specials); /* each special value with each */
-            x[1] = row->op == Q_OP_Powf ? random_between(&random, -9, 9) : random_operand(&random, 0, 0, across < 14 ? across : n);
+            x[1] = row->op == Q_OP_Powf ? random_between(&random, -9, 9)
+                                        : random_operand(&random, 0, 0, across < 14 ? across : n);
             x[2] = random_operand(&random, 0, 0, n + 1);
             check_point(row, x, m);
         }

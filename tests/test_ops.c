@@ -157,8 +157,9 @@ static const struct {
     int64_t dims[3];
     int32_t k[2];
 } gathers[] = {
-    {Q_OP_SumT, {1, 0, 0}, {4, 0}},     {Q_OP_Extract, {5, 0, 0}, {1, 3}}, {Q_OP_Extract, {5, 0, 0}, {4, 1}},
-    {Q_OP_ExtractT, {3, 0, 0}, {2, 7}}, {Q_OP_ExtractT, {3, 0, 0}, {0, 4}}, {Q_OP_Concat, {3, 2, 0}, {0, 0}},
+    {Q_OP_SumT, {1, 0, 0}, {4, 0}},         {Q_OP_Extract, {5, 0, 0}, {1, 3}},
+    {Q_OP_Extract, {5, 0, 0}, {4, 1}},      {Q_OP_ExtractT, {3, 0, 0}, {2, 7}},
+    {Q_OP_ExtractT, {3, 0, 0}, {0, 4}},     {Q_OP_Concat, {3, 2, 0}, {0, 0}},
     {Q_OP_ComplexReal, {6, 0, 0}, {0, 0}},  {Q_OP_ComplexImag, {6, 0, 0}, {0, 0}},
     {Q_OP_Real2Complex, {3, 0, 0}, {0, 0}}, {Q_OP_Imag2Complex, {3, 0, 0}, {0, 0}},
 };
@@ -246,10 +247,8 @@ static void sugar_expands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_are_complete),
-        cmocka_unit_test(derivatives_of_elementwise_rows),
-        cmocka_unit_test(conventions),
-        cmocka_unit_test(gathers_pick_what_they_say),
+        cmocka_unit_test(rows_are_complete), cmocka_unit_test(derivatives_of_elementwise_rows),
+        cmocka_unit_test(conventions),       cmocka_unit_test(gathers_pick_what_they_say),
         cmocka_unit_test(sugar_expands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

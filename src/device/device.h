@@ -30,7 +30,6 @@ typedef struct q_device {
     quern_device info;        /* strings owned by the list's block or, in an opened device, by the device */
     size_t max_group;         /* largest work-group */
     uint64_t max_allocation;  /* bytes of one buffer */
-    bool own_compiler_cache;  /* the driver keeps binaries on disk itself: PoCL, NVIDIA, Mesa */
 } q_device;
 
 /* All usable devices in order; *list is one malloc'ed block (strings inside). *count may be 0 with QUERN_OK: a loader

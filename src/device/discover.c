@@ -36,9 +36,6 @@ static const struct profile_rule {
     {"", "", "default"},
 };
 
-/* Platforms whose drivers keep compiled programs on disk themselves. */
-static const char *const caching_platforms[] = {"portable computing language", "nvidia", "rusticl", "clover"};
-
 /* Scores: one class is above another whatever its size; within a class compute units decide. */
 typedef struct device_class {
     double score;
@@ -65,13 +62,6 @@ static const char *profile_of(const quern_device *info)
     const struct profile_rule *rule = profile_rules;
     while (!is_named(info, rule->part) || (*rule->kind && strcmp(rule->kind, info->kind))) rule++;
     return rule->profile; /* the last row fits everything */
-}
-
-static bool caches_programs(const quern_device *info)
-{
-    for (size_t i = 0; i < Q_COUNT(caching_platforms); i++)
-        if (contains(info->platform, caching_platforms[i])) return true;
-    return false;
 }
 
 /* A simulator has several bits; being tried as a CPU is harmless, as a GPU it would be preferred. */
@@ -184,7 +174,6 @@ static void judge(survey *found, q_device *device)
     ASK(device->id, CL_DEVICE_HOST_UNIFIED_MEMORY, &shares_memory);
     info->kind = kind_of(type);
     info->profile = profile_of(info);
-    device->own_compiler_cache = caches_programs(info);
     const device_class *class = class_of(info, shares_memory);
     int units = info->compute_units;
     info->score = class->score + (units < 999 ? units : 999);

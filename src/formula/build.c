@@ -208,7 +208,8 @@ static bool commutes(q_op op)
 static void order_operands(const q_graph *graph, q_node *node)
 {
     bool first = is_constant(graph, node->arg[0]), second = is_constant(graph, node->arg[1]);
-    if (first != second ? first : node->arg[0] > node->arg[1]) {
+    uint32_t a = q_node_of(graph, node->arg[0])->digest, b = q_node_of(graph, node->arg[1])->digest;
+    if (first != second ? first : a != b ? a > b : node->arg[0] > node->arg[1]) {
         q_id swap = node->arg[0];
         node->arg[0] = node->arg[1];
         node->arg[1] = swap;
@@ -251,9 +252,10 @@ static bool is_identity(const q_graph *graph, const q_node *node)
                     node->op == Q_OP_Extract || node->op == Q_OP_ExtractT);
 }
 
-/* The orders that the functions with one are made for. */
+/* The orders that the functions with one are made for; the derivatives of powers stay whole numbers. */
 static bool has_order(q_op op, int32_t k)
 {
+    if (op == Q_OP_Pow) return k >= -(1 << 30) && k <= 1 << 30;
     if (op == Q_OP_BesselJ) return k >= -16 && k <= 16;
     return (op != Q_OP_SinXDivXD && op != Q_OP_Polygamma) || (k >= 0 && k <= 20);
 }
@@ -269,7 +271,7 @@ q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int3
     for (size_t a = 0; a < count; a++)
         if (!(node.arg[a] = args[a])) return 0;
     for (size_t i = 0; i < integers; i++) node.k[i] = k[i];
-    if (!has_order(op, node.k[0]))
+    if (graph->rules && !has_order(op, node.k[0])) /* in patterns of rules letters stand for integers */
         return q_graph_fail(graph, QUERN_LIMIT, "%s of order %d is not there", row->name, node.k[0]);
     bool fits = row->kind == Q_KIND_ELEMENTWISE ? broadcast_operands(graph, &node, row->operands)
                                                 : set_length(graph, &node, row);
@@ -280,7 +282,7 @@ q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int3
         if (!folded) folded = apply_to_scalars(graph, &node, row);
         if (folded || graph->status) return folded;
     }
-    if (commutes(op)) order_operands(graph, &node);
+    if (graph->rules && commutes(op)) order_operands(graph, &node); /* patterns stay as they are written */
     q_id simpler = 0;
     if (graph->rules) q_rewrite(graph, &node, &simpler);
     return graph->status ? 0 : simpler ? simpler : q_intern(graph, &node);

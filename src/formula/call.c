@@ -323,7 +323,8 @@ static q_id declare(q_parser *p, const char *name, size_t size, size_t at, const
                      full ? "number, length and category: Var(0,3,1)" : "a length, or a number and a length");
     for (size_t a = 0; a < count && q_parse_ok(p); a++)
         if (!args[a].id || !q_parse_integer(p->graph, args[a].id, &k[a]) || k[a] < 0)
-            q_parse_fail(p, QUERN_SYNTAX, at, "the arguments of %.*s must be whole numbers", (int)size, name);
+            q_parse_fail(p, QUERN_SYNTAX, at, "the arguments of %.*s must be whole numbers from 0 to %d", (int)size, name,
+                         INT32_MAX);
     if (full && k[2] > 2)
         q_parse_fail(p, QUERN_SYNTAX, at, "the category of Var is 0 (i), 1 (j) or 2 (parameter), not %d", k[2]);
     char own[80];

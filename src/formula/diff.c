@@ -18,20 +18,39 @@
 
 typedef struct pass {
     q_graph *graph;
-    q_id *adjoint;   /* by node; 0: none so far */
+    q_id (*terms)[4]; /* by node and by the axes still to be summed over: sums of what its uses contribute */
     uint8_t *wanted; /* nodes that the variable reaches */
     bool total;
 } pass;
 
-/* Adds what one use contributes to the adjoint of `id`. `axes` are those of the use. */
+/* Adds what one use contributes to the adjoint of `id`. `axes` are those of the use. The sums over axes that the node
+   lacks are taken later, once for all uses, but for those that only count equal terms. */
 static void contribute(pass *p, q_id id, q_id term, unsigned axes)
 {
     if (!p->wanted[id]) return;
     unsigned extra = p->total ? axes & ~(unsigned)q_node_of(p->graph, id)->where : 0;
     term = q_broadcast(p->graph, term, q_node_of(p->graph, id)->dim);
-    if (extra & Q_J) term = q_reduce(p->graph, Q_RED_Sum, Q_J, term, 0);
-    if (extra & Q_I) term = q_reduce(p->graph, Q_RED_Sum, Q_I, term, 0);
-    p->adjoint[id] = p->adjoint[id] ? q_apply2(p->graph, Q_OP_Add, p->adjoint[id], term) : term;
+    for (unsigned axis = Q_I; term && axis <= Q_J; axis++)
+        if ((extra & axis) && !(q_node_of(p->graph, term)->where & axis)) {
+            term = q_reduce(p->graph, Q_RED_Sum, (uint8_t)axis, term, 0);
+            extra &= ~axis;
+        }
+    q_id *sum = &p->terms[id][extra];
+    *sum = *sum ? q_apply2(p->graph, Q_OP_Add, *sum, term) : term;
+}
+
+/* The adjoint of a node all of whose uses have contributed; 0 if none has. */
+static q_id adjoint_of(pass *p, q_id id)
+{
+    q_id adjoint = 0;
+    for (unsigned extra = 0; extra < 4; extra++) {
+        q_id term = p->terms[id][extra];
+        if (!term) continue;
+        if (extra & Q_J) term = q_reduce(p->graph, Q_RED_Sum, Q_J, term, 0);
+        if (extra & Q_I) term = q_reduce(p->graph, Q_RED_Sum, Q_I, term, 0);
+        adjoint = adjoint ? q_apply2(p->graph, Q_OP_Add, adjoint, term) : term;
+    }
+    return adjoint;
 }
 
 static void bind(q_scope *scope, const char *name, q_id id)
@@ -63,16 +82,16 @@ static q_scope scope_of(q_graph *graph, q_id id, q_id g)
 }
 
 /* Sends the adjoint of a node to its operands by its row's derivative. */
-static void step(pass *p, q_id id)
+static void step(pass *p, q_id id, q_id adjoint)
 {
     q_graph *graph = p->graph;
     q_node node = *q_node_of(graph, id);
     const q_op_row *row = &q_ops[node.op];
     unsigned axes = node.where | (q_is_reduction(&node) ? (unsigned)node.k[0] : 0);
-    q_scope scope = scope_of(graph, id, p->adjoint[id]);
+    q_scope scope = scope_of(graph, id, adjoint);
     for (int a = 0; a < row->operands; a++)
         if (p->wanted[node.arg[a]]) {
-            q_id term = row->kind == Q_KIND_CONTRACT ? q_contract_adjoint(graph, &node, a, p->adjoint[id])
+            q_id term = row->kind == Q_KIND_CONTRACT ? q_contract_adjoint(graph, &node, a, adjoint)
                                                      : q_parse_row(graph, row->derivative, (size_t)a, &scope);
             if (graph->status) return;
             if (!q_is_constant(graph, term, 0)) contribute(p, node.arg[a], term, axes);
@@ -115,9 +134,11 @@ static q_id run(pass *p, q_id value, q_id variable, q_id e)
         return q_graph_fail(graph, QUERN_DIMENSION,
                             "Grad of a reduction: the third argument depends on an index that the first one lacks");
     contribute(p, value, e, axes);
-    for (q_id id = value; id && !graph->status; id--)
-        if (p->adjoint[id] && id != variable) step(p, id);
-    q_id result = p->adjoint[variable];
+    for (q_id id = value; id && !graph->status; id--) {
+        q_id adjoint = id == variable ? 0 : adjoint_of(p, id);
+        if (adjoint) step(p, id, adjoint);
+    }
+    q_id result = adjoint_of(p, variable);
     if (!result) result = q_constant(graph, 0, q_node_of(graph, variable)->dim);
     return p->total ? q_repeat(graph, result, (uint8_t)own) : result;
 }
@@ -127,15 +148,15 @@ static q_id differentiate(q_graph *graph, q_id value, q_id variable, q_id e, boo
     if (graph->status || !value || !variable || !e) return 0;
     if (!(e = check(graph, value, variable, e))) return 0;
     pass p = {
-        .graph = graph, .adjoint = calloc((size_t)value + 1 + variable, sizeof(q_id)), .wanted = malloc(graph->count)};
+        .graph = graph, .terms = calloc((size_t)value + 1 + variable, sizeof(q_id[4])), .wanted = malloc(graph->count)};
     q_id result = 0;
-    if (p.adjoint && p.wanted) {
+    if (p.terms && p.wanted) {
         p.total = mark_wanted(graph, value, variable, p.wanted) || total;
         result = run(&p, value, variable, e);
     } else {
         graph->status = q_fail_memory(graph->count * sizeof(q_id));
     }
-    free(p.adjoint);
+    free(p.terms);
     free(p.wanted);
     return graph->status ? 0 : result;
 }
@@ -260,15 +281,29 @@ static q_id unit_vector(q_graph *graph, uint32_t k, uint32_t dim)
     return q_apply(graph, Q_OP_ExtractT, &one, 1, at, 2);
 }
 
+/* All of them one after the other. Neighbours are joined, then pairs of them, and so on: a chain would have as many
+   components as the square of the result. */
+static q_id join_all(q_graph *graph, q_id *parts, size_t count)
+{
+    for (; count > 1 && !graph->status; count = (count + 1) / 2)
+        for (size_t k = 0; k < count; k += 2)
+            parts[k / 2] = k + 1 < count ? q_apply2(graph, Q_OP_Concat, parts[k], parts[k + 1]) : parts[k];
+    return graph->status ? 0 : parts[0];
+}
+
 q_id q_grad_matrix(q_graph *graph, q_id value, q_id variable)
 {
-    q_id all = 0;
     if (graph->status || !value || !variable) return 0;
     uint32_t dim = q_node_of(graph, value)->dim;
-    for (uint32_t k = 0; k < dim && !graph->status; k++) {
-        q_id row = q_grad(graph, value, variable, unit_vector(graph, k, dim));
-        all = all ? q_apply2(graph, Q_OP_Concat, all, row) : row;
+    q_id *rows = calloc(dim, sizeof *rows);
+    if (!rows) {
+        graph->status = q_fail_memory(dim * sizeof *rows);
+        return 0;
     }
+    for (uint32_t k = 0; k < dim && !graph->status; k++)
+        rows[k] = q_grad(graph, value, variable, unit_vector(graph, k, dim));
+    q_id all = join_all(graph, rows, dim);
+    free(rows);
     return all;
 }
 

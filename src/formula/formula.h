@@ -109,7 +109,7 @@ typedef struct q_node {
     uint32_t dim;    /* number of components */
     q_id arg[3];     /* operands, 0 where there are fewer */
     int32_t k[2];    /* integers: see q_op; reductions: the reduced axis, then K */
-    uint32_t zero;   /* instead of padding: nodes are hashed and compared as bytes */
+    uint32_t digest; /* of the structure, the same in every graph: orders commutative operands */
     double value;    /* constants */
 } q_node;
 

@@ -9,7 +9,7 @@
 
 #include "formula/formula.h"
 
-_Static_assert(offsetof(q_node, value) == offsetof(q_node, zero) + sizeof(uint32_t) &&
+_Static_assert(offsetof(q_node, value) == offsetof(q_node, digest) + sizeof(uint32_t) &&
                    sizeof(q_node) == offsetof(q_node, value) + sizeof(double),
                "q_node must have no padding");
 
@@ -114,12 +114,27 @@ static bool is_integer(const q_graph *graph, const q_node *node)
     return integer;
 }
 
+/* Of what the node is and what its operands are, by names and not by numbers, which differ between graphs. */
+static uint32_t digest_of(const q_graph *graph, const q_node *node)
+{
+    uint64_t parts[8] = {node->op, node->dim, (uint32_t)node->k[0], (uint32_t)node->k[1]};
+    memcpy(&parts[4], &node->value, sizeof node->value);
+    for (int a = 0; a < 3; a++) parts[5 + a] = node->arg[a] ? graph->nodes[node->arg[a]].digest : 0;
+    if (node->op == Q_OP_VARIABLE) {
+        const q_variable *variable = &graph->variables[node->k[0]];
+        parts[2] = q_hash64(variable->name, strlen(variable->name)) ^ variable->axis;
+    }
+    if (node->op == Q_OP_CONTRACT) parts[2] = q_hash64(q_contraction_of(graph, node), sizeof(q_contraction));
+    return (uint32_t)q_hash64(parts, sizeof parts);
+}
+
 q_id q_intern(q_graph *graph, const q_node *given)
 {
     if (graph->status) return 0;
     q_node node = *given;
     node.where = axes_of(graph, &node);
     node.integer = is_integer(graph, &node);
+    node.digest = digest_of(graph, &node);
     if (!grow_table(graph) || !q_grow(&graph->nodes, &graph->capacity, graph->count + 1, sizeof node)) {
         graph->status = q_fail_memory(graph->capacity * 2 * sizeof node);
         return 0;

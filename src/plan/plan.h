@@ -148,6 +148,8 @@ quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profi
                          int64_t M, int64_t N, int units, const quern_compile_options *options);
 void q_plan_dump(const q_plan *plan, const q_program_ir *program, q_text *out);
 int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N); /* 1 for Q_P */
+/* A guess of the time that so many pairs take: a Gaussian in 3-D has about 10 operations per pair. */
+double q_plan_seconds(const q_profile *profile, const q_program_ir *program, double pairs);
 /* Rows that one group covers. */
 int64_t q_plan_group_rows(const q_plan *plan);
 /* Bytes of the partial results of a split plan. */

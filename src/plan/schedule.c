@@ -14,7 +14,7 @@
 
 #include "plan/plan.h"
 
-enum { MAX_FACTORS = 64 };
+enum { MAX_FACTORS = 64, MAX_COMPONENTS = 1 << 24 };
 
 typedef struct scheduler {
     const q_graph *graph;
@@ -141,14 +141,14 @@ static q_ref times(scheduler *s, q_ref a, q_ref b)
     return operation(s, Q_OP_Mult, (q_ref[]){a < b ? a : b, a < b ? b : a}, NULL);
 }
 
-/* Division by what lives in an outer loop is a product with its inverse, which is hoisted. */
+/* Division of a pair value by what lives in an outer loop is a product with its inverse, which is hoisted. */
 static q_ref divide(scheduler *s, q_ref a, q_ref b)
 {
     const q_scalar *divisor = &s->out->values[b];
     uint8_t where = s->out->values[a].where | divisor->where;
-    if (divisor->kind == Q_V_CONSTANT && divisor->number != 0) return times(s, a, number(s, 1 / divisor->number));
-    if (where == divisor->where) return operation(s, Q_OP_Divide, (q_ref[]){a, b}, NULL);
-    return times(s, a, operation(s, Q_OP_Inv, &b, NULL));
+    if (where == divisor->where || where != (Q_ROW | Q_COLUMN)) return operation(s, Q_OP_Divide, (q_ref[]){a, b}, NULL);
+    bool number_divides = divisor->kind == Q_V_CONSTANT && divisor->number != 0;
+    return times(s, a, number_divides ? number(s, 1 / divisor->number) : operation(s, Q_OP_Inv, &b, NULL));
 }
 
 /* The sign of a product goes to the factor of an outer loop, if it has one. */
@@ -337,8 +337,10 @@ static void lower_nodes(scheduler *s, const uint8_t *marks)
     for (q_id id = 1; id < s->graph->count && !s->status; id++) {
         if (!marks[id]) continue;
         uint32_t dim = q_node_of(s->graph, id)->dim;
-        if (!q_grow(&s->components, &s->component_capacity, s->component_count + dim, sizeof(q_ref))) {
-            s->status = q_fail_memory(dim * sizeof(q_ref));
+        bool many = s->component_count + dim > MAX_COMPONENTS;
+        if (many || !q_grow(&s->components, &s->component_capacity, s->component_count + dim, sizeof(q_ref))) {
+            s->status = many ? q_fail(QUERN_LIMIT, "the values of a pass have more than %d components", MAX_COMPONENTS)
+                             : q_fail_memory(dim * sizeof(q_ref));
             return;
         }
         s->first[id] = (uint32_t)s->component_count + 1;
@@ -404,7 +406,7 @@ static q_ref split_term(scheduler *s, q_ref term, q_ref *outside)
     qsort(f.of, f.count, sizeof f.of[0], younger_first);
     q_ref walked = product_of(s, &f, Q_ROW, Q_COLUMN, number(s, 1));
     walked = product_of(s, &f, 0, Q_ROW | Q_COLUMN, walked);
-    if (is_number(s, walked, 1)) return term;
+    if (is_number(s, walked, 1) || !may_meet(f.constant, 1.5)) return term;
     *outside = product_of(s, &f, Q_ROW | Q_COLUMN, 0, number(s, f.constant));
     for (size_t k = 0; k < f.count; k++)
         if (s->out->values[f.of[k]].where == Q_ROW) *outside = times(s, *outside, f.of[k]);

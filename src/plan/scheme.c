@@ -119,11 +119,22 @@ static void shape(q_plan *plan, const q_program_ir *program, int64_t rows, const
     plan->kahan = options && options->sum == QUERN_SUM_KAHAN;
 }
 
-static void split(q_plan *plan, int64_t columns, int units, const quern_compile_options *options)
+double q_plan_seconds(const q_profile *profile, const q_program_ir *program, double pairs)
+{
+    double operations = 1 + (double)program->statements[Q_ROW | Q_COLUMN];
+    return pairs * operations / 10 / profile->pairs_per_ns * 1e-9;
+}
+
+static void split(q_plan *plan, const q_program_ir *program, int64_t rows, int64_t columns, int units,
+                  const quern_compile_options *options)
 {
     int64_t wanted = (int64_t)units * plan->profile.groups_per_unit;
     int64_t most = ceil_div(columns, 4 * BLOCK); /* a part is worth its merge only if it has some length */
     int64_t parts = plan->groups < wanted ? ceil_div(wanted, plan->groups) : 1;
+    /* a part is the least that one launch can do */
+    double launches =
+        q_plan_seconds(&plan->profile, program, (double)rows * (double)columns) * 1e3 / plan->profile.launch_ms;
+    if (parts > 1 && (double)parts < launches) parts = launches < (double)most ? (int64_t)launches : most;
     if (parts > most) parts = most;
     if (options && options->split > 0)
         parts = options->split < ceil_div(columns, BLOCK) ? options->split : ceil_div(columns, BLOCK);
@@ -161,7 +172,7 @@ quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profi
                       (long long)M, (long long)N, INT32_MAX - 1);
     shape(out, program, rows, options);
     out->groups = ceil_div(rows, q_plan_group_rows(out));
-    if (program->walk && out->groups) split(out, columns, units < 1 ? 1 : units, options);
+    if (program->walk && out->groups) split(out, program, rows, columns, units < 1 ? 1 : units, options);
     else out->parts = 1, out->part = columns;
     return QUERN_OK;
 }

@@ -68,11 +68,16 @@ quern_status quern_explain(const quern_operator *op, const quern_explain_options
     quern_explain_options options = {0};
     *text = NULL;
     if (given && (!given->size || given->size > sizeof *given))
-        return q_fail(QUERN_USAGE, "quern_explain_options.size is %zu; set it to sizeof(quern_explain_options)", given->size);
+        return q_fail(QUERN_USAGE, "quern_explain_options.size is %zu; set it to sizeof(quern_explain_options)",
+                      given->size);
     if (given) memcpy(&options, given, given->size);
     Q_TRY(check_stage(options.stage));
-    request r = {.op = op, .stage = options.stage, .dtype = options.dtype ? options.dtype : QUERN_F32,
-                 .M = options.M ? options.M : 1000, .N = options.N ? options.N : 1000, .units = 2};
+    request r = {.op = op,
+                 .stage = options.stage,
+                 .dtype = options.dtype ? options.dtype : QUERN_F32,
+                 .M = options.M ? options.M : 1000,
+                 .N = options.N ? options.N : 1000,
+                 .units = 2};
     if (op->context) r.profile = op->context->profile, r.units = quern_context_device(op->context)->compute_units;
     const char *profile = options.profile ? options.profile : "cpu";
     if ((options.profile || !op->context) && !q_profile_find(&r.profile, profile))

@@ -54,9 +54,24 @@ static bool same_shape(const q_plan *a, const q_plan *b)
            a->tile == b->tile && a->block == b->block && a->kahan == b->kahan && a->split == b->split;
 }
 
+/* Statements and states from which on a compiler takes seconds. */
+enum { LARGE_PROGRAM = 4096 };
+
+static void warn_of_size(const q_kernel *kernel, const quern_operator *op)
+{
+    const q_program_ir *p = op->programs[kernel->stage];
+    size_t size = p->statements[Q_ROW | Q_COLUMN] * (size_t)kernel->plan.rows;
+    for (size_t r = 0; r < p->reduction_count; r++)
+        size += (size_t)q_ops[p->reductions[r].op].words(p->reductions[r].K) * p->reductions[r].dim;
+    if (size > LARGE_PROGRAM)
+        q_context_log(op->context, "stage %zu has about %zu statements: the device's compiler may take a while",
+                      kernel->stage, size);
+}
+
 static quern_status build(q_kernel *kernel, quern_operator *op)
 {
     q_text source = {0};
+    warn_of_size(kernel, op);
     q_locale locale = q_locale_enter();
     quern_status status = q_source(&source, op->programs[kernel->stage], &kernel->plan, kernel->merge);
     q_locale_leave(locale);
@@ -170,7 +185,8 @@ static void free_slots(launcher *l)
 typedef struct arguments {
     q_kernel_arg arg[MAX_ARGS];
     size_t count;
-    cl_long numbers[6]; /* M, N, first, part or parts, padded */
+    size_t sizes;       /* position of M and N */
+    cl_long numbers[6]; /* M, N, and what the kernel's last arguments are */
 } arguments;
 
 static void add_buffer(arguments *args, const q_buffer *buffer)
@@ -188,6 +204,7 @@ static void add_number(arguments *args, int index, int64_t value)
 static void add_inputs(launcher *l, arguments *args, const q_program_ir *p)
 {
     for (size_t a = 0; a < p->input_count; a++) add_buffer(args, &find_slot(l, &p->inputs[a])->buffer);
+    args->sizes = args->count;
     add_number(args, 0, l->run->M);
     add_number(args, 1, l->run->N);
 }
@@ -214,43 +231,56 @@ static double pairs_of(const launcher *l, const q_program_ir *p)
     return (double)q_axis_size(p->rows, l->run->M, l->run->N) * (double)(columns ? columns : 1);
 }
 
-/* A guess of the time of the whole stage: a Gaussian in 3-D has about 10 operations per pair. */
-static double guess_seconds(const launcher *l, const q_program_ir *p, const q_plan *plan)
+/* How a stage is cut: along its groups of rows, or, where the walk is split, along its parts. */
+static int64_t slices_of(const q_plan *plan)
 {
-    double operations = 1 + (double)p->statements[Q_ROW | Q_COLUMN];
-    return pairs_of(l, p) * operations / 10 / plan->profile.pairs_per_ns * 1e-9;
+    return plan->split ? plan->parts : plan->groups;
 }
 
-/* The rows in slices, each measured to size the next; one launch if it looks short. */
-static quern_status launch_rows(launcher *l, q_kernel *kernel, const q_program_ir *p, const q_plan *plan)
+static quern_status launch_slice(launcher *l, q_kernel *kernel, const q_plan *plan, arguments args, int64_t at,
+                                 int64_t count)
 {
-    arguments args = {.count = 0};
-    add_inputs(l, &args, p);
-    add_outputs(l, &args, p);
-    double aim = plan->profile.launch_ms * 1e-3, guess = guess_seconds(l, p, plan);
+    size_t local[2] = {(size_t)plan->local, 1};
+    size_t rows[2] = {(size_t)count * local[0], 1}, parts[2] = {(size_t)plan->groups * local[0], (size_t)count};
+    for (size_t n = 0; n < 2; n++) args.arg[args.sizes + n].value = &args.numbers[n]; /* the copy's own */
+    add_number(&args, 2, plan->split ? 0 : at * q_plan_group_rows(plan));
+    add_number(&args, 3, plan->part);
+    if (plan->split) add_number(&args, 4, at);
+    if (plan->split) add_number(&args, 5, plan->parts);
+    return q_program_launch(kernel->program, l->queue, args.arg, args.count, plan->split ? parts : rows, local);
+}
+
+/* Slices, each measured to size the next; one launch if it looks short. */
+static quern_status launch_slices(launcher *l, q_kernel *kernel, const q_program_ir *p, const q_plan *plan,
+                                  const arguments *args)
+{
+    int64_t total = slices_of(plan), size = total;
+    double aim = plan->profile.launch_ms * 1e-3, guess = q_plan_seconds(&plan->profile, p, pairs_of(l, p));
     bool slice = guess > 2 * aim || l->context->options.progress;
-    int64_t size = slice ? 1 + (int64_t)((double)plan->groups * aim / (guess > aim ? guess : aim)) : plan->groups;
-    size_t fixed = args.count, local[2] = {(size_t)plan->local, 1};
-    for (int64_t group = 0; group < plan->groups;) {
-        int64_t count = size < plan->groups - group ? size : plan->groups - group;
+    if (slice) size = 1 + (int64_t)((double)total * aim / (guess > aim ? guess : aim));
+    for (int64_t at = 0, count; at < total; at += count) {
+        count = size < total - at ? size : total - at;
         double start = q_seconds();
-        args.count = fixed;
-        add_number(&args, 2, group * q_plan_group_rows(plan));
-        add_number(&args, 3, plan->part);
-        Q_TRY(q_program_launch(kernel->program, l->queue, args.arg, args.count, (size_t[]){(size_t)count * local[0], 1},
-                               local));
+        Q_TRY(launch_slice(l, kernel, plan, *args, at, count));
         if (slice) {
             Q_TRY(q_queue_finish(l->queue));
             double factor = aim / (q_seconds() - start + 1e-6);
             size = 1 + (int64_t)((double)count * (factor > 4 ? 4 : factor < 0.25 ? 0.25 : factor));
         }
-        group += count;
-        Q_TRY(report(l, pairs_of(l, p) * (double)count / (double)plan->groups));
+        Q_TRY(report(l, pairs_of(l, p) * (double)count / (double)total));
     }
     return QUERN_OK;
 }
 
-/* All parts in one launch, then the merge. Split plans have few rows. */
+static quern_status launch_rows(launcher *l, q_kernel *kernel, const q_program_ir *p, const q_plan *plan)
+{
+    arguments args = {.count = 0};
+    add_inputs(l, &args, p);
+    add_outputs(l, &args, p);
+    return launch_slices(l, kernel, p, plan, &args);
+}
+
+/* The parts, then the merge. Split plans have few rows. */
 static quern_status launch_parts(launcher *l, q_kernel *kernel, q_kernel *merge, const q_program_ir *p,
                                  const q_plan *plan, q_buffer *partial)
 {
@@ -259,10 +289,7 @@ static quern_status launch_parts(launcher *l, q_kernel *kernel, q_kernel *merge,
     int64_t padded = plan->groups * q_plan_group_rows(plan);
     add_inputs(l, &args, p);
     add_buffer(&args, partial);
-    add_number(&args, 2, 0);
-    add_number(&args, 3, plan->part);
-    Q_TRY(q_program_launch(kernel->program, l->queue, args.arg, args.count,
-                           (size_t[]){(size_t)plan->groups * local[0], (size_t)plan->parts}, local));
+    Q_TRY(launch_slices(l, kernel, p, plan, &args));
     args.count = 0;
     add_inputs(l, &args, p);
     add_outputs(l, &args, p);
@@ -271,8 +298,7 @@ static quern_status launch_parts(launcher *l, q_kernel *kernel, q_kernel *merge,
     add_number(&args, 3, plan->parts);
     add_number(&args, 4, padded);
     size_t items = (size_t)(padded / plan->lanes);
-    Q_TRY(q_program_launch(merge->program, l->queue, args.arg, args.count, (size_t[]){items, 1}, local));
-    return report(l, pairs_of(l, p));
+    return q_program_launch(merge->program, l->queue, args.arg, args.count, (size_t[]){items, 1}, local);
 }
 
 static quern_status check_local(const launcher *l, const q_plan *plan)

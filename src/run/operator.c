@@ -1,6 +1,6 @@
 /*
- * operator.c: from formula text to an operator, a pass a line, and from arrays to a checked run. After compiling, an
- * operator is immutable but for the list of kernels that launch.c builds for it, so it may run from several threads.
+ * operator.c: from formula text to an operator, a pass a line. After compiling, an operator is immutable but for the list
+ * of kernels that launch.c builds for it, so it may run from several threads.
  */
 #include <locale.h>
 #include <stdio.h>
@@ -147,7 +147,8 @@ static bool is_word_char(char c)
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-/* Declares the weights in text, so that the language decides which names there are: e=Vi(3), or Vi(0,3) for number 0. */
+/* Declares the weights in text, so that the language decides which names there are: e=Vi(3), or Vi(0,3) for number 0.
+   */
 static quern_status declare_weights(q_graph *graph, const char *e, uint8_t axis, uint32_t dim, q_id *out)
 {
     const char *leaf = axis == Q_I ? "Vi" : axis == Q_J ? "Vj" : "Pm";
@@ -230,7 +231,7 @@ size_t quern_result_count(const quern_operator *op)
     return op->result_count;
 }
 
-static quern_value value_of(const q_variable *variable)
+quern_value q_value_of(const q_variable *variable)
 {
     return (quern_value){variable->name, axis_letter(variable->axis), variable->dim, false};
 }
@@ -238,7 +239,7 @@ static quern_value value_of(const q_variable *variable)
 quern_value quern_variable(const quern_operator *op, size_t index)
 {
     if (index >= op->variable_count) return (quern_value){0};
-    return value_of(&op->graph->variables[op->variables[index]]);
+    return q_value_of(&op->graph->variables[op->variables[index]]);
 }
 
 quern_value quern_result(const quern_operator *op, size_t index)
@@ -251,178 +252,4 @@ quern_value quern_result(const quern_operator *op, size_t index)
 const char *quern_operator_text(const quern_operator *op)
 {
     return op->text;
-}
-
-// ---- run: check, then launch ----
-
-typedef struct sizes {
-    int64_t M, N; /* -1 while unknown */
-    const char *M_from, *N_from;
-    quern_dtype dtype; /* QUERN_NUMBER while unknown */
-    const char *dtype_from;
-} sizes;
-
-static const char *dtype_name(quern_dtype dtype)
-{
-    return dtype == QUERN_F32 ? "float32" : dtype == QUERN_F64 ? "float64" : dtype == QUERN_I64 ? "int64" : "a number";
-}
-
-/* The rows that an array of this axis must have, learning M and N from the first that comes. */
-static quern_status check_rows(sizes *known, const char *name, char axis, int64_t rows)
-{
-    if (axis == 'p')
-        return rows == 1
-                   ? QUERN_OK
-                   : q_fail(QUERN_SHAPE, "%s is a parameter and must have 1 row, not %lld", name, (long long)rows);
-    int64_t *size = axis == 'i' ? &known->M : &known->N;
-    const char **from = axis == 'i' ? &known->M_from : &known->N_from;
-    if (*size < 0) *size = rows, *from = name;
-    if (*size == rows) return QUERN_OK;
-    return q_fail(QUERN_SHAPE, "%s has %lld rows, but %s has %lld: %c-variables and results share their number of rows",
-                  name, (long long)rows, *from, (long long)*size, axis);
-}
-
-static quern_status check_dtype(sizes *known, const char *name, quern_dtype dtype)
-{
-    if (dtype != QUERN_F32 && dtype != QUERN_F64)
-        return q_fail(QUERN_DTYPE, "%s is %s; it must be float32 or float64", name, dtype_name(dtype));
-    if (!known->dtype) known->dtype = dtype, known->dtype_from = name;
-    if (known->dtype == dtype) return QUERN_OK;
-    quern_status status = q_fail(QUERN_DTYPE, "%s is %s, but %s is %s", name, dtype_name(dtype), known->dtype_from,
-                                 dtype_name(known->dtype));
-    q_fail_next_step("convert one of them: all arrays of a run have one element type");
-    return status;
-}
-
-static quern_status check_view(sizes *known, const char *name, quern_value value, const quern_view *view)
-{
-    if (view->rows < 0 || view->columns < 0)
-        return q_fail(QUERN_SHAPE, "%s has a negative shape, %lld x %lld", name, (long long)view->rows,
-                      (long long)view->columns);
-    if (view->columns != value.dim)
-        return q_fail(QUERN_SHAPE, "%s has %lld columns; the formula wants %lld", name, (long long)view->columns,
-                      (long long)value.dim);
-    Q_TRY(check_rows(known, name, value.axis, view->rows));
-    if (view->dtype != QUERN_NUMBER && !view->data && view->rows)
-        return q_fail(QUERN_USAGE, "the data of %s is null", name);
-    return QUERN_OK;
-}
-
-static quern_status check_argument(sizes *known, quern_value value, const quern_view *view)
-{
-    Q_TRY(check_view(known, value.name, value, view));
-    if (view->dtype != QUERN_NUMBER) return check_dtype(known, value.name, view->dtype);
-    if (value.axis != 'p')
-        return q_fail(QUERN_DTYPE, "%s is an array of axis %c and cannot be given as a number", value.name, value.axis);
-    return QUERN_OK;
-}
-
-static quern_status check_result(sizes *known, const char *name, quern_value value, const quern_view *view)
-{
-    Q_TRY(check_view(known, name, value, view));
-    if (!value.integer) return check_dtype(known, name, view->dtype);
-    if (view->dtype == QUERN_I64) return QUERN_OK;
-    quern_status status =
-        q_fail(QUERN_DTYPE, "%s holds indices and must be int64, not %s", name, dtype_name(view->dtype));
-    q_fail_next_step("give it as quern_i64(...)");
-    return status;
-}
-
-static quern_status unknown_argument(const quern_operator *op, const char *name)
-{
-    q_text names = {0};
-    for (size_t v = 0; v < op->variable_count; v++)
-        q_text_add(&names, "%s%s", v ? ", " : "", quern_variable(op, v).name);
-    quern_status status = q_fail(QUERN_NAME, "the formula has no variable %s", name);
-    q_fail_next_step("its variables are: %s", names.data ? names.data : "none");
-    q_text_free(&names);
-    return status;
-}
-
-static quern_status missing_argument(quern_value value)
-{
-    quern_status status = q_fail(QUERN_MISSING, "variable %s is not given", value.name);
-    q_fail_next_step("give an array of %s x %lld as argument %s",
-                     value.axis == 'i'   ? "M"
-                     : value.axis == 'j' ? "N"
-                                         : "1",
-                     (long long)value.dim, value.name);
-    return status;
-}
-
-/* Sorts the arguments by variable, and checks each. Variables that the results do not depend on may be given: they tell
-   sizes. */
-static quern_status match_arguments(const quern_operator *op, quern_args args, quern_view *views, sizes *known)
-{
-    bool given[Q_MAX_VARIABLES] = {false};
-    for (size_t a = 0; a < args.count; a++) {
-        const char *name = args.data[a].name ? args.data[a].name : "";
-        const q_variable *variable = q_variable_find(op->graph, name);
-        if (!variable) return unknown_argument(op, name);
-        size_t number = (size_t)(variable - op->graph->variables);
-        if (given[number]) return q_fail(QUERN_NAME, "variable %s is given twice", name);
-        given[number] = true;
-        Q_TRY(check_argument(known, value_of(variable), &args.data[a].view));
-        for (size_t v = 0; v < op->variable_count; v++)
-            if ((size_t)op->variables[v] == number) views[v] = args.data[a].view;
-    }
-    for (size_t v = 0; v < op->variable_count; v++)
-        if (!given[op->variables[v]]) return missing_argument(quern_variable(op, v));
-    return QUERN_OK;
-}
-
-/* Sizes that no array tells are 0, unless the formula counts them. */
-static quern_status check_sizes(const quern_operator *op, sizes *known)
-{
-    for (size_t s = 0; s < op->stages.count; s++) {
-        unsigned axes = (unsigned)op->stages.stage[s].rows | op->stages.stage[s].walk;
-        for (q_ref v = 1; v < op->programs[s]->count; v++)
-            if (op->programs[s]->values[v].kind == Q_V_COUNT && op->programs[s]->uses[v])
-                axes |= (unsigned)op->programs[s]->values[v].k[0];
-        char axis = axes & Q_I && known->M < 0 ? 'i' : axes & Q_J && known->N < 0 ? 'j' : 0;
-        if (axis) {
-            quern_status status =
-                q_fail(QUERN_MISSING, "the formula runs over %c, but no array tells how many rows that is", axis);
-            q_fail_next_step("set the member %c of quern_args (quern eval: --%c)", axis == 'i' ? 'M' : 'N',
-                             axis == 'i' ? 'M' : 'N');
-            return status;
-        }
-    }
-    if (known->M < 0) known->M = 0;
-    if (known->N < 0) known->N = 0;
-    return QUERN_OK;
-}
-
-static quern_status check_run(quern_operator *op, quern_args args, quern_outs results, quern_view *views, q_run *run)
-{
-    sizes known = {
-        .M = args.M ? args.M : -1, .N = args.N ? args.N : -1, .M_from = "quern_args.M", .N_from = "quern_args.N"};
-    if (args.M < 0 || args.N < 0) return q_fail(QUERN_SHAPE, "quern_args.M or N is negative");
-    Q_TRY(match_arguments(op, args, views, &known));
-    if (results.count != op->result_count)
-        return q_fail(QUERN_USAGE, "the formula has %zu results, but %zu were asked for", op->result_count,
-                      results.count);
-    for (size_t r = 0; r < results.count; r++) {
-        char name[32];
-        snprintf(name, sizeof name, "result %zu", r);
-        Q_TRY(check_result(&known, op->result_count == 1 ? "the result" : name, quern_result(op, r), &results.data[r]));
-    }
-    Q_TRY(check_sizes(op, &known));
-    *run = (q_run){op, known.M, known.N, known.dtype ? known.dtype : QUERN_F32, views, results.data};
-    return QUERN_OK;
-}
-
-quern_status quern_run_all(quern_operator *op, quern_args args, quern_outs results)
-{
-    quern_view views[Q_MAX_VARIABLES];
-    q_run run;
-    if (!op->context) return q_fail(QUERN_USAGE, "this operator was compiled without a context and cannot run");
-    Q_TRY(q_queue_check(op->context->queue));
-    Q_TRY(check_run(op, args, results, views, &run));
-    return q_launch(&run);
-}
-
-quern_status quern_run(quern_operator *op, quern_args args, quern_view result)
-{
-    return quern_run_all(op, args, (quern_outs){&result, 1});
 }

@@ -133,8 +133,8 @@ static size_t select_index(const ranking *r, size_t *order, size_t count, size_t
     return order[rank];
 }
 
-/* The index of the term of this rank; -1 if there are not so many, or when memory runs out. NaN, and what can only be worst,
-   do not count. */
+/* The index of the term of this rank; -1 if there are not so many, or when memory runs out. NaN, and what can only be
+   worst, do not count. */
 static int64_t select_term(const double *terms, size_t stride, size_t count, uint32_t rank, int sign)
 {
     const ranking r = {terms, stride, sign};

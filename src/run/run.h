@@ -59,7 +59,9 @@ quern_status q_operator_from_graph(quern_operator **out, quern_context *context,
 
 // build.c: the builder API of quern/build.h
 
-// launch.c: one run of an operator
+quern_value q_value_of(const q_variable *variable);
+
+// arguments.c, launch.c: one run of an operator, checked and done
 
 /* Array rows and element type are checked; M, N and dtype are known. */
 typedef struct q_run {
