@@ -208,9 +208,7 @@ typedef struct tuning_family {
 /* clang-format off */
 static const tuning_family gemv_families[] = {
     {"Xgemv", 2, {"WGS1", "WPT1"},
-     {{1, 1}, {16, 1}, {32, 1}, {64, 1}, {64, 2}, {64, 4}, {128, 1}, {256, 1}}},
-    {"XgemvFastRot", 3, {"VW3", "WGS3", "WPT3"},
-     {{1, 16, 8}, {4, 16, 4}, {4, 16, 8}, {4, 16, 16}, {8, 16, 8}, {8, 16, 16}, {8, 16, 32}, {8, 32, 16}}},
+     {{16, 1}, {32, 1}, {64, 1}, {64, 2}, {128, 1}}},
 };
 /* clang-format on */
 
@@ -288,7 +286,7 @@ int main(int count, char **words)
     ok = buffers_create(&d, !build) && (build || matrix_build(&d)) && call(&d, build);
     if (!ok) return missing_print("K does not fit on the device, or CLBlast failed"), 1;
     if (getenv("PEER_LOG")) fprintf(stderr, "default %g\n", products_time(&d));
-    for (int k = 0; d.sides == 1 && k < 2; k++) family_tune(&d, &gemv_families[k]);
+    for (int k = 0; d.sides == 1 && k < 1; k++) family_tune(&d, &gemv_families[k]);
     printf("{\"ready\": \"CLBlast, panels of %zu rows, %s\"}\n", d.panel, build ? "built each time" : "kept");
     fflush(stdout);
     while (ok && fgets(line, sizeof line, stdin)) ok = request_answer(&d, line, words[1], build);

@@ -164,6 +164,23 @@ static q_ref minus(scheduler *s, q_ref a)
     return operation(s, Q_OP_Minus, &a, NULL);
 }
 
+/* The row's value is taken from the column's, not the other way round: rows that leave the registers can then be operands
+   in memory, and a minus is mostly free. */
+static q_ref subtract(scheduler *s, q_ref a, q_ref b)
+{
+    if (s->status) return 0;
+    if (s->out->values[a].where != Q_ROW || s->out->values[b].where != Q_COLUMN || s->out->values[a].integer)
+        return operation(s, Q_OP_Subtract, (q_ref[]){a, b}, NULL);
+    return minus(s, operation(s, Q_OP_Subtract, (q_ref[]){b, a}, NULL));
+}
+
+static q_ref square(scheduler *s, q_ref a)
+{
+    const q_scalar *value = &s->out->values[a];
+    if (value->kind == Q_V_OP && value->op == Q_OP_Minus) a = value->arg[0];
+    return times(s, a, a);
+}
+
 static q_ref plus(scheduler *s, q_ref a, q_ref b)
 {
     if (is_number(s, a, 0)) return b;
@@ -258,7 +275,8 @@ static q_ref lower_elementwise(scheduler *s, const q_node *node, uint32_t d)
 {
     q_ref args[3] = {0};
     for (int a = 0; a < q_ops[node->op].operands; a++) args[a] = component(s, node->arg[a], d);
-    if (node->op == Q_OP_Square) return times(s, args[0], args[0]);
+    if (node->op == Q_OP_Square) return square(s, args[0]);
+    if (node->op == Q_OP_Subtract) return subtract(s, args[0], args[1]);
     if (node->op == Q_OP_Mult) return times(s, args[0], args[1]);
     if (node->op == Q_OP_Minus) return minus(s, args[0]);
     if (node->op == Q_OP_Divide) return divide(s, args[0], args[1]);
