@@ -1,8 +1,7 @@
 /*
  * random_formula.h: formulas of random operations: rows of ops.def and reductions.def, sugar, tensors, gradients,
  * nested up to five deep. Values stay where operations are smooth and well-conditioned, if variables lie between 0.2
- * up to five deep. Values stay where operations are smooth and well-conditioned, if variables lie between 0.2 and 0.9:
- * operands of what grows or has a domain go through 0.5 + 0.4 Sin(.).
+ * and 0.9: operands of what grows or has a domain go through 0.5 + 0.4 Sin(.).
  */
 #ifndef QUERN_TESTS_RANDOM_FORMULA_H
 #define QUERN_TESTS_RANDOM_FORMULA_H

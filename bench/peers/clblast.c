@@ -12,7 +12,6 @@
 #include <CL/cl.h>
 #include <clblast_c.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -36,7 +35,6 @@ static const char *const kernel_text =
     "}\n";
 
 typedef struct dense {
-    cl_device_id device;
     cl_context context;
     cl_command_queue queue;
     cl_kernel kernel;
@@ -65,7 +63,6 @@ static bool device_open(dense *d, const char *selector)
     if (platform >= platform_count || platform >= MAX_DEVICES) return cl_check(-1, "no such platform");
     clGetDeviceIDs(platforms[platform], CL_DEVICE_TYPE_ALL, MAX_DEVICES, devices, &count);
     if (number >= count || number >= MAX_DEVICES) return cl_check(-1, "no such device");
-    d->device = devices[number];
     d->context = clCreateContext(NULL, 1, &devices[number], NULL, NULL, &code);
     if (code) return cl_check(code, "clCreateContext");
     d->queue = clCreateCommandQueue(d->context, devices[number], 0, &code);
@@ -196,21 +193,7 @@ static bool call(dense *d, bool build)
                           "download");
 }
 
-/* ---- tuning ----------------------------------------------------------------------------------------------------- */
-
-typedef struct tuning_family {
-    const char *kernel;
-    size_t count; /* of parameters */
-    const char *names[3];
-    size_t rows[12][3]; /* ends with zeros */
-} tuning_family;
-
-/* clang-format off */
-static const tuning_family gemv_families[] = {
-    {"Xgemv", 2, {"WGS1", "WPT1"},
-     {{16, 1}, {32, 1}, {64, 1}, {64, 2}, {128, 1}}},
-};
-/* clang-format on */
+/* ---- the protocol ----------------------------------------------------------------------------------------------- */
 
 static double now(void)
 {
@@ -218,41 +201,6 @@ static double now(void)
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
-
-static bool parameters_set(dense *d, const tuning_family *family, const size_t *row)
-{
-    return !CLBlastOverrideParameters(d->device, family->kernel, CLBlastPrecisionSingle, family->count,
-                                      (const char **)family->names, row);
-}
-
-/* Seconds of the products with all panels that are held; the least of three, after one that builds. */
-static double products_time(dense *d)
-{
-    double least = INFINITY;
-    for (int round = 0; round < 4; round++) {
-        const double start = now();
-        for (size_t k = 0; k < d->panels; k++)
-            if (!panel_multiply(d, d->device_k[k], k * d->panel)) return INFINITY;
-        clFinish(d->queue);
-        if (round > 0) least = fmin(least, now() - start);
-    }
-    return least;
-}
-
-static void family_tune(dense *d, const tuning_family *family)
-{
-    const size_t *best = NULL;
-    double least = INFINITY;
-    for (const size_t(*row)[3] = family->rows; (*row)[0]; row++) {
-        if (!parameters_set(d, family, *row)) continue;
-        const double seconds = products_time(d);
-        if (getenv("PEER_LOG")) fprintf(stderr, "%s %zu %zu %zu: %g\n", family->kernel, (*row)[0], (*row)[1], (*row)[2], seconds);
-        if (seconds < least) least = seconds, best = *row;
-    }
-    if (best) parameters_set(d, family, best);
-}
-
-/* ---- the protocol ----------------------------------------------------------------------------------------------- */
 
 static bool request_answer(dense *d, const char *request, const char *directory, bool build)
 {
@@ -285,8 +233,6 @@ int main(int count, char **words)
     if (!ok) return missing_print("its device or data cannot be opened"), 1;
     ok = buffers_create(&d, !build) && (build || matrix_build(&d)) && call(&d, build);
     if (!ok) return missing_print("K does not fit on the device, or CLBlast failed"), 1;
-    if (getenv("PEER_LOG")) fprintf(stderr, "default %g\n", products_time(&d));
-    for (int k = 0; d.sides == 1 && k < 1; k++) family_tune(&d, &gemv_families[k]);
     printf("{\"ready\": \"CLBlast, panels of %zu rows, %s\"}\n", d.panel, build ? "built each time" : "kept");
     fflush(stdout);
     while (ok && fgets(line, sizeof line, stdin)) ok = request_answer(&d, line, words[1], build);

@@ -99,7 +99,25 @@ typedef struct q_program_ir {
     uint32_t *uses;                      /* by value, from live values and roots */
     size_t statements[8];                /* live operations by where */
     q_arena arena;
+    quern_status status; /* sticky: of making it */
 } q_program_ir;
+
+// values.c: constructors of values
+
+/* Finds or adds the value as it stands; 0 on failure, as all of these. */
+q_ref q_value_intern(q_program_ir *program, const q_scalar *value);
+q_ref q_value_number(q_program_ir *program, double value);
+bool q_value_is(const q_program_ir *program, q_ref v, double number);
+q_ref q_value_op(q_program_ir *program, q_op op, const q_ref *args, const int32_t *k);
+q_ref q_value_plus(q_program_ir *program, q_ref a, q_ref b);
+q_ref q_value_times(q_program_ir *program, q_ref a, q_ref b);
+q_ref q_value_divide(q_program_ir *program, q_ref a, q_ref b);
+q_ref q_value_minus(q_program_ir *program, q_ref a);
+q_ref q_value_square(q_program_ir *program, q_ref a);
+q_ref q_value_opposite(q_program_ir *program, q_ref a);
+bool q_numbers_may_meet(double a, double b);
+
+// schedule.c, continued
 
 quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages *stages, size_t stage);
 void q_program_ir_destroy(q_program_ir **program);

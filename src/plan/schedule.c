@@ -7,8 +7,6 @@
  * reduction, factors of the column alone are multiplied once per column. Products that feed a sum become fused
  * multiply-adds, which are written out because compilers may not contract across statements.
  */
-#include <float.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,167 +23,12 @@ typedef struct scheduler {
     q_ref *components;
     size_t component_count, component_capacity;
     q_interval *bounds; /* by node */
-    quern_status status;
 } scheduler;
-
-// ---- values ----
 
 static uint8_t loop_of(const scheduler *s, uint8_t axis)
 {
     if (!axis) return 0;
     return axis == s->stage->rows ? Q_ROW : Q_COLUMN;
-}
-
-static bool grow_table(q_program_ir *p)
-{
-    if (p->count * 2 < p->table_size) return true;
-    size_t size = p->table_size ? p->table_size * 2 : 256;
-    q_ref *table = calloc(size, sizeof *table);
-    if (!table) return false;
-    free(p->table);
-    p->table = table;
-    p->table_size = size;
-    for (q_ref v = 1; v < p->count; v++) {
-        size_t slot = (size_t)q_hash64(&p->values[v], sizeof p->values[v]) & (size - 1);
-        while (table[slot]) slot = (slot + 1) & (size - 1);
-        table[slot] = v;
-    }
-    return true;
-}
-
-static q_ref intern(scheduler *s, const q_scalar *value)
-{
-    q_program_ir *p = s->out;
-    if (s->status) return 0;
-    if (!grow_table(p) || !q_grow(&p->values, &p->capacity, p->count + 1, sizeof *value)) {
-        s->status = q_fail_memory(p->capacity * 2 * sizeof *value);
-        return 0;
-    }
-    size_t slot = (size_t)q_hash64(value, sizeof *value) & (p->table_size - 1);
-    for (; p->table[slot]; slot = (slot + 1) & (p->table_size - 1))
-        if (memcmp(&p->values[p->table[slot]], value, sizeof *value) == 0) return p->table[slot];
-    if (p->count > 4 * Q_MAX_STATEMENTS) {
-        s->status =
-            q_fail(QUERN_LIMIT, "one pass of the formula needs more than %d scalar values", 4 * Q_MAX_STATEMENTS);
-        q_fail_next_step("shorter vectors, or several operators, need fewer");
-        return 0;
-    }
-    p->values[p->count] = *value;
-    p->table[slot] = (q_ref)p->count;
-    return (q_ref)p->count++;
-}
-
-static q_ref number(scheduler *s, double value)
-{
-    q_scalar scalar = {.kind = Q_V_CONSTANT, .number = value};
-    return intern(s, &scalar);
-}
-
-static bool is_number(const scheduler *s, q_ref v, double value)
-{
-    return s->out->values[v].kind == Q_V_CONSTANT && s->out->values[v].number == value;
-}
-
-static q_ref operation(scheduler *s, q_op op, const q_ref *args, const int32_t *k)
-{
-    q_scalar scalar = {.kind = Q_V_OP, .op = (uint16_t)op};
-    const q_op_row *row = &q_ops[op];
-    unsigned where = 0;
-    for (int a = 0; a < row->operands; a++) {
-        scalar.arg[a] = args[a];
-        where |= s->out->values[args[a]].where;
-    }
-    for (int i = 0; i < row->integers; i++) scalar.k[i] = k[i];
-    scalar.where = (uint8_t)where;
-    return s->status ? 0 : intern(s, &scalar);
-}
-
-/* A product with a number as number * rest, or with minus: the number (1 without one), and the rest in *rest. */
-static double split_number(const scheduler *s, q_ref v, q_ref *rest)
-{
-    const q_scalar *value = &s->out->values[v];
-    *rest = v;
-    if (value->kind != Q_V_OP) return 1;
-    if (value->op == Q_OP_Minus) *rest = value->arg[0];
-    if (value->op == Q_OP_Minus) return -1;
-    for (int a = 0; a < 2 && value->op == Q_OP_Mult; a++)
-        if (s->out->values[value->arg[a]].kind == Q_V_CONSTANT) {
-            *rest = value->arg[1 - a];
-            return s->out->values[value->arg[a]].number;
-        }
-    return 1;
-}
-
-/* Whether the product of two numbers may stand for both: 1e30*(1e30*v) must not become inf*v in float32. */
-static bool may_meet(double a, double b)
-{
-    double size = fabs(a * b);
-    return fabs(a) == 1 || fabs(b) == 1 || (size >= (double)FLT_MIN && size <= (double)FLT_MAX);
-}
-
-static q_ref times(scheduler *s, q_ref a, q_ref b)
-{
-    if (s->status) return 0;
-    if (is_number(s, a, 1)) return b;
-    if (is_number(s, b, 1)) return a;
-    /* numbers meet: c * (d * v) is (c d) * v */
-    if (s->out->values[b].kind == Q_V_CONSTANT) {
-        q_ref swap = a;
-        a = b, b = swap;
-    }
-    if (s->out->values[a].kind == Q_V_CONSTANT) {
-        q_ref rest;
-        double own = s->out->values[a].number, factor = split_number(s, b, &rest);
-        if (factor != 1 && may_meet(own, factor)) return times(s, number(s, own * factor), rest);
-    }
-    return operation(s, Q_OP_Mult, (q_ref[]){a < b ? a : b, a < b ? b : a}, NULL);
-}
-
-/* Division of a pair value by what lives in an outer loop is a product with its inverse, which is hoisted. */
-static q_ref divide(scheduler *s, q_ref a, q_ref b)
-{
-    const q_scalar *divisor = &s->out->values[b];
-    uint8_t where = s->out->values[a].where | divisor->where;
-    if (where == divisor->where || where != (Q_ROW | Q_COLUMN)) return operation(s, Q_OP_Divide, (q_ref[]){a, b}, NULL);
-    bool number_divides = divisor->kind == Q_V_CONSTANT && divisor->number != 0;
-    return times(s, a, number_divides ? number(s, 1 / divisor->number) : operation(s, Q_OP_Inv, &b, NULL));
-}
-
-/* The sign of a product goes to the factor of an outer loop, if it has one. */
-static q_ref minus(scheduler *s, q_ref a)
-{
-    const q_scalar *value = &s->out->values[a];
-    q_ref factors[2] = {value->arg[0], value->arg[1]};
-    for (int f = 0; f < 2 && value->kind == Q_V_OP && value->op == Q_OP_Mult; f++) {
-        const q_scalar *factor = &s->out->values[factors[f]];
-        if (factor->kind == Q_V_CONSTANT) return times(s, number(s, -factor->number), factors[1 - f]);
-        if (factor->where != value->where) return times(s, operation(s, Q_OP_Minus, &factors[f], NULL), factors[1 - f]);
-    }
-    return operation(s, Q_OP_Minus, &a, NULL);
-}
-
-/* The row's value is taken from the column's, not the other way round: rows that leave the registers can then be operands
-   in memory, and a minus is mostly free. */
-static q_ref subtract(scheduler *s, q_ref a, q_ref b)
-{
-    if (s->status) return 0;
-    if (s->out->values[a].where != Q_ROW || s->out->values[b].where != Q_COLUMN || s->out->values[a].integer)
-        return operation(s, Q_OP_Subtract, (q_ref[]){a, b}, NULL);
-    return minus(s, operation(s, Q_OP_Subtract, (q_ref[]){b, a}, NULL));
-}
-
-static q_ref square(scheduler *s, q_ref a)
-{
-    const q_scalar *value = &s->out->values[a];
-    if (value->kind == Q_V_OP && value->op == Q_OP_Minus) a = value->arg[0];
-    return times(s, a, a);
-}
-
-static q_ref plus(scheduler *s, q_ref a, q_ref b)
-{
-    if (is_number(s, a, 0)) return b;
-    if (is_number(s, b, 0)) return a;
-    return operation(s, Q_OP_Add, (q_ref[]){a, b}, NULL);
 }
 
 // ---- arrays ----
@@ -201,7 +44,7 @@ static q_ref load(scheduler *s, q_array array, uint32_t component)
     size_t a = 0;
     while (a < p->input_count && !same_array(&p->inputs[a], &array)) a++;
     if (a == Q_MAX_ARRAYS) {
-        s->status = q_fail(QUERN_LIMIT, "one pass of the formula reads more than %d arrays", Q_MAX_ARRAYS);
+        s->out->status = q_fail(QUERN_LIMIT, "one pass of the formula reads more than %d arrays", Q_MAX_ARRAYS);
         return 0;
     }
     if (a == p->input_count) p->inputs[p->input_count++] = array;
@@ -209,7 +52,7 @@ static q_ref load(scheduler *s, q_array array, uint32_t component)
                        .where = loop_of(s, array.axis),
                        .integer = array.integer,
                        .k = {(int32_t)component, (int32_t)a}};
-    return intern(s, &scalar);
+    return q_value_intern(s->out, &scalar);
 }
 
 static q_ref load_variable(scheduler *s, const q_node *node, uint32_t component)
@@ -242,7 +85,7 @@ static q_ref lower_reduction(scheduler *s, q_id id, uint32_t d)
                                .where = Q_ROW | Q_LATE,
                                .integer = q_node_of(s->graph, id)->integer,
                                .k = {(int32_t)d, (int32_t)r}};
-            return intern(s, &scalar);
+            return q_value_intern(s->out, &scalar);
         }
     return load_temporary(s, id, d);
 }
@@ -250,11 +93,11 @@ static q_ref lower_reduction(scheduler *s, q_id id, uint32_t d)
 static q_ref lower_leaf(scheduler *s, const q_node *node, uint32_t d)
 {
     if (node->op == Q_OP_VARIABLE) return load_variable(s, node, d);
-    if (node->op == Q_OP_CONSTANT) return number(s, node->value);
+    if (node->op == Q_OP_CONSTANT) return q_value_number(s->out, node->value);
     q_scalar scalar = {.kind = Q_V_COUNT, .integer = 1, .k = {node->k[0]}};
     if (node->op == Q_OP_INDEX)
         scalar = (q_scalar){.kind = Q_V_INDEX, .integer = 1, .where = loop_of(s, (uint8_t)node->k[0])};
-    return intern(s, &scalar);
+    return q_value_intern(s->out, &scalar);
 }
 
 /* The exponential of what is never positive has a cheaper bound, and takes a minus for nothing. */
@@ -268,20 +111,19 @@ static q_ref exp_not_positive(scheduler *s, q_ref a)
                        .not_positive = 1,
                        .minus = minus,
                        .arg = {minus ? argument->arg[0] : a}};
-    return intern(s, &scalar);
+    return q_value_intern(s->out, &scalar);
 }
 
 static q_ref lower_elementwise(scheduler *s, const q_node *node, uint32_t d)
 {
     q_ref args[3] = {0};
     for (int a = 0; a < q_ops[node->op].operands; a++) args[a] = component(s, node->arg[a], d);
-    if (node->op == Q_OP_Square) return square(s, args[0]);
-    if (node->op == Q_OP_Subtract) return subtract(s, args[0], args[1]);
-    if (node->op == Q_OP_Mult) return times(s, args[0], args[1]);
-    if (node->op == Q_OP_Minus) return minus(s, args[0]);
-    if (node->op == Q_OP_Divide) return divide(s, args[0], args[1]);
+    if (node->op == Q_OP_Square) return q_value_square(s->out, args[0]);
+    if (node->op == Q_OP_Mult) return q_value_times(s->out, args[0], args[1]);
+    if (node->op == Q_OP_Minus) return q_value_minus(s->out, args[0]);
+    if (node->op == Q_OP_Divide) return q_value_divide(s->out, args[0], args[1]);
     if (node->op == Q_OP_Exp && s->bounds[node->arg[0]].high <= 0) return exp_not_positive(s, args[0]);
-    return operation(s, (q_op)node->op, args, node->k);
+    return q_value_op(s->out, (q_op)node->op, args, node->k);
 }
 
 static q_ref lower_gather(scheduler *s, const q_node *node, uint32_t d)
@@ -289,7 +131,7 @@ static q_ref lower_gather(scheduler *s, const q_node *node, uint32_t d)
     uint32_t n = q_node_of(s->graph, node->arg[0])->dim, m = node->arg[1] ? q_node_of(s->graph, node->arg[1])->dim : 0,
              from;
     int a = q_ops[node->op].pick(d, n, m, node->k, &from);
-    return a < 0 ? number(s, 0) : component(s, node->arg[a], from);
+    return a < 0 ? q_value_number(s->out, 0) : component(s, node->arg[a], from);
 }
 
 /* Expansions build with the scheduler's own values. */
@@ -306,13 +148,13 @@ static uint32_t expand_component(void *self, uint32_t d)
 
 static uint32_t expand_number(void *self, double value)
 {
-    return number(((expansion *)self)->s, value);
+    return q_value_number(((expansion *)self)->s->out, value);
 }
 
 static uint32_t expand_apply(void *self, q_op op, uint32_t a, uint32_t b, uint32_t c)
 {
     scheduler *s = ((expansion *)self)->s;
-    return op == Q_OP_Add ? plus(s, a, b) : operation(s, op, (q_ref[]){a, b, c}, NULL);
+    return op == Q_OP_Add ? q_value_plus(s->out, a, b) : q_value_op(s->out, op, (q_ref[]){a, b, c}, NULL);
 }
 
 static q_ref lower_expand(scheduler *s, const q_node *node, uint32_t d)
@@ -325,11 +167,12 @@ static q_ref lower_expand(scheduler *s, const q_node *node, uint32_t d)
 static q_ref lower_contract(scheduler *s, const q_node *node, uint32_t d)
 {
     const q_contraction *c = q_contraction_of(s->graph, node);
-    q_ref sum = number(s, 0);
-    for (uint32_t t = 0; t < q_contraction_terms(c) && !s->status; t++) {
+    q_ref sum = q_value_number(s->out, 0);
+    for (uint32_t t = 0; t < q_contraction_terms(c) && !s->out->status; t++) {
         uint32_t a, b;
         q_contraction_term(c, d, t, &a, &b);
-        sum = plus(s, sum, times(s, component(s, node->arg[0], a), component(s, node->arg[1], b)));
+        sum = q_value_plus(s->out, sum,
+                           q_value_times(s->out, component(s, node->arg[0], a), component(s, node->arg[1], b)));
     }
     return sum;
 }
@@ -352,17 +195,18 @@ static q_ref lower_component(scheduler *s, q_id id, uint32_t d)
 /* Lowers every marked node in order, so that operands come first. */
 static void lower_nodes(scheduler *s, const uint8_t *marks)
 {
-    for (q_id id = 1; id < s->graph->count && !s->status; id++) {
+    for (q_id id = 1; id < s->graph->count && !s->out->status; id++) {
         if (!marks[id]) continue;
         uint32_t dim = q_node_of(s->graph, id)->dim;
         bool many = s->component_count + dim > MAX_COMPONENTS;
         if (many || !q_grow(&s->components, &s->component_capacity, s->component_count + dim, sizeof(q_ref))) {
-            s->status = many ? q_fail(QUERN_LIMIT, "the values of a pass have more than %d components", MAX_COMPONENTS)
-                             : q_fail_memory(dim * sizeof(q_ref));
+            s->out->status =
+                many ? q_fail(QUERN_LIMIT, "the values of a pass have more than %d components", MAX_COMPONENTS)
+                     : q_fail_memory(dim * sizeof(q_ref));
             return;
         }
         s->first[id] = (uint32_t)s->component_count + 1;
-        for (uint32_t d = 0; d < dim && !s->status; d++)
+        for (uint32_t d = 0; d < dim && !s->out->status; d++)
             s->components[s->component_count++] = lower_component(s, id, d);
     }
 }
@@ -408,7 +252,7 @@ static q_ref product_of(scheduler *s, const factors *f, unsigned without, unsign
     q_ref product = start;
     for (size_t k = 0; k < f->count; k++) {
         unsigned where = s->out->values[f->of[k]].where;
-        if (!(where & without) && (where & with) == with) product = times(s, product, f->of[k]);
+        if (!(where & without) && (where & with) == with) product = q_value_times(s->out, product, f->of[k]);
     }
     return product;
 }
@@ -419,15 +263,19 @@ static q_ref product_of(scheduler *s, const factors *f, unsigned without, unsign
 static q_ref split_term(scheduler *s, q_ref term, q_ref *outside)
 {
     factors f = {.constant = 1};
-    *outside = number(s, 1);
-    if (s->status || !take_apart(s, term, &f)) return term;
+    *outside = q_value_number(s->out, 1);
+    if (s->out->status || !take_apart(s, term, &f)) return term;
+    for (size_t k = 0; k < f.count; k++) {
+        q_ref opposite = q_value_opposite(s->out, f.of[k]);
+        if (opposite) f.of[k] = opposite, f.constant = -f.constant;
+    }
     qsort(f.of, f.count, sizeof f.of[0], younger_first);
-    q_ref walked = product_of(s, &f, Q_ROW, Q_COLUMN, number(s, 1));
+    q_ref walked = product_of(s, &f, Q_ROW, Q_COLUMN, q_value_number(s->out, 1));
     walked = product_of(s, &f, 0, Q_ROW | Q_COLUMN, walked);
-    if (is_number(s, walked, 1) || !may_meet(f.constant, 1.5)) return term;
-    *outside = product_of(s, &f, Q_ROW | Q_COLUMN, 0, number(s, f.constant));
+    if (q_value_is(s->out, walked, 1) || !q_numbers_may_meet(f.constant, 1.5)) return term;
+    *outside = product_of(s, &f, Q_ROW | Q_COLUMN, 0, q_value_number(s->out, f.constant));
     for (size_t k = 0; k < f.count; k++)
-        if (s->out->values[f.of[k]].where == Q_ROW) *outside = times(s, *outside, f.of[k]);
+        if (s->out->values[f.of[k]].where == Q_ROW) *outside = q_value_times(s->out, *outside, f.of[k]);
     return walked;
 }
 
@@ -436,7 +284,7 @@ static q_ref split_term(scheduler *s, q_ref term, q_ref *outside)
 static q_ref *refs(scheduler *s, uint32_t dim)
 {
     q_ref *memory = q_arena_alloc(&s->out->arena, dim * sizeof(q_ref));
-    if (!memory) s->status = q_fail_memory(dim * sizeof(q_ref));
+    if (!memory) s->out->status = q_fail_memory(dim * sizeof(q_ref));
     return memory;
 }
 
@@ -465,20 +313,20 @@ static void share_states(q_program_ir *p)
 /* Registers what the reductions reduce; the components of a linear one get the factor that left it. */
 static void lower_terms(scheduler *s)
 {
-    for (size_t r = 0; r < s->stage->reduction_count && !s->status; r++) {
+    for (size_t r = 0; r < s->stage->reduction_count && !s->out->status; r++) {
         q_id id = s->stage->reductions[r];
         const q_node *node = q_node_of(s->graph, id);
         uint32_t n = q_node_of(s->graph, node->arg[0])->dim;
         q_ref *terms = refs(s, n);
         s->first[id] = (uint32_t)s->component_count + 1;
         if (!q_grow(&s->components, &s->component_capacity, s->component_count + node->dim, sizeof(q_ref)))
-            s->status = q_fail_memory(node->dim * sizeof(q_ref));
-        for (uint32_t d = 0; d < node->dim && !s->status; d++) {
-            q_ref outside = number(s, 1);
+            s->out->status = q_fail_memory(node->dim * sizeof(q_ref));
+        for (uint32_t d = 0; d < node->dim && !s->out->status; d++) {
+            q_ref outside = q_value_number(s->out, 1);
             if (d < n) terms[d] = component(s, node->arg[0], d);
             if (q_ops[node->op].reduction == Q_LINEAR) terms[d] = split_term(s, terms[d], &outside);
             q_ref finish = lower_reduction(s, id, d);
-            if (!s->status) s->components[s->component_count++] = times(s, finish, outside);
+            if (!s->out->status) s->components[s->component_count++] = q_value_times(s->out, finish, outside);
         }
         s->out->reductions[r].op = (q_op)node->op;
         s->out->reductions[r].K = node->k[1];
@@ -486,12 +334,12 @@ static void lower_terms(scheduler *s)
         s->out->reductions[r].terms = terms;
     }
     s->out->reduction_count = s->stage->reduction_count;
-    if (!s->status) share_states(s->out);
+    if (!s->out->status) share_states(s->out);
 }
 
 static void lower_outputs(scheduler *s)
 {
-    for (size_t o = 0; o < s->stage->output_count && !s->status; o++) {
+    for (size_t o = 0; o < s->stage->output_count && !s->out->status; o++) {
         const q_output *output = &s->stage->outputs[o];
         const q_node *node = q_node_of(s->graph, output->id);
         q_array array = {.axis = node->where,
@@ -502,7 +350,7 @@ static void lower_outputs(scheduler *s)
                          .result = output->result};
         s->out->outputs[o] = array;
         s->out->results[o] = refs(s, node->dim);
-        for (uint32_t d = 0; d < node->dim && !s->status; d++) s->out->results[o][d] = component(s, output->id, d);
+        for (uint32_t d = 0; d < node->dim && !s->out->status; d++) s->out->results[o][d] = component(s, output->id, d);
     }
     s->out->output_count = s->stage->output_count;
 }
@@ -565,17 +413,17 @@ static void run(scheduler *s, uint8_t *marks)
     lower_terms(s);
     count = 0;
     uint8_t *done = calloc(s->graph->count, 1);
-    if (!done) s->status = q_fail_memory(s->graph->count);
-    for (q_id id = 1; !s->status && id < s->graph->count; id++) done[id] = s->first[id] != 0;
+    if (!done) s->out->status = q_fail_memory(s->graph->count);
+    for (q_id id = 1; !s->out->status && id < s->graph->count; id++) done[id] = s->first[id] != 0;
     for (size_t o = 0; o < s->stage->output_count; o++) roots[count++] = s->stage->outputs[o].id;
     q_mark(s->graph, roots, count, true, marks);
-    for (q_id id = 1; !s->status && id < s->graph->count; id++) marks[id] = marks[id] && !done[id];
-    if (!s->status) lower_nodes(s, marks);
+    for (q_id id = 1; !s->out->status && id < s->graph->count; id++) marks[id] = marks[id] && !done[id];
+    if (!s->out->status) lower_nodes(s, marks);
     free(done);
-    if (!s->status) lower_outputs(s);
+    if (!s->out->status) lower_outputs(s);
     s->out->uses = q_arena_alloc(&s->out->arena, s->out->count * sizeof(uint32_t));
-    if (!s->status && !s->out->uses) s->status = q_fail_memory(s->out->count * sizeof(uint32_t));
-    if (s->status) return;
+    if (!s->out->status && !s->out->uses) s->out->status = q_fail_memory(s->out->count * sizeof(uint32_t));
+    if (s->out->status) return;
     count_uses(s->out);
     fuse(s->out);
     count_uses(s->out);
@@ -597,14 +445,15 @@ quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages
         q_bounds_all(graph, s.bounds);
         run(&s, marks);
     } else {
-        s.status = q_fail_memory(graph->count * sizeof *s.bounds);
+        p->status = q_fail_memory(graph->count * sizeof *s.bounds);
     }
     free(marks);
     free(s.first);
     free(s.bounds);
     free(s.components);
-    if (s.status) q_program_ir_destroy(out);
-    return s.status;
+    quern_status status = p->status;
+    if (status) q_program_ir_destroy(out);
+    return status;
 }
 
 void q_program_ir_destroy(q_program_ir **program)

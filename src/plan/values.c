@@ -1,0 +1,165 @@
+/*
+ * values.c: the scalar values of a program, interned like graph nodes, and the constructors that keep arithmetic in its
+ * cheapest form: numbers meet, signs and inverses move to outer loops. A failure is sticky in the program.
+ */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/plan.h"
+
+static bool grow_table(q_program_ir *p)
+{
+    if (p->count * 2 < p->table_size) return true;
+    size_t size = p->table_size ? p->table_size * 2 : 256;
+    q_ref *table = calloc(size, sizeof *table);
+    if (!table) return false;
+    free(p->table);
+    p->table = table;
+    p->table_size = size;
+    for (q_ref v = 1; v < p->count; v++) {
+        size_t slot = (size_t)q_hash64(&p->values[v], sizeof p->values[v]) & (size - 1);
+        while (table[slot]) slot = (slot + 1) & (size - 1);
+        table[slot] = v;
+    }
+    return true;
+}
+
+q_ref q_value_intern(q_program_ir *p, const q_scalar *value)
+{
+    if (p->status) return 0;
+    if (!grow_table(p) || !q_grow(&p->values, &p->capacity, p->count + 1, sizeof *value)) {
+        p->status = q_fail_memory(p->capacity * 2 * sizeof *value);
+        return 0;
+    }
+    size_t slot = (size_t)q_hash64(value, sizeof *value) & (p->table_size - 1);
+    for (; p->table[slot]; slot = (slot + 1) & (p->table_size - 1))
+        if (memcmp(&p->values[p->table[slot]], value, sizeof *value) == 0) return p->table[slot];
+    if (p->count > 4 * Q_MAX_STATEMENTS) {
+        p->status =
+            q_fail(QUERN_LIMIT, "one pass of the formula needs more than %d scalar values", 4 * Q_MAX_STATEMENTS);
+        q_fail_next_step("shorter vectors, or several operators, need fewer");
+        return 0;
+    }
+    p->values[p->count] = *value;
+    p->table[slot] = (q_ref)p->count;
+    return (q_ref)p->count++;
+}
+
+q_ref q_value_number(q_program_ir *p, double value)
+{
+    q_scalar scalar = {.kind = Q_V_CONSTANT, .number = value};
+    return q_value_intern(p, &scalar);
+}
+
+bool q_value_is(const q_program_ir *p, q_ref v, double value)
+{
+    return p->values[v].kind == Q_V_CONSTANT && p->values[v].number == value;
+}
+
+q_ref q_value_op(q_program_ir *p, q_op op, const q_ref *args, const int32_t *k)
+{
+    q_scalar scalar = {.kind = Q_V_OP, .op = (uint16_t)op};
+    const q_op_row *row = &q_ops[op];
+    unsigned where = 0;
+    for (int a = 0; a < row->operands; a++) {
+        scalar.arg[a] = args[a];
+        where |= p->values[args[a]].where;
+    }
+    for (int i = 0; i < row->integers; i++) scalar.k[i] = k[i];
+    scalar.where = (uint8_t)where;
+    return p->status ? 0 : q_value_intern(p, &scalar);
+}
+
+/* A product with a number as number * rest, or with minus: the number (1 without one), and the rest in *rest. */
+static double split_number(const q_program_ir *p, q_ref v, q_ref *rest)
+{
+    const q_scalar *value = &p->values[v];
+    *rest = v;
+    if (value->kind != Q_V_OP) return 1;
+    if (value->op == Q_OP_Minus) *rest = value->arg[0];
+    if (value->op == Q_OP_Minus) return -1;
+    for (int a = 0; a < 2 && value->op == Q_OP_Mult; a++)
+        if (p->values[value->arg[a]].kind == Q_V_CONSTANT) {
+            *rest = value->arg[1 - a];
+            return p->values[value->arg[a]].number;
+        }
+    return 1;
+}
+
+/* Whether the product of two numbers may stand for both: 1e30*(1e30*v) must not become inf*v in float32. */
+bool q_numbers_may_meet(double a, double b)
+{
+    double size = fabs(a * b);
+    return fabs(a) == 1 || fabs(b) == 1 || (size >= (double)FLT_MIN && size <= (double)FLT_MAX);
+}
+
+q_ref q_value_times(q_program_ir *p, q_ref a, q_ref b)
+{
+    if (p->status) return 0;
+    if (q_value_is(p, a, 1)) return b;
+    if (q_value_is(p, b, 1)) return a;
+    /* numbers meet: c * (d * v) is (c d) * v */
+    if (p->values[b].kind == Q_V_CONSTANT) {
+        q_ref swap = a;
+        a = b, b = swap;
+    }
+    if (p->values[a].kind == Q_V_CONSTANT) {
+        q_ref rest;
+        double own = p->values[a].number, factor = split_number(p, b, &rest);
+        if (factor != 1 && q_numbers_may_meet(own, factor))
+            return q_value_times(p, q_value_number(p, own * factor), rest);
+    }
+    return q_value_op(p, Q_OP_Mult, (q_ref[]){a < b ? a : b, a < b ? b : a}, NULL);
+}
+
+/* Division of a pair value by what lives in an outer loop is a product with its inverse, which is hoisted. */
+q_ref q_value_divide(q_program_ir *p, q_ref a, q_ref b)
+{
+    const q_scalar *divisor = &p->values[b];
+    uint8_t where = p->values[a].where | divisor->where;
+    if (where == divisor->where || where != (Q_ROW | Q_COLUMN))
+        return q_value_op(p, Q_OP_Divide, (q_ref[]){a, b}, NULL);
+    bool number_divides = divisor->kind == Q_V_CONSTANT && divisor->number != 0;
+    return q_value_times(p, a,
+                         number_divides ? q_value_number(p, 1 / divisor->number) : q_value_op(p, Q_OP_Inv, &b, NULL));
+}
+
+/* The sign of a product goes to the factor of an outer loop, if it has one. */
+q_ref q_value_minus(q_program_ir *p, q_ref a)
+{
+    const q_scalar *value = &p->values[a];
+    q_ref factors[2] = {value->arg[0], value->arg[1]};
+    for (int f = 0; f < 2 && value->kind == Q_V_OP && value->op == Q_OP_Mult; f++) {
+        const q_scalar *factor = &p->values[factors[f]];
+        if (factor->kind == Q_V_CONSTANT) return q_value_times(p, q_value_number(p, -factor->number), factors[1 - f]);
+        if (factor->where != value->where)
+            return q_value_times(p, q_value_op(p, Q_OP_Minus, &factors[f], NULL), factors[1 - f]);
+    }
+    return q_value_op(p, Q_OP_Minus, &a, NULL);
+}
+
+/* The opposite of a row's value less a column's; 0 for anything else. The row's value stands second there: rows that have
+   left the registers can then be operands in memory. For uses to which the sign does not matter. */
+q_ref q_value_opposite(q_program_ir *p, q_ref a)
+{
+    const q_scalar *value = &p->values[a];
+    if (value->kind != Q_V_OP || value->op != Q_OP_Subtract) return 0;
+    q_ref x = value->arg[0], y = value->arg[1];
+    if (p->values[x].where != Q_ROW || p->values[y].where != Q_COLUMN || p->values[x].integer) return 0;
+    return q_value_op(p, Q_OP_Subtract, (q_ref[]){y, x}, NULL);
+}
+
+q_ref q_value_square(q_program_ir *p, q_ref a)
+{
+    q_ref opposite = q_value_opposite(p, a);
+    return opposite ? q_value_times(p, opposite, opposite) : q_value_times(p, a, a);
+}
+
+q_ref q_value_plus(q_program_ir *p, q_ref a, q_ref b)
+{
+    if (q_value_is(p, a, 0)) return b;
+    if (q_value_is(p, b, 0)) return a;
+    return q_value_op(p, Q_OP_Add, (q_ref[]){a, b}, NULL);
+}
