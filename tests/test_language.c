@@ -45,8 +45,8 @@ static void compare(quern_operator *op, quern_dtype dtype, int64_t M, int64_t N,
 
 /* ---- every word ---- */
 
-/* Mesa's llvmpipe ends all loops of a work-item after 65536 turns together, so functions that have loops themselves cannot
-   be summed over many columns there; special_functions tries them alone. */
+/* Mesa's llvmpipe ends all loops of a work-item after 65536 turns together, so functions that have loops themselves
+   cannot be summed over many columns there; special_functions tries them alone. */
 static bool can_be_summed(const char *formula)
 {
     static const char *const loops[] = {"Polygamma", "Digamma", "Bessel", "Sinc", "SinXDivX"};
@@ -210,6 +210,7 @@ static void tensors(void **state)
 {
     (void)state;
     need_device();
+    if (!takes_lanes()) skip(); /* llvmpipe takes minutes to build it */
     quern_operator *op =
         compile("a=Vi(12); b=Vj(12); c=Pm(6); k=TensorDot(a,b,[3,2,2],[2,3,2],[0,2],[1,2],[1,0]); e=Vi(4); "
                 "Sum_j(k), Max_j(k), Grad(Sum_j(k),a,e), Grad(Sum_j(k),b,e), "
