@@ -57,6 +57,7 @@ needs() {
   maybe  libclc      libclc-15                          libclc                            libclc                  libclc                            libclc
   maybe  ocloc       intel-opencl-icd                   intel-opencl                      intel-compute-runtime   intel-opencl                      -
   maybe  clblast     libclblast-dev                     clblast-devel                     clblast                 clblast-devel                     clblast
+  maybe  mpfr        libmpfr-dev                        pkgconfig(mpfr)                   mpfr                    pkgconfig(mpfr)                   mpfr
 END
 }
 
@@ -96,7 +97,7 @@ have() {
         OpenCL) opencl_exists ;;
         PoCL) driver_exists pocl ;;
         rusticl) driver_exists rusticl ;;
-        libxxhash | jansson | libpng | cmocka) library_exists "$1" ;;
+        libxxhash | jansson | libpng | cmocka | mpfr) library_exists "$1" ;;
         clang) command_exists clang-15 || command_exists clang ;;
         libclc) any_exists /usr/lib*/clc/*.bc || any_exists /usr/share/clc/*.bc ;;
         clblast) any_exists /usr/include/clblast_c.h || library_exists clblast ;;
