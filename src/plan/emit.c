@@ -12,7 +12,10 @@
 
 #include "plan/plan.h"
 
-enum { PAIR = Q_ROW | Q_COLUMN };
+enum {
+    PAIR = Q_ROW | Q_COLUMN,
+    SMALL_K = 32 /* selections up to this long should sit in registers */
+};
 
 typedef struct emitter {
     q_text *out;
@@ -30,6 +33,18 @@ static void need(emitter *e, q_ref v, uint8_t why)
     e->need[v] |= why;
 }
 
+/* Whether an output is the result of a reduction with a count K as it stands: that is stored by a loop over K, since K may
+   be large. */
+static bool is_selection(const q_program_ir *p, size_t o)
+{
+    size_t r = (size_t)p->values[p->results[o][0]].k[1];
+    for (uint32_t d = 0; d < p->outputs[o].dim; d++) {
+        const q_scalar *value = &p->values[p->results[o][d]];
+        if (value->kind != Q_V_FINISH || (size_t)value->k[1] != r || value->k[0] != (int32_t)d) return false;
+    }
+    return p->reductions[r].K && p->outputs[o].dim == p->reductions[r].dim * (uint32_t)p->reductions[r].K;
+}
+
 /* Operands of what is needed are needed for the same purpose; values read by an inner loop are kept. */
 static void spread_needs(emitter *e)
 {
@@ -37,7 +52,7 @@ static void spread_needs(emitter *e)
     for (size_t r = 0; r < p->reduction_count; r++)
         for (uint32_t d = 0; d < p->reductions[r].dim; d++) need(e, p->reductions[r].terms[d], 1);
     for (size_t o = 0; o < p->output_count; o++)
-        for (uint32_t d = 0; d < p->outputs[o].dim; d++) need(e, p->results[o][d], 2);
+        for (uint32_t d = 0; d < p->outputs[o].dim && !is_selection(p, o); d++) need(e, p->results[o][d], 2);
     for (q_ref v = (q_ref)p->count - 1; v; v--)
         for (int a = 0; a < 3; a++) {
             q_ref operand = p->values[v].arg[a];
@@ -336,19 +351,48 @@ static void emit_state(emitter *e)
     emit_each_state(e, "Q_FN void q_get(q_state *t, __global const sreal *p, const long stride)", "get", "memory");
 }
 
+static void emit_scatter(emitter *e, size_t o)
+{
+    q_text_add(e->out, "q_scatter%s(o%zu, i, %u, ", e->p->outputs[o].integer ? "_int" : "", o, e->p->outputs[o].dim);
+}
+
+static void emit_selection(emitter *e, size_t o)
+{
+    size_t r = (size_t)e->p->values[e->p->results[o][0]].k[1];
+    uint32_t dim = e->p->reductions[r].dim;
+    bool registers = e->p->reductions[r].K <= SMALL_K; /* which loops over them must not stay loops */
+    q_text_add(e->out, "    %sfor (int k = 0; k < %d; k++) {\n", registers ? "_Pragma(\"unroll\") " : "",
+               e->p->reductions[r].K);
+    for (uint32_t d = 0; d < dim; d++) {
+        q_text_add(e->out, "        ");
+        emit_scatter(e, o);
+        q_text_add(e->out, "k * %u + %u, Q_ROW_COUNT, ", dim, d);
+        emit_state_name(e, e->p->reductions[r].state);
+        q_text_add(e->out, "_%s(&t->r%zu_%u, k));\n", e->p->outputs[o].integer ? "index" : "finish",
+                   e->p->reductions[r].state, d);
+    }
+    q_text_add(e->out, "    }\n");
+}
+
+static void emit_output(emitter *e, size_t o)
+{
+    for (uint32_t d = 0; d < e->p->outputs[o].dim; d++) {
+        q_text_add(e->out, "    ");
+        emit_scatter(e, o);
+        q_text_add(e->out, "%u, Q_ROW_COUNT, ", d);
+        emit_operand(e, e->p->results[o][d], true, e->p->outputs[o].integer);
+        q_text_add(e->out, ");\n");
+    }
+}
+
 static void emit_store(emitter *e)
 {
     e->section = Q_LATE;
     q_text_add(e->out, "Q_FN void q_store(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const q_state *t, const long i)\n{\n");
     emit_statements(e);
     for (size_t o = 0; o < e->p->output_count; o++)
-        for (uint32_t d = 0; d < e->p->outputs[o].dim; d++) {
-            const q_array *array = &e->p->outputs[o];
-            q_text_add(e->out, "    q_scatter%s(o%zu, i, %u, %u, Q_ROW_COUNT, ", array->integer ? "_int" : "", o,
-                       array->dim, d);
-            emit_operand(e, e->p->results[o][d], true, array->integer);
-            q_text_add(e->out, ");\n");
-        }
+        if (is_selection(e->p, o)) emit_selection(e, o);
+        else emit_output(e, o);
     q_text_add(e->out, "}\n");
 }
 
