@@ -218,9 +218,10 @@ static void expand(const q_sugar_row *row, const char *suffix)
     q_text text = {0};
     q_text_add(&text, "%s%s(", row->name, suffix);
     for (const char *letter = row->parameters; *letter; letter++) {
-        static const char *const values[] = {"Vi(0,2)", "Vj(1,2)", "Pm(2,2)"}, *const scalars[] = {"Vi(0,1)"};
+        static const char *const values[] = {"Vi(0,2)", "Vj(1,2)", "Pm(2,2)"};
+        bool scalar = strcmp(row->name, "ElemT") == 0;
         if (*letter == ',') q_text_add(&text, ",");
-        else if (*letter < 'k') q_text_add(&text, "%s", (strcmp(row->name, "ElemT") ? values : scalars)[*letter - 'a']);
+        else if (*letter < 'k') q_text_add(&text, "%s", scalar ? "Vi(0,1)" : values[*letter - 'a']);
         else q_text_add(&text, "%d", *letter == 'k' ? 1 : 3);
     }
     q_text_add(&text, ")");
