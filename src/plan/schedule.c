@@ -16,7 +16,6 @@ enum { MAX_FACTORS = 64, MAX_COMPONENTS = 1 << 24 };
 
 typedef struct scheduler {
     const q_graph *graph;
-    const q_stages *stages;
     const q_stage *stage;
     q_program_ir *out;
     uint32_t *first; /* by node: index of its components in `components`, plus one */
@@ -192,11 +191,11 @@ static q_ref lower_component(scheduler *s, q_id id, uint32_t d)
     return 0;
 }
 
-/* Lowers every marked node in order, so that operands come first. */
+/* Lowers every marked node that is not lowered yet, in order, so that operands come first. */
 static void lower_nodes(scheduler *s, const uint8_t *marks)
 {
     for (q_id id = 1; id < s->graph->count && !s->out->status; id++) {
-        if (!marks[id]) continue;
+        if (!marks[id] || s->first[id]) continue;
         uint32_t dim = q_node_of(s->graph, id)->dim;
         bool many = s->component_count + dim > MAX_COMPONENTS;
         if (many || !q_grow(&s->components, &s->component_capacity, s->component_count + dim, sizeof(q_ref))) {
@@ -402,38 +401,37 @@ static void fuse(q_program_ir *p)
     }
 }
 
-static void run(scheduler *s, uint8_t *marks)
+/* Lowers what the roots are made of, up to reductions, and is not lowered yet. */
+static void lower_roots(scheduler *s, const q_id *roots, size_t count, uint8_t *marks)
 {
-    q_id roots[2 * Q_MAX_STAGE_OUTPUTS];
-    size_t count = 0;
-    for (size_t r = 0; r < s->stage->reduction_count; r++)
-        roots[count++] = q_node_of(s->graph, s->stage->reductions[r])->arg[0];
     q_mark(s->graph, roots, count, true, marks);
     lower_nodes(s, marks);
+}
+
+static void run(scheduler *s, uint8_t *marks)
+{
+    q_program_ir *p = s->out;
+    q_id terms[Q_MAX_STAGE_OUTPUTS], outputs[Q_MAX_STAGE_OUTPUTS];
+    for (size_t r = 0; r < s->stage->reduction_count; r++)
+        terms[r] = q_node_of(s->graph, s->stage->reductions[r])->arg[0];
+    for (size_t o = 0; o < s->stage->output_count; o++) outputs[o] = s->stage->outputs[o].id;
+    lower_roots(s, terms, s->stage->reduction_count, marks);
     lower_terms(s);
-    count = 0;
-    uint8_t *done = calloc(s->graph->count, 1);
-    if (!done) s->out->status = q_fail_memory(s->graph->count);
-    for (q_id id = 1; !s->out->status && id < s->graph->count; id++) done[id] = s->first[id] != 0;
-    for (size_t o = 0; o < s->stage->output_count; o++) roots[count++] = s->stage->outputs[o].id;
-    q_mark(s->graph, roots, count, true, marks);
-    for (q_id id = 1; !s->out->status && id < s->graph->count; id++) marks[id] = marks[id] && !done[id];
-    if (!s->out->status) lower_nodes(s, marks);
-    free(done);
-    if (!s->out->status) lower_outputs(s);
-    s->out->uses = q_arena_alloc(&s->out->arena, s->out->count * sizeof(uint32_t));
-    if (!s->out->status && !s->out->uses) s->out->status = q_fail_memory(s->out->count * sizeof(uint32_t));
-    if (s->out->status) return;
-    count_uses(s->out);
-    fuse(s->out);
-    count_uses(s->out);
+    lower_roots(s, outputs, s->stage->output_count, marks);
+    lower_outputs(s);
+    p->uses = q_arena_alloc(&p->arena, p->count * sizeof(uint32_t));
+    if (!p->status && !p->uses) p->status = q_fail_memory(p->count * sizeof(uint32_t));
+    if (p->status) return;
+    count_uses(p);
+    fuse(p);
+    count_uses(p);
 }
 
 quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages *stages, size_t stage)
 {
     q_program_ir *p = *out = calloc(1, sizeof *p);
     if (!p) return q_fail_memory(sizeof *p);
-    scheduler s = {.graph = graph, .stages = stages, .stage = &stages->stage[stage], .out = p};
+    scheduler s = {.graph = graph, .stage = &stages->stage[stage], .out = p};
     p->rows = s.stage->rows;
     p->walk = s.stage->walk;
     p->count = 1;
