@@ -394,6 +394,7 @@ static void read_statements(q_parser *p)
 static void add_results(q_parser *p, const q_parsed *from, q_id *results, size_t *count)
 {
     size_t members = from->id ? 1 : from->count;
+    if (!members) q_parse_fail(p, QUERN_SYNTAX, from->at, "an empty list is no result");
     if (*count + members > Q_MAX_RESULTS) {
         q_parse_fail(p, QUERN_LIMIT, from->at, "a formula has at most %d results", Q_MAX_RESULTS);
         return;
