@@ -23,6 +23,7 @@ typedef struct emitter {
     const q_plan *plan;
     uint8_t *need; /* by value: 1 where the walk needs it, 2 where the outputs do */
     bool *kept;    /* by value: member of the struct of its loop, because an inner loop reads it */
+    bool *folded;  /* by value: a product that has no statement of its own, because its reduction takes both factors */
     int section;   /* loop of the function being written; Q_LATE: q_store, in which everything is local */
 } emitter;
 
@@ -51,8 +52,10 @@ static void spread_needs(emitter *e)
     const q_program_ir *p = e->p;
     for (size_t r = 0; r < p->reduction_count; r++)
         for (uint32_t d = 0; d < p->reductions[r].dim; d++) need(e, p->reductions[r].terms[d], 1);
-    for (size_t o = 0; o < p->output_count; o++)
-        for (uint32_t d = 0; d < p->outputs[o].dim && !is_selection(p, o); d++) need(e, p->results[o][d], 2);
+    for (size_t o = 0; o < p->output_count; o++) {
+        uint32_t statements = is_selection(p, o) ? 0 : p->outputs[o].dim;
+        for (uint32_t d = 0; d < statements; d++) need(e, p->results[o][d], 2);
+    }
     for (q_ref v = (q_ref)p->count - 1; v; v--)
         for (int a = 0; a < 3; a++) {
             q_ref operand = p->values[v].arg[a];
@@ -217,12 +220,11 @@ static bool folds_product(const emitter *e, size_t r, uint32_t d)
            term->op == Q_OP_Mult && p->uses[v] == 1;
 }
 
-static bool is_folded(const emitter *e, q_ref v)
+static void mark_folded(emitter *e)
 {
     for (size_t r = 0; r < e->p->reduction_count; r++)
         for (uint32_t d = 0; d < e->p->reductions[r].dim; d++)
-            if (e->p->reductions[r].terms[d] == v && folds_product(e, r, d)) return true;
-    return false;
+            if (folds_product(e, r, d)) e->folded[e->p->reductions[r].terms[d]] = true;
 }
 
 // ---- sections ----
@@ -232,7 +234,7 @@ static bool in_section(const emitter *e, q_ref v)
     const q_scalar *value = &e->p->values[v];
     if (value->kind == Q_V_CONSTANT) return false;
     if (e->section == Q_LATE) return e->need[v] & 2;
-    return (e->need[v] & 1) && value->where == e->section && !(e->section == PAIR && is_folded(e, v));
+    return (e->need[v] & 1) && value->where == e->section && !(e->section == PAIR && e->folded[v]);
 }
 
 static void emit_statements(emitter *e)
@@ -313,8 +315,8 @@ static void emit_pair(emitter *e)
     q_text_add(e->out, "}\n");
 }
 
-/* One call per component of the state: `pattern` has the reduction's name, then the member's two numbers (once or
-   twice). */
+/* A function with one call per component of the state; `more` says what the call takes besides: nothing, the same
+   component of the "other" state, or its place in "memory". */
 static void emit_each_state(emitter *e, const char *head, const char *call, const char *more)
 {
     int word = 0;
@@ -437,11 +439,13 @@ quern_status q_emit(q_text *out, const q_program_ir *program, const q_plan *plan
     emitter e = {.out = out, .p = program, .plan = plan};
     e.need = q_arena_alloc(&arena, program->count);
     e.kept = q_arena_alloc(&arena, program->count * sizeof *e.kept);
-    if (!e.need || !e.kept) {
+    e.folded = q_arena_alloc(&arena, program->count * sizeof *e.folded);
+    if (!e.need || !e.kept || !e.folded) {
         q_arena_free(&arena);
         return q_fail_memory(program->count);
     }
     spread_needs(&e);
+    mark_folded(&e);
     emit_signature(&e);
     emit_struct(&e, "q_launch", 0);
     emit_struct(&e, "q_row", Q_ROW);

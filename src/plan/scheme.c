@@ -49,7 +49,7 @@ int64_t q_plan_group_rows(const q_plan *plan)
     return (int64_t)plan->rows * plan->local * plan->lanes;
 }
 
-static int words_of(const q_program_ir *program)
+int q_plan_words(const q_program_ir *program)
 {
     int words = 0;
     for (size_t r = 0; r < program->reduction_count; r++)
@@ -61,7 +61,7 @@ static int words_of(const q_program_ir *program)
 uint64_t q_plan_partial_bytes(const q_plan *plan, const q_program_ir *program)
 {
     uint64_t padded = (uint64_t)(plan->groups * q_plan_group_rows(plan));
-    return padded * (uint64_t)plan->parts * (uint64_t)words_of(program) * (plan->dtype == QUERN_F64 ? 8 : 4);
+    return padded * (uint64_t)plan->parts * (uint64_t)q_plan_words(program) * (plan->dtype == QUERN_F64 ? 8 : 4);
 }
 
 static size_t live_values(const q_program_ir *program, uint8_t where)
@@ -78,7 +78,7 @@ static int rows_that_fit(const q_program_ir *program, const q_plan *plan)
 {
     size_t registers = plan->lanes == 1 && plan->dtype == QUERN_F64 ? 2 : 1;
     size_t pair = program->statements[Q_ROW | Q_COLUMN];
-    size_t live = (live_values(program, Q_ROW) + (size_t)words_of(program)) * registers;
+    size_t live = (live_values(program, Q_ROW) + (size_t)q_plan_words(program)) * registers;
     int most = plan->profile.rows;
     int rows = live <= 8 ? 8 : live <= 16 ? 4 : live <= 32 ? 2 : 1;
     while (rows > 1 && pair * (size_t)rows > 1024) rows /= 2; /* unrolled text */
