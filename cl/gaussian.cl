@@ -26,8 +26,8 @@
 #include "walk_dense.cl"
 
 #define Q_SIGNATURE \
-    __global const sreal *Q_RESTRICT x, __global const sreal *Q_RESTRICT y, __global const sreal *Q_RESTRICT b, const long M, const long N
-#define Q_ARGUMENTS x, y, b, M, N
+    __global const sreal *Q_RESTRICT xs, __global const sreal *Q_RESTRICT ys, __global const sreal *Q_RESTRICT bs, const long M, const long N
+#define Q_ARGUMENTS xs, ys, bs, M, N
 #define Q_OUTPUT_SIGNATURE __global sreal *Q_RESTRICT a
 #define Q_OUTPUTS a
 #define Q_ROW_COUNT M
@@ -41,21 +41,23 @@ Q_FN q_launch q_load_launch(Q_SIGNATURE) { q_launch u = {0}; return u; }
 Q_FN q_row q_load_row(Q_SIGNATURE, const q_launch *u, const long i)
 {
     q_row r;
-    r.x0 = q_gather(x, i, 3, 0, M), r.x1 = q_gather(x, i, 3, 1, M), r.x2 = q_gather(x, i, 3, 2, M);
+    r.x0 = q_gather(xs, i, 3, 0, M), r.x1 = q_gather(xs, i, 3, 1, M), r.x2 = q_gather(xs, i, 3, 2, M);
     return r;
 }
 Q_FN q_column q_load_column(Q_SIGNATURE, const q_launch *u, const long j)
 {
     q_column c;
-    c.y0 = y[j * 3], c.y1 = y[j * 3 + 1], c.y2 = y[j * 3 + 2], c.b = b[j];
+    c.y0 = ys[j * 3], c.y1 = ys[j * 3 + 1], c.y2 = ys[j * 3 + 2], c.b = bs[j];
     return c;
 }
 Q_FN void q_start(q_state *t) { q_Sum_start(&t->sum); }
+#ifndef Q_COLUMNS
 Q_FN void q_pair(q_state *t, const q_launch *u, const q_row *r, const q_column *c, const sint j)
 {
     const real d0 = r->x0 - c->y0, d1 = r->x1 - c->y1, d2 = r->x2 - c->y2;
     q_Sum_add_product(&t->sum, q_exp(-(d0 * d0 + d1 * d1 + d2 * d2)), (real)(c->b));
 }
+#endif
 Q_FN void q_block(q_state *t) { q_Sum_block(&t->sum); }
 Q_FN void q_merge(q_state *t, const q_state *other) { q_Sum_merge(&t->sum, &other->sum); }
 Q_FN void q_put(const q_state *t, __global sreal *p, const long stride) { q_Sum_put(&t->sum, p, stride); }
@@ -64,3 +66,35 @@ Q_FN void q_store(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const q_state *t, const long 
 {
     q_scatter(a, i, 1, 0, M, q_Sum_finish(&t->sum));
 }
+
+#ifdef Q_COLUMNS /* for tile.cl: |x - y|^2 as a contraction */
+typedef struct { int none; } q_weights;
+typedef struct { real s; } q_sums;
+typedef struct { real x; } q_row_deep;
+typedef struct { sreal y; } q_column_deep;
+#define Q_EXPANDED_ROW x
+#define Q_EXPANDED_COLUMN y
+#define Q_EXPANDED s
+Q_FN q_sums q_no_sums(void) { q_sums s = {0}; return s; }
+Q_FN q_row_deep q_load_row_deep(Q_SIGNATURE, const q_launch *u, const q_row *r, const long i, const int d)
+{
+    q_row_deep out;
+    out.x = q_gather(xs, i, 3, d, M);
+    return out;
+}
+Q_FN q_column_deep q_load_column_deep(Q_SIGNATURE, const q_launch *u, const q_column *c, const long j, const int d)
+{
+    q_column_deep out;
+    out.y = ys[j * 3 + d];
+    return out;
+}
+Q_FN void q_contract(q_sums *s, const q_launch *u, const q_row *r, const q_column *c, const q_row_deep *x, const q_column_deep *y)
+{
+    const real d = x->x - y->y;
+    s->s += d * d;
+}
+Q_FN void q_pair(q_state *t, q_weights *w, const q_launch *u, const q_row *r, const q_column *c, const q_sums *s, const sint j)
+{
+    q_Sum_add_product(&t->sum, q_exp(-s->s), (real)(c->b));
+}
+#endif

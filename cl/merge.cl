@@ -17,10 +17,13 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global const sreal *Q_RESTRICT par
     const long i = (long)get_global_id(0) * Q_LANES;
     if (i >= padded) return;
     q_state all, one;
-    q_start(&all);
+#if Q_WIDTH
+    q_wide all_wide, one_wide;
+#endif
+    q_start(&all Q_WITH_WIDE(&all_wide));
     for (long p = 0; p < parts; p++) {
-        q_get(&one, partial + padded * p + i, padded * parts);
-        q_merge(&all, &one);
+        q_get(&one Q_WITH_WIDE(&one_wide), partial + padded * p + i, padded * parts);
+        q_merge(&all Q_WITH_WIDE(&all_wide), &one Q_WITH_WIDE(&one_wide));
     }
-    q_store(Q_ARGUMENTS, Q_OUTPUTS, &all, first + i);
+    q_store(Q_ARGUMENTS, Q_OUTPUTS, &all Q_WITH_WIDE(&all_wide), first + i);
 }

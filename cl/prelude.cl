@@ -15,6 +15,9 @@
 #ifndef Q_VECTOR_MATH
 #define Q_VECTOR_MATH 0
 #endif
+#ifndef Q_WIDTH
+#define Q_WIDTH 0
+#endif
 
 #if Q_F64
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
@@ -25,6 +28,14 @@ typedef long sint;
 typedef float sreal;
 typedef int sint;
 #define Q_HUGE FLT_MAX
+#endif
+
+#define Q_ROUNDING (Q_F64 ? 0x1p-53 : 0x1p-24) /* half the distance from 1 to the next number */
+
+#if Q_WIDTH /* of wide sums, see tile.cl */
+#define Q_WITH_WIDE(wide) , wide
+#else
+#define Q_WITH_WIDE(wide)
 #endif
 
 #define Q_PASTE_(a, b) a##b
@@ -118,6 +129,11 @@ typedef Q_PASTE(int, Q_LANES) qint;
 #define qs_exp_minus(x) exp(-(x))
 
 /* ---- choices: vector comparisons give -1 or 0 in each lane, scalar ones 1 or 0; select() takes both ---- */
+#if Q_LANES == 1
+#define q_any(condition) (condition)
+#else
+#define q_any(condition) any(condition)
+#endif
 #define q_select(condition, x, y) select((real)(y), (real)(x), (qint)(condition))
 #define qs_select(condition, x, y) select((sreal)(y), (sreal)(x), (sint)(condition))
 #define q_select_int(condition, x, y) select((qint)(y), (qint)(x), (qint)(condition))

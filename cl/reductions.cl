@@ -9,6 +9,7 @@
  *     merge    takes in another state, of columns that come later
  *     put get  to and from `words` numbers at p, p + stride, ... (a lane apart)
  *     finish   the result; of INDEX ones: index
+ *     limit    of smallest ones: a term that is not below it changes nothing
  * Only the sections whose Q_USE_NAME is defined are compiled.
  */
 #ifndef Q_FN
@@ -105,6 +106,7 @@ Q_FN real q_Sum_finish(const q_Sum *t)
         t->best = q_select(f BEFORE t->best, f, t->best);                                     \
     }                                                                                         \
     Q_FN void q_##NAME##_block(q_##NAME *t) {}                                                \
+    Q_FN real q_##NAME##_limit(const q_##NAME *t) { return t->best; }                         \
     Q_FN void q_##NAME##_merge(q_##NAME *t, const q_##NAME *other) { q_##NAME##_add(t, other->best, 0); } \
     Q_FN void q_##NAME##_put(const q_##NAME *t, __global sreal *p, const long stride) { q_write(t->best, p); } \
     Q_FN void q_##NAME##_get(q_##NAME *t, __global const sreal *p, const long stride) { t->best = q_read(p); } \
@@ -123,6 +125,7 @@ Q_FN real q_Sum_finish(const q_Sum *t)
         t->best = q_select(f BEFORE t->best, f, t->best);                                     \
     }                                                                                         \
     Q_FN void q_##NAME##_block(q_##NAME *t) {}                                                \
+    Q_FN real q_##NAME##_limit(const q_##NAME *t) { return t->best; }                         \
     Q_FN void q_##NAME##_merge(q_##NAME *t, const q_##NAME *other)                            \
     {                                                                                         \
         t->index = q_select_int(other->best BEFORE t->best, other->index, t->index);          \

@@ -10,12 +10,6 @@
 #include "prelude.cl"
 #endif
 
-#if Q_LANES == 1
-#define q_any(condition) (condition)
-#else
-#define q_any(condition) any(condition)
-#endif
-
 #define Q_SELECT(NAME, K, BEFORE, WORST)                                                                    \
     typedef struct {                                                                                        \
         real best[K];                                                                                       \
@@ -41,6 +35,7 @@
         if (q_any(f BEFORE t->best[K - 1])) q_##NAME##_insert(t, f, (qint)j);                               \
     }                                                                                                       \
     Q_FN void q_##NAME##_block(q_##NAME *t) {}                                                              \
+    Q_FN real q_##NAME##_limit(const q_##NAME *t) { return t->best[K - 1]; }                                \
     Q_FN void q_##NAME##_merge(q_##NAME *t, const q_##NAME *other)                                          \
     {                                                                                                       \
         for (int k = 0; k < K; k++) q_##NAME##_insert(t, other->best[k], other->index[k]);                  \

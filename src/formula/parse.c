@@ -414,6 +414,7 @@ quern_status q_parse_known(q_graph *graph, const char *text, q_names *names, q_i
     read_statements(&p);
     graph->text = NULL;
     for (size_t v = 0; q_parse_ok(&p) && v < p.value_count; v++) add_results(&p, &p.values[v], results, count);
+    if (graph->status) *count = 0;
     *names = p.names;
     release(&p);
     return graph->status;

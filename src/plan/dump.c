@@ -5,12 +5,19 @@
 
 static void dump_value(const q_program_ir *p, q_ref v, q_text *out)
 {
-    static const char *const loops[] = {"launch", "row", "column", "pair", "end", "end", "end", "end"};
+    static const char *const loops[] = {"launch", "row", "column", "pair"};
     const q_scalar *value = &p->values[v];
-    q_text_add(out, "  v%-4u %-7s", v, loops[value->where]);
+    q_text_add(out, "  v%-4u %-7s%s", v, value->where & Q_LATE ? "end" : loops[value->where & Q_PAIR],
+               value->where & Q_DEEP   ? "deep "
+               : value->where & Q_WIDE ? "wide "
+                                       : "");
     switch ((q_value_kind)value->kind) {
     case Q_V_CONSTANT: q_text_add(out, "%.17g", value->number); break;
-    case Q_V_LOAD: q_text_add(out, "load array %d component %d", value->k[1], value->k[0]); break;
+    case Q_V_LOAD:
+        q_text_add(out, "load array %d component ", value->k[1]);
+        q_text_add(out, value->where & (Q_DEEP | Q_WIDE) ? "d" : "%d", value->k[0]);
+        break;
+    case Q_V_SUM: q_text_add(out, "sum %d over d of", value->k[0]); break;
     case Q_V_INDEX: q_text_add(out, "index"); break;
     case Q_V_COUNT: q_text_add(out, "count %c", value->k[0] == Q_I ? 'i' : 'j'); break;
     case Q_V_FINISH: q_text_add(out, "reduction %d component %d", value->k[1], value->k[0]); break;
@@ -32,9 +39,10 @@ static const char *axis_text(uint8_t axis)
 }
 
 /* Floating-point operations and numbers read, by loop. An operation counts as one whatever its kind (an exponential
-   like a sum), a fused multiply-add as two, a reduction as one for each component that it keeps a state for. */
+   like a sum), a fused multiply-add as two, a reduction as one for each component that it keeps a state for, a slice once
+   for each component. */
 typedef struct cost {
-    size_t operations[8], reads[8], writes;
+    size_t operations[Q_LOOPS], reads[Q_LOOPS], writes;
 } cost;
 
 static cost cost_of(const q_program_ir *p)
@@ -43,9 +51,12 @@ static cost cost_of(const q_program_ir *p)
     for (q_ref v = 1; v < p->count; v++) {
         const q_scalar *value = &p->values[v];
         if (!p->uses[v]) continue;
+        size_t times = value->where & Q_DEEP ? p->depth : value->where & Q_WIDE ? p->width : 1;
+        uint8_t where = value->where & (uint8_t) ~(Q_DEEP | Q_WIDE);
         if (value->kind == Q_V_OP || value->kind == Q_V_FMA)
-            c.operations[value->where] += value->kind == Q_V_FMA ? 2 : 1;
-        if (value->kind == Q_V_LOAD) c.reads[value->where]++;
+            c.operations[where] += (value->kind == Q_V_FMA ? 2 : 1) * times;
+        if (value->kind == Q_V_LOAD) c.reads[where] += times;
+        if (value->kind == Q_V_SUM) c.operations[where] += p->depth;
     }
     for (size_t r = 0; r < p->reduction_count; r++)
         if (p->reductions[r].state == r) c.operations[Q_ROW | Q_COLUMN] += p->reductions[r].dim;
@@ -76,9 +87,11 @@ void q_program_ir_dump(const q_program_ir *p, quern_dtype dtype, q_text *out)
     for (q_ref v = 1; v < p->count; v++)
         if (p->uses[v]) dump_value(p, v, out);
     for (size_t r = 0; r < p->reduction_count; r++)
-        for (uint32_t d = 0; d < p->reductions[r].dim; d++)
-            q_text_add(out, "  reduction %zu component %u: %s of v%u\n", r, d, q_ops[p->reductions[r].op].name,
-                       p->reductions[r].terms[d]);
+        for (uint32_t d = 0; d < q_term_count(p, r); d++) {
+            q_text_add(out, "  reduction %zu component ", r);
+            q_text_add(out, p->reductions[r].wide ? "d" : "%u", d);
+            q_text_add(out, ": %s of v%u\n", q_ops[p->reductions[r].op].name, p->reductions[r].terms[d]);
+        }
     for (size_t o = 0; o < p->output_count; o++)
         for (uint32_t d = 0; d < p->outputs[o].dim; d++)
             q_text_add(out, "  output %zu component %u: v%u\n", o, d, p->results[o][d]);

@@ -1,35 +1,17 @@
 /*
- * emit.c: a program as OpenCL C: the types and functions that fill the holes of cl/row.cl and cl/merge.cl.
- *
- * One statement per value, named v<number>; a function contains the values of its loop that its purpose needs, and
- * reads those of outer loops from the structs in which they were kept. Nothing of the user's text gets here: only
- * numbers, table rows and positions.
+ * emit.c: a program as OpenCL C: the types and functions that fill the holes of cl/row.cl, cl/tile.cl and cl/merge.cl.
+ * Nothing of the user's text gets here: only numbers, table rows and positions.
  */
-#include <ctype.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "plan/plan.h"
 
-enum {
-    PAIR = Q_ROW | Q_COLUMN,
-    SMALL_K = 32 /* selections up to this long should sit in registers */
-};
-
-typedef struct emitter {
-    q_text *out;
-    const q_program_ir *p;
-    const q_plan *plan;
-    uint8_t *need; /* by value: 1 where the walk needs it, 2 where the outputs do */
-    bool *kept;    /* by value: member of the struct of its loop, because an inner loop reads it */
-    bool *folded;  /* by value: a product that has no statement of its own, because its reduction takes both factors */
-    int section;   /* loop of the function being written; Q_LATE: q_store, in which everything is local */
-} emitter;
+enum { SMALL_K = 32 /* selections up to this long should sit in registers */ };
 
 // ---- what is needed where ----
 
-static void need(emitter *e, q_ref v, uint8_t why)
+static void need(q_emitter *e, q_ref v, uint8_t why)
 {
     e->need[v] |= why;
 }
@@ -46,12 +28,18 @@ static bool is_selection(const q_program_ir *p, size_t o)
     return p->reductions[r].K && p->outputs[o].dim == p->reductions[r].dim * (uint32_t)p->reductions[r].K;
 }
 
-/* Operands of what is needed are needed for the same purpose; values read by an inner loop are kept. */
-static void spread_needs(emitter *e)
+/* The loop in which what is summed stands. */
+static uint8_t loop_of_term(const q_program_ir *p, size_t r)
+{
+    return p->reductions[r].wide ? Q_PAIR | Q_WIDE : Q_PAIR;
+}
+
+/* Operands of what is needed are needed for the same purpose; values read by another loop are kept. */
+static void spread_needs(q_emitter *e)
 {
     const q_program_ir *p = e->p;
     for (size_t r = 0; r < p->reduction_count; r++)
-        for (uint32_t d = 0; d < p->reductions[r].dim; d++) need(e, p->reductions[r].terms[d], 1);
+        for (uint32_t d = 0; d < q_term_count(p, r); d++) need(e, p->reductions[r].terms[d], 1);
     for (size_t o = 0; o < p->output_count; o++) {
         uint32_t statements = is_selection(p, o) ? 0 : p->outputs[o].dim;
         for (uint32_t d = 0; d < statements; d++) need(e, p->results[o][d], 2);
@@ -61,201 +49,54 @@ static void spread_needs(emitter *e)
             q_ref operand = p->values[v].arg[a];
             if (!e->need[v] || !operand) continue;
             need(e, operand, e->need[v]);
-            if ((e->need[v] & 1) && p->values[operand].where != p->values[v].where) e->kept[operand] = true;
+            uint8_t where = p->values[v].kind == Q_V_SUM ? Q_PAIR | Q_DEEP : p->values[v].where;
+            if ((e->need[v] & 1) && p->values[operand].where != where) e->kept[operand] = true;
         }
     for (size_t r = 0; r < p->reduction_count; r++)
-        for (uint32_t d = 0; d < p->reductions[r].dim; d++)
-            if (p->values[p->reductions[r].terms[d]].where != PAIR) e->kept[p->reductions[r].terms[d]] = true;
-}
-
-// ---- operands ----
-
-static bool on_lanes(uint8_t where)
-{
-    return where & (Q_ROW | Q_LATE);
-}
-
-static void emit_number(emitter *e, double value)
-{
-    bool f64 = e->plan->dtype == QUERN_F64;
-    char digits[48];
-    snprintf(digits, sizeof digits, f64 ? "%.17g" : "%.9g", f64 ? value : (double)(float)value);
-    if (isnan(value)) q_text_add(e->out, "NAN");
-    else if (isinf(value) || (!f64 && isinf((float)value))) q_text_add(e->out, value > 0 ? "INFINITY" : "(-INFINITY)");
-    else q_text_add(e->out, "%s%s%s", digits, strpbrk(digits, ".e") ? "" : ".0", f64 ? "" : "f");
-}
-
-/* The struct that holds a value in the function being written, or "" if it is a local name. */
-static const char *holder(const emitter *e, q_ref v)
-{
-    uint8_t where = e->p->values[v].where;
-    if (e->section == Q_LATE || where == e->section) return "";
-    return where == 0 ? "u->" : where == Q_ROW ? "r->" : "c->";
-}
-
-/* A value as it stands, as a number of its own type. Negative numbers have brackets: an operator may stand before them.
-   */
-static void emit_name(emitter *e, q_ref v)
-{
-    const q_scalar *value = &e->p->values[v];
-    bool negative = value->kind == Q_V_CONSTANT && signbit(value->number) && isfinite(value->number);
-    if (negative) q_text_add(e->out, "(");
-    if (value->kind == Q_V_CONSTANT) emit_number(e, value->number);
-    else q_text_add(e->out, "%sv%u", holder(e, v), v);
-    if (negative) q_text_add(e->out, ")");
-}
-
-/* A value as an operand on lanes or not, as a real or as it is. */
-static void emit_operand(emitter *e, q_ref v, bool lanes, bool integer)
-{
-    const q_scalar *value = &e->p->values[v];
-    bool own_lanes = on_lanes(value->where), widen = lanes && !own_lanes;
-    bool convert = value->integer && !integer;
-    if (widen) q_text_add(e->out, value->integer && integer ? "(qint)(" : "(real)(");
-    if (convert) q_text_add(e->out, own_lanes ? "q_to_real(" : "qs_to_real(");
-    emit_name(e, v);
-    if (convert) q_text_add(e->out, ")");
-    if (widen) q_text_add(e->out, ")");
-}
-
-// ---- values ----
-
-static void emit_load(emitter *e, const q_scalar *value)
-{
-    const q_array *array = &e->p->inputs[value->k[1]];
-    const char *suffix = array->integer ? "_int" : "";
-    if (value->where == Q_ROW)
-        q_text_add(e->out, "q_gather%s(a%d, i, %u, %d, Q_ROW_COUNT)", suffix, value->k[1], array->dim, value->k[0]);
-    else if (value->where == Q_COLUMN) q_text_add(e->out, "a%d[j * %u + %d]", value->k[1], array->dim, value->k[0]);
-    else q_text_add(e->out, "a%d[%d]", value->k[1], value->k[0]);
-}
-
-/* Whether all operands are indices, so that they are compared as such. */
-static bool on_integers(const emitter *e, const q_scalar *value)
-{
-    bool all = true;
-    for (int a = 0; a < q_ops[value->op].operands; a++) all = all && e->p->values[value->arg[a]].integer;
-    return all && (value->op == Q_OP_Equal || value->op == Q_OP_NotEqual || value->op == Q_OP_LessThan ||
-                   value->op == Q_OP_LessOrEqual);
-}
-
-/* The row's expression with operands in place of a b c, integers in place of k l, and qs_ functions for single numbers.
-   */
-static void emit_expression(emitter *e, const q_scalar *value)
-{
-    bool lanes = on_lanes(value->where), integers = on_integers(e, value);
-    for (const char *p = q_ops[value->op].expression; *p;) {
-        size_t size = 1;
-        if (isalpha((unsigned char)*p))
-            while (isalnum((unsigned char)p[size]) || p[size] == '_') size++;
-        if (size == 1 && *p >= 'a' && *p <= 'c') emit_operand(e, value->arg[*p - 'a'], lanes, integers);
-        else if (size == 1 && (*p == 'k' || *p == 'l')) q_text_add(e->out, "%d", value->k[*p - 'k']);
-        else if (size > 2 && p[0] == 'q' && p[1] == '_')
-            q_text_add(e->out, "%s%.*s", lanes ? "q" : "qs", (int)size - 1, p + 1);
-        else q_text_append(e->out, p, size);
-        if (value->not_positive && size == 5 && strncmp(p, "q_exp", 5) == 0)
-            q_text_add(e->out, value->minus ? "_minus" : "_not_positive");
-        p += size;
-    }
-}
-
-static void emit_fma(emitter *e, const q_scalar *value)
-{
-    bool lanes = on_lanes(value->where);
-    q_text_add(e->out, lanes ? "q_fma(%s" : "qs_fma(%s", value->negate & 1 ? "-" : "");
-    emit_operand(e, value->arg[0], lanes, false);
-    q_text_add(e->out, ", ");
-    emit_operand(e, value->arg[1], lanes, false);
-    q_text_add(e->out, ", %s", value->negate & 2 ? "-" : "");
-    emit_operand(e, value->arg[2], lanes, false);
-    q_text_add(e->out, ")");
-}
-
-/* The section of reductions.cl that reduction r uses: "Sum", or "KMin10". */
-static void emit_state_name(emitter *e, size_t r)
-{
-    q_text_add(e->out, "q_%s", q_ops[e->p->reductions[r].op].state);
-    if (e->p->reductions[r].K) q_text_add(e->out, "%d", e->p->reductions[r].K);
-}
-
-static void emit_finish(emitter *e, const q_scalar *value)
-{
-    size_t r = (size_t)value->k[1];
-    uint32_t dim = e->p->reductions[r].dim, d = (uint32_t)value->k[0];
-    emit_state_name(e, e->p->reductions[r].state);
-    q_text_add(e->out, "_%s(&t->r%zu_%u", value->integer ? "index" : "finish", e->p->reductions[r].state, d % dim);
-    q_text_add(e->out, e->p->reductions[r].K ? ", %u)" : ")", d / dim);
-}
-
-static const char *type_of(const q_scalar *value)
-{
-    if (value->integer) return on_lanes(value->where) ? "qint" : "sint";
-    return on_lanes(value->where) ? "real" : "sreal";
-}
-
-static void emit_statement(emitter *e, q_ref v)
-{
-    const q_scalar *value = &e->p->values[v];
-    q_text_add(e->out, "    const %s v%u = ", type_of(value), v);
-    switch ((q_value_kind)value->kind) {
-    case Q_V_CONSTANT: emit_number(e, value->number); break;
-    case Q_V_LOAD: emit_load(e, value); break;
-    case Q_V_INDEX: q_text_add(e->out, value->where == Q_ROW ? "q_row_numbers(i)" : "(sint)j"); break;
-    case Q_V_COUNT: q_text_add(e->out, "(sint)%c", value->k[0] == Q_I ? 'M' : 'N'); break;
-    case Q_V_OP: emit_expression(e, value); break;
-    case Q_V_FMA: emit_fma(e, value); break;
-    case Q_V_FINISH: emit_finish(e, value); break;
-    }
-    q_text_add(e->out, ";\n");
+        for (uint32_t d = 0; d < q_term_count(p, r); d++) {
+            q_ref term = p->reductions[r].terms[d];
+            if (p->values[term].where != loop_of_term(p, r)) e->kept[term] = true;
+        }
 }
 
 // ---- a term that is a product is folded by a fused multiply-add ----
 
-static bool folds_product(const emitter *e, size_t r, uint32_t d)
+static bool is_single_product(const q_program_ir *p, q_ref v, uint8_t where)
+{
+    const q_scalar *term = &p->values[v];
+    return term->where == where && term->kind == Q_V_OP && term->op == Q_OP_Mult && p->uses[v] == 1;
+}
+
+static void mark_folded(q_emitter *e)
 {
     const q_program_ir *p = e->p;
-    q_ref v = p->reductions[r].terms[d];
-    const q_scalar *term = &p->values[v];
-    return q_ops[p->reductions[r].op].reduction == Q_LINEAR && term->where == PAIR && term->kind == Q_V_OP &&
-           term->op == Q_OP_Mult && p->uses[v] == 1;
+    for (size_t r = 0; r < p->reduction_count; r++)
+        for (uint32_t d = 0; d < q_term_count(p, r); d++) {
+            q_ref term = p->reductions[r].terms[d];
+            e->folded[term] = e->folded[term] || (q_ops[p->reductions[r].op].reduction == Q_LINEAR &&
+                                                  is_single_product(p, term, loop_of_term(p, r)));
+        }
+    for (size_t k = 0; k < p->sum_count; k++) {
+        q_ref term = p->values[p->sums[k]].arg[0];
+        e->folded[term] = is_single_product(p, term, Q_PAIR | Q_DEEP);
+    }
 }
 
-static void mark_folded(emitter *e)
-{
-    for (size_t r = 0; r < e->p->reduction_count; r++)
-        for (uint32_t d = 0; d < e->p->reductions[r].dim; d++)
-            if (folds_product(e, r, d)) e->folded[e->p->reductions[r].terms[d]] = true;
-}
+// ---- structs and loaders ----
 
-// ---- sections ----
-
-static bool in_section(const emitter *e, q_ref v)
-{
-    const q_scalar *value = &e->p->values[v];
-    if (value->kind == Q_V_CONSTANT) return false;
-    if (e->section == Q_LATE) return e->need[v] & 2;
-    return (e->need[v] & 1) && value->where == e->section && !(e->section == PAIR && e->folded[v]);
-}
-
-static void emit_statements(emitter *e)
-{
-    for (q_ref v = 1; v < e->p->count; v++)
-        if (in_section(e, v)) emit_statement(e, v);
-}
-
-static bool is_member(const emitter *e, q_ref v, uint8_t where)
+static bool is_member(const q_emitter *e, q_ref v, uint8_t where)
 {
     const q_scalar *value = &e->p->values[v];
     return e->kept[v] && value->where == where && value->kind != Q_V_CONSTANT;
 }
 
-static void emit_struct(emitter *e, const char *name, uint8_t where)
+static void emit_struct(q_emitter *e, const char *name, uint8_t where)
 {
     size_t members = 0;
     q_text_add(e->out, "typedef struct {\n");
     for (q_ref v = 1; v < e->p->count; v++)
         if (is_member(e, v, where)) {
-            q_text_add(e->out, "    %s v%u;\n", type_of(&e->p->values[v]), v);
+            q_text_add(e->out, "    %s v%u;\n", q_emit_type(&e->p->values[v]), v);
             members++;
         }
     if (!members) q_text_add(e->out, "    int none;\n");
@@ -263,11 +104,11 @@ static void emit_struct(emitter *e, const char *name, uint8_t where)
 }
 
 /* A function that computes the values of one loop and returns those that inner loops read. */
-static void emit_loader(emitter *e, const char *type, const char *parameters, uint8_t where)
+static void emit_loader(q_emitter *e, const char *type, const char *parameters, uint8_t where)
 {
     e->section = where;
     q_text_add(e->out, "Q_FN %s q_load_%s(Q_SIGNATURE%s)\n{\n", type, type + 2, parameters);
-    emit_statements(e);
+    q_emit_statements(e);
     q_text_add(e->out, "    %s out;\n", type);
     size_t members = 0;
     for (q_ref v = 1; v < e->p->count; v++)
@@ -279,86 +120,229 @@ static void emit_loader(emitter *e, const char *type, const char *parameters, ui
     q_text_add(e->out, "    return out;\n}\n");
 }
 
-/* Components of the state that reduction r keeps; none if it shares another's. */
-static uint32_t own_dim(const emitter *e, size_t r)
+// ---- what is done for a pair ----
+
+/* Components of the state that reduction r keeps by itself; none if it shares another's or is wide. */
+static uint32_t own_dim(const q_emitter *e, size_t r)
 {
-    return e->p->reductions[r].state == r ? e->p->reductions[r].dim : 0;
+    return e->p->reductions[r].state == r && !e->p->reductions[r].wide ? e->p->reductions[r].dim : 0;
 }
 
-static void emit_fold(emitter *e, size_t r, uint32_t d)
+static void emit_fold(q_emitter *e, size_t r, uint32_t d)
 {
     const q_program_ir *p = e->p;
     q_ref v = p->reductions[r].terms[d];
-    bool product = folds_product(e, r, d);
     q_text_add(e->out, "    ");
-    emit_state_name(e, r);
-    q_text_add(e->out, "_add%s(&t->r%zu_%u, ", product ? "_product" : "", r, d);
-    if (product) {
-        emit_operand(e, p->values[v].arg[0], true, false);
+    q_emit_state_name(e, r);
+    q_text_add(e->out, "_add%s(&t->r%zu_%u, ", e->folded[v] ? "_product" : "", r, d);
+    if (e->folded[v]) {
+        q_emit_operand(e, p->values[v].arg[0], true, false);
         q_text_add(e->out, ", ");
-        emit_operand(e, p->values[v].arg[1], true, false);
+        q_emit_operand(e, p->values[v].arg[1], true, false);
         q_text_add(e->out, ");\n");
     } else {
-        emit_operand(e, v, true, false);
+        q_emit_operand(e, v, true, false);
         q_text_add(e->out, ", j);\n");
     }
 }
 
-static void emit_pair(emitter *e)
+static void emit_pair(q_emitter *e)
 {
-    e->section = PAIR;
+    e->section = Q_PAIR;
     q_text_add(e->out,
-               "Q_FN void q_pair(q_state *t, const q_launch *u, const q_row *r, const q_column *c, const sint j)\n{\n");
-    emit_statements(e);
+               "Q_FN void q_pair(q_state *t, %sconst q_launch *u, const q_row *r, const q_column *c, %s"
+               "const sint j)\n{\n",
+               e->plan->columns ? "q_weights *w, " : "", e->plan->columns ? "const q_sums *s, " : "");
+    q_emit_statements(e);
     for (size_t r = 0; r < e->p->reduction_count; r++)
         for (uint32_t d = 0; d < own_dim(e, r); d++) emit_fold(e, r, d);
+    for (q_ref v = 1; v < e->p->count && e->plan->columns; v++)
+        if (is_member(e, v, Q_PAIR)) q_text_add(e->out, "    w->v%u = v%u;\n", v, v);
     q_text_add(e->out, "}\n");
+}
+
+// ---- the loops of the scheme tile ----
+
+/* Adds a slice to a member of a struct of sums. */
+static void emit_add_slice(q_emitter *e, const char *member, size_t number, q_ref term)
+{
+    const q_scalar *value = &e->p->values[term];
+    q_text_add(e->out, "    %s%zu = ", member, number);
+    if (e->folded[term]) {
+        q_text_add(e->out, "q_fma(");
+        q_emit_operand(e, value->arg[0], true, false);
+        q_text_add(e->out, ", ");
+        q_emit_operand(e, value->arg[1], true, false);
+        q_text_add(e->out, ", %s%zu);\n", member, number);
+    } else {
+        q_text_add(e->out, "%s%zu + ", member, number);
+        q_emit_operand(e, term, true, false);
+        q_text_add(e->out, ";\n");
+    }
+}
+
+static void emit_contract(q_emitter *e)
+{
+    const q_program_ir *p = e->p;
+    e->section = Q_PAIR | Q_DEEP;
+    q_text_add(e->out, "Q_FN void q_contract(q_sums *s, const q_launch *u, const q_row *r, const q_column *c, "
+                       "const q_row_deep *x, const q_column_deep *y)\n{\n");
+    q_emit_statements(e);
+    for (size_t k = 0; k < p->sum_count; k++)
+        if (e->need[p->sums[k]]) emit_add_slice(e, "s->v", p->sums[k], p->values[p->sums[k]].arg[0]);
+    q_text_add(e->out, "}\n");
+    if (!p->expansion) return;
+    q_text_add(e->out, "#define Q_EXPANDED_ROW v%u\n#define Q_EXPANDED_COLUMN v%u\n#define Q_EXPANDED v%u\n",
+               p->expanded[0], p->expanded[1], p->sums[0]);
+    if (p->expansion != Q_SCREENED) return;
+    q_text_add(e->out, "Q_FN real q_limit(const q_state *t) { return ");
+    q_emit_state_name(e, p->reductions[0].state);
+    q_text_add(e->out, "_limit(&t->r%zu_0); }\n", p->reductions[0].state);
+}
+
+static void emit_widen(q_emitter *e)
+{
+    e->section = Q_PAIR | Q_WIDE;
+    q_text_add(e->out, "Q_FN void q_widen(q_partial *p, const q_launch *u, const q_row *r, const q_column *c, "
+                       "const q_weights *w, const q_row_wide *x, const q_column_wide *y)\n{\n");
+    q_emit_statements(e);
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        if (e->p->reductions[r].wide) emit_add_slice(e, "p->r", r, e->p->reductions[r].terms[0]);
+    q_text_add(e->out, "}\nQ_FN void q_take(q_wide *wide, const q_partial *p, const int d)\n{\n");
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        if (e->p->reductions[r].wide)
+            q_text_add(e->out, "    q_Sum_add(&wide->r%zu[d], p->r%zu, 0);\n    q_Sum_block(&wide->r%zu[d]);\n", r, r,
+                       r);
+    q_text_add(e->out, "}\n");
+}
+
+static void emit_sum_structs(q_emitter *e)
+{
+    q_text_add(e->out, "typedef struct {\n");
+    for (size_t k = 0; k < e->p->sum_count; k++) q_text_add(e->out, "    real v%u;\n", e->p->sums[k]);
+    if (!e->p->sum_count) q_text_add(e->out, "    int none;\n");
+    q_text_add(e->out, "} q_sums;\nQ_FN q_sums q_no_sums(void)\n{\n    q_sums s;\n");
+    for (size_t k = 0; k < e->p->sum_count; k++) q_text_add(e->out, "    s.v%u = 0;\n", e->p->sums[k]);
+    if (!e->p->sum_count) q_text_add(e->out, "    s.none = 0;\n");
+    q_text_add(e->out, "    return s;\n}\n");
+    if (!e->p->width) return;
+    q_text_add(e->out, "typedef struct {\n");
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        if (e->p->reductions[r].wide) q_text_add(e->out, "    real r%zu;\n", r);
+    q_text_add(e->out, "} q_partial;\nQ_FN q_partial q_no_partial(void)\n{\n    q_partial p;\n");
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        if (e->p->reductions[r].wide) q_text_add(e->out, "    p.r%zu = 0;\n", r);
+    q_text_add(e->out, "    return p;\n}\n");
+}
+
+static void emit_tile_structs(q_emitter *e)
+{
+    emit_struct(e, "q_weights", Q_PAIR);
+    emit_sum_structs(e);
+    if (e->p->depth) emit_struct(e, "q_row_deep", Q_ROW | Q_DEEP);
+    if (e->p->depth) emit_struct(e, "q_column_deep", Q_COLUMN | Q_DEEP);
+    if (e->p->width) emit_struct(e, "q_row_wide", Q_ROW | Q_WIDE);
+    if (e->p->width) emit_struct(e, "q_column_wide", Q_COLUMN | Q_WIDE);
+}
+
+static void emit_tile_functions(q_emitter *e)
+{
+    static const char row[] = ", const q_launch *u, const q_row *r, const long i, const int d",
+                      column[] = ", const q_launch *u, const q_column *c, const long j, const int d";
+    if (e->p->depth) {
+        emit_loader(e, "q_row_deep", row, Q_ROW | Q_DEEP);
+        emit_loader(e, "q_column_deep", column, Q_COLUMN | Q_DEEP);
+        emit_contract(e);
+    }
+    if (e->p->width) {
+        emit_loader(e, "q_row_wide", row, Q_ROW | Q_WIDE);
+        emit_loader(e, "q_column_wide", column, Q_COLUMN | Q_WIDE);
+        emit_widen(e);
+    }
+}
+
+// ---- states ----
+
+/* The arguments of a call for one component, which stands at [d] of a wide state; see emit_each_state. */
+static void emit_call(q_emitter *e, size_t r, const char *component, const char *more, int word)
+{
+    bool wide = e->p->reductions[r].wide;
+    int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
+    q_text_add(e->out, "&%s->r%zu%s", wide ? "wide" : "t", r, component);
+    if (strcmp(more, "other") == 0) q_text_add(e->out, ", &other%s->r%zu%s", wide ? "_wide" : "", r, component);
+    if (strcmp(more, "memory") == 0 && wide) q_text_add(e->out, ", p + (%d + %d * d) * stride, stride", word, words);
+    if (strcmp(more, "memory") == 0 && !wide) q_text_add(e->out, ", p + %d * stride, stride", word);
+    q_text_add(e->out, ");\n");
 }
 
 /* A function with one call per component of the state; `more` says what the call takes besides: nothing, the same
    component of the "other" state, or its place in "memory". */
-static void emit_each_state(emitter *e, const char *head, const char *call, const char *more)
+static void emit_each_state(q_emitter *e, const char *head, const char *call, const char *more)
 {
     int word = 0;
     q_text_add(e->out, "%s\n{\n", head);
-    for (size_t r = 0; r < e->p->reduction_count; r++)
-        for (uint32_t d = 0; d < own_dim(e, r); d++) {
+    for (size_t r = 0; r < e->p->reduction_count; r++) {
+        bool wide = e->p->reductions[r].wide;
+        int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
+        for (uint32_t d = 0; d < (wide ? 1 : own_dim(e, r)); d++) {
+            char component[16];
+            snprintf(component, sizeof component, wide ? "[d]" : "_%u", d);
             q_text_add(e->out, "    ");
-            emit_state_name(e, r);
-            q_text_add(e->out, "_%s(&t->r%zu_%u", call, r, d);
-            if (strcmp(more, "other") == 0) q_text_add(e->out, ", &other->r%zu_%u", r, d);
-            if (strcmp(more, "memory") == 0) q_text_add(e->out, ", p + %d * stride, stride", word);
-            q_text_add(e->out, ");\n");
-            word += q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
+            if (wide) q_text_add(e->out, "for (int d = 0; d < %u; d++) ", e->p->reductions[r].dim);
+            q_emit_state_name(e, r);
+            q_text_add(e->out, "_%s(", call);
+            emit_call(e, r, component, more, word);
+            word += wide ? words * (int)e->p->reductions[r].dim : words;
         }
+    }
     q_text_add(e->out, "}\n");
 }
 
-static void emit_state(emitter *e)
+static void emit_state(q_emitter *e)
 {
     q_text_add(e->out, "typedef struct {\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
         for (uint32_t d = 0; d < own_dim(e, r); d++) {
             q_text_add(e->out, "    ");
-            emit_state_name(e, r);
+            q_emit_state_name(e, r);
             q_text_add(e->out, " r%zu_%u;\n", r, d);
         }
     if (!e->p->reduction_count) q_text_add(e->out, "    int none;\n");
     q_text_add(e->out, "} q_state;\n");
-    emit_each_state(e, "Q_FN void q_start(q_state *t)", "start", "");
-    emit_each_state(e, "Q_FN void q_block(q_state *t)", "block", "");
-    if (!e->plan->split) return;
-    emit_each_state(e, "Q_FN void q_merge(q_state *t, const q_state *other)", "merge", "other");
-    emit_each_state(e, "Q_FN void q_put(const q_state *t, __global sreal *p, const long stride)", "put", "memory");
-    emit_each_state(e, "Q_FN void q_get(q_state *t, __global const sreal *p, const long stride)", "get", "memory");
+    if (e->p->width) q_text_add(e->out, "typedef struct {\n");
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        if (e->p->reductions[r].wide) q_text_add(e->out, "    q_Sum r%zu[%u];\n", r, e->p->reductions[r].dim);
+    if (e->p->width) q_text_add(e->out, "} q_wide;\n");
 }
 
-static void emit_scatter(emitter *e, size_t o)
+static void emit_state_functions(q_emitter *e)
+{
+    bool wide = e->p->width;
+    emit_each_state(e, wide ? "Q_FN void q_start(q_state *t, q_wide *wide)" : "Q_FN void q_start(q_state *t)", "start",
+                    "");
+    emit_each_state(e, wide ? "Q_FN void q_block(q_state *t, q_wide *wide)" : "Q_FN void q_block(q_state *t)", "block",
+                    "");
+    if (!e->plan->split) return;
+    emit_each_state(e,
+                    wide ? "Q_FN void q_merge(q_state *t, q_wide *wide, const q_state *other, const q_wide *other_wide)"
+                         : "Q_FN void q_merge(q_state *t, const q_state *other)",
+                    "merge", "other");
+    emit_each_state(e,
+                    wide ? "Q_FN void q_put(const q_state *t, const q_wide *wide, __global sreal *p, const long stride)"
+                         : "Q_FN void q_put(const q_state *t, __global sreal *p, const long stride)",
+                    "put", "memory");
+    emit_each_state(e,
+                    wide ? "Q_FN void q_get(q_state *t, q_wide *wide, __global const sreal *p, const long stride)"
+                         : "Q_FN void q_get(q_state *t, __global const sreal *p, const long stride)",
+                    "get", "memory");
+}
+
+static void emit_scatter(q_emitter *e, size_t o)
 {
     q_text_add(e->out, "q_scatter%s(o%zu, i, %u, ", e->p->outputs[o].integer ? "_int" : "", o, e->p->outputs[o].dim);
 }
 
-static void emit_selection(emitter *e, size_t o)
+static void emit_selection(q_emitter *e, size_t o)
 {
     size_t r = (size_t)e->p->values[e->p->results[o][0]].k[1];
     uint32_t dim = e->p->reductions[r].dim;
@@ -369,29 +353,30 @@ static void emit_selection(emitter *e, size_t o)
         q_text_add(e->out, "        ");
         emit_scatter(e, o);
         q_text_add(e->out, "k * %u + %u, Q_ROW_COUNT, ", dim, d);
-        emit_state_name(e, e->p->reductions[r].state);
+        q_emit_state_name(e, e->p->reductions[r].state);
         q_text_add(e->out, "_%s(&t->r%zu_%u, k));\n", e->p->outputs[o].integer ? "index" : "finish",
                    e->p->reductions[r].state, d);
     }
     q_text_add(e->out, "    }\n");
 }
 
-static void emit_output(emitter *e, size_t o)
+static void emit_output(q_emitter *e, size_t o)
 {
     for (uint32_t d = 0; d < e->p->outputs[o].dim; d++) {
         q_text_add(e->out, "    ");
         emit_scatter(e, o);
         q_text_add(e->out, "%u, Q_ROW_COUNT, ", d);
-        emit_operand(e, e->p->results[o][d], true, e->p->outputs[o].integer);
+        q_emit_operand(e, e->p->results[o][d], true, e->p->outputs[o].integer);
         q_text_add(e->out, ");\n");
     }
 }
 
-static void emit_store(emitter *e)
+static void emit_store(q_emitter *e)
 {
     e->section = Q_LATE;
-    q_text_add(e->out, "Q_FN void q_store(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const q_state *t, const long i)\n{\n");
-    emit_statements(e);
+    q_text_add(e->out, "Q_FN void q_store(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const q_state *t%s, const long i)\n{\n",
+               e->p->width ? ", const q_wide *wide" : "");
+    q_emit_statements(e);
     for (size_t o = 0; o < e->p->output_count; o++)
         if (is_selection(e->p, o)) emit_selection(e, o);
         else emit_output(e, o);
@@ -403,7 +388,7 @@ static const char *count_of(uint8_t axis)
     return axis == Q_I ? "M" : axis == Q_J ? "N" : "1L";
 }
 
-static void emit_signature(emitter *e)
+static void emit_signature(q_emitter *e)
 {
     q_text_add(e->out, "#define Q_SIGNATURE ");
     for (size_t a = 0; a < e->p->input_count; a++)
@@ -423,7 +408,7 @@ static void emit_signature(emitter *e)
 static quern_status check_size(const q_program_ir *p)
 {
     size_t statements = 0;
-    for (int where = 0; where < 8; where++) statements += p->statements[where];
+    for (int where = 0; where < Q_LOOPS; where++) statements += p->statements[where];
     if (statements <= Q_MAX_STATEMENTS) return QUERN_OK;
     quern_status status =
         q_fail(QUERN_LIMIT, "one pass of the formula needs %zu statements of OpenCL C; the limit is %d", statements,
@@ -436,7 +421,7 @@ quern_status q_emit(q_text *out, const q_program_ir *program, const q_plan *plan
 {
     Q_TRY(check_size(program));
     q_arena arena = {0};
-    emitter e = {.out = out, .p = program, .plan = plan};
+    q_emitter e = {.out = out, .p = program, .plan = plan};
     e.need = q_arena_alloc(&arena, program->count);
     e.kept = q_arena_alloc(&arena, program->count * sizeof *e.kept);
     e.folded = q_arena_alloc(&arena, program->count * sizeof *e.folded);
@@ -450,11 +435,14 @@ quern_status q_emit(q_text *out, const q_program_ir *program, const q_plan *plan
     emit_struct(&e, "q_launch", 0);
     emit_struct(&e, "q_row", Q_ROW);
     emit_struct(&e, "q_column", Q_COLUMN);
+    if (plan->columns) emit_tile_structs(&e);
     emit_state(&e);
+    emit_state_functions(&e);
     emit_loader(&e, "q_launch", "", 0);
     emit_loader(&e, "q_row", ", const q_launch *u, const long i", Q_ROW);
     emit_loader(&e, "q_column", ", const q_launch *u, const long j", Q_COLUMN);
     emit_pair(&e);
+    if (plan->columns) emit_tile_functions(&e);
     emit_store(&e);
     q_arena_free(&arena);
     return out->failed ? q_fail_memory(out->capacity) : QUERN_OK;

@@ -37,19 +37,76 @@ typedef struct q_stages {
 quern_status q_stages_make(q_stages *out, const q_graph *graph, const q_id *results, size_t count);
 void q_stages_dump(const q_graph *graph, const q_stages *stages, q_text *out);
 
+// scheme.c, first part
+
+/* How to generate for a kind of device: a row of cl/profiles.txt. */
+typedef struct q_profile {
+    char name[32];
+    int lanes32, lanes64; /* rows in a vector, by element size */
+    int rows;             /* most row vectors of a work-item */
+    int local;            /* work-items in a group */
+    int tile;             /* columns staged in local memory, 0: read directly */
+    int groups_per_unit;  /* groups that keep a compute unit busy: fewer are split along the walk */
+    int launch_ms;        /* aim for the time of one launch */
+    int vector_math;      /* 1: quern's own exp for vectors; 0: the built-in one */
+    int walk;             /* most columns that one work-item walks, 0: any number */
+    double pairs_per_ns;  /* rough speed of the simplest formula, for slicing the first launch */
+} q_profile;
+
+/* The row of this name; false, with the row "default" in *out, if there is none. */
+bool q_profile_find(q_profile *out, const char *name);
+
+/* The least lengths from which on components are done in loops; 0: never. */
+typedef struct q_tiling {
+    uint32_t depth, width; /* of contractions, of wide sums: see tiling.c */
+    bool expand;           /* squared distances as |x|^2 + |y|^2 - 2 xy where that is accurate */
+} q_tiling;
+
+q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *options);
+
+// tiling.c: what is done in loops over components
+
+/* What becomes of a node, bits: */
+enum {
+    Q_FORM_COMPONENTS = 1,  /* a value for each component */
+    Q_FORM_DEEP = 2,        /* a slice in the loop of contractions */
+    Q_FORM_WIDE = 4,        /* a slice in the loop of wide sums */
+    Q_FORM_CONTRACTION = 8, /* it is one */
+    Q_FORM_WIDE_SUM = 16,   /* it is one */
+};
+
+typedef struct q_loops {
+    uint32_t depth, width; /* lengths of the loops, 0: there is none */
+    uint8_t *forms;        /* by node */
+} q_loops;
+
+/* To be freed even if it fails. */
+quern_status q_loops_find(q_loops *out, const q_graph *graph, const q_stage *stage, const q_tiling *least);
+/* Spreads the forms of marked nodes to what they are made of, up to reductions. */
+void q_loops_mark(q_loops *loops, const q_graph *graph);
+void q_loops_free(q_loops *loops);
+
 // schedule.c: a stage as scalar values, each with the loop it lives in
 
 /* Where a value lives: bits. No bit: the same for the whole launch. */
-enum { Q_ROW = 1, Q_COLUMN = 2, Q_LATE = 4 }; /* late: after the reductions of the stage are finished */
+enum {
+    Q_ROW = 1,
+    Q_COLUMN = 2,
+    Q_LATE = 4, /* after the reductions of the stage are finished */
+    Q_DEEP = 8, /* in the loop over the components of contractions */
+    Q_WIDE = 16 /* in the loop over the components of wide sums */
+};
+enum { Q_PAIR = Q_ROW | Q_COLUMN, Q_LOOPS = 32 };
 
 typedef enum q_value_kind {
     Q_V_CONSTANT,
-    Q_V_LOAD,   /* component k of array a */
+    Q_V_LOAD,   /* component k of array a; with Q_DEEP or Q_WIDE, that of the loop */
     Q_V_INDEX,  /* number of the row (where Q_ROW) or column (Q_COLUMN) */
     Q_V_COUNT,  /* number of rows of axis k */
     Q_V_OP,     /* elementwise operation `op` */
     Q_V_FMA,    /* arg0 * arg1 + arg2 */
     Q_V_FINISH, /* component k of reduction a of the stage */
+    Q_V_SUM,    /* contraction k: the sum of arg0 over the loop */
 } q_value_kind;
 
 typedef uint32_t q_ref; /* a value of a program; 0 is none */
@@ -77,7 +134,14 @@ typedef struct q_array {
     int result;     /* outputs: number of the operator's result, or -1 */
 } q_array;
 
-enum { Q_MAX_ARRAYS = 128, Q_MAX_STATEMENTS = 65536 };
+enum { Q_MAX_ARRAYS = 128, Q_MAX_STATEMENTS = 65536, Q_MAX_CONTRACTIONS = 64 };
+
+/* How the only contraction of a stage, a squared distance, is computed: term by term, or as |x|^2 + |y|^2 - 2 xy. */
+typedef enum q_expansion {
+    Q_DIRECT,
+    Q_GUARDED,  /* expanded; again term by term where much would cancel */
+    Q_SCREENED, /* expanded to find the terms that a selection may take, which are then computed term by term */
+} q_expansion;
 
 typedef struct q_program_ir {
     uint8_t rows, walk; /* axes */
@@ -93,11 +157,17 @@ typedef struct q_program_ir {
         uint32_t dim; /* of the term */
         q_ref *terms; /* what each component reduces */
         size_t state; /* the reduction that keeps the state: its own number, or that of one that has it already */
+        bool wide;    /* one term, a slice, stands for all components */
     } reductions[Q_MAX_STAGE_OUTPUTS];
     size_t reduction_count;
+    uint32_t depth, width;          /* lengths of the loops over components; 0: there is none */
+    q_ref sums[Q_MAX_CONTRACTIONS]; /* Q_V_SUM values */
+    size_t sum_count;
+    q_expansion expansion;
+    q_ref expanded[2];                   /* slices x of the row and y of the column */
     q_ref *results[Q_MAX_STAGE_OUTPUTS]; /* by output: one value per component */
     uint32_t *uses;                      /* by value, from live values and roots */
-    size_t statements[8];                /* live operations by where */
+    size_t statements[Q_LOOPS];          /* live operations by where */
     q_arena arena;
     quern_status status; /* sticky: of making it */
 } q_program_ir;
@@ -119,7 +189,10 @@ bool q_numbers_may_meet(double a, double b);
 
 // schedule.c, continued
 
-quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages *stages, size_t stage);
+quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages *stages, size_t stage,
+                        const q_tiling *tiling);
+/* Terms that reduction r has: one for each component, or one slice. */
+uint32_t q_term_count(const q_program_ir *program, size_t r);
 void q_program_ir_destroy(q_program_ir **program);
 
 // dump.c
@@ -129,28 +202,12 @@ void q_program_ir_dump(const q_program_ir *program, quern_dtype dtype, q_text *o
 
 // scheme.c: how a stage runs on a device, from the device's profile and the sizes
 
-/* How to generate for a kind of device: a row of cl/profiles.txt. */
-typedef struct q_profile {
-    char name[32];
-    int lanes32, lanes64; /* rows in a vector, by element size */
-    int rows;             /* most row vectors of a work-item */
-    int local;            /* work-items in a group */
-    int tile;             /* columns staged in local memory, 0: read directly */
-    int groups_per_unit;  /* groups that keep a compute unit busy: fewer are split along the walk */
-    int launch_ms;        /* aim for the time of one launch */
-    int vector_math;      /* 1: quern's own exp for vectors; 0: the built-in one */
-    int walk;             /* most columns that one work-item walks, 0: any number */
-    double pairs_per_ns;  /* rough speed of the simplest formula, for slicing the first launch */
-} q_profile;
-
-/* The row of this name; false, with the row "default" in *out, if there is none. */
-bool q_profile_find(q_profile *out, const char *name);
-
 /* What was decided for one stage. The part before `split` shapes the source; the rest are launch arguments. */
 typedef struct q_plan {
     q_profile profile;
     quern_dtype dtype;
     int lanes, rows, local, tile;
+    int columns;    /* of a register tile: scheme `tile`; 0: scheme `row` */
     int64_t block;  /* terms that are added without compensation */
     bool kahan;     /* compensate each */
     bool split;     /* parts of the walk are merged by a second kernel */
@@ -174,6 +231,26 @@ int64_t q_plan_group_rows(const q_plan *plan);
 int q_plan_words(const q_program_ir *program);
 /* Bytes of the partial results of a split plan. */
 uint64_t q_plan_partial_bytes(const q_plan *plan, const q_program_ir *program);
+
+// statements.c: values as statements of OpenCL C
+
+typedef struct q_emitter {
+    q_text *out;
+    const q_program_ir *p;
+    const q_plan *plan;
+    uint8_t *need; /* by value: 1 where the walk needs it, 2 where the outputs do */
+    bool *kept;    /* by value: member of the struct of its loop, because another loop reads it */
+    bool *folded;  /* by value: a product that has no statement of its own, because what sums it takes both factors */
+    int section;   /* loop of the function being written; Q_LATE: q_store, in which everything is local */
+} q_emitter;
+
+const char *q_emit_type(const q_scalar *value);
+/* A value as an operand on lanes or not, as a real or as it is. */
+void q_emit_operand(q_emitter *e, q_ref v, bool lanes, bool integer);
+/* The section of reductions.cl that reduction r uses: "q_Sum", or "q_KMin10". */
+void q_emit_state_name(q_emitter *e, size_t r);
+void q_emit_state_member(q_emitter *e, size_t r, uint32_t d);
+void q_emit_statements(q_emitter *e);
 
 // emit.c: the functions of a program as OpenCL C
 

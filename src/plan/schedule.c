@@ -18,10 +18,13 @@ typedef struct scheduler {
     const q_graph *graph;
     const q_stage *stage;
     q_program_ir *out;
+    q_loops loops;
     uint32_t *first; /* by node: index of its components in `components`, plus one */
+    q_ref *slices;   /* by node, twice: its slice in the loop of contractions, and in that of wide sums */
     q_ref *components;
     size_t component_count, component_capacity;
     q_interval *bounds; /* by node */
+    bool expand;
 } scheduler;
 
 static uint8_t loop_of(const scheduler *s, uint8_t axis)
@@ -37,7 +40,8 @@ static bool same_array(const q_array *a, const q_array *b)
     return a->variable == b->variable && a->temporary == b->temporary;
 }
 
-static q_ref load(scheduler *s, q_array array, uint32_t component)
+/* Loop: 0, or Q_DEEP or Q_WIDE for a slice. What belongs to no row is read with the columns there. */
+static q_ref load(scheduler *s, q_array array, uint32_t component, uint8_t loop)
 {
     q_program_ir *p = s->out;
     size_t a = 0;
@@ -47,26 +51,27 @@ static q_ref load(scheduler *s, q_array array, uint32_t component)
         return 0;
     }
     if (a == p->input_count) p->inputs[p->input_count++] = array;
+    uint8_t where = loop_of(s, array.axis);
     q_scalar scalar = {.kind = Q_V_LOAD,
-                       .where = loop_of(s, array.axis),
+                       .where = loop ? (where ? where : Q_COLUMN) | loop : where,
                        .integer = array.integer,
                        .k = {(int32_t)component, (int32_t)a}};
     return q_value_intern(s->out, &scalar);
 }
 
-static q_ref load_variable(scheduler *s, const q_node *node, uint32_t component)
+static q_ref load_variable(scheduler *s, const q_node *node, uint32_t component, uint8_t loop)
 {
     const q_variable *variable = &s->graph->variables[node->k[0]];
     q_array array = {.axis = variable->axis, .dim = variable->dim, .variable = node->k[0], .result = -1};
-    return load(s, array, component);
+    return load(s, array, component, loop);
 }
 
-static q_ref load_temporary(scheduler *s, q_id id, uint32_t component)
+static q_ref load_temporary(scheduler *s, q_id id, uint32_t component, uint8_t loop)
 {
     const q_node *node = q_node_of(s->graph, id);
     q_array array = {
         .axis = node->where, .integer = node->integer, .dim = node->dim, .variable = -1, .temporary = id, .result = -1};
-    return load(s, array, component);
+    return load(s, array, component, loop);
 }
 
 // ---- nodes to components ----
@@ -86,12 +91,12 @@ static q_ref lower_reduction(scheduler *s, q_id id, uint32_t d)
                                .k = {(int32_t)d, (int32_t)r}};
             return q_value_intern(s->out, &scalar);
         }
-    return load_temporary(s, id, d);
+    return load_temporary(s, id, d, 0);
 }
 
 static q_ref lower_leaf(scheduler *s, const q_node *node, uint32_t d)
 {
-    if (node->op == Q_OP_VARIABLE) return load_variable(s, node, d);
+    if (node->op == Q_OP_VARIABLE) return load_variable(s, node, d, 0);
     if (node->op == Q_OP_CONSTANT) return q_value_number(s->out, node->value);
     q_scalar scalar = {.kind = Q_V_COUNT, .integer = 1, .k = {node->k[0]}};
     if (node->op == Q_OP_INDEX)
@@ -113,16 +118,21 @@ static q_ref exp_not_positive(scheduler *s, q_ref a)
     return q_value_intern(s->out, &scalar);
 }
 
-static q_ref lower_elementwise(scheduler *s, const q_node *node, uint32_t d)
+static q_ref lower_elementwise(scheduler *s, const q_node *node, const q_ref *args)
 {
-    q_ref args[3] = {0};
-    for (int a = 0; a < q_ops[node->op].operands; a++) args[a] = component(s, node->arg[a], d);
     if (node->op == Q_OP_Square) return q_value_square(s->out, args[0]);
     if (node->op == Q_OP_Mult) return q_value_times(s->out, args[0], args[1]);
     if (node->op == Q_OP_Minus) return q_value_minus(s->out, args[0]);
     if (node->op == Q_OP_Divide) return q_value_divide(s->out, args[0], args[1]);
     if (node->op == Q_OP_Exp && s->bounds[node->arg[0]].high <= 0) return exp_not_positive(s, args[0]);
     return q_value_op(s->out, (q_op)node->op, args, node->k);
+}
+
+static q_ref lower_elementwise_component(scheduler *s, const q_node *node, uint32_t d)
+{
+    q_ref args[3] = {0};
+    for (int a = 0; a < q_ops[node->op].operands; a++) args[a] = component(s, node->arg[a], d);
+    return lower_elementwise(s, node, args);
 }
 
 static q_ref lower_gather(scheduler *s, const q_node *node, uint32_t d)
@@ -176,12 +186,42 @@ static q_ref lower_contract(scheduler *s, const q_node *node, uint32_t d)
     return sum;
 }
 
+// ---- slices ----
+
+static q_ref *slice_of(const scheduler *s, q_id id, uint8_t loop)
+{
+    return &s->slices[2 * id + (loop == Q_WIDE)];
+}
+
+static q_ref lower_slice(scheduler *s, q_id id, uint8_t loop)
+{
+    const q_node *node = q_node_of(s->graph, id);
+    if (node->dim == 1) return component(s, id, 0);
+    if (node->op == Q_OP_VARIABLE) return load_variable(s, node, 0, loop);
+    if (node->op == Q_OP_CONSTANT) return q_value_number(s->out, node->value);
+    if (q_is_reduction(node)) return load_temporary(s, id, 0, loop);
+    q_ref args[3] = {0};
+    for (int a = 0; a < 3 && node->arg[a]; a++) args[a] = *slice_of(s, node->arg[a], loop);
+    return q_ops[node->op].kind == Q_KIND_ELEMENTWISE ? lower_elementwise(s, node, args) : args[0];
+}
+
+static q_ref lower_contraction(scheduler *s, const q_node *node)
+{
+    q_program_ir *p = s->out;
+    q_scalar sum = {.kind = Q_V_SUM, .where = Q_PAIR, .arg = {*slice_of(s, node->arg[0], Q_DEEP)}};
+    sum.k[0] = (int32_t)p->sum_count;
+    if (p->sum_count == Q_MAX_CONTRACTIONS)
+        p->status = q_fail(QUERN_LIMIT, "one pass of the formula sums more than %d long vectors", Q_MAX_CONTRACTIONS);
+    return p->status ? 0 : (p->sums[p->sum_count++] = q_value_intern(p, &sum));
+}
+
 static q_ref lower_component(scheduler *s, q_id id, uint32_t d)
 {
     const q_node *node = q_node_of(s->graph, id);
+    if (s->loops.forms[id] & Q_FORM_CONTRACTION) return lower_contraction(s, node);
     switch (q_ops[node->op].kind) {
     case Q_KIND_LEAF: return lower_leaf(s, node, d);
-    case Q_KIND_ELEMENTWISE: return lower_elementwise(s, node, d);
+    case Q_KIND_ELEMENTWISE: return lower_elementwise_component(s, node, d);
     case Q_KIND_GATHER: return lower_gather(s, node, d);
     case Q_KIND_EXPAND: return lower_expand(s, node, d);
     case Q_KIND_CONTRACT: return lower_contract(s, node, d);
@@ -191,22 +231,30 @@ static q_ref lower_component(scheduler *s, q_id id, uint32_t d)
     return 0;
 }
 
-/* Lowers every marked node that is not lowered yet, in order, so that operands come first. */
-static void lower_nodes(scheduler *s, const uint8_t *marks)
+static void lower_components(scheduler *s, q_id id)
 {
-    for (q_id id = 1; id < s->graph->count && !s->out->status; id++) {
-        if (!marks[id] || s->first[id]) continue;
-        uint32_t dim = q_node_of(s->graph, id)->dim;
-        bool many = s->component_count + dim > MAX_COMPONENTS;
-        if (many || !q_grow(&s->components, &s->component_capacity, s->component_count + dim, sizeof(q_ref))) {
-            s->out->status =
-                many ? q_fail(QUERN_LIMIT, "the values of a pass have more than %d components", MAX_COMPONENTS)
-                     : q_fail_memory(dim * sizeof(q_ref));
-            return;
-        }
-        s->first[id] = (uint32_t)s->component_count + 1;
-        for (uint32_t d = 0; d < dim && !s->out->status; d++)
-            s->components[s->component_count++] = lower_component(s, id, d);
+    uint32_t dim = q_node_of(s->graph, id)->dim;
+    bool many = s->component_count + dim > MAX_COMPONENTS;
+    if (many || !q_grow(&s->components, &s->component_capacity, s->component_count + dim, sizeof(q_ref))) {
+        s->out->status = many ? q_fail(QUERN_LIMIT, "the values of a pass have more than %d components", MAX_COMPONENTS)
+                              : q_fail_memory(dim * sizeof(q_ref));
+        return;
+    }
+    s->first[id] = (uint32_t)s->component_count + 1;
+    for (uint32_t d = 0; d < dim && !s->out->status; d++)
+        s->components[s->component_count++] = lower_component(s, id, d);
+}
+
+/* Lowers what the roots, marked in `forms`, are made of, up to reductions, and is not lowered yet; in order, so that
+   operands come first. */
+static void lower_marked(scheduler *s)
+{
+    q_loops_mark(&s->loops, s->graph);
+    for (q_id id = 1; id < s->graph->count; id++) {
+        uint8_t forms = s->loops.forms[id];
+        if (forms & Q_FORM_COMPONENTS && !s->first[id] && !s->out->status) lower_components(s, id);
+        if (forms & Q_FORM_DEEP && !s->out->status) *slice_of(s, id, Q_DEEP) = lower_slice(s, id, Q_DEEP);
+        if (forms & Q_FORM_WIDE && !s->out->status) *slice_of(s, id, Q_WIDE) = lower_slice(s, id, Q_WIDE);
     }
 }
 
@@ -278,7 +326,30 @@ static q_ref split_term(scheduler *s, q_ref term, q_ref *outside)
     return walked;
 }
 
+/* The same for a slice: what is of the pair alone meets first, then what differs from component to component. */
+static q_ref split_slice(scheduler *s, q_ref term, q_ref *outside)
+{
+    factors f = {.constant = 1};
+    *outside = q_value_number(s->out, 1);
+    if (s->out->status || !take_apart(s, term, &f)) return term;
+    q_ref weight = q_value_number(s->out, 1), vector = weight;
+    qsort(f.of, f.count, sizeof f.of[0], younger_first);
+    weight = product_of(s, &f, Q_WIDE | Q_ROW, Q_COLUMN, weight);
+    weight = product_of(s, &f, Q_WIDE, Q_PAIR, weight);
+    for (size_t k = 0; k < f.count; k++)
+        if (s->out->values[f.of[k]].where & Q_WIDE) vector = q_value_times(s->out, vector, f.of[k]);
+    q_ref walked = q_value_times(s->out, weight, vector);
+    if (q_value_is(s->out, walked, 1) || !q_numbers_may_meet(f.constant, 1.5)) return term;
+    *outside = product_of(s, &f, Q_WIDE | Q_COLUMN, 0, q_value_number(s->out, f.constant));
+    return walked;
+}
+
 // ---- the stage ----
+
+uint32_t q_term_count(const q_program_ir *program, size_t r)
+{
+    return program->reductions[r].wide ? 1 : program->reductions[r].dim;
+}
 
 static q_ref *refs(scheduler *s, uint32_t dim)
 {
@@ -295,7 +366,7 @@ static bool holds(const q_program_ir *p, size_t other, size_t r)
     bool same = strcmp(state, wanted) == 0, more = strncmp(state, "Arg", 3) == 0 && strcmp(state + 3, wanted) == 0;
     if (!more && !(same && other < r)) return false;
     if (p->reductions[other].K != p->reductions[r].K || p->reductions[other].dim != p->reductions[r].dim) return false;
-    for (uint32_t d = 0; d < p->reductions[r].dim; d++)
+    for (uint32_t d = 0; d < q_term_count(p, r); d++)
         if (p->reductions[other].terms[d] != p->reductions[r].terms[d]) return false;
     return true;
 }
@@ -316,14 +387,15 @@ static void lower_terms(scheduler *s)
         q_id id = s->stage->reductions[r];
         const q_node *node = q_node_of(s->graph, id);
         uint32_t n = q_node_of(s->graph, node->arg[0])->dim;
-        q_ref *terms = refs(s, n);
+        bool wide = s->loops.forms[id] & Q_FORM_WIDE_SUM;
+        q_ref *terms = refs(s, n), outside = q_value_number(s->out, 1);
+        if (wide && !s->out->status) terms[0] = split_slice(s, *slice_of(s, node->arg[0], Q_WIDE), &outside);
         s->first[id] = (uint32_t)s->component_count + 1;
         if (!q_grow(&s->components, &s->component_capacity, s->component_count + node->dim, sizeof(q_ref)))
             s->out->status = q_fail_memory(node->dim * sizeof(q_ref));
         for (uint32_t d = 0; d < node->dim && !s->out->status; d++) {
-            q_ref outside = q_value_number(s->out, 1);
-            if (d < n) terms[d] = component(s, node->arg[0], d);
-            if (q_ops[node->op].reduction == Q_LINEAR) terms[d] = split_term(s, terms[d], &outside);
+            if (d < n && !wide) terms[d] = component(s, node->arg[0], d);
+            if (q_ops[node->op].reduction == Q_LINEAR && !wide) terms[d] = split_term(s, terms[d], &outside);
             q_ref finish = lower_reduction(s, id, d);
             if (!s->out->status) s->components[s->component_count++] = q_value_times(s->out, finish, outside);
         }
@@ -331,6 +403,7 @@ static void lower_terms(scheduler *s)
         s->out->reductions[r].K = node->k[1];
         s->out->reductions[r].dim = n;
         s->out->reductions[r].terms = terms;
+        s->out->reductions[r].wide = wide;
     }
     s->out->reduction_count = s->stage->reduction_count;
     if (!s->out->status) share_states(s->out);
@@ -359,7 +432,7 @@ static void lower_outputs(scheduler *s)
 static void use_roots(q_program_ir *p)
 {
     for (size_t r = 0; r < p->reduction_count; r++)
-        for (uint32_t d = 0; d < p->reductions[r].dim; d++) p->uses[p->reductions[r].terms[d]]++;
+        for (uint32_t d = 0; d < q_term_count(p, r); d++) p->uses[p->reductions[r].terms[d]]++;
     for (size_t o = 0; o < p->output_count; o++)
         for (uint32_t d = 0; d < p->outputs[o].dim; d++) p->uses[p->results[o][d]]++;
 }
@@ -401,51 +474,83 @@ static void fuse(q_program_ir *p)
     }
 }
 
-/* Lowers what the roots are made of, up to reductions, and is not lowered yet. */
-static void lower_roots(scheduler *s, const q_id *roots, size_t count, uint8_t *marks)
+// ---- squared distances by their expansion ----
+
+/* Whether reduction r is a selection of the smallest values of v as they stand. */
+static bool selects(const q_program_ir *p, size_t r, q_ref v)
 {
-    q_mark(s->graph, roots, count, true, marks);
-    lower_nodes(s, marks);
+    const char *state = q_ops[p->reductions[r].op].state;
+    bool smallest = strcmp(state, "Min") == 0 || strcmp(state, "ArgMin") == 0 || strcmp(state, "KMin") == 0;
+    return smallest && p->reductions[r].dim == 1 && p->reductions[r].terms[0] == v;
 }
 
-static void run(scheduler *s, uint8_t *marks)
+/* A stage with one contraction, sum over d of (x - y)^2 with x of the row and y of the column, both of no other use: it
+   is |x - c|^2 + |y - c|^2 - 2 (x - c)(y - c), half the work. Sums take that where it is accurate. Selections must not
+   see other values from tile to tile, or equal terms would lose their order: they are screened. */
+static void find_expansion(q_program_ir *p)
+{
+    if (p->sum_count != 1) return;
+    const q_scalar *square = &p->values[p->values[p->sums[0]].arg[0]], *difference = &p->values[square->arg[0]];
+    if (square->kind != Q_V_OP || square->op != Q_OP_Mult || square->arg[0] != square->arg[1]) return;
+    if (difference->kind != Q_V_OP || difference->op != Q_OP_Subtract || p->uses[square->arg[0]] != 2) return;
+    int row = p->values[difference->arg[0]].where == (Q_ROW | Q_DEEP) ? 0 : 1;
+    q_ref x = difference->arg[row], y = difference->arg[1 - row];
+    if (p->values[x].where != (Q_ROW | Q_DEEP) || p->values[y].where != (Q_COLUMN | Q_DEEP)) return;
+    if (p->values[x].integer || p->values[y].integer || p->uses[x] != 1 || p->uses[y] != 1) return;
+    bool linear = true, screened = p->reduction_count > 0;
+    for (size_t r = 0; r < p->reduction_count; r++) {
+        if (q_ops[p->reductions[r].op].reduction != Q_LINEAR && p->reductions[r].op != Q_RED_LogSumExp) linear = false;
+        if (!selects(p, r, p->sums[0]) || p->reductions[r].state != p->reductions[0].state) screened = false;
+    }
+    p->expansion = linear ? Q_GUARDED : screened ? Q_SCREENED : Q_DIRECT;
+    p->expanded[0] = x, p->expanded[1] = y;
+}
+
+static void run(scheduler *s)
 {
     q_program_ir *p = s->out;
-    q_id terms[Q_MAX_STAGE_OUTPUTS], outputs[Q_MAX_STAGE_OUTPUTS];
-    for (size_t r = 0; r < s->stage->reduction_count; r++)
-        terms[r] = q_node_of(s->graph, s->stage->reductions[r])->arg[0];
-    for (size_t o = 0; o < s->stage->output_count; o++) outputs[o] = s->stage->outputs[o].id;
-    lower_roots(s, terms, s->stage->reduction_count, marks);
+    p->depth = s->loops.depth, p->width = s->loops.width;
+    for (size_t r = 0; r < s->stage->reduction_count; r++) {
+        q_id id = s->stage->reductions[r];
+        bool wide = s->loops.forms[id] & Q_FORM_WIDE_SUM;
+        s->loops.forms[q_node_of(s->graph, id)->arg[0]] |= wide ? Q_FORM_WIDE : Q_FORM_COMPONENTS;
+    }
+    lower_marked(s);
     lower_terms(s);
-    lower_roots(s, outputs, s->stage->output_count, marks);
+    for (size_t o = 0; o < s->stage->output_count; o++) s->loops.forms[s->stage->outputs[o].id] |= Q_FORM_COMPONENTS;
+    lower_marked(s);
     lower_outputs(s);
     p->uses = q_arena_alloc(&p->arena, p->count * sizeof(uint32_t));
     if (!p->status && !p->uses) p->status = q_fail_memory(p->count * sizeof(uint32_t));
     if (p->status) return;
     count_uses(p);
+    if (s->expand) find_expansion(p);
     fuse(p);
     count_uses(p);
 }
 
-quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages *stages, size_t stage)
+quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages *stages, size_t stage,
+                        const q_tiling *tiling)
 {
     q_program_ir *p = *out = calloc(1, sizeof *p);
     if (!p) return q_fail_memory(sizeof *p);
-    scheduler s = {.graph = graph, .stage = &stages->stage[stage], .out = p};
+    scheduler s = {.graph = graph, .stage = &stages->stage[stage], .out = p, .expand = tiling->expand};
     p->rows = s.stage->rows;
     p->walk = s.stage->walk;
     p->count = 1;
-    uint8_t *marks = malloc(graph->count);
+    p->status = q_loops_find(&s.loops, graph, s.stage, tiling);
     s.first = calloc(graph->count, sizeof *s.first);
+    s.slices = calloc(graph->count, 2 * sizeof *s.slices);
     s.bounds = malloc(graph->count * sizeof *s.bounds);
-    if (marks && s.first && s.bounds && q_grow(&p->values, &p->capacity, 64, sizeof(q_scalar))) {
+    bool memory = s.first && s.slices && s.bounds && q_grow(&p->values, &p->capacity, 64, sizeof(q_scalar));
+    if (!p->status && !memory) p->status = q_fail_memory(graph->count * sizeof *s.bounds);
+    if (!p->status) {
         memset(p->values, 0, sizeof(q_scalar));
         q_bounds_all(graph, s.bounds);
-        run(&s, marks);
-    } else {
-        p->status = q_fail_memory(graph->count * sizeof *s.bounds);
+        run(&s);
     }
-    free(marks);
+    q_loops_free(&s.loops);
+    free(s.slices);
     free(s.first);
     free(s.bounds);
     free(s.components);

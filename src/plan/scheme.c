@@ -15,7 +15,12 @@ enum {
     BLOCK = 256,         /* terms added before the sum is compensated: see docs/numbers.md */
     LOCAL_BYTES = 32768, /* of a tile: the local memory that every full-profile device has */
     LEAST_TILE = 16,     /* columns below which staging costs more than it saves */
-    MOST_ROWS = 64       /* of a work-item: each is unrolled text and has its state on the stack */
+    MOST_ROWS = 64,      /* of a work-item: each is unrolled text and has its state on the stack */
+    TILE_DEPTH = 24,     /* least length of contractions in tiles */
+    TILE_WIDTH = 16,     /* least length of wide sums in tiles */
+    TILE_ROWS = 4,       /* vectors of rows and ... */
+    TILE_COLUMNS = 6,    /* ... columns of a tile: 24 sums fit in 32 registers */
+    TILE_BYTES = 1 << 20 /* of a work-item on its thread's stack */
 };
 
 static bool read_profile(const char *line, q_profile *out)
@@ -99,6 +104,26 @@ static int choose(int wanted, int usual)
     return wanted > 0 ? wanted : usual;
 }
 
+/* Lengths from which on the scheme `tile` was found faster, on devices that read columns directly. Elsewhere components
+   are done one by one. */
+q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *options)
+{
+    bool kahan = options && options->sum == QUERN_SUM_KAHAN;
+    if (profile->tile || profile->walk) return (q_tiling){0};
+    return (q_tiling){.depth = TILE_DEPTH, .width = kahan ? 0 : TILE_WIDTH, .expand = !kahan};
+}
+
+/* What a work-item keeps of its rows: slices of contractions, twice if they are expanded, and wide sums of four
+   numbers. */
+static int tile_rows(const q_program_ir *program, const q_plan *plan)
+{
+    size_t number = (size_t)plan->lanes * (plan->dtype == QUERN_F64 ? 8 : 4);
+    size_t bytes = number * (program->depth * (program->expansion ? 2 : 1) + program->width * 5);
+    int rows = TILE_ROWS;
+    while (rows > 1 && bytes * (size_t)rows > TILE_BYTES) rows /= 2;
+    return rows;
+}
+
 static int64_t ceil_div(int64_t a, int64_t b)
 {
     return a / b + (a % b != 0);
@@ -113,7 +138,11 @@ static void shape(q_plan *plan, const q_program_ir *program, int64_t rows, const
     plan->local = choose(options ? options->local : 0, one_row && profile->tile ? 1 : profile->local);
     /* rows for two groups or less: small groups spread better, and build in a third of the time */
     bool few = rows <= 2 * (int64_t)plan->lanes * plan->local * profile->rows;
-    plan->rows = choose(options ? options->rows : 0, map || few ? 1 : rows_that_fit(program, plan));
+    bool tiled = program->depth || program->width;
+    plan->columns = tiled ? TILE_COLUMNS : 0;
+    plan->rows = choose(options ? options->rows : 0, map || few ? 1
+                                                     : tiled    ? tile_rows(program, plan)
+                                                                : rows_that_fit(program, plan));
     plan->tile = map || !profile->tile ? 0 : tile_that_fits(program, plan);
     plan->block = options && options->sum == QUERN_SUM_PLAIN ? 1 << 30 : BLOCK;
     plan->kahan = options && options->sum == QUERN_SUM_KAHAN;
@@ -121,7 +150,9 @@ static void shape(q_plan *plan, const q_program_ir *program, int64_t rows, const
 
 double q_plan_seconds(const q_profile *profile, const q_program_ir *program, double pairs)
 {
-    double operations = 1 + (double)program->statements[Q_ROW | Q_COLUMN];
+    double operations = 1 + (double)program->statements[Q_PAIR] +
+                        (double)program->depth * (double)program->statements[Q_PAIR | Q_DEEP] +
+                        (double)program->width * (double)program->statements[Q_PAIR | Q_WIDE];
     return pairs * operations / 10 / profile->pairs_per_ns * 1e-9;
 }
 
@@ -179,10 +210,17 @@ quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profi
 
 void q_plan_dump(const q_plan *plan, const q_program_ir *program, q_text *out)
 {
-    q_text_add(out, "plan: profile %s, %s, scheme row, walk dense\n", plan->profile.name,
-               plan->dtype == QUERN_F64 ? "float64" : "float32");
+    q_text_add(out, "plan: profile %s, %s, scheme %s, walk dense\n", plan->profile.name,
+               plan->dtype == QUERN_F64 ? "float64" : "float32", plan->columns ? "tile" : "row");
     q_text_add(out, "  %d lanes x %d vectors x %d work-items: %lld rows a group, %lld groups\n", plan->lanes,
                plan->rows, plan->local, (long long)q_plan_group_rows(plan), (long long)plan->groups);
+    if (plan->columns)
+        q_text_add(out, "  %d columns at once; loops over %u components of contractions%s, %u of wide sums\n",
+                   plan->columns, program->depth,
+                   program->expansion == Q_GUARDED    ? " (expanded, guarded)"
+                   : program->expansion == Q_SCREENED ? " (expanded, screened)"
+                                                      : "",
+                   program->width);
     if (program->walk)
         q_text_add(out, "  columns %s, in %d part%s of %lld; sums %s\n",
                    plan->tile ? "staged in local memory" : "read directly", plan->parts, plan->parts == 1 ? "" : "s",

@@ -30,6 +30,9 @@ static void add_macros(q_text *out, const q_program_ir *program, const q_plan *p
                plan->lanes);
     q_text_add(out, "#define Q_ROWS %d\n#define Q_LOCAL %d\n#define Q_TILE %d\n", plan->rows, plan->local,
                merge ? 0 : plan->tile);
+    if (plan->columns)
+        q_text_add(out, "#define Q_COLUMNS %d\n#define Q_DEPTH %u\n#define Q_WIDTH %u\n#define Q_EXPANSION %d\n",
+                   plan->columns, program->depth, program->width, program->expansion);
     q_text_add(out, "#define Q_BLOCK %lld\n#define Q_KAHAN %d\n", (long long)plan->block, plan->kahan);
     q_text_add(out, "#define Q_SPLIT %d\n#define Q_VECTOR_MATH %d\n", plan->split, plan->profile.vector_math);
     for (size_t r = 0; r < program->reduction_count; r++)
@@ -81,6 +84,6 @@ quern_status q_source(q_text *out, const q_program_ir *program, const q_plan *pl
     add_counted_sections(out, program);
     Q_TRY(q_emit(out, program, plan));
     if (!merge) add_file(out, "walk_dense");
-    add_file(out, merge ? "merge" : "row");
+    add_file(out, merge ? "merge" : plan->columns ? "tile" : "row");
     return out->failed ? q_fail_memory(out->capacity) : QUERN_OK;
 }

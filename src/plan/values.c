@@ -119,8 +119,7 @@ q_ref q_value_divide(q_program_ir *p, q_ref a, q_ref b)
 {
     const q_scalar *divisor = &p->values[b];
     uint8_t where = p->values[a].where | divisor->where;
-    if (where == divisor->where || where != (Q_ROW | Q_COLUMN))
-        return q_value_op(p, Q_OP_Divide, (q_ref[]){a, b}, NULL);
+    if (where == divisor->where || (where & Q_PAIR) != Q_PAIR) return q_value_op(p, Q_OP_Divide, (q_ref[]){a, b}, NULL);
     bool number_divides = divisor->kind == Q_V_CONSTANT && divisor->number != 0;
     return q_value_times(p, a,
                          number_divides ? q_value_number(p, 1 / divisor->number) : q_value_op(p, Q_OP_Inv, &b, NULL));
@@ -147,7 +146,9 @@ q_ref q_value_opposite(q_program_ir *p, q_ref a)
     const q_scalar *value = &p->values[a];
     if (value->kind != Q_V_OP || value->op != Q_OP_Subtract) return 0;
     q_ref x = value->arg[0], y = value->arg[1];
-    if (p->values[x].where != Q_ROW || p->values[y].where != Q_COLUMN || p->values[x].integer) return 0;
+    unsigned loop = value->where & ~(unsigned)Q_PAIR;
+    if (p->values[x].where != (Q_ROW | loop) || p->values[y].where != (Q_COLUMN | loop) || p->values[x].integer)
+        return 0;
     return q_value_op(p, Q_OP_Subtract, (q_ref[]){y, x}, NULL);
 }
 

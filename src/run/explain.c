@@ -31,9 +31,8 @@ static quern_status check_stage(const char *stage)
     return status;
 }
 
-static quern_status explain_stage(const request *r, size_t stage, q_text *out)
+static quern_status explain_program(const request *r, const q_program_ir *program, size_t stage, q_text *out)
 {
-    const q_program_ir *program = r->op->programs[stage];
     q_plan plan;
     Q_TRY(q_plan_make(&plan, program, &r->profile, r->dtype, r->M, r->N, r->units, &r->op->options));
     if (wants(r, "program") || wants(r, "plan")) q_text_add(out, "---- stage %zu ----\n", stage);
@@ -47,6 +46,17 @@ static quern_status explain_stage(const request *r, size_t stage, q_text *out)
         Q_TRY(q_source(out, program, &plan, true));
     }
     return QUERN_OK;
+}
+
+/* The profile may be another than the operator's, so the stage is scheduled again. */
+static quern_status explain_stage(const request *r, size_t stage, q_text *out)
+{
+    q_program_ir *program;
+    q_tiling tiling = q_tiling_of(&r->profile, &r->op->options);
+    Q_TRY(q_schedule(&program, r->op->graph, &r->op->stages, stage, &tiling));
+    quern_status status = explain_program(r, program, stage, out);
+    q_program_ir_destroy(&program);
+    return status;
 }
 
 static quern_status explain(const request *r, q_text *out)

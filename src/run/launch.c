@@ -60,7 +60,7 @@ enum { LARGE_PROGRAM = 4096 };
 static void warn_of_size(const q_kernel *kernel, const quern_operator *op)
 {
     const q_program_ir *p = op->programs[kernel->stage];
-    size_t size = p->statements[Q_ROW | Q_COLUMN] * (size_t)kernel->plan.rows + (size_t)q_plan_words(p);
+    size_t size = p->statements[Q_PAIR] * (size_t)kernel->plan.rows + (size_t)q_plan_words(p);
     if (size > LARGE_PROGRAM)
         q_context_log(op->context, "stage %zu has about %zu statements: the device's compiler may take a while",
                       kernel->stage, size);

@@ -77,7 +77,10 @@ static quern_status schedule_stages(quern_operator *op)
 {
     op->programs = calloc(op->stages.count + 1, sizeof(q_program_ir *));
     if (!op->programs) return q_fail_memory(op->stages.count * sizeof(q_program_ir *));
-    for (size_t s = 0; s < op->stages.count; s++) Q_TRY(q_schedule(&op->programs[s], op->graph, &op->stages, s));
+    q_profile profile;
+    q_profile_find(&profile, "cpu");
+    q_tiling tiling = q_tiling_of(op->context ? &op->context->profile : &profile, &op->options);
+    for (size_t s = 0; s < op->stages.count; s++) Q_TRY(q_schedule(&op->programs[s], op->graph, &op->stages, s, &tiling));
     return QUERN_OK;
 }
 

@@ -1,0 +1,310 @@
+/*
+ * tile.cl: the scheme `tile`, for long vectors. A work-item owns Q_ROWS vectors of Q_LANES rows, as in row.cl, and takes
+ * in Q_COLUMNS columns at once:
+ *
+ *   1. contractions: sums over Q_DEPTH components gather in registers for all rows and columns of the tile;
+ *   2. the rest of the formula runs on each pair, and leaves weights for
+ *   3. wide sums: for each of Q_WIDTH components the columns of the tile are added to partial sums in memory.
+ *
+ * Vectors of rows are gathered once, into slices. A squared distance may be expanded, |x|^2 + |y|^2 - 2 xy with both
+ * moved to a common centre, which halves the work. With Q_EXPANSION 1 (guarded) it is computed again term by term where
+ * much has cancelled: where it is less than Q_NEAR of |x|^2 + |y|^2. With 2 (screened) the expansion, less what it can be
+ * off by, Q_DOUBT of the same, only tells which terms cannot enter a selection; the others are computed term by term.
+ *
+ * Holes besides those of row.cl:
+ *   q_row_deep q_column_deep q_load_... q_sums q_contract    contractions; Q_EXPANDED... names their members
+ *   q_limit                                                  screened: the least term that cannot enter the selection
+ *   q_weights                                                what q_pair leaves for wide sums
+ *   q_row_wide q_column_wide q_load_... q_partial q_widen    partial wide sums
+ *   q_wide q_take                                            wide sums, and what takes a partial sum into them
+ */
+#ifndef Q_SIGNATURE
+#define Q_COLUMNS 4
+#define Q_DEPTH 3
+#define Q_EXPANSION 1
+#define Q_WIDTH 0
+#define Q_TILE 0
+#include "gaussian.cl"
+#endif
+#define Q_EACH_ROW _Pragma("unroll") for (int r = 0; r < Q_ROWS; r++)
+#define Q_EACH_COLUMN _Pragma("unroll") for (int c = 0; c < Q_COLUMNS; c++)
+#define Q_STEP ((long)Q_LOCAL * Q_LANES) /* from a vector of rows of a work-item to its next */
+#if Q_DEPTH
+#define Q_SUMS(c, r) &sums[c][r]
+#else
+#define Q_SUMS(c, r) &none
+#endif
+#if Q_WIDTH
+#define Q_WEIGHTS(c, r) &weights[c][r]
+#else
+#define Q_WEIGHTS(c, r) &weight
+#endif
+#define Q_NEAR ((real)0.125)
+#define Q_DOUBT ((4 * Q_DEPTH + 16) * (real)Q_ROUNDING) /* see docs/numbers.md */
+
+/* The columns of a tile; past the last one they repeat it. */
+typedef struct {
+    long j[Q_COLUMNS];
+    q_column column[Q_COLUMNS];
+} q_columns;
+
+#if Q_DEPTH
+typedef struct {
+    q_row_deep row[Q_DEPTH][Q_ROWS];
+#if Q_EXPANSION
+    real moved[Q_DEPTH][Q_ROWS], square[Q_ROWS]; /* x - centre, and |x - centre|^2 */
+    sreal centre[Q_DEPTH];
+#endif
+} q_slices;
+
+#if !Q_EXPANSION
+Q_FN void q_contract_tile(Q_SIGNATURE, q_sums sums[Q_COLUMNS][Q_ROWS], const q_launch *u, const q_row *rows,
+                          const q_columns *columns, const q_slices *slices)
+{
+    q_sums s[Q_COLUMNS][Q_ROWS]; /* in registers: never indexed but by unrolled loops */
+    Q_EACH_COLUMN Q_EACH_ROW s[c][r] = q_no_sums();
+    for (int d = 0; d < Q_DEPTH; d++)
+        Q_EACH_COLUMN
+        {
+            const q_column_deep y = q_load_column_deep(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d);
+            Q_EACH_ROW q_contract(&s[c][r], u, &rows[r], &columns->column[c], &slices->row[d][r], &y);
+        }
+    Q_EACH_COLUMN Q_EACH_ROW sums[c][r] = s[c][r];
+}
+#else
+/* One vector of rows with one column, term by term. */
+Q_FN q_sums q_contract_one(Q_SIGNATURE, const q_launch *u, const q_row *rows, const q_columns *columns,
+                           const q_slices *slices, const int r, const int c)
+{
+    q_sums s[4]; /* sums that do not wait for each other */
+    for (int k = 0; k < 4; k++) s[k] = q_no_sums();
+    for (int d = 0; d < Q_DEPTH; d += 4)
+        _Pragma("unroll") for (int k = 0; k < 4; k++)
+            if (d + k < Q_DEPTH) {
+                const q_column_deep y =
+                    q_load_column_deep(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d + k);
+                q_contract(&s[k], u, &rows[r], &columns->column[c], &slices->row[d + k][r], &y);
+            }
+    s[0].Q_EXPANDED = (s[0].Q_EXPANDED + s[1].Q_EXPANDED) + (s[2].Q_EXPANDED + s[3].Q_EXPANDED);
+    return s[0];
+}
+
+/* The centre: the mean of some columns, anything that is near the data. */
+Q_FN void q_find_centre(Q_SIGNATURE, q_slices *slices, const q_launch *u)
+{
+    const long step = max((long)(Q_COLUMN_COUNT) / 16, 1L);
+    for (int d = 0; d < Q_DEPTH; d++) slices->centre[d] = 0;
+    int count = 0;
+    for (long j = 0; j < (long)(Q_COLUMN_COUNT) && count < 16; j += step, count++) {
+        const q_column column = q_load_column(Q_ARGUMENTS, u, j);
+        for (int d = 0; d < Q_DEPTH; d++)
+            slices->centre[d] += q_load_column_deep(Q_ARGUMENTS, u, &column, j, d).Q_EXPANDED_COLUMN;
+    }
+    for (int d = 0; d < Q_DEPTH; d++) slices->centre[d] /= (sreal)max(count, 1);
+}
+
+Q_FN void q_move_rows(q_slices *slices)
+{
+    Q_EACH_ROW
+    {
+        slices->square[r] = 0;
+        for (int d = 0; d < Q_DEPTH; d++) {
+            const real x = slices->row[d][r].Q_EXPANDED_ROW - slices->centre[d];
+            slices->moved[d][r] = x;
+            slices->square[r] = q_fma(x, x, slices->square[r]);
+        }
+    }
+}
+
+/* Component d on of a column, moved, for as many components as there are lanes. */
+Q_FN real q_moved_column(Q_SIGNATURE, sreal *to, const q_launch *u, const q_columns *columns, const q_slices *slices,
+                         const int c, const int d)
+{
+    sreal y[Q_LANES];
+    _Pragma("unroll") for (int l = 0; l < Q_LANES; l++)
+        y[l] = q_load_column_deep(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d + l).Q_EXPANDED_COLUMN;
+    const real moved = q_read(y) - q_read(slices->centre + d);
+    q_write(moved, to + d);
+    return moved;
+}
+
+/* Moves column c to *to; returns its square. */
+Q_FN sreal q_move_column(Q_SIGNATURE, sreal *to, const q_launch *u, const q_columns *columns, const q_slices *slices,
+                         const int c)
+{
+    real even = 0, odd = 0;
+    sreal rest = 0;
+    int d = 0;
+    for (; d + 2 * Q_LANES <= Q_DEPTH; d += 2 * Q_LANES) {
+        const real a = q_moved_column(Q_ARGUMENTS, to, u, columns, slices, c, d),
+                   b = q_moved_column(Q_ARGUMENTS, to, u, columns, slices, c, d + Q_LANES);
+        even = q_fma(a, a, even), odd = q_fma(b, b, odd);
+    }
+    for (; d < Q_DEPTH; d++) {
+        const sreal y = q_load_column_deep(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d).Q_EXPANDED_COLUMN;
+        to[d] = y - slices->centre[d];
+        rest = qs_fma(to[d], to[d], rest);
+    }
+    sreal lanes[Q_LANES];
+    q_write(even + odd, lanes);
+    for (int l = 0; l < Q_LANES; l++) rest += lanes[l];
+    return rest;
+}
+
+/* The expansions, and |x|^2 + |y|^2 of each. */
+Q_FN void q_contract_tile(Q_SIGNATURE, q_sums sums[Q_COLUMNS][Q_ROWS], real squares[Q_COLUMNS][Q_ROWS],
+                          const q_launch *u, const q_columns *columns, const q_slices *slices)
+{
+    sreal y[Q_COLUMNS][Q_DEPTH], square[Q_COLUMNS];
+    real s[Q_COLUMNS][Q_ROWS]; /* in registers: never indexed but by unrolled loops */
+    Q_EACH_COLUMN square[c] = q_move_column(Q_ARGUMENTS, y[c], u, columns, slices, c);
+    Q_EACH_COLUMN Q_EACH_ROW s[c][r] = 0;
+    for (int d = 0; d < Q_DEPTH; d++)
+        Q_EACH_COLUMN
+        {
+            const real yd = (real)(y[c][d]);
+            Q_EACH_ROW s[c][r] = q_fma(slices->moved[d][r], yd, s[c][r]);
+        }
+    Q_EACH_COLUMN Q_EACH_ROW
+    {
+        squares[c][r] = slices->square[r] + (real)(square[c]);
+        sums[c][r].Q_EXPANDED = q_fma((real)-2, s[c][r], squares[c][r]);
+    }
+}
+#endif
+#endif
+
+#undef Q_RESTRICT
+#define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
+__kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
+#if Q_SPLIT
+void quern(Q_SIGNATURE, __global sreal *Q_RESTRICT partial, const long first, const long part, const long first_part,
+           const long parts)
+#else
+void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
+#endif
+{
+    const long row0 = first + ((long)get_group_id(0) * Q_ROWS * Q_LOCAL + (long)get_local_id(0)) * Q_LANES;
+    const q_launch u = q_load_launch(Q_ARGUMENTS);
+    q_row rows[Q_ROWS];
+    q_state t[Q_ROWS];
+#if Q_WIDTH
+    q_wide wide[Q_ROWS];
+    q_partial sums_wide[Q_WIDTH][Q_ROWS];
+    q_row_wide rows_wide[Q_WIDTH][Q_ROWS];
+    q_weights weights[Q_COLUMNS][Q_ROWS];
+#else
+    q_weights weight;
+#endif
+#if !Q_DEPTH
+    const q_sums none = q_no_sums();
+#endif
+    Q_EACH_ROW
+    {
+        rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + r * Q_STEP);
+        q_start(&t[r] Q_WITH_WIDE(&wide[r]));
+    }
+#if Q_DEPTH
+    q_slices slices;
+    for (int d = 0; d < Q_DEPTH; d++)
+        Q_EACH_ROW slices.row[d][r] = q_load_row_deep(Q_ARGUMENTS, &u, &rows[r], row0 + r * Q_STEP, d);
+#if Q_EXPANSION
+    q_find_centre(Q_ARGUMENTS, &slices, &u);
+    q_move_rows(&slices);
+#endif
+#endif
+#if Q_WIDTH
+    for (int d = 0; d < Q_WIDTH; d++)
+        Q_EACH_ROW
+        {
+            rows_wide[d][r] = q_load_row_wide(Q_ARGUMENTS, &u, &rows[r], row0 + r * Q_STEP, d);
+            sums_wide[d][r] = q_no_partial();
+        }
+#endif
+#if Q_SPLIT
+    const long number = first_part + (long)get_group_id(1);
+#else
+    const long number = (long)get_group_id(1);
+#endif
+    const long part_begin = part * number, part_end = min(part_begin + part, (long)(Q_COLUMN_COUNT));
+    Q_FOR_SEGMENTS(from, to, part_begin, part_end)
+    {
+        for (long b0 = from; b0 < to; b0 += Q_BLOCK) {
+            const int size = (int)min((long)Q_BLOCK, to - b0);
+            for (int k = 0; k < size; k += Q_COLUMNS) {
+                const int count = min(Q_COLUMNS, size - k);
+                q_columns columns;
+                Q_EACH_COLUMN
+                {
+                    columns.j[c] = b0 + min(k + c, size - 1);
+                    columns.column[c] = q_load_column(Q_ARGUMENTS, &u, columns.j[c]);
+                }
+#if Q_DEPTH && !Q_EXPANSION
+                q_sums sums[Q_COLUMNS][Q_ROWS];
+                q_contract_tile(Q_ARGUMENTS, sums, &u, rows, &columns, &slices);
+#elif Q_DEPTH
+                q_sums sums[Q_COLUMNS][Q_ROWS];
+                real squares[Q_COLUMNS][Q_ROWS];
+                q_contract_tile(Q_ARGUMENTS, sums, squares, &u, &columns, &slices);
+#endif
+                for (int c = 0; c < count; c++)
+                    Q_EACH_ROW
+                    {
+#if Q_EXPANSION == 1
+                        /* not a comparison with <: NaN is done again, too */
+                        if (q_any(!(sums[c][r].Q_EXPANDED >= Q_NEAR * squares[c][r])))
+                            sums[c][r] = q_contract_one(Q_ARGUMENTS, &u, rows, &columns, &slices, r, c);
+#elif Q_EXPANSION == 2
+                        if (!q_any(!(sums[c][r].Q_EXPANDED - Q_DOUBT * squares[c][r] >= q_limit(&t[r])))) continue;
+                        sums[c][r] = q_contract_one(Q_ARGUMENTS, &u, rows, &columns, &slices, r, c);
+#endif
+                        q_pair(&t[r], Q_WEIGHTS(c, r), &u, &rows[r], &columns.column[c], Q_SUMS(c, r),
+                               (sint)columns.j[c]);
+#if Q_KAHAN
+                        q_block(&t[r] Q_WITH_WIDE(&wide[r]));
+#endif
+                    }
+#if Q_WIDTH
+                if (count == Q_COLUMNS)
+                    for (int d = 0; d < Q_WIDTH; d++) {
+                        q_column_wide y[Q_COLUMNS];
+                        Q_EACH_COLUMN y[c] = q_load_column_wide(Q_ARGUMENTS, &u, &columns.column[c], columns.j[c], d);
+                        Q_EACH_ROW
+                        {
+                            q_partial p = sums_wide[d][r];
+                            Q_EACH_COLUMN q_widen(&p, &u, &rows[r], &columns.column[c], &weights[c][r],
+                                                  &rows_wide[d][r], &y[c]);
+                            sums_wide[d][r] = p;
+                        }
+                    }
+                else
+                    for (int c = 0; c < count; c++)
+                        for (int d = 0; d < Q_WIDTH; d++) {
+                            const q_column_wide y =
+                                q_load_column_wide(Q_ARGUMENTS, &u, &columns.column[c], columns.j[c], d);
+                            for (int r = 0; r < Q_ROWS; r++)
+                                q_widen(&sums_wide[d][r], &u, &rows[r], &columns.column[c], &weights[c][r],
+                                        &rows_wide[d][r], &y);
+                        }
+#endif
+            }
+            Q_EACH_ROW q_block(&t[r] Q_WITH_WIDE(&wide[r]));
+#if Q_WIDTH
+            for (int d = 0; d < Q_WIDTH; d++)
+                Q_EACH_ROW
+                {
+                    q_take(&wide[r], &sums_wide[d][r], d);
+                    sums_wide[d][r] = q_no_partial();
+                }
+#endif
+        }
+    }
+#if Q_SPLIT
+    /* partial[word][part][row]: rows padded to whole groups */
+    const long padded = (long)get_num_groups(0) * Q_ROWS * Q_LOCAL * Q_LANES;
+    Q_EACH_ROW q_put(&t[r] Q_WITH_WIDE(&wide[r]), partial + padded * number + (row0 - first) + r * Q_STEP,
+                     padded * parts);
+#else
+    Q_EACH_ROW q_store(Q_ARGUMENTS, Q_OUTPUTS, &t[r] Q_WITH_WIDE(&wide[r]), row0 + r * Q_STEP);
+#endif
+}

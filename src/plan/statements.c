@@ -1,0 +1,183 @@
+/*
+ * statements.c: a value as a statement of OpenCL C, named v<number>. A function contains the values of its loop that its
+ * purpose needs, and reads those of other loops from the structs in which they were kept.
+ */
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "plan/plan.h"
+
+static bool on_lanes(uint8_t where)
+{
+    return where & (Q_ROW | Q_LATE);
+}
+
+static void emit_number(q_emitter *e, double value)
+{
+    bool f64 = e->plan->dtype == QUERN_F64;
+    char digits[48];
+    snprintf(digits, sizeof digits, f64 ? "%.17g" : "%.9g", f64 ? value : (double)(float)value);
+    if (isnan(value)) q_text_add(e->out, "NAN");
+    else if (isinf(value) || (!f64 && isinf((float)value))) q_text_add(e->out, value > 0 ? "INFINITY" : "(-INFINITY)");
+    else q_text_add(e->out, "%s%s%s", digits, strpbrk(digits, ".e") ? "" : ".0", f64 ? "" : "f");
+}
+
+/* The struct that holds a value in the function being written, or "" if it is a local name. */
+static const char *holder(const q_emitter *e, q_ref v)
+{
+    static const char *const holders[] = {
+        [0] = "u->",
+        [Q_ROW] = "r->",
+        [Q_COLUMN] = "c->",
+        [Q_PAIR] = "w->",
+        [Q_ROW | Q_DEEP] = "x->",
+        [Q_COLUMN | Q_DEEP] = "y->",
+        [Q_ROW | Q_WIDE] = "x->",
+        [Q_COLUMN | Q_WIDE] = "y->",
+    };
+    uint8_t where = e->p->values[v].where;
+    return e->section == Q_LATE || where == e->section ? "" : holders[where];
+}
+
+/* A value as it stands, as a number of its own type. Negative numbers have brackets: an operator may stand before them.
+   */
+static void emit_name(q_emitter *e, q_ref v)
+{
+    const q_scalar *value = &e->p->values[v];
+    bool negative = value->kind == Q_V_CONSTANT && signbit(value->number) && isfinite(value->number);
+    if (negative) q_text_add(e->out, "(");
+    if (value->kind == Q_V_CONSTANT) emit_number(e, value->number);
+    else q_text_add(e->out, "%sv%u", holder(e, v), v);
+    if (negative) q_text_add(e->out, ")");
+}
+
+/* A value as an operand on lanes or not, as a real or as it is. */
+void q_emit_operand(q_emitter *e, q_ref v, bool lanes, bool integer)
+{
+    const q_scalar *value = &e->p->values[v];
+    bool own_lanes = on_lanes(value->where), widen = lanes && !own_lanes;
+    bool convert = value->integer && !integer;
+    if (widen) q_text_add(e->out, value->integer && integer ? "(qint)(" : "(real)(");
+    if (convert) q_text_add(e->out, own_lanes ? "q_to_real(" : "qs_to_real(");
+    emit_name(e, v);
+    if (convert) q_text_add(e->out, ")");
+    if (widen) q_text_add(e->out, ")");
+}
+
+// ---- values ----
+
+static void emit_load(q_emitter *e, const q_scalar *value)
+{
+    const q_array *array = &e->p->inputs[value->k[1]];
+    char component[16] = "d"; /* of the loop over slices */
+    if (!(value->where & (Q_DEEP | Q_WIDE))) snprintf(component, sizeof component, "%d", value->k[0]);
+    if (array->axis == Q_P) q_text_add(e->out, "a%d[%s]", value->k[1], component);
+    else if (array->axis == e->p->rows)
+        q_text_add(e->out, "q_gather%s(a%d, i, %u, %s, Q_ROW_COUNT)", array->integer ? "_int" : "", value->k[1],
+                   array->dim, component);
+    else q_text_add(e->out, "a%d[j * %u + %s]", value->k[1], array->dim, component);
+}
+
+/* Whether all operands are indices, so that they are compared as such. */
+static bool on_integers(const q_emitter *e, const q_scalar *value)
+{
+    bool all = true;
+    for (int a = 0; a < q_ops[value->op].operands; a++) all = all && e->p->values[value->arg[a]].integer;
+    return all && (value->op == Q_OP_Equal || value->op == Q_OP_NotEqual || value->op == Q_OP_LessThan ||
+                   value->op == Q_OP_LessOrEqual);
+}
+
+/* The row's expression with operands in place of a b c, integers in place of k l, and qs_ functions for single numbers.
+   */
+static void emit_expression(q_emitter *e, const q_scalar *value)
+{
+    bool lanes = on_lanes(value->where), integers = on_integers(e, value);
+    for (const char *p = q_ops[value->op].expression; *p;) {
+        size_t size = 1;
+        if (isalpha((unsigned char)*p))
+            while (isalnum((unsigned char)p[size]) || p[size] == '_') size++;
+        if (size == 1 && *p >= 'a' && *p <= 'c') q_emit_operand(e, value->arg[*p - 'a'], lanes, integers);
+        else if (size == 1 && (*p == 'k' || *p == 'l')) q_text_add(e->out, "%d", value->k[*p - 'k']);
+        else if (size > 2 && p[0] == 'q' && p[1] == '_')
+            q_text_add(e->out, "%s%.*s", lanes ? "q" : "qs", (int)size - 1, p + 1);
+        else q_text_append(e->out, p, size);
+        if (value->not_positive && size == 5 && strncmp(p, "q_exp", 5) == 0)
+            q_text_add(e->out, value->minus ? "_minus" : "_not_positive");
+        p += size;
+    }
+}
+
+static void emit_fma(q_emitter *e, const q_scalar *value)
+{
+    bool lanes = on_lanes(value->where);
+    q_text_add(e->out, lanes ? "q_fma(%s" : "qs_fma(%s", value->negate & 1 ? "-" : "");
+    q_emit_operand(e, value->arg[0], lanes, false);
+    q_text_add(e->out, ", ");
+    q_emit_operand(e, value->arg[1], lanes, false);
+    q_text_add(e->out, ", %s", value->negate & 2 ? "-" : "");
+    q_emit_operand(e, value->arg[2], lanes, false);
+    q_text_add(e->out, ")");
+}
+
+/* The section of reductions.cl that reduction r uses: "Sum", or "KMin10". */
+void q_emit_state_name(q_emitter *e, size_t r)
+{
+    q_text_add(e->out, "q_%s", q_ops[e->p->reductions[r].op].state);
+    if (e->p->reductions[r].K) q_text_add(e->out, "%d", e->p->reductions[r].K);
+}
+
+/* The address of the state of one component. */
+void q_emit_state_member(q_emitter *e, size_t r, uint32_t d)
+{
+    q_text_add(e->out, e->p->reductions[r].wide ? "&wide->r%zu[%u]" : "&t->r%zu_%u", r, d);
+}
+
+static void emit_finish(q_emitter *e, const q_scalar *value)
+{
+    size_t r = (size_t)value->k[1];
+    uint32_t dim = e->p->reductions[r].dim, d = (uint32_t)value->k[0];
+    q_emit_state_name(e, e->p->reductions[r].state);
+    q_text_add(e->out, value->integer ? "_index(" : "_finish(");
+    q_emit_state_member(e, e->p->reductions[r].state, d % dim);
+    q_text_add(e->out, e->p->reductions[r].K ? ", %u)" : ")", d / dim);
+}
+
+const char *q_emit_type(const q_scalar *value)
+{
+    if (value->integer) return on_lanes(value->where) ? "qint" : "sint";
+    return on_lanes(value->where) ? "real" : "sreal";
+}
+
+static void emit_statement(q_emitter *e, q_ref v)
+{
+    const q_scalar *value = &e->p->values[v];
+    q_text_add(e->out, "    const %s v%u = ", q_emit_type(value), v);
+    switch ((q_value_kind)value->kind) {
+    case Q_V_CONSTANT: emit_number(e, value->number); break;
+    case Q_V_LOAD: emit_load(e, value); break;
+    case Q_V_INDEX: q_text_add(e->out, value->where == Q_ROW ? "q_row_numbers(i)" : "(sint)j"); break;
+    case Q_V_COUNT: q_text_add(e->out, "(sint)%c", value->k[0] == Q_I ? 'M' : 'N'); break;
+    case Q_V_OP: emit_expression(e, value); break;
+    case Q_V_FMA: emit_fma(e, value); break;
+    case Q_V_FINISH: emit_finish(e, value); break;
+    case Q_V_SUM: q_text_add(e->out, "s->v%u", v); break;
+    }
+    q_text_add(e->out, ";\n");
+}
+
+static bool in_section(const q_emitter *e, q_ref v)
+{
+    const q_scalar *value = &e->p->values[v];
+    if (value->kind == Q_V_CONSTANT) return false;
+    if (e->section == Q_LATE) return e->need[v] & 2;
+    return (e->need[v] & 1) && value->where == e->section && !e->folded[v];
+}
+
+/* Those of the section, operands first. */
+void q_emit_statements(q_emitter *e)
+{
+    for (q_ref v = 1; v < e->p->count; v++)
+        if (in_section(e, v)) emit_statement(e, v);
+}

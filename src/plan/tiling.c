@@ -1,0 +1,126 @@
+/*
+ * tiling.c: which work of a stage is done in loops over components, for the scheme `tile`, instead of one statement for
+ * each component:
+ *
+ *   contractions  sums over the components of long vectors that depend on row and column, such as |x_i - y_j|^2 in 128
+ *                 dimensions: they come before all else that is done for a pair
+ *   wide sums     long results of Sum, such as 64 right-hand sides: they come after
+ *
+ * In both the vectors must be made of loads by elementwise operations, so that a component looks like any other: a slice.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/plan.h"
+
+enum { IN_DEPTH = Q_FORM_DEEP, IN_WIDTH = Q_FORM_WIDE, MOST_COMPONENTS = 8192 /* of which a work-item keeps slices */ };
+
+/* Whether a slice of the node is made of the same slices of its operands. */
+static bool slices_alike(const q_node *node)
+{
+    q_op_kind kind = q_ops[node->op].kind;
+    return kind == Q_KIND_ELEMENTWISE || kind == Q_KIND_REPEAT || node->op == Q_OP_SumT;
+}
+
+static bool on_pairs(const q_node *node)
+{
+    return node->where == (Q_I | Q_J);
+}
+
+/* In which loops the components of a node can be taken one after the other, from those of its operands. A number is the
+   same in every turn; one that belongs to the pair must exist before the loop, so it can be used in the second only. */
+static uint8_t loops_of(const q_node *node, const uint8_t *sliceable)
+{
+    if (node->dim == 1) return on_pairs(node) ? IN_WIDTH : IN_DEPTH | IN_WIDTH;
+    const q_op_row *row = &q_ops[node->op];
+    if (row->kind == Q_KIND_LEAF || row->kind == Q_KIND_REDUCTION) return IN_DEPTH | IN_WIDTH;
+    uint8_t loops = slices_alike(node) ? IN_DEPTH | IN_WIDTH : 0;
+    for (int a = 0; a < 3 && node->arg[a]; a++) loops &= sliceable[node->arg[a]];
+    return loops;
+}
+
+static bool is_contraction(const q_graph *graph, q_id id, const uint8_t *sliceable)
+{
+    const q_node *node = q_node_of(graph, id);
+    if (node->op != Q_OP_Sum || !on_pairs(node)) return false;
+    const q_node *term = q_node_of(graph, node->arg[0]);
+    return on_pairs(term) && (sliceable[node->arg[0]] & IN_DEPTH) && term->dim <= MOST_COMPONENTS;
+}
+
+static bool is_wide(const q_graph *graph, q_id id, const uint8_t *sliceable)
+{
+    const q_node *node = q_node_of(graph, id);
+    return node->op == Q_RED_Sum && (sliceable[node->arg[0]] & IN_WIDTH) && node->dim <= MOST_COMPONENTS;
+}
+
+/* One loop of each kind, of the greatest length that occurs; what has another length is done by component. */
+static void find_lengths(q_loops *out, const q_graph *graph, const q_stage *stage, const q_tiling *least,
+                         const uint8_t *reached, const uint8_t *sliceable)
+{
+    for (q_id id = 1; id < graph->count && least->depth; id++) {
+        if (!reached[id] || !is_contraction(graph, id, sliceable)) continue;
+        uint32_t length = q_node_of(graph, q_node_of(graph, id)->arg[0])->dim;
+        if (length >= least->depth && length > out->depth) out->depth = length;
+    }
+    for (size_t r = 0; r < stage->reduction_count && least->width; r++) {
+        uint32_t length = q_node_of(graph, stage->reductions[r])->dim;
+        if (is_wide(graph, stage->reductions[r], sliceable) && length >= least->width && length > out->width)
+            out->width = length;
+    }
+}
+
+static void mark_forms(q_loops *out, const q_graph *graph, const q_stage *stage, const uint8_t *reached,
+                       const uint8_t *sliceable)
+{
+    for (q_id id = 1; id < graph->count && out->depth; id++)
+        if (reached[id] && is_contraction(graph, id, sliceable) &&
+            q_node_of(graph, q_node_of(graph, id)->arg[0])->dim == out->depth)
+            out->forms[id] |= Q_FORM_CONTRACTION;
+    for (size_t r = 0; r < stage->reduction_count && out->width; r++)
+        if (is_wide(graph, stage->reductions[r], sliceable) &&
+            q_node_of(graph, stage->reductions[r])->dim == out->width)
+            out->forms[stage->reductions[r]] |= Q_FORM_WIDE_SUM;
+}
+
+quern_status q_loops_find(q_loops *out, const q_graph *graph, const q_stage *stage, const q_tiling *least)
+{
+    *out = (q_loops){.forms = calloc(graph->count, 1)};
+    uint8_t *reached = calloc(graph->count, 1), *sliceable = calloc(graph->count, 1);
+    if (out->forms && reached && sliceable && stage->rows && stage->walk) {
+        q_id terms[Q_MAX_STAGE_OUTPUTS];
+        for (size_t r = 0; r < stage->reduction_count; r++) terms[r] = q_node_of(graph, stage->reductions[r])->arg[0];
+        q_mark(graph, terms, stage->reduction_count, true, reached);
+        for (q_id id = 1; id < graph->count; id++) sliceable[id] = loops_of(q_node_of(graph, id), sliceable);
+        find_lengths(out, graph, stage, least, reached, sliceable);
+        mark_forms(out, graph, stage, reached, sliceable);
+    }
+    quern_status status = out->forms && reached && sliceable ? QUERN_OK : q_fail_memory(graph->count);
+    free(reached);
+    free(sliceable);
+    return status;
+}
+
+static void pass_down(q_loops *loops, const q_node *node, uint8_t form)
+{
+    for (int a = 0; a < 3 && node->arg[a]; a++) loops->forms[node->arg[a]] |= form;
+}
+
+/* Operands come before users, so one way down the ids meets each node after all its users. */
+void q_loops_mark(q_loops *loops, const q_graph *graph)
+{
+    for (q_id id = (q_id)graph->count - 1; id; id--) {
+        const q_node *node = q_node_of(graph, id);
+        uint8_t *forms = &loops->forms[id], slices = *forms & (IN_DEPTH | IN_WIDTH);
+        bool reduction = q_ops[node->op].kind == Q_KIND_REDUCTION;
+        if (slices && node->dim == 1) *forms |= Q_FORM_COMPONENTS;
+        if (*forms & Q_FORM_COMPONENTS && !reduction)
+            pass_down(loops, node, *forms & Q_FORM_CONTRACTION ? IN_DEPTH : Q_FORM_COMPONENTS);
+        if (slices && node->dim > 1 && !reduction) pass_down(loops, node, slices);
+    }
+}
+
+void q_loops_free(q_loops *loops)
+{
+    free(loops->forms);
+    loops->forms = NULL;
+}
