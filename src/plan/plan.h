@@ -127,24 +127,36 @@ void q_program_ir_destroy(q_program_ir **program);
 /* With flops and bytes of arrays of this type, for a pair, a column and a row. */
 void q_program_ir_dump(const q_program_ir *program, quern_dtype dtype, q_text *out);
 
-// scheme.c: how a stage runs on a device, from the device's profile and the sizes
+// profile.c: rows of text that say how to generate for a kind of device
 
-/* How to generate for a kind of device: a row of cl/profiles.txt. */
+/* A row of cl/profiles.txt, which says what the columns mean, or one that was learned. */
 typedef struct q_profile {
     char name[32];
     int lanes32, lanes64; /* rows in a vector, by element size */
     int rows;             /* most row vectors of a work-item */
     int local;            /* work-items in a group */
-    int tile;             /* columns staged in local memory, 0: read directly */
+    int tile;             /* most columns staged in local memory, 0: read directly */
     int groups_per_unit;  /* groups that keep a compute unit busy: fewer are split along the walk */
     int launch_ms;        /* aim for the time of one launch */
     int vector_math;      /* 1: quern's own exp for vectors; 0: the built-in one */
     int walk;             /* most columns that one work-item walks, 0: any number */
-    double pairs_per_ns;  /* rough speed of the simplest formula, for slicing the first launch */
+    int speed;            /* rough pairs per microsecond of the simplest formula, for slicing the first launch */
 } q_profile;
 
-/* The row of this name; false, with the row "default" in *out, if there is none. */
+/* What a learned row must agree with to be used. */
+enum { Q_KEY_TEXT = 128 };
+typedef struct q_profile_key {
+    char device[Q_KEY_TEXT], vendor[Q_KEY_TEXT], driver[Q_KEY_TEXT];
+} q_profile_key;
+
+/* The shipped row of this name; false, with the row "default" in *out, if there is none. */
 bool q_profile_find(q_profile *out, const char *name);
+/* Whether every row of the text can be read; USAGE with `where`, the text's name, and the line. */
+quern_status q_profiles_check(const char *text, const char *where);
+/* Changes columns: "rows=4 tile=0". USAGE, and nothing is changed, if the settings cannot be read. */
+quern_status q_profile_set(q_profile *profile, const char *settings, const char *where);
+
+// scheme.c: how a stage runs on a device, from the device's profile and the sizes
 
 /* What was decided for one stage. The part before `split` shapes the source; the rest are launch arguments. */
 typedef struct q_plan {
