@@ -143,18 +143,32 @@ typedef struct q_profile {
     int speed;            /* rough pairs per microsecond of the simplest formula, for slicing the first launch */
 } q_profile;
 
-/* What a learned row must agree with to be used. */
-enum { Q_KEY_TEXT = 128 };
-typedef struct q_profile_key {
-    char device[Q_KEY_TEXT], vendor[Q_KEY_TEXT], driver[Q_KEY_TEXT];
-} q_profile_key;
-
 /* The shipped row of this name; false, with the row "default" in *out, if there is none. */
 bool q_profile_find(q_profile *out, const char *name);
 /* Whether every row of the text can be read; USAGE with `where`, the text's name, and the line. */
 quern_status q_profiles_check(const char *text, const char *where);
 /* Changes columns: "rows=4 tile=0". USAGE, and nothing is changed, if the settings cannot be read. */
 quern_status q_profile_set(q_profile *profile, const char *settings, const char *where);
+/* All columns as settings; the number in one, -1 if there is no such column. */
+void q_profile_settings(q_text *out, const q_profile *profile);
+int q_profile_get(const q_profile *profile, const char *column);
+
+/* The key of a learned row, which is of use only where all of it agrees; and the format, which is raised when a column
+   changes its meaning. */
+enum { Q_KEY_TEXT = 128, Q_PROFILE_FORMAT = 1 };
+typedef struct q_profile_key {
+    char device[Q_KEY_TEXT], vendor[Q_KEY_TEXT], driver[Q_KEY_TEXT];
+} q_profile_key;
+
+q_profile_key q_profile_key_of(const quern_device *device);
+/* The row that was learned for this key; else *refusal says why none can be used, and *out stays. USAGE for a damaged
+   text. */
+quern_status q_profile_learned(q_profile *out, const char *text, const char *where, const q_profile_key *key,
+                               const char **refusal);
+/* Appends a learned row: what differs from `parent`, a shipped row, and the key. */
+void q_profile_write(q_text *out, const q_profile *profile, const q_profile *parent, const q_profile_key *key);
+/* Appends the rows of a text of learned rows that are for other devices. */
+quern_status q_profiles_without(q_text *out, const char *text, const char *where, const q_profile_key *key);
 
 // scheme.c: how a stage runs on a device, from the device's profile and the sizes
 

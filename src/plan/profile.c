@@ -289,3 +289,136 @@ quern_status q_profile_set(q_profile *profile, const char *settings, const char 
     *profile = changed.profile;
     return QUERN_OK;
 }
+
+static int number_in(const entry *row, size_t column)
+{
+    return *(const int *)((const char *)row + columns[column].offset);
+}
+
+void q_profile_settings(q_text *out, const q_profile *profile)
+{
+    const entry row = {.profile = *profile};
+    for (size_t c = 0; c < FIRST_OF_KEY; c++)
+        q_text_add(out, "%s%s=%d", c ? " " : "", columns[c].name, number_in(&row, c));
+}
+
+int q_profile_get(const q_profile *profile, const char *column)
+{
+    const entry row = {.profile = *profile};
+    for (size_t c = 0; c < FIRST_OF_KEY; c++)
+        if (strcmp(columns[c].name, column) == 0) return number_in(&row, c);
+    return -1;
+}
+
+// ---- learned rows ----
+
+/* The key of a row alone: its other settings may be those of another version. */
+static quern_status read_key(reader r, entry *out)
+{
+    uint32_t stated = 0;
+    *out = (entry){.format = 0};
+    while (find_setting(&r)) {
+        char name[32];
+        reader start = r;
+        size_t c = FIRST_OF_KEY;
+        bool named = read_name(&r, name) && *r.at == '=';
+        while (named && c < Q_COUNT(columns) && strcmp(columns[c].name, name) != 0) c++;
+        if (!named) return fail_at(&start, "a setting such as rows=4");
+        if (c < Q_COUNT(columns)) Q_TRY(read_setting(&start, out, &stated));
+        if (c < Q_COUNT(columns)) r = start;
+        else r.at += strcspn(r.at, " \t\r\n");
+    }
+    if (stated >> FIRST_OF_KEY == (1u << (Q_COUNT(columns) - FIRST_OF_KEY)) - 1) return QUERN_OK;
+    return fail_at(&r, "a key of device, vendor, driver and format");
+}
+
+static bool is_device(const q_profile_key *a, const q_profile_key *b)
+{
+    return strcmp(a->device, b->device) == 0 && strcmp(a->vendor, b->vendor) == 0;
+}
+
+static quern_status read_learned(q_profile *out, const head *row)
+{
+    entry learned = {.format = 0};
+    reader settings = row->settings;
+    uint32_t stated;
+    if (!q_profile_find(&learned.profile, row->parent))
+        return q_fail(QUERN_USAGE, "%s, line %d: the row %s has the parent '%s', which is not in cl/profiles.txt",
+                      row->settings.where, row->settings.line, row->name, row->parent);
+    Q_TRY(read_settings(&settings, &learned, &stated));
+    *out = learned.profile;
+    memcpy(out->name, row->name, sizeof out->name);
+    return QUERN_OK;
+}
+
+quern_status q_profile_learned(q_profile *out, const char *text, const char *where, const q_profile_key *key,
+                               const char **refusal)
+{
+    reader r = {text, where, 1};
+    head row;
+    entry found;
+    size_t size = strlen(text);
+    *refusal = "it has no row for this device";
+    if (size && text[size - 1] != '\n') return q_fail(QUERN_USAGE, "%s: the last line is cut off", where);
+    for (find_head(&r); *r.at; find_head(&r)) {
+        Q_TRY(read_head(&r, &row));
+        Q_TRY(read_key(row.settings, &found));
+        if (!is_device(&found.key, key)) continue;
+        if (found.format != Q_PROFILE_FORMAT) *refusal = "its row for this device is of another version of quern";
+        else if (strcmp(found.key.driver, key->driver) != 0)
+            *refusal = "its row for this device was learned with another driver";
+        else {
+            *refusal = NULL;
+            return read_learned(out, &row);
+        }
+    }
+    return QUERN_OK;
+}
+
+static void copy_key_text(char out[Q_KEY_TEXT], const char *text)
+{
+    size_t size = 0;
+    for (; text[size] && size < Q_KEY_TEXT - 1; size++) {
+        unsigned char c = (unsigned char)text[size];
+        out[size] = c < ' ' || c == '"' || c == 127 ? '_' : (char)c;
+    }
+    out[size] = 0;
+}
+
+q_profile_key q_profile_key_of(const quern_device *device)
+{
+    q_profile_key key;
+    copy_key_text(key.device, device->name);
+    copy_key_text(key.vendor, device->vendor);
+    copy_key_text(key.driver, device->driver);
+    return key;
+}
+
+void q_profile_write(q_text *out, const q_profile *profile, const q_profile *parent, const q_profile_key *key)
+{
+    const entry row = {*profile, *key, Q_PROFILE_FORMAT}, usual = {.profile = *parent};
+    q_text_add(out, "%.22s-learned : %s", parent->name, parent->name);
+    for (size_t c = 0; c < Q_COUNT(columns); c++) {
+        if (c == FIRST_OF_KEY) q_text_add(out, "\n   ");
+        if (columns[c].kind == TEXT)
+            q_text_add(out, " %s=\"%s\"", columns[c].name, (const char *)&row + columns[c].offset);
+        else if (number_in(&row, c) != number_in(&usual, c))
+            q_text_add(out, " %s=%d", columns[c].name, number_in(&row, c));
+    }
+    q_text_add(out, "\n");
+}
+
+quern_status q_profiles_without(q_text *out, const char *text, const char *where, const q_profile_key *key)
+{
+    reader r = {text, where, 1};
+    head row;
+    entry found;
+    for (find_head(&r); *r.at;) {
+        const char *begin = r.at;
+        Q_TRY(read_head(&r, &row));
+        Q_TRY(read_key(row.settings, &found));
+        find_head(&r);
+        if (!is_device(&found.key, key)) q_text_append(out, begin, (size_t)(r.at - begin));
+    }
+    return QUERN_OK;
+}
