@@ -270,6 +270,7 @@ shows 'tune, without writing' 'a dry run' tune --points 64 --seconds 0.1 --dry-r
 shows 'tune' "^written to $made/profiles\$" tune --points 64 --seconds 0.1
 report 'the learned row has a key' "$(grep -q 'device=".*driver=".*format=' "$made/profiles" || cat "$made/profiles")"
 shows 'the learned row is used' 'profile .*-learned' doctor
+shows 'and told' 'profile .*-learned' devices
 QUERN_PROFILES=
 shows 'and can be ignored' 'profile [a-z0-9-]*)' doctor
 echo 'damaged' >"$made/profiles"

@@ -149,6 +149,29 @@ static void rows_that_do_not_fit_the_device_are_refused(void **state)
     free(row);
 }
 
+// ---- settings of one operator ----
+
+static void an_operator_may_have_settings_of_its_own(void **state)
+{
+    (void)state;
+    quern_operator *op, *gradient;
+    char settings[] = "rows=5", *text;
+    quern_compile_options options = {.size = sizeof options, .profile = settings};
+    quern_explain_options plan = {.size = sizeof plan, .stage = "plan", .M = 100000, .N = 100000};
+    succeed(quern_compile(&op, NULL, "x=Vi(1); y=Vj(1); Sum_j(Abs(x-y))", &options));
+    memset(settings, '?', sizeof settings - 1); /* the operator has a copy, and so has its gradient */
+    succeed(quern_gradient(&gradient, op, "x", NULL));
+    quern_operator_destroy(&op);
+    succeed(quern_explain(gradient, &plan, &text));
+    if (!strstr(text, " x 5 vectors x ")) fail_msg("%s", text);
+    quern_free(text);
+    quern_operator_destroy(&gradient);
+    options.profile = "rows=1000";
+    expect_failure(quern_compile(&op, NULL, "x=Vi(1); y=Vj(1); Sum_j(x*y)", &options), QUERN_USAGE,
+                   "quern_compile_options.profile, line 1: rows can be a whole number from 1 to 64, not '1000'");
+    assert_null(op);
+}
+
 // ---- tuning ----
 
 typedef struct tally {
@@ -171,6 +194,23 @@ static const q_tune_formula gaussian[] = {{"x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(
 static const char *const rows_column[] = {"rows"};
 static const q_tune_plan small = {gaussian, 1, rows_column, 1};
 
+/* Which candidates are tried depends on the clock. Drivers' compilers leak, so all are built here: a second run, which is
+   the one that is checked for leaks, finds them in the driver's cache whichever they are. */
+static void build_candidates(void)
+{
+    float x[6] = {0}, a[2];
+    double x64[6] = {0}, a64[2];
+    for (int rows = 1; rows <= 8; rows *= 2) { /* the most that a plan takes by itself */
+        quern_operator *op =
+            compile(gaussian[0].text, &(quern_compile_options){.size = sizeof(quern_compile_options), .rows = rows});
+        succeed(quern_run(op, QUERN_ARGS({"x", quern_f32(x, 2, 3)}, {"y", quern_f32(x, 2, 3)}), quern_f32(a, 2, 1)));
+        if (quern_context_device(context)->f64)
+            succeed(quern_run(op, QUERN_ARGS({"x", quern_f64(x64, 2, 3)}, {"y", quern_f64(x64, 2, 3)}),
+                              quern_f64(a64, 2, 1)));
+        quern_operator_destroy(&op);
+    }
+}
+
 static quern_tune_options options_for(tally *t)
 {
     return (quern_tune_options){
@@ -184,6 +224,7 @@ static void tuning_writes_a_row_that_is_used(void **state)
     tally t = {0};
     quern_tune_options options = options_for(&t);
     quern_tuning *tuning;
+    build_candidates();
     char *other = make_row("rows=3", "device=\"", "device=\"other ");
     write_rows(other);
     setenv("QUERN_PROFILES", path, 1);
@@ -275,6 +316,7 @@ int main(void)
         cmocka_unit_test(learned_rows_are_used_where_their_key_fits),
         cmocka_unit_test(a_file_that_is_no_file_is_told),
         cmocka_unit_test(rows_that_do_not_fit_the_device_are_refused),
+        cmocka_unit_test(an_operator_may_have_settings_of_its_own),
         cmocka_unit_test(tuning_writes_a_row_that_is_used),
         cmocka_unit_test(a_dry_run_and_a_stopped_one_write_nothing),
         cmocka_unit_test(candidates_that_the_device_refuses_are_told),
