@@ -14,10 +14,18 @@
 
 #include "run/run.h"
 
-enum { MOST_ARGS = 4, CHECKED = 4, TURNS = 7, LEAST_POINTS = 64, MOST_POINTS = 1 << 17, MOST_TRIED = 256 };
-static const double least_run = 0.01; /* seconds that a run takes at least when its size is free */
-static const double gain = 0.97;      /* ratio from which on a candidate is better */
-static const double hopeless = 1.3;   /* ratio of the first formulas from which on the rest is not timed */
+enum {
+    MOST_ARGS = 4,
+    CHECKED = 4,    /* rows of a result that are compared */
+    TURNS = 7,      /* measurements, of which the median counts */
+    MOST_RUNS = 32, /* in a measurement */
+    LEAST_POINTS = 64,
+    MOST_POINTS = 1 << 17,
+    MOST_TRIED = 256
+};
+static const double least_time = 0.01; /* seconds of a measurement where the number of points is free */
+static const double gain = 0.97;       /* ratio from which on a candidate is better */
+static const double hopeless = 1.3;    /* ratio of the first formulas from which on the rest is not timed */
 
 static const q_tune_formula formulas[] = {
     {"x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", 0},
@@ -42,6 +50,7 @@ typedef struct job {
     double *expected;         /* CHECKED x result.columns */
     quern_operator *best;     /* compiled for the best row so far */
     double ns;                /* per pair, of that */
+    int runs;                 /* in one measurement */
 } job;
 
 typedef struct tuner {
@@ -200,12 +209,24 @@ static int compare_numbers(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The mean time of as many runs as make one measurement. */
+static quern_status run_often(job *j, quern_operator *op, double *seconds)
+{
+    double sum = 0;
+    for (int n = 0; n < j->runs; n++) {
+        Q_TRY(run(j, op, seconds));
+        sum += *seconds;
+    }
+    *seconds = sum / j->runs;
+    return QUERN_OK;
+}
+
 /* Medians of runs in turns, in seconds. */
 static quern_status time_both(job *j, quern_operator *const ops[2], double out[2])
 {
     double times[2][TURNS];
     for (size_t n = 0; n < TURNS; n++)
-        for (size_t o = 0; o < 2; o++) Q_TRY(run(j, ops[o], &times[o][n]));
+        for (size_t o = 0; o < 2; o++) Q_TRY(run_often(j, ops[o], &times[o][n]));
     for (size_t o = 0; o < 2; o++) {
         qsort(times[o], TURNS, sizeof(double), compare_numbers);
         out[o] = times[o][TURNS / 2];
@@ -245,11 +266,12 @@ static quern_status add_job(tuner *t, const q_tune_formula *formula, quern_dtype
 {
     job *j = &t->jobs[t->job_count++];
     double seconds = 0;
-    *j = (job){.formula = formula->text, .dtype = dtype};
+    *j = (job){.formula = formula->text, .dtype = dtype, .runs = 1};
     Q_TRY(compile(&j->best, t, j, &t->shipped));
     if (t->options.points) return set_size(t, j, t->options.points, formula->few, &seconds);
-    for (int64_t n = 1024; n <= MOST_POINTS && seconds < least_run; n *= 2)
+    for (int64_t n = 1024; n <= MOST_POINTS && seconds < least_time; n *= 2)
         Q_TRY(set_size(t, j, n, formula->few, &seconds));
+    j->runs = 1 + (int)(least_time / (seconds + least_time / MOST_RUNS));
     return QUERN_OK;
 }
 
