@@ -184,6 +184,10 @@ QUERN_API void quern_context_destroy(quern_context **context);
 /* The device that the context uses; borrowed from the context. */
 QUERN_API const quern_device *quern_context_device(const quern_context *context);
 
+/* The name of the row that plans are made with: quern_device.profile, or, where `quern tune` has learned one for this
+   device, the learned row's. Borrowed from the context. */
+QUERN_API const char *quern_context_profile(const quern_context *context);
+
 /* ---- operators -------------------------------------------------------------------------------------------------- */
 
 typedef struct quern_operator quern_operator;
@@ -201,6 +205,9 @@ typedef struct quern_compile_options {
     /* Plan parameters; 0 lets the device's profile decide. Rows per work-item (in vectors of `lanes` rows), rows per
        vector (1, 2, 4, 8 or 16), local size, and parts into which the reduced index is split. For tests and tuning. */
     int rows, lanes, local, split;
+    /* Columns of cl/profiles.txt that replace those of the device's row, such as "rows=4 tile=0"; null: none. In
+       contrast to the plan parameters above they say what is good for the device, not what to do for this formula. */
+    const char *profile;
 } quern_compile_options;
 
 /* Compiles formula text. `options` may be null. `context` may be null: such an operator can be explained and

@@ -251,6 +251,35 @@ cp x.npy made/old.npy
 fails 'a failure' 6 eval "$sum" x=x2.npy y=y.npy b=b.npy -o made/old.npy
 report 'leaves the old file as it was' "$(cmp x.npy made/old.npy 2>&1)"
 
+# ---- tuning ------------------------------------------------------------------------------------------------------
+
+QUERN_PROFILES=$made/profiles
+export QUERN_PROFILES
+fails 'tune takes no words' 2 tune now
+fails 'tune in no time' 2 tune --seconds 0
+fails 'tune for half a point' 2 tune --points 0.5
+echo '# as it was' >"$made/profiles"
+"$quern" tune --points 64 --seconds 600 >out 2>err &
+pid=$!
+sleep 1
+kill -INT "$pid"
+wait "$pid"
+report 'an interrupted tuning leaves the old file' "$([ $? -eq 16 ] && [ "$(cat "$made/profiles")" = '# as it was' ] ||
+    echo ' not exit code 16, or another file')"
+shows 'tune, without writing' 'a dry run' tune --points 64 --seconds 0.1 --dry-run
+shows 'tune' "^written to $made/profiles\$" tune --points 64 --seconds 0.1
+report 'the learned row has a key' "$(grep -q 'device=".*driver=".*format=' "$made/profiles" || cat "$made/profiles")"
+shows 'the learned row is used' 'profile .*-learned' doctor
+shows 'and told' 'profile .*-learned' devices
+QUERN_PROFILES=
+shows 'and can be ignored' 'profile [a-z0-9-]*)' doctor
+echo 'damaged' >"$made/profiles"
+QUERN_PROFILES=$made/profiles
+"$quern" eval "$sum" x=x.npy y=y.npy b=b.npy --verbose >out 2>err
+report 'a damaged file is told, and does no harm' "$([ $? -eq 0 ] && grep -q 'profiles, line 1: .* tune' err || cat err)"
+QUERN_PROFILES=none
+rm "$made/profiles"
+
 fails 'unknown device' 11 eval "$sum" x=x.npy y=y.npy b=b.npy --device nosuchdevice -o made/new.npy
 QUERN_DEVICE=nosuchdevice
 export QUERN_DEVICE

@@ -60,7 +60,7 @@ static bool on_progress(void *user, double done)
 static int64_t long_count(void)
 {
     double seconds = 2.5e-3 * context->profile.launch_ms;
-    return (int64_t)sqrt(seconds * 1e9 * context->profile.pairs_per_ns);
+    return (int64_t)sqrt(seconds * 1e6 * context->profile.speed);
 }
 
 static void progress_stops_a_run(void **state)

@@ -253,17 +253,6 @@ static void options_override_the_profile(void **state)
     quern_operator_destroy(&op);
 }
 
-static void unknown_profiles_get_the_default(void **state)
-{
-    (void)state;
-    q_profile profile, usual;
-    assert_true(q_profile_find(&usual, "default"));
-    assert_false(q_profile_find(&profile, "abacus"));
-    assert_string_equal(profile.name, "default");
-    assert_int_equal(profile.local, usual.local);
-    assert_non_null(q_cl_file("prelude"));
-    assert_null(q_cl_file("nothing"));
-}
 
 /* ---- limits ---- */
 
@@ -335,7 +324,6 @@ int main(void)
         cmocka_unit_test(columns_are_split_where_rows_are_few),
         cmocka_unit_test(long_walks_are_split_where_loops_are_short),
         cmocka_unit_test(options_override_the_profile),
-        cmocka_unit_test(unknown_profiles_get_the_default),
         cmocka_unit_test(limits_are_told),
         cmocka_unit_test(many_arrays_are_told),
     };

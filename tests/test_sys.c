@@ -184,6 +184,56 @@ static void whole_files_are_read(void **state)
 
 #define IN_ROOM(test) cmocka_unit_test_setup_teardown(test, enter, leave)
 
+static void files_are_replaced_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    char *data;
+    size_t size;
+    struct stat info;
+    assert_true(q_make_parent("new/below/file"));
+    assert_int_equal(q_replace_file("new/below/file", "one", 3), QUERN_OK);
+    assert_int_equal(q_replace_file("new/below/file", "three", 5), QUERN_OK);
+    assert_int_equal(q_read_file("new/below/file", &data, &size), QUERN_OK);
+    assert_string_equal(data, "three");
+    free(data);
+    assert_int_equal(stat("new/below/file", &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+    assert_int_equal(stat("new/below", &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0700);
+    assert_int_equal(q_replace_file("new", "one", 3), QUERN_IO); /* a directory; nothing is left beside it */
+    assert_int_equal(q_replace_file("absent/file", "one", 3), QUERN_IO);
+    assert_int_equal(unlink("new/below/file") | rmdir("new/below") | rmdir("new"), 0);
+    assert_false(q_make_parent("/dev/null/file"));
+    assert_true(q_make_parent("file"));
+}
+
+static void paths_of_the_user_follow_the_environment(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *own, *xdg, *home, *path;
+    } cases[] = {
+        {"here", "/x", "/h", "here"}, {"", "/x", "/h", "/x/a/b"},        {NULL, "x", "/h", "/h/.c/a/b"},
+        {NULL, NULL, "h", NULL},      {NULL, NULL, "/h", "/h/.c/a/b"}, {NULL, NULL, NULL, NULL},
+    };
+    static const char *const names[] = {"QUERN_TEST_OWN", "QUERN_TEST_XDG", "HOME"};
+    const char *old = getenv("HOME");
+    char path[64], home[4096];
+    snprintf(home, sizeof home, "%s", old ? old : "");
+    for (size_t c = 0; c < Q_COUNT(cases); c++) {
+        const char *const values[] = {cases[c].own, cases[c].xdg, cases[c].home};
+        for (size_t n = 0; n < 3; n++)
+            if (values[n]) setenv(names[n], values[n], 1);
+            else unsetenv(names[n]);
+        bool found = q_user_path(path, sizeof path, names[0], names[1], ".c", "a/b");
+        assert_true(found == (cases[c].path != NULL));
+        if (found) assert_string_equal(path, cases[c].path);
+    }
+    setenv("QUERN_TEST_OWN", "long", 1);
+    assert_false(q_user_path(path, 4, names[0], names[1], ".c", "a/b"));
+    if (old) setenv("HOME", home, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +243,8 @@ int main(void)
         IN_ROOM(locks_exclude_threads),
         IN_ROOM(locks_exclude_processes),
         IN_ROOM(whole_files_are_read),
+        IN_ROOM(files_are_replaced_whole_or_not_at_all),
+        cmocka_unit_test(paths_of_the_user_follow_the_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

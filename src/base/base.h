@@ -85,6 +85,10 @@ void q_digest_hex(const void *data, size_t size, char out[33]);
 double q_seconds(void); /* monotonic */
 /* The process's number: handles remember it to refuse work after fork(). */
 long q_process(void);
+/* A path of the user's: the variable `own`; else NAME in the directory of the variable `xdg`; else in HOME/BELOW_HOME.
+   An empty variable counts as unset, and so does a relative one but for `own`, as the XDG base directory specification
+   demands. False if there is none or it is too long. */
+bool q_user_path(char *out, size_t size, const char *own, const char *xdg, const char *below_home, const char *name);
 /* quern's cache directory, created with mode 0700 if need be: QUERN_CACHE_DIR, else XDG_CACHE_HOME/quern, else
    HOME/.cache/quern. False if there is none, it is not this user's directory or others may write to it. Never /tmp. */
 bool q_cache_directory(char *out, size_t size);
@@ -92,6 +96,11 @@ bool q_cache_directory(char *out, size_t size);
    handle for q_unlock, or -1 when no lock can be had (then the caller goes on without one). */
 int q_lock(const char *name);
 void q_unlock(int lock);
+/* Makes the directories above a file, with mode 0700; false if the nearest cannot be written to. */
+bool q_make_parent(const char *path);
+/* Writes a file of mode 0600 beside `path`, to the disk, and renames it to `path`: at any time there is the old file or
+   the new one. IO. */
+quern_status q_replace_file(const char *path, const char *data, size_t size);
 /* Reads a whole file as bytes plus a 0; *data for free(). IO, MEMORY. */
 quern_status q_read_file(const char *path, char **data, size_t *size);
 

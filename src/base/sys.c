@@ -36,16 +36,22 @@ long q_process(void)
 
 /* ---- cache directory -------------------------------------------------------------------------------------------- */
 
-/* Writes the absolute path that the environment asks for. An empty variable counts as unset, and so does a relative
-   XDG_CACHE_HOME, as the XDG base directory specification demands. */
+bool q_user_path(char *out, size_t size, const char *own, const char *xdg, const char *below_home, const char *name)
+{
+    const char *wanted = getenv(own), *base = getenv(xdg), *home = getenv("HOME");
+    int length = -1;
+    if (wanted && *wanted) length = snprintf(out, size, "%s", wanted);
+    else if (base && *base == '/') length = snprintf(out, size, "%s/%s", base, name);
+    else if (home && *home == '/') length = snprintf(out, size, "%s/%s/%s", home, below_home, name);
+    return length > 0 && (size_t)length < size;
+}
+
+/* Writes the absolute path that the environment asks for. */
 static bool cache_path(char *out, size_t size)
 {
-    const char *own = getenv("QUERN_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    int length = -1;
-    if (own && *own) length = snprintf(out, size, "%s", own);
-    else if (xdg && *xdg == '/') length = snprintf(out, size, "%s/quern", xdg);
-    else if (home && *home == '/') length = snprintf(out, size, "%s/.cache/quern", home);
-    if (length <= 0 || (size_t)length >= size || out[0] != '/') return false;
+    if (!q_user_path(out, size, "QUERN_CACHE_DIR", "XDG_CACHE_HOME", ".cache", "quern")) return false;
+    size_t length = strlen(out);
+    if (out[0] != '/') return false;
     while (length > 1 && out[length - 1] == '/') out[--length] = 0; /* O_NOFOLLOW would not see a link behind it */
     return true;
 }
@@ -137,4 +143,42 @@ quern_status q_read_file(const char *path, char **data, size_t *size)
     quern_status status = read_to_end(file, path, data, size);
     fclose(file);
     return status;
+}
+
+static quern_status write_all(int fd, const char *path, const char *data, size_t size)
+{
+    while (size) {
+        ssize_t done = write(fd, data, size);
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return q_fail_file("write", path, errno);
+        data += done;
+        size -= (size_t)done;
+    }
+    return fsync(fd) ? q_fail_file("write", path, errno) : QUERN_OK;
+}
+
+quern_status q_replace_file(const char *path, const char *data, size_t size)
+{
+    char part[PATH_MAX];
+    int length = snprintf(part, sizeof part, "%s.part-%ld", path, q_process());
+    if (length < 0 || (size_t)length >= sizeof part) return q_fail_file("write", path, ENAMETOOLONG);
+    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) return q_fail_file("create", part, errno);
+    quern_status status = write_all(fd, part, data, size);
+    close(fd);
+    if (!status && rename(part, path)) status = q_fail_file("replace", path, errno);
+    if (status) unlink(part);
+    return status;
+}
+
+bool q_make_parent(const char *path)
+{
+    char parent[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t size = slash ? (size_t)(slash - path) : 0;
+    if (!size || size >= sizeof parent) return !size;
+    memcpy(parent, path, size);
+    parent[size] = 0;
+    make_directories(parent);
+    return !access(parent, W_OK | X_OK);
 }

@@ -56,13 +56,14 @@ quern_status cli_parse_count(const char *text, const char *option, int64_t *coun
 /* Opens the device that `device` names (null: the default); `verbose` prints the library's log lines to stderr. */
 quern_status cli_open(quern_context **context, const char *device, bool verbose);
 
-// devices.c, doctor.c, eval.c, explain.c, ops.c: the commands; argv[0] is the command's name
+// devices.c, doctor.c, eval.c, explain.c, ops.c, tune.c: the commands; argv[0] is the command's name
 
 quern_status cli_devices(int argc, char **argv);
 quern_status cli_doctor(int argc, char **argv);
 quern_status cli_eval(int argc, char **argv);
 quern_status cli_explain(int argc, char **argv);
 quern_status cli_ops(int argc, char **argv);
+quern_status cli_tune(int argc, char **argv);
 
 // input.c: the arguments NAME=... of eval
 

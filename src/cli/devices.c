@@ -17,26 +17,43 @@ static double gibibytes(uint64_t bytes)
     return (double)bytes / (1024.0 * 1024.0 * 1024.0);
 }
 
-/* Writes the selector of the default device, or "" if it cannot be opened. */
-static void default_selector(char *out, size_t size)
+/* The default device and the row that it is used with; empty if it cannot be opened. */
+typedef struct preference {
+    char selector[32], profile[64];
+} preference;
+
+static preference find_preferred(void)
 {
     quern_context *context = NULL;
+    preference found = {"", ""};
 
-    out[0] = '\0';
-    if (quern_context_create(&context, NULL)) return;
-    snprintf(out, size, "%s", quern_context_device(context)->selector);
+    if (quern_context_create(&context, NULL)) return found;
+    snprintf(found.selector, sizeof found.selector, "%s", quern_context_device(context)->selector);
+    snprintf(found.profile, sizeof found.profile, "%s", quern_context_profile(context));
     quern_context_destroy(&context);
+    return found;
 }
 
-static void print_table(const quern_device *devices, size_t count, const char *preferred)
+static bool is_preferred(const quern_device *device, const preference *preferred)
+{
+    return !strcmp(device->selector, preferred->selector);
+}
+
+/* The row that plans are made with, as far as it is known without opening all devices. */
+static const char *profile_of(const quern_device *device, const preference *preferred)
+{
+    return is_preferred(device, preferred) ? preferred->profile : device->profile;
+}
+
+static void print_table(const quern_device *devices, size_t count, const preference *preferred)
 {
     for (size_t k = 0; k < count; k++) {
         const quern_device *d = &devices[k];
-        printf("%c %-5s %-11s %s\n", strcmp(d->selector, preferred) ? ' ' : '*', d->selector, d->kind, d->name);
+        printf("%c %-5s %-11s %s\n", is_preferred(d, preferred) ? '*' : ' ', d->selector, d->kind, d->name);
         printf("        %s, %s, driver %s\n", d->platform, d->version, d->driver);
         printf("        %d compute units, %.1f GiB, %" PRIu64 " KiB local memory, %s float64\n", d->compute_units,
                gibibytes(d->memory), d->local_memory / 1024, d->f64 ? "with" : "without");
-        printf("        profile %s, score %g: %s\n", d->profile, d->score, d->reason);
+        printf("        profile %s, score %g: %s\n", profile_of(d, preferred), d->score, d->reason);
     }
 }
 
@@ -47,19 +64,19 @@ static json_t *json_text(const char *text)
     return value ? value : json_string("(not UTF-8)");
 }
 
-static json_t *json_device(const quern_device *d, const char *preferred)
+static json_t *json_device(const quern_device *d, const preference *preferred)
 {
     json_t *object = json_object();
 
     json_object_set_new(object, "selector", json_text(d->selector));
-    json_object_set_new(object, "default", json_boolean(!strcmp(d->selector, preferred)));
+    json_object_set_new(object, "default", json_boolean(is_preferred(d, preferred)));
     json_object_set_new(object, "name", json_text(d->name));
     json_object_set_new(object, "vendor", json_text(d->vendor));
     json_object_set_new(object, "platform", json_text(d->platform));
     json_object_set_new(object, "version", json_text(d->version));
     json_object_set_new(object, "driver", json_text(d->driver));
     json_object_set_new(object, "kind", json_text(d->kind));
-    json_object_set_new(object, "profile", json_text(d->profile));
+    json_object_set_new(object, "profile", json_text(profile_of(d, preferred)));
     json_object_set_new(object, "reason", json_text(d->reason));
     json_object_set_new(object, "compute_units", json_integer(d->compute_units));
     json_object_set_new(object, "memory", json_integer((json_int_t)d->memory));
@@ -69,7 +86,7 @@ static json_t *json_device(const quern_device *d, const char *preferred)
     return object;
 }
 
-static quern_status print_json(const quern_device *devices, size_t count, const char *preferred)
+static quern_status print_json(const quern_device *devices, size_t count, const preference *preferred)
 {
     json_t *root = json_object(), *list = json_array();
     int failed;
@@ -90,18 +107,18 @@ quern_status cli_devices(int argc, char **argv)
     quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &words);
     quern_device *devices = NULL;
     size_t count = 0;
-    char preferred[32] = "";
+    preference preferred = {"", ""};
 
     if (!status && words.count)
         status = cli_fail(QUERN_USAGE, "devices takes no arguments, but got %s", words.items[0]);
     free(words.items);
     if (status) return status;
     if ((status = quern_devices(&devices, &count))) return cli_fail_quern(status, NULL);
-    if (count) default_selector(preferred, sizeof preferred);
+    if (count) preferred = find_preferred();
     if (json)
-        status = print_json(devices, count, preferred);
+        status = print_json(devices, count, &preferred);
     else
-        print_table(devices, count, preferred);
+        print_table(devices, count, &preferred);
     quern_free(devices);
     if (!status && !count)
         return cli_fail(QUERN_NO_DEVICE, "there is no OpenCL device; `quern doctor` says what to install");

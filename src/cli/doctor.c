@@ -158,7 +158,8 @@ static void check_default(visit *v)
         return;
     }
     d = quern_context_device(v->context);
-    snprintf(text, sizeof text, "%s %.200s (%s, profile %s)", d->selector, d->name, d->kind, d->profile);
+    snprintf(text, sizeof text, "%s %.200s (%s, profile %s)", d->selector, d->name, d->kind,
+             quern_context_profile(v->context));
     ok("default device", text);
 }
 

@@ -93,12 +93,34 @@ static const char doctor_help[] =
     "  result computed by hand. Each line begins with ok, warn or FAIL; the latter two say how to fix it.\n"
     "  The exit code is 0 if nothing failed, else the status of the first line that did.\n";
 
+static const char tune_help[] =
+    "Examples\n"
+    "  quern tune\n"
+    "  quern tune --seconds 30 --dry-run\n"
+    "\n"
+    "quern tune [--device D] [--seconds S] [options]\n"
+    "  Learns which parameters of cl/profiles.txt are best on this device, from a set of formulas whose results are\n"
+    "  compared with a reference each time, and writes what it chose to QUERN_PROFILES, else to\n"
+    "  XDG_CONFIG_HOME/quern/profiles, else to ~/.config/quern/profiles. From then on the device is used so, until its\n"
+    "  driver changes. Let the machine do nothing else meanwhile.\n"
+    "  In the table, ns/pair is the mean over the formulas, ratio the time beside that of the best row before, over the\n"
+    "  formulas that the parameter concerns.\n"
+    "\n"
+    "Options\n"
+    "  --seconds S     try nothing more after so long; 120 without it\n"
+    "  --points N      M and N of the formulas; without it as many as can be timed well\n"
+    "  --dry-run       write nothing\n"
+    "  --json          print {device, profile, trials, ratio, row, path}\n"
+    "  --device D      gpu, cpu, a selector such as 0:1, or part of a name (`quern devices`)\n"
+    "  --verbose       log what happens to stderr\n";
+
 static const command commands[] = {
     {"eval", cli_eval, "compute a formula on .npy files and numbers", eval_help},
     {"explain", cli_explain, "show the graph, the plan and the OpenCL source of a formula", explain_help},
     {"ops", cli_ops, "list the functions of the formula language", ops_help},
     {"devices", cli_devices, "list the OpenCL devices", devices_help},
     {"doctor", cli_doctor, "check the installation, with a fix for what is wrong", doctor_help},
+    {"tune", cli_tune, "learn the best parameters for a device", tune_help},
     {"help", help, "this text, or that of a command: quern help eval", NULL},
     {"version", version, "print the version", NULL},
 };
@@ -129,6 +151,8 @@ static void print_help(void)
     for (size_t k = 0; k < CLI_COUNT(commands); k++) printf("  %-9s %s\n", commands[k].name, commands[k].sentence);
     puts("\nEnvironment\n"
          "  QUERN_DEVICE     the device to take when --device is not given\n"
+         "  QUERN_PROFILES   what `quern tune` has learned, \"none\" to ignore it; else XDG_CONFIG_HOME/quern/profiles, else\n"
+         "                   ~/.config/quern/profiles\n"
          "  QUERN_CACHE_DIR  where processes wait for each other's builds; else XDG_CACHE_HOME/quern, else ~/.cache/quern");
     print_exit_codes();
 }

@@ -22,6 +22,20 @@ quern_status q_cl_fail(cl_int code, const char *call);
         if (q_cl_code_ != CL_SUCCESS) return q_cl_fail(q_cl_code_, #call); \
     } while (0)
 
+// family.c: which row of cl/profiles.txt fits a device
+
+/* What a driver tells; texts may be null, and numbers are 0, where it does not know. */
+typedef struct q_device_facts {
+    const char *kind, *name, *vendor, *platform, *version;
+    const char *board;   /* AMD's name of the card */
+    unsigned lanes;      /* numbers of float in a register */
+    unsigned capability; /* NVIDIA's, 10 * major + minor */
+    unsigned ip_version; /* Intel's */
+} q_device_facts;
+
+/* The name of the row; a static string. */
+const char *q_device_family(const q_device_facts *facts);
+
 // discover.c: which devices there are, and which one to take
 
 typedef struct q_device {

@@ -5,8 +5,7 @@
  * devices that do not answer are skipped in silence: the list holds what can compile and run. Numbers in selectors
  * count what was skipped, so they agree with other tools such as clinfo.
  *
- * What a device is gets decided by tables of name parts, first match wins: OpenCL's vendor numbers are faked by PoCL
- * and Mesa. Strings are collected in an arena and end in one block with the list, for one free().
+ * Which row of cl/profiles.txt fits a device is for family.c to say, from what is asked here. Strings are collected in an arena and end in one block with the list, for one free().
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,25 +15,15 @@
 
 #include "device/device.h"
 
-enum { NO_PLATFORM = -1001 }; /* CL_PLATFORM_NOT_FOUND_KHR */
+enum {
+    NO_PLATFORM = -1001,          /* CL_PLATFORM_NOT_FOUND_KHR */
+    NV_CAPABILITY_MAJOR = 0x4000, /* CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV */
+    NV_CAPABILITY_MINOR = 0x4001,
+    AMD_BOARD_NAME = 0x4038,   /* CL_DEVICE_BOARD_NAME_AMD */
+    INTEL_IP_VERSION = 0x4250, /* CL_DEVICE_IP_VERSION_INTEL */
+};
 
 /* ---- what a device is ------------------------------------------------------------------------------------------- */
-
-/* Rows of cl/profiles.txt for devices whose kind is `kind` ("" any) and whose platform, vendor or name contains
-   `part`. */
-static const struct profile_rule {
-    const char *part, *kind, *profile;
-} profile_rules[] = {
-    {"llvmpipe", "", "soft"}, /* Mesa's software renderers: a CPU, with the habits of a GPU */
-    {"softpipe", "", "soft"},
-    {"oclgrind", "", "default"}, /* a simulator that reports to be of all kinds */
-    {"", "cpu", "cpu"},
-    {"nvidia", "", "nvidia"},
-    {"advanced micro devices", "", "amd"},
-    {"amd", "", "amd"},
-    {"intel", "", "intel"},
-    {"", "", "default"},
-};
 
 /* Scores: one class is above another whatever its size; within a class compute units decide. */
 typedef struct device_class {
@@ -55,13 +44,6 @@ static bool contains(const char *text, const char *part)
 static bool is_named(const quern_device *info, const char *part)
 {
     return contains(info->name, part) || contains(info->vendor, part) || contains(info->platform, part);
-}
-
-static const char *profile_of(const quern_device *info)
-{
-    const struct profile_rule *rule = profile_rules;
-    while (!is_named(info, rule->part) || (*rule->kind && strcmp(rule->kind, info->kind))) rule++;
-    return rule->profile; /* the last row fits everything */
 }
 
 /* A simulator has several bits; being tried as a CPU is harmless, as a GPU it would be preferred. */
@@ -165,6 +147,27 @@ static void ask_numbers(q_device *device)
     device->max_allocation = allocation;
 }
 
+/* Drivers refuse the questions of other vendors, which leaves the numbers 0 and the text empty. */
+static const char *ask_family(survey *found, const q_device *device)
+{
+    const quern_device *info = &device->info;
+    cl_uint preferred = 0, native = 0, major = 0, minor = 0, ip_version = 0;
+    ASK(device->id, CL_DEVICE_PREFERRED_VECTOR_WIDTH_FLOAT, &preferred);
+    ASK(device->id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, &native);
+    ASK(device->id, NV_CAPABILITY_MAJOR, &major);
+    ASK(device->id, NV_CAPABILITY_MINOR, &minor);
+    ASK(device->id, INTEL_IP_VERSION, &ip_version);
+    return q_device_family(&(q_device_facts){.kind = info->kind,
+                                             .name = info->name,
+                                             .vendor = info->vendor,
+                                             .platform = info->platform,
+                                             .version = info->version,
+                                             .board = ask_text(found, ask_device, device->id, AMD_BOARD_NAME),
+                                             .lanes = preferred > native ? preferred : native,
+                                             .capability = 10 * major + minor,
+                                             .ip_version = ip_version});
+}
+
 static void judge(survey *found, q_device *device)
 {
     quern_device *info = &device->info;
@@ -173,7 +176,7 @@ static void judge(survey *found, q_device *device)
     ASK(device->id, CL_DEVICE_TYPE, &type);
     ASK(device->id, CL_DEVICE_HOST_UNIFIED_MEMORY, &shares_memory);
     info->kind = kind_of(type);
-    info->profile = profile_of(info);
+    info->profile = ask_family(found, device);
     const device_class *class = class_of(info, shares_memory);
     int units = info->compute_units;
     info->score = class->score + (units < 999 ? units : 999);

@@ -37,24 +37,50 @@ typedef struct q_stages {
 quern_status q_stages_make(q_stages *out, const q_graph *graph, const q_id *results, size_t count);
 void q_stages_dump(const q_graph *graph, const q_stages *stages, q_text *out);
 
-// scheme.c, first part
+// profile.c: rows of text that say how to generate for a kind of device
 
-/* How to generate for a kind of device: a row of cl/profiles.txt. */
+/* A row of cl/profiles.txt, which says what the columns mean, or one that was learned. */
 typedef struct q_profile {
     char name[32];
     int lanes32, lanes64; /* rows in a vector, by element size */
     int rows;             /* most row vectors of a work-item */
     int local;            /* work-items in a group */
-    int tile;             /* columns staged in local memory, 0: read directly */
+    int tile;             /* most columns staged in local memory, 0: read directly */
     int groups_per_unit;  /* groups that keep a compute unit busy: fewer are split along the walk */
     int launch_ms;        /* aim for the time of one launch */
     int vector_math;      /* 1: quern's own exp for vectors; 0: the built-in one */
     int walk;             /* most columns that one work-item walks, 0: any number */
-    double pairs_per_ns;  /* rough speed of the simplest formula, for slicing the first launch */
+    int speed;            /* rough pairs per microsecond of the simplest formula, for slicing the first launch */
 } q_profile;
 
-/* The row of this name; false, with the row "default" in *out, if there is none. */
+/* The shipped row of this name; false, with the row "default" in *out, if there is none. */
 bool q_profile_find(q_profile *out, const char *name);
+/* Whether every row of the text can be read; USAGE with `where`, the text's name, and the line. */
+quern_status q_profiles_check(const char *text, const char *where);
+/* Changes columns: "rows=4 tile=0". USAGE, and nothing is changed, if the settings cannot be read. */
+quern_status q_profile_set(q_profile *profile, const char *settings, const char *where);
+/* All columns as settings; the number in one, -1 if there is no such column. */
+void q_profile_settings(q_text *out, const q_profile *profile);
+int q_profile_get(const q_profile *profile, const char *column);
+
+/* The key of a learned row, which is of use only where all of it agrees; and the format, which is raised when a column
+   changes its meaning. */
+enum { Q_KEY_TEXT = 128, Q_PROFILE_FORMAT = 1 };
+typedef struct q_profile_key {
+    char device[Q_KEY_TEXT], vendor[Q_KEY_TEXT], driver[Q_KEY_TEXT];
+} q_profile_key;
+
+q_profile_key q_profile_key_of(const quern_device *device);
+/* The row that was learned for this key; else *refusal says why none can be used, and *out stays. USAGE for a damaged
+   text. */
+quern_status q_profile_learned(q_profile *out, const char *text, const char *where, const q_profile_key *key,
+                               const char **refusal);
+/* Appends a learned row: what differs from `parent`, a shipped row, and the key. */
+void q_profile_write(q_text *out, const q_profile *profile, const q_profile *parent, const q_profile_key *key);
+/* Appends the rows of a text of learned rows that are for other devices. */
+quern_status q_profiles_without(q_text *out, const char *text, const char *where, const q_profile_key *key);
+
+// tiling.c: what is done in loops over components
 
 /* The least lengths from which on components are done in loops; 0: never. */
 typedef struct q_tiling {
@@ -63,8 +89,6 @@ typedef struct q_tiling {
 } q_tiling;
 
 q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *options);
-
-// tiling.c: what is done in loops over components
 
 /* What becomes of a node, bits: */
 enum {

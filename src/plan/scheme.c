@@ -1,14 +1,10 @@
 /*
- * scheme.c: how a stage runs on a device: reads the device's profile row and decides vector width, rows per work-item,
+ * scheme.c: how a stage runs on a device: from the device's profile row it decides vector width, rows per work-item,
  * tile and split.
  *
  * What shapes the source (lanes, rows, local, tile, block, split) depends on sizes only through two yes-or-no
  * questions, few rows? and split?, so a new M or N does not mean a new program.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "plan/plan.h"
 
 enum {
@@ -22,27 +18,6 @@ enum {
     TILE_COLUMNS = 6,    /* ... columns of a tile: 24 sums fit in 32 registers */
     TILE_BYTES = 1 << 20 /* of a work-item on its thread's stack */
 };
-
-static bool read_profile(const char *line, q_profile *out)
-{
-    return sscanf(line, "%31s %d %d %d %d %d %d %d %d %d %lf", out->name, &out->lanes32, &out->lanes64, &out->rows,
-                  &out->local, &out->tile, &out->groups_per_unit, &out->launch_ms, &out->vector_math, &out->walk,
-                  &out->pairs_per_ns) == 11;
-}
-
-bool q_profile_find(q_profile *out, const char *name)
-{
-    bool found = false;
-    q_profile row;
-    for (const char *line = q_cl_file("profiles"); line && *line && !found;) {
-        bool is_row = *line != '#' && read_profile(line, &row);
-        found = is_row && strcmp(row.name, name) == 0;
-        if (found || (is_row && strcmp(row.name, "default") == 0)) *out = row;
-        const char *end = strchr(line, '\n');
-        line = end ? end + 1 : NULL;
-    }
-    return found;
-}
 
 int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N)
 {
@@ -94,7 +69,7 @@ static int rows_that_fit(const q_program_ir *program, const q_plan *plan)
 static int tile_that_fits(const q_program_ir *program, const q_plan *plan)
 {
     size_t bytes = live_values(program, Q_COLUMN) * (plan->dtype == QUERN_F64 ? 8 : 4);
-    int tile = plan->local;
+    int tile = plan->profile.tile < plan->local ? plan->profile.tile : plan->local;
     while (tile > 0 && bytes * (size_t)tile > LOCAL_BYTES) tile /= 2;
     return tile < LEAST_TILE && tile < plan->local ? 0 : tile;
 }
@@ -153,7 +128,7 @@ double q_plan_seconds(const q_profile *profile, const q_program_ir *program, dou
     double operations = 1 + (double)program->statements[Q_PAIR] +
                         (double)program->depth * (double)program->statements[Q_PAIR | Q_DEEP] +
                         (double)program->width * (double)program->statements[Q_PAIR | Q_WIDE];
-    return pairs * operations / 10 / profile->pairs_per_ns * 1e-9;
+    return pairs * operations / 10 / profile->speed * 1e-6;
 }
 
 static void split(q_plan *plan, const q_program_ir *program, int64_t rows, int64_t columns, int units,

@@ -61,8 +61,10 @@ static quern_status open_device(quern_context *context)
     }
     q_text_free(&why);
     free(list);
-    if (!status) q_profile_find(&context->profile, q_queue_device(context->queue)->info.profile);
-    return status;
+    if (status) return status;
+    q_profile_find(&context->profile, q_queue_device(context->queue)->info.profile);
+    q_learned_use(context);
+    return QUERN_OK;
 }
 
 quern_status quern_context_create(quern_context **out, const quern_context_options *options)
@@ -88,4 +90,9 @@ void quern_context_destroy(quern_context **context)
 const quern_device *quern_context_device(const quern_context *context)
 {
     return &q_queue_device(context->queue)->info;
+}
+
+const char *quern_context_profile(const quern_context *context)
+{
+    return context->profile.name;
 }

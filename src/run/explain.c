@@ -34,7 +34,8 @@ static quern_status check_stage(const char *stage)
 static quern_status explain_program(const request *r, const q_program_ir *program, size_t stage, q_text *out)
 {
     q_plan plan;
-    Q_TRY(q_plan_make(&plan, program, &r->profile, r->dtype, r->M, r->N, r->units, &r->op->options));
+    q_profile profile = q_operator_profile(r->op, &r->profile);
+    Q_TRY(q_plan_make(&plan, program, &profile, r->dtype, r->M, r->N, r->units, &r->op->options));
     if (wants(r, "program") || wants(r, "plan")) q_text_add(out, "---- stage %zu ----\n", stage);
     if (wants(r, "program")) q_program_ir_dump(program, r->dtype, out);
     if (wants(r, "plan")) q_plan_dump(&plan, program, out);

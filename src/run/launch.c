@@ -315,7 +315,8 @@ static quern_status launch_stage(launcher *l, size_t stage)
     const q_program_ir *p = op->programs[stage];
     q_plan plan;
     q_kernel *kernel, *merge;
-    Q_TRY(q_plan_make(&plan, p, &l->context->profile, l->run->dtype, l->run->M, l->run->N,
+    q_profile profile = q_operator_profile(op, &l->context->profile);
+    Q_TRY(q_plan_make(&plan, p, &profile, l->run->dtype, l->run->M, l->run->N,
                       q_queue_device(l->queue)->info.compute_units, &op->options));
     if (!plan.groups) return QUERN_OK;
     Q_TRY(check_local(l, &plan));

@@ -33,11 +33,31 @@ void quern_operator_destroy(quern_operator **given)
     for (size_t s = 0; s < op->stages.count && op->programs; s++) q_program_ir_destroy(&op->programs[s]);
     free(op->programs);
     free(op->text);
+    free((char *)op->options.profile);
     q_graph_destroy(&op->graph);
     pthread_mutex_destroy(&op->lock);
     if (op->context) q_context_release(op->context);
     free(op);
     *given = NULL;
+}
+
+/* Makes the settings the operator's own, once they are known to be readable. */
+static quern_status keep_settings(quern_compile_options *options, const char *settings)
+{
+    q_profile ignored;
+    options->profile = NULL;
+    if (!settings) return QUERN_OK;
+    q_profile_find(&ignored, "default");
+    Q_TRY(q_profile_set(&ignored, settings, "quern_compile_options.profile"));
+    options->profile = strdup(settings);
+    return options->profile ? QUERN_OK : q_fail_memory(strlen(settings));
+}
+
+q_profile q_operator_profile(const quern_operator *op, const q_profile *base)
+{
+    q_profile profile = *base;
+    if (op->options.profile) q_profile_set(&profile, op->options.profile, "");
+    return profile;
 }
 
 static quern_status create(quern_operator **out, quern_context *context, const quern_compile_options *options)
@@ -51,6 +71,7 @@ static quern_status create(quern_operator **out, quern_context *context, const q
         return q_fail(QUERN_USAGE, "quern_compile_options.size is %zu; set it to sizeof(quern_compile_options)",
                       options->size);
     memcpy(&op->options, options, options->size);
+    Q_TRY(keep_settings(&op->options, op->options.profile));
     return q_plan_check(&op->options);
 }
 

@@ -10,6 +10,7 @@
 #include "device/device.h"
 #include "formula/formula.h"
 #include "plan/plan.h"
+#include "quern/tune.h"
 
 // context.c
 
@@ -25,6 +26,36 @@ void q_context_retain(quern_context *context);
 void q_context_release(quern_context *context);
 /* Passes one line to the context's log callback, if it has one. */
 void q_context_log(const quern_context *context, const char *fmt, ...) Q_PRINTF(2, 3);
+
+// learned.c: rows of profiles that `quern tune` has learned on this user's devices
+
+/* The file: QUERN_PROFILES, else XDG_CONFIG_HOME/quern/profiles, else HOME/.config/quern/profiles. False if there is none
+   or QUERN_PROFILES is empty or "none". */
+bool q_learned_path(char *out, size_t size);
+/* Replaces the context's row by the learned one of its device, if there is one that can be used; logs what happens. */
+void q_learned_use(quern_context *context);
+/* Puts a row for the context's device, as q_profile_write has it, into the file and leaves the rows of others. IO. */
+quern_status q_learned_save(quern_context *context, const char *path, const char *row);
+
+// tune.c: learning such a row
+
+/* A formula to time, with variables over i and j only and one result over i; few: its number of rows if not that of
+   columns, else 0. */
+typedef struct q_tune_formula {
+    const char *text;
+    int64_t few;
+} q_tune_formula;
+
+typedef struct q_tune_plan {
+    const q_tune_formula *formulas;
+    size_t formula_count;
+    const char *const *columns;
+    size_t column_count;
+} q_tune_plan;
+
+/* quern_tune with these formulas and columns. */
+quern_status q_tune(quern_tuning **out, quern_context *context, const quern_tune_options *options,
+                    const q_tune_plan *plan);
 
 // operator.c: formula text to results, a pass a line
 
@@ -46,13 +77,15 @@ struct quern_operator {
     int variables[Q_MAX_VARIABLES]; /* numbers in the graph of the variables that the results use, in order */
     size_t variable_count;
     char *text; /* canonical */
-    quern_compile_options options;
+    quern_compile_options options; /* options.profile is the operator's own */
     q_stages stages;
     q_program_ir **programs; /* by stage */
     pthread_mutex_t lock;    /* of what follows */
     q_kernel *kernels;       /* a list; entries are never removed before the operator */
 };
 
+/* The row that the operator is planned with where the device's is `base`. */
+q_profile q_operator_profile(const quern_operator *op, const q_profile *base);
 /* An operator of these nodes of a graph, which it copies. *out is null after a failure. */
 quern_status q_operator_from_graph(quern_operator **out, quern_context *context, const q_graph *graph,
                                    const q_id *results, size_t count, const quern_compile_options *options);

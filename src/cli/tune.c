@@ -1,0 +1,161 @@
+/*
+ * tune.c: `quern tune`: learns how to generate for a device, and shows what was tried.
+ *
+ * An interrupt is noticed between two trials and ends the tuning with nothing written; a second one ends the process.
+ */
+#include <jansson.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "quern/tune.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+typedef struct request {
+    const char *device, *seconds, *points;
+    bool json, dry_run, verbose;
+    json_t *trials; /* with --json */
+} request;
+
+static const char *const verdicts[] = {
+    [QUERN_BETTER] = "better", [QUERN_WORSE] = "not better", [QUERN_WRONG] = "WRONG", [QUERN_REFUSED] = "refused"};
+
+/* ---- reports ---------------------------------------------------------------------------------------------------- */
+
+static void print_trial(const quern_trial *trial)
+{
+    char ns[32] = "-", ratio[32] = "-";
+
+    if (trial->ns > 0) snprintf(ns, sizeof ns, "%.4f", trial->ns);
+    if (trial->ratio > 0) snprintf(ratio, sizeof ratio, "%.3f", trial->ratio);
+    if (trial->column)
+        printf("%-8s %5d  %9s  %7s  %s", trial->column, trial->value, ns, ratio, verdicts[trial->verdict]);
+    else printf("chosen          %9s  %7s  %s than the shipped row", ns, ratio, verdicts[trial->verdict]);
+    if (*trial->formula) printf(": %s: %s", trial->formula, trial->reason);
+    putchar('\n');
+    fflush(stdout);
+}
+
+static json_t *json_trial(const quern_trial *trial)
+{
+    json_t *object = json_object();
+
+    json_object_set_new(object, "column", trial->column ? json_string(trial->column) : json_null());
+    json_object_set_new(object, "value", json_integer(trial->value));
+    json_object_set_new(object, "verdict", json_string(verdicts[trial->verdict]));
+    json_object_set_new(object, "ns", json_real(trial->ns));
+    json_object_set_new(object, "ratio", json_real(trial->ratio));
+    json_object_set_new(object, "formula", json_string(trial->formula));
+    json_object_set_new(object, "reason", json_string(trial->reason));
+    return object;
+}
+
+static bool report(void *user, const quern_trial *trial)
+{
+    request *r = user;
+
+    if (r->json) json_array_append_new(r->trials, json_trial(trial));
+    else print_trial(trial);
+    return interrupted;
+}
+
+static quern_status print_json(const request *r, const quern_device *device, const quern_tuning *tuning)
+{
+    json_t *root = json_object();
+    int failed;
+
+    json_object_set_new(root, "device", json_string(device->name));
+    json_object_set_new(root, "profile", json_string(device->profile));
+    json_object_set(root, "trials", r->trials);
+    json_object_set_new(root, "ratio", json_real(tuning->ratio));
+    json_object_set_new(root, "row", json_string(tuning->row));
+    json_object_set_new(root, "path", json_string(tuning->path));
+    failed = json_dumpf(root, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(root);
+    return failed && !ferror(stdout) ? cli_fail_memory() : QUERN_OK;
+}
+
+static void print_result(const quern_tuning *tuning)
+{
+    if (tuning->ratio < 1) printf("\n%.3f of the time of the shipped row\n\n%s", tuning->ratio, tuning->row);
+    else printf("\nno row is better than the shipped one\n\n%s", tuning->row);
+    printf(*tuning->path ? "\nwritten to %s\n" : "\na dry run: nothing is written%s\n", tuning->path);
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------ */
+
+static quern_status parse_seconds(const char *text, double *seconds)
+{
+    char *end;
+
+    if (!text) return QUERN_OK;
+    *seconds = strtod(text, &end);
+    if (end != text && !*end && *seconds > 0 && isfinite(*seconds)) return QUERN_OK;
+    return cli_fail(QUERN_USAGE, "--seconds is a number above 0, not \"%s\"", text);
+}
+
+static quern_status parse(int argc, char **argv, request *r, quern_tune_options *tune)
+{
+    const cli_option options[] = {
+        {.name = "--device", .text = &r->device}, {.name = "--seconds", .text = &r->seconds},
+        {.name = "--points", .text = &r->points}, {.name = "--dry-run", .flag = &r->dry_run},
+        {.name = "--json", .flag = &r->json},     {.name = "--verbose", .flag = &r->verbose},
+    };
+    cli_list words = {NULL, 0};
+    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &words);
+
+    if (!status && words.count) status = cli_fail(QUERN_USAGE, "tune takes no arguments, but got %s", words.items[0]);
+    free(words.items);
+    if (!status) status = parse_seconds(r->seconds, &tune->seconds);
+    if (!status) status = cli_parse_count(r->points, "--points", &tune->points);
+    tune->dry_run = r->dry_run;
+    return status;
+}
+
+static quern_status tune_device(request *r, const quern_tune_options *options, quern_context *context)
+{
+    const quern_device *device = quern_context_device(context);
+    quern_tuning *tuning = NULL;
+    quern_status status;
+
+    if (!r->json) {
+        printf("%s '%s', profile %s\n\n", device->selector, device->name, device->profile);
+        printf("column   tried    ns/pair    ratio\n");
+        fflush(stdout);
+    }
+    status = quern_tune(&tuning, context, options);
+    if (status) return cli_fail_quern(status, NULL);
+    if (r->json) status = print_json(r, device, tuning);
+    else print_result(tuning);
+    quern_free(tuning);
+    return status;
+}
+
+quern_status cli_tune(int argc, char **argv)
+{
+    struct sigaction stop = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    request r = {0};
+    quern_tune_options options = {.size = sizeof options, .report = report, .user = &r};
+    quern_context *context = NULL;
+    quern_status status = parse(argc, argv, &r, &options);
+
+    if (!status) status = cli_open(&context, r.device, r.verbose);
+    if (status) return status;
+    r.trials = json_array();
+    sigaction(SIGINT, &stop, NULL);
+    status = tune_device(&r, &options, context);
+    json_decref(r.trials);
+    quern_context_destroy(&context);
+    return status;
+}
