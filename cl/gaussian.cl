@@ -12,6 +12,9 @@
 #ifndef Q_TILE
 #define Q_TILE Q_LOCAL
 #endif
+#ifndef Q_UNROLL
+#define Q_UNROLL 8
+#endif
 #ifndef Q_BLOCK
 #define Q_BLOCK 256
 #endif

@@ -30,6 +30,7 @@ static void add_macros(q_text *out, const q_program_ir *program, const q_plan *p
                plan->lanes);
     q_text_add(out, "#define Q_ROWS %d\n#define Q_LOCAL %d\n#define Q_TILE %d\n", plan->rows, plan->local,
                merge ? 0 : plan->tile);
+    q_text_add(out, "#define Q_UNROLL %d\n", merge ? 1 : plan->unroll);
     q_text_add(out, "#define Q_BLOCK %lld\n#define Q_KAHAN %d\n", (long long)plan->block, plan->kahan);
     q_text_add(out, "#define Q_SPLIT %d\n#define Q_VECTOR_MATH %d\n", plan->split, plan->profile.vector_math);
     for (size_t r = 0; r < program->reduction_count; r++)
