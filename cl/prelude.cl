@@ -233,10 +233,10 @@ Q_FN real q_exp(const real x)
 }
 #elif Q_VECTOR_MATH == 2 && !Q_F64 && !Q_KAHAN
 /* exp(x) for x never positive, as 2^(x log2(e)) by the hardware's 2^x: one instruction on GPUs, where the built-in
- * exponential takes 8 to 40. Within the hardware's own error (2 ulp on NVIDIA, 1 ulp on AMD) plus 7.3e-8 |x|, which is
- * what rounding x log2(e) and log2(e) itself does: no more than 1.3 times the effect of rounding x, which as a squared
- * distance or the like was rounded before. As a number, and not in relation to exp(x), it is below 2.7e-8. NaN and
- * -infinity are right; results below the normal range may be 0. */
+ * exponential takes 8 to 40. Within the hardware's own error (2 ulp on NVIDIA, 1 ulp on AMD) plus 7.3e-8 |x| in relation
+ * to exp(x), which is what rounding log2(e) and its product with x does: 1.23 times what rounding x itself can do, and x,
+ * being a squared distance or the like, was rounded before. As a number that is 2.6e-8 at most. NaN and -infinity are
+ * right; results below the normal range may be 0. Where each term is compensated (Q_KAHAN) the built-in one is used. */
 #define q_exp exp
 #define q_exp_not_positive(x) native_exp2((x) * Q_LOG2_E)
 #define q_exp_minus(x) native_exp2((x) * -Q_LOG2_E)
@@ -247,6 +247,13 @@ Q_FN real q_exp(const real x)
 #endif
 
 /* ---- memory ---- */
+
+/* Of a struct that is staged in local memory: it starts where one load can take in all of it, or 16 bytes of it. */
+#if Q_TILE
+#define Q_STAGED(bytes) __attribute__((aligned(bytes)))
+#else
+#define Q_STAGED(bytes)
+#endif
 
 /* Component k of Q_LANES rows from row i on, of an array of `rows` rows of `dim` components; rows past the end repeat
    the last one, so that every lane computes something harmless. */

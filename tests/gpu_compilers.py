@@ -169,7 +169,7 @@ def compile_intel(chip, source, folder):
 
 def column_bytes(source):
     """(bytes of a column's numbers, bytes from one column of the tile to the next)"""
-    struct = re.search(r'typedef struct \{([^}]*)\}( __attribute__\(\(aligned\((\d+)\)\)\))? q_column;', source)
+    struct = re.search(r'typedef struct \{([^}]*)\}( Q_STAGED\((\d+)\))? q_column;', source)
     numbers = len(re.findall(r'\bs?(?:real|int) v\d+;', struct.group(1))) if struct else 0
     size = numbers * (8 if '#define Q_F64 1' in source else 4)
     align = int(struct.group(3)) if struct and struct.group(3) else 4

@@ -259,8 +259,8 @@ static void emit_struct(emitter *e, const char *name, uint8_t where)
             members++;
         }
     if (!members) q_text_add(e->out, "    int none;\n");
-    if (where == Q_COLUMN && e->plan->tile)
-        q_text_add(e->out, "} __attribute__((aligned(%zu))) %s;\n", q_plan_column_align(members, e->plan->dtype), name);
+    if (where == Q_COLUMN)
+        q_text_add(e->out, "} Q_STAGED(%zu) %s;\n", q_plan_column_align(members, e->plan->dtype), name);
     else q_text_add(e->out, "} %s;\n", name);
 }
 
