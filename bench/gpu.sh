@@ -4,6 +4,7 @@
 #     sh bench/gpu.sh pack                    where there is a network and apt: packages as files, into .gpu-packages/
 #     sh bench/gpu.sh run [OUTDIR]            on the machine with the GPU; results into OUTDIR (default: gpu-results)
 #     sh bench/gpu.sh run --rehearse [OUTDIR] the same on a CPU by PoCL, with small sizes, to see that the steps work
+#     sh bench/gpu.sh run --only measure ...  or `check`: one half of the steps, where there is no time for both
 #
 # `run` installs nothing: it unpacks .gpu-packages/, if there is one, into build-gpu/prefix and finds the driver's OpenCL
 # library by itself. It expects a C compiler and Python there. Each step has its time, all of them together GPU_SECONDS
@@ -14,7 +15,7 @@
 #     code.txt     what the driver's compiler makes of each case: registers, spills, instructions of a pair
 #     tests.txt, log.txt   the end of what each test printed; everything
 #
-# The exit status is 0 if quern was built and measured.
+# The exit status is 0 if quern was built and measured. What was built stays in build-gpu/ and serves the next run.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 root=$PWD packages=$PWD/.gpu-packages work=$PWD/build-gpu
@@ -146,8 +147,9 @@ test_step() {
 }
 
 build() {
-    step configure 60 python3 "$meson_program" setup "$work/quern" -Dbuildtype=release -Dexamples=disabled &&
-        step compile 240 python3 "$meson_program" compile -C "$work/quern"
+    [ -e "$work/quern/build.ninja" ] ||
+        step configure 60 python3 "$meson_program" setup "$work/quern" -Dbuildtype=release -Dexamples=disabled
+    step compile 240 python3 "$meson_program" compile -C "$work/quern"
 }
 
 # The program itself, for `timeout`, which runs no functions of the shell.
@@ -241,30 +243,36 @@ summarise() {
 }
 
 run() {
-    rehearse='' small='' repeat=21
-    if [ "${1:-}" = --rehearse ]; then
-        rehearse=yes small=2000 repeat=3
+    rehearse='' small='' repeat=21 only=''
+    while :; do
+        case ${1:-} in
+            --rehearse) rehearse=yes small=2000 repeat=3 ;;
+            --only) only=${2:-} && shift ;;
+            *) break ;;
+        esac
         shift
-    fi
+    done
+    case $only in '' | measure | check) ;; *) stop "--only takes measure or check, not '$only'" ;; esac
     mkdir -p "${1:-gpu-results}" "$work" || stop "no directory for results"
     out=$(cd "${1:-gpu-results}" && pwd)
     deadline=$(($(date +%s) + ${GPU_SECONDS:-540}))
-    rm -f "$out"/*.json "$out"/*.txt "$out/summary.md"
+    for name in bench.json large.json limit.json clblast.json code.txt tests.txt log.txt summary.md; do rm -f "$out/$name"; done
     : >"$work/steps"
     unpack
     choose_driver
     find_meson
     describe_device >"$work/device"
-    built=no measured=1
-    rm -rf "$work/quern"
+    built=no measured=0
     build && built=yes
     if [ $built = yes ]; then
         step "devices" 30 "$work/quern/src/cli/quern" devices
-        measure
-        measured=$?
-        step "code" 60 python3 bench/gpu_code.py "$work/quern/src/cli/quern" "$out/code.txt"
-        check
-        compare
+        if [ "$only" != check ]; then
+            measure
+            measured=$?
+            step "code" 60 python3 bench/gpu_code.py "$work/quern/src/cli/quern" "$out/code.txt"
+            compare
+        fi
+        [ "$only" = measure ] || check
     fi
     summarise
     [ $built = yes ] && [ $measured -eq 0 ]

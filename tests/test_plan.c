@@ -193,11 +193,11 @@ static void short_formulas_take_several_columns_at_once(void **state)
         int unroll, align; /* align: of a column in local memory */
     } cases[] = {
         {"nvidia", "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", QUERN_F32, 8, 16},
-        {"nvidia", "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", QUERN_F64, 2, 16},
+        {"nvidia", "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", QUERN_F64, 1, 16},
         {"soft", "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", QUERN_F32, 2, 16},
         {"cpu", "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", QUERN_F32, 1, 16},
         {"nvidia", "x=Vi(1); y=Vj(1); Min_j(Abs(x-y))", QUERN_F32, 8, 4},
-        {"nvidia", "x=Vi(1); y=Vj(1); Min_j(Abs(x-y))", QUERN_F64, 8, 8},
+        {"nvidia", "x=Vi(1); y=Vj(1); Min_j(Abs(x-y))", QUERN_F64, 1, 8},
         {"nvidia", "x=Vi(128); y=Vj(128); Min_j(SqDist(x,y))", QUERN_F32, 1, 16},
     };
     for (size_t c = 0; c < Q_COUNT(cases); c++) {

@@ -109,8 +109,7 @@ static int tile_that_fits(const q_program_ir *program, const q_plan *plan)
 static int columns_at_once(const q_program_ir *program, const q_plan *plan)
 {
     size_t text = (program->statements[Q_ROW | Q_COLUMN] + (size_t)q_plan_words(program)) * (size_t)plan->rows;
-    if (plan->dtype == QUERN_F64) text *= 3; /* twice the registers, and longer functions */
-    int columns = MOST_COLUMNS;
+    int columns = plan->dtype == QUERN_F64 ? 1 : MOST_COLUMNS; /* float64: long functions, and twice the registers */
     while (columns > 1 && (columns * 16 > plan->tile || text * (size_t)columns > UNROLLED_TEXT)) columns /= 2;
     return columns;
 }
