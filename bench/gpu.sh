@@ -269,7 +269,7 @@ run() {
         if [ "$only" != check ]; then
             measure
             measured=$?
-            step "code" 60 python3 bench/gpu_code.py "$work/quern/src/cli/quern" "$out/code.txt"
+            step "code" 90 python3 bench/gpu_code.py "$work/quern/src/cli/quern" "$out/code.txt"
             compare
         fi
         [ "$only" = measure ] || check
