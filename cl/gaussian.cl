@@ -12,6 +12,9 @@
 #ifndef Q_TILE
 #define Q_TILE Q_LOCAL
 #endif
+#ifndef Q_UNROLL
+#define Q_UNROLL 8
+#endif
 #ifndef Q_BLOCK
 #define Q_BLOCK 256
 #endif
@@ -35,7 +38,7 @@
 #define Q_WORDS 2
 typedef struct { int none; } q_launch;
 typedef struct { real x0, x1, x2; } q_row;
-typedef struct { sreal y0, y1, y2, b; } q_column;
+typedef struct { sreal y0, y1, y2, b; } Q_STAGED(16) q_column;
 typedef struct { q_Sum sum; } q_state;
 Q_FN q_launch q_load_launch(Q_SIGNATURE) { q_launch u = {0}; return u; }
 Q_FN q_row q_load_row(Q_SIGNATURE, const q_launch *u, const long i)

@@ -1,7 +1,8 @@
 /*
  * row.cl: the scheme `row`. A work-item owns Q_ROWS vectors of Q_LANES rows; the columns are walked one at a time, each
- * taken in by every row of the work-item. On a GPU a group stages Q_TILE columns in local memory and shares them; with
- * Q_TILE 0 (CPU) each column is read where it is used. Everything else about a row sits in registers.
+ * taken in by every row of the work-item. On a GPU a group stages Q_TILE columns in local memory and shares them, and a
+ * work-item takes Q_UNROLL of them between two looks at the loop's counter, which compilers would not do by themselves;
+ * with Q_TILE 0 (CPU) each column is read where it is used. Everything else about a row sits in registers.
  *
  * Holes, filled by emit.c or, when this file is compiled alone, by gaussian.cl:
  *   Q_SIGNATURE Q_ARGUMENTS     inputs, M and N as parameters and as arguments
@@ -70,7 +71,15 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
                 barrier(CLK_LOCAL_MEM_FENCE);
                 if (item < count) tile[item] = q_load_column(Q_ARGUMENTS, &u, b0 + c0 + item);
                 barrier(CLK_LOCAL_MEM_FENCE);
-                for (int k = 0; k < count; k++) {
+                int k = 0;
+#if Q_UNROLL > 1
+                for (; k <= count - Q_UNROLL; k += Q_UNROLL)
+                    _Pragma("unroll") for (int n = 0; n < Q_UNROLL; n++) {
+                        const q_column c = tile[k + n];
+                        q_visit(t, &u, rows, &c, (sint)(b0 + c0 + k + n));
+                    }
+#endif
+                for (; k < count; k++) {
                     const q_column c = tile[k];
                     q_visit(t, &u, rows, &c, (sint)(b0 + c0 + k));
                 }

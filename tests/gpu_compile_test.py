@@ -4,30 +4,30 @@
     python3 tests/gpu_compile_test.py PATH/TO/quern [--table FILE] [--only TARGET]
 
 The kernels are those for many rows and for few, which are split and merged, in float32 and float64, for the profile of
-the target's maker and for `default`. AMD: clang with libclc. NVIDIA: clang with libclc, then CUDA's ptxas; libclc
-stands in for NVIDIA's own functions, so its registers are close, not equal, to what a driver uses. Intel: ocloc.
+the target's maker and for `default`, by the compilers of gpu_compilers.py.
 
 A kernel that does not compile, or whose registers spill to memory, fails; of formulas with long vectors, only the
 former. Prints an `ok` or `not ok` line per formula, element type, profile and target (skipped where its compiler is
 missing), then `N passed, N failed, N skipped`. --table writes registers per kernel as a Markdown table, for Intel the
-width of the vectors and the number of instructions. Environment: QUERN_CLANG, QUERN_CLC (the folder of libclc's .bc
-files).
+width of the vectors and the number of instructions.
 """
 import argparse
 import concurrent.futures
-import glob
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
 
 from formulas import explain, read_formulas
+from gpu_compilers import TARGETS, Fault
 
 # Long vectors: their columns must be made to fit local memory. Registers may spill.
 LONG = {'long vectors': 'x=Vi(100); y=Vj(100); b=Vj(8); Sum_j(Exp(-SqDist(x,y))*b)'}
+# Element types by target, and whether `default` is compiled too: not everything on everything, for time's sake.
+CHOSEN = {'gfx90a': ('f32 f64', False), 'gfx1100': ('f32 f64', True), 'sm_80': ('f32 f64', False),
+          'sm_90': ('f32 f64', True), 'dg2': ('f32', True), 'skl': ('f64', True)}
 SIZES = (('20000', '20000'), ('50', '20000'), ('20000', '50'))
 TRIAL = '''__kernel void quern(__global float *a)
 {
@@ -37,104 +37,6 @@ TRIAL = '''__kernel void quern(__global float *a)
     a[get_global_id(0)] = log(b[get_local_size(0) - get_local_id(0)]);
 }
 '''
-
-
-class Fault(Exception):
-    """A kernel, or its trial, that a compiler does not take."""
-
-
-def run(command, **more):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
-                          **more)
-    if done.returncode:
-        lines = [line for line in done.stdout.splitlines() if line.strip()]
-        telling = [line for line in lines if re.search(r'error|fatal|unresolved', line, re.I)] or lines
-        raise Fault('\n'.join(telling[:5]) or f'{command[0]} ended with {done.returncode}')
-    return done.stdout
-
-
-def number(pattern, text):
-    """The largest of the numbers that the pattern finds; 0 for none."""
-    return max([int(n) for n in re.findall(pattern, text)], default=0)
-
-
-# ---- compilers: each takes the source's file and a folder of its own, and gives (registers, what is spilled)
-
-def first_file(*patterns):
-    return next((path for pattern in patterns if pattern for path in sorted(glob.glob(pattern))), None)
-
-
-def find_clang():
-    names = [os.environ.get('QUERN_CLANG'), 'clang-15', *(f'clang-{n}' for n in range(25, 15, -1)), 'clang']
-    return next((name for name in names if name and shutil.which(name)), None)
-
-
-def clc_file(pattern):
-    folders = (os.environ.get('QUERN_CLC'), '/usr/lib/clc', '/usr/lib64/clc', '/usr/share/clc', '/usr/local/share/clc')
-    return first_file(*(folder and os.path.join(folder, pattern) for folder in folders))
-
-
-def clang(source, output, triple, bitcode, *options):
-    if not find_clang():
-        raise Fault('there is no clang')
-    if not clc_file(bitcode):
-        raise Fault(f'there is no {bitcode} of libclc')
-    run([find_clang(), '-x', 'cl', '-cl-std=CL1.2', '-Xclang', '-finclude-default-header', '-target', triple,
-         '-nogpulib', '-O3', '-Wno-linker-warnings', '-Xclang', '-mlink-builtin-bitcode', '-Xclang',
-         clc_file(bitcode), *options, '-S', source, '-o', output])
-
-
-def compile_amd(chip, source, folder):
-    path = os.path.join(folder, 'kernel.s')
-    clang(source, path, 'amdgcn-amd-amdhsa', 'amdgcn--amdhsa.bc', f'-mcpu={chip}')
-    with open(path, encoding='utf-8') as file:
-        text = file.read()
-    return number(r'\.vgpr_count: *(\d+)', text), number(r'\.[sv]gpr_spill_count: *(\d+)', text)
-
-
-def find_ptxas():
-    return shutil.which('ptxas') or first_file('/usr/local/cuda/bin/ptxas', '/usr/local/cuda-*/bin/ptxas',
-                                               '/opt/cuda/bin/ptxas')
-
-
-def compile_nvidia(chip, source, folder):
-    path = os.path.join(folder, 'kernel.ptx')
-    if not find_ptxas():
-        raise Fault('there is no ptxas')
-    clang(source, path, 'nvptx64-nvidia-nvcl', 'nvptx64--nvidiacl.bc', '-Xclang', '-target-cpu', '-Xclang', 'sm_80',
-          '-Xclang', '-target-feature', '-Xclang', '+ptx70')
-    text = run([find_ptxas(), '-v', f'-arch={chip}', path, '-o', os.path.join(folder, 'kernel.cubin')])
-    return number(r'Used (\d+) registers', text), number(r'(\d+) bytes spill', text)
-
-
-def compile_intel(chip, source, folder):
-    """ocloc does not tell registers (of 128): the width of its vectors and the number of instructions say more."""
-    if not shutil.which('ocloc'):
-        raise Fault('there is no ocloc')
-    dump = os.path.join(folder, 'dump')
-    os.mkdir(dump)
-    run(['ocloc', 'compile', '-file', source, '-device', chip, '-options', '-cl-std=CL1.2', '-output', 'kernel',
-         '-out_dir', folder], cwd=folder,
-        env={**os.environ, 'IGC_ShaderDumpEnable': '1', 'IGC_DumpToCustomDir': dump})
-    listings = glob.glob(os.path.join(dump, '*.asm'))
-    if not listings:
-        return '?', 0
-    final = max(listings, key=os.path.getmtime)
-    with open(final, encoding='utf-8', errors='replace') as file:
-        text = file.read()
-    width = number(r'_simd(\d+)_', final)
-    return f'SIMD{width}, {number(r"//.instCount (.*)", text)}', number(r'//.spill size (\d+)', text)
-
-
-# name: (its maker's profile, compiler, chip, element types, whether `default` is compiled too)
-TARGETS = {
-    'gfx90a': ('amd', compile_amd, 'gfx90a', ('f32', 'f64'), False),
-    'gfx1100': ('amd', compile_amd, 'gfx1100', ('f32', 'f64'), True),
-    'sm_80': ('nvidia', compile_nvidia, 'sm_80', ('f32', 'f64'), False),
-    'sm_90': ('nvidia', compile_nvidia, 'sm_90', ('f32', 'f64'), True),
-    'dg2': ('intel', compile_intel, 'dg2-g10', ('f32',), True),
-    'skl': ('intel', compile_intel, 'skl', ('f64',), True),
-}
 
 
 # ---- jobs
@@ -151,7 +53,7 @@ class Compilations:
         source = os.path.join(folder, 'kernel.cl')
         with open(source, 'w', encoding='utf-8') as file:
             file.write(text)
-        _, compiler, chip, _, _ = TARGETS[target]
+        _, compiler, chip, _ = TARGETS[target]
         try:
             return compiler(chip, source, folder)
         finally:
@@ -187,7 +89,7 @@ def judge(kernels, futures, may_spill):
     faults = []
     for title in kernels:
         try:
-            _, spilled = futures[title].result()
+            spilled = futures[title].result().spilled
             if spilled and not may_spill:
                 faults.append(f'{title}: {spilled} spilled')
         except Fault as fault:
@@ -204,10 +106,15 @@ def write_table(path, rows, targets):
             file.write(f'| {formula} | {title} | {dtype} | ' + ' | '.join(cells) + ' |\n')
 
 
+def instructions(made):
+    return ''.join(re.findall(r'//.instCount (.*)', made.listing)[:1])
+
+
 def figure(future):
     try:
-        used, spilled = future.result()
-        return f'{used}' + (f' ({spilled} spilled)' if spilled else '')
+        made = future.result()
+        used = made.registers if made.registers != '?' else f'SIMD{made.width}, {instructions(made)}'
+        return f'{used}' + (f' ({made.spilled} spilled)' if made.spilled else '')
     except Fault:
         return 'fails'
 
@@ -218,8 +125,8 @@ def plan_jobs(quern, missing, targets, compilations):
     for name, formula in {**read_formulas(), **LONG}.items():
         for dtype in ('f32', 'f64'):
             for profile in ('amd', 'nvidia', 'intel', 'default'):
-                fitting = [t for t in targets if dtype in TARGETS[t][3] and
-                           (TARGETS[t][0] == profile or (profile == 'default' and TARGETS[t][4]))]
+                fitting = [t for t in targets if dtype in CHOSEN[t][0] and
+                           (TARGETS[t][0] == profile or (profile == 'default' and CHOSEN[t][1]))]
                 kernels = kernels_of(quern, formula, profile, dtype) if fitting else {}
                 for target in fitting:
                     wanted = {} if target in missing else kernels

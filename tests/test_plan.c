@@ -183,6 +183,38 @@ static void sizes_do_not_reach_the_source(void **state)
     quern_operator_destroy(&op);
 }
 
+/* Several columns between two looks at the counter: where the tile is long and the text for them short. */
+static void short_formulas_take_several_columns_at_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *profile, *text;
+        quern_dtype dtype;
+        int unroll, align; /* align: of a column in local memory */
+    } cases[] = {
+        {"nvidia", "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", QUERN_F32, 8, 16},
+        {"nvidia", "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", QUERN_F64, 1, 16},
+        {"soft", "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", QUERN_F32, 2, 16},
+        {"cpu", "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", QUERN_F32, 1, 16},
+        {"nvidia", "x=Vi(1); y=Vj(1); Min_j(Abs(x-y))", QUERN_F32, 8, 4},
+        {"nvidia", "x=Vi(1); y=Vj(1); Min_j(Abs(x-y))", QUERN_F64, 1, 8},
+        {"nvidia", "x=Vi(128); y=Vj(128); Min_j(SqDist(x,y))", QUERN_F32, 1, 16},
+    };
+    for (size_t c = 0; c < Q_COUNT(cases); c++) {
+        quern_operator *op = compile(cases[c].text);
+        q_plan plan = plan_of(op, cases[c].profile, cases[c].dtype, 1000000, 1000000, NULL);
+        char *source = source_of(op, &plan, false), align[32];
+        snprintf(align, sizeof align, "} Q_STAGED(%d) q_column;", cases[c].align);
+        assert_non_null(strstr(source, align));
+        if (plan.unroll != cases[c].unroll)
+            fail_msg("%s, %s: %d columns at once, not %d", cases[c].profile, cases[c].text, plan.unroll,
+                     cases[c].unroll);
+        assert_true(plan.unroll == 1 || plan.tile % (16 * plan.unroll) == 0);
+        free(source);
+        quern_operator_destroy(&op);
+    }
+}
+
 static void the_element_type_changes_the_source(void **state)
 {
     (void)state;
@@ -321,6 +353,7 @@ int main(void)
         cmocka_unit_test(a_value_and_its_gradient_share_the_exponential),
         cmocka_unit_test(sizes_do_not_reach_the_source),
         cmocka_unit_test(the_element_type_changes_the_source),
+        cmocka_unit_test(short_formulas_take_several_columns_at_once),
         cmocka_unit_test(columns_are_split_where_rows_are_few),
         cmocka_unit_test(long_walks_are_split_where_loops_are_short),
         cmocka_unit_test(options_override_the_profile),

@@ -41,6 +41,15 @@ static void factors_go_where_they_belong(void **state)
     expect_operations(X_Y "Sum_j(-Exp(x-y))", 0, 0, 0, 2);
 }
 
+/* Unit vectors, as second derivatives multiply by, leave nothing of the components that they do not name. */
+static void products_with_zero_vanish(void **state)
+{
+    (void)state;
+    expect_operations("x=Vi(3); y=Vj(3); p=Pm(1); Max_j((x-y|ExtractT(p,1,3)))", 0, 0, 0, 2);
+    expect_operations("x=Vi(3); y=Vj(3); Max_j(Sum(-((x-y)*ExtractT(IntCst(1),1,3))))", 0, 0, 0, 2);
+    expect_operations("x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Laplacian(Exp(-SqDist(x,y)),x)*b)", 0, 0, 0, 28);
+}
+
 static void quotients_and_signs_are_hoisted(void **state)
 {
     (void)state;
@@ -85,6 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(factors_go_where_they_belong),
+        cmocka_unit_test(products_with_zero_vanish),
         cmocka_unit_test(quotients_and_signs_are_hoisted),
         cmocka_unit_test(sums_of_products_are_fused),
         cmocka_unit_test(states_are_shared),

@@ -100,7 +100,9 @@ static void emit_struct(q_emitter *e, const char *name, uint8_t where)
             members++;
         }
     if (!members) q_text_add(e->out, "    int none;\n");
-    q_text_add(e->out, "} %s;\n", name);
+    if (where == Q_COLUMN)
+        q_text_add(e->out, "} Q_STAGED(%zu) %s;\n", q_plan_column_align(members, e->plan->dtype), name);
+    else q_text_add(e->out, "} %s;\n", name);
 }
 
 /* A function that computes the values of one loop and returns those that inner loops read. */

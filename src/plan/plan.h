@@ -48,7 +48,7 @@ typedef struct q_profile {
     int tile;             /* most columns staged in local memory, 0: read directly */
     int groups_per_unit;  /* groups that keep a compute unit busy: fewer are split along the walk */
     int launch_ms;        /* aim for the time of one launch */
-    int vector_math;      /* 1: quern's own exp for vectors; 0: the built-in one */
+    int vector_math;      /* exp: 0 the built-in one, 1 quern's own for vectors, 2 by the hardware's 2^x */
     int walk;             /* most columns that one work-item walks, 0: any number */
     int speed;            /* rough pairs per microsecond of the simplest formula, for slicing the first launch */
 } q_profile;
@@ -226,12 +226,16 @@ void q_program_ir_dump(const q_program_ir *program, quern_dtype dtype, q_text *o
 
 // scheme.c: how a stage runs on a device, from the device's profile and the sizes
 
+/* Where a column of so many numbers must start in local memory, so that one load takes in all of it, or 16 bytes. */
+size_t q_plan_column_align(size_t numbers, quern_dtype dtype);
+
 /* What was decided for one stage. The part before `split` shapes the source; the rest are launch arguments. */
 typedef struct q_plan {
     q_profile profile;
     quern_dtype dtype;
     int lanes, rows, local, tile;
     int columns;    /* of a register tile: scheme `tile`; 0: scheme `row` */
+    int unroll;     /* columns of a tile taken between two looks at the loop's counter */
     int64_t block;  /* terms that are added without compensation */
     bool kahan;     /* compensate each */
     bool split;     /* parts of the walk are merged by a second kernel */

@@ -39,7 +39,7 @@ static const struct column {
     {"tile", offsetof(entry, profile.tile), WHOLE, 0, 1024},
     {"groups", offsetof(entry, profile.groups_per_unit), WHOLE, 1, 1024},
     {"launch_ms", offsetof(entry, profile.launch_ms), WHOLE, 1, 10000},
-    {"vector_math", offsetof(entry, profile.vector_math), WHOLE, 0, 1},
+    {"vector_math", offsetof(entry, profile.vector_math), WHOLE, 0, 2},
     {"walk", offsetof(entry, profile.walk), WHOLE, 0, INT_MAX},
     {"speed", offsetof(entry, profile.speed), WHOLE, 1, INT_MAX},
     /* the key of a learned row */

@@ -11,6 +11,8 @@ enum {
     BLOCK = 256,         /* terms added before the sum is compensated: see docs/numbers.md */
     LOCAL_BYTES = 32768, /* of a tile: the local memory that every full-profile device has */
     LEAST_TILE = 16,     /* columns below which staging costs more than it saves */
+    MOST_COLUMNS = 8,    /* taken at once */
+    UNROLLED_TEXT = 384, /* statements of them for all rows of a work-item */
     MOST_ROWS = 64,      /* of a work-item: each is unrolled text and has its state on the stack */
     TILE_DEPTH = 24,     /* least length of contractions in tiles */
     TILE_WIDTH = 16,     /* least length of wide sums in tiles */
@@ -65,13 +67,31 @@ static int rows_that_fit(const q_program_ir *program, const q_plan *plan)
     return rows < most ? rows : most;
 }
 
+size_t q_plan_column_align(size_t numbers, quern_dtype dtype)
+{
+    size_t bytes = numbers * (dtype == QUERN_F64 ? 8 : 4);
+    return bytes <= 4 ? 4 : bytes <= 8 ? 8 : 16;
+}
+
 /* How many columns fit local memory, at most one for each work-item; 0: read them directly. */
 static int tile_that_fits(const q_program_ir *program, const q_plan *plan)
 {
-    size_t bytes = live_values(program, Q_COLUMN) * (plan->dtype == QUERN_F64 ? 8 : 4);
+    size_t numbers = live_values(program, Q_COLUMN), align = q_plan_column_align(numbers, plan->dtype);
+    size_t bytes = (numbers * (plan->dtype == QUERN_F64 ? 8 : 4) + align - 1) / align * align;
     int tile = plan->profile.tile < plan->local ? plan->profile.tile : plan->local;
     while (tile > 0 && bytes * (size_t)tile > LOCAL_BYTES) tile /= 2;
     return tile < LEAST_TILE && tile < plan->local ? 0 : tile;
+}
+
+/* How many columns a work-item takes between two looks at its counter. With more than some text the looks cost nothing
+   beside it, and the text would leave the caches of instructions; the rest of a tile is taken one by one, so it must be
+   short. */
+static int columns_at_once(const q_program_ir *program, const q_plan *plan)
+{
+    size_t text = (program->statements[Q_ROW | Q_COLUMN] + (size_t)q_plan_words(program)) * (size_t)plan->rows;
+    int columns = plan->dtype == QUERN_F64 ? 1 : MOST_COLUMNS; /* float64: long functions, and twice the registers */
+    while (columns > 1 && (columns * 16 > plan->tile || text * (size_t)columns > UNROLLED_TEXT)) columns /= 2;
+    return columns;
 }
 
 static int choose(int wanted, int usual)
@@ -119,6 +139,7 @@ static void shape(q_plan *plan, const q_program_ir *program, int64_t rows, const
                                                      : tiled    ? tile_rows(program, plan)
                                                                 : rows_that_fit(program, plan));
     plan->tile = map || !profile->tile ? 0 : tile_that_fits(program, plan);
+    plan->unroll = columns_at_once(program, plan);
     plan->block = options && options->sum == QUERN_SUM_PLAIN ? 1 << 30 : BLOCK;
     plan->kahan = options && options->sum == QUERN_SUM_KAHAN;
 }

@@ -30,6 +30,7 @@ static void add_macros(q_text *out, const q_program_ir *program, const q_plan *p
                plan->lanes);
     q_text_add(out, "#define Q_ROWS %d\n#define Q_LOCAL %d\n#define Q_TILE %d\n", plan->rows, plan->local,
                merge ? 0 : plan->tile);
+    q_text_add(out, "#define Q_UNROLL %d\n", merge ? 1 : plan->unroll);
     if (plan->columns)
         q_text_add(out, "#define Q_COLUMNS %d\n#define Q_DEPTH %u\n#define Q_WIDTH %u\n#define Q_EXPANSION %d\n",
                    plan->columns, program->depth, program->width, program->expansion);

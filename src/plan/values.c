@@ -100,6 +100,7 @@ q_ref q_value_times(q_program_ir *p, q_ref a, q_ref b)
     if (p->status) return 0;
     if (q_value_is(p, a, 1)) return b;
     if (q_value_is(p, b, 1)) return a;
+    if (q_value_is(p, a, 0) || q_value_is(p, b, 0)) return q_value_number(p, 0);
     /* numbers meet: c * (d * v) is (c d) * v */
     if (p->values[b].kind == Q_V_CONSTANT) {
         q_ref swap = a;
@@ -129,6 +130,7 @@ q_ref q_value_divide(q_program_ir *p, q_ref a, q_ref b)
 q_ref q_value_minus(q_program_ir *p, q_ref a)
 {
     const q_scalar *value = &p->values[a];
+    if (value->kind == Q_V_CONSTANT) return q_value_number(p, -value->number);
     q_ref factors[2] = {value->arg[0], value->arg[1]};
     for (int f = 0; f < 2 && value->kind == Q_V_OP && value->op == Q_OP_Mult; f++) {
         const q_scalar *factor = &p->values[factors[f]];

@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""gpu_golden_test.py: what compilers for GPUs make of the formulas that bench/cases.c measures, compared with gpu.golden.
+
+    python3 tests/gpu_golden_test.py PATH/TO/quern
+    QUERN_UPDATE=1 python3 tests/gpu_golden_test.py PATH/TO/quern     rewrites the table; review it like code
+    python3 tests/gpu_golden_test.py PATH/TO/quern --only sm_90 --case g3 --listing     shows the main loop
+
+Columns of the table: rows of a work-item; columns taken at once by the main loop; registers of a work-item ('-': the
+compiler does not tell); what is spilled; bytes of local memory of a group; waves of a processor held at once, of those
+that it could hold; instructions of a pair, on the shortest way around the main loop, and those of them for the slower
+unit of exponentials, roots and inverses. On AMD and NVIDIA an instruction is one of a whole wave; on Intel, where threads
+are 8, 16 or 32 work-items wide, one of 16.
+
+Where the compilers are those of the table, figures must be equal; with others, nothing may be spilled that was not, and
+a pair may take a quarter more. What is to hold in any case stands in LIMITS. Skipped are targets whose compiler is
+missing, and instructions where there is no disassembler (nvdisasm). Prints an `ok` or `not ok` line per case and target,
+then `N passed, N failed, N skipped`.
+"""
+import argparse
+import concurrent.futures
+import os
+import re
+import sys
+import tempfile
+
+from formulas import HERE, explain
+from gpu_compilers import TARGETS, Fault, compiler_versions
+from gpu_loops import cost_of_pair, main_loop
+
+GOLDEN = os.path.join(HERE, 'gpu.golden')
+CASES = os.path.join(HERE, '..', 'bench', 'cases.c')
+LEFT_OUT = ('small',)  # the formula of g3
+HEADINGS = ('case', 'target', 'rows', 'columns', 'registers', 'spilled', 'local', 'waves', 'instructions', 'special')
+
+# (case, target): (most instructions of a pair, special ones)
+LIMITS = {('g3', 'sm_90'): (9.5, 1), ('g3', 'sm_80'): (9.5, 1), ('g3', 'gfx90a'): (8, 1), ('g3', 'gfx1100'): (10, 1),
+          ('g3', 'dg2'): (10.5, 1), ('g3', 'skl'): (10.5, 1)}
+
+
+def read_cases():
+    """{name: (formula, element type)} of bench/cases.c"""
+    with open(CASES, encoding='utf-8') as file:
+        text = file.read()
+    text = text.replace(' GAUSSIAN', ' ' + re.search(r'#define GAUSSIAN (".*")', text).group(1))
+    rows = re.findall(r'\{"(\S+)", "[^"]*",\s*((?:"[^"]*"\s*)+),\s*QUERN_F(32|64)', text)
+    return {name: (''.join(re.findall(r'"([^"]*)"', formula)), 'f' + bits) for name, formula, bits in rows
+            if name not in LEFT_OUT}
+
+
+def source_of(quern, formula, dtype, profile):
+    """The text of the kernel with the pairs, for rows and columns without end."""
+    text, fault = explain(quern, formula, '--stage', 'source', '--profile', profile, '--dtype', dtype, '--M', '2000000',
+                          '--N', '2000000')
+    if fault:
+        raise Fault(fault)
+    return [kernel.split('\n', 1)[1] for kernel in text.split('// ---- source of ')[1:] if 'q_pair' in kernel][0]
+
+
+def figures_of(made, source, target):
+    """The cells of a row after case and target."""
+    rows = int(re.search(r'#define Q_ROWS (\d+)', source).group(1))
+    cost = cost_of_pair(made.listing, target, rows) if made.listing else None
+    share = 16 / made.width if TARGETS[target][0] == 'intel' and made.width else 1
+    instructions, special, columns = '-', '-', '-'
+    if cost:
+        instructions, special, columns = f'{cost[0] * share:.2f}', f'{cost[1] * share:.2f}', str(cost[2])
+    registers = '-' if made.registers == '?' else str(made.registers)
+    waves = f'{made.waves[0]}/{made.waves[1]}' if made.waves else '-'
+    return [str(rows), columns, registers, str(made.spilled), str(made.local), waves, instructions, special]
+
+
+def compile_row(quern, case, target, listing):
+    formula, dtype = case
+    profile, compiler, chip, dtypes = TARGETS[target]
+    if dtype not in dtypes:
+        return None
+    source = source_of(quern, formula, dtype, profile)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'kernel.cl')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(source)
+        made = compiler(chip, path, folder)
+    if listing:
+        print('\n'.join(one.text for one in main_loop(made.listing, target)))
+    return figures_of(made, source, target)
+
+
+# ---- the table
+
+def read_table():
+    """({target: compilers}, {(case, target): cells})"""
+    if not os.path.exists(GOLDEN):
+        return {}, {}
+    with open(GOLDEN, encoding='utf-8') as file:
+        lines = file.read().splitlines()
+    versions = dict(re.match(r'# (\S+): (.*)', line).groups() for line in lines if re.match(r'# \S+: ', line))
+    rows = [line.split() for line in lines if line and not line.startswith('#')]
+    return versions, {tuple(row[:2]): row[2:] for row in rows[1:]}
+
+
+def write_table(versions, rows):
+    lines = [HEADINGS] + [(*key, *cells) for key, cells in rows.items()]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(HEADINGS))]
+    with open(GOLDEN, 'w', encoding='utf-8') as file:
+        file.write('# What compilers make of the formulas of bench/cases.c; see gpu_golden_test.py, which rewrites this'
+                   ' file.\n')
+        for target, words in versions.items():
+            file.write(f'# {target}: {words}\n')
+        for line in lines:
+            file.write('  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() + '\n')
+
+
+# ---- judgement
+
+def more_than(cell, golden, factor):
+    return '-' not in (cell, golden) and float(cell) > float(golden) * factor + 0.005
+
+
+def faults_of(key, cells, golden, same_compilers):
+    """What is wrong with a row, as sentences."""
+    faults = []
+    now = dict(zip(HEADINGS[2:], cells))
+    most = LIMITS.get(key)
+    if most and (more_than(now['instructions'], most[0], 1) or more_than(now['special'], most[1], 1)):
+        faults.append(f'{now["instructions"]} instructions a pair, {now["special"]} special; at most {most} may be')
+    if golden is None:
+        return faults + ['no such row in gpu.golden: QUERN_UPDATE=1 writes it']
+    then = dict(zip(HEADINGS[2:], golden))
+    if same_compilers:
+        faults += [f'{name} {now[name]}, in gpu.golden {then[name]}' for name in HEADINGS[2:]
+                   if now[name] != then[name] and '-' not in (now[name], then[name])]
+    elif now['spilled'] != '0' and then['spilled'] == '0':
+        faults.append(f'{now["spilled"]} spilled, in gpu.golden nothing')
+    elif more_than(now['instructions'], then['instructions'], 1.25):
+        faults.append(f'{now["instructions"]} instructions a pair, in gpu.golden {then["instructions"]}')
+    return faults
+
+
+def main():
+    parser = argparse.ArgumentParser(description='compiles the formulas of bench/cases.c for GPUs')
+    parser.add_argument('quern')
+    parser.add_argument('--only', choices=TARGETS)
+    parser.add_argument('--case')
+    parser.add_argument('--listing', action='store_true')
+    arguments = parser.parse_args()
+    quern, update = os.path.abspath(arguments.quern), bool(os.environ.get('QUERN_UPDATE'))
+    cases = {name: case for name, case in read_cases().items() if arguments.case in (None, name)}
+    versions, golden = read_table()
+    now = {target: compiler_versions(target) for target in ([arguments.only] if arguments.only else TARGETS)}
+    counts, rows = [0, 0, 0], dict(golden)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = {(name, target): pool.submit(compile_row, quern, case, target, arguments.listing)
+                for name, case in cases.items() for target in now}
+    for key, job in jobs.items():
+        label = ' '.join(key)
+        try:
+            cells = job.result()
+        except Fault as fault:
+            missing = str(fault).startswith('there is no ')
+            counts[2 if missing else 1] += 1
+            print(f'ok - {label} # SKIP {fault}' if missing else f'not ok - {label}\n# {fault}')
+            continue
+        if not cells:
+            continue
+        if update and '-' in cells[-1] and '-' not in golden.get(key, '-')[-1]:
+            counts[2] += 1
+            print(f'ok - {label} # SKIP without a disassembler the row stays as it is')
+            continue
+        rows[key] = cells
+        same = versions.get(key[1]) == now[key[1]]
+        faults = [] if update else faults_of(key, cells, golden.get(key), same)
+        counts[bool(faults)] += 1
+        print(f'{"not ok" if faults else "ok"} - {label}: {" ".join(cells)}')
+        for fault in faults:
+            print('#   ' + fault)
+    if update:
+        write_table({**versions, **now}, rows)
+    print('{} passed, {} failed, {} skipped'.format(*counts))
+    return 1 if counts[1] else 0 if counts[0] else 77
+
+
+if __name__ == '__main__':
+    sys.exit(main())
