@@ -164,6 +164,8 @@ quern_status q_plan_check(const quern_compile_options *options);
 /* M and N: sizes of axes i and j; units: the device's compute units. Overrides in `options` may be 0 or null. */
 quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profile *profile, quern_dtype dtype,
                          int64_t M, int64_t N, int units, const quern_compile_options *options);
+/* Gives a plan other sizes and leaves its source as it is; a walk that is split has one part then. */
+void q_plan_resize(q_plan *plan, const q_program_ir *program, int64_t M, int64_t N);
 void q_plan_dump(const q_plan *plan, const q_program_ir *program, q_text *out);
 int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N); /* 1 for Q_P */
 /* A guess of the time that so many pairs take: a Gaussian in 3-D has about 10 operations per pair. */

@@ -177,6 +177,13 @@ quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profi
     return QUERN_OK;
 }
 
+void q_plan_resize(q_plan *plan, const q_program_ir *program, int64_t M, int64_t N)
+{
+    plan->groups = ceil_div(q_axis_size(program->rows, M, N), q_plan_group_rows(plan));
+    plan->part = program->walk ? q_axis_size(program->walk, M, N) : 0;
+    plan->parts = 1;
+}
+
 void q_plan_dump(const q_plan *plan, const q_program_ir *program, q_text *out)
 {
     q_text_add(out, "plan: profile %s, %s, scheme row, walk dense\n", plan->profile.name,

@@ -161,7 +161,7 @@ static quern_status check_run(quern_operator *op, quern_args args, quern_outs re
         Q_TRY(check_result(&known, op->result_count == 1 ? "the result" : name, quern_result(op, r), &results.data[r]));
     }
     Q_TRY(check_sizes(op, &known));
-    *run = (q_run){op, known.M, known.N, known.dtype ? known.dtype : QUERN_F32, views, results.data};
+    *run = (q_run){op, known.M, known.N, known.M, known.N, known.dtype ? known.dtype : QUERN_F32, views, results.data};
     return QUERN_OK;
 }
 

@@ -74,10 +74,12 @@ static quern_status build(q_kernel *kernel, quern_operator *op)
     quern_status status = q_source(&source, op->programs[kernel->stage], &kernel->plan, kernel->merge);
     q_locale_leave(locale);
     if (!status) status = q_program_create(&kernel->program, op->context->queue, source.data, "-cl-std=CL1.2");
-    if (!status)
-        q_context_log(op->context, "built stage %zu%s of %s in %.3f s", kernel->stage, kernel->merge ? " (merge)" : "",
-                      op->text, q_program_build_seconds(kernel->program));
     q_text_free(&source);
+    if (status) return status;
+    const q_program *program = kernel->program;
+    if (*q_program_note(program)) q_context_log(op->context, "cache: %s", q_program_note(program));
+    q_context_log(op->context, "%s stage %zu%s of %s in %.3f s", q_program_is_loaded(program) ? "loaded" : "built",
+                  kernel->stage, kernel->merge ? " (merge)" : "", op->text, q_program_build_seconds(program));
     return status;
 }
 
@@ -315,8 +317,10 @@ static quern_status launch_stage(launcher *l, size_t stage)
     const q_program_ir *p = op->programs[stage];
     q_plan plan;
     q_kernel *kernel, *merge;
-    Q_TRY(q_plan_make(&plan, p, &l->context->profile, l->run->dtype, l->run->M, l->run->N,
+    const q_run *run = l->run;
+    Q_TRY(q_plan_make(&plan, p, &l->context->profile, run->dtype, run->plan_M, run->plan_N,
                       q_queue_device(l->queue)->info.compute_units, &op->options));
+    if (run->plan_M != run->M || run->plan_N != run->N) q_plan_resize(&plan, p, run->M, run->N);
     if (!plan.groups) return QUERN_OK;
     Q_TRY(check_local(l, &plan));
     Q_TRY(find_kernel(&kernel, op, stage, &plan, false));

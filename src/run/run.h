@@ -61,12 +61,13 @@ quern_status q_operator_from_graph(quern_operator **out, quern_context *context,
 
 quern_value q_value_of(const q_variable *variable);
 
-// arguments.c, launch.c: one run of an operator, checked and done
+// arguments.c, prepare.c, launch.c: one run of an operator, checked and done
 
 /* Array rows and element type are checked; M, N and dtype are known. */
 typedef struct q_run {
     quern_operator *op;
     int64_t M, N;
+    int64_t plan_M, plan_N; /* what the programs are planned for: the same, but in quern_prepare */
     quern_dtype dtype;
     const quern_view *variables; /* by op->variables */
     const quern_view *results;
