@@ -320,8 +320,8 @@ static quern_status launch_stage(launcher *l, size_t stage)
     const q_run *run = l->run;
     Q_TRY(q_plan_make(&plan, p, &l->context->profile, run->dtype, run->plan_M, run->plan_N,
                       q_queue_device(l->queue)->info.compute_units, &op->options));
-    if (run->plan_M != run->M || run->plan_N != run->N) q_plan_resize(&plan, p, run->M, run->N);
     if (!plan.groups) return QUERN_OK;
+    if (run->plan_M != run->M || run->plan_N != run->N) q_plan_resize(&plan, p, run->M, run->N);
     Q_TRY(check_local(l, &plan));
     Q_TRY(find_kernel(&kernel, op, stage, &plan, false));
     if (!plan.split) return launch_rows(l, kernel, p, &plan);
