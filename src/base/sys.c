@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +30,26 @@ double q_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* Asked for at every OpenCL call, so it is kept, and forgotten in a forked child. 0: not known. */
+static _Atomic long process;
+
+static void forget_process(void)
+{
+    process = 0;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, forget_process);
+}
+
 long q_process(void)
 {
-    return (long)getpid();
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    long known = process;
+    if (known) return known;
+    pthread_once(&once, watch_forks);
+    return process = (long)getpid();
 }
 
 /* ---- cache directory -------------------------------------------------------------------------------------------- */

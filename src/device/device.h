@@ -72,6 +72,8 @@ typedef struct q_buffer {
 
 /* Allocates size bytes (at least one byte is allocated). MEMORY with need, limit and what is in use. */
 quern_status q_buffer_create(q_buffer *out, q_queue *queue, uint64_t size);
+/* The same, filled as by a write of `size` bytes. */
+quern_status q_buffer_create_from(q_buffer *out, q_queue *queue, const void *data, uint64_t size);
 void q_buffer_destroy(q_buffer *buffer, q_queue *queue); /* accepts an empty one */
 /* Copies of `size` bytes; size 0 does nothing. A write does not wait: `data` must stay as it is until a later read from
    the same queue, or q_queue_finish, has returned. A read waits. */

@@ -140,12 +140,13 @@ static const quern_view *view_of(const launcher *l, int variable)
     return &l->run->variables[v];
 }
 
+/* A buffer with the numbers of a variable. */
 static quern_status upload(launcher *l, slot *s, size_t bytes)
 {
     const quern_view *view = view_of(l, s->array.variable);
     s->number = (float)view->number;
     const void *number = l->run->dtype == QUERN_F64 ? (const void *)&view->number : (const void *)&s->number;
-    return q_buffer_write(&s->buffer, l->queue, view->dtype == QUERN_NUMBER ? number : view->data, bytes);
+    return q_buffer_create_from(&s->buffer, l->queue, view->dtype == QUERN_NUMBER ? number : view->data, bytes);
 }
 
 static quern_status add_slot(launcher *l, const q_array *array)
@@ -155,9 +156,9 @@ static quern_status add_slot(launcher *l, const q_array *array)
     slot *s = &l->slots[l->slot_count];
     s->array = *array;
     Q_TRY(bytes_of(l, array, &bytes));
-    Q_TRY(q_buffer_create(&s->buffer, l->queue, bytes));
+    Q_TRY(array->variable >= 0 ? upload(l, s, bytes) : q_buffer_create(&s->buffer, l->queue, bytes));
     l->slot_count++;
-    return array->variable >= 0 ? upload(l, s, bytes) : QUERN_OK;
+    return QUERN_OK;
 }
 
 static quern_status make_slots(launcher *l)
