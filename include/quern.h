@@ -182,6 +182,12 @@ typedef struct quern_context_options {
     /* Whether compiled programs are kept in quern's own directory for later processes (quern/cache.h). QUERN_AUTO: what
        the environment variable QUERN_CACHE says, on, off or auto; else where the driver does not do so itself. */
     quern_switch cache;
+    /* Whether runs are computed on the host, without the device. QUERN_AUTO: what the environment variable QUERN_HOST
+       says, on, off or auto; else those that are so small that they are over before a launch would have begun: a few
+       hundred entries of a simple formula. Which ones follows from the formula, the element type, M and N alone, so
+       that equal runs give equal bits; quern_explain tells it, and the log. Values have the precision of the arrays'
+       type, as on a device (docs/numbers.md). QUERN_ON: all, slowly, in memory that grows with M N: for comparisons. */
+    quern_switch host;
 } quern_context_options;
 
 /* Opens a device. `options` may be null. Statuses: NO_DEVICE, DEVICE, MEMORY. */

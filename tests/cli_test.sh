@@ -13,6 +13,8 @@ trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM
 made=$dir/made
 mkdir "$made" "$dir/no-drivers" && cd "$dir" || exit 1
+QUERN_HOST=off # small inputs, but the device's results
+export QUERN_HOST
 passed=0
 failed=0
 
@@ -186,6 +188,18 @@ shows 'help has the exit codes' '^  15  a file cannot be read or written' --help
 shows 'help of a command' '--dtype f32|f64' help eval
 shows 'the same as an option' '--dtype f32|f64' eval --help
 shows 'version' '^quern [0-9]*\.[0-9]*\.[0-9]*$' --version
+
+# ---- small runs --------------------------------------------------------------------------------------------------
+
+for host in auto off; do
+    QUERN_HOST=$host "$quern" eval "$sum" x=x.npy y=y.npy b=b.npy --verbose >out 2>err
+    grep -q 'on the host' err && where=auto || where=off
+    report "QUERN_HOST=$host" "$([ "$where" = $host ] && [ "$(cat out)" = "4
+4" ] || echo ' the run is in the wrong place, or its result is wrong')"
+done
+unset QUERN_HOST
+shows 'explain tells of the host' '^computed on the host: M = 2, N = 4 are too few' explain "$sum" --stage plan --M 2 --N 4
+QUERN_HOST=off
 
 # ---- the cache ---------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ static void on_line(void *user, const char *line)
 static int open_counting(void **state)
 {
     (void)state;
-    const quern_context_options options = {.size = sizeof options, .log = on_line};
+    const quern_context_options options = {.size = sizeof options, .log = on_line, .host = QUERN_OFF};
     quern_status status = quern_context_create(&context, &options);
     return status && status != QUERN_NO_DEVICE ? -1 : 0;
 }

@@ -146,7 +146,7 @@ static void check_graphics(visit *v)
 
 static void check_default(visit *v)
 {
-    quern_context_options options = {.size = sizeof options, .device = v->device};
+    quern_context_options options = {.size = sizeof options, .device = v->device, .host = QUERN_OFF};
     const quern_device *d;
     char text[512];
 

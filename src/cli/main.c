@@ -148,7 +148,8 @@ static void print_help(void)
     puts("\nEnvironment\n"
          "  QUERN_DEVICE     the device to take when --device is not given\n"
          "  QUERN_CACHE_DIR  where compiled programs are kept; else XDG_CACHE_HOME/quern, else ~/.cache/quern\n"
-         "  QUERN_CACHE      on or off: whether they are, whatever the driver keeps; auto: where it keeps none");
+         "  QUERN_CACHE      on or off: whether they are, whatever the driver keeps; auto: where it keeps none\n"
+         "  QUERN_HOST       off: runs on the smallest arrays are launched on the device too; on: no run is");
     print_exit_codes();
 }
 

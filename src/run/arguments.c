@@ -172,7 +172,7 @@ quern_status quern_run_all(quern_operator *op, quern_args args, quern_outs resul
     if (!op->context) return q_fail(QUERN_USAGE, "this operator was compiled without a context and cannot run");
     Q_TRY(q_queue_check(op->context->queue));
     Q_TRY(check_run(op, args, results, views, &run));
-    return q_launch(&run);
+    return q_host_takes(op, run.dtype, run.M, run.N) ? q_host_run(&run) : q_launch(&run);
 }
 
 quern_status quern_run(quern_operator *op, quern_args args, quern_view result)

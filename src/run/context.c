@@ -91,6 +91,7 @@ quern_status quern_context_create(quern_context **out, const quern_context_optio
     context->references = 1;
     quern_status status = copy_options(context, options);
     if (!status) status = ask_environment(&context->options.cache, "QUERN_CACHE");
+    if (!status) status = ask_environment(&context->options.host, "QUERN_HOST");
     if (!status) status = open_device(context);
     context->options.device = NULL; /* borrowed for this call only */
     if (status) quern_context_destroy(out);

@@ -89,6 +89,7 @@ static quern_status finish(quern_operator *op)
 #endif
     Q_TRY(find_variables(op));
     Q_TRY(write_text(op));
+    Q_TRY(q_host_count(op));
     Q_TRY(q_stages_make(&op->stages, op->graph, op->results, op->result_count));
     return schedule_stages(op);
 }

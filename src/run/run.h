@@ -49,6 +49,8 @@ struct quern_operator {
     quern_compile_options options;
     q_stages stages;
     q_program_ir **programs; /* by stage */
+    double host_numbers[4];  /* host.c: what an evaluation there costs, by axes */
+    _Atomic bool host_told;  /* the log has been told that small runs stay on the host */
     pthread_mutex_t lock;    /* of what follows */
     q_kernel *kernels;       /* a list; entries are never removed before the operator */
 };
@@ -83,5 +85,17 @@ void q_kernels_destroy(q_kernel *kernels);
    is stored for all its rows: MEMORY if that does not fit. Indices are whole numbers, -1 for none. */
 quern_status q_reference(const q_graph *graph, const q_id *results, size_t count, int64_t M, int64_t N,
                          const double *const *variables, double *const *out);
+/* The same in a type: with QUERN_F32 each value of the graph is rounded to float32 as it is computed, what is in between
+   while one operation or reduction is done is not. Variables are taken as they are. */
+quern_status q_reference_as(quern_dtype dtype, const q_graph *graph, const q_id *results, size_t count, int64_t M,
+                            int64_t N, const double *const *variables, double *const *out);
+
+// host.c: runs that are over before a device would have begun
+
+/* Fills op->host_numbers. */
+quern_status q_host_count(quern_operator *op);
+/* Whether runs of this type and size are done on the host. */
+bool q_host_takes(const quern_operator *op, quern_dtype dtype, int64_t M, int64_t N);
+quern_status q_host_run(const q_run *run);
 
 #endif
