@@ -200,6 +200,7 @@ done
 unset QUERN_HOST
 shows 'explain tells of the host' '^computed on the host: M = 2, N = 4 are too few' explain "$sum" --stage plan --M 2 --N 4
 QUERN_HOST=off
+export QUERN_HOST
 
 # ---- the cache ---------------------------------------------------------------------------------------------------
 
