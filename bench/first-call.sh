@@ -3,8 +3,10 @@
 #
 #   cold   every cache directory empty: formula or kernel text to result
 #   warm   the same again, caches filled
+#   own    quern alone, from its own cache (QUERN_CACHE=on), the driver's being empty
 #
 # Whole processes are timed, quern and bare in turn, ROUNDS times; medians are printed, then the lines
+#   own S s        quern's time from its own cache in seconds
 #   cold ratio X   quern's cold time / the bare program's (lower is better)
 #   warm S s       quern's warm time in seconds
 # Both use PoCL. Everything is kept in a temporary directory, which is removed at the end. Exit status 2: wrong usage.
@@ -54,6 +56,7 @@ median() {
     sort -n "$1" | sed -n "$(((ROUNDS + 1) / 2))p"
 }
 
+unset QUERN_CACHE
 export QUERN_DEVICE="${QUERN_DEVICE:-Portable}" FIRST_CALL_PLATFORM="${FIRST_CALL_PLATFORM:-Portable}"
 
 round=1
@@ -73,8 +76,18 @@ while [ "$round" -le "$ROUNDS" ]; do
     round=$((round + 1))
 done
 
+export QUERN_CACHE=on
+use_caches own-0
+time_quern >/dev/null
+for round in $(seq "$ROUNDS"); do
+    use_caches "own-$round"
+    export QUERN_CACHE_DIR="$work/own-0/quern"
+    time_quern >>quern-own
+done
+
 printf '%-8s %8s %8s   seconds, medians of %d\n' program cold warm "$ROUNDS"
 printf '%-8s %8s %8s\n' quern "$(median quern-cold)" "$(median quern-warm)"
 printf '%-8s %8s %8s\n' bare "$(median bare-cold)" "$(median bare-warm)"
+echo "own $(median quern-own) s"
 awk -v q="$(median quern-cold)" -v b="$(median bare-cold)" 'BEGIN { printf "cold ratio %.3f\n", q / b }'
 echo "warm $(median quern-warm) s"

@@ -174,6 +174,31 @@ Q_FN void q_contract_tile(Q_SIGNATURE, q_sums sums[Q_COLUMNS][Q_ROWS], real squa
 #endif
 #endif
 
+#if Q_WIDTH
+/* Adds `count` columns to the partial sums: full tiles in registers, the last columns one by one. */
+Q_FN void q_widen_tile(Q_SIGNATURE, q_partial sums[Q_WIDTH][Q_ROWS], const q_launch *u, const q_row *rows,
+                       const q_columns *columns, const q_row_wide slices[Q_WIDTH][Q_ROWS],
+                       const q_weights weights[Q_COLUMNS][Q_ROWS], const int count)
+{
+    for (int d = 0; d < Q_WIDTH && count == Q_COLUMNS; d++) {
+        q_column_wide y[Q_COLUMNS];
+        Q_EACH_COLUMN y[c] = q_load_column_wide(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d);
+        Q_EACH_ROW
+        {
+            q_partial p = sums[d][r];
+            Q_EACH_COLUMN q_widen(&p, u, &rows[r], &columns->column[c], &weights[c][r], &slices[d][r], &y[c]);
+            sums[d][r] = p;
+        }
+    }
+    for (int c = 0; c < count && count < Q_COLUMNS; c++)
+        for (int d = 0; d < Q_WIDTH; d++) {
+            const q_column_wide y = q_load_column_wide(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d);
+            for (int r = 0; r < Q_ROWS; r++)
+                q_widen(&sums[d][r], u, &rows[r], &columns->column[c], &weights[c][r], &slices[d][r], &y);
+        }
+}
+#endif
+
 #undef Q_RESTRICT
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
 __kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
@@ -265,27 +290,7 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
 #endif
                     }
 #if Q_WIDTH
-                if (count == Q_COLUMNS)
-                    for (int d = 0; d < Q_WIDTH; d++) {
-                        q_column_wide y[Q_COLUMNS];
-                        Q_EACH_COLUMN y[c] = q_load_column_wide(Q_ARGUMENTS, &u, &columns.column[c], columns.j[c], d);
-                        Q_EACH_ROW
-                        {
-                            q_partial p = sums_wide[d][r];
-                            Q_EACH_COLUMN q_widen(&p, &u, &rows[r], &columns.column[c], &weights[c][r],
-                                                  &rows_wide[d][r], &y[c]);
-                            sums_wide[d][r] = p;
-                        }
-                    }
-                else
-                    for (int c = 0; c < count; c++)
-                        for (int d = 0; d < Q_WIDTH; d++) {
-                            const q_column_wide y =
-                                q_load_column_wide(Q_ARGUMENTS, &u, &columns.column[c], columns.j[c], d);
-                            for (int r = 0; r < Q_ROWS; r++)
-                                q_widen(&sums_wide[d][r], &u, &rows[r], &columns.column[c], &weights[c][r],
-                                        &rows_wide[d][r], &y);
-                        }
+                q_widen_tile(Q_ARGUMENTS, sums_wide, &u, rows, &columns, rows_wide, weights, count);
 #endif
             }
             Q_EACH_ROW q_block(&t[r] Q_WITH_WIDE(&wide[r]));

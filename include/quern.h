@@ -154,6 +154,7 @@ typedef struct quern_device {
     uint64_t local_memory; /* bytes of local memory per work-group */
     bool f64;              /* float64 arithmetic */
     double score;          /* the default device is the one with the highest */
+    bool driver_caches;    /* the driver keeps compiled programs for later processes */
 } quern_device;
 
 /* All devices of all OpenCL platforms, in the order of their selectors; *out is one block for quern_free. *count may be
@@ -161,6 +162,9 @@ typedef struct quern_device {
 QUERN_API quern_status quern_devices(quern_device **out, size_t *count);
 
 typedef struct quern_context quern_context;
+
+/* A choice that is quern's unless the user makes it. */
+typedef enum quern_switch { QUERN_AUTO = 0, QUERN_ON = 1, QUERN_OFF = 2 } quern_switch;
 
 typedef struct quern_context_options {
     size_t size;
@@ -175,6 +179,15 @@ typedef struct quern_context_options {
     bool (*progress)(void *user, double done);
     void *progress_user;
     uint64_t memory; /* bytes of device memory this context may use; 0: what the device reports */
+    /* Whether compiled programs are kept in quern's own directory for later processes (quern/cache.h). QUERN_AUTO: what
+       the environment variable QUERN_CACHE says, on, off or auto; else where the driver does not do so itself. */
+    quern_switch cache;
+    /* Whether runs are computed on the host, without the device. QUERN_AUTO: what the environment variable QUERN_HOST
+       says, on, off or auto; else those that are so small that they are over before a launch would have begun: a few
+       hundred entries of a simple formula. Which ones follows from the formula, the element type, M and N alone, so
+       that equal runs give equal bits; quern_explain tells it, and the log. Values have the precision of the arrays'
+       type, as on a device (docs/numbers.md). QUERN_ON: all, slowly, in memory that grows with M N: for comparisons. */
+    quern_switch host;
 } quern_context_options;
 
 /* Opens a device. `options` may be null. Statuses: NO_DEVICE, DEVICE, MEMORY. */
@@ -247,6 +260,12 @@ QUERN_API const char *quern_operator_text(const quern_operator *op);
    Statuses: MISSING, NAME, SHAPE, DTYPE, UNSUPPORTED (float64 on a device without), BUILD, DEVICE, MEMORY, CANCELLED. */
 QUERN_API quern_status quern_run(quern_operator *op, quern_args args, quern_view result);
 QUERN_API quern_status quern_run_all(quern_operator *op, quern_args args, quern_outs results);
+
+/* Builds the programs that runs with this element type (QUERN_NUMBER: float32) and sizes like M and N need, without data,
+   so that they start at once, and those of later processes from the cache (quern/cache.h). They are run once on arrays of
+   one row. Programs depend on sizes only in steps: few rows or many, one part or several. Thread-safe.
+   Statuses: SHAPE and USAGE for what no run can have, and those of quern_run that are not about arrays. */
+QUERN_API quern_status quern_prepare(quern_operator *op, quern_dtype dtype, int64_t M, int64_t N);
 
 typedef struct quern_explain_options {
     size_t size;

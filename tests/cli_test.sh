@@ -13,6 +13,8 @@ trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM
 made=$dir/made
 mkdir "$made" "$dir/no-drivers" && cd "$dir" || exit 1
+QUERN_HOST=off # small inputs, but the device's results
+export QUERN_HOST
 passed=0
 failed=0
 
@@ -186,6 +188,69 @@ shows 'help has the exit codes' '^  15  a file cannot be read or written' --help
 shows 'help of a command' '--dtype f32|f64' help eval
 shows 'the same as an option' '--dtype f32|f64' eval --help
 shows 'version' '^quern [0-9]*\.[0-9]*\.[0-9]*$' --version
+
+# ---- small runs --------------------------------------------------------------------------------------------------
+
+for host in auto off; do
+    QUERN_HOST=$host "$quern" eval "$sum" x=x.npy y=y.npy b=b.npy --verbose >out 2>err
+    grep -q 'on the host' err && where=auto || where=off
+    report "QUERN_HOST=$host" "$([ "$where" = $host ] && [ "$(cat out)" = "4
+4" ] || echo ' the run is in the wrong place, or its result is wrong')"
+done
+unset QUERN_HOST
+shows 'explain tells of the host' '^computed on the host: M = 2, N = 4 are too few' explain "$sum" --stage plan --M 2 --N 4
+QUERN_HOST=off
+export QUERN_HOST
+
+# ---- the cache ---------------------------------------------------------------------------------------------------
+
+saved=${QUERN_CACHE_DIR-}
+QUERN_CACHE=on QUERN_CACHE_DIR=$dir/cache
+export QUERN_CACHE QUERN_CACHE_DIR
+cat >list <<LIST
+# what is needed tomorrow
+
+--M 2 --N 4 $sum
+  --dtype f32 --M=2 --N 4 --grad x $sum
+LIST
+shows 'an empty cache' '^programs     0, 0.0 MiB of at most 256$' cache
+shows 'it is where the environment says' "^directory    $dir/cache\$" cache
+shows 'devices of the cache' '^device 0:0 .*: programs are kept ' cache
+shows 'warm' '^ *[0-9.]* s  x=Vi(3); .*b)$' cache warm list
+report 'a line for each formula' "$([ "$(wc -l <out)" -eq 2 ] || cat out)"
+shows 'programs are kept' '^programs     2, ' cache
+"$quern" eval "$sum" x=x.npy y=y.npy b=b.npy --verbose >out 2>err
+report 'and loaded by the next process' "$(grep -q 'loaded stage 0' err || echo ' they are not')"
+for entry in "$dir"/cache/*.program; do echo damage >"$entry"; done
+"$quern" eval "$sum" x=x.npy y=y.npy b=b.npy --verbose >out 2>err
+report 'unless they are damaged' "$(grep -q 'cache: .* wrong length' err && grep -q 'built stage 0' err &&
+    [ "$(cat out)" = "4
+4" ] || echo ' no word of it, or a wrong result')"
+shows 'clear' '^removed 2 programs, ' cache clear
+shows 'it is empty again' '^programs     0, ' cache
+shows 'warm from stdin' '^ *[0-9.]* s  y=' cache warm - <<LIST
+y=Vj(2); Sum_j(y)
+LIST
+fails 'no list' 2 cache warm
+fails 'no such verb' 2 cache heat
+fails 'no such list' 15 cache warm nosuch.txt
+fails 'a list is no directory' 15 cache warm "$dir"
+echo '--M 5' >list
+fails 'options without a formula' 2 cache warm list
+echo '--M none x=Vi(1); x' >list
+fails 'options that are wrong' 2 cache warm list
+printf 'x=Vi(1\n%s\n' "$sum" >list
+"$quern" cache warm list >out 2>err
+report 'a wrong line, and the others' "$([ $? -eq 3 ] && grep -q 'in line 1 of list' err && grep -q ' s  x=Vi(3)' out ||
+    echo ' not exit code 3 with the number of the line and the other formula')"
+chmod 777 "$dir/cache"
+shows 'a directory that others may write to' "^directory    $dir/cache: others may write to it\$" cache
+fails 'is not cleared' 15 cache clear
+shows 'and is warned of' "^warn  cache  *$dir/cache: others may write to it\$" doctor
+QUERN_CACHE=perhaps
+fails 'QUERN_CACHE is neither on nor off' 2 eval "$sum" x=x.npy y=y.npy b=b.npy
+unset QUERN_CACHE QUERN_CACHE_DIR
+[ -z "$saved" ] || export QUERN_CACHE_DIR="$saved"
 
 # ---- bad input ---------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
  * conformance.c: runs a directory of cases (tests/conformance/README.md tells their format) through quern's public
  * API on a device, or through the reference evaluator:
  *
- *     conformance DIR [--dtype f32|f64] [--device D|reference] [--lanes L] [--local S] [--rows R] [--split P]
+ *     conformance DIR [--dtype f32|f64] [--device D|host|reference] [--lanes L] [--local S] [--rows R] [--split P]
  *                 [--verbose]
  *
  * Prints a line for each case that fails or is not supported yet, then `N passed, N failed` and, if there are
@@ -320,11 +320,13 @@ int main(int argc, char **argv)
 {
     settings s = {.options = {.size = sizeof(quern_compile_options)}};
     if (!read_arguments(&s, argc, argv)) {
-        fprintf(stderr, "usage: conformance DIR [--dtype f32|f64] [--device D|reference] [--lanes L] [--local S] "
+        fprintf(stderr, "usage: conformance DIR [--dtype f32|f64] [--device D|host|reference] [--lanes L] [--local S] "
                         "[--rows R] [--split P] [--verbose]\n");
         return 2;
     }
-    quern_context_options options = {.size = sizeof options, .device = s.device};
+    bool host = s.device && strcmp(s.device, "host") == 0;
+    quern_context_options options = {
+        .size = sizeof options, .device = host ? NULL : s.device, .host = host ? QUERN_ON : QUERN_OFF};
     if (!s.reference && quern_context_create(&s.context, &options)) {
         fprintf(stderr, "conformance: %s\n", quern_last_error_text());
         return 1;

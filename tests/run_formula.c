@@ -225,7 +225,7 @@ static int run_on_device(settings *s)
 {
     char *text;
     size_t bytes;
-    quern_context_options options = {.size = sizeof options, .device = s->device};
+    quern_context_options options = {.size = sizeof options, .device = s->device, .host = QUERN_OFF};
     if (q_read_file(s->formulas, &text, &bytes) || quern_context_create(&s->context, &options))
         return fprintf(stderr, "run_formula: %s\n", quern_last_error_text()), 1;
     int code = EXIT_SKIPPED;

@@ -13,7 +13,8 @@ quern_context *context;
 int open_context(void **state)
 {
     (void)state;
-    quern_status status = quern_context_create(&context, NULL);
+    const quern_context_options options = {.size = sizeof options, .host = QUERN_OFF};
+    quern_status status = quern_context_create(&context, &options);
     if (status && status != QUERN_NO_DEVICE) fprintf(stderr, "no context: %s\n", quern_last_error_text());
     return status && status != QUERN_NO_DEVICE ? -1 : 0;
 }

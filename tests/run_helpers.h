@@ -12,7 +12,7 @@
 
 /* ---- the device ---- */
 
-/* Shared by all tests of a program; null if there is no device. open_context and close_context are the group's
+/* Shared by all tests of a program; null if there is no device. All its runs are launches. open_context and close_context are the group's
    fixtures. */
 extern quern_context *context;
 int open_context(void **state);

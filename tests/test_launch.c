@@ -100,8 +100,9 @@ static void events_are_logged(void **state)
     need_device();
     q_text lines = {0};
     quern_context *logged;
-    succeed(quern_context_create(
-        &logged, &(quern_context_options){.size = sizeof(quern_context_options), .log = on_line, .log_user = &lines}));
+    const quern_context_options options = {
+        .size = sizeof options, .log = on_line, .log_user = &lines, .cache = QUERN_OFF};
+    succeed(quern_context_create(&logged, &options));
     assert_non_null(strstr(lines.data, quern_context_device(logged)->name));
     quern_operator *op;
     succeed(quern_compile(&op, logged, GAUSSIAN, NULL));

@@ -92,6 +92,9 @@ bool q_user_path(char *out, size_t size, const char *own, const char *xdg, const
 /* quern's cache directory, created with mode 0700 if need be: QUERN_CACHE_DIR, else XDG_CACHE_HOME/quern, else
    HOME/.cache/quern. False if there is none, it is not this user's directory or others may write to it. Never /tmp. */
 bool q_cache_directory(char *out, size_t size);
+/* The same directory, opened: a descriptor for close(), or -1 with a static text in *fault that ends the sentence
+   "PATH: ...". The path is "" where the environment names none. */
+int q_cache_open(char *path, size_t size, const char **fault);
 /* An exclusive advisory lock on NAME.lock in the cache directory; waits for other processes and threads. Returns a
    handle for q_unlock, or -1 when no lock can be had (then the caller goes on without one). */
 int q_lock(const char *name);
@@ -103,5 +106,18 @@ bool q_make_parent(const char *path);
 quern_status q_replace_file(const char *path, const char *data, size_t size);
 /* Reads a whole file as bytes plus a 0; *data for free(). IO, MEMORY. */
 quern_status q_read_file(const char *path, char **data, size_t *size);
+
+// store.c: what one process leaves for later ones in the cache directory
+
+enum { Q_STORE_BYTES = 256 << 20 }; /* of all entries together */
+
+/* Fetches what was stored under this key: *data, for free(), holds *size bytes exactly as they were written. False when
+   there is nothing that can be trusted; where that is not just because nothing was stored, the reason is added to
+   `note` as one line without its end. An entry that is damaged is removed. Thread-safe, as all of these. */
+bool q_store_read(const char *key, void **data, size_t *size, q_text *note);
+/* Stores `size` bytes in place of what was there, and removes the entries that were not used for longest until all
+   have at most `limit` bytes. Readers see the old entry, the new one or none. False, with the reason, when it fails. */
+bool q_store_write(const char *key, const void *data, size_t size, uint64_t limit, q_text *note);
+void q_store_remove(const char *key);
 
 #endif

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +30,26 @@ double q_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* Asked for at every OpenCL call, so it is kept, and forgotten in a forked child. 0: not known. */
+static _Atomic long process;
+
+static void forget_process(void)
+{
+    process = 0;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, forget_process);
+}
+
 long q_process(void)
 {
-    return (long)getpid();
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    long known = process;
+    if (known) return known;
+    pthread_once(&once, watch_forks);
+    return process = (long)getpid();
 }
 
 /* ---- cache directory -------------------------------------------------------------------------------------------- */
@@ -67,33 +85,57 @@ static void make_directories(char *path)
     mkdir(path, 0700);
 }
 
-static bool is_private_directory(const char *path)
+/* Why a directory that is open must not be trusted, or null. */
+static const char *directory_fault(int fd)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return false;
     struct stat info;
-    bool ours = !fstat(fd, &info) && info.st_uid == geteuid() && !(info.st_mode & (S_IWGRP | S_IWOTH));
-    close(fd);
-    return ours;
+    if (fstat(fd, &info)) return "it cannot be read";
+    if (info.st_uid != geteuid()) return "it belongs to another user";
+    return info.st_mode & (S_IWGRP | S_IWOTH) ? "others may write to it" : NULL;
+}
+
+int q_cache_open(char *path, size_t size, const char **fault)
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    *fault = "no absolute path is set";
+    if (!cache_path(path, size)) {
+        if (size) *path = 0;
+        return -1;
+    }
+    int fd = open(path, flags);
+    if (fd < 0) {
+        make_directories(path);
+        fd = open(path, flags);
+    }
+    *fault = fd >= 0            ? directory_fault(fd)
+             : errno == ENOENT  ? "it does not exist and cannot be made"
+             : errno == ENOTDIR ? "it is no directory, or a link to one"
+             : errno == ELOOP   ? "it is a link"
+                                : "it cannot be opened";
+    if (!*fault) return fd;
+    if (fd >= 0) close(fd);
+    return -1;
 }
 
 bool q_cache_directory(char *out, size_t size)
 {
-    if (!cache_path(out, size)) return false;
-    if (is_private_directory(out)) return true;
-    make_directories(out);
-    return is_private_directory(out);
+    const char *fault;
+    int fd = q_cache_open(out, size, &fault);
+    if (fd >= 0) close(fd);
+    return fd >= 0;
 }
 
 /* ---- locks ------------------------------------------------------------------------------------------------------ */
 
 int q_lock(const char *name)
 {
-    char directory[PATH_MAX], path[PATH_MAX];
-    if (!q_cache_directory(directory, sizeof directory)) return -1;
-    int length = snprintf(path, sizeof path, "%s/%s.lock", directory, name);
-    if (length < 0 || (size_t)length >= sizeof path) return -1;
-    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    char path[PATH_MAX], file[NAME_MAX];
+    const char *fault;
+    int length = snprintf(file, sizeof file, "%s.lock", name);
+    int directory = length > 0 && (size_t)length < sizeof file ? q_cache_open(path, sizeof path, &fault) : -1;
+    if (directory < 0) return -1;
+    int fd = openat(directory, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    close(directory);
     if (fd < 0) return -1;
     while (flock(fd, LOCK_EX)) {
         if (errno == EINTR) continue;

@@ -20,7 +20,7 @@
 
 int main(int argc, char **argv);
 
-// options.c: what all commands share: errors, words and options, opening a device
+// options.c: what all commands share: errors, words and options, opening a device, gradients
 
 /* Prints "quern: " and the text to stderr; returns `status`. */
 quern_status cli_fail(quern_status status, const char *fmt, ...) CLI_PRINTF(2, 3);
@@ -56,8 +56,12 @@ quern_status cli_parse_count(const char *text, const char *option, int64_t *coun
 /* Opens the device that `device` names (null: the default); `verbose` prints the library's log lines to stderr. */
 quern_status cli_open(quern_context **context, const char *device, bool verbose);
 
-// devices.c, doctor.c, eval.c, explain.c, ops.c, tune.c: the commands; argv[0] is the command's name
+/* Replaces *op by its gradient with respect to `var`. */
+quern_status cli_differentiate(quern_operator **op, const char *var);
 
+// cache.c, devices.c, doctor.c, eval.c, explain.c, ops.c, tune.c: the commands; argv[0] is the command's name
+
+quern_status cli_cache(int argc, char **argv);
 quern_status cli_devices(int argc, char **argv);
 quern_status cli_doctor(int argc, char **argv);
 quern_status cli_eval(int argc, char **argv);

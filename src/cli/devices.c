@@ -82,6 +82,7 @@ static json_t *json_device(const quern_device *d, const preference *preferred)
     json_object_set_new(object, "memory", json_integer((json_int_t)d->memory));
     json_object_set_new(object, "local_memory", json_integer((json_int_t)d->local_memory));
     json_object_set_new(object, "f64", json_boolean(d->f64));
+    json_object_set_new(object, "driver_caches", json_boolean(d->driver_caches));
     json_object_set_new(object, "score", json_real(d->score));
     return object;
 }

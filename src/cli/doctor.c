@@ -2,20 +2,18 @@
  * doctor.c: `quern doctor`: one line per thing that quern needs, each with ok, warn or FAIL and, if need be, its fix.
  *
  * Checks are rows of a table and run in order; they share a `visit`. Where a check cannot be made because an earlier
- * one failed it stays silent. The report goes to stdout; the exit code is the status of the first FAIL. The search for
- * the cache directory repeats the rule that quern.h's users are told, since the library does not export it.
+ * one failed it stays silent. The report goes to stdout; the exit code is the status of the first FAIL.
  */
 #include <dirent.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "quern/cache.h"
 
 /* What the checks hand on to each other. */
 typedef struct visit {
@@ -148,7 +146,7 @@ static void check_graphics(visit *v)
 
 static void check_default(visit *v)
 {
-    quern_context_options options = {.size = sizeof options, .device = v->device};
+    quern_context_options options = {.size = sizeof options, .device = v->device, .host = QUERN_OFF};
     const quern_device *d;
     char text[512];
 
@@ -245,53 +243,19 @@ static void check_program(visit *v)
 
 /* ---- the cache -------------------------------------------------------------------------------------------------- */
 
-static bool cache_path(char *out, size_t size)
-{
-    static const char *const places[][2] = {
-        {"QUERN_CACHE_DIR", ""}, {"XDG_CACHE_HOME", "/quern"}, {"HOME", "/.cache/quern"}};
-
-    for (size_t k = 0; k < CLI_COUNT(places); k++) {
-        const char *base = getenv(places[k][0]);
-        if (base && *base) return snprintf(out, size, "%s%s", base, places[k][1]) < (int)size;
-    }
-    return false;
-}
-
-/* What is wrong with the existing directory `path`, or null. */
-static const char *cache_fault(const char *path, const struct stat *info)
-{
-    if (!S_ISDIR(info->st_mode)) return "it is not a directory";
-    if (info->st_uid != geteuid()) return "it belongs to another user";
-    if (info->st_mode & (S_IWGRP | S_IWOTH)) return "others may write to it";
-    return access(path, W_OK | X_OK) ? "it cannot be written" : NULL;
-}
-
-/* Whether a missing directory could be made: its nearest existing parent is writable. */
-static const char *parent_fault(char *path)
-{
-    for (char *slash; (slash = strrchr(path, '/')) && slash != path;) {
-        *slash = '\0';
-        if (!access(path, F_OK)) return access(path, W_OK | X_OK) ? "it does not exist and cannot be made" : NULL;
-    }
-    return access(*path == '/' ? "/" : ".", W_OK | X_OK) ? "it does not exist and cannot be made" : NULL;
-}
-
 static void check_cache(visit *v)
 {
-    char path[1024], parent[1024], text[1200];
-    const char *fault;
-    struct stat info;
+    quern_cache cache;
+    char text[5000];
 
-    if (!cache_path(path, sizeof path)) {
-        warn(v, "cache", "there is no directory for the lock that lets one process build at a time",
-             "set HOME, XDG_CACHE_HOME or QUERN_CACHE_DIR");
+    if (quern_cache_look(&cache)) {
+        fail_quern(v, "cache");
         return;
     }
-    memcpy(parent, path, sizeof path);
-    fault = stat(path, &info) ? parent_fault(parent) : cache_fault(path, &info);
-    snprintf(text, sizeof text, "%s%s%s", path, fault ? ": " : "", fault ? fault : "");
-    if (fault)
-        warn(v, "cache", text, "make it a directory of your own (chmod 700), or set QUERN_CACHE_DIR to one");
+    snprintf(text, sizeof text, "%s%s%s", *cache.path ? cache.path : "no directory", cache.fault ? ": " : "",
+             cache.fault ? cache.fault : "");
+    if (cache.fault)
+        warn(v, "cache", text, "set QUERN_CACHE_DIR to a directory of your own (chmod 700)");
     else
         ok("cache", text);
 }

@@ -45,18 +45,6 @@ static quern_status parse(int argc, char **argv, request *r)
     return status;
 }
 
-/* Replaces *op by its gradient with respect to `var`. */
-static quern_status differentiate(quern_operator **op, const char *var)
-{
-    quern_operator *gradient = NULL;
-    quern_status status = quern_gradient(&gradient, *op, var, NULL);
-
-    if (status) return cli_fail_quern(status, "--grad");
-    quern_operator_destroy(op);
-    *op = gradient;
-    return QUERN_OK;
-}
-
 static quern_status print(const quern_operator *op, const quern_explain_options *options)
 {
     char *text = NULL;
@@ -83,7 +71,7 @@ quern_status cli_explain(int argc, char **argv)
     if (!status) status = cli_parse_count(r.n, "--N", &options.N);
     if (!status && r.device) status = cli_open(&context, r.device, r.verbose);
     if (!status && (status = quern_compile(&op, context, r.formula, NULL))) cli_fail_quern(status, NULL);
-    for (size_t k = 0; k < r.grad.count && !status; k++) status = differentiate(&op, r.grad.items[k]);
+    for (size_t k = 0; k < r.grad.count && !status; k++) status = cli_differentiate(&op, r.grad.items[k]);
     if (!status) status = print(op, &options);
     quern_operator_destroy(&op);
     quern_context_destroy(&context);

@@ -114,11 +114,29 @@ static const char tune_help[] =
     "  --device D      gpu, cpu, a selector such as 0:1, or part of a name (`quern devices`)\n"
     "  --verbose       log what happens to stderr\n";
 
+static const char cache_help[] =
+    "Examples\n"
+    "  quern cache\n"
+    "  quern cache clear\n"
+    "  quern cache warm formulas.txt\n"
+    "  echo '--M 10000 x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))' | quern cache warm -\n"
+    "\n"
+    "quern cache\n"
+    "  Says where quern keeps compiled programs for later processes, how many there are and how large they are, and\n"
+    "  for which devices it does so; many drivers keep them in a directory of their own.\n"
+    "quern cache clear\n"
+    "  Removes them. Caches of drivers are not touched.\n"
+    "quern cache warm FILE [--device D] [--verbose]\n"
+    "  Builds the formulas of a file (- is stdin), one per line, so that later processes start at once, and prints the\n"
+    "  seconds that each took. A formula stands behind its options, which are those of `quern explain`: --dtype f32|f64,\n"
+    "  --M N, --N N, --grad VAR. Lines that begin with # are comments.\n";
+
 static const command commands[] = {
     {"eval", cli_eval, "compute a formula on .npy files and numbers", eval_help},
     {"explain", cli_explain, "show the graph, the plan and the OpenCL source of a formula", explain_help},
     {"ops", cli_ops, "list the functions of the formula language", ops_help},
     {"devices", cli_devices, "list the OpenCL devices", devices_help},
+    {"cache", cli_cache, "show, clear or fill the cache of compiled programs", cache_help},
     {"doctor", cli_doctor, "check the installation, with a fix for what is wrong", doctor_help},
     {"tune", cli_tune, "learn the best parameters for a device", tune_help},
     {"help", help, "this text, or that of a command: quern help eval", NULL},
@@ -153,7 +171,9 @@ static void print_help(void)
          "  QUERN_DEVICE     the device to take when --device is not given\n"
          "  QUERN_PROFILES   what `quern tune` has learned, \"none\" to ignore it; else XDG_CONFIG_HOME/quern/profiles, else\n"
          "                   ~/.config/quern/profiles\n"
-         "  QUERN_CACHE_DIR  where processes wait for each other's builds; else XDG_CACHE_HOME/quern, else ~/.cache/quern");
+         "  QUERN_CACHE_DIR  where compiled programs are kept; else XDG_CACHE_HOME/quern, else ~/.cache/quern\n"
+         "  QUERN_CACHE      on or off: whether they are, whatever the driver keeps; auto: where it keeps none\n"
+         "  QUERN_HOST       off: runs on the smallest arrays are launched on the device too; on: no run is");
     print_exit_codes();
 }
 

@@ -1,5 +1,5 @@
 /*
- * options.c: what all commands of the tool share: errors on stderr, words and options, opening a device.
+ * options.c: what all commands of the tool share: errors on stderr, words and options, opening a device, gradients.
  *
  * Invariant: a function that returns a status other than QUERN_OK has printed the reason, exactly once. Options are
  * rows of a table in each command; their values are borrowed from argv.
@@ -152,7 +152,7 @@ quern_status cli_parse_count(const char *text, const char *option, int64_t *coun
     return QUERN_OK;
 }
 
-/* ---- opening a device ------------------------------------------------------------------------------------------- */
+/* ---- devices and operators -------------------------------------------------------------------------------------- */
 
 static void log_line(void *user, const char *line)
 {
@@ -166,4 +166,15 @@ quern_status cli_open(quern_context **context, const char *device, bool verbose)
     quern_status status = quern_context_create(context, &options);
 
     return status ? cli_fail_quern(status, NULL) : QUERN_OK;
+}
+
+quern_status cli_differentiate(quern_operator **op, const char *var)
+{
+    quern_operator *gradient = NULL;
+    quern_status status = quern_gradient(&gradient, *op, var, NULL);
+
+    if (status) return cli_fail_quern(status, "--grad");
+    quern_operator_destroy(op);
+    *op = gradient;
+    return QUERN_OK;
 }

@@ -10,6 +10,10 @@
 
 #include "device/device.h"
 
+/* Up to here a copy that comes with the buffer is cheaper than a command in the queue. Not beyond: some drivers keep such
+   a copy in the host's memory until the first use. */
+enum { SMALL_BYTES = 65536 };
+
 /* OpenCL has no empty buffers; an array without rows takes one byte. */
 static uint64_t allocated_bytes(uint64_t size)
 {
@@ -46,7 +50,8 @@ static quern_status fail_too_long(const q_queue *queue, uint64_t bytes)
     return QUERN_MEMORY;
 }
 
-quern_status q_buffer_create(q_buffer *out, q_queue *queue, uint64_t size)
+/* With `data`, which is copied before this returns, or without. */
+static quern_status create(q_buffer *out, q_queue *queue, uint64_t size, const void *data)
 {
     *out = (q_buffer){0};
     Q_TRY(q_queue_check(queue));
@@ -54,13 +59,28 @@ quern_status q_buffer_create(q_buffer *out, q_queue *queue, uint64_t size)
     if (bytes > queue->device->max_allocation) return fail_too_long(queue, bytes);
     if (!reserve(queue, bytes, &in_use)) return fail_budget(queue, bytes, in_use);
     cl_int code;
-    cl_mem mem = clCreateBuffer(queue->context, CL_MEM_READ_WRITE, (size_t)bytes, NULL, &code);
+    cl_mem_flags flags = CL_MEM_READ_WRITE | (data ? CL_MEM_COPY_HOST_PTR : 0);
+    cl_mem mem = clCreateBuffer(queue->context, flags, (size_t)bytes, (void *)data, &code);
     if (!mem) {
         give_back(queue, bytes);
         return q_cl_fail(code, "clCreateBuffer");
     }
     *out = (q_buffer){mem, size};
     return QUERN_OK;
+}
+
+quern_status q_buffer_create(q_buffer *out, q_queue *queue, uint64_t size)
+{
+    return create(out, queue, size, NULL);
+}
+
+quern_status q_buffer_create_from(q_buffer *out, q_queue *queue, const void *data, uint64_t size)
+{
+    if (size && size <= SMALL_BYTES) return create(out, queue, size, data);
+    Q_TRY(create(out, queue, size, NULL));
+    quern_status status = q_buffer_write(out, queue, data, size);
+    if (status) q_buffer_destroy(out, queue);
+    return status;
 }
 
 void q_buffer_destroy(q_buffer *buffer, q_queue *queue)

@@ -63,6 +63,7 @@ typedef struct q_queue {
     cl_context context;
     cl_command_queue commands;
     long process;                  /* that made it: no other may use it */
+    bool keeps_programs;           /* in quern's cache; set before the first build */
     uint64_t memory_limit;         /* bytes that buffers may take together */
     _Atomic uint64_t memory_in_use; /* bytes that they take */
 } q_queue;
@@ -85,11 +86,22 @@ typedef struct q_buffer {
 
 /* Allocates size bytes (at least one byte is allocated). MEMORY with need, limit and what is in use. */
 quern_status q_buffer_create(q_buffer *out, q_queue *queue, uint64_t size);
+/* The same, filled as by a write of `size` bytes. */
+quern_status q_buffer_create_from(q_buffer *out, q_queue *queue, const void *data, uint64_t size);
 void q_buffer_destroy(q_buffer *buffer, q_queue *queue); /* accepts an empty one */
 /* Copies of `size` bytes; size 0 does nothing. A write does not wait: `data` must stay as it is until a later read from
    the same queue, or q_queue_finish, has returned. A read waits. */
 quern_status q_buffer_write(q_buffer *buffer, q_queue *queue, const void *data, uint64_t size);
 quern_status q_buffer_read(q_buffer *buffer, q_queue *queue, void *data, uint64_t size);
+
+// binary.c: compiled programs in quern's own cache
+
+/* What decides how the source is compiled, as text for free(); null when memory runs out. */
+char *q_binary_key(const q_device *device, const char *source, const char *options);
+/* The program that was stored under the key, ready for kernels, or null; the note tells of entries that were of no use,
+   which are removed. */
+cl_program q_binary_load(q_queue *queue, const char *key, const char *options, q_text *note);
+void q_binary_save(cl_program program, const char *key, q_text *note);
 
 // program.c: source text to kernel
 
@@ -99,8 +111,11 @@ typedef struct q_program q_program;
    tries once more when a cold build fails without an error line. BUILD with the log's first error line. Thread-safe. */
 quern_status q_program_create(q_program **out, q_queue *queue, const char *source, const char *options);
 void q_program_destroy(q_program **program);
-/* Seconds the driver took. */
+/* Seconds that building took, waiting for the lock included; whether it was loading from quern's cache; and, unless it
+   is "", what was wrong with that cache. */
 double q_program_build_seconds(const q_program *program);
+bool q_program_is_loaded(const q_program *program);
+const char *q_program_note(const q_program *program);
 
 typedef struct q_kernel_arg {
     size_t size;       /* bytes; for buffers sizeof(cl_mem) */

@@ -25,6 +25,10 @@ enum {
 
 /* ---- what a device is ------------------------------------------------------------------------------------------- */
 
+/* Parts of the names of platforms that keep compiled programs on disk themselves, or, as a simulator, gain nothing from
+   it. Damage to PoCL's programs goes unnoticed until they crash: one copy is better than two. */
+static const char *const keeping_platforms[] = {"portable computing language", "nvidia", "intel(r) opencl", "oclgrind"};
+
 /* Scores: one class is above another whatever its size; within a class compute units decide. */
 typedef struct device_class {
     double score;
@@ -177,6 +181,8 @@ static void judge(survey *found, q_device *device)
     ASK(device->id, CL_DEVICE_HOST_UNIFIED_MEMORY, &shares_memory);
     info->kind = kind_of(type);
     info->profile = ask_family(found, device);
+    for (size_t k = 0; k < Q_COUNT(keeping_platforms); k++)
+        info->driver_caches = info->driver_caches || contains(info->platform, keeping_platforms[k]);
     const device_class *class = class_of(info, shares_memory);
     int units = info->compute_units;
     info->score = class->score + (units < 999 ? units : 999);

@@ -1,6 +1,9 @@
 /*
  * program.c: source text to kernel, and launches of it.
  *
+ * Where quern keeps compiled programs itself (queue->keeps_programs), it looks there first, and once more when it has
+ * the lock for building: another process may have built the same program meanwhile.
+ *
  * Builds of one user are made one at a time. PoCL's on-disk cache has a race in which a cold build fails now and then
  * (pocl#1480); a second attempt succeeds, and a true failure has an "error" in its log and is not repeated.
  *
@@ -18,6 +21,8 @@ struct q_program {
     cl_program program;
     long process; /* that built it: see queue.c */
     double build_seconds;
+    bool loaded;          /* from quern's cache */
+    q_text note;          /* what went wrong with the cache */
     pthread_mutex_t lock; /* guards the pool */
     cl_kernel *pool;      /* objects that no thread uses */
     size_t pool_size, pool_capacity;
@@ -45,13 +50,9 @@ static bool names_an_error(cl_program program, cl_device_id id)
 
 static cl_int build_once_or_twice(q_program *p, cl_device_id id, const char *options)
 {
-    int lock = q_lock("build");
-    double start = q_seconds();
     cl_int code = clBuildProgram(p->program, 1, &id, options, NULL, NULL);
     if (code == CL_BUILD_PROGRAM_FAILURE && !names_an_error(p->program, id))
         code = clBuildProgram(p->program, 1, &id, options, NULL, NULL);
-    p->build_seconds = q_seconds() - start;
-    q_unlock(lock);
     return code;
 }
 
@@ -64,12 +65,13 @@ static quern_status fail_build(const q_program *p, const q_device *device, cl_in
     q_fail_cl(code);
     if (log) q_fail_build_log(log);
     q_fail_next_step("this is a defect of quern or of the driver (%s %s): please report it with the output of "
-                     "`quern explain --stage=source`", device->info.platform, device->info.driver);
+                     "`quern explain --stage=source`",
+                     device->info.platform, device->info.driver);
     free(log);
     return QUERN_BUILD;
 }
 
-static quern_status build(q_program *p, q_queue *queue, const char *source, const char *options)
+static quern_status compile(q_program *p, q_queue *queue, const char *source, const char *options)
 {
     cl_int code;
     p->program = clCreateProgramWithSource(queue->context, 1, &source, NULL, &code);
@@ -78,6 +80,38 @@ static quern_status build(q_program *p, q_queue *queue, const char *source, cons
     if (code == CL_BUILD_PROGRAM_FAILURE || code == CL_INVALID_BUILD_OPTIONS)
         return fail_build(p, queue->device, code, options);
     return code ? q_cl_fail(code, "clBuildProgram") : QUERN_OK;
+}
+
+/* Takes the program from the cache; a null key stands for no cache. */
+static bool load(q_program *p, q_queue *queue, const char *key, const char *options)
+{
+    p->program = key ? q_binary_load(queue, key, options, &p->note) : NULL;
+    p->loaded = p->program != NULL;
+    return p->loaded;
+}
+
+static quern_status load_or_compile(q_program *p, q_queue *queue, const char *key, const char *source,
+                                    const char *options)
+{
+    if (load(p, queue, key, options)) return QUERN_OK;
+    quern_status status = QUERN_OK;
+    int lock = q_lock("build");
+    if (!load(p, queue, key, options)) {
+        status = compile(p, queue, source, options);
+        if (!status && key) q_binary_save(p->program, key, &p->note);
+    }
+    q_unlock(lock);
+    return status;
+}
+
+static quern_status build(q_program *p, q_queue *queue, const char *source, const char *options)
+{
+    double start = q_seconds();
+    char *key = queue->keeps_programs ? q_binary_key(queue->device, source, options) : NULL;
+    quern_status status = load_or_compile(p, queue, key, source, options);
+    free(key);
+    p->build_seconds = q_seconds() - start;
+    return status;
 }
 
 /* ---- the pool --------------------------------------------------------------------------------------------------- */
@@ -134,6 +168,7 @@ void q_program_destroy(q_program **program)
         if (p->program) clReleaseProgram(p->program);
     }
     pthread_mutex_destroy(&p->lock);
+    q_text_free(&p->note);
     free(p->pool);
     free(p);
 }
@@ -141,6 +176,16 @@ void q_program_destroy(q_program **program)
 double q_program_build_seconds(const q_program *program)
 {
     return program->build_seconds;
+}
+
+bool q_program_is_loaded(const q_program *program)
+{
+    return program->loaded;
+}
+
+const char *q_program_note(const q_program *program)
+{
+    return program->note.data ? program->note.data : "";
 }
 
 static quern_status enqueue(cl_kernel kernel, q_queue *queue, const q_kernel_arg *args, size_t count,

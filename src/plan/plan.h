@@ -49,6 +49,9 @@ typedef struct q_profile {
     int groups_per_unit;  /* groups that keep a compute unit busy: fewer are split along the walk */
     int launch_ms;        /* aim for the time of one launch */
     int vector_math;      /* exp: 0 the built-in one, 1 quern's own for vectors, 2 by the hardware's 2^x */
+    int deep, wide;       /* least lengths of contractions and of wide sums for the scheme `tile`, 0: never */
+    int deep_rows;        /* vectors of rows and ... */
+    int deep_columns;     /* ... columns of its tiles */
     int walk;             /* most columns that one work-item walks, 0: any number */
     int speed;            /* rough pairs per microsecond of the simplest formula, for slicing the first launch */
 } q_profile;
@@ -249,6 +252,8 @@ quern_status q_plan_check(const quern_compile_options *options);
 /* M and N: sizes of axes i and j; units: the device's compute units. Overrides in `options` may be 0 or null. */
 quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profile *profile, quern_dtype dtype,
                          int64_t M, int64_t N, int units, const quern_compile_options *options);
+/* Gives a plan other sizes and leaves its source as it is; a walk that is split has one part then. */
+void q_plan_resize(q_plan *plan, const q_program_ir *program, int64_t M, int64_t N);
 void q_plan_dump(const q_plan *plan, const q_program_ir *program, q_text *out);
 int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N); /* 1 for Q_P */
 /* A guess of the time that so many pairs take: a Gaussian in 3-D has about 10 operations per pair. */

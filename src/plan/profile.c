@@ -40,6 +40,10 @@ static const struct column {
     {"groups", offsetof(entry, profile.groups_per_unit), WHOLE, 1, 1024},
     {"launch_ms", offsetof(entry, profile.launch_ms), WHOLE, 1, 10000},
     {"vector_math", offsetof(entry, profile.vector_math), WHOLE, 0, 2},
+    {"deep", offsetof(entry, profile.deep), WHOLE, 0, 65536},
+    {"wide", offsetof(entry, profile.wide), WHOLE, 0, 65536},
+    {"deep_rows", offsetof(entry, profile.deep_rows), WHOLE, 1, 16},
+    {"deep_columns", offsetof(entry, profile.deep_columns), WHOLE, 1, 32},
     {"walk", offsetof(entry, profile.walk), WHOLE, 0, INT_MAX},
     {"speed", offsetof(entry, profile.speed), WHOLE, 1, INT_MAX},
     /* the key of a learned row */

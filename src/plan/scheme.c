@@ -14,10 +14,6 @@ enum {
     MOST_COLUMNS = 8,    /* taken at once */
     UNROLLED_TEXT = 384, /* statements of them for all rows of a work-item */
     MOST_ROWS = 64,      /* of a work-item: each is unrolled text and has its state on the stack */
-    TILE_DEPTH = 24,     /* least length of contractions in tiles */
-    TILE_WIDTH = 16,     /* least length of wide sums in tiles */
-    TILE_ROWS = 4,       /* vectors of rows and ... */
-    TILE_COLUMNS = 6,    /* ... columns of a tile: 24 sums fit in 32 registers */
     TILE_BYTES = 1 << 20 /* of a work-item on its thread's stack */
 };
 
@@ -99,13 +95,11 @@ static int choose(int wanted, int usual)
     return wanted > 0 ? wanted : usual;
 }
 
-/* Lengths from which on the scheme `tile` was found faster, on devices that read columns directly. Elsewhere components
-   are done one by one. */
 q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *options)
 {
     bool kahan = options && options->sum == QUERN_SUM_KAHAN;
-    if (profile->tile || profile->walk) return (q_tiling){0};
-    return (q_tiling){.depth = TILE_DEPTH, .width = kahan ? 0 : TILE_WIDTH, .expand = !kahan};
+    q_tiling least = {.depth = (uint32_t)profile->deep, .width = kahan ? 0 : (uint32_t)profile->wide, .expand = !kahan};
+    return least;
 }
 
 /* What a work-item keeps of its rows: slices of contractions, twice if they are expanded, and wide sums of four
@@ -114,7 +108,7 @@ static int tile_rows(const q_program_ir *program, const q_plan *plan)
 {
     size_t number = (size_t)plan->lanes * (plan->dtype == QUERN_F64 ? 8 : 4);
     size_t bytes = number * (program->depth * (program->expansion ? 2 : 1) + program->width * 5);
-    int rows = TILE_ROWS;
+    int rows = plan->profile.deep_rows;
     while (rows > 1 && bytes * (size_t)rows > TILE_BYTES) rows /= 2;
     return rows;
 }
@@ -134,7 +128,7 @@ static void shape(q_plan *plan, const q_program_ir *program, int64_t rows, const
     /* rows for two groups or less: small groups spread better, and build in a third of the time */
     bool few = rows <= 2 * (int64_t)plan->lanes * plan->local * profile->rows;
     bool tiled = program->depth || program->width;
-    plan->columns = tiled ? TILE_COLUMNS : 0;
+    plan->columns = tiled ? profile->deep_columns : 0;
     plan->rows = choose(options ? options->rows : 0, map || few ? 1
                                                      : tiled    ? tile_rows(program, plan)
                                                                 : rows_that_fit(program, plan));
@@ -202,6 +196,13 @@ quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profi
     if (program->walk && out->groups) split(out, program, rows, columns, units < 1 ? 1 : units, options);
     else out->parts = 1, out->part = columns;
     return QUERN_OK;
+}
+
+void q_plan_resize(q_plan *plan, const q_program_ir *program, int64_t M, int64_t N)
+{
+    plan->groups = ceil_div(q_axis_size(program->rows, M, N), q_plan_group_rows(plan));
+    plan->part = program->walk ? q_axis_size(program->walk, M, N) : 0;
+    plan->parts = 1;
 }
 
 void q_plan_dump(const q_plan *plan, const q_program_ir *program, q_text *out)

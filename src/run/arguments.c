@@ -161,7 +161,7 @@ static quern_status check_run(quern_operator *op, quern_args args, quern_outs re
         Q_TRY(check_result(&known, op->result_count == 1 ? "the result" : name, quern_result(op, r), &results.data[r]));
     }
     Q_TRY(check_sizes(op, &known));
-    *run = (q_run){op, known.M, known.N, known.dtype ? known.dtype : QUERN_F32, views, results.data};
+    *run = (q_run){op, known.M, known.N, known.M, known.N, known.dtype ? known.dtype : QUERN_F32, views, results.data};
     return QUERN_OK;
 }
 
@@ -172,7 +172,7 @@ quern_status quern_run_all(quern_operator *op, quern_args args, quern_outs resul
     if (!op->context) return q_fail(QUERN_USAGE, "this operator was compiled without a context and cannot run");
     Q_TRY(q_queue_check(op->context->queue));
     Q_TRY(check_run(op, args, results, views, &run));
-    return q_launch(&run);
+    return q_host_takes(op, run.dtype, run.M, run.N) ? q_host_run(&run) : q_launch(&run);
 }
 
 quern_status quern_run(quern_operator *op, quern_args args, quern_view result)

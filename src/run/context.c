@@ -48,6 +48,20 @@ static quern_status copy_options(quern_context *context, const quern_context_opt
     return QUERN_OK;
 }
 
+/* Replaces a choice that is left to quern by what the environment says. */
+static quern_status ask_environment(quern_switch *choice, const char *name)
+{
+    static const char *const words[] = {[QUERN_AUTO] = "auto", [QUERN_ON] = "on", [QUERN_OFF] = "off"};
+    const char *text = getenv(name);
+    if (*choice || !text || !*text) return QUERN_OK;
+    for (size_t w = 0; w < Q_COUNT(words); w++)
+        if (strcmp(text, words[w]) == 0) {
+            *choice = (quern_switch)w;
+            return QUERN_OK;
+        }
+    return q_fail(QUERN_USAGE, "%s is '%s'; it can be on, off or auto", name, text);
+}
+
 static quern_status open_device(quern_context *context)
 {
     q_device *list;
@@ -62,8 +76,11 @@ static quern_status open_device(quern_context *context)
     q_text_free(&why);
     free(list);
     if (status) return status;
-    q_profile_find(&context->profile, q_queue_device(context->queue)->info.profile);
+    const quern_device *device = quern_context_device(context);
+    q_profile_find(&context->profile, device->profile);
     q_learned_use(context);
+    context->queue->keeps_programs =
+        context->options.cache ? context->options.cache == QUERN_ON : !device->driver_caches;
     return QUERN_OK;
 }
 
@@ -74,6 +91,8 @@ quern_status quern_context_create(quern_context **out, const quern_context_optio
     pthread_mutex_init(&context->lock, NULL);
     context->references = 1;
     quern_status status = copy_options(context, options);
+    if (!status) status = ask_environment(&context->options.cache, "QUERN_CACHE");
+    if (!status) status = ask_environment(&context->options.host, "QUERN_HOST");
     if (!status) status = open_device(context);
     context->options.device = NULL; /* borrowed for this call only */
     if (status) quern_context_destroy(out);

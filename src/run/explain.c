@@ -34,8 +34,7 @@ static quern_status check_stage(const char *stage)
 static quern_status explain_program(const request *r, const q_program_ir *program, size_t stage, q_text *out)
 {
     q_plan plan;
-    q_profile profile = q_operator_profile(r->op, &r->profile);
-    Q_TRY(q_plan_make(&plan, program, &profile, r->dtype, r->M, r->N, r->units, &r->op->options));
+    Q_TRY(q_plan_make(&plan, program, &r->profile, r->dtype, r->M, r->N, r->units, &r->op->options));
     if (wants(r, "program") || wants(r, "plan")) q_text_add(out, "---- stage %zu ----\n", stage);
     if (wants(r, "program")) q_program_ir_dump(program, r->dtype, out);
     if (wants(r, "plan")) q_plan_dump(&plan, program, out);
@@ -69,6 +68,9 @@ static quern_status explain(const request *r, q_text *out)
     }
     if (wants(r, "graph")) q_text_add(out, "formula: %s\n", op->text);
     if (wants(r, "graph")) q_graph_dump(op->graph, op->results, op->result_count, out);
+    if (wants(r, "plan") && q_host_takes(op, r->dtype, r->M, r->N))
+        q_text_add(out, "computed on the host: M = %lld, N = %lld are too few for a launch; else:\n", (long long)r->M,
+                   (long long)r->N);
     if (wants(r, "stages")) q_stages_dump(op->graph, &op->stages, out);
     for (size_t s = 0; s < op->stages.count; s++) Q_TRY(explain_stage(r, s, out));
     return QUERN_OK;
@@ -93,6 +95,7 @@ quern_status quern_explain(const quern_operator *op, const quern_explain_options
     const char *profile = options.profile ? options.profile : "cpu";
     if ((options.profile || !op->context) && !q_profile_find(&r.profile, profile))
         return q_fail(QUERN_USAGE, "there is no profile '%s' in cl/profiles.txt", profile);
+    r.profile = q_operator_profile(op, &r.profile);
     q_text out = {0};
     q_locale locale = q_locale_enter();
     quern_status status = explain(&r, &out);

@@ -74,10 +74,12 @@ static quern_status build(q_kernel *kernel, quern_operator *op)
     quern_status status = q_source(&source, op->programs[kernel->stage], &kernel->plan, kernel->merge);
     q_locale_leave(locale);
     if (!status) status = q_program_create(&kernel->program, op->context->queue, source.data, "-cl-std=CL1.2");
-    if (!status)
-        q_context_log(op->context, "built stage %zu%s of %s in %.3f s", kernel->stage, kernel->merge ? " (merge)" : "",
-                      op->text, q_program_build_seconds(kernel->program));
     q_text_free(&source);
+    if (status) return status;
+    const q_program *program = kernel->program;
+    if (*q_program_note(program)) q_context_log(op->context, "cache: %s", q_program_note(program));
+    q_context_log(op->context, "%s stage %zu%s of %s in %.3f s", q_program_is_loaded(program) ? "loaded" : "built",
+                  kernel->stage, kernel->merge ? " (merge)" : "", op->text, q_program_build_seconds(program));
     return status;
 }
 
@@ -138,12 +140,13 @@ static const quern_view *view_of(const launcher *l, int variable)
     return &l->run->variables[v];
 }
 
+/* A buffer with the numbers of a variable. */
 static quern_status upload(launcher *l, slot *s, size_t bytes)
 {
     const quern_view *view = view_of(l, s->array.variable);
     s->number = (float)view->number;
     const void *number = l->run->dtype == QUERN_F64 ? (const void *)&view->number : (const void *)&s->number;
-    return q_buffer_write(&s->buffer, l->queue, view->dtype == QUERN_NUMBER ? number : view->data, bytes);
+    return q_buffer_create_from(&s->buffer, l->queue, view->dtype == QUERN_NUMBER ? number : view->data, bytes);
 }
 
 static quern_status add_slot(launcher *l, const q_array *array)
@@ -153,9 +156,9 @@ static quern_status add_slot(launcher *l, const q_array *array)
     slot *s = &l->slots[l->slot_count];
     s->array = *array;
     Q_TRY(bytes_of(l, array, &bytes));
-    Q_TRY(q_buffer_create(&s->buffer, l->queue, bytes));
+    Q_TRY(array->variable >= 0 ? upload(l, s, bytes) : q_buffer_create(&s->buffer, l->queue, bytes));
     l->slot_count++;
-    return array->variable >= 0 ? upload(l, s, bytes) : QUERN_OK;
+    return QUERN_OK;
 }
 
 static quern_status make_slots(launcher *l)
@@ -315,10 +318,12 @@ static quern_status launch_stage(launcher *l, size_t stage)
     const q_program_ir *p = op->programs[stage];
     q_plan plan;
     q_kernel *kernel, *merge;
+    const q_run *run = l->run;
     q_profile profile = q_operator_profile(op, &l->context->profile);
-    Q_TRY(q_plan_make(&plan, p, &profile, l->run->dtype, l->run->M, l->run->N,
+    Q_TRY(q_plan_make(&plan, p, &profile, run->dtype, run->plan_M, run->plan_N,
                       q_queue_device(l->queue)->info.compute_units, &op->options));
     if (!plan.groups) return QUERN_OK;
+    if (run->plan_M != run->M || run->plan_N != run->N) q_plan_resize(&plan, p, run->M, run->N);
     Q_TRY(check_local(l, &plan));
     Q_TRY(find_kernel(&kernel, op, stage, &plan, false));
     if (!plan.split) return launch_rows(l, kernel, p, &plan);

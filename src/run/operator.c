@@ -100,7 +100,8 @@ static quern_status schedule_stages(quern_operator *op)
     if (!op->programs) return q_fail_memory(op->stages.count * sizeof(q_program_ir *));
     q_profile profile;
     q_profile_find(&profile, "cpu");
-    q_tiling tiling = q_tiling_of(op->context ? &op->context->profile : &profile, &op->options);
+    profile = q_operator_profile(op, op->context ? &op->context->profile : &profile);
+    q_tiling tiling = q_tiling_of(&profile, &op->options);
     for (size_t s = 0; s < op->stages.count; s++) Q_TRY(q_schedule(&op->programs[s], op->graph, &op->stages, s, &tiling));
     return QUERN_OK;
 }
@@ -113,6 +114,7 @@ static quern_status finish(quern_operator *op)
 #endif
     Q_TRY(find_variables(op));
     Q_TRY(write_text(op));
+    Q_TRY(q_host_count(op));
     Q_TRY(q_stages_make(&op->stages, op->graph, op->results, op->result_count));
     return schedule_stages(op);
 }

@@ -17,6 +17,7 @@
 typedef struct evaluation {
     const q_graph *graph;
     size_t M, N;
+    bool single;     /* every value is rounded to float32 */
     double **values; /* by node; null where nothing needs it */
 } evaluation;
 
@@ -322,6 +323,11 @@ static bool count_numbers(const evaluation *e, const q_node *node, size_t *out)
            q_mul_size(*out, sizeof(double), &bytes);
 }
 
+static void round_numbers(double *numbers, size_t count)
+{
+    for (size_t n = 0; n < count; n++) numbers[n] = (double)(float)numbers[n];
+}
+
 static quern_status compute(evaluation *e, q_id id, const double *const *variables)
 {
     const q_node *node = q_node_of(e->graph, id);
@@ -338,6 +344,7 @@ static quern_status compute(evaluation *e, q_id id, const double *const *variabl
     }
     for (size_t i = 0; i < extent(e, node, Q_I); i++)
         for (size_t j = 0; j < extent(e, node, Q_J); j++) compute_row(e, id, i, j);
+    if (e->single) round_numbers(e->values[id], numbers);
     return QUERN_OK;
 }
 
@@ -351,9 +358,16 @@ static void copy_result(const evaluation *e, q_id id, double *out)
 quern_status q_reference(const q_graph *graph, const q_id *results, size_t count, int64_t M, int64_t N,
                          const double *const *variables, double *const *out)
 {
+    return q_reference_as(QUERN_F64, graph, results, count, M, N, variables, out);
+}
+
+quern_status q_reference_as(quern_dtype dtype, const q_graph *graph, const q_id *results, size_t count, int64_t M,
+                            int64_t N, const double *const *variables, double *const *out)
+{
     if (M < 0 || N < 0) return q_fail(QUERN_SHAPE, "%lld rows and %lld columns", (long long)M, (long long)N);
     if ((uint64_t)M > SIZE_MAX || (uint64_t)N > SIZE_MAX) return q_fail_memory(SIZE_MAX);
-    evaluation e = {.graph = graph, .M = (size_t)M, .N = (size_t)N, .values = calloc(graph->count, sizeof(double *))};
+    evaluation e = {.graph = graph, .M = (size_t)M, .N = (size_t)N, .single = dtype == QUERN_F32};
+    e.values = calloc(graph->count, sizeof(double *));
     uint8_t *marks = malloc(graph->count);
     quern_status status = e.values && marks ? QUERN_OK : q_fail_memory(graph->count * sizeof(double *));
     if (!status) q_mark(graph, results, count, false, marks);

@@ -80,6 +80,8 @@ struct quern_operator {
     quern_compile_options options; /* options.profile is the operator's own */
     q_stages stages;
     q_program_ir **programs; /* by stage */
+    double host_numbers[4];  /* host.c: what an evaluation there costs, by axes */
+    _Atomic bool host_told;  /* the log has been told that small runs stay on the host */
     pthread_mutex_t lock;    /* of what follows */
     q_kernel *kernels;       /* a list; entries are never removed before the operator */
 };
@@ -94,12 +96,13 @@ quern_status q_operator_from_graph(quern_operator **out, quern_context *context,
 
 quern_value q_value_of(const q_variable *variable);
 
-// arguments.c, launch.c: one run of an operator, checked and done
+// arguments.c, prepare.c, launch.c: one run of an operator, checked and done
 
 /* Array rows and element type are checked; M, N and dtype are known. */
 typedef struct q_run {
     quern_operator *op;
     int64_t M, N;
+    int64_t plan_M, plan_N; /* what the programs are planned for: the same, but in quern_prepare */
     quern_dtype dtype;
     const quern_view *variables; /* by op->variables */
     const quern_view *results;
@@ -115,5 +118,17 @@ void q_kernels_destroy(q_kernel *kernels);
    is stored for all its rows: MEMORY if that does not fit. Indices are whole numbers, -1 for none. */
 quern_status q_reference(const q_graph *graph, const q_id *results, size_t count, int64_t M, int64_t N,
                          const double *const *variables, double *const *out);
+/* The same in a type: with QUERN_F32 each value of the graph is rounded to float32 as it is computed, what is in between
+   while one operation or reduction is done is not. Variables are taken as they are. */
+quern_status q_reference_as(quern_dtype dtype, const q_graph *graph, const q_id *results, size_t count, int64_t M,
+                            int64_t N, const double *const *variables, double *const *out);
+
+// host.c: runs that are over before a device would have begun
+
+/* Fills op->host_numbers. */
+quern_status q_host_count(quern_operator *op);
+/* Whether runs of this type and size are done on the host. */
+bool q_host_takes(const quern_operator *op, quern_dtype dtype, int64_t M, int64_t N);
+quern_status q_host_run(const q_run *run);
 
 #endif

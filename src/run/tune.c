@@ -36,7 +36,8 @@ static const q_tune_formula formulas[] = {
     {"x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", 100}, /* few rows: the walk is split */
 };
 
-static const char *const tuned_columns[] = {"lanes32", "lanes64", "rows", "local", "tile", "groups"};
+static const char *const tuned_columns[] = {"lanes32", "lanes64", "rows",      "local",
+                                            "tile",    "groups",  "deep_rows", "deep_columns"};
 
 /* A formula with its data, in one element type. */
 typedef struct job {
