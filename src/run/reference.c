@@ -18,6 +18,8 @@ typedef struct evaluation {
     const q_graph *graph;
     size_t M, N;
     double **values; /* by node; null where nothing needs it */
+    double noise;
+    uint64_t draws; /* of noise, so far */
 } evaluation;
 
 // ---- reductions: of `count` terms, `stride` numbers apart ----
@@ -204,6 +206,33 @@ static size_t stride_along(const evaluation *e, const q_node *node, unsigned axi
     return axis == Q_I ? node->dim * extent(e, node, Q_J) : node->dim;
 }
 
+// ---- noise ----
+
+/* The numbers with each off by up to the noise of itself; whole ones stay, since they are exact in every type. The digest
+   of a count is as good as a random number. */
+static void disturb(evaluation *e, double *numbers, size_t count)
+{
+    for (size_t n = 0; n < count; n++) {
+        uint64_t digest = q_hash64(&e->draws, sizeof e->draws);
+        e->draws++;
+        if (numbers[n] != rint(numbers[n])) numbers[n] *= 1 + e->noise * ((double)(digest >> 11) * 0x1p-52 - 1);
+    }
+}
+
+/* Whether computing the node rounds. What only moves numbers, or chooses among them, does not. */
+static bool rounds(const q_node *node)
+{
+    switch (q_ops[node->op].kind) {
+    case Q_KIND_LEAF: return node->op == Q_OP_VARIABLE;
+    case Q_KIND_GATHER:
+    case Q_KIND_REPEAT: return false;
+    case Q_KIND_REDUCTION:
+        return q_ops[node->op].reduction == Q_LINEAR || node->op == Q_RED_LogSumExp || node->op == Q_RED_Prod ||
+               node->op == Q_RED_Variance;
+    default: return true;
+    }
+}
+
 // ---- one row of one node ----
 
 static double gather(const evaluation *e, const q_node *node, uint32_t d, const double *const x[3])
@@ -334,10 +363,11 @@ static quern_status compute(evaluation *e, q_id id, const double *const *variabl
         if (numbers && !given)
             return q_fail(QUERN_MISSING, "no numbers for the variable %s", e->graph->variables[node->k[0]].name);
         if (numbers) memcpy(e->values[id], given, numbers * sizeof(double));
-        return QUERN_OK;
+    } else {
+        for (size_t i = 0; i < extent(e, node, Q_I); i++)
+            for (size_t j = 0; j < extent(e, node, Q_J); j++) compute_row(e, id, i, j);
     }
-    for (size_t i = 0; i < extent(e, node, Q_I); i++)
-        for (size_t j = 0; j < extent(e, node, Q_J); j++) compute_row(e, id, i, j);
+    if (e->noise > 0 && rounds(node)) disturb(e, e->values[id], numbers);
     return QUERN_OK;
 }
 
@@ -348,12 +378,13 @@ static void copy_result(const evaluation *e, q_id id, double *out)
     memcpy(out, e->values[id], numbers * sizeof(double));
 }
 
-quern_status q_reference(const q_graph *graph, const q_id *results, size_t count, int64_t M, int64_t N,
-                         const double *const *variables, double *const *out)
+quern_status q_reference_noisy(const q_graph *graph, const q_id *results, size_t count, int64_t M, int64_t N,
+                               const double *const *variables, double *const *out, double noise, uint64_t seed)
 {
     if (M < 0 || N < 0) return q_fail(QUERN_SHAPE, "%lld rows and %lld columns", (long long)M, (long long)N);
     if ((uint64_t)M > SIZE_MAX || (uint64_t)N > SIZE_MAX) return q_fail_memory(SIZE_MAX);
-    evaluation e = {.graph = graph, .M = (size_t)M, .N = (size_t)N, .values = calloc(graph->count, sizeof(double *))};
+    evaluation e = {.graph = graph, .M = (size_t)M, .N = (size_t)N, .noise = noise, .draws = seed << 40};
+    e.values = calloc(graph->count, sizeof(double *));
     uint8_t *marks = malloc(graph->count);
     quern_status status = e.values && marks ? QUERN_OK : q_fail_memory(graph->count * sizeof(double *));
     if (!status) q_mark(graph, results, count, false, marks);
@@ -364,4 +395,10 @@ quern_status q_reference(const q_graph *graph, const q_id *results, size_t count
     free(e.values);
     free(marks);
     return status;
+}
+
+quern_status q_reference(const q_graph *graph, const q_id *results, size_t count, int64_t M, int64_t N,
+                         const double *const *variables, double *const *out)
+{
+    return q_reference_noisy(graph, results, count, M, N, variables, out, 0, 0);
 }

@@ -83,4 +83,9 @@ void q_kernels_destroy(q_kernel *kernels);
 quern_status q_reference(const q_graph *graph, const q_id *results, size_t count, int64_t M, int64_t N,
                          const double *const *variables, double *const *out);
 
+/* The same where every number that is read or computed with rounding is off by up to `noise` of itself, at random by the
+   seed: how far a result can be trusted if each step is that accurate (Monte Carlo arithmetic, Parker 1997). */
+quern_status q_reference_noisy(const q_graph *graph, const q_id *results, size_t count, int64_t M, int64_t N,
+                               const double *const *variables, double *const *out, double noise, uint64_t seed);
+
 #endif
