@@ -271,30 +271,37 @@ static quern_status pack_run(pack *p, quern_dtype dtype)
     return QUERN_OK;
 }
 
-/* What fails to build or to run is halved until one formula is found. */
-static void check_together(char *const *formulas, size_t together, const pack_shape *shape)
+/* Builds, runs and compares the formulas as one operator. */
+static quern_status pack_check(char *const *formulas, size_t together, const pack_shape *shape)
 {
     pack p = {.formulas = formulas, .count = together};
-    set_compiler(shape);
     bool wide = quern_context_device(context)->f64;
-    quern_status status = pack_compile(&p, shape);
-    if (!status) {
-        p.t = trial_create(p.op, QUERN_F64, shape->M, shape->N, seed);
-        pack_fill(&p);
-        allocate_results(&p, p.t.expected);
-        pack_evaluate(&p, 0, p.t.expected);
-        if (wide) status = pack_run(&p, QUERN_F64);
-        if (!status && (shape->narrow || !wide)) status = pack_run(&p, QUERN_F32);
-        trial_destroy(&p.t);
-        quern_operator_destroy(&p.op);
-        free_results(p.spread);
-    }
-    if (status && together > 1) {
-        check_together(formulas, together / 2, shape);
-        check_together(formulas + together / 2, together - together / 2, shape);
-    } else if (status) {
-        say_failure(formulas[0], "%s", quern_last_error_text());
-    }
+    set_compiler(shape);
+    Q_TRY(pack_compile(&p, shape));
+    p.t = trial_create(p.op, QUERN_F64, shape->M, shape->N, seed);
+    pack_fill(&p);
+    allocate_results(&p, p.t.expected);
+    pack_evaluate(&p, 0, p.t.expected);
+    quern_status status = wide ? pack_run(&p, QUERN_F64) : QUERN_OK;
+    if (!status && (shape->narrow || !wide)) status = pack_run(&p, QUERN_F32);
+    trial_destroy(&p.t);
+    quern_operator_destroy(&p.op);
+    free_results(p.spread);
+    return status;
+}
+
+/* A pack that cannot be built or run is halved until it can, or has one formula. Beyond a limit that is as it should be;
+   anything else is a failure, whichever part it is found in. */
+static void check_together(char *const *formulas, size_t together, const pack_shape *shape)
+{
+    quern_status status = pack_check(formulas, together, shape);
+    if (!status) return;
+    if (together == 1 || status != QUERN_LIMIT)
+        say_failure(formulas[0], "%zu formulas, of which this is the first: %s: %.2000s", together,
+                    quern_status_name(status), quern_last_error_text());
+    if (together == 1) return;
+    check_together(formulas, together / 2, shape);
+    check_together(formulas + together / 2, together - together / 2, shape);
 }
 
 static void random_formulas(void **state)
