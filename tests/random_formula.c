@@ -1,4 +1,5 @@
 /* random_formula.c: see random_formula.h. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@ static void add_value(random_source *random, q_text *out, unsigned where, int di
 static void add_leaf(random_source *random, q_text *out, unsigned where, int dim)
 {
     static const char *const names[2][4] = {{"q", "s", "t", "0.37"}, {"p", "x", "y", "p"}};
-    size_t n = below(random, 4);
+    size_t n = (below(random, 8) + 2) / 3 % 4; /* 0 and 3 are taken by one in eight, 1 and 2 by three */
     if ((n == 1 && !(where & Q_I)) || (n == 2 && !(where & Q_J))) n = 0;
     q_text_add(out, "%s", names[dim == 3][n]);
 }
@@ -153,19 +154,36 @@ static void add_value(random_source *random, q_text *out, unsigned where, int di
     else add_reduction(random, out, where, dim, depth);
 }
 
-/* A result: what depends on i and on j is summed over one of them; every third is a gradient. */
+static bool is_in_name(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* Whether the variable, a letter, stands in the text. */
+static bool uses(const char *text, char variable)
+{
+    for (const char *at = text; (at = strchr(at, variable)); at++)
+        if (!is_in_name(at[1]) && (at == text || !is_in_name(at[-1]))) return true;
+    return false;
+}
+
+/* A result: a value, or the product of two, summed over one axis; every third is a gradient. */
 char *random_formula(random_source *random)
 {
-    static const char *const variables = "xystpq";
+    static const char variables[] = "xystpq";
     q_text text = {0};
     int depth = 2 + (int)below(random, DEPTH - 1);
     bool over_i = below(random, 2);
     q_text_add(&text, "Sum_%c(", over_i ? 'i' : 'j');
-    add_value(random, &text, Q_I | Q_J, below(random, 2) ? 3 : 1, depth);
+    int dim = below(random, 2) ? 3 : 1;
+    if (below(random, 2)) add_template(random, &text, "@a*@a", Q_I | Q_J, dim, depth);
+    else add_value(random, &text, Q_I | Q_J, dim, depth);
     q_text_add(&text, ")");
     if (below(random, 3)) return q_text_take(&text);
     q_text gradient = {0};
-    q_text_add(&gradient, "Grad(%s,%c,1)", text.data, variables[below(random, 6)]);
+    size_t v = below(random, 6);
+    for (size_t n = 0; n < 6 && !uses(text.data, variables[v]); n++) v = (v + 1) % 6;
+    q_text_add(&gradient, "Grad(%s,%c,1)", text.data, variables[v]);
     q_text_free(&text);
     return q_text_take(&gradient);
 }

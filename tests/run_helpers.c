@@ -194,7 +194,7 @@ static char *make_result(const trial *t, size_t r, quern_view *view)
     return array;
 }
 
-void trial_run(trial *t)
+quern_status trial_attempt(trial *t)
 {
     quern_arg args[Q_MAX_VARIABLES];
     quern_view results[Q_MAX_RESULTS];
@@ -206,9 +206,17 @@ void trial_run(trial *t)
     }
     for (size_t r = 0; r < count; r++) arrays[r] = make_result(t, r, &results[r]);
     quern_status status = quern_run_all(t->op, (quern_args){args, variables, t->M, t->N}, (quern_outs){results, count});
-    if (status) fail_msg("%s: %s", quern_operator_text(t->op), quern_last_error_text());
-    for (size_t r = 0; r < count; r++) take_result(t, r, results[r], arrays[r]);
+    for (size_t r = 0; r < count; r++) {
+        if (status) free(arrays[r]);
+        else take_result(t, r, results[r], arrays[r]);
+    }
     for (size_t v = 0; v < variables; v++) free(args[v].view.data);
+    return status;
+}
+
+void trial_run(trial *t)
+{
+    if (trial_attempt(t)) fail_msg("%s: %s", quern_operator_text(t->op), quern_last_error_text());
 }
 
 static void explain_difference(const trial *t, size_t r, size_t n)

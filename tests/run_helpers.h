@@ -53,6 +53,8 @@ double *trial_data(const trial *t, const char *name, size_t *count);
 /* Rounds the data to the element type, runs the operator and fills `got`. Fails when something beside the results was
    written to. */
 void trial_run(trial *t);
+/* The same, but returns what the run returned; `got` stays as it was after a failure. */
+quern_status trial_attempt(trial *t);
 /* Fills `expected` from q_reference, and compares: indices, infinities and NaN must be the same, other numbers may
    differ by the tolerance times the largest of their result (times 1, if that is more). */
 void trial_compare(trial *t, double tolerance);

@@ -185,6 +185,21 @@ static void selections_of_vectors_and_their_gradients(void **state)
     quern_operator_destroy(&op);
 }
 
+/* The largest K, among more and among fewer terms. */
+static void selections_of_1024_and_their_gradients(void **state)
+{
+    (void)state;
+    need_device();
+    if (!takes_lanes()) skip(); /* building takes minutes */
+    quern_compile_options options = {.size = sizeof options, .lanes = 1, .rows = 1};
+    quern_operator *op = compile("x=Vi(1); y=Vj(1); e=Vi(1024); f=x*y; ArgKMin_j(f,1024), Grad(KMin_j(f,1024),x,e), "
+                                 "Grad(KMin_j(f,1024),y,e), ArgKMax_j(f,1024), Grad(KMax_j(f,1024),y,e)",
+                                 &options);
+    compare(op, QUERN_F32, 3, 1100, -1, 1, 1e-6);
+    compare(op, QUERN_F32, 2, 60, -1, 1, 1e-6);
+    quern_operator_destroy(&op);
+}
+
 /* ---- products, variances, tensors ---- */
 
 static void products_and_variances(void **state)
@@ -258,6 +273,7 @@ int main(void)
         cmocka_unit_test(selections_of_few_and_of_many),
         cmocka_unit_test(selections_in_parts),
         cmocka_unit_test(selections_of_vectors_and_their_gradients),
+        cmocka_unit_test(selections_of_1024_and_their_gradients),
         cmocka_unit_test(products_and_variances),
         cmocka_unit_test(tensors),
         cmocka_unit_test(losses_and_their_gradients),

@@ -34,7 +34,11 @@ static void expect(const char *formula, size_t M, const double *x, size_t N, con
     sample_destroy(&s);
 }
 
-#define LIST(...) (const double[]){__VA_ARGS__}
+#define LIST(...)    \
+    (const double[]) \
+    {                \
+        __VA_ARGS__  \
+    }
 #define COUNT(...) (sizeof(LIST(__VA_ARGS__)) / sizeof(double))
 /* Over y alone: one number. */
 #define OVER_Y(formula, result, ...) expect(formula, 0, NULL, COUNT(__VA_ARGS__), LIST(__VA_ARGS__), 1, LIST(result))
@@ -144,6 +148,33 @@ static void sums_are_compensated(void **state)
     expect("Sum(Concat(Concat(x,x*1e100),Concat(x,x*(-1e100))))", 1, LIST(1), 0, NULL, 1, LIST(2));
 }
 
+/* What noise does to a difference is as large as to its operands; exact steps have none; a seed says which it is. */
+static void noise(void **state)
+{
+    (void)state;
+    const double amount = 0x1p-20;
+    double third = 1.0 / 3, numbers[3][4], *out[] = {numbers[0]};
+    const double *data[] = {&third};
+    sample s = sample_create(1, 1, 0);
+    q_id id = sample_parse(&s, "p=Pm(1); Concat(Concat(p,Exp(p)-1.39),Concat(Exp(0*p),Max_i(Step(p))))");
+    assert_int_equal(q_reference(s.graph, &id, 1, 1, 1, data, out), QUERN_OK);
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        out[0] = numbers[seed];
+        assert_int_equal(
+            q_reference_with(&(q_rounding){.noise = amount, .seed = seed}, s.graph, &id, 1, 1, 1, data, out), QUERN_OK);
+        assert_true(numbers[seed][0] != third && fabs(numbers[seed][0] - third) <= third * amount);
+        double moved = fabs(numbers[seed][1] - numbers[0][1]);
+        assert_true(moved > 0.01 * amount && moved <= (1.4 + 0.5) * amount);
+        assert_true(numbers[seed][2] == 1 && numbers[seed][3] == 1);
+    }
+    assert_true(numbers[1][0] != numbers[2][0]);
+    out[0] = numbers[0];
+    assert_int_equal(q_reference_with(&(q_rounding){.noise = amount, .seed = 2}, s.graph, &id, 1, 1, 1, data, out),
+                     QUERN_OK);
+    assert_memory_equal(numbers[0], numbers[2], sizeof numbers[0]);
+    sample_destroy(&s);
+}
+
 static void failures(void **state)
 {
     (void)state;
@@ -167,10 +198,11 @@ static void failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(layouts),        cmocka_unit_test(terms_without_the_axis),
-        cmocka_unit_test(empty_ranges),   cmocka_unit_test(not_a_number),
-        cmocka_unit_test(infinities),     cmocka_unit_test(ties_and_signs),
-        cmocka_unit_test(failures),       cmocka_unit_test(sums_are_compensated),
+        cmocka_unit_test(layouts),      cmocka_unit_test(terms_without_the_axis),
+        cmocka_unit_test(empty_ranges), cmocka_unit_test(not_a_number),
+        cmocka_unit_test(infinities),   cmocka_unit_test(ties_and_signs),
+        cmocka_unit_test(failures),     cmocka_unit_test(sums_are_compensated),
+        cmocka_unit_test(noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

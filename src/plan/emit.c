@@ -124,6 +124,12 @@ static void emit_loader(q_emitter *e, const char *type, const char *parameters, 
 
 // ---- what is done for a pair ----
 
+/* Whether reduction r keeps a wide sum by itself. */
+static bool owns_wide(const q_emitter *e, size_t r)
+{
+    return e->p->reductions[r].wide && e->p->reductions[r].state == r;
+}
+
 /* Components of the state that reduction r keeps by itself; none if it shares another's or is wide. */
 static uint32_t own_dim(const q_emitter *e, size_t r)
 {
@@ -209,10 +215,10 @@ static void emit_widen(q_emitter *e)
                        "const q_weights *w, const q_row_wide *x, const q_column_wide *y)\n{\n");
     q_emit_statements(e);
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (e->p->reductions[r].wide) emit_add_slice(e, "p->r", r, e->p->reductions[r].terms[0]);
+        if (owns_wide(e, r)) emit_add_slice(e, "p->r", r, e->p->reductions[r].terms[0]);
     q_text_add(e->out, "}\nQ_FN void q_take(q_wide *wide, const q_partial *p, const int d)\n{\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (e->p->reductions[r].wide)
+        if (owns_wide(e, r))
             q_text_add(e->out, "    q_Sum_add(&wide->r%zu[d], p->r%zu, 0);\n    q_Sum_block(&wide->r%zu[d]);\n", r, r,
                        r);
     q_text_add(e->out, "}\n");
@@ -230,10 +236,10 @@ static void emit_sum_structs(q_emitter *e)
     if (!e->p->width) return;
     q_text_add(e->out, "typedef struct {\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (e->p->reductions[r].wide) q_text_add(e->out, "    real r%zu;\n", r);
+        if (owns_wide(e, r)) q_text_add(e->out, "    real r%zu;\n", r);
     q_text_add(e->out, "} q_partial;\nQ_FN q_partial q_no_partial(void)\n{\n    q_partial p;\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (e->p->reductions[r].wide) q_text_add(e->out, "    p.r%zu = 0;\n", r);
+        if (owns_wide(e, r)) q_text_add(e->out, "    p.r%zu = 0;\n", r);
     q_text_add(e->out, "    return p;\n}\n");
 }
 
@@ -284,7 +290,7 @@ static void emit_each_state(q_emitter *e, const char *head, const char *call, co
     int word = 0;
     q_text_add(e->out, "%s\n{\n", head);
     for (size_t r = 0; r < e->p->reduction_count; r++) {
-        bool wide = e->p->reductions[r].wide;
+        bool wide = owns_wide(e, r);
         int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
         for (uint32_t d = 0; d < (wide ? 1 : own_dim(e, r)); d++) {
             char component[16];
@@ -313,7 +319,7 @@ static void emit_state(q_emitter *e)
     q_text_add(e->out, "} q_state;\n");
     if (e->p->width) q_text_add(e->out, "typedef struct {\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (e->p->reductions[r].wide) q_text_add(e->out, "    q_Sum r%zu[%u];\n", r, e->p->reductions[r].dim);
+        if (owns_wide(e, r)) q_text_add(e->out, "    q_Sum r%zu[%u];\n", r, e->p->reductions[r].dim);
     if (e->p->width) q_text_add(e->out, "} q_wide;\n");
 }
 

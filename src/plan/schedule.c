@@ -358,25 +358,28 @@ static q_ref *refs(scheduler *s, uint32_t dim)
     return memory;
 }
 
-/* Whether the state of reduction `other` holds the result of reduction r too: ArgMin keeps the smallest term, ArgKMin and
-   KMin have one state; the first of equals holds the others. */
-static bool holds(const q_program_ir *p, size_t other, size_t r)
+/* Whether both reductions reduce the same values, and the states of both, or of `other` with the indices, are of one
+   kind: ArgMin keeps the smallest term, ArgKMin and KMin have one state. */
+static bool holds(const q_program_ir *p, size_t other, size_t r, bool with_indices)
 {
     const char *state = q_ops[p->reductions[other].op].state, *wanted = q_ops[p->reductions[r].op].state;
-    bool same = strcmp(state, wanted) == 0, more = strncmp(state, "Arg", 3) == 0 && strcmp(state + 3, wanted) == 0;
-    if (!more && !(same && other < r)) return false;
+    if (with_indices && strncmp(state, "Arg", 3) != 0) return false;
+    if (strcmp(with_indices ? state + 3 : state, wanted) != 0) return false;
     if (p->reductions[other].K != p->reductions[r].K || p->reductions[other].dim != p->reductions[r].dim) return false;
     for (uint32_t d = 0; d < q_term_count(p, r); d++)
         if (p->reductions[other].terms[d] != p->reductions[r].terms[d]) return false;
     return true;
 }
 
+/* The first reduction with indices holds the others; if there is none, the first of equals. So what holds another has
+   its own state. */
 static void share_states(q_program_ir *p)
 {
     for (size_t r = 0; r < p->reduction_count; r++) {
-        p->reductions[r].state = r;
-        for (size_t other = 0; other < p->reduction_count && p->reductions[r].state == r; other++)
-            if (holds(p, other, r)) p->reductions[r].state = other;
+        size_t other = 0, equal = 0;
+        while (other < p->reduction_count && !holds(p, other, r, true)) other++;
+        while (equal < r && !holds(p, equal, r, false)) equal++;
+        p->reductions[r].state = other < p->reduction_count ? other : equal;
     }
 }
 

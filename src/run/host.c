@@ -125,8 +125,8 @@ quern_status q_host_run(const q_run *run)
                       (long long)run->N, op->text);
     quern_status status = fill(&a, run);
     if (!status)
-        status = q_reference_as(run->dtype, op->graph, op->results, op->result_count, run->M, run->N,
-                                (const double *const *)a.variables, a.results);
+        status = q_reference_with(&(q_rounding){.single = run->dtype == QUERN_F32}, op->graph, op->results,
+                                  op->result_count, run->M, run->N, (const double *const *)a.variables, a.results);
     for (size_t r = 0; r < op->result_count && !status; r++) write_view(&run->results[r], a.results[r]);
     for (size_t v = 0; v < op->variable_count; v++) free(a.variables[op->variables[v]]);
     for (size_t r = 0; r < op->result_count; r++) free(a.results[r]);

@@ -19,6 +19,8 @@ typedef struct evaluation {
     size_t M, N;
     bool single;     /* every value is rounded to float32 */
     double **values; /* by node; null where nothing needs it */
+    double noise;
+    uint64_t draws; /* of noise, so far */
 } evaluation;
 
 // ---- reductions: of `count` terms, `stride` numbers apart ----
@@ -205,6 +207,33 @@ static size_t stride_along(const evaluation *e, const q_node *node, unsigned axi
     return axis == Q_I ? node->dim * extent(e, node, Q_J) : node->dim;
 }
 
+// ---- noise ----
+
+/* The numbers with each off by up to the noise of itself; whole ones stay, since they are exact in every type. The digest
+   of a count is as good as a random number. */
+static void disturb(evaluation *e, double *numbers, size_t count)
+{
+    for (size_t n = 0; n < count; n++) {
+        uint64_t digest = q_hash64(&e->draws, sizeof e->draws);
+        e->draws++;
+        if (numbers[n] != rint(numbers[n])) numbers[n] *= 1 + e->noise * ((double)(digest >> 11) * 0x1p-52 - 1);
+    }
+}
+
+/* Whether computing the node rounds. What only moves numbers, or chooses among them, does not. */
+static bool rounds(const q_node *node)
+{
+    switch (q_ops[node->op].kind) {
+    case Q_KIND_LEAF: return node->op == Q_OP_VARIABLE;
+    case Q_KIND_GATHER:
+    case Q_KIND_REPEAT: return false;
+    case Q_KIND_REDUCTION:
+        return q_ops[node->op].reduction == Q_LINEAR || node->op == Q_RED_LogSumExp || node->op == Q_RED_Prod ||
+               node->op == Q_RED_Variance;
+    default: return true;
+    }
+}
+
 // ---- one row of one node ----
 
 static double gather(const evaluation *e, const q_node *node, uint32_t d, const double *const x[3])
@@ -340,11 +369,12 @@ static quern_status compute(evaluation *e, q_id id, const double *const *variabl
         if (numbers && !given)
             return q_fail(QUERN_MISSING, "no numbers for the variable %s", e->graph->variables[node->k[0]].name);
         if (numbers) memcpy(e->values[id], given, numbers * sizeof(double));
-        return QUERN_OK;
+    } else {
+        for (size_t i = 0; i < extent(e, node, Q_I); i++)
+            for (size_t j = 0; j < extent(e, node, Q_J); j++) compute_row(e, id, i, j);
     }
-    for (size_t i = 0; i < extent(e, node, Q_I); i++)
-        for (size_t j = 0; j < extent(e, node, Q_J); j++) compute_row(e, id, i, j);
     if (e->single) round_numbers(e->values[id], numbers);
+    if (e->noise > 0 && rounds(node)) disturb(e, e->values[id], numbers);
     return QUERN_OK;
 }
 
@@ -355,18 +385,17 @@ static void copy_result(const evaluation *e, q_id id, double *out)
     memcpy(out, e->values[id], numbers * sizeof(double));
 }
 
-quern_status q_reference(const q_graph *graph, const q_id *results, size_t count, int64_t M, int64_t N,
-                         const double *const *variables, double *const *out)
-{
-    return q_reference_as(QUERN_F64, graph, results, count, M, N, variables, out);
-}
-
-quern_status q_reference_as(quern_dtype dtype, const q_graph *graph, const q_id *results, size_t count, int64_t M,
-                            int64_t N, const double *const *variables, double *const *out)
+quern_status q_reference_with(const q_rounding *rounding, const q_graph *graph, const q_id *results, size_t count,
+                              int64_t M, int64_t N, const double *const *variables, double *const *out)
 {
     if (M < 0 || N < 0) return q_fail(QUERN_SHAPE, "%lld rows and %lld columns", (long long)M, (long long)N);
     if ((uint64_t)M > SIZE_MAX || (uint64_t)N > SIZE_MAX) return q_fail_memory(SIZE_MAX);
-    evaluation e = {.graph = graph, .M = (size_t)M, .N = (size_t)N, .single = dtype == QUERN_F32};
+    evaluation e = {.graph = graph,
+                    .M = (size_t)M,
+                    .N = (size_t)N,
+                    .single = rounding->single,
+                    .noise = rounding->noise,
+                    .draws = rounding->seed << 40};
     e.values = calloc(graph->count, sizeof(double *));
     uint8_t *marks = malloc(graph->count);
     quern_status status = e.values && marks ? QUERN_OK : q_fail_memory(graph->count * sizeof(double *));
@@ -378,4 +407,10 @@ quern_status q_reference_as(quern_dtype dtype, const q_graph *graph, const q_id 
     free(e.values);
     free(marks);
     return status;
+}
+
+quern_status q_reference(const q_graph *graph, const q_id *results, size_t count, int64_t M, int64_t N,
+                         const double *const *variables, double *const *out)
+{
+    return q_reference_with(&(q_rounding){0}, graph, results, count, M, N, variables, out);
 }

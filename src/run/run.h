@@ -118,10 +118,17 @@ void q_kernels_destroy(q_kernel *kernels);
    is stored for all its rows: MEMORY if that does not fit. Indices are whole numbers, -1 for none. */
 quern_status q_reference(const q_graph *graph, const q_id *results, size_t count, int64_t M, int64_t N,
                          const double *const *variables, double *const *out);
-/* The same in a type: with QUERN_F32 each value of the graph is rounded to float32 as it is computed, what is in between
-   while one operation or reduction is done is not. Variables are taken as they are. */
-quern_status q_reference_as(quern_dtype dtype, const q_graph *graph, const q_id *results, size_t count, int64_t M,
-                            int64_t N, const double *const *variables, double *const *out);
+
+/* How the evaluator rounds, beyond double. */
+typedef struct q_rounding {
+    bool single;  /* each value of the graph is rounded to float32; what is in between within one operation is not */
+    double noise; /* each number that is read or computed with rounding is off by up to this much of itself, at random: how
+                     far a result can be trusted if each step is that accurate (Monte Carlo arithmetic, Parker 1997) */
+    uint64_t seed;
+} q_rounding;
+
+quern_status q_reference_with(const q_rounding *rounding, const q_graph *graph, const q_id *results, size_t count,
+                              int64_t M, int64_t N, const double *const *variables, double *const *out);
 
 // host.c: runs that are over before a device would have begun
 
