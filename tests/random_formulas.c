@@ -105,9 +105,10 @@ enum { MOST_TOGETHER = 160, SAMPLES = 8, MORE_SAMPLES = 64, TRUST = 8, AXES = 3 
 typedef struct pack_shape {
     int64_t M, N;
     int rows, lanes, local, split;
-    bool narrow;    /* in float32 as well */
-    bool near;      /* some of y and t are, or nearly are, of x and s: differences vanish and cancel */
-    bool optimised; /* by the driver's compiler, which takes three times as long; told to PoCL alone */
+    const char *profile; /* columns of cl/profiles.txt: tiles take even the shortest vectors */
+    bool narrow;         /* in float32 as well */
+    bool near;           /* some of y and t are, or nearly are, of x and s: differences vanish and cancel */
+    bool optimised;      /* by the driver's compiler, which takes three times as long; told to PoCL alone */
 } pack_shape;
 
 static const pack_shape shapes[] = {
@@ -120,6 +121,8 @@ static const pack_shape shapes[] = {
     {.M = 13, .N = 17, .lanes = 16, .narrow = true},
     {.M = 300, .N = 5, .lanes = 4, .split = 2},
     {.M = 13, .N = 17, .lanes = 1, .narrow = true, .near = true},
+    {.M = 13, .N = 17, .lanes = 4, .rows = 2, .profile = "deep=2 wide=2"},
+    {.M = 5, .N = 300, .lanes = 1, .split = 2, .profile = "deep=2 wide=2 deep_columns=3", .narrow = true},
 };
 
 static void set_compiler(const pack_shape *shape)
@@ -151,8 +154,8 @@ static double closest[2]; /* largest share of what is allowed that an error has 
 /* Formulas over one axis become one vector, which is one result. */
 static quern_status pack_compile(pack *p, const pack_shape *shape)
 {
-    const quern_compile_options options = {sizeof options, .rows = shape->rows, shape->lanes, shape->local,
-                                           shape->split};
+    const quern_compile_options options = {sizeof options, .rows = shape->rows, shape->lanes,
+                                           shape->local,   shape->split,        .profile = shape->profile};
     sample s = sample_create(1, 1, 0);
     q_id vectors[AXES] = {0}, results[AXES];
     size_t result_count = 0, numbers[AXES];

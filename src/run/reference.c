@@ -211,13 +211,22 @@ static size_t stride_along(const evaluation *e, const q_node *node, unsigned axi
 
 /* The numbers with each off by up to the noise of itself; whole ones stay, since they are exact in every type. The digest
    of a count is as good as a random number. */
-static void disturb(evaluation *e, double *numbers, size_t count)
+static void disturb(evaluation *e, double *numbers, size_t count, double noise)
 {
     for (size_t n = 0; n < count; n++) {
         uint64_t digest = q_hash64(&e->draws, sizeof e->draws);
         e->draws++;
-        if (numbers[n] != rint(numbers[n])) numbers[n] *= 1 + e->noise * ((double)(digest >> 11) * 0x1p-52 - 1);
+        if (numbers[n] != rint(numbers[n])) numbers[n] *= 1 + noise * ((double)(digest >> 11) * 0x1p-52 - 1);
     }
+}
+
+/* How many times the noise of one step a node has: a sum adds blocks of 256 terms one by one, and equal terms are
+   rounded the same way each time; 32 steps pass for one because most are not. */
+static double steps_of(const evaluation *e, const q_node *node)
+{
+    if (!q_is_reduction(node)) return 1;
+    size_t terms = extent(e, q_node_of(e->graph, node->arg[0]), (uint8_t)node->k[0]);
+    return 1 + (double)(terms < 256 ? terms : 256) / 32;
 }
 
 /* Whether computing the node rounds. What only moves numbers, or chooses among them, does not. */
@@ -374,7 +383,7 @@ static quern_status compute(evaluation *e, q_id id, const double *const *variabl
             for (size_t j = 0; j < extent(e, node, Q_J); j++) compute_row(e, id, i, j);
     }
     if (e->single) round_numbers(e->values[id], numbers);
-    if (e->noise > 0 && rounds(node)) disturb(e, e->values[id], numbers);
+    if (e->noise > 0 && rounds(node)) disturb(e, e->values[id], numbers, e->noise * steps_of(e, node));
     return QUERN_OK;
 }
 
