@@ -49,7 +49,9 @@ long q_process(void)
     long known = process;
     if (known) return known;
     pthread_once(&once, watch_forks);
-    return process = (long)getpid();
+    long own = (long)getpid();
+    process = own;
+    return own;
 }
 
 /* ---- cache directory -------------------------------------------------------------------------------------------- */
