@@ -20,7 +20,10 @@ static void dump_value(const q_program_ir *p, q_ref v, q_text *out)
     case Q_V_SUM: q_text_add(out, "sum %d over d of", value->k[0]); break;
     case Q_V_INDEX: q_text_add(out, "index"); break;
     case Q_V_COUNT: q_text_add(out, "count %c", value->k[0] == Q_I ? 'i' : 'j'); break;
-    case Q_V_FINISH: q_text_add(out, "reduction %d component %d", value->k[1], value->k[0]); break;
+    case Q_V_FINISH:
+        q_text_add(out, "reduction %d component ", value->k[1]);
+        q_text_add(out, value->where & Q_WIDE ? "d" : "%d", value->k[0]);
+        break;
     case Q_V_FMA: q_text_add(out, "%sFma", value->negate == 1 ? "-" : ""); break;
     case Q_V_OP: q_text_add(out, "%s", q_ops[value->op].name); break;
     }
@@ -93,6 +96,9 @@ void q_program_ir_dump(const q_program_ir *p, quern_dtype dtype, q_text *out)
             q_text_add(out, ": %s of v%u\n", q_ops[p->reductions[r].op].name, p->reductions[r].terms[d]);
         }
     for (size_t o = 0; o < p->output_count; o++)
-        for (uint32_t d = 0; d < p->outputs[o].dim; d++)
-            q_text_add(out, "  output %zu component %u: v%u\n", o, d, p->results[o][d]);
+        for (uint32_t d = 0; d < q_value_count(p, o); d++) {
+            q_text_add(out, "  output %zu component ", o);
+            q_text_add(out, p->outputs[o].sliced ? "d" : "%u", d);
+            q_text_add(out, ": v%u\n", p->results[o][d]);
+        }
 }

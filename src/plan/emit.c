@@ -21,7 +21,7 @@ static void need(q_emitter *e, q_ref v, uint8_t why)
 static bool is_selection(const q_program_ir *p, size_t o)
 {
     size_t r = (size_t)p->values[p->results[o][0]].k[1];
-    for (uint32_t d = 0; d < p->outputs[o].dim; d++) {
+    for (uint32_t d = 0; d < q_value_count(p, o); d++) {
         const q_scalar *value = &p->values[p->results[o][d]];
         if (value->kind != Q_V_FINISH || (size_t)value->k[1] != r || value->k[0] != (int32_t)d) return false;
     }
@@ -41,7 +41,7 @@ static void spread_needs(q_emitter *e)
     for (size_t r = 0; r < p->reduction_count; r++)
         for (uint32_t d = 0; d < q_term_count(p, r); d++) need(e, p->reductions[r].terms[d], 1);
     for (size_t o = 0; o < p->output_count; o++) {
-        uint32_t statements = is_selection(p, o) ? 0 : p->outputs[o].dim;
+        uint32_t statements = is_selection(p, o) ? 0 : q_value_count(p, o);
         for (uint32_t d = 0; d < statements; d++) need(e, p->results[o][d], 2);
     }
     for (q_ref v = (q_ref)p->count - 1; v; v--)
@@ -370,13 +370,25 @@ static void emit_selection(q_emitter *e, size_t o)
 
 static void emit_output(q_emitter *e, size_t o)
 {
-    for (uint32_t d = 0; d < e->p->outputs[o].dim; d++) {
+    bool sliced = e->p->outputs[o].sliced;
+    for (uint32_t d = 0; d < q_value_count(e->p, o); d++) {
         q_text_add(e->out, "    ");
         emit_scatter(e, o);
-        q_text_add(e->out, "%u, Q_ROW_COUNT, ", d);
+        q_text_add(e->out, sliced ? "d, Q_ROW_COUNT, " : "%u, Q_ROW_COUNT, ", d);
         q_emit_operand(e, e->p->results[o][d], true, e->p->outputs[o].integer);
         q_text_add(e->out, ");\n");
     }
+}
+
+/* Outputs of the length of wide sums are stored by a loop. */
+static void emit_sliced_outputs(q_emitter *e)
+{
+    e->section = Q_LATE | Q_WIDE;
+    q_text_add(e->out, "    for (int d = 0; d < %u; d++) {\n", e->p->width);
+    q_emit_statements(e);
+    for (size_t o = 0; o < e->p->output_count; o++)
+        if (e->p->outputs[o].sliced) emit_output(e, o);
+    q_text_add(e->out, "    }\n");
 }
 
 static void emit_store(q_emitter *e)
@@ -387,7 +399,8 @@ static void emit_store(q_emitter *e)
     q_emit_statements(e);
     for (size_t o = 0; o < e->p->output_count; o++)
         if (is_selection(e->p, o)) emit_selection(e, o);
-        else emit_output(e, o);
+        else if (!e->p->outputs[o].sliced) emit_output(e, o);
+    if (e->p->width) emit_sliced_outputs(e);
     q_text_add(e->out, "}\n");
 }
 

@@ -100,6 +100,7 @@ enum {
     Q_FORM_WIDE = 4,        /* a slice in the loop of wide sums */
     Q_FORM_CONTRACTION = 8, /* it is one */
     Q_FORM_WIDE_SUM = 16,   /* it is one */
+    Q_FORM_OUTPUT = 32      /* what becomes of it as an output: a slice in the loop of wide sums */
 };
 
 typedef struct q_loops {
@@ -132,7 +133,7 @@ typedef enum q_value_kind {
     Q_V_COUNT,  /* number of rows of axis k */
     Q_V_OP,     /* elementwise operation `op` */
     Q_V_FMA,    /* arg0 * arg1 + arg2 */
-    Q_V_FINISH, /* component k of reduction a of the stage */
+    Q_V_FINISH, /* component k of reduction a of the stage; with Q_WIDE, that of the loop */
     Q_V_SUM,    /* contraction k: the sum of arg0 over the loop */
 } q_value_kind;
 
@@ -159,6 +160,7 @@ typedef struct q_array {
     int variable;   /* number in the graph, or -1 */
     q_id temporary; /* node whose value it holds, or 0 */
     int result;     /* outputs: number of the operator's result, or -1 */
+    bool sliced;    /* outputs: one value, a slice, stands for all components */
 } q_array;
 
 enum { Q_MAX_ARRAYS = 128, Q_MAX_STATEMENTS = 65536, Q_MAX_CONTRACTIONS = 64 };
@@ -192,7 +194,7 @@ typedef struct q_program_ir {
     size_t sum_count;
     q_expansion expansion;
     q_ref expanded[2];                   /* slices x of the row and y of the column */
-    q_ref *results[Q_MAX_STAGE_OUTPUTS]; /* by output: one value per component */
+    q_ref *results[Q_MAX_STAGE_OUTPUTS]; /* by output: its values */
     uint32_t *uses;                      /* by value, from live values and roots */
     size_t statements[Q_LOOPS];          /* live operations by where */
     q_arena arena;
@@ -218,8 +220,9 @@ bool q_numbers_may_meet(double a, double b);
 
 quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages *stages, size_t stage,
                         const q_tiling *tiling);
-/* Terms that reduction r has: one for each component, or one slice. */
+/* Terms that reduction r has, and values that output o has: one for each component, or one slice. */
 uint32_t q_term_count(const q_program_ir *program, size_t r);
+uint32_t q_value_count(const q_program_ir *program, size_t o);
 void q_program_ir_destroy(q_program_ir **program);
 
 // dump.c

@@ -21,6 +21,7 @@ typedef struct scheduler {
     q_loops loops;
     uint32_t *first; /* by node: index of its components in `components`, plus one */
     q_ref *slices;   /* by node, twice: its slice in the loop of contractions, and in that of wide sums */
+    q_ref outside[Q_MAX_STAGE_OUTPUTS]; /* by reduction, wide ones: the factor that left it */
     q_ref *components;
     size_t component_count, component_capacity;
     q_interval *bounds; /* by node */
@@ -193,13 +194,24 @@ static q_ref *slice_of(const scheduler *s, q_id id, uint8_t loop)
     return &s->slices[2 * id + (loop == Q_WIDE)];
 }
 
+/* A wide sum of this stage when it is finished, or what an earlier stage has left. */
+static q_ref lower_reduction_slice(scheduler *s, q_id id, uint8_t loop)
+{
+    for (size_t r = 0; r < s->stage->reduction_count; r++)
+        if (s->stage->reductions[r] == id) {
+            q_scalar scalar = {.kind = Q_V_FINISH, .where = Q_ROW | Q_LATE | loop, .k = {0, (int32_t)r}};
+            return q_value_times(s->out, q_value_intern(s->out, &scalar), s->outside[r]);
+        }
+    return load_temporary(s, id, 0, loop);
+}
+
 static q_ref lower_slice(scheduler *s, q_id id, uint8_t loop)
 {
     const q_node *node = q_node_of(s->graph, id);
     if (node->dim == 1) return component(s, id, 0);
     if (node->op == Q_OP_VARIABLE) return load_variable(s, node, 0, loop);
     if (node->op == Q_OP_CONSTANT) return q_value_number(s->out, node->value);
-    if (q_is_reduction(node)) return load_temporary(s, id, 0, loop);
+    if (q_is_reduction(node)) return lower_reduction_slice(s, id, loop);
     q_ref args[3] = {0};
     for (int a = 0; a < 3 && node->arg[a]; a++) args[a] = *slice_of(s, node->arg[a], loop);
     return q_ops[node->op].kind == Q_KIND_ELEMENTWISE ? lower_elementwise(s, node, args) : args[0];
@@ -346,6 +358,11 @@ static q_ref split_slice(scheduler *s, q_ref term, q_ref *outside)
 
 // ---- the stage ----
 
+uint32_t q_value_count(const q_program_ir *program, size_t o)
+{
+    return program->outputs[o].sliced ? 1 : program->outputs[o].dim;
+}
+
 uint32_t q_term_count(const q_program_ir *program, size_t r)
 {
     return program->reductions[r].wide ? 1 : program->reductions[r].dim;
@@ -393,6 +410,7 @@ static void lower_terms(scheduler *s)
         bool wide = s->loops.forms[id] & Q_FORM_WIDE_SUM;
         q_ref *terms = refs(s, n), outside = q_value_number(s->out, 1);
         if (wide && !s->out->status) terms[0] = split_slice(s, *slice_of(s, node->arg[0], Q_WIDE), &outside);
+        s->outside[r] = outside;
         s->first[id] = (uint32_t)s->component_count + 1;
         if (!q_grow(&s->components, &s->component_capacity, s->component_count + node->dim, sizeof(q_ref)))
             s->out->status = q_fail_memory(node->dim * sizeof(q_ref));
@@ -423,9 +441,12 @@ static void lower_outputs(scheduler *s)
                          .variable = -1,
                          .temporary = output->result < 0 ? output->id : 0,
                          .result = output->result};
+        array.sliced = s->loops.forms[output->id] & Q_FORM_OUTPUT;
         s->out->outputs[o] = array;
-        s->out->results[o] = refs(s, node->dim);
-        for (uint32_t d = 0; d < node->dim && !s->out->status; d++) s->out->results[o][d] = component(s, output->id, d);
+        uint32_t values = q_value_count(s->out, o);
+        s->out->results[o] = refs(s, values);
+        for (uint32_t d = 0; d < values && !s->out->status; d++)
+            s->out->results[o][d] = array.sliced ? *slice_of(s, output->id, Q_WIDE) : component(s, output->id, d);
     }
     s->out->output_count = s->stage->output_count;
 }
@@ -437,7 +458,7 @@ static void use_roots(q_program_ir *p)
     for (size_t r = 0; r < p->reduction_count; r++)
         for (uint32_t d = 0; d < q_term_count(p, r); d++) p->uses[p->reductions[r].terms[d]]++;
     for (size_t o = 0; o < p->output_count; o++)
-        for (uint32_t d = 0; d < p->outputs[o].dim; d++) p->uses[p->results[o][d]]++;
+        for (uint32_t d = 0; d < q_value_count(p, o); d++) p->uses[p->results[o][d]]++;
 }
 
 static void count_uses(q_program_ir *p)
@@ -520,7 +541,10 @@ static void run(scheduler *s)
     }
     lower_marked(s);
     lower_terms(s);
-    for (size_t o = 0; o < s->stage->output_count; o++) s->loops.forms[s->stage->outputs[o].id] |= Q_FORM_COMPONENTS;
+    for (size_t o = 0; o < s->stage->output_count; o++) {
+        uint8_t *forms = &s->loops.forms[s->stage->outputs[o].id];
+        *forms |= *forms & Q_FORM_OUTPUT ? Q_FORM_WIDE : Q_FORM_COMPONENTS;
+    }
     lower_marked(s);
     lower_outputs(s);
     p->uses = q_arena_alloc(&p->arena, p->count * sizeof(uint32_t));

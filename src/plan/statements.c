@@ -38,7 +38,7 @@ static const char *holder(const q_emitter *e, q_ref v)
         [Q_COLUMN | Q_WIDE] = "y->",
     };
     uint8_t where = e->p->values[v].where;
-    return e->section == Q_LATE || where == e->section ? "" : holders[where];
+    return e->section & Q_LATE || where == e->section ? "" : holders[where];
 }
 
 /* A value as it stands, as a number of its own type. Negative numbers have brackets: an operator may stand before them.
@@ -128,10 +128,11 @@ void q_emit_state_name(q_emitter *e, size_t r)
     if (e->p->reductions[r].K) q_text_add(e->out, "%d", e->p->reductions[r].K);
 }
 
-/* The address of the state of one component. */
+/* The address of the state of one component; of a wide sum, in the section of slices, that of the loop. */
 void q_emit_state_member(q_emitter *e, size_t r, uint32_t d)
 {
-    q_text_add(e->out, e->p->reductions[r].wide ? "&wide->r%zu[%u]" : "&t->r%zu_%u", r, d);
+    if (e->section == (Q_LATE | Q_WIDE)) q_text_add(e->out, "&wide->r%zu[d]", r);
+    else q_text_add(e->out, e->p->reductions[r].wide ? "&wide->r%zu[%u]" : "&t->r%zu_%u", r, d);
 }
 
 static void emit_finish(q_emitter *e, const q_scalar *value)
@@ -171,7 +172,7 @@ static bool in_section(const q_emitter *e, q_ref v)
 {
     const q_scalar *value = &e->p->values[v];
     if (value->kind == Q_V_CONSTANT) return false;
-    if (e->section == Q_LATE) return e->need[v] & 2;
+    if (e->section & Q_LATE) return (e->need[v] & 2) && (value->where & Q_WIDE) == (e->section & Q_WIDE);
     return (e->need[v] & 1) && value->where == e->section && !e->folded[v];
 }
 

@@ -69,6 +69,20 @@ static void find_lengths(q_loops *out, const q_graph *graph, const q_stage *stag
     }
 }
 
+/* Outputs of the length of wide sums, made of nothing but wide sums and what else comes in slices. */
+static void mark_outputs(q_loops *out, const q_graph *graph, const q_stage *stage, uint8_t *sliceable)
+{
+    for (size_t r = 0; r < stage->reduction_count; r++)
+        if (!(out->forms[stage->reductions[r]] & Q_FORM_WIDE_SUM) && q_node_of(graph, stage->reductions[r])->dim > 1)
+            sliceable[stage->reductions[r]] = 0;
+    for (q_id id = 1; id < graph->count; id++)
+        if (!q_is_reduction(q_node_of(graph, id))) sliceable[id] = loops_of(q_node_of(graph, id), sliceable);
+    for (size_t o = 0; o < stage->output_count; o++) {
+        q_id id = stage->outputs[o].id;
+        if (q_node_of(graph, id)->dim == out->width && (sliceable[id] & IN_WIDTH)) out->forms[id] |= Q_FORM_OUTPUT;
+    }
+}
+
 static void mark_forms(q_loops *out, const q_graph *graph, const q_stage *stage, const uint8_t *reached,
                        const uint8_t *sliceable)
 {
@@ -93,6 +107,7 @@ quern_status q_loops_find(q_loops *out, const q_graph *graph, const q_stage *sta
         for (q_id id = 1; id < graph->count; id++) sliceable[id] = loops_of(q_node_of(graph, id), sliceable);
         find_lengths(out, graph, stage, least, reached, sliceable);
         mark_forms(out, graph, stage, reached, sliceable);
+        if (out->width) mark_outputs(out, graph, stage, sliceable);
     }
     quern_status status = out->forms && reached && sliceable ? QUERN_OK : q_fail_memory(graph->count);
     free(reached);
