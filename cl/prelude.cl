@@ -47,6 +47,7 @@ typedef int sint;
 typedef sreal real;
 typedef sint qint;
 #define q_read(p) (*(p))
+#define q_read_global(p) (*(p))
 #define q_write(v, p) (*(p) = (v))
 #elif Q_F64
 typedef Q_PASTE(double, Q_LANES) real;
@@ -56,6 +57,11 @@ typedef Q_PASTE(float, Q_LANES) real;
 typedef Q_PASTE(int, Q_LANES) qint;
 #endif
 #if Q_LANES > 1
+/* Where a vector need not be aligned: one load, where vloadn may be several. */
+typedef struct {
+    real lanes;
+} __attribute__((packed)) q_packed;
+#define q_read_global(p) (((__global const q_packed *)(p))->lanes)
 #define q_read(p) Q_PASTE(vload, Q_LANES)(0, p)
 #define q_write(v, p) Q_PASTE(vstore, Q_LANES)(v, 0, p)
 #endif
@@ -129,10 +135,18 @@ typedef Q_PASTE(int, Q_LANES) qint;
 #define qs_exp_minus(x) exp(-(x))
 
 /* ---- choices: vector comparisons give -1 or 0 in each lane, scalar ones 1 or 0; select() takes both ---- */
+/* Whether a condition holds in some lane. Lanes are narrowed to bytes, which are looked at together: compilers make less of
+   any(). */
 #if Q_LANES == 1
 #define q_any(condition) (condition)
+#elif Q_LANES == 2
+#define q_any(condition) (as_ushort(convert_char2(condition)) != 0)
+#elif Q_LANES == 4
+#define q_any(condition) (as_uint(convert_char4(condition)) != 0)
+#elif Q_LANES == 8
+#define q_any(condition) (as_ulong(convert_char8(condition)) != 0)
 #else
-#define q_any(condition) any(condition)
+#define q_any(condition) ((as_ulong2(convert_char16(condition)).x | as_ulong2(convert_char16(condition)).y) != 0)
 #endif
 #define q_select(condition, x, y) select((real)(y), (real)(x), (qint)(condition))
 #define qs_select(condition, x, y) select((sreal)(y), (sreal)(x), (sint)(condition))
@@ -269,6 +283,20 @@ Q_FN real q_exp(const real x)
 #define Q_STAGED(bytes) __attribute__((aligned(bytes)))
 #else
 #define Q_STAGED(bytes)
+#endif
+
+/* The sum of the lanes. */
+#define Q_HALVES(x) ((x).lo + (x).hi)
+#if Q_LANES == 1
+#define q_across(x) (x)
+#elif Q_LANES == 2
+#define q_across(x) Q_HALVES(x)
+#elif Q_LANES == 4
+#define q_across(x) Q_HALVES(Q_HALVES(x))
+#elif Q_LANES == 8
+#define q_across(x) Q_HALVES(Q_HALVES(Q_HALVES(x)))
+#else
+#define q_across(x) Q_HALVES(Q_HALVES(Q_HALVES(Q_HALVES(x))))
 #endif
 
 /* Component k of Q_LANES rows from row i on, of an array of `rows` rows of `dim` components; rows past the end repeat

@@ -12,7 +12,8 @@
  * off by, Q_DOUBT of the same, only tells which terms cannot enter a selection; the others are computed term by term.
  *
  * Holes besides those of row.cl:
- *   q_row_deep q_column_deep q_load_... q_sums q_contract    contractions; Q_EXPANDED... names their members
+ *   q_row_deep q_column_deep q_load_... q_sums q_contract    contractions; Q_EXPANDED... names their members, and
+ *                                                            where component d of column j is, if it is in an array
  *   q_limit                                                  screened: the least term that cannot enter the selection
  *   q_weights                                                what q_pair leaves for wide sums
  *   q_row_wide q_column_wide q_load_... q_partial q_widen    partial wide sums
@@ -42,6 +43,14 @@
 #define Q_NEAR ((real)0.125)
 #define Q_DOUBT ((4 * Q_DEPTH + 16) * (real)Q_ROUNDING) /* see docs/numbers.md */
 
+/* Where an expansion must not be taken as it stands; not comparisons with <, so that NaN is among it. */
+#if Q_EXPANSION == 2
+#define Q_DOUBTFUL(c, r) !(sums[c][r].Q_EXPANDED - Q_DOUBT * squares[c][r] >= q_limit(&t[r]))
+#else
+#define Q_DOUBTFUL(c, r) !(sums[c][r].Q_EXPANDED >= Q_NEAR * squares[c][r])
+#endif
+#define Q_VECTORS ((Q_DEPTH + Q_LANES - 1) / Q_LANES) /* that hold a column */
+
 /* The columns of a tile; past the last one they repeat it. */
 typedef struct {
     long j[Q_COLUMNS];
@@ -53,7 +62,7 @@ typedef struct {
     q_row_deep row[Q_DEPTH][Q_ROWS];
 #if Q_EXPANSION
     real moved[Q_DEPTH][Q_ROWS], square[Q_ROWS]; /* x - centre, and |x - centre|^2 */
-    sreal centre[Q_DEPTH];
+    real centre[Q_VECTORS];
 #endif
 } q_slices;
 
@@ -72,19 +81,24 @@ Q_FN void q_contract_tile(Q_SIGNATURE, q_sums sums[Q_COLUMNS][Q_ROWS], const q_l
     Q_EACH_COLUMN Q_EACH_ROW sums[c][r] = s[c][r];
 }
 #else
+Q_FN void q_add_slice(Q_SIGNATURE, q_sums *s, const q_launch *u, const q_row *rows, const q_columns *columns,
+                      const q_slices *slices, const int r, const int c, const int d)
+{
+    const q_column_deep y = q_load_column_deep(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d);
+    q_contract(s, u, &rows[r], &columns->column[c], &slices->row[d][r], &y);
+}
+
 /* One vector of rows with one column, term by term. */
 Q_FN q_sums q_contract_one(Q_SIGNATURE, const q_launch *u, const q_row *rows, const q_columns *columns,
                            const q_slices *slices, const int r, const int c)
 {
     q_sums s[4]; /* sums that do not wait for each other */
     for (int k = 0; k < 4; k++) s[k] = q_no_sums();
-    for (int d = 0; d < Q_DEPTH; d += 4)
+    for (int d = 0; d < Q_DEPTH / 4 * 4; d += 4)
         _Pragma("unroll") for (int k = 0; k < 4; k++)
-            if (d + k < Q_DEPTH) {
-                const q_column_deep y =
-                    q_load_column_deep(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d + k);
-                q_contract(&s[k], u, &rows[r], &columns->column[c], &slices->row[d + k][r], &y);
-            }
+            q_add_slice(Q_ARGUMENTS, &s[k], u, rows, columns, slices, r, c, d + k);
+    for (int d = Q_DEPTH / 4 * 4; d < Q_DEPTH; d++)
+        q_add_slice(Q_ARGUMENTS, &s[0], u, rows, columns, slices, r, c, d);
     s[0].Q_EXPANDED = (s[0].Q_EXPANDED + s[1].Q_EXPANDED) + (s[2].Q_EXPANDED + s[3].Q_EXPANDED);
     return s[0];
 }
@@ -93,14 +107,15 @@ Q_FN q_sums q_contract_one(Q_SIGNATURE, const q_launch *u, const q_row *rows, co
 Q_FN void q_find_centre(Q_SIGNATURE, q_slices *slices, const q_launch *u)
 {
     const long step = max((long)(Q_COLUMN_COUNT) / 16, 1L);
-    for (int d = 0; d < Q_DEPTH; d++) slices->centre[d] = 0;
+    sreal *centre = (sreal *)slices->centre;
+    for (int d = 0; d < Q_VECTORS * Q_LANES; d++) centre[d] = 0;
     int count = 0;
     for (long j = 0; j < (long)(Q_COLUMN_COUNT) && count < 16; j += step, count++) {
         const q_column column = q_load_column(Q_ARGUMENTS, u, j);
         for (int d = 0; d < Q_DEPTH; d++)
-            slices->centre[d] += q_load_column_deep(Q_ARGUMENTS, u, &column, j, d).Q_EXPANDED_COLUMN;
+            centre[d] += q_load_column_deep(Q_ARGUMENTS, u, &column, j, d).Q_EXPANDED_COLUMN;
     }
-    for (int d = 0; d < Q_DEPTH; d++) slices->centre[d] /= (sreal)max(count, 1);
+    for (int d = 0; d < Q_DEPTH; d++) centre[d] /= (sreal)max(count, 1);
 }
 
 Q_FN void q_move_rows(q_slices *slices)
@@ -109,60 +124,58 @@ Q_FN void q_move_rows(q_slices *slices)
     {
         slices->square[r] = 0;
         for (int d = 0; d < Q_DEPTH; d++) {
-            const real x = slices->row[d][r].Q_EXPANDED_ROW - slices->centre[d];
+            const real x = slices->row[d][r].Q_EXPANDED_ROW - ((const sreal *)slices->centre)[d];
             slices->moved[d][r] = x;
             slices->square[r] = q_fma(x, x, slices->square[r]);
         }
     }
 }
 
-/* Component d on of a column, moved, for as many components as there are lanes. */
-Q_FN real q_moved_column(Q_SIGNATURE, sreal *to, const q_launch *u, const q_columns *columns, const q_slices *slices,
-                         const int c, const int d)
+/* As many components of a column as there are lanes, from d on. */
+Q_FN real q_column_lanes(Q_SIGNATURE, const q_launch *u, const q_columns *columns, const int c, const int d)
 {
-    sreal y[Q_LANES];
-    _Pragma("unroll") for (int l = 0; l < Q_LANES; l++)
-        y[l] = q_load_column_deep(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d + l).Q_EXPANDED_COLUMN;
-    const real moved = q_read(y) - q_read(slices->centre + d);
-    q_write(moved, to + d);
-    return moved;
+#ifdef Q_EXPANDED_ARRAY
+    return q_read_global(Q_EXPANDED_ARRAY(columns->j[c], d));
+#else
+    sreal lanes[Q_LANES];
+    for (int l = 0; l < Q_LANES; l++)
+        lanes[l] = q_load_column_deep(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d + l).Q_EXPANDED_COLUMN;
+    return q_read(lanes);
+#endif
 }
 
 /* Moves column c to *to; returns its square. */
-Q_FN sreal q_move_column(Q_SIGNATURE, sreal *to, const q_launch *u, const q_columns *columns, const q_slices *slices,
-                         const int c)
+Q_FN sreal q_move_column(Q_SIGNATURE, real to[Q_VECTORS], const q_launch *u, const q_columns *columns,
+                         const q_slices *slices, const int c)
 {
-    real even = 0, odd = 0;
+    real squares = 0;
+    for (int v = 0; v < Q_DEPTH / Q_LANES; v++) {
+        to[v] = q_column_lanes(Q_ARGUMENTS, u, columns, c, v * Q_LANES) - slices->centre[v];
+        squares = q_fma(to[v], to[v], squares);
+    }
     sreal rest = 0;
-    int d = 0;
-    for (; d + 2 * Q_LANES <= Q_DEPTH; d += 2 * Q_LANES) {
-        const real a = q_moved_column(Q_ARGUMENTS, to, u, columns, slices, c, d),
-                   b = q_moved_column(Q_ARGUMENTS, to, u, columns, slices, c, d + Q_LANES);
-        even = q_fma(a, a, even), odd = q_fma(b, b, odd);
+    for (int d = Q_DEPTH / Q_LANES * Q_LANES; d < Q_DEPTH; d++) {
+        const sreal y = q_load_column_deep(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d).Q_EXPANDED_COLUMN -
+                        ((const sreal *)slices->centre)[d];
+        ((sreal *)to)[d] = y;
+        rest = qs_fma(y, y, rest);
     }
-    for (; d < Q_DEPTH; d++) {
-        const sreal y = q_load_column_deep(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d).Q_EXPANDED_COLUMN;
-        to[d] = y - slices->centre[d];
-        rest = qs_fma(to[d], to[d], rest);
-    }
-    sreal lanes[Q_LANES];
-    q_write(even + odd, lanes);
-    for (int l = 0; l < Q_LANES; l++) rest += lanes[l];
-    return rest;
+    return rest + q_across(squares);
 }
 
 /* The expansions, and |x|^2 + |y|^2 of each. */
 Q_FN void q_contract_tile(Q_SIGNATURE, q_sums sums[Q_COLUMNS][Q_ROWS], real squares[Q_COLUMNS][Q_ROWS],
                           const q_launch *u, const q_columns *columns, const q_slices *slices)
 {
-    sreal y[Q_COLUMNS][Q_DEPTH], square[Q_COLUMNS];
+    real y[Q_COLUMNS][Q_VECTORS];
+    sreal square[Q_COLUMNS];
     real s[Q_COLUMNS][Q_ROWS]; /* in registers: never indexed but by unrolled loops */
     Q_EACH_COLUMN square[c] = q_move_column(Q_ARGUMENTS, y[c], u, columns, slices, c);
     Q_EACH_COLUMN Q_EACH_ROW s[c][r] = 0;
     for (int d = 0; d < Q_DEPTH; d++)
         Q_EACH_COLUMN
         {
-            const real yd = (real)(y[c][d]);
+            const real yd = (real)(((const sreal *)y[c])[d]);
             Q_EACH_ROW s[c][r] = q_fma(slices->moved[d][r], yd, s[c][r]);
         }
     Q_EACH_COLUMN Q_EACH_ROW
@@ -275,13 +288,10 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
                 for (int c = 0; c < count; c++)
                     Q_EACH_ROW
                     {
-#if Q_EXPANSION == 1
-                        /* not a comparison with <: NaN is done again, too */
-                        if (q_any(!(sums[c][r].Q_EXPANDED >= Q_NEAR * squares[c][r])))
+#if Q_EXPANSION
+                        if (q_any(Q_DOUBTFUL(c, r)))
                             sums[c][r] = q_contract_one(Q_ARGUMENTS, &u, rows, &columns, &slices, r, c);
-#elif Q_EXPANSION == 2
-                        if (!q_any(!(sums[c][r].Q_EXPANDED - Q_DOUBT * squares[c][r] >= q_limit(&t[r])))) continue;
-                        sums[c][r] = q_contract_one(Q_ARGUMENTS, &u, rows, &columns, &slices, r, c);
+                        else if (Q_EXPANSION == 2) continue;
 #endif
                         q_pair(&t[r], Q_WEIGHTS(c, r), &u, &rows[r], &columns.column[c], Q_SUMS(c, r),
                                (sint)columns.j[c]);

@@ -202,6 +202,9 @@ static void emit_contract(q_emitter *e)
     if (!p->expansion) return;
     q_text_add(e->out, "#define Q_EXPANDED_ROW v%u\n#define Q_EXPANDED_COLUMN v%u\n#define Q_EXPANDED v%u\n",
                p->expanded[0], p->expanded[1], p->sums[0]);
+    const q_scalar *y = &p->values[p->expanded[1]];
+    if (y->kind == Q_V_LOAD && p->inputs[y->k[1]].axis == p->walk)
+        q_text_add(e->out, "#define Q_EXPANDED_ARRAY(j, d) (a%d + (j) * %u + (d))\n", y->k[1], p->inputs[y->k[1]].dim);
     if (p->expansion != Q_SCREENED) return;
     q_text_add(e->out, "Q_FN real q_limit(const q_state *t) { return ");
     q_emit_state_name(e, p->reductions[0].state);
