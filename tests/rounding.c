@@ -18,7 +18,7 @@
 
 enum { ROWS = 4000, COLUMNS = 300, FUSED = Q_OP_END };
 
-static const char declarations[] = "x=Vi(1); y=Vj(1); b=Vj(1); p=Pm(1); c=Vi(3); d=Vj(3); ";
+static const char declarations[] = "x=Vi(1); y=Vj(1); b=Vj(1); p=Pm(1); c=Vi(3); d=Vj(3); v=Vi(64); w=Vj(64); ";
 
 typedef struct rule {
     const char *name, *formula;
@@ -60,6 +60,14 @@ static const rule rules[] = {
      {2, 0},
      5,
      1},
+    /* the expansion: 2 * 64 + 8 roundings of what is at most 8 times the distance */
+    {"expanded squared distance",
+     "Sum_j(SqDist(v,w))",
+     "Sum_j(Sum(Square(Finite(v-w))))",
+     Q_OP_Finite,
+     {0, 1},
+     1088,
+     COLUMNS},
     /* the argument, between -20 and 0, has up to 20 times 8 roundings; the exponential 4 u, 256 terms of a block */
     {"all, in a Gaussian sum",
      "Sum_j(p*(Exp(-SqDist(c,d)/(2*Square(p)))*(3*(b/x))))",

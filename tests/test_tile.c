@@ -165,10 +165,13 @@ static void expanded_distances_are_accurate(void **state)
     static const struct {
         double x, y, radius;
     } clouds[] = {{0, 0, 1}, {1000, 1000, 1}, {0, 1e-3, 1e-3}, {0, 50, 1}, {-3e15, -3e15, 4e9}, {0, 0, 1e-15}};
-    quern_operator *op = compile_tiled("x=Vi(100); y=Vj(100); Sum_j(SqDist(x,y))", "deep=24");
+    quern_operator *op = compile_tiled("x=Vi(100); y=Vj(100); t=Vj(1); Sum_j(SqDist(x,y)*t)", "deep=24");
     expect_loops(op, 100, 0, Q_GUARDED);
     for (size_t c = 0; c < Q_COUNT(clouds); c++) {
-        trial t = trial_create(op, QUERN_F32, 70, 1, 1); /* one column: the sum is one distance */
+        trial t = trial_create(op, QUERN_F32, 70, 23, 1);
+        size_t count;
+        double *one = trial_data(&t, "t", &count);
+        for (size_t j = 0; j < count; j++) one[j] = j == 5; /* the sum is one distance */
         scatter(&t, "x", clouds[c].x, clouds[c].radius, 1);
         scatter(&t, "y", clouds[c].y, clouds[c].radius, 2);
         trial_run(&t);
