@@ -89,6 +89,21 @@ Q_FN void q_Sum_get(q_Sum *t, __global const sreal *p, const long stride)
     t->low = q_read(p + stride);
 }
 
+/* For sums that follow a LogSumExp. */
+Q_FN void q_Sum_scale(q_Sum *t, const real scale)
+{
+    t->s *= scale;
+    t->high *= scale;
+    t->low *= scale;
+}
+
+Q_FN void q_Sum_merge_scaled(q_Sum *t, const q_Sum *other, const real scale, const real other_scale)
+{
+    q_Sum_scale(t, scale);
+    q_two_sum(&t->high, &t->low, other->high * other_scale);
+    t->low += other->low * other_scale;
+}
+
 Q_FN real q_Sum_finish(const q_Sum *t)
 {
     return q_sum_of(t->high, t->low);
@@ -158,59 +173,92 @@ Q_ARG_EXTREMUM(ArgMin, <, INFINITY)
 #endif
 
 #ifdef Q_USE_LogSumExp
-/* The sum of exp(f - top), where top is the largest term so far, kept finite so that f - top is never inf - inf: terms
-   of -inf add 0, and a top of Q_HUGE stands for +inf. One exponential per term: of the new term, or of the old sum's
-   scale. */
+/* The sum of exp(f - top), where top is never below a term so far, and finite, so that f - top is not inf - inf. It moves
+   only when a term is above it, by some headroom more than it must, so that it seldom does; everything that was summed
+   relative to it is scaled then: also the sums that follow it, with weights exp(f - top) of their own. */
+#define Q_HEADROOM ((real)(Q_WIDTH ? 4 : 1))
 typedef struct {
-    real top, s;            /* the present block, relative to top */
-    real all, high, low;    /* the blocks before it, relative to all */
+    real top, s, high, low;
 } q_LogSumExp;
 
 Q_FN void q_LogSumExp_start(q_LogSumExp *t)
 {
-    t->top = t->all = -Q_HUGE;
+    t->top = -Q_HUGE;
     t->s = t->high = t->low = 0;
+}
+
+Q_FN int q_LogSumExp_is_below(const q_LogSumExp *t, const real f)
+{
+    return q_any(f > t->top);
+}
+
+/* Moves top above f; returns what all that is relative to it must be multiplied with. */
+Q_FN real q_LogSumExp_raise(q_LogSumExp *t, const real f)
+{
+    const real top = q_select(f > t->top, fmin(f + Q_HEADROOM, (real)Q_HUGE), t->top);
+    const real scale = q_exp_not_positive(t->top - top);
+    t->top = top;
+    t->s *= scale;
+    t->high *= scale;
+    t->low *= scale;
+    return scale;
+}
+
+/* The weight of a term that top is not below, unless it is +inf, whose weight is +inf. */
+Q_FN real q_LogSumExp_weigh(q_LogSumExp *t, const real f)
+{
+    const real weight = q_exp_not_positive(f - t->top);
+    t->s += weight;
+    return weight;
+}
+
+Q_FN real q_LogSumExp_weigh_any(q_LogSumExp *t, const real f)
+{
+    const real weight = q_select(f > (real)Q_HUGE, f, q_exp_not_positive(f - t->top));
+    t->s += weight;
+    return weight;
 }
 
 Q_FN void q_LogSumExp_add(q_LogSumExp *t, const real f, const sint j)
 {
-    const real d = f - t->top, e = q_exp_not_positive(-fabs(d));
-    t->s = q_select(d > 0, q_fma(t->s, e, (real)1), t->s + e);
-    t->top = q_select(d > 0, fmin(f, (real)Q_HUGE), t->top);
-}
-
-/* high + low, relative to all, += s relative to top. */
-Q_FN void q_LogSumExp_include(q_LogSumExp *t, const real top, const real s)
-{
-    const real most = fmax(t->all, top), old = q_exp_not_positive(t->all - most);
-    t->high *= old;
-    t->low *= old;
-    t->all = most;
-    q_two_sum(&t->high, &t->low, s * q_exp_not_positive(top - most));
+    if (q_LogSumExp_is_below(t, f)) {
+        q_LogSumExp_raise(t, f);
+        q_LogSumExp_weigh_any(t, f);
+    } else q_LogSumExp_weigh(t, f);
 }
 
 Q_FN void q_LogSumExp_block(q_LogSumExp *t)
 {
-    q_LogSumExp_include(t, t->top, t->s);
+    q_two_sum(&t->high, &t->low, t->s);
     t->s = 0;
+}
+
+/* What the sums of a state are to be multiplied with to be relative to the higher top of two states. */
+Q_FN real q_LogSumExp_scale(const q_LogSumExp *t, const q_LogSumExp *other)
+{
+    return q_exp_not_positive(t->top - fmax(t->top, other->top));
 }
 
 Q_FN void q_LogSumExp_merge(q_LogSumExp *t, const q_LogSumExp *other)
 {
-    q_LogSumExp_include(t, other->all, other->high);
-    t->low += other->low * q_exp_not_positive(other->all - t->all);
+    const real scale = q_LogSumExp_scale(t, other), other_scale = q_LogSumExp_scale(other, t);
+    t->top = fmax(t->top, other->top);
+    t->high *= scale;
+    t->low *= scale;
+    q_two_sum(&t->high, &t->low, other->high * other_scale);
+    t->low += other->low * other_scale;
 }
 
 Q_FN void q_LogSumExp_put(const q_LogSumExp *t, __global sreal *p, const long stride)
 {
-    q_write(t->all, p);
+    q_write(t->top, p);
     q_write(t->high, p + stride);
     q_write(t->low, p + 2 * stride);
 }
 
 Q_FN void q_LogSumExp_get(q_LogSumExp *t, __global const sreal *p, const long stride)
 {
-    t->top = t->all = q_read(p);
+    t->top = q_read(p);
     t->s = 0;
     t->high = q_read(p + stride);
     t->low = q_read(p + 2 * stride);
@@ -218,8 +266,21 @@ Q_FN void q_LogSumExp_get(q_LogSumExp *t, __global const sreal *p, const long st
 
 Q_FN real q_LogSumExp_finish(const q_LogSumExp *t)
 {
-    const real sum = q_sum_of(t->high, t->low), result = t->all + log(sum);
-    return q_select(t->all >= (real)Q_HUGE && sum == sum, INFINITY, q_select(sum == 0, -INFINITY, result));
+    return t->top + log(q_sum_of(t->high, t->low));
+}
+
+/* What a sum that follows is to be multiplied with to have the weights exp(f - r) of the formula: r is the state's own
+   result, or another one that is finite whenever all terms are. Where it is not finite the formula has a 0 in its place,
+   and then `infinite` is 1, or an undefined difference, and it is NaN. */
+Q_FN real q_LogSumExp_share(const q_LogSumExp *t, const real infinite)
+{
+    const real sum = q_sum_of(t->high, t->low);
+    return q_select(sum > 0 && sum < INFINITY, 1 / sum, infinite);
+}
+
+Q_FN real q_LogSumExp_over(const q_LogSumExp *t, const real r, const real infinite)
+{
+    return q_select(fabs(r) < INFINITY, q_exp(t->top - r), infinite);
 }
 #endif
 
