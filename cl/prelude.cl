@@ -129,8 +129,22 @@ typedef Q_PASTE(int, Q_LANES) qint;
 #define qs_exp_minus(x) exp(-(x))
 
 /* ---- choices: vector comparisons give -1 or 0 in each lane, scalar ones 1 or 0; select() takes both ---- */
+#ifdef __has_builtin
+#if Q_LANES == 16 && !Q_F64 && __has_builtin(__builtin_ia32_cvtd2mask512) && defined(__AVX512DQ__)
+#define Q_ANY_BITS(c) __builtin_ia32_cvtd2mask512(c)
+#elif Q_LANES == 8 && Q_F64 && __has_builtin(__builtin_ia32_cvtq2mask512) && defined(__AVX512DQ__)
+#define Q_ANY_BITS(c) __builtin_ia32_cvtq2mask512(c)
+#elif Q_LANES == 8 && !Q_F64 && __has_builtin(__builtin_ia32_movmskps256) && defined(__AVX__)
+#define Q_ANY_BITS(c) __builtin_ia32_movmskps256(as_float8(c))
+#elif Q_LANES == 4 && Q_F64 && __has_builtin(__builtin_ia32_movmskpd256) && defined(__AVX__)
+#define Q_ANY_BITS(c) __builtin_ia32_movmskpd256(as_double4(c))
+#endif
+#endif
+
 #if Q_LANES == 1
 #define q_any(condition) (condition)
+#elif defined(Q_ANY_BITS) /* PoCL's any() looks at one lane after the other */
+#define q_any(condition) (Q_ANY_BITS(condition) != 0)
 #else
 #define q_any(condition) any(condition)
 #endif
