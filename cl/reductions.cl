@@ -173,38 +173,46 @@ Q_ARG_EXTREMUM(ArgMin, <, INFINITY)
 #endif
 
 #ifdef Q_USE_LogSumExp
-/* The sum of exp(f - top), where top is never below a term so far, and finite, so that f - top is not inf - inf. It moves
-   only when a term is above it, by some headroom more than it must, so that it seldom does; everything that was summed
-   relative to it is scaled then: also the sums that follow it, with weights exp(f - top) of their own. */
-#define Q_HEADROOM ((real)(Q_WIDTH ? 4 : 1))
+/* The sum of exp(f - top), where top is never below a term so far, and kept finite, so that f - top is not inf - inf:
+   terms of -inf add 0, and a top of Q_HUGE stands for +inf. */
 typedef struct {
-    real top, s, high, low;
+    real top, s;            /* the present block, relative to top */
+    real all, high, low;    /* the blocks before it, relative to all */
 } q_LogSumExp;
 
 Q_FN void q_LogSumExp_start(q_LogSumExp *t)
 {
-    t->top = -Q_HUGE;
+    t->top = t->all = -Q_HUGE;
     t->s = t->high = t->low = 0;
 }
+
+/* Where top seldom moves, so that looking whether it must costs little: is_below looks, raise moves it above f, by some
+   headroom more than it must, and bound is what stands for f then: for +inf Q_HUGE, for NaN NaN. Everything is relative
+   to top after that, as it was before; raise returns what other sums relative to it are to be multiplied with: those with
+   weights exp(f - top) of their own, which weigh returns. */
+#define Q_HEADROOM ((real)(Q_WIDTH ? 4 : 1))
 
 Q_FN int q_LogSumExp_is_below(const q_LogSumExp *t, const real f)
 {
     return q_any(f > t->top);
 }
 
-/* Moves top above f; returns what all that is relative to it must be multiplied with. */
 Q_FN real q_LogSumExp_raise(q_LogSumExp *t, const real f)
 {
     const real top = q_select(f > t->top, fmin(f + Q_HEADROOM, (real)Q_HUGE), t->top);
     const real scale = q_exp_not_positive(t->top - top);
-    t->top = top;
+    t->top = t->all = top;
     t->s *= scale;
     t->high *= scale;
     t->low *= scale;
     return scale;
 }
 
-/* The weight of a term that top is not below, unless it is +inf, whose weight is +inf. */
+Q_FN real q_LogSumExp_bound(const real f)
+{
+    return q_select(f > (real)Q_HUGE, (real)Q_HUGE, f);
+}
+
 Q_FN real q_LogSumExp_weigh(q_LogSumExp *t, const real f)
 {
     const real weight = q_exp_not_positive(f - t->top);
@@ -212,53 +220,61 @@ Q_FN real q_LogSumExp_weigh(q_LogSumExp *t, const real f)
     return weight;
 }
 
-Q_FN real q_LogSumExp_weigh_any(q_LogSumExp *t, const real f)
-{
-    const real weight = q_select(f > (real)Q_HUGE, f, q_exp_not_positive(f - t->top));
-    t->s += weight;
-    return weight;
-}
-
+/* One exponential per term. Single numbers have no branch: that of the new term, or of the old sum's scale. */
 Q_FN void q_LogSumExp_add(q_LogSumExp *t, const real f, const sint j)
 {
+#if Q_LANES > 1
+    real bounded = f;
     if (q_LogSumExp_is_below(t, f)) {
         q_LogSumExp_raise(t, f);
-        q_LogSumExp_weigh_any(t, f);
-    } else q_LogSumExp_weigh(t, f);
+        bounded = q_LogSumExp_bound(f);
+    }
+    q_LogSumExp_weigh(t, bounded);
+#else
+    const real d = f - t->top, e = q_exp_not_positive(-fabs(d));
+    t->s = q_select(d > 0, q_fma(t->s, e, (real)1), t->s + e);
+    t->top = q_select(d > 0, fmin(f, (real)Q_HUGE), t->top);
+#endif
+}
+
+/* high + low, relative to all, += s relative to top. */
+Q_FN void q_LogSumExp_include(q_LogSumExp *t, const real top, const real s)
+{
+    const real most = fmax(t->all, top), old = q_exp_not_positive(t->all - most);
+    t->high *= old;
+    t->low *= old;
+    t->all = most;
+    q_two_sum(&t->high, &t->low, s * q_exp_not_positive(top - most));
 }
 
 Q_FN void q_LogSumExp_block(q_LogSumExp *t)
 {
-    q_two_sum(&t->high, &t->low, t->s);
+    q_LogSumExp_include(t, t->top, t->s);
     t->s = 0;
-}
-
-/* What the sums of a state are to be multiplied with to be relative to the higher top of two states. */
-Q_FN real q_LogSumExp_scale(const q_LogSumExp *t, const q_LogSumExp *other)
-{
-    return q_exp_not_positive(t->top - fmax(t->top, other->top));
 }
 
 Q_FN void q_LogSumExp_merge(q_LogSumExp *t, const q_LogSumExp *other)
 {
-    const real scale = q_LogSumExp_scale(t, other), other_scale = q_LogSumExp_scale(other, t);
-    t->top = fmax(t->top, other->top);
-    t->high *= scale;
-    t->low *= scale;
-    q_two_sum(&t->high, &t->low, other->high * other_scale);
-    t->low += other->low * other_scale;
+    q_LogSumExp_include(t, other->all, other->high);
+    t->low += other->low * q_exp_not_positive(other->all - t->all);
+}
+
+/* What other sums relative to a state's top are multiplied with where they are merged. */
+Q_FN real q_LogSumExp_scale(const q_LogSumExp *t, const q_LogSumExp *other)
+{
+    return q_exp_not_positive(t->all - fmax(t->all, other->all));
 }
 
 Q_FN void q_LogSumExp_put(const q_LogSumExp *t, __global sreal *p, const long stride)
 {
-    q_write(t->top, p);
+    q_write(t->all, p);
     q_write(t->high, p + stride);
     q_write(t->low, p + 2 * stride);
 }
 
 Q_FN void q_LogSumExp_get(q_LogSumExp *t, __global const sreal *p, const long stride)
 {
-    t->top = q_read(p);
+    t->top = t->all = q_read(p);
     t->s = 0;
     t->high = q_read(p + stride);
     t->low = q_read(p + 2 * stride);
@@ -266,21 +282,22 @@ Q_FN void q_LogSumExp_get(q_LogSumExp *t, __global const sreal *p, const long st
 
 Q_FN real q_LogSumExp_finish(const q_LogSumExp *t)
 {
-    return t->top + log(q_sum_of(t->high, t->low));
+    const real sum = q_sum_of(t->high, t->low), result = t->all + log(sum);
+    return q_select(t->all >= (real)Q_HUGE && sum == sum, INFINITY, q_select(sum == 0, -INFINITY, result));
 }
 
-/* What a sum that follows is to be multiplied with to have the weights exp(f - r) of the formula: r is the state's own
-   result, or another one that is finite whenever all terms are. Where it is not finite the formula has a 0 in its place,
-   and then `infinite` is 1, or an undefined difference, and it is NaN. */
-Q_FN real q_LogSumExp_share(const q_LogSumExp *t, const real infinite)
+/* What other sums relative to top are multiplied with at the end, to have the weights exp(f - r) of the formula: r is the
+   state's own result, or, in the second function, the largest term. Where r is not finite the formula has 0 in its
+   place, and then `rest` is 1, or a difference that is not defined, and then it is NaN. */
+Q_FN real q_LogSumExp_share(const q_LogSumExp *t, const real rest)
 {
     const real sum = q_sum_of(t->high, t->low);
-    return q_select(sum > 0 && sum < INFINITY, 1 / sum, infinite);
+    return q_select(sum > 0 && t->all < (real)Q_HUGE, 1 / sum, q_select(sum > 0, (real)INFINITY, (real)1) * rest);
 }
 
-Q_FN real q_LogSumExp_over(const q_LogSumExp *t, const real r, const real infinite)
+Q_FN real q_LogSumExp_over(const q_LogSumExp *t, const real r, const real rest)
 {
-    return q_select(fabs(r) < INFINITY, q_exp(t->top - r), infinite);
+    return q_select(fabs(r) < INFINITY, q_exp(t->all - r), q_select(r > 0, (real)INFINITY, (real)1) * rest);
 }
 #endif
 

@@ -187,15 +187,15 @@ static void mark_followers(q_emitter *e)
    scaled; wide sums and weights of this tile's columns by the scheme, by t->scale. */
 static void emit_weigh(q_emitter *e, size_t r)
 {
-    q_text_add(e->out, "Q_FN real q_weigh%zu(q_state *t, const real f)\n{\n", r);
-    q_text_add(e->out, "    if (!q_LogSumExp_is_below(&t->r%zu_0, f)) return q_LogSumExp_weigh(&t->r%zu_0, f);\n", r,
-               r);
-    q_text_add(e->out, "    const real scale = q_LogSumExp_raise(&t->r%zu_0, f);\n", r);
+    q_text_add(e->out, "Q_FN real q_weigh%zu(q_state *t, const real f)\n{\n    real bounded = f;\n", r);
+    q_text_add(e->out, "    if (q_LogSumExp_is_below(&t->r%zu_0, f)) {\n", r);
+    q_text_add(e->out, "        const real scale = q_LogSumExp_raise(&t->r%zu_0, f);\n", r);
     for (size_t sum = 0; sum < e->p->reduction_count; sum++)
         for (uint32_t d = 0; d < own_dim(e, sum) && e->p->reductions[sum].follows == r + 1; d++)
-            q_text_add(e->out, "    q_Sum_scale(&t->r%zu_%u, scale);\n", sum, d);
-    if (q_wide_follows(e->p)) q_text_add(e->out, "    t->scale%zu *= scale;\n    t->raised = 1;\n", r);
-    q_text_add(e->out, "    return q_LogSumExp_weigh_any(&t->r%zu_0, f);\n}\n", r);
+            q_text_add(e->out, "        q_Sum_scale(&t->r%zu_%u, scale);\n", sum, d);
+    if (q_wide_follows(e->p)) q_text_add(e->out, "        t->scale%zu *= scale;\n        t->raised = 1;\n", r);
+    q_text_add(e->out, "        bounded = q_LogSumExp_bound(f);\n    }\n");
+    q_text_add(e->out, "    return q_LogSumExp_weigh(&t->r%zu_0, bounded);\n}\n", r);
 }
 
 /* What tile.cl needs to scale weights and wide sums. */
