@@ -232,10 +232,12 @@ q_ref q_value_square(q_program_ir *program, q_ref a);
 q_ref q_value_opposite(q_program_ir *program, q_ref a);
 bool q_numbers_may_meet(double a, double b);
 
-// expansion.c
+// fuse.c
 
 /* Chooses how the only contraction is computed, before multiply-adds are fused. */
 void q_expansion_find(q_program_ir *program);
+/* Makes products that feed a sum multiply-adds. Both need the uses of values; afterwards they are out of date. */
+void q_fuse(q_program_ir *program);
 
 // schedule.c, continued
 

@@ -492,7 +492,7 @@ static void lower_outputs(scheduler *s)
     s->out->output_count = s->stage->output_count;
 }
 
-// ---- uses, and fused multiply-adds ----
+// ---- uses ----
 
 static void use_roots(q_program_ir *p)
 {
@@ -515,30 +515,6 @@ static void count_uses(q_program_ir *p)
     }
 }
 
-static bool fusible(const q_program_ir *p, q_ref v, uint8_t where)
-{
-    const q_scalar *value = &p->values[v];
-    return value->kind == Q_V_OP && value->op == Q_OP_Mult && p->uses[v] == 1 && value->where == where;
-}
-
-/* a*b + c, c - a*b and a*b - c, where the product has no other use, as one operation. */
-static void fuse(q_program_ir *p)
-{
-    for (q_ref v = 1; v < p->count; v++) {
-        q_scalar *value = &p->values[v];
-        bool add = value->kind == Q_V_OP && value->op == Q_OP_Add,
-             subtract = value->kind == Q_V_OP && value->op == Q_OP_Subtract;
-        if (!p->uses[v] || (!add && !subtract)) continue;
-        int product = fusible(p, value->arg[1], value->where) ? 1 : fusible(p, value->arg[0], value->where) ? 0 : -1;
-        if (product < 0 || value->arg[0] == value->arg[1]) continue;
-        const q_scalar *mult = &p->values[value->arg[product]];
-        q_scalar fma = {
-            .kind = Q_V_FMA, .where = value->where, .arg = {mult->arg[0], mult->arg[1], value->arg[1 - product]}};
-        if (subtract) fma.negate = product == 1 ? 1 : 2;
-        *value = fma;
-    }
-}
-
 static void run(scheduler *s)
 {
     q_program_ir *p = s->out;
@@ -558,7 +534,7 @@ static void run(scheduler *s)
     if (p->status) return;
     count_uses(p);
     if (s->expand) q_expansion_find(p);
-    fuse(p);
+    q_fuse(p);
     count_uses(p);
 }
 

@@ -1,9 +1,36 @@
 /*
- * expansion.c: squared distances of long vectors by their expansion.
+ * fuse.c: values of a program that are better computed together: products in sums, as fused multiply-adds, and squared
+ * distances of long vectors, by their expansion.
  */
 #include <string.h>
 
 #include "plan/plan.h"
+
+static bool fusible(const q_program_ir *p, q_ref v, uint8_t where)
+{
+    const q_scalar *value = &p->values[v];
+    return value->kind == Q_V_OP && value->op == Q_OP_Mult && p->uses[v] == 1 && value->where == where;
+}
+
+/* a*b + c, c - a*b and a*b - c, where the product has no other use, as one operation. */
+void q_fuse(q_program_ir *p)
+{
+    for (q_ref v = 1; v < p->count; v++) {
+        q_scalar *value = &p->values[v];
+        bool add = value->kind == Q_V_OP && value->op == Q_OP_Add,
+             subtract = value->kind == Q_V_OP && value->op == Q_OP_Subtract;
+        if (!p->uses[v] || (!add && !subtract)) continue;
+        int product = fusible(p, value->arg[1], value->where) ? 1 : fusible(p, value->arg[0], value->where) ? 0 : -1;
+        if (product < 0 || value->arg[0] == value->arg[1]) continue;
+        const q_scalar *mult = &p->values[value->arg[product]];
+        q_scalar fma = {
+            .kind = Q_V_FMA, .where = value->where, .arg = {mult->arg[0], mult->arg[1], value->arg[1 - product]}};
+        if (subtract) fma.negate = product == 1 ? 1 : 2;
+        *value = fma;
+    }
+}
+
+// ---- squared distances by their expansion ----
 
 /* Whether reduction r is a selection of the smallest values of v as they stand. */
 static bool selects(const q_program_ir *p, size_t r, q_ref v)
