@@ -10,6 +10,7 @@
  *     put get  to and from `words` numbers at p, p + stride, ... (a lane apart)
  *     finish   the result; of INDEX ones: index
  *     limit    of smallest ones: a term that is not below it changes nothing
+ * LogSumExp has more for sums that follow it: those with softmax weights (src/plan/weights.c).
  * Only the sections whose Q_USE_NAME is defined are compiled.
  */
 #ifndef Q_FN

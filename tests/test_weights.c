@@ -41,6 +41,8 @@ static const char *const formulas[] = {
     DECLARE "Sum_j(Exp(t-Max_j(t))*(b-(x|y))/2)",
     DECLARE "Grad(LogSumExp_j(t),x,1), LogSumExp_j(t)",
     DECLARE "s=Sum(b)-t; SumSoftMaxWeight_j(t,b), SumSoftMaxWeight_j(s,x-y), LogSumExp_j(2*t)",
+    DECLARE "Max_SumShiftExp_j(t), Max_SumShiftExpWeight_j(-2*t,b)",
+    DECLARE "SumSoftMaxWeight_j(a,b)",
     DECLARE "SumSoftMaxWeight_j(t,IfElse(Elem(b,0),Concat(b,y),Zero(8)))",
 };
 
@@ -119,6 +121,8 @@ static void try_special(quern_operator *op, quern_dtype dtype, const double *ter
     for (size_t n = 0; n < count; n++) a[n] = n < (size_t)lead ? 0 : terms[n - (size_t)lead];
     double *b = trial_data(&t, "b", &count);
     for (size_t n = 0; n < count; n++) b[n] = fabs(b[n]) + 0.5;
+    double *x = trial_data(&t, "x", &count);
+    memset(x, 0, count * sizeof *x);
     trial_run(&t);
     trial_compare(&t, dtype == QUERN_F64 ? 1e-13 : 3e-6);
     trial_destroy(&t);
@@ -129,8 +133,8 @@ static void extreme_terms_give_what_the_formula_says(void **state)
     (void)state;
     need_device();
     static const char *const texts[] = {
-        "x=Vi(1); a=Vj(1); b=Vj(3); t=a+0*x; SumSoftMaxWeight_j(t,b), Sum_j(Exp(t-LogSumExp_j(t))*b), LogSumExp_j(t)",
-        "x=Vi(1); a=Vj(1); b=Vj(3); t=a+0*x; Max_SumShiftExpWeight_j(t,b), Sum_j(Exp(t-Max_j(t))*b), "
+        "x=Vi(1); a=Vj(1); b=Vj(3); t=a+x; SumSoftMaxWeight_j(t,b), Sum_j(Exp(t-LogSumExp_j(t))*b), LogSumExp_j(t)",
+        "x=Vi(1); a=Vj(1); b=Vj(3); t=a+x; Max_SumShiftExpWeight_j(t,b), Sum_j(Exp(t-Max_j(t))*b), "
         "LogSumExpWeight_j(t,b)",
     };
     for (size_t f = 0; f < Q_COUNT(texts); f++)
