@@ -55,6 +55,7 @@ const bench_case *bench_case_find(const char *name);
 /* rows.c: evaluations for bench_case.row. They follow the formulas literally and are slow. */
 void bench_row_gaussian(const bench_problem *problem, int64_t i, double *result);
 void bench_row_gradient(const bench_problem *problem, int64_t i, double *result);
+void bench_row_both(const bench_problem *problem, int64_t i, double *result);
 void bench_row_laplacian(const bench_problem *problem, int64_t i, double *result);
 void bench_row_logsumexp(const bench_problem *problem, int64_t i, double *result);
 void bench_row_energy(const bench_problem *problem, int64_t i, double *result);

@@ -65,6 +65,12 @@ void bench_row_gradient(const bench_problem *problem, int64_t i, double *result)
     }
 }
 
+void bench_row_both(const bench_problem *problem, int64_t i, double *result)
+{
+    bench_row_gaussian(problem, i, result);
+    bench_row_gradient(problem, i, result + 1);
+}
+
 /* The Laplacian of exp(-r^2) in D dimensions is (4 r^2 - 2 D) exp(-r^2). */
 void bench_row_laplacian(const bench_problem *problem, int64_t i, double *result)
 {

@@ -135,10 +135,23 @@ typedef struct {
 #define qs_exp_minus(x) exp(-(x))
 
 /* ---- choices: vector comparisons give -1 or 0 in each lane, scalar ones 1 or 0; select() takes both ---- */
-/* Whether a condition holds in some lane. Lanes are narrowed to bytes, which are looked at together: compilers make less of
-   any(). */
+/* Whether a condition holds in some lane. Compilers make much less of any(): PoCL's looks at one lane after the other. */
+#ifdef __has_builtin
+#if Q_LANES == 16 && !Q_F64 && __has_builtin(__builtin_ia32_cvtd2mask512) && defined(__AVX512DQ__)
+#define Q_ANY_BITS(c) __builtin_ia32_cvtd2mask512(c)
+#elif Q_LANES == 8 && Q_F64 && __has_builtin(__builtin_ia32_cvtq2mask512) && defined(__AVX512DQ__)
+#define Q_ANY_BITS(c) __builtin_ia32_cvtq2mask512(c)
+#elif Q_LANES == 8 && !Q_F64 && __has_builtin(__builtin_ia32_movmskps256) && defined(__AVX__)
+#define Q_ANY_BITS(c) __builtin_ia32_movmskps256(as_float8(c))
+#elif Q_LANES == 4 && Q_F64 && __has_builtin(__builtin_ia32_movmskpd256) && defined(__AVX__)
+#define Q_ANY_BITS(c) __builtin_ia32_movmskpd256(as_double4(c))
+#endif
+#endif
+
 #if Q_LANES == 1
 #define q_any(condition) (condition)
+#elif defined(Q_ANY_BITS)
+#define q_any(condition) (Q_ANY_BITS(condition) != 0)
 #elif Q_LANES == 2
 #define q_any(condition) (as_ushort(convert_char2(condition)) != 0)
 #elif Q_LANES == 4

@@ -10,6 +10,7 @@
  *     put get  to and from `words` numbers at p, p + stride, ... (a lane apart)
  *     finish   the result; of INDEX ones: index
  *     limit    of smallest ones: a term that is not below it changes nothing
+ * LogSumExp has more for sums that follow it: those with softmax weights (src/plan/weights.c).
  * Only the sections whose Q_USE_NAME is defined are compiled.
  */
 #ifndef Q_FN
@@ -89,6 +90,21 @@ Q_FN void q_Sum_get(q_Sum *t, __global const sreal *p, const long stride)
     t->low = q_read(p + stride);
 }
 
+/* For sums that follow a LogSumExp. */
+Q_FN void q_Sum_scale(q_Sum *t, const real scale)
+{
+    t->s *= scale;
+    t->high *= scale;
+    t->low *= scale;
+}
+
+Q_FN void q_Sum_merge_scaled(q_Sum *t, const q_Sum *other, const real scale, const real other_scale)
+{
+    q_Sum_scale(t, scale);
+    q_two_sum(&t->high, &t->low, other->high * other_scale);
+    t->low += other->low * other_scale;
+}
+
 Q_FN real q_Sum_finish(const q_Sum *t)
 {
     return q_sum_of(t->high, t->low);
@@ -158,9 +174,8 @@ Q_ARG_EXTREMUM(ArgMin, <, INFINITY)
 #endif
 
 #ifdef Q_USE_LogSumExp
-/* The sum of exp(f - top), where top is the largest term so far, kept finite so that f - top is never inf - inf: terms
-   of -inf add 0, and a top of Q_HUGE stands for +inf. One exponential per term: of the new term, or of the old sum's
-   scale. */
+/* The sum of exp(f - top), where top is never below a term so far, and kept finite, so that f - top is not inf - inf:
+   terms of -inf add 0, and a top of Q_HUGE stands for +inf. */
 typedef struct {
     real top, s;            /* the present block, relative to top */
     real all, high, low;    /* the blocks before it, relative to all */
@@ -172,11 +187,55 @@ Q_FN void q_LogSumExp_start(q_LogSumExp *t)
     t->s = t->high = t->low = 0;
 }
 
+/* Where top seldom moves, so that looking whether it must costs little: is_below looks, raise moves it above f, by some
+   headroom more than it must, and bound is what stands for f then: for +inf Q_HUGE, for NaN NaN. Everything is relative
+   to top after that, as it was before; raise returns what other sums relative to it are to be multiplied with: those with
+   weights exp(f - top) of their own, which weigh returns. */
+#define Q_HEADROOM ((real)(Q_WIDTH ? 4 : 1))
+
+Q_FN int q_LogSumExp_is_below(const q_LogSumExp *t, const real f)
+{
+    return q_any(f > t->top);
+}
+
+Q_FN real q_LogSumExp_raise(q_LogSumExp *t, const real f)
+{
+    const real top = q_select(f > t->top, fmin(f + Q_HEADROOM, (real)Q_HUGE), t->top);
+    const real scale = q_exp_not_positive(t->top - top);
+    t->top = t->all = top;
+    t->s *= scale;
+    t->high *= scale;
+    t->low *= scale;
+    return scale;
+}
+
+Q_FN real q_LogSumExp_bound(const real f)
+{
+    return q_select(f > (real)Q_HUGE, (real)Q_HUGE, f);
+}
+
+Q_FN real q_LogSumExp_weigh(q_LogSumExp *t, const real f)
+{
+    const real weight = q_exp_not_positive(f - t->top);
+    t->s += weight;
+    return weight;
+}
+
+/* One exponential per term. Single numbers have no branch: that of the new term, or of the old sum's scale. */
 Q_FN void q_LogSumExp_add(q_LogSumExp *t, const real f, const sint j)
 {
+#if Q_LANES > 1
+    real bounded = f;
+    if (q_LogSumExp_is_below(t, f)) {
+        q_LogSumExp_raise(t, f);
+        bounded = q_LogSumExp_bound(f);
+    }
+    q_LogSumExp_weigh(t, bounded);
+#else
     const real d = f - t->top, e = q_exp_not_positive(-fabs(d));
     t->s = q_select(d > 0, q_fma(t->s, e, (real)1), t->s + e);
     t->top = q_select(d > 0, fmin(f, (real)Q_HUGE), t->top);
+#endif
 }
 
 /* high + low, relative to all, += s relative to top. */
@@ -201,6 +260,12 @@ Q_FN void q_LogSumExp_merge(q_LogSumExp *t, const q_LogSumExp *other)
     t->low += other->low * q_exp_not_positive(other->all - t->all);
 }
 
+/* What other sums relative to a state's top are multiplied with where they are merged. */
+Q_FN real q_LogSumExp_scale(const q_LogSumExp *t, const q_LogSumExp *other)
+{
+    return q_exp_not_positive(t->all - fmax(t->all, other->all));
+}
+
 Q_FN void q_LogSumExp_put(const q_LogSumExp *t, __global sreal *p, const long stride)
 {
     q_write(t->all, p);
@@ -220,6 +285,20 @@ Q_FN real q_LogSumExp_finish(const q_LogSumExp *t)
 {
     const real sum = q_sum_of(t->high, t->low), result = t->all + log(sum);
     return q_select(t->all >= (real)Q_HUGE && sum == sum, INFINITY, q_select(sum == 0, -INFINITY, result));
+}
+
+/* What other sums relative to top are multiplied with at the end, to have the weights exp(f - r) of the formula: r is the
+   state's own result, or, in the second function, the largest term. Where r is not finite the formula has 0 in its
+   place, and then `rest` is 1, or a difference that is not defined, and then it is NaN. */
+Q_FN real q_LogSumExp_share(const q_LogSumExp *t, const real rest)
+{
+    const real sum = q_sum_of(t->high, t->low);
+    return q_select(sum > 0 && t->all < (real)Q_HUGE, 1 / sum, q_select(sum > 0, (real)INFINITY, (real)1) * rest);
+}
+
+Q_FN real q_LogSumExp_over(const q_LogSumExp *t, const real r, const real rest)
+{
+    return q_select(fabs(r) < INFINITY, q_exp(t->all - r), q_select(r > 0, (real)INFINITY, (real)1) * rest);
 }
 #endif
 

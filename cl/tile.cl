@@ -18,6 +18,7 @@
  *   q_weights                                                what q_pair leaves for wide sums
  *   q_row_wide q_column_wide q_load_... q_partial q_widen    partial wide sums
  *   q_wide q_take                                            wide sums, and what takes a partial sum into them
+ *   q_rescale_weights _partial _wide, with Q_WIDE_FOLLOWS    when softmax weights get another scale
  */
 #ifndef Q_SIGNATURE
 #define Q_COLUMNS 4
@@ -212,6 +213,17 @@ Q_FN void q_widen_tile(Q_SIGNATURE, q_partial sums[Q_WIDTH][Q_ROWS], const q_lau
 }
 #endif
 
+#if Q_WIDE_FOLLOWS
+/* The weights of the tile's columns before c, and the wide sums, of a vector of rows whose weights have a new scale. */
+Q_FN void q_rescale(q_state *t, q_wide *wide, q_partial sums[Q_WIDTH][Q_ROWS], q_weights weights[Q_COLUMNS][Q_ROWS],
+                    const int r, const int c)
+{
+    for (int k = 0; k < c; k++) q_rescale_weights(&t[r], &weights[k][r]);
+    for (int d = 0; d < Q_WIDTH; d++) q_rescale_partial(&t[r], &sums[d][r]);
+    q_rescale_wide(&t[r], &wide[r]);
+}
+#endif
+
 #undef Q_RESTRICT
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
 __kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
@@ -295,6 +307,9 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
 #endif
                         q_pair(&t[r], Q_WEIGHTS(c, r), &u, &rows[r], &columns.column[c], Q_SUMS(c, r),
                                (sint)columns.j[c]);
+#if Q_WIDE_FOLLOWS
+                        if (t[r].raised) q_rescale(t, wide, sums_wide, weights, r, c);
+#endif
 #if Q_KAHAN
                         q_block(&t[r] Q_WITH_WIDE(&wide[r]));
 #endif

@@ -51,10 +51,10 @@ static void expect_ready(const char *text, quern_dtype dtype, int64_t M, int64_t
 
 static const char *const texts[] = {
     "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)",
-    "x=Vi(3); y=Vj(3); Min_j(SqDist(x,y)), ArgKMin_j(SqDist(x,y),5)", /* indices */
-    "x=Vi(2); y=Vj(2); s=x|y; Sum_j(Exp(s-LogSumExp_j(s))*y)",        /* two stages */
-    "x=Vi(2); y=Vj(2); p=Vi(1); Sum_i(p*Sum_j(Exp(-SqDist(x,y))))",  /* a number */
-    "x=Vi(2); c=Pm(2); x*c",                                          /* a map */
+    "x=Vi(3); y=Vj(3); Min_j(SqDist(x,y)), ArgKMin_j(SqDist(x,y),5)",  /* indices */
+    "x=Vi(2); y=Vj(2); s=x|y; Sum_j(Square(Exp(s-LogSumExp_j(s)))*y)", /* two stages */
+    "x=Vi(2); y=Vj(2); p=Vi(1); Sum_i(p*Sum_j(Exp(-SqDist(x,y))))",    /* a number */
+    "x=Vi(2); c=Pm(2); x*c",                                           /* a map */
 };
 
 static void runs_find_their_programs(void **state)

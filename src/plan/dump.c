@@ -25,6 +25,10 @@ static void dump_value(const q_program_ir *p, q_ref v, q_text *out)
         q_text_add(out, value->where & Q_WIDE ? "d" : "%d", value->k[0]);
         break;
     case Q_V_FMA: q_text_add(out, "%sFma", value->negate == 1 ? "-" : ""); break;
+    case Q_V_WEIGHT: q_text_add(out, "weight relative to reduction %d of", value->k[0]); break;
+    case Q_V_SHARE:
+        q_text_add(out, "scale of weights of reduction %d%s", value->k[1], value->arg[0] ? " to" : "");
+        break;
     case Q_V_OP: q_text_add(out, "%s", q_ops[value->op].name); break;
     }
     for (int a = 0; a < 3 && value->arg[a]; a++)
@@ -56,7 +60,7 @@ static cost cost_of(const q_program_ir *p)
         if (!p->uses[v]) continue;
         size_t times = value->where & Q_DEEP ? p->depth : value->where & Q_WIDE ? p->width : 1;
         uint8_t where = value->where & (uint8_t) ~(Q_DEEP | Q_WIDE);
-        if (value->kind == Q_V_OP || value->kind == Q_V_FMA)
+        if (value->kind == Q_V_OP || value->kind == Q_V_FMA || value->kind == Q_V_WEIGHT)
             c.operations[where] += (value->kind == Q_V_FMA ? 2 : 1) * times;
         if (value->kind == Q_V_LOAD) c.reads[where] += times;
         if (value->kind == Q_V_SUM) c.operations[where] += p->depth;

@@ -163,10 +163,68 @@ static void emit_pair(q_emitter *e)
                e->plan->columns ? "q_weights *w, " : "", e->plan->columns ? "const q_sums *s, " : "");
     q_emit_statements(e);
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        for (uint32_t d = 0; d < own_dim(e, r); d++) emit_fold(e, r, d);
+        for (uint32_t d = 0; d < own_dim(e, r) && !e->p->reductions[r].weight; d++) emit_fold(e, r, d);
     for (q_ref v = 1; v < e->p->count && e->plan->columns; v++)
         if (is_member(e, v, Q_PAIR)) q_text_add(e->out, "    w->v%u = v%u;\n", v, v);
     q_text_add(e->out, "}\n");
+}
+
+// ---- softmax weights, and the sums that follow them ----
+
+/* Values that are multiples of a weight, and so are scaled with it. */
+static void mark_followers(q_emitter *e)
+{
+    for (q_ref v = 1; v < e->p->count; v++) {
+        const q_scalar *value = &e->p->values[v];
+        if (value->where & Q_LATE) continue;
+        if (value->kind == Q_V_WEIGHT) e->follows[v] = (uint8_t)(value->k[0] + 1);
+        for (int a = 0; a < 3; a++)
+            if (e->follows[value->arg[a]]) e->follows[v] = e->follows[value->arg[a]];
+    }
+}
+
+/* Gives the weight of a term that reduction r is the scale of. Where the term is the largest so far, what follows is
+   scaled; wide sums and weights of this tile's columns by the scheme, by t->scale. */
+static void emit_weigh(q_emitter *e, size_t r)
+{
+    q_text_add(e->out, "Q_FN real q_weigh%zu(q_state *t, const real f)\n{\n    real bounded = f;\n", r);
+    q_text_add(e->out, "    if (q_LogSumExp_is_below(&t->r%zu_0, f)) {\n", r);
+    q_text_add(e->out, "        const real scale = q_LogSumExp_raise(&t->r%zu_0, f);\n", r);
+    for (size_t sum = 0; sum < e->p->reduction_count; sum++)
+        for (uint32_t d = 0; d < own_dim(e, sum) && e->p->reductions[sum].follows == r + 1; d++)
+            q_text_add(e->out, "        q_Sum_scale(&t->r%zu_%u, scale);\n", sum, d);
+    if (q_wide_follows(e->p)) q_text_add(e->out, "        t->scale%zu *= scale;\n        t->raised = 1;\n", r);
+    q_text_add(e->out, "        bounded = q_LogSumExp_bound(f);\n    }\n");
+    q_text_add(e->out, "    return q_LogSumExp_weigh(&t->r%zu_0, bounded);\n}\n", r);
+}
+
+/* What tile.cl needs to scale weights and wide sums. */
+static void emit_rescale(q_emitter *e)
+{
+    const q_program_ir *p = e->p;
+    q_text_add(e->out, "Q_FN void q_rescale_weights(const q_state *t, q_weights *w)\n{\n");
+    for (q_ref v = 1; v < p->count; v++)
+        if (e->follows[v] && is_member(e, v, Q_PAIR))
+            q_text_add(e->out, "    w->v%u *= t->scale%d;\n", v, e->follows[v] - 1);
+    q_text_add(e->out, "}\nQ_FN void q_rescale_partial(const q_state *t, q_partial *p)\n{\n");
+    for (size_t r = 0; r < p->reduction_count; r++)
+        if (owns_wide(e, r) && p->reductions[r].follows)
+            q_text_add(e->out, "    p->r%zu *= t->scale%zu;\n", r, p->reductions[r].follows - 1);
+    q_text_add(e->out, "}\nQ_FN void q_rescale_wide(q_state *t, q_wide *wide)\n{\n");
+    for (size_t r = 0; r < p->reduction_count; r++)
+        if (owns_wide(e, r) && p->reductions[r].follows)
+            q_text_add(e->out, "    for (int d = 0; d < %u; d++) q_Sum_scale(&wide->r%zu[d], t->scale%zu);\n",
+                       p->reductions[r].dim, r, p->reductions[r].follows - 1);
+    for (size_t r = 0; r < p->reduction_count; r++)
+        if (p->reductions[r].weight) q_text_add(e->out, "    t->scale%zu = 1;\n", r);
+    q_text_add(e->out, "    t->raised = 0;\n}\n");
+}
+
+static void emit_weights(q_emitter *e)
+{
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        if (e->p->reductions[r].weight) emit_weigh(e, r);
+    if (q_wide_follows(e->p)) emit_rescale(e);
 }
 
 // ---- the loops of the scheme tile ----
@@ -281,9 +339,23 @@ static void emit_call(q_emitter *e, size_t r, const char *component, const char 
     int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
     q_text_add(e->out, "&%s->r%zu%s", wide ? "wide" : "t", r, component);
     if (strcmp(more, "other") == 0) q_text_add(e->out, ", &other%s->r%zu%s", wide ? "_wide" : "", r, component);
+    if (strcmp(more, "other") == 0 && e->p->reductions[r].follows)
+        q_text_add(e->out, ", scale%zu, other_scale%zu", e->p->reductions[r].follows - 1,
+                   e->p->reductions[r].follows - 1);
     if (strcmp(more, "memory") == 0 && wide) q_text_add(e->out, ", p + (%d + %d * d) * stride, stride", word, words);
     if (strcmp(more, "memory") == 0 && !wide) q_text_add(e->out, ", p + %d * stride, stride", word);
     q_text_add(e->out, ");\n");
+}
+
+/* What sums that follow are scaled by before they are merged. */
+static void emit_merge_scales(q_emitter *e)
+{
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        if (e->p->reductions[r].weight)
+            q_text_add(e->out,
+                       "    const real scale%zu = q_LogSumExp_scale(&t->r%zu_0, &other->r%zu_0),\n"
+                       "               other_scale%zu = q_LogSumExp_scale(&other->r%zu_0, &t->r%zu_0);\n",
+                       r, r, r, r, r, r);
 }
 
 /* A function with one call per component of the state; `more` says what the call takes besides: nothing, the same
@@ -292,6 +364,7 @@ static void emit_each_state(q_emitter *e, const char *head, const char *call, co
 {
     int word = 0;
     q_text_add(e->out, "%s\n{\n", head);
+    if (strcmp(more, "other") == 0) emit_merge_scales(e);
     for (size_t r = 0; r < e->p->reduction_count; r++) {
         bool wide = owns_wide(e, r);
         int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
@@ -301,10 +374,13 @@ static void emit_each_state(q_emitter *e, const char *head, const char *call, co
             q_text_add(e->out, "    ");
             if (wide) q_text_add(e->out, "for (int d = 0; d < %u; d++) ", e->p->reductions[r].dim);
             q_emit_state_name(e, r);
-            q_text_add(e->out, "_%s(", call);
+            bool scaled = strcmp(more, "other") == 0 && e->p->reductions[r].follows;
+            q_text_add(e->out, "_%s%s(", call, scaled ? "_scaled" : "");
             emit_call(e, r, component, more, word);
             word += wide ? words * (int)e->p->reductions[r].dim : words;
         }
+        if (strcmp(call, "start") == 0 && e->p->reductions[r].weight && q_wide_follows(e->p))
+            q_text_add(e->out, "    t->scale%zu = 1;\n    t->raised = 0;\n", r);
     }
     q_text_add(e->out, "}\n");
 }
@@ -319,7 +395,9 @@ static void emit_state(q_emitter *e)
             q_text_add(e->out, " r%zu_%u;\n", r, d);
         }
     if (!e->p->reduction_count) q_text_add(e->out, "    int none;\n");
-    q_text_add(e->out, "} q_state;\n");
+    for (size_t r = 0; r < e->p->reduction_count && q_wide_follows(e->p); r++)
+        if (e->p->reductions[r].weight) q_text_add(e->out, "    real scale%zu;\n", r);
+    q_text_add(e->out, "%s} q_state;\n", q_wide_follows(e->p) ? "    int raised;\n" : "");
     if (e->p->width) q_text_add(e->out, "typedef struct {\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
         if (owns_wide(e, r)) q_text_add(e->out, "    q_Sum r%zu[%u];\n", r, e->p->reductions[r].dim);
@@ -449,12 +527,14 @@ quern_status q_emit(q_text *out, const q_program_ir *program, const q_plan *plan
     e.need = q_arena_alloc(&arena, program->count);
     e.kept = q_arena_alloc(&arena, program->count * sizeof *e.kept);
     e.folded = q_arena_alloc(&arena, program->count * sizeof *e.folded);
-    if (!e.need || !e.kept || !e.folded) {
+    e.follows = q_arena_alloc(&arena, program->count);
+    if (!e.need || !e.kept || !e.folded || !e.follows) {
         q_arena_free(&arena);
         return q_fail_memory(program->count);
     }
     spread_needs(&e);
     mark_folded(&e);
+    mark_followers(&e);
     emit_signature(&e);
     emit_struct(&e, "q_launch", 0);
     emit_struct(&e, "q_row", Q_ROW);
@@ -465,6 +545,7 @@ quern_status q_emit(q_text *out, const q_program_ir *program, const q_plan *plan
     emit_loader(&e, "q_launch", "", 0);
     emit_loader(&e, "q_row", ", const q_launch *u, const long i", Q_ROW);
     emit_loader(&e, "q_column", ", const q_launch *u, const long j", Q_COLUMN);
+    emit_weights(&e);
     emit_pair(&e);
     if (plan->columns) emit_tile_functions(&e);
     emit_store(&e);

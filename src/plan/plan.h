@@ -22,6 +22,8 @@ typedef struct q_output {
 typedef struct q_stage {
     uint8_t rows, walk;
     q_id reductions[Q_MAX_STAGE_OUTPUTS];
+    q_id weights
+        [Q_MAX_STAGE_OUTPUTS]; /* by reduction: the weight of which its term is a multiple, or 0: see weights.c */
     size_t reduction_count;
     q_output outputs[Q_MAX_STAGE_OUTPUTS];
     size_t output_count;
@@ -36,6 +38,18 @@ typedef struct q_stages {
    one. UNSUPPORTED for a result that depends on i and j, LIMIT for too many stages. */
 quern_status q_stages_make(q_stages *out, const q_graph *graph, const q_id *results, size_t count);
 void q_stages_dump(const q_graph *graph, const q_stages *stages, q_text *out);
+
+// weights.c: sums that can be taken in the pass that finds the scale of their weights
+
+/* The weight exp(term - scale). */
+typedef struct q_weight {
+    q_id term, scale; /* scale: a reduction of term */
+    bool finite;      /* 0 stands for a scale that is not finite */
+} q_weight;
+
+bool q_weight_read(q_weight *out, const q_graph *graph, q_id id);
+/* level: by node, up to the sum's term; reached and form: room for as many bytes as there are nodes. */
+q_id q_weight_of(const q_graph *graph, q_id sum, const uint32_t *level, uint8_t *reached, uint8_t *form);
 
 // profile.c: rows of text that say how to generate for a kind of device
 
@@ -135,6 +149,8 @@ typedef enum q_value_kind {
     Q_V_FMA,    /* arg0 * arg1 + arg2 */
     Q_V_FINISH, /* component k of reduction a of the stage; with Q_WIDE, that of the loop */
     Q_V_SUM,    /* contraction k: the sum of arg0 over the loop */
+    Q_V_WEIGHT, /* of the term arg0, relative to the largest so far, which reduction k keeps */
+    Q_V_SHARE, /* what sums with weights of reduction a are multiplied with: see q_LogSumExp_share, or, with arg0, _over */
 } q_value_kind;
 
 typedef uint32_t q_ref; /* a value of a program; 0 is none */
@@ -183,11 +199,13 @@ typedef struct q_program_ir {
     struct {
         q_op op;
         int32_t K;
-        uint32_t dim; /* of the term */
-        q_ref *terms; /* what each component reduces */
-        size_t state; /* the reduction that keeps the state: its own number, or that of one that has it already */
-        bool wide;    /* one term, a slice, stands for all components */
-    } reductions[Q_MAX_STAGE_OUTPUTS];
+        uint32_t dim;   /* of the term */
+        q_ref *terms;   /* what each component reduces */
+        size_t state;   /* the reduction that keeps the state: its own number, or that of one that has it already */
+        bool wide;      /* one term, a slice, stands for all components */
+        q_ref weight;   /* LogSumExp with weights that sums follow: its term */
+        size_t follows; /* 1 + the number of the LogSumExp whose weights its terms are multiples of; 0: none */
+    } reductions[2 * Q_MAX_STAGE_OUTPUTS];
     size_t reduction_count;
     uint32_t depth, width;          /* lengths of the loops over components; 0: there is none */
     q_ref sums[Q_MAX_CONTRACTIONS]; /* Q_V_SUM values */
@@ -215,14 +233,23 @@ q_ref q_value_minus(q_program_ir *program, q_ref a);
 q_ref q_value_square(q_program_ir *program, q_ref a);
 q_ref q_value_opposite(q_program_ir *program, q_ref a);
 bool q_numbers_may_meet(double a, double b);
+/* Terms that reduction r has, and values that output o has: one for each component, or one slice. */
+uint32_t q_term_count(const q_program_ir *program, size_t r);
+uint32_t q_value_count(const q_program_ir *program, size_t o);
+
+// fuse.c
+
+/* Chooses how the only contraction is computed, before multiply-adds are fused. */
+void q_expansion_find(q_program_ir *program);
+/* Makes products that feed a sum multiply-adds. Both need the uses of values; afterwards they are out of date. */
+void q_fuse(q_program_ir *program);
 
 // schedule.c, continued
 
 quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages *stages, size_t stage,
                         const q_tiling *tiling);
-/* Terms that reduction r has, and values that output o has: one for each component, or one slice. */
-uint32_t q_term_count(const q_program_ir *program, size_t r);
-uint32_t q_value_count(const q_program_ir *program, size_t o);
+/* Whether a wide sum has softmax weights. */
+bool q_wide_follows(const q_program_ir *program);
 void q_program_ir_destroy(q_program_ir **program);
 
 // dump.c
@@ -277,7 +304,8 @@ typedef struct q_emitter {
     uint8_t *need; /* by value: 1 where the walk needs it, 2 where the outputs do */
     bool *kept;    /* by value: member of the struct of its loop, because another loop reads it */
     bool *folded;  /* by value: a product that has no statement of its own, because what sums it takes both factors */
-    int section;   /* loop of the function being written; Q_LATE: q_store, in which everything is local */
+    uint8_t *follows; /* by value: 1 + the number of the LogSumExp whose weight it is a multiple of, or 0 */
+    int section;      /* loop of the function being written; Q_LATE: q_store, in which everything is local */
 } q_emitter;
 
 const char *q_emit_type(const q_scalar *value);

@@ -21,10 +21,12 @@ typedef struct scheduler {
     q_loops loops;
     uint32_t *first; /* by node: index of its components in `components`, plus one */
     q_ref *slices;   /* by node, twice: its slice in the loop of contractions, and in that of wide sums */
-    q_ref outside[Q_MAX_STAGE_OUTPUTS]; /* by reduction, wide ones: the factor that left it */
+    q_ref outside[Q_MAX_STAGE_OUTPUTS],
+        share[Q_MAX_STAGE_OUTPUTS]; /* by reduction, wide ones: what multiplies it after */
     q_ref *components;
     size_t component_count, component_capacity;
-    q_interval *bounds; /* by node */
+    q_interval *bounds;  /* by node */
+    size_t added_scales; /* reductions besides those of the stage, which its weights need */
     bool expand;
 } scheduler;
 
@@ -187,6 +189,54 @@ static q_ref lower_contract(scheduler *s, const q_node *node, uint32_t d)
     return sum;
 }
 
+// ---- softmax weights: see weights.c ----
+
+static bool is_weight(const scheduler *s, q_id id)
+{
+    for (size_t r = 0; r < s->stage->reduction_count; r++)
+        if (s->stage->weights[r] == id) return true;
+    return false;
+}
+
+/* The reduction whose largest term weights of `a` are relative to: the LogSumExp of it, which is added to those of the
+   stage if need be. */
+static size_t scale_of(scheduler *s, q_id a)
+{
+    for (size_t r = 0; r < s->stage->reduction_count; r++) {
+        const q_node *node = q_node_of(s->graph, s->stage->reductions[r]);
+        if (node->op == Q_RED_LogSumExp && node->arg[0] == a) return r;
+    }
+    size_t r = s->stage->reduction_count;
+    for (; r < s->stage->reduction_count + s->added_scales; r++)
+        if (s->out->values[s->out->reductions[r].weight].arg[0] == component(s, a, 0)) return r;
+    s->added_scales++;
+    s->out->reductions[r].op = Q_RED_LogSumExp;
+    s->out->reductions[r].dim = 1;
+    return r;
+}
+
+static q_ref lower_weight(scheduler *s, q_id id)
+{
+    q_weight weight = {0};
+    q_weight_read(&weight, s->graph, id);
+    size_t r = scale_of(s, weight.term);
+    q_scalar scalar = {.kind = Q_V_WEIGHT, .where = Q_PAIR, .arg = {component(s, weight.term, 0)}, .k = {(int32_t)r}};
+    return s->out->reductions[r].weight = q_value_intern(s->out, &scalar);
+}
+
+/* What a sum that follows is multiplied with at the end; 1 for others. */
+static q_ref share_of(scheduler *s, size_t r)
+{
+    q_weight weight = {0};
+    if (!s->stage->weights[r] || s->out->status) return q_value_number(s->out, 1);
+    q_weight_read(&weight, s->graph, s->stage->weights[r]);
+    size_t scale = (size_t)s->out->values[component(s, s->stage->weights[r], 0)].k[0];
+    s->out->reductions[r].follows = scale + 1;
+    q_scalar scalar = {.kind = Q_V_SHARE, .where = Q_ROW | Q_LATE, .k = {weight.finite, (int32_t)scale}};
+    if (q_node_of(s->graph, weight.scale)->op == Q_RED_Max) scalar.arg[0] = component(s, weight.scale, 0);
+    return q_value_intern(s->out, &scalar);
+}
+
 // ---- slices ----
 
 static q_ref *slice_of(const scheduler *s, q_id id, uint8_t loop)
@@ -200,7 +250,8 @@ static q_ref lower_reduction_slice(scheduler *s, q_id id, uint8_t loop)
     for (size_t r = 0; r < s->stage->reduction_count; r++)
         if (s->stage->reductions[r] == id) {
             q_scalar scalar = {.kind = Q_V_FINISH, .where = Q_ROW | Q_LATE | loop, .k = {0, (int32_t)r}};
-            return q_value_times(s->out, q_value_intern(s->out, &scalar), s->outside[r]);
+            q_ref finish = q_value_times(s->out, q_value_intern(s->out, &scalar), s->share[r]);
+            return q_value_times(s->out, finish, s->outside[r]);
         }
     return load_temporary(s, id, 0, loop);
 }
@@ -231,6 +282,7 @@ static q_ref lower_component(scheduler *s, q_id id, uint32_t d)
 {
     const q_node *node = q_node_of(s->graph, id);
     if (s->loops.forms[id] & Q_FORM_CONTRACTION) return lower_contraction(s, node);
+    if (is_weight(s, id)) return lower_weight(s, id);
     switch (q_ops[node->op].kind) {
     case Q_KIND_LEAF: return lower_leaf(s, node, d);
     case Q_KIND_ELEMENTWISE: return lower_elementwise_component(s, node, d);
@@ -358,16 +410,6 @@ static q_ref split_slice(scheduler *s, q_ref term, q_ref *outside)
 
 // ---- the stage ----
 
-uint32_t q_value_count(const q_program_ir *program, size_t o)
-{
-    return program->outputs[o].sliced ? 1 : program->outputs[o].dim;
-}
-
-uint32_t q_term_count(const q_program_ir *program, size_t r)
-{
-    return program->reductions[r].wide ? 1 : program->reductions[r].dim;
-}
-
 static q_ref *refs(scheduler *s, uint32_t dim)
 {
     q_ref *memory = q_arena_alloc(&s->out->arena, dim * sizeof(q_ref));
@@ -408,25 +450,30 @@ static void lower_terms(scheduler *s)
         const q_node *node = q_node_of(s->graph, id);
         uint32_t n = q_node_of(s->graph, node->arg[0])->dim;
         bool wide = s->loops.forms[id] & Q_FORM_WIDE_SUM;
-        q_ref *terms = refs(s, n), outside = q_value_number(s->out, 1);
+        q_ref *terms = refs(s, n), outside = q_value_number(s->out, 1), share = share_of(s, r);
         if (wide && !s->out->status) terms[0] = split_slice(s, *slice_of(s, node->arg[0], Q_WIDE), &outside);
-        s->outside[r] = outside;
+        s->outside[r] = outside, s->share[r] = share;
         s->first[id] = (uint32_t)s->component_count + 1;
         if (!q_grow(&s->components, &s->component_capacity, s->component_count + node->dim, sizeof(q_ref)))
             s->out->status = q_fail_memory(node->dim * sizeof(q_ref));
         for (uint32_t d = 0; d < node->dim && !s->out->status; d++) {
             if (d < n && !wide) terms[d] = component(s, node->arg[0], d);
             if (q_ops[node->op].reduction == Q_LINEAR && !wide) terms[d] = split_term(s, terms[d], &outside);
-            q_ref finish = lower_reduction(s, id, d);
+            q_ref finish = q_value_times(s->out, lower_reduction(s, id, d), share);
             if (!s->out->status) s->components[s->component_count++] = q_value_times(s->out, finish, outside);
         }
+        if (s->out->reductions[r].weight) terms[0] = s->out->reductions[r].weight;
         s->out->reductions[r].op = (q_op)node->op;
         s->out->reductions[r].K = node->k[1];
         s->out->reductions[r].dim = n;
         s->out->reductions[r].terms = terms;
         s->out->reductions[r].wide = wide;
     }
-    s->out->reduction_count = s->stage->reduction_count;
+    s->out->reduction_count = s->stage->reduction_count + s->added_scales;
+    for (size_t r = s->stage->reduction_count; r < s->out->reduction_count && !s->out->status; r++) {
+        s->out->reductions[r].terms = refs(s, 1);
+        if (!s->out->status) s->out->reductions[r].terms[0] = s->out->reductions[r].weight;
+    }
     if (!s->out->status) share_states(s->out);
 }
 
@@ -451,7 +498,7 @@ static void lower_outputs(scheduler *s)
     s->out->output_count = s->stage->output_count;
 }
 
-// ---- uses, and fused multiply-adds ----
+// ---- uses ----
 
 static void use_roots(q_program_ir *p)
 {
@@ -470,64 +517,8 @@ static void count_uses(q_program_ir *p)
         const q_scalar *value = &p->values[v];
         if (!p->uses[v]) continue;
         for (int a = 0; a < 3; a++) p->uses[value->arg[a]]++;
-        if (value->kind == Q_V_OP || value->kind == Q_V_FMA) p->statements[value->where]++;
+        if (value->kind == Q_V_OP || value->kind == Q_V_FMA || value->kind == Q_V_WEIGHT) p->statements[value->where]++;
     }
-}
-
-static bool fusible(const q_program_ir *p, q_ref v, uint8_t where)
-{
-    const q_scalar *value = &p->values[v];
-    return value->kind == Q_V_OP && value->op == Q_OP_Mult && p->uses[v] == 1 && value->where == where;
-}
-
-/* a*b + c, c - a*b and a*b - c, where the product has no other use, as one operation. */
-static void fuse(q_program_ir *p)
-{
-    for (q_ref v = 1; v < p->count; v++) {
-        q_scalar *value = &p->values[v];
-        bool add = value->kind == Q_V_OP && value->op == Q_OP_Add,
-             subtract = value->kind == Q_V_OP && value->op == Q_OP_Subtract;
-        if (!p->uses[v] || (!add && !subtract)) continue;
-        int product = fusible(p, value->arg[1], value->where) ? 1 : fusible(p, value->arg[0], value->where) ? 0 : -1;
-        if (product < 0 || value->arg[0] == value->arg[1]) continue;
-        const q_scalar *mult = &p->values[value->arg[product]];
-        q_scalar fma = {
-            .kind = Q_V_FMA, .where = value->where, .arg = {mult->arg[0], mult->arg[1], value->arg[1 - product]}};
-        if (subtract) fma.negate = product == 1 ? 1 : 2;
-        *value = fma;
-    }
-}
-
-// ---- squared distances by their expansion ----
-
-/* Whether reduction r is a selection of the smallest values of v as they stand. */
-static bool selects(const q_program_ir *p, size_t r, q_ref v)
-{
-    const char *state = q_ops[p->reductions[r].op].state;
-    bool smallest = strcmp(state, "Min") == 0 || strcmp(state, "ArgMin") == 0 || strcmp(state, "KMin") == 0;
-    return smallest && p->reductions[r].dim == 1 && p->reductions[r].terms[0] == v;
-}
-
-/* A stage with one contraction, sum over d of (x - y)^2 with x of the row and y of the column, both of no other use: it
-   is |x - c|^2 + |y - c|^2 - 2 (x - c)(y - c), half the work. Sums take that where it is accurate. Selections must not
-   see other values from tile to tile, or equal terms would lose their order: they are screened. */
-static void find_expansion(q_program_ir *p)
-{
-    if (p->sum_count != 1) return;
-    const q_scalar *square = &p->values[p->values[p->sums[0]].arg[0]], *difference = &p->values[square->arg[0]];
-    if (square->kind != Q_V_OP || square->op != Q_OP_Mult || square->arg[0] != square->arg[1]) return;
-    if (difference->kind != Q_V_OP || difference->op != Q_OP_Subtract || p->uses[square->arg[0]] != 2) return;
-    int row = p->values[difference->arg[0]].where == (Q_ROW | Q_DEEP) ? 0 : 1;
-    q_ref x = difference->arg[row], y = difference->arg[1 - row];
-    if (p->values[x].where != (Q_ROW | Q_DEEP) || p->values[y].where != (Q_COLUMN | Q_DEEP)) return;
-    if (p->values[x].integer || p->values[y].integer || p->uses[x] != 1 || p->uses[y] != 1) return;
-    bool linear = true, screened = p->reduction_count > 0;
-    for (size_t r = 0; r < p->reduction_count; r++) {
-        if (q_ops[p->reductions[r].op].reduction != Q_LINEAR && p->reductions[r].op != Q_RED_LogSumExp) linear = false;
-        if (!selects(p, r, p->sums[0]) || p->reductions[r].state != p->reductions[0].state) screened = false;
-    }
-    p->expansion = linear ? Q_GUARDED : screened ? Q_SCREENED : Q_DIRECT;
-    p->expanded[0] = x, p->expanded[1] = y;
 }
 
 static void run(scheduler *s)
@@ -551,8 +542,8 @@ static void run(scheduler *s)
     if (!p->status && !p->uses) p->status = q_fail_memory(p->count * sizeof(uint32_t));
     if (p->status) return;
     count_uses(p);
-    if (s->expand) find_expansion(p);
-    fuse(p);
+    if (s->expand) q_expansion_find(p);
+    q_fuse(p);
     count_uses(p);
 }
 

@@ -34,6 +34,7 @@ static void add_macros(q_text *out, const q_program_ir *program, const q_plan *p
     if (plan->columns)
         q_text_add(out, "#define Q_COLUMNS %d\n#define Q_DEPTH %u\n#define Q_WIDTH %u\n#define Q_EXPANSION %d\n",
                    plan->columns, program->depth, program->width, program->expansion);
+    if (q_wide_follows(program)) q_text_add(out, "#define Q_WIDE_FOLLOWS 1\n");
     q_text_add(out, "#define Q_BLOCK %lld\n#define Q_KAHAN %d\n", (long long)plan->block, plan->kahan);
     q_text_add(out, "#define Q_SPLIT %d\n#define Q_VECTOR_MATH %d\n", plan->split, plan->profile.vector_math);
     for (size_t r = 0; r < program->reduction_count; r++)

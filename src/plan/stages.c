@@ -3,7 +3,8 @@
  * over the other axis.
  *
  * A reduction's level is one more than the deepest reduction it needs; reductions of one level with the same axes are
- * one stage, so a value and its gradient share a pass. A result that is computed from reductions of one stage (and
+ * one stage, so a value and its gradient share a pass. A sum with softmax weights is of the level of the reduction that is
+ * their scale (weights.c). A result that is computed from reductions of one stage (and
  * earlier ones) on that stage's row axis is computed where they end; other results get a map of their own.
  */
 #include <stdlib.h>
@@ -17,6 +18,7 @@ typedef struct cutter {
     uint8_t *marks;  /* nodes reached from the results */
     uint32_t *level; /* by node: 0 without reductions below or at it */
     int *home;       /* by reduction: its stage */
+    q_id *weight;    /* by reduction: see q_weight_of */
 } cutter;
 
 static quern_status too_many(const char *what, int limit)
@@ -32,15 +34,21 @@ static uint8_t row_axis(const q_node *node)
     return node->where;
 }
 
-static void find_levels(cutter *c)
+static quern_status find_levels(cutter *c)
 {
-    for (q_id id = 1; id < c->graph->count; id++) {
+    uint8_t *reached = malloc(c->graph->count), *form = malloc(c->graph->count);
+    for (q_id id = 1; id < c->graph->count && reached && form; id++) {
         const q_node *node = q_node_of(c->graph, id);
         uint32_t level = 0;
         for (int a = 0; a < 3 && c->marks[id]; a++)
             if (c->level[node->arg[a]] > level) level = c->level[node->arg[a]];
-        c->level[id] = level + (q_is_reduction(node) ? 1 : 0);
+        if (c->marks[id]) c->weight[id] = q_weight_of(c->graph, id, c->level, reached, form);
+        c->level[id] = level + (q_is_reduction(node) && !c->weight[id] ? 1 : 0);
     }
+    bool memory = reached && form;
+    free(reached);
+    free(form);
+    return memory ? QUERN_OK : q_fail_memory(c->graph->count);
 }
 
 static quern_status place_reduction(cutter *c, q_id id, uint32_t level)
@@ -57,8 +65,12 @@ static quern_status place_reduction(cutter *c, q_id id, uint32_t level)
         stage = &c->out->stage[c->out->count++];
         *stage = (q_stage){.rows = row_axis(node), .walk = (uint8_t)node->k[0]};
     }
-    stage->reductions[stage->reduction_count++] = id;
     c->home[id] = (int)(stage - c->out->stage);
+    q_weight weight = {0};
+    if (c->weight[id]) q_weight_read(&weight, c->graph, c->weight[id]);
+    bool follows = weight.scale && c->home[weight.scale] == c->home[id]; /* unless that stage was full */
+    stage->weights[stage->reduction_count] = follows ? c->weight[id] : 0;
+    stage->reductions[stage->reduction_count++] = id;
     return QUERN_OK;
 }
 
@@ -135,7 +147,7 @@ static quern_status place_temporaries(cutter *c, uint8_t *marks)
 static quern_status cut(cutter *c, const q_id *results, size_t count)
 {
     q_mark(c->graph, results, count, false, c->marks);
-    find_levels(c);
+    Q_TRY(find_levels(c));
     Q_TRY(place_reductions(c));
     uint8_t *marks = malloc(c->graph->count);
     quern_status status = marks ? QUERN_OK : q_fail_memory(c->graph->count);
@@ -152,10 +164,13 @@ quern_status q_stages_make(q_stages *out, const q_graph *graph, const q_id *resu
     c.marks = malloc(graph->count);
     c.level = calloc(graph->count, sizeof *c.level);
     c.home = calloc(graph->count, sizeof *c.home);
-    quern_status status = c.marks && c.level && c.home ? cut(&c, results, count) : q_fail_memory(graph->count);
+    c.weight = calloc(graph->count, sizeof *c.weight);
+    quern_status status =
+        c.marks && c.level && c.home && c.weight ? cut(&c, results, count) : q_fail_memory(graph->count);
     free(c.marks);
     free(c.level);
     free(c.home);
+    free(c.weight);
     return status;
 }
 
@@ -165,10 +180,13 @@ void q_stages_dump(const q_graph *graph, const q_stages *stages, q_text *out)
     for (size_t s = 0; s < stages->count; s++) {
         const q_stage *stage = &stages->stage[s];
         q_text_add(out, "stage %zu: %s, %s\n", s, rows[stage->rows], walks[stage->walk]);
-        for (size_t r = 0; r < stage->reduction_count; r++)
-            q_text_add(out, "  reduce %%%u = %s of %%%u\n", stage->reductions[r],
+        for (size_t r = 0; r < stage->reduction_count; r++) {
+            q_text_add(out, "  reduce %%%u = %s of %%%u", stage->reductions[r],
                        q_ops[q_node_of(graph, stage->reductions[r])->op].name,
                        q_node_of(graph, stage->reductions[r])->arg[0]);
+            if (stage->weights[r]) q_text_add(out, ", with weights %%%u of this pass", stage->weights[r]);
+            q_text_add(out, "\n");
+        }
         for (size_t o = 0; o < stage->output_count; o++) {
             q_text_add(out, "  store  %%%u as ", stage->outputs[o].id);
             if (stage->outputs[o].result < 0) q_text_add(out, "a temporary\n");

@@ -145,6 +145,21 @@ static void emit_finish(q_emitter *e, const q_scalar *value)
     q_text_add(e->out, e->p->reductions[r].K ? ", %u)" : ")", d / dim);
 }
 
+/* At the end of no terms at all a sum is 0, whatever its weights are. */
+static void emit_share(q_emitter *e, const q_scalar *value)
+{
+    q_text_add(e->out, "q_LogSumExp_%s(&t->r%d_0, ", value->arg[0] ? "over" : "share", value->k[1]);
+    if (value->arg[0]) q_emit_operand(e, value->arg[0], true, false);
+    q_text_add(e->out, "%s%s)", value->arg[0] ? ", " : "", value->k[0] ? "1" : "Q_COLUMN_COUNT ? NAN : 0");
+}
+
+static void emit_weight(q_emitter *e, const q_scalar *value)
+{
+    q_text_add(e->out, "q_weigh%d(t, ", value->k[0]);
+    q_emit_operand(e, value->arg[0], true, false);
+    q_text_add(e->out, ")");
+}
+
 const char *q_emit_type(const q_scalar *value)
 {
     if (value->integer) return on_lanes(value->where) ? "qint" : "sint";
@@ -164,6 +179,8 @@ static void emit_statement(q_emitter *e, q_ref v)
     case Q_V_FMA: emit_fma(e, value); break;
     case Q_V_FINISH: emit_finish(e, value); break;
     case Q_V_SUM: q_text_add(e->out, "s->v%u", v); break;
+    case Q_V_WEIGHT: emit_weight(e, value); break;
+    case Q_V_SHARE: emit_share(e, value); break;
     }
     q_text_add(e->out, ";\n");
 }

@@ -166,3 +166,20 @@ q_ref q_value_plus(q_program_ir *p, q_ref a, q_ref b)
     if (q_value_is(p, b, 0)) return a;
     return q_value_op(p, Q_OP_Add, (q_ref[]){a, b}, NULL);
 }
+
+uint32_t q_value_count(const q_program_ir *program, size_t o)
+{
+    return program->outputs[o].sliced ? 1 : program->outputs[o].dim;
+}
+
+uint32_t q_term_count(const q_program_ir *program, size_t r)
+{
+    return program->reductions[r].wide ? 1 : program->reductions[r].dim;
+}
+
+bool q_wide_follows(const q_program_ir *p)
+{
+    bool any = false;
+    for (size_t r = 0; r < p->reduction_count; r++) any = any || (p->reductions[r].wide && p->reductions[r].follows);
+    return any;
+}

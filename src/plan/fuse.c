@@ -1,0 +1,63 @@
+/*
+ * fuse.c: values of a program that are better computed together: products in sums, as fused multiply-adds, and squared
+ * distances of long vectors, by their expansion.
+ */
+#include <string.h>
+
+#include "plan/plan.h"
+
+static bool fusible(const q_program_ir *p, q_ref v, uint8_t where)
+{
+    const q_scalar *value = &p->values[v];
+    return value->kind == Q_V_OP && value->op == Q_OP_Mult && p->uses[v] == 1 && value->where == where;
+}
+
+/* a*b + c, c - a*b and a*b - c, where the product has no other use, as one operation. */
+void q_fuse(q_program_ir *p)
+{
+    for (q_ref v = 1; v < p->count; v++) {
+        q_scalar *value = &p->values[v];
+        bool add = value->kind == Q_V_OP && value->op == Q_OP_Add,
+             subtract = value->kind == Q_V_OP && value->op == Q_OP_Subtract;
+        if (!p->uses[v] || (!add && !subtract)) continue;
+        int product = fusible(p, value->arg[1], value->where) ? 1 : fusible(p, value->arg[0], value->where) ? 0 : -1;
+        if (product < 0 || value->arg[0] == value->arg[1]) continue;
+        const q_scalar *mult = &p->values[value->arg[product]];
+        q_scalar fma = {
+            .kind = Q_V_FMA, .where = value->where, .arg = {mult->arg[0], mult->arg[1], value->arg[1 - product]}};
+        if (subtract) fma.negate = product == 1 ? 1 : 2;
+        *value = fma;
+    }
+}
+
+// ---- squared distances by their expansion ----
+
+/* Whether reduction r is a selection of the smallest values of v as they stand. */
+static bool selects(const q_program_ir *p, size_t r, q_ref v)
+{
+    const char *state = q_ops[p->reductions[r].op].state;
+    bool smallest = strcmp(state, "Min") == 0 || strcmp(state, "ArgMin") == 0 || strcmp(state, "KMin") == 0;
+    return smallest && p->reductions[r].dim == 1 && p->reductions[r].terms[0] == v;
+}
+
+/* A stage with one contraction, sum over d of (x - y)^2 with x of the row and y of the column, both of no other use: it
+   is |x - c|^2 + |y - c|^2 - 2 (x - c)(y - c), half the work. Sums take that where it is accurate. Selections must not
+   see other values from tile to tile, or equal terms would lose their order: they are screened. */
+void q_expansion_find(q_program_ir *p)
+{
+    if (p->sum_count != 1) return;
+    const q_scalar *square = &p->values[p->values[p->sums[0]].arg[0]], *difference = &p->values[square->arg[0]];
+    if (square->kind != Q_V_OP || square->op != Q_OP_Mult || square->arg[0] != square->arg[1]) return;
+    if (difference->kind != Q_V_OP || difference->op != Q_OP_Subtract || p->uses[square->arg[0]] != 2) return;
+    int row = p->values[difference->arg[0]].where == (Q_ROW | Q_DEEP) ? 0 : 1;
+    q_ref x = difference->arg[row], y = difference->arg[1 - row];
+    if (p->values[x].where != (Q_ROW | Q_DEEP) || p->values[y].where != (Q_COLUMN | Q_DEEP)) return;
+    if (p->values[x].integer || p->values[y].integer || p->uses[x] != 1 || p->uses[y] != 1) return;
+    bool linear = true, screened = p->reduction_count > 0;
+    for (size_t r = 0; r < p->reduction_count; r++) {
+        if (q_ops[p->reductions[r].op].reduction != Q_LINEAR && p->reductions[r].op != Q_RED_LogSumExp) linear = false;
+        if (!selects(p, r, p->sums[0]) || p->reductions[r].state != p->reductions[0].state) screened = false;
+    }
+    p->expansion = linear ? Q_GUARDED : screened ? Q_SCREENED : Q_DIRECT;
+    p->expanded[0] = x, p->expanded[1] = y;
+}
