@@ -56,10 +56,22 @@ def source_of(quern, formula, dtype, profile):
     return [kernel.split('\n', 1)[1] for kernel in text.split('// ---- source of ')[1:] if 'q_pair' in kernel][0]
 
 
+def tile_of(source):
+    """Of the scheme tile with local memory: pairs of a work-item in its loop over slices, components that it does at
+    once, and all components; else None."""
+    macros = dict(re.findall(r'#define Q_(ROWS|SIDE|COLUMNS|CHUNK|DEPTH) (\d+)', source.split('"prelude.cl"')[0]))
+    if 'CHUNK' not in macros:
+        return None
+    n = {name: int(value) for name, value in macros.items()}
+    return n['ROWS'] * n['SIDE'] * n['COLUMNS'], n['CHUNK'], n['DEPTH']
+
+
 def figures_of(made, source, target):
     """The cells of a row after case and target."""
     rows = int(re.search(r'#define Q_ROWS (\d+)', source).group(1))
-    cost = cost_of_pair(made.listing, target, rows) if made.listing else None
+    tile = tile_of(source)
+    unclear = tile and TARGETS[target][0] == 'intel'  # where every branch is one of many ways around a loop
+    cost = cost_of_pair(made.listing, target, rows, tile) if made.listing and not unclear else None
     share = 16 / made.width if TARGETS[target][0] == 'intel' and made.width else 1
     instructions, special, columns = '-', '-', '-'
     if cost:
@@ -81,7 +93,7 @@ def compile_row(quern, case, target, listing):
             file.write(source)
         made = compiler(chip, path, folder)
     if listing:
-        print('\n'.join(one.text for one in main_loop(made.listing, target)))
+        print('\n'.join(one.text for one in main_loop(made.listing, target, tile_of(source))))
     return figures_of(made, source, target)
 
 

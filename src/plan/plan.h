@@ -239,6 +239,7 @@ typedef struct q_plan {
     int lanes, rows, local, tile;
     int columns;    /* of a register tile: scheme `tile`; 0: scheme `row` */
     int chunk;      /* components staged in local memory at once: scheme `tile` in tile_local.cl; 0: read directly */
+    q_expansion expansion;
     int side, turn; /* there: work-items that share rows, columns whose sums change hands at once */
     int unroll;     /* columns of a tile taken between two looks at the loop's counter */
     int64_t block;  /* terms that are added without compensation */

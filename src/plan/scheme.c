@@ -15,8 +15,9 @@ enum {
     UNROLLED_TEXT = 384,  /* statements of them for all rows of a work-item */
     MOST_ROWS = 64,       /* of a work-item: each is unrolled text and has its state on the stack */
     TILE_BYTES = 1 << 20, /* of a work-item on its thread's stack */
-    MOST_CHUNK = 8,       /* components staged at once: 32 bytes, what memory hands out at least */
-    SUM_BYTES = 16384     /* of the sums that go through local memory at once, so that several groups fit a processor */
+    MOST_CENTRE = 1024,   /* components of a centre that is kept in local memory */
+    MOST_CHUNK = 4,       /* components staged at once: more would take registers on their way */
+    SUM_BYTES = 8192      /* of the sums that go through local memory at once, so that several groups fit a processor */
 };
 
 int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N)
@@ -109,7 +110,9 @@ static size_t shared_bytes(const q_program_ir *program, const q_plan *plan)
     size_t x = live_values(program, Q_ROW | Q_DEEP) * vector * rows;
     size_t y = live_values(program, Q_COLUMN | Q_DEEP) * number * (columns + 4);
     size_t column = live_values(program, Q_COLUMN) * number + 16;
-    return (size_t)plan->chunk * (x + y) + (size_t)plan->turn * program->sum_count * vector * rows + columns * column;
+    size_t expansion = plan->expansion ? number * (program->depth + columns) + vector * rows + 16 : 0;
+    return expansion + (size_t)plan->chunk * (x + y) + (size_t)plan->turn * program->sum_count * vector * rows +
+           columns * column;
 }
 
 /* How the work-items of a group share a tile of rows and columns; no chunk if it does not fit local memory: then slices
@@ -120,13 +123,14 @@ static void share_tile(q_plan *plan, const q_program_ir *program)
     plan->side = largest_factor(near < 1 ? 1 : near, plan->local);
     plan->tile = plan->side * plan->columns;
     plan->turn = plan->tile;
+    plan->expansion = program->expansion == Q_GUARDED && program->depth <= MOST_CENTRE ? Q_GUARDED : Q_DIRECT;
     plan->chunk = largest_factor(MOST_CHUNK, plan->local);
     size_t sums =
         program->sum_count * (plan->dtype == QUERN_F64 ? 8 : 4) * (size_t)(plan->lanes * plan->rows * plan->local);
     while (plan->turn > plan->columns && sums * (size_t)plan->turn > SUM_BYTES) plan->turn /= 2;
     while (plan->turn > plan->columns && shared_bytes(program, plan) > LOCAL_BYTES) plan->turn /= 2;
     while (plan->chunk && shared_bytes(program, plan) > LOCAL_BYTES) plan->chunk /= 2;
-    if (!plan->chunk) plan->tile = 0;
+    if (!plan->chunk) plan->tile = 0, plan->expansion = program->expansion;
 }
 
 static int choose(int wanted, int usual)
@@ -137,10 +141,9 @@ static int choose(int wanted, int usual)
 q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *options)
 {
     bool kahan = options && options->sum == QUERN_SUM_KAHAN;
-    bool staged = profile->tile; /* tile_local.cl has contractions, term by term */
-    q_tiling least = {.depth = (uint32_t)profile->deep,
-                      .width = kahan || staged ? 0 : (uint32_t)profile->wide,
-                      .expand = !kahan && !staged};
+    bool staged = profile->tile; /* tile_local.cl has contractions only */
+    q_tiling least = {
+        .depth = (uint32_t)profile->deep, .width = kahan || staged ? 0 : (uint32_t)profile->wide, .expand = !kahan};
     return least;
 }
 
@@ -171,6 +174,7 @@ static void shape(q_plan *plan, const q_program_ir *program, int64_t rows, const
     bool few = rows <= 2 * (int64_t)plan->lanes * plan->local * profile->rows;
     bool tiled = program->depth || program->width;
     plan->columns = tiled ? profile->deep_columns : 0;
+    plan->expansion = program->expansion;
     bool shared = program->depth && !program->width && profile->tile;
     plan->rows = choose(options ? options->rows : 0, map || few || shared ? 1
                                                      : tiled              ? tile_rows(program, plan)
@@ -259,9 +263,9 @@ void q_plan_dump(const q_plan *plan, const q_program_ir *program, q_text *out)
     if (plan->columns)
         q_text_add(out, "  %d columns at once; loops over %u components of contractions%s, %u of wide sums\n",
                    plan->columns, program->depth,
-                   program->expansion == Q_GUARDED    ? " (expanded, guarded)"
-                   : program->expansion == Q_SCREENED ? " (expanded, screened)"
-                                                      : "",
+                   plan->expansion == Q_GUARDED    ? " (expanded, guarded)"
+                   : plan->expansion == Q_SCREENED ? " (expanded, screened)"
+                                                   : "",
                    program->width);
     if (program->walk)
         q_text_add(out, "  columns %s, in %d part%s of %lld; sums %s\n",

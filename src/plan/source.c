@@ -33,7 +33,7 @@ static void add_macros(q_text *out, const q_program_ir *program, const q_plan *p
     q_text_add(out, "#define Q_UNROLL %d\n", merge ? 1 : plan->unroll);
     if (plan->columns)
         q_text_add(out, "#define Q_COLUMNS %d\n#define Q_DEPTH %u\n#define Q_WIDTH %u\n#define Q_EXPANSION %d\n",
-                   plan->columns, program->depth, program->width, program->expansion);
+                   plan->columns, program->depth, program->width, plan->expansion);
     if (plan->chunk)
         q_text_add(out, "#define Q_CHUNK %d\n#define Q_SIDE %d\n#define Q_TURN %d\n", plan->chunk, plan->side,
                    plan->turn);
