@@ -72,11 +72,16 @@ size_t q_plan_column_align(size_t numbers, quern_dtype dtype)
     return bytes <= 4 ? 4 : bytes <= 8 ? 8 : 16;
 }
 
+static size_t column_bytes(const q_program_ir *program, const q_plan *plan)
+{
+    size_t numbers = live_values(program, Q_COLUMN), align = q_plan_column_align(numbers, plan->dtype);
+    return (numbers * (plan->dtype == QUERN_F64 ? 8 : 4) + align - 1) / align * align;
+}
+
 /* How many columns fit local memory, at most one for each work-item; 0: read them directly. */
 static int tile_that_fits(const q_program_ir *program, const q_plan *plan)
 {
-    size_t numbers = live_values(program, Q_COLUMN), align = q_plan_column_align(numbers, plan->dtype);
-    size_t bytes = (numbers * (plan->dtype == QUERN_F64 ? 8 : 4) + align - 1) / align * align;
+    size_t bytes = column_bytes(program, plan);
     int tile = plan->profile.tile < plan->local ? plan->profile.tile : plan->local;
     while (tile > 0 && bytes * (size_t)tile > LOCAL_BYTES) tile /= 2;
     return tile < LEAST_TILE && tile < plan->local ? 0 : tile;
@@ -119,7 +124,7 @@ static size_t shared_bytes(const q_program_ir *program, const q_plan *plan)
    are read where they are used. */
 static void share_tile(q_plan *plan, const q_program_ir *program)
 {
-    int near = plan->profile.deep_rows / plan->rows;
+    int near = plan->profile.deep_rows / plan->rows / (plan->dtype == QUERN_F64 ? 2 : 1); /* in registers of 4 bytes */
     plan->side = largest_factor(near < 1 ? 1 : near, plan->local);
     plan->tile = plan->side * plan->columns;
     plan->turn = plan->tile;
@@ -131,6 +136,11 @@ static void share_tile(q_plan *plan, const q_program_ir *program)
     while (plan->turn > plan->columns && shared_bytes(program, plan) > LOCAL_BYTES) plan->turn /= 2;
     while (plan->chunk && shared_bytes(program, plan) > LOCAL_BYTES) plan->chunk /= 2;
     if (!plan->chunk) plan->tile = 0, plan->expansion = program->expansion;
+}
+
+size_t q_plan_local_bytes(const q_plan *plan, const q_program_ir *program)
+{
+    return plan->chunk ? shared_bytes(program, plan) : (size_t)plan->tile * column_bytes(program, plan);
 }
 
 static int choose(int wanted, int usual)
