@@ -176,8 +176,20 @@ def column_bytes(source):
     return size, -(-size // align) * align
 
 
+def macro(source, name):
+    return number(rf'#define Q_{name} (\d+)', source.split('"prelude.cl"')[0])
+
+
 def tile_bytes(source):
-    return number(r'#define Q_TILE (\d+)', source) * column_bytes(source)[1]
+    """Bytes of local memory of a group: see row.cl and tile_local.cl, but for what the latter pads."""
+    columns, chunk = macro(source, 'TILE'), macro(source, 'CHUNK')
+    bytes_of_columns = columns * column_bytes(source)[1]
+    if not chunk:
+        return bytes_of_columns
+    rows = macro(source, 'ROWS') * macro(source, 'LOCAL')
+    expanded = rows + columns + macro(source, 'DEPTH') if macro(source, 'EXPANSION') else 0
+    numbers = chunk * (rows + columns) + macro(source, 'TURN') * rows + expanded
+    return bytes_of_columns + numbers * (8 if '#define Q_F64 1' in source else 4)
 
 
 # ---- targets

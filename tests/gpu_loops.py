@@ -75,31 +75,58 @@ def shortest(code, labels, begin, end):
     return way
 
 
-def loops(code, labels):
-    """The shortest way around each loop over staged columns: no barrier inside, local memory read."""
+def loops(code, labels, staging=False, least=1):
+    """The shortest way around each loop that reads local memory and does some work, as (begin, instructions): those over staged
+    columns, without a barrier inside, or, staging, those that stage slices themselves, with barriers and innermost."""
     found = []
     for end, one in enumerate(code):
         for begin in {labels[label] for label in one.targets if label in labels and labels[label] <= end}:
             inside = code[begin:end + 1]
-            if not any(i.barrier for i in inside) and any(i.local for i in inside):
+            if any(i.barrier for i in inside) == staging and any(i.local for i in inside):
                 way = shortest(code, labels, begin, end)
-                if sum(i.work for i in way):
-                    found.append(way)
-    return found
+                if sum(i.work for i in way) >= least:
+                    found.append((begin, end, way))
+    inner = [one for one in found if not (staging and any(one is not o and one[0] <= o[0] and o[1] <= one[1]
+                                                          for o in found))]
+    return [(begin, way) for begin, _, way in inner]
 
 
-def main_loop(listing, target):
-    """The shortest way around the loop that does most."""
+def slice_loops(code, labels, tile):
+    """(begin, instructions) of the loops over slices: each pair takes an operation for each component at least."""
+    pairs, chunk, _ = tile
+    return [(begin, way) for begin, way in loops(code, labels, True) if sum(i.work for i in way) >= pairs * chunk]
+
+
+def column_loops(code, labels, tile):
+    """The ways around the loops over columns; for the scheme tile those behind its loops over slices."""
+    begin = max((begin for begin, _ in slice_loops(code, labels, tile)), default=0) if tile else 0
+    # a selection only compares there
+    return [way for at, way in loops(code, labels, least=0 if tile else 1) if at >= begin]
+
+
+def work_of_way(way):
+    return sum(i.work for i in way)
+
+
+def main_loop(listing, target, tile=None):
+    """The shortest way around the loop that does most; for the scheme tile, around its loop over slices, of which there
+    may be another, which does more: for tiles that are done again."""
     code, labels = parse(listing, dialect_of(target))
-    return max(loops(code, labels), key=lambda way: sum(i.work for i in way), default=[])
+    if tile:
+        return min((way for _, way in slice_loops(code, labels, tile)), key=work_of_way, default=[])
+    return max(column_loops(code, labels, None), key=work_of_way, default=[])
 
 
-def cost_of_pair(listing, target, rows):
+def cost_of_pair(listing, target, rows, tile=None):
     """(instructions, special instructions, columns at once) of the main loop, or None where there is no such loop. The
-    loop that does least is taken to do one column; the main one does most."""
+    loop that does least is taken to do one column; the main one does most. tile: None, or for the scheme tile with
+    local memory (pairs of a work-item, components at once, components) of its loop over slices, which comes on top."""
     code, labels = parse(listing, dialect_of(target))
-    work = [sum(i.work for i in way) for way in loops(code, labels)]
-    if not work:
+    ways = column_loops(code, labels, tile)
+    slices = main_loop(listing, target, tile) if tile else []
+    if not ways or (tile and not slices):
         return None
-    main, columns = main_loop(listing, target), round(max(work) / min(work))
-    return len(main) / columns / rows, sum(i.special for i in main) / columns / rows, columns
+    work = [work_of_way(way) for way in ways]
+    main, columns = max(ways, key=work_of_way), round(max(work) / max(min(work), 1)) or 1
+    contraction = len(slices) / tile[0] / tile[1] * tile[2] if tile else 0
+    return (len(main) / columns / rows + contraction, sum(i.special for i in main) / columns / rows, columns)

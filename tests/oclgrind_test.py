@@ -28,11 +28,13 @@ def sizes_around(width):
     return [f'{M}x{N}' for M, N in zip(rows, (width + 1, 1, 2 * width + 3, width - 1, width))]
 
 
+TILES = 'deep=2 deep_rows=2 deep_columns=4'
 SPLIT = ['9x300', '300x9', '1x513']
 # name: (options of run_formula, sizes)
 SHAPES = {
     'groups': (['--profile', 'default', '--local', '8'], sizes_around(8)),
     'groups, 2 rows': (['--profile', 'nvidia', '--local', '8', '--rows', '2'], sizes_around(16)),
+    'groups, tiles': (['--profile', 'nvidia', '--settings', TILES, '--local', '8'], sizes_around(8)),
     'lanes, 2 rows': (['--profile', 'cpu', '--lanes', '4', '--rows', '2'], sizes_around(8)),
     'groups, split': (['--profile', 'nvidia', '--local', '8', '--split', '2'], SPLIT),
     'lanes, split': (['--profile', 'cpu', '--lanes', '4', '--split', '2'], SPLIT),

@@ -3,11 +3,12 @@
  * evaluator, at sizes around those where the kernels' loops end:
  *
  *     run_formula FORMULAS [--only NAME] [--dtype f32|f64] [--device D] [--profile P] [--around W] [--size MxN]...
- *                 [--lanes L] [--local S] [--rows R] [--split P]
+ *                 [--settings "COLUMN=VALUE..."] [--lanes L] [--local S] [--rows R] [--split P]
  *
- * --around W: M and N in {0, 1, W-1, W, W+1, 2W+3}; --profile P: planned as for another kind of device. Sizes are
- * around 8 unless said otherwise. Prints an `ok` or `not ok` line per formula, then `N passed, N failed`. Exit code 0
- * if none failed and some passed; 77 if the device lacks float64.
+ * --around W: M and N in {0, 1, W-1, W, W+1, 2W+3}; --profile P: planned as for another kind of device; --settings:
+ * with other values in that row of cl/profiles.txt. Sizes are around 8 unless said otherwise. Prints an `ok` or `not ok`
+ * line per formula, then `N passed, N failed`. Exit code 0 if none failed and some passed; 77 if the device lacks
+ * float64.
  */
 #include <math.h>
 #include <stdio.h>
@@ -198,6 +199,7 @@ static bool set_option(settings *s, const char *name, const char *value)
     if (strcmp(name, "--only") == 0) s->only = value;
     else if (strcmp(name, "--device") == 0) s->device = value;
     else if (strcmp(name, "--profile") == 0) s->profile = value;
+    else if (strcmp(name, "--settings") == 0) s->options.profile = value;
     else if (strcmp(name, "--lanes") == 0) s->options.lanes = number;
     else if (strcmp(name, "--local") == 0) s->options.local = number;
     else if (strcmp(name, "--rows") == 0) s->options.rows = number;
@@ -244,6 +246,7 @@ int main(int argc, char **argv)
     settings s = {.dtype = QUERN_F32, .options = {.size = sizeof(quern_compile_options)}};
     if (read_arguments(&s, argc, argv)) return run_on_device(&s);
     fprintf(stderr, "usage: run_formula FORMULAS [--only NAME] [--dtype f32|f64] [--device D] [--profile P] "
-                    "[--around W] [--size MxN]... [--lanes L] [--local S] [--rows R] [--split P]\n");
+                    "[--settings \"COLUMN=VALUE...\"] [--around W] [--size MxN]... [--lanes L] [--local S] "
+                    "[--rows R] [--split P]\n");
     return 2;
 }

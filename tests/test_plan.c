@@ -198,7 +198,8 @@ static void short_formulas_take_several_columns_at_once(void **state)
         {"cpu", "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", QUERN_F32, 1, 16},
         {"nvidia", "x=Vi(1); y=Vj(1); Min_j(Abs(x-y))", QUERN_F32, 8, 4},
         {"nvidia", "x=Vi(1); y=Vj(1); Min_j(Abs(x-y))", QUERN_F64, 1, 8},
-        {"nvidia", "x=Vi(23); y=Vj(23); Min_j(SqDist(x,y)+SqDist(x,3*y)+SqDist(2*x,y)+Sum(Abs(x-y)))", QUERN_F32, 1, 16},
+        {"nvidia", "x=Vi(23); y=Vj(23); Min_j(SqDist(x,y)+SqDist(x,3*y)+SqDist(2*x,y)+Sum(Abs(x-y)))", QUERN_F32, 1,
+         16},
     };
     for (size_t c = 0; c < Q_COUNT(cases); c++) {
         quern_operator *op = compile(cases[c].text);
@@ -213,6 +214,31 @@ static void short_formulas_take_several_columns_at_once(void **state)
         free(source);
         quern_operator_destroy(&op);
     }
+}
+
+/* What a group shares fits local memory, whatever its size; a group too large for that reads slices directly. */
+static void long_contractions_fit_local_memory(void **state)
+{
+    (void)state;
+    static const struct {
+        int local;
+        quern_dtype dtype;
+        int chunk, side, turn;
+    } cases[] = {{0, QUERN_F32, 4, 8, 16}, {0, QUERN_F64, 4, 4, 8},   {12, QUERN_F32, 4, 4, 32},
+                 {1, QUERN_F32, 1, 1, 8},  {512, QUERN_F32, 4, 8, 8}, {1024, QUERN_F64, 0, 4, 8}};
+    quern_operator *op = compile("x=Vi(128); y=Vj(128); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)");
+    for (size_t c = 0; c < Q_COUNT(cases); c++) {
+        quern_compile_options options = {.size = sizeof options, .local = cases[c].local};
+        q_plan plan = plan_of(op, "nvidia", cases[c].dtype, 1000000, 1000000, &options);
+        if (plan.chunk != cases[c].chunk || plan.side != cases[c].side || plan.turn != cases[c].turn)
+            fail_msg("local %d: chunk %d, side %d, turn %d", cases[c].local, plan.chunk, plan.side, plan.turn);
+        assert_true(q_plan_local_bytes(&plan, op->programs[0]) <= 32768);
+        assert_true(!plan.chunk || (plan.tile == plan.side * plan.columns && plan.tile % plan.turn == 0));
+        char *source = source_of(op, &plan, false);
+        assert_true((strstr(source, "q_shared") != NULL) == (plan.chunk > 0));
+        free(source);
+    }
+    quern_operator_destroy(&op);
 }
 
 static void the_element_type_changes_the_source(void **state)
@@ -285,7 +311,6 @@ static void options_override_the_profile(void **state)
     quern_operator_destroy(&op);
 }
 
-
 /* ---- limits ---- */
 
 static void compile_fails(const char *text, const char *part)
@@ -357,6 +382,7 @@ int main(void)
         cmocka_unit_test(columns_are_split_where_rows_are_few),
         cmocka_unit_test(long_walks_are_split_where_loops_are_short),
         cmocka_unit_test(options_override_the_profile),
+        cmocka_unit_test(long_contractions_fit_local_memory),
         cmocka_unit_test(limits_are_told),
         cmocka_unit_test(many_arrays_are_told),
     };

@@ -268,6 +268,9 @@ typedef struct q_plan {
     quern_dtype dtype;
     int lanes, rows, local, tile;
     int columns;    /* of a register tile: scheme `tile`; 0: scheme `row` */
+    int chunk;      /* components staged in local memory at once: scheme `tile` in tile_local.cl; 0: read directly */
+    q_expansion expansion;
+    int side, turn; /* there: work-items that share rows, columns whose sums change hands at once */
     int unroll;     /* columns of a tile taken between two looks at the loop's counter */
     int64_t block;  /* terms that are added without compensation */
     bool kahan;     /* compensate each */
@@ -290,6 +293,8 @@ int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N); /* 1 for Q_P */
 double q_plan_seconds(const q_profile *profile, const q_program_ir *program, double pairs);
 /* Rows that one group covers. */
 int64_t q_plan_group_rows(const q_plan *plan);
+/* Bytes of local memory of one group, at most. */
+size_t q_plan_local_bytes(const q_plan *plan, const q_program_ir *program);
 /* Numbers that the states of all reductions of one row hold, shared ones counted once. */
 int q_plan_words(const q_program_ir *program);
 /* Bytes of the partial results of a split plan. */

@@ -8,13 +8,16 @@
 #include "plan/plan.h"
 
 enum {
-    BLOCK = 256,         /* terms added before the sum is compensated: see docs/numbers.md */
-    LOCAL_BYTES = 32768, /* of a tile: the local memory that every full-profile device has */
-    LEAST_TILE = 16,     /* columns below which staging costs more than it saves */
-    MOST_COLUMNS = 8,    /* taken at once */
-    UNROLLED_TEXT = 384, /* statements of them for all rows of a work-item */
-    MOST_ROWS = 64,      /* of a work-item: each is unrolled text and has its state on the stack */
-    TILE_BYTES = 1 << 20 /* of a work-item on its thread's stack */
+    BLOCK = 256,          /* terms added before the sum is compensated: see docs/numbers.md */
+    LOCAL_BYTES = 32768,  /* of a tile: the local memory that every full-profile device has */
+    LEAST_TILE = 16,      /* columns below which staging costs more than it saves */
+    MOST_COLUMNS = 8,     /* taken at once */
+    UNROLLED_TEXT = 384,  /* statements of them for all rows of a work-item */
+    MOST_ROWS = 64,       /* of a work-item: each is unrolled text and has its state on the stack */
+    TILE_BYTES = 1 << 20, /* of a work-item on its thread's stack */
+    MOST_CENTRE = 1024,   /* components of a centre that is kept in local memory */
+    MOST_CHUNK = 4,       /* components staged at once: more would take registers on their way */
+    SUM_BYTES = 8192      /* of the sums that go through local memory at once, so that several groups fit a processor */
 };
 
 int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N)
@@ -69,11 +72,16 @@ size_t q_plan_column_align(size_t numbers, quern_dtype dtype)
     return bytes <= 4 ? 4 : bytes <= 8 ? 8 : 16;
 }
 
+static size_t column_bytes(const q_program_ir *program, const q_plan *plan)
+{
+    size_t numbers = live_values(program, Q_COLUMN), align = q_plan_column_align(numbers, plan->dtype);
+    return (numbers * (plan->dtype == QUERN_F64 ? 8 : 4) + align - 1) / align * align;
+}
+
 /* How many columns fit local memory, at most one for each work-item; 0: read them directly. */
 static int tile_that_fits(const q_program_ir *program, const q_plan *plan)
 {
-    size_t numbers = live_values(program, Q_COLUMN), align = q_plan_column_align(numbers, plan->dtype);
-    size_t bytes = (numbers * (plan->dtype == QUERN_F64 ? 8 : 4) + align - 1) / align * align;
+    size_t bytes = column_bytes(program, plan);
     int tile = plan->profile.tile < plan->local ? plan->profile.tile : plan->local;
     while (tile > 0 && bytes * (size_t)tile > LOCAL_BYTES) tile /= 2;
     return tile < LEAST_TILE && tile < plan->local ? 0 : tile;
@@ -90,6 +98,51 @@ static int columns_at_once(const q_program_ir *program, const q_plan *plan)
     return columns;
 }
 
+// ---- tiles with slices in local memory ----
+
+static int largest_factor(int most, int of)
+{
+    int factor = 1;
+    while (2 * factor <= most && of % (2 * factor) == 0) factor *= 2;
+    return factor;
+}
+
+/* Local memory of tile_local.cl; at most, since not all live values are members of what is staged. */
+static size_t shared_bytes(const q_program_ir *program, const q_plan *plan)
+{
+    size_t number = plan->dtype == QUERN_F64 ? 8 : 4, vector = number * (size_t)plan->lanes;
+    size_t rows = (size_t)(plan->rows * plan->local + 4), columns = (size_t)plan->tile;
+    size_t x = live_values(program, Q_ROW | Q_DEEP) * vector * rows;
+    size_t y = live_values(program, Q_COLUMN | Q_DEEP) * number * (columns + 4);
+    size_t column = live_values(program, Q_COLUMN) * number + 16;
+    size_t expansion = plan->expansion ? number * (program->depth + columns) + vector * rows + 16 : 0;
+    return expansion + (size_t)plan->chunk * (x + y) + (size_t)plan->turn * program->sum_count * vector * rows +
+           columns * column;
+}
+
+/* How the work-items of a group share a tile of rows and columns; no chunk if it does not fit local memory: then slices
+   are read where they are used. */
+static void share_tile(q_plan *plan, const q_program_ir *program)
+{
+    int near = plan->profile.deep_rows / plan->rows / (plan->dtype == QUERN_F64 ? 2 : 1); /* in registers of 4 bytes */
+    plan->side = largest_factor(near < 1 ? 1 : near, plan->local);
+    plan->tile = plan->side * plan->columns;
+    plan->turn = plan->tile;
+    plan->expansion = program->expansion == Q_GUARDED && program->depth <= MOST_CENTRE ? Q_GUARDED : Q_DIRECT;
+    plan->chunk = largest_factor(MOST_CHUNK, plan->local);
+    size_t sums =
+        program->sum_count * (plan->dtype == QUERN_F64 ? 8 : 4) * (size_t)(plan->lanes * plan->rows * plan->local);
+    while (plan->turn > plan->columns && sums * (size_t)plan->turn > SUM_BYTES) plan->turn /= 2;
+    while (plan->turn > plan->columns && shared_bytes(program, plan) > LOCAL_BYTES) plan->turn /= 2;
+    while (plan->chunk && shared_bytes(program, plan) > LOCAL_BYTES) plan->chunk /= 2;
+    if (!plan->chunk) plan->tile = 0, plan->expansion = program->expansion;
+}
+
+size_t q_plan_local_bytes(const q_plan *plan, const q_program_ir *program)
+{
+    return plan->chunk ? shared_bytes(program, plan) : (size_t)plan->tile * column_bytes(program, plan);
+}
+
 static int choose(int wanted, int usual)
 {
     return wanted > 0 ? wanted : usual;
@@ -98,7 +151,9 @@ static int choose(int wanted, int usual)
 q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *options)
 {
     bool kahan = options && options->sum == QUERN_SUM_KAHAN;
-    q_tiling least = {.depth = (uint32_t)profile->deep, .width = kahan ? 0 : (uint32_t)profile->wide, .expand = !kahan};
+    bool staged = profile->tile; /* tile_local.cl has contractions only */
+    q_tiling least = {
+        .depth = (uint32_t)profile->deep, .width = kahan || staged ? 0 : (uint32_t)profile->wide, .expand = !kahan};
     return least;
 }
 
@@ -129,10 +184,14 @@ static void shape(q_plan *plan, const q_program_ir *program, int64_t rows, const
     bool few = rows <= 2 * (int64_t)plan->lanes * plan->local * profile->rows;
     bool tiled = program->depth || program->width;
     plan->columns = tiled ? profile->deep_columns : 0;
-    plan->rows = choose(options ? options->rows : 0, map || few ? 1
-                                                     : tiled    ? tile_rows(program, plan)
-                                                                : rows_that_fit(program, plan));
+    plan->expansion = program->expansion;
+    bool shared = program->depth && !program->width && profile->tile;
+    plan->rows = choose(options ? options->rows : 0, map || few || shared ? 1
+                                                     : tiled              ? tile_rows(program, plan)
+                                                                          : rows_that_fit(program, plan));
     plan->tile = map || !profile->tile ? 0 : tile_that_fits(program, plan);
+    if (tiled) plan->tile = 0;
+    if (shared) share_tile(plan, program);
     plan->unroll = columns_at_once(program, plan);
     plan->block = options && options->sum == QUERN_SUM_PLAIN ? 1 << 30 : BLOCK;
     plan->kahan = options && options->sum == QUERN_SUM_KAHAN;
@@ -214,9 +273,9 @@ void q_plan_dump(const q_plan *plan, const q_program_ir *program, q_text *out)
     if (plan->columns)
         q_text_add(out, "  %d columns at once; loops over %u components of contractions%s, %u of wide sums\n",
                    plan->columns, program->depth,
-                   program->expansion == Q_GUARDED    ? " (expanded, guarded)"
-                   : program->expansion == Q_SCREENED ? " (expanded, screened)"
-                                                      : "",
+                   plan->expansion == Q_GUARDED    ? " (expanded, guarded)"
+                   : plan->expansion == Q_SCREENED ? " (expanded, screened)"
+                                                   : "",
                    program->width);
     if (program->walk)
         q_text_add(out, "  columns %s, in %d part%s of %lld; sums %s\n",

@@ -33,8 +33,11 @@ static void add_macros(q_text *out, const q_program_ir *program, const q_plan *p
     q_text_add(out, "#define Q_UNROLL %d\n", merge ? 1 : plan->unroll);
     if (plan->columns)
         q_text_add(out, "#define Q_COLUMNS %d\n#define Q_DEPTH %u\n#define Q_WIDTH %u\n#define Q_EXPANSION %d\n",
-                   plan->columns, program->depth, program->width, program->expansion);
+                   plan->columns, program->depth, program->width, plan->expansion);
     if (q_wide_follows(program)) q_text_add(out, "#define Q_WIDE_FOLLOWS 1\n");
+    if (plan->chunk)
+        q_text_add(out, "#define Q_CHUNK %d\n#define Q_SIDE %d\n#define Q_TURN %d\n", plan->chunk, plan->side,
+                   plan->turn);
     q_text_add(out, "#define Q_BLOCK %lld\n#define Q_KAHAN %d\n", (long long)plan->block, plan->kahan);
     q_text_add(out, "#define Q_SPLIT %d\n#define Q_VECTOR_MATH %d\n", plan->split, plan->profile.vector_math);
     for (size_t r = 0; r < program->reduction_count; r++)
@@ -86,6 +89,6 @@ quern_status q_source(q_text *out, const q_program_ir *program, const q_plan *pl
     add_counted_sections(out, program);
     Q_TRY(q_emit(out, program, plan));
     if (!merge) add_file(out, "walk_dense");
-    add_file(out, merge ? "merge" : plan->columns ? "tile" : "row");
+    add_file(out, merge ? "merge" : plan->chunk ? "tile_local" : plan->columns ? "tile" : "row");
     return out->failed ? q_fail_memory(out->capacity) : QUERN_OK;
 }

@@ -302,9 +302,16 @@ static quern_status launch_parts(launcher *l, q_kernel *kernel, q_kernel *merge,
     return q_program_launch(merge->program, l->queue, args.arg, args.count, (size_t[]){items, 1}, local);
 }
 
-static quern_status check_local(const launcher *l, const q_plan *plan)
+static quern_status check_local(const launcher *l, const q_plan *plan, const q_program_ir *p)
 {
     const q_device *device = q_queue_device(l->queue);
+    size_t bytes = q_plan_local_bytes(plan, p);
+    if (bytes > device->info.local_memory) {
+        quern_status status = q_fail(QUERN_UNSUPPORTED, "a group needs %zu bytes of local memory; %s has %zu", bytes,
+                                     device->info.name, (size_t)device->info.local_memory);
+        q_fail_next_step("set quern_compile_options.profile to \"tile=0\", or .local to something smaller");
+        return status;
+    }
     if ((size_t)plan->local <= device->max_group) return QUERN_OK;
     quern_status status = q_fail(QUERN_USAGE, "a local size of %d is asked for; %s takes %zu at most", plan->local,
                                  device->info.name, device->max_group);
@@ -324,7 +331,7 @@ static quern_status launch_stage(launcher *l, size_t stage)
                       q_queue_device(l->queue)->info.compute_units, &op->options));
     if (!plan.groups) return QUERN_OK;
     if (run->plan_M != run->M || run->plan_N != run->N) q_plan_resize(&plan, p, run->M, run->N);
-    Q_TRY(check_local(l, &plan));
+    Q_TRY(check_local(l, &plan, p));
     Q_TRY(find_kernel(&kernel, op, stage, &plan, false));
     if (!plan.split) return launch_rows(l, kernel, p, &plan);
     Q_TRY(find_kernel(&merge, op, stage, &plan, true));

@@ -1,0 +1,277 @@
+/*
+ * tile_local.cl: the scheme `tile` where a group shares local memory (GPUs), for contractions: sums over Q_DEPTH
+ * components for each pair. A group takes in Q_TILE columns at once, in three steps:
+ *
+ *   1. Q_CHUNK components of its rows and columns, their slices, are staged in local memory, and each work-item adds
+ *      them to the sums of Q_NEAR vectors of rows with Q_COLUMNS columns, in registers; until all components are in;
+ *   2. the sums go to local memory, those of Q_TURN columns at a time;
+ *   3. there each work-item, which owns Q_ROWS vectors of rows as in row.cl, finds the sums of its own rows, and runs
+ *      the rest of the formula on each pair.
+ *
+ * So a component of a row is read from global memory once for Q_TILE columns, one of a column once for all rows of the
+ * group, and states need not be merged. In step 1 the group is a table: Q_SIDE work-items along the columns share their
+ * rows, the others share their columns. Rows and columns past the end repeat the last one.
+ *
+ * With Q_EXPANSION a squared distance is |x|^2 + |y|^2 - 2 xy, with both moved to a common centre, which halves the work.
+ * Where much has cancelled for one pair of a tile, the group does all of the tile again, term by term: work-items that
+ * go separate ways would wait for each other anyway.
+ *
+ * The holes are those of row.cl and, for contractions, those of tile.cl.
+ */
+#ifndef Q_SIGNATURE
+#define Q_COLUMNS 4
+#define Q_SIDE 4
+#define Q_DEPTH 3
+#define Q_CHUNK 2
+#define Q_TURN 8
+#define Q_TILE 16
+#define Q_EXPANSION 1
+#include "gaussian.cl"
+#endif
+#define Q_NEAR (Q_ROWS * Q_SIDE)
+#define Q_GROUP (Q_ROWS * Q_LOCAL) /* vectors of rows */
+#define Q_ALONG (Q_LOCAL / Q_SIDE) /* work-items along the rows */
+#define Q_STEP (Q_LOCAL / Q_CHUNK) /* rows or columns that are staged by all work-items, a component each */
+#define Q_PADDED (Q_GROUP + 4)     /* so that components of a row are in different banks, and wide loads fit */
+#define Q_CANCELLED ((real)0.125) /* of |x|^2 + |y|^2: below, an expansion is done again */
+#define Q_EACH_ROW _Pragma("unroll") for (int r = 0; r < Q_ROWS; r++)
+#define Q_EACH_NEAR _Pragma("unroll") for (int r = 0; r < Q_NEAR; r++)
+#define Q_EACH_COLUMN _Pragma("unroll") for (int c = 0; c < Q_COLUMNS; c++)
+#define Q_INLINED Q_FN __attribute__((always_inline)) /* PoCL 3.1 loses pointers to local memory in calls */
+#define Q_WIDE_LOADS __attribute__((aligned(16)))
+
+/* What a group shares. */
+typedef struct {
+    q_row_deep x[Q_CHUNK][Q_PADDED] Q_WIDE_LOADS;
+    q_column_deep y[Q_CHUNK][Q_TILE + 4] Q_WIDE_LOADS;
+    q_sums sums[Q_TURN][Q_PADDED] Q_WIDE_LOADS;
+    q_column column[Q_TILE] Q_WIDE_LOADS;
+#if Q_EXPANSION
+    sreal centre[Q_DEPTH], column_square[Q_TILE];
+    real row_square[Q_GROUP];
+    int again; /* whether this tile is to be done again */
+#endif
+} q_shared;
+
+#if Q_EXPANSION
+/* The centre: the mean of some columns, anything that is near the data. */
+Q_INLINED void q_find_centre(Q_SIGNATURE, __local q_shared *shared, const q_launch *u)
+{
+    const long count = min((long)(Q_COLUMN_COUNT), 16L), step = (long)(Q_COLUMN_COUNT) / max(count, 1L);
+    for (int d = (int)get_local_id(0); d < Q_DEPTH; d += Q_LOCAL) {
+        sreal sum = 0;
+        for (long n = 0; n < count; n++) {
+            const q_column column = q_load_column(Q_ARGUMENTS, u, n * step);
+            sum += q_load_column_deep(Q_ARGUMENTS, u, &column, n * step, d).Q_EXPANDED_COLUMN;
+        }
+        shared->centre[d] = sum / (sreal)max(count, 1L);
+    }
+}
+
+/* |x - centre|^2 of the rows that the work-item owns. */
+Q_INLINED void q_square_rows(Q_SIGNATURE, __local q_shared *shared, const q_launch *u, const q_row *rows,
+                             const long row0)
+{
+    Q_EACH_ROW
+    {
+        real square = 0;
+        for (int d = 0; d < Q_DEPTH; d++) {
+            const real x =
+                q_load_row_deep(Q_ARGUMENTS, u, &rows[r], row0 + (long)r * Q_LOCAL * Q_LANES, d).Q_EXPANDED_ROW -
+                shared->centre[d];
+            square = q_fma(x, x, square);
+        }
+        shared->row_square[get_local_id(0) + r * Q_LOCAL] = square;
+    }
+}
+
+/* Adds components to |y - centre|^2 of the columns, when they are staged. */
+Q_INLINED void q_square_columns(__local q_shared *shared, const int size)
+{
+    for (int k = (int)get_local_id(0); k < Q_TILE; k += Q_LOCAL) {
+        sreal square = shared->column_square[k];
+        for (int d = 0; d < size; d++) {
+            const sreal y = shared->y[d][k].Q_EXPANDED_COLUMN;
+            square = qs_fma(y, y, square);
+        }
+        shared->column_square[k] = square;
+    }
+}
+
+/* From sums of products to squared distances; whether much has cancelled in one, or it is not a number. */
+Q_INLINED int q_expand(__local const q_shared *shared, q_sums s[Q_COLUMNS][Q_NEAR], const int x0, const int y0)
+{
+    int cancelled = 0;
+    Q_EACH_COLUMN Q_EACH_NEAR
+    {
+        const real squares = shared->row_square[x0 + r] + (real)(shared->column_square[y0 + c]);
+        s[c][r].Q_EXPANDED = q_fma((real)-2, s[c][r].Q_EXPANDED, squares);
+        cancelled |= q_any(!(s[c][r].Q_EXPANDED >= Q_CANCELLED * squares));
+    }
+    return cancelled;
+}
+#endif
+
+/* Stages components d0 to d0 + size - 1 of the group's rows from row `first` on and of the columns from j0 to j1 - 1.
+   Work-items next to each other take components of one row, which are next to each other in memory. */
+Q_INLINED void q_stage(Q_SIGNATURE, __local q_shared *shared, const q_launch *u, const long first, const long j0,
+                       const long j1, const int d0, const int size, const int expand)
+{
+    const uint item = (uint)get_local_id(0);
+    const int d = (int)(item % Q_CHUNK), begin = (int)(item / Q_CHUNK);
+    _Pragma("unroll") for (int n = 0; n < Q_ROWS * Q_CHUNK && d < size; n++)
+    {
+        const int v = begin + n * Q_STEP;
+        const long i = first + (long)v * Q_LANES;
+        const q_row row = q_load_row(Q_ARGUMENTS, u, i);
+        q_row_deep x = q_load_row_deep(Q_ARGUMENTS, u, &row, i, d0 + d);
+#if Q_EXPANSION
+        if (expand) x.Q_EXPANDED_ROW -= shared->centre[d0 + d];
+#endif
+        shared->x[d][v] = x;
+    }
+    _Pragma("unroll") for (int n = 0; n * Q_STEP < Q_TILE && d < size; n++)
+    {
+        const int v = begin + n * Q_STEP;
+        if (Q_TILE % Q_STEP && v >= Q_TILE) break;
+        const q_column column = shared->column[v];
+        q_column_deep y = q_load_column_deep(Q_ARGUMENTS, u, &column, min(j0 + v, j1 - 1), d0 + d);
+#if Q_EXPANSION
+        if (expand) y.Q_EXPANDED_COLUMN -= shared->centre[d0 + d];
+#endif
+        shared->y[d][v] = y;
+    }
+}
+
+/* Adds components d0 to d0 + size - 1 to the sums of the work-item's rows `near`, from vector x0 of the group on, with
+   its columns, from y0 on; or, to expand, to those of products. */
+Q_INLINED void q_contract_chunk(Q_SIGNATURE, q_sums s[Q_COLUMNS][Q_NEAR], __local q_shared *shared, const q_launch *u,
+                                const q_row *near, const long first, const long j0, const long j1, const int x0,
+                                const int y0, const int d0, const int size, const int expand)
+{
+    barrier(CLK_LOCAL_MEM_FENCE);
+    q_stage(Q_ARGUMENTS, shared, u, first, j0, j1, d0, size, expand);
+    barrier(CLK_LOCAL_MEM_FENCE);
+#if Q_EXPANSION
+    if (expand) q_square_columns(shared, size);
+#endif
+    _Pragma("unroll") for (int d = 0; d < size; d++)
+    {
+        q_row_deep x[Q_NEAR];
+        Q_EACH_NEAR x[r] = shared->x[d][x0 + r];
+        Q_EACH_COLUMN
+        {
+            const q_column column = shared->column[y0 + c];
+            const q_column_deep y = shared->y[d][y0 + c];
+#if Q_EXPANSION
+            if (expand)
+                Q_EACH_NEAR s[c][r].Q_EXPANDED =
+                    q_fma(x[r].Q_EXPANDED_ROW, (real)(y.Q_EXPANDED_COLUMN), s[c][r].Q_EXPANDED);
+            else
+#endif
+                Q_EACH_NEAR q_contract(&s[c][r], u, &near[r], &column, &x[r], &y);
+        }
+    }
+}
+
+Q_INLINED void q_contract_tile(Q_SIGNATURE, q_sums s[Q_COLUMNS][Q_NEAR], __local q_shared *shared, const q_launch *u,
+                               const q_row *near, const long first, const long j0, const long j1, const int x0,
+                               const int y0, const int expand)
+{
+    Q_EACH_COLUMN Q_EACH_NEAR s[c][r] = q_no_sums();
+    for (int d0 = 0; d0 <= Q_DEPTH - Q_CHUNK; d0 += Q_CHUNK)
+        q_contract_chunk(Q_ARGUMENTS, s, shared, u, near, first, j0, j1, x0, y0, d0, Q_CHUNK, expand);
+#if Q_DEPTH % Q_CHUNK
+    q_contract_chunk(Q_ARGUMENTS, s, shared, u, near, first, j0, j1, x0, y0, Q_DEPTH - Q_DEPTH % Q_CHUNK,
+                     Q_DEPTH % Q_CHUNK, expand);
+#endif
+}
+
+#undef Q_RESTRICT
+#define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
+__kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
+#if Q_SPLIT
+void quern(Q_SIGNATURE, __global sreal *Q_RESTRICT partial, const long first, const long part, const long first_part,
+           const long parts)
+#else
+void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
+#endif
+{
+    __local q_shared shared;
+    const int item = (int)get_local_id(0), x0 = (int)((uint)item % Q_ALONG * Q_NEAR),
+              y0 = (int)((uint)item / Q_ALONG * Q_COLUMNS);
+    const long group = first + (long)get_group_id(0) * Q_GROUP * Q_LANES, row0 = group + (long)item * Q_LANES;
+    const q_launch u = q_load_launch(Q_ARGUMENTS);
+    q_row rows[Q_ROWS], near[Q_NEAR];
+    q_state t[Q_ROWS];
+    q_weights weight;
+    Q_EACH_ROW
+    {
+        rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + (long)r * Q_LOCAL * Q_LANES);
+        q_start(&t[r]);
+    }
+    Q_EACH_NEAR near[r] = q_load_row(Q_ARGUMENTS, &u, group + (long)(x0 + r) * Q_LANES);
+#if Q_EXPANSION
+    q_find_centre(Q_ARGUMENTS, &shared, &u);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    q_square_rows(Q_ARGUMENTS, &shared, &u, rows, row0);
+#endif
+#if Q_SPLIT
+    const long number = first_part + (long)get_group_id(1);
+#else
+    const long number = (long)get_group_id(1);
+#endif
+    const long part_begin = part * number, part_end = min(part_begin + part, (long)(Q_COLUMN_COUNT));
+    Q_FOR_SEGMENTS(from, to, part_begin, part_end)
+    {
+        for (long b0 = from; b0 < to; b0 += Q_BLOCK) {
+            const int size = (int)min((long)Q_BLOCK, to - b0);
+            for (int c0 = 0; c0 < size; c0 += Q_TILE) {
+                const int count = min(Q_TILE, size - c0);
+                const long j0 = b0 + c0, j1 = j0 + count;
+                barrier(CLK_LOCAL_MEM_FENCE);
+                for (int k = item; k < Q_TILE; k += Q_LOCAL) {
+                    shared.column[k] = q_load_column(Q_ARGUMENTS, &u, min(j0 + k, j1 - 1));
+#if Q_EXPANSION
+                    shared.column_square[k] = 0;
+                    if (k == 0) shared.again = 0;
+#endif
+                }
+                q_sums s[Q_COLUMNS][Q_NEAR]; /* in registers: never indexed but by unrolled loops */
+                q_contract_tile(Q_ARGUMENTS, s, &shared, &u, near, group, j0, j1, x0, y0, Q_EXPANSION);
+#if Q_EXPANSION
+                barrier(CLK_LOCAL_MEM_FENCE);
+                if (q_expand(&shared, s, x0, y0)) atomic_or(&shared.again, 1);
+                barrier(CLK_LOCAL_MEM_FENCE);
+                if (shared.again)
+                    q_contract_tile(Q_ARGUMENTS, s, &shared, &u, near, group, j0, j1, x0, y0, 0);
+#endif
+                for (int turn = 0; turn < count; turn += Q_TURN) {
+                    barrier(CLK_LOCAL_MEM_FENCE);
+                    if (y0 >= turn && y0 < turn + Q_TURN)
+                        Q_EACH_COLUMN Q_EACH_NEAR shared.sums[y0 - turn + c][x0 + r] = s[c][r];
+                    barrier(CLK_LOCAL_MEM_FENCE);
+                    for (int k = turn; k < min(turn + Q_TURN, count); k++) {
+                        const q_column column = shared.column[k];
+                        Q_EACH_ROW
+                        {
+                            const q_sums sums = shared.sums[k - turn][item + r * Q_LOCAL];
+                            q_pair(&t[r], &weight, &u, &rows[r], &column, &sums, (sint)(j0 + k));
+#if Q_KAHAN
+                            q_block(&t[r]);
+#endif
+                        }
+                    }
+                }
+            }
+            Q_EACH_ROW q_block(&t[r]);
+        }
+    }
+#if Q_SPLIT
+    /* partial[word][part][row]: rows padded to whole groups */
+    const long padded = (long)get_num_groups(0) * Q_GROUP * Q_LANES;
+    Q_EACH_ROW q_put(&t[r], partial + padded * number + (row0 - first) + (long)r * Q_LOCAL * Q_LANES, padded * parts);
+#else
+    Q_EACH_ROW q_store(Q_ARGUMENTS, Q_OUTPUTS, &t[r], row0 + (long)r * Q_LOCAL * Q_LANES);
+#endif
+}
