@@ -268,40 +268,40 @@ Q_FN real q_sin_in_quadrant(const real r, const qint n)
     return q_flip((n & 1) != 0 ? q_cos_of(u) : q_sin_of(r, u), (n & 2) << 30);
 }
 
-/* Out of line: they would grow every loop that is never in need of them. */
-#define Q_FAR(f)                                                  \
-    static __attribute__((noinline)) real q_far_##f(const real x) \
-    {                                                             \
-        return f(x);                                              \
+/* A vector with an angle beyond 2^16: `near` is right in the other lanes. Out of line, so that no loop grows by it. */
+#define Q_FAR(f)                                                                   \
+    static __attribute__((noinline)) real q_far_##f(const real x, const real near) \
+    {                                                                              \
+        return q_size(x) > (real)0x1p16f ? f(x) : near;                            \
     }
 Q_FAR(sin)
 Q_FAR(cos)
 Q_FAR(tan)
-#define q_is_far(x) any(q_size(x) > (real)0x1p16f)
+#define q_unless_far(f, x, near) (any(q_size(x) > (real)0x1p16f) ? q_far_##f(x, near) : near)
 
 Q_FN real q_own_sin(const real x)
 {
-    if (q_is_far(x)) return q_far_sin(x);
     qint n;
     const real r = q_split_angle(q_size(x), &n);
-    return q_flip(q_sin_in_quadrant(r, n), q_sign_bit(x));
+    const real near = q_flip(q_sin_in_quadrant(r, n), q_sign_bit(x));
+    return q_unless_far(sin, x, near);
 }
 
 Q_FN real q_own_cos(const real x)
 {
-    if (q_is_far(x)) return q_far_cos(x);
     qint n;
     const real r = q_split_angle(q_size(x), &n);
-    return q_sin_in_quadrant(r, n + 1);
+    const real near = q_sin_in_quadrant(r, n + 1);
+    return q_unless_far(cos, x, near);
 }
 
 Q_FN real q_own_tan(const real x)
 {
-    if (q_is_far(x)) return q_far_tan(x);
     qint n;
     const real r = q_split_angle(q_size(x), &n), u = r * r, s = q_sin_of(r, u), c = q_cos_of(u);
     const qint odd = (n & 1) != 0;
-    return q_flip((odd ? c : s) / (odd ? s : c), (n << 31) ^ q_sign_bit(x));
+    const real near = q_flip((odd ? c : s) / (odd ? s : c), (n << 31) ^ q_sign_bit(x));
+    return q_unless_far(tan, x, near);
 }
 
 /* ---- their inverses ---- */
@@ -373,30 +373,38 @@ Q_FN real q_own_acos(const real x)
 
 /* ---- error functions ---- */
 
-/* Up to 7/8 x + x p(x^2), fit `erf`; beyond 1 - exp(-p(x)), fit `erf_far` */
+/* erf(x) for |x| <= 7/8: fit `erf` */
+Q_FN real q_erf_near(const real x)
+{
+    const real u = x * x;
+    const real p =
+        Q_POLY5(u, -0.000620325562f, 0.00503218127f, -0.0267914627f, 0.112824552f, -0.376125515f, 0.128379151f);
+    return fma(x, p, x);
+}
+
+/* Beyond 7/8 1 - exp(-p(x)): fit `erf_far` */
 Q_FN real q_own_erf(const real x)
 {
-    const real u = x * x, size = q_size(x), a = size > (real)4.0f ? (real)4.0f : size;
-    const real near = fma(
-        x, Q_POLY5(u, -0.000620325562f, 0.00503218127f, -0.0267914627f, 0.112824552f, -0.376125515f, 0.128379151f), x);
+    const real size = q_size(x), a = size > (real)4.0f ? (real)4.0f : size;
     const real exponent = Q_POLY7(a, 2.05543074e-5f, -0.000428228697f, 0.00414096937f, -0.0250405408f, 0.10815876f,
                                   0.633456469f, 1.12946117f, -0.000163587625f);
     const real far = 1 - q_own_exp_minus(exponent);
-    return size < (real)0.875f ? near : q_flip(far, q_sign_bit(x));
+    return size < (real)0.875f ? q_erf_near(x) : q_flip(far, q_sign_bit(x));
 }
 
-/* exp(-a^2) p((a - 3) / (a + 3)) / (1 + 2 a) with a = |x|, fit `erfc`; what rounding loses of a^2 is added again. */
+/* Beyond 1/2 exp(-a^2) p((a - 3) / (a + 3)) / (1 + 2 a) with a = |x|, fit `erfc`; what rounding loses of a^2 is added
+   again. */
 Q_FN real q_own_erfc(const real x)
 {
     const real size = q_size(x), a = size > (real)10.5f ? (real)10.5f : size, q = (a - 3) / (a + 3);
-    const real p = Q_POLY9(q, -0.000153496672f, 0.00225451286f, 0.00222552335f, -0.0240318738f, 0.0683520064f,
-                           -0.119218178f, 0.12964347f, -0.0475661159f, -0.135621101f, 1.25300813f) /
+    const real p = Q_POLY9(q, -0.000526573276f, 0.00183752622f, 0.00239037536f, -0.0237644315f, 0.0683379844f,
+                           -0.119273558f, 0.129642636f, -0.0475623198f, -0.135621041f, 1.25300801f) /
                    fma((real)2.0f, a, (real)1.0f);
     const real square = a * a;
     qint n;
     const real r = q_split_exponent(-square, &n) + fma(-a, a, square);
-    const real value = q_times_power(fma(p, q_expm1_of(r), p), n);
-    return x < 0 ? 2 - value : value;
+    const real far = q_times_power(fma(p, q_expm1_of(r), p), n);
+    return size < (real)0.5f ? 1 - q_erf_near(x) : x < 0 ? 2 - far : far;
 }
 
 /* ---- roots and powers ---- */

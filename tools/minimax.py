@@ -44,7 +44,7 @@ FITS = {
     'asin': (even(lambda z: (mp.asin(z) - z) / z**3), 0, mp.mpf(1) / 4, 4, even(lambda z: z**3 / mp.asin(z)), 24),
     'erf': (even(lambda x: mp.erf(x) / x - 1), 0, ERF_SPLIT**2, 5, even(lambda x: x / mp.erf(x)), 24),
     'erf_far': (lambda a: -mp.log(mp.erfc(a)), ERF_SPLIT, 4, 7, mp.erfc, 24),
-    'erfc': (scaled_erfc, -1, mp.mpf('7.1') / mp.mpf('13.1'), 9, lambda q: 1 / scaled_erfc(q), 24),
+    'erfc': (scaled_erfc, mp.mpf(-5) / 7, mp.mpf('7.1') / mp.mpf('13.1'), 9, lambda q: 1 / scaled_erfc(q), 24),
     'log2': (even(lambda s: log2_of_quotient(s) / s), 0, (3 - 2 * mp.sqrt(2))**2, 5,
              even(lambda s: s / log2_of_quotient(s)), 53),
     'exp2': (lambda f: mp.mpf(2)**f, mp.mpf(-1) / 2, mp.mpf(1) / 2, 6, lambda f: mp.mpf(2)**-f, 53),
