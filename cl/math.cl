@@ -277,7 +277,7 @@ Q_FN real q_sin_in_quadrant(const real r, const qint n)
 Q_FAR(sin)
 Q_FAR(cos)
 Q_FAR(tan)
-#define q_unless_far(f, x, near) (any(q_size(x) > (real)0x1p16f) ? q_far_##f(x, near) : near)
+#define q_unless_far(f, x, near) (q_any(q_size(x) > (real)0x1p16f) ? q_far_##f(x, near) : near)
 
 Q_FN real q_own_sin(const real x)
 {

@@ -149,6 +149,12 @@ typedef Q_PASTE(int, Q_LANES) qint;
 #define q_any(condition) (condition)
 #else
 #define q_any(condition) any(condition)
+#ifdef __has_builtin
+#if __has_builtin(__builtin_reduce_or) /* one instruction on AVX-512, where any() takes a dozen */
+#undef q_any
+#define q_any(condition) (__builtin_reduce_or(condition) != 0)
+#endif
+#endif
 #endif
 #define q_select(condition, x, y) select((real)(y), (real)(x), (qint)(condition))
 #define qs_select(condition, x, y) select((sreal)(y), (sreal)(x), (sint)(condition))
