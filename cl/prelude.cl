@@ -75,8 +75,13 @@ typedef Q_PASTE(int, Q_LANES) qint;
 
 /* ---- functions ----
  * A row each: the built-in function, or Q_OWN(f) where math.cl has a faster one for vectors of float. Whether it is used is
- * the device's choice (column vector_math of profiles.txt): 1 says so. */
-#define Q_OWN_MATH (Q_VECTOR_MATH && !Q_F64 && Q_LANES > 1)
+ * the device's choice (column vector_math of profiles.txt); x86 without fused multiply-add, which would be a call for every
+ * lane, keeps to the built-in ones. */
+#if Q_VECTOR_MATH && !Q_F64 && Q_LANES > 1 && (defined(__FMA__) || !(defined(__x86_64__) || defined(__i386__)))
+#define Q_OWN_MATH 1
+#else
+#define Q_OWN_MATH 0
+#endif
 #if Q_OWN_MATH
 #define Q_OWN(f) q_own_##f
 #else
