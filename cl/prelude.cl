@@ -79,32 +79,53 @@ typedef struct {
 #define Q_SUFFIX Q_LANES
 #endif
 
-/* ---- built-in functions, the same for one number and for lanes ---- */
-#define q_expm1 expm1
-#define q_log log
-#define q_log1p log1p
-#define q_cbrt cbrt
-#define q_hypot hypot
-#define q_ceil ceil
-#define q_trunc trunc
-#define q_tan tan
-#define q_sinh sinh
-#define q_cosh cosh
-#define q_tanh tanh
-#define q_erf erf
-#define q_erfc erfc
-#define q_lgamma lgamma
+/* ---- functions ----
+ * A row each: the built-in function, or Q_OWN(f) where math.cl has a faster one for vectors of float. Whether it is used is
+ * the device's choice (column vector_math of profiles.txt); x86 without fused multiply-add, which would be a call for every
+ * lane, keeps to the built-in ones. */
+#if Q_VECTOR_MATH && !Q_F64 && Q_LANES > 1 && (defined(__FMA__) || !(defined(__x86_64__) || defined(__i386__)))
+#define Q_OWN_MATH 1
+#else
+#define Q_OWN_MATH 0
+#endif
+#if Q_OWN_MATH
+#define Q_OWN(f) q_own_##f
+#else
+#define Q_OWN(f) f
+#endif
+#if Q_OWN_MATH && defined(cl_khr_fp64)
+#define Q_OWN_IN_DOUBLE(f) q_own_##f
+#else
+#define Q_OWN_IN_DOUBLE(f) f
+#endif
 #define q_sqrt sqrt
 #define q_abs fabs
 #define q_floor floor
-#define q_sin sin
-#define q_cos cos
-#define q_asin asin
-#define q_acos acos
-#define q_atan atan
-#define q_atan2 atan2
-#define q_pow pow
+#define q_ceil ceil
+#define q_trunc trunc
 #define q_fma fma
+#define q_lgamma lgamma
+#define q_exp Q_OWN(exp)
+#define q_log Q_OWN(log)
+#define q_log1p Q_OWN(log1p)
+#define q_expm1 Q_OWN(expm1)
+#define q_sin Q_OWN(sin)
+#define q_cos Q_OWN(cos)
+#define q_tan Q_OWN(tan)
+#define q_asin Q_OWN(asin)
+#define q_acos Q_OWN(acos)
+#define q_atan Q_OWN(atan)
+#define q_atan2 Q_OWN(atan2)
+#define q_sinh Q_OWN(sinh)
+#define q_cosh Q_OWN(cosh)
+#define q_tanh Q_OWN(tanh)
+#define q_erf Q_OWN(erf)
+#define q_erfc Q_OWN(erfc)
+#define q_cbrt Q_OWN(cbrt)
+#define q_hypot Q_OWN(hypot)
+#define q_pow Q_OWN_IN_DOUBLE(pow)
+
+/* the same for single numbers */
 #define qs_expm1 expm1
 #define qs_log log
 #define qs_log1p log1p
@@ -137,14 +158,8 @@ typedef struct {
 /* ---- choices: vector comparisons give -1 or 0 in each lane, scalar ones 1 or 0; select() takes both ---- */
 /* Whether a condition holds in some lane. Compilers make much less of any(): PoCL's looks at one lane after the other. */
 #ifdef __has_builtin
-#if Q_LANES == 16 && !Q_F64 && __has_builtin(__builtin_ia32_cvtd2mask512) && defined(__AVX512DQ__)
-#define Q_ANY_BITS(c) __builtin_ia32_cvtd2mask512(c)
-#elif Q_LANES == 8 && Q_F64 && __has_builtin(__builtin_ia32_cvtq2mask512) && defined(__AVX512DQ__)
-#define Q_ANY_BITS(c) __builtin_ia32_cvtq2mask512(c)
-#elif Q_LANES == 8 && !Q_F64 && __has_builtin(__builtin_ia32_movmskps256) && defined(__AVX__)
-#define Q_ANY_BITS(c) __builtin_ia32_movmskps256(as_float8(c))
-#elif Q_LANES == 4 && Q_F64 && __has_builtin(__builtin_ia32_movmskpd256) && defined(__AVX__)
-#define Q_ANY_BITS(c) __builtin_ia32_movmskpd256(as_double4(c))
+#if __has_builtin(__builtin_reduce_or)
+#define Q_ANY_BITS(c) __builtin_reduce_or(c)
 #endif
 #endif
 
@@ -203,88 +218,21 @@ Q_FN sreal qs_round(sreal x, int k)
     return round(x * scale) / scale;
 }
 
-/* ---- the exponential of float ----
- * On lanes:
- * exp(x) = 2^n 2^f with n a multiple of 2^-5 (AVX-512) or of 1 nearest to x log2(e), and f the small rest. With
- * AVX-512, 2^f is a quadratic and the fraction of n selects one of 32 numbers that sit in two registers; without, 2^f
- * is a polynomial of degree 6. Both are minimax fits whose constant is kept at 1, so that exp(0) is 1.
- *
- * The result is within 2 ulp plus 1.3e-8 |x|: that is the effect of rounding log2(e), and less than a quarter of what
- * rounding x itself causes. NaN, infinities, overflow and denormal results are right. Built-in exponentials of CPU
- * drivers
- * take two to three times as long. */
+/* ---- the exponential of what is never positive ---- */
 #define Q_LOG2_E 1.44269504f
 
-#if Q_VECTOR_MATH && !Q_F64 && Q_LANES > 1
-
-#ifdef __has_builtin
-#if Q_LANES == 16 && __has_builtin(__builtin_ia32_scalefps512_mask) && __has_builtin(__builtin_ia32_vpermi2varps512) && \
-    defined(__AVX512F__)
-#define Q_AVX512
-#endif
-#endif
-
-#ifdef Q_AVX512
-#define Q_2_POW_LOW \
-    ((float16)(1.0f, 1.0218972f, 1.04427373f, 1.06714046f, 1.09050775f, 1.1143868f, 1.13878858f, 1.1637249f, \
-               1.18920708f, 1.21524739f, 1.24185777f, 1.26905096f, 1.29683959f, 1.32523668f, 1.35425556f, 1.38390994f))
-#define Q_2_POW_HIGH \
-    ((float16)(1.41421354f, 1.44518077f, 1.47682619f, 1.50916445f, 1.54221082f, 1.5759809f, 1.61049032f, 1.64575553f, \
-               1.68179286f, 1.71861935f, 1.75625217f, 1.79470909f, 1.8340081f, 1.87416768f, 1.91520655f, 1.95714414f))
-
-/* exp(x) for |x| < 2^16 */
-Q_FN real q_exp_bounded(const real x)
-{
-    const real rounder = 393216.0f; /* 1.5 * 2^18: a sum with it keeps multiples of 2^-5, in its lowest bits */
-    const real z = fma(x, (real)Q_LOG2_E, rounder), n = z - rounder, f = fma(x, (real)Q_LOG2_E, -n);
-    const real power = __builtin_ia32_vpermi2varps512(Q_2_POW_LOW, as_int16(z), Q_2_POW_HIGH);
-    const real p = power * fma(fma(f, (real)0.240226507f, (real)0.693157315f), f, (real)1.0f);
-    return __builtin_ia32_scalefps512_mask(p, n, p, (ushort)-1, 4);
-}
-#else
-/* exp(x) for |x| < 2^20 */
-Q_FN real q_exp_bounded(const real x)
-{
-    const real rounder = 12582912.0f; /* 1.5 * 2^23 */
-    const real n = fma(x, (real)Q_LOG2_E, rounder) - rounder, f = fma(x, (real)Q_LOG2_E, -n);
-    real p = fma(f, (real)1.559467818e-04f, (real)1.340664390e-03f);
-    p = fma(p, f, (real)9.617692973e-03f);
-    p = fma(p, f, (real)5.550310551e-02f);
-    p = fma(p, f, (real)2.402265278e-01f);
-    p = fma(p, f, (real)6.931472150e-01f);
-    p = fma(p, f, (real)1.0f);
-    /* times 2^n in two steps, so that each factor is a normal number */
-    const qint e = Q_PASTE(convert_int, Q_LANES)(n), half_e = e >> 1;
-    return p * Q_PASTE(as_float, Q_LANES)((half_e + 127) << 23) * Q_PASTE(as_float, Q_LANES)((e - half_e + 127) << 23);
-}
-#endif
-
-/* For x never positive: cannot overflow. Comparisons are written so that NaN passes. */
-Q_FN real q_exp_not_positive(const real x)
-{
-    return q_exp_bounded(x < (real)-110.0f ? (real)-110.0f : x);
-}
-
-Q_FN real q_exp_minus(const real x)
-{
-    return q_exp_bounded(-(x > (real)110.0f ? (real)110.0f : x));
-}
-
-Q_FN real q_exp(const real x)
-{
-    return q_exp_not_positive(x > (real)90.0f ? (real)90.0f : x);
-}
+#if Q_OWN_MATH
+#define q_exp_not_positive q_own_exp_not_positive
+#define q_exp_minus q_own_exp_minus
 #elif Q_VECTOR_MATH == 2 && !Q_F64 && !Q_KAHAN
 /* exp(x) for x never positive, as 2^(x log2(e)) by the hardware's 2^x: one instruction on GPUs, where the built-in
  * exponential takes 8 to 40. Within the hardware's own error (2 ulp on NVIDIA, 1 ulp on AMD) plus 7.3e-8 |x| in relation
  * to exp(x), which is what rounding log2(e) and its product with x does: 1.23 times what rounding x itself can do, and x,
  * being a squared distance or the like, was rounded before. As a number that is 2.6e-8 at most. NaN and -infinity are
  * right; results below the normal range may be 0. Where each term is compensated (Q_KAHAN) the built-in one is used. */
-#define q_exp exp
-#define q_exp_not_positive(x) native_exp2((x) * Q_LOG2_E)
+#define q_exp_not_positive(x) native_exp2((x)*Q_LOG2_E)
 #define q_exp_minus(x) native_exp2((x) * -Q_LOG2_E)
 #else
-#define q_exp exp
 #define q_exp_not_positive exp
 #define q_exp_minus(x) exp(-(x))
 #endif

@@ -25,8 +25,8 @@
 Q_FN T NAME(sinc)(const T x, const int k)
 {
     const sreal half_pi = (sreal)1.57079632679489661923;
-    T f = sin(x) / x;
-    for (int d = 1; d <= k; d++) f = (sin(x + d * half_pi) - d * f) / x;
+    T f = NAME(sin)(x) / x;
+    for (int d = 1; d <= k; d++) f = (NAME(sin)(x + d * half_pi) - d * f) / x;
     const int first = (k + 1) / 2;
     T power = k % 2 ? x : (T)1, sum = 0;
     sreal factor = first % 2 ? -1 : 1;
@@ -56,7 +56,7 @@ Q_FN T NAME(polygamma)(T x, const int k)
         x += CHOOSE(x < limit, 1, 0);
     }
     const T inverse = 1 / x, power = NAME(powi)(inverse, k);
-    T sum = k ? power * (factorial + k_factorial / 2 * inverse) : inverse / 2 - log(x);
+    T sum = k ? power * (factorial + k_factorial / 2 * inverse) : inverse / 2 - NAME(log)(x);
     T next = power * inverse * inverse;
     sreal rising = k ? k_factorial * (k + 1) / 2 : (sreal)0.5f;
     for (int j = 1; j <= 7; j++) {
@@ -79,7 +79,7 @@ Q_FN T NAME(besselj)(const T given, int k)
     T sum = (sreal)(k % 2 ? 0 : 1);
     for (int n = 1; n < 64; n++) {
         const sreal angle = pi * n / 64;
-        sum += cos(k * angle - x * sin(angle));
+        sum += NAME(cos)(k * angle - x * sin(angle));
     }
     sum /= 64;
     const T eighth = 1 / (8 * x), phase = x - (sreal)(2 * k + 1) * (pi / 4);
@@ -89,7 +89,7 @@ Q_FN T NAME(besselj)(const T given, int k)
         if (n % 2) q += (n % 4 == 1 ? 1 : -1) * term;
         else p += (n % 4 == 2 ? -1 : 1) * term;
     }
-    const T far = sqrt(2 / (pi * x)) * (p * cos(phase) - q * sin(phase));
+    const T far = sqrt(2 / (pi * x)) * (p * NAME(cos)(phase) - q * NAME(sin)(phase));
     const T value = sign * CHOOSE(x <= 60, sum, far);
     return k % 2 ? CHOOSE(given < 0, -value, value) : value;
 }

@@ -82,6 +82,7 @@ quern_status q_source(q_text *out, const q_program_ir *program, const q_plan *pl
 {
     add_macros(out, program, plan, merge);
     add_file(out, "prelude");
+    if (plan->lanes > 1 && plan->dtype == QUERN_F32 && plan->profile.vector_math) add_file(out, "math");
     if (uses_special(program)) add_special(out, plan);
     if (program->reduction_count) add_file(out, "reductions");
     if (uses_count(program)) add_file(out, "select");
