@@ -5,7 +5,7 @@
 #   warm   the same again, caches filled
 #   own    quern alone, from its own cache (QUERN_CACHE=on), the driver's being empty
 #
-# Whole processes are timed, quern and bare in turn, ROUNDS times (an odd number; 5); medians are printed, then the lines
+# Whole processes are timed, quern and bare in turn, ROUNDS times (odd; 5 unless it is set); medians are printed, then
 #   own S s        quern's time from its own cache in seconds
 #   cold ratio X   quern's cold time / the bare program's (lower is better)
 #   warm S s       quern's warm time in seconds

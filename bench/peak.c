@@ -1,8 +1,8 @@
 /*
  * peak.c: what the processors can do at most, for the roofline of report.py: multiply-adds in registers, and a triad
  * a = b + s c over arrays that fit no cache. Prints one line of JSON: the instruction set, the threads, GFLOP/s in
- * float32 (a multiply-add counts as two) and GB/s (a triad counts as two numbers read and one written). Of ROUNDS rounds
- * the best counts.
+ * float32 (a multiply-add counts as two) and GB/s (a triad counts as two numbers read and one written). The best of
+ * ROUNDS rounds counts.
  */
 #include <pthread.h>
 #include <stdbool.h>

@@ -3,7 +3,8 @@
 
     python3 bench/report.py FILE DIR     writes DIR/performance.md, and with gnuplot DIR/images/performance-*.svg
 
-Where a ratio is below its aim, report_notes.txt may say why: its lines `case/peer: text` are taken in only then.
+Where a ratio is below its aim, report_notes.txt may say why: its lines `case/peer: text`, continued by lines that begin
+with a blank, are taken in only then.
 """
 import json
 import math
@@ -28,7 +29,7 @@ INTRODUCTION = '''\
 
 quern on a CPU beside its peers: the table of ratios, time against size, and where each case stands below the limits of
 the processor. `bench/report.sh` writes this page and its plots from the measurements in `bench/results/cpu.json`; no
-number is typed by hand. [bench/README.md](../bench/README.md) tells what the cases and peers are and how a time is taken.
+number is typed by hand. [bench/README.md](../bench/README.md) tells what cases and peers are and how a time is taken.
 '''
 
 QUICK = '''
@@ -42,15 +43,16 @@ RATIOS = '''
 
 The median time of the peer, divided by that of quern in the same run: above 1, quern is faster. The aim for `limit`
 (hand-written C for this one formula) and for `openblas` (inner products alone, at the rate of sgemm) is below 1: they
-are marks to come near to. "Least" is the ratio of the least times, which other work on the machine disturbs less; "load"
-the load average before the case. M = N. Medians of 3 to 21 repetitions of quern and the peer in turn, few for slow peers.
+are marks to come near to. "Least" is the ratio of the least times, which other work on the machine disturbs less;
+"load" is the load average before the case. M = N. Medians of 3 to 21 repetitions of quern and the peer in turn, few for
+slow peers.
 '''
 
 FIRST_CALLS_TEXT = '''
 ## First calls
 
-Whole processes with 100 x 100 points, from start to end; seconds, medians of {rounds}; load average {load:.2f}. quern's is
-`quern eval`, KeOps's a Python program, the bare one plain OpenCL with a kernel written for this formula
+Whole processes with 100 x 100 points, from start to end; seconds, medians of {rounds}; load average {load:.2f}. quern's
+is `quern eval`, KeOps's a Python program, the bare one plain OpenCL with a kernel written for this formula
 (`bench/first_call.c`).
 '''
 
@@ -119,17 +121,18 @@ def machine_text(data):
     rows = [['processor', f"{m['processor']}, {m['cores']} cores for this process"],
             ['memory', f"{m['memory'] / 2**30:.1f} GiB" if m['memory'] else 'unknown'],
             ['system', m['kernel']],
-            ['OpenCL device', f"{d['name']}, {d['memory'] / 2**30:.1f} GiB; {d['version']}; driver {d['driver']}; profile {d['profile']}"],
+            ['OpenCL device', f"{d['name']}, {d['memory'] / 2**30:.1f} GiB; {d['version']}; driver {d['driver']}; "
+                              f"profile {d['profile']}"],
             ['quern', f"{data['quern']}, commit {m['commit']}"],
             *([f'`{peer}`', about] for peer, about in sorted(peers.items())),
-            ['measured limits', f"{digits(peak['gflops'])} GFLOP/s, {digits(peak['gb_s'])} GB/s ({peak['kind']}, {peak['threads']} threads)"
-             if 'gflops' in peak else f"none: {peak['reason']}"],
+            ['measured limits', f"{digits(peak['gflops'])} GFLOP/s, {digits(peak['gb_s'])} GB/s ({peak['kind']}, "
+                                f"{peak['threads']} threads)" if 'gflops' in peak else f"none: {peak['reason']}"],
             ['measured', f"{m['date']}, in {data['seconds']} s; load average at the start {m['load']:.2f}"],
             ['command', f"`sh bench/report.sh{' --quick' if data['quick'] else ''}`"]]
     loads = [row['load'] for row in data['comparisons']]
     busy = f"""
-Load averages beside the figures tell how much else the machine did; those of this run go up to {max(loads):.2f}, on {m['cores']}
-cores. {SHARED if max(loads) > 1.5 * m['cores'] else QUIET}
+Load averages beside the figures tell how much else the machine did; those of this run go up to {max(loads):.2f},
+on {m['cores']} cores. {SHARED if max(loads) > 1.5 * m['cores'] else QUIET}
 """
     return '\n## The machine\n' + table(['what', ''], rows) + busy
 
@@ -151,8 +154,9 @@ def ratio_rows(data):
             yield key, None, row['aim'], [*first, size, quern, reason.replace('|', '/'), '', '', aim, '', load]
             continue
         ratio = row['peer_s'] / row['quern_s']
-        yield key, ratio, row['aim'], [*first, size, quern, milliseconds(row['peer_s']), digits(ratio),
-                                       digits(row['peer_least_s'] / row['quern_least_s']), *aim_cells(ratio, row['aim']), load]
+        least = digits(row['peer_least_s'] / row['quern_least_s'])
+        yield key, ratio, row['aim'], [*first, size, quern, milliseconds(row['peer_s']), digits(ratio), least,
+                                       *aim_cells(ratio, row['aim']), load]
 
 
 def seconds_cell(of, key):
@@ -169,13 +173,9 @@ def first_call_rows(data):
 
 
 def notes_read():
-    notes = {}
     with open(os.path.join(HERE, 'report_notes.txt'), encoding='utf-8') as file:
-        for line in file:
-            key, mark, words = line.partition(': ')
-            if mark and not line.startswith('#'):
-                notes[key] = words.strip()
-    return notes
+        lines = file.read().replace('\n ', ' ').splitlines()
+    return dict(line.split(': ', 1) for line in lines if not line.startswith('#'))
 
 
 def below_text(rows, quick):
@@ -198,9 +198,9 @@ def sweep_text(data, plots):
         rows.append([*cells, f"{row['load']:.2f}" if 'load' in row else ''])
     image = f'\n![time of a call against N, for quern, KeOps and CLBlast]({IMAGES[0]})\n' if plots else ''
     words = f'''
-CLBlast needs the matrix K: from N = {wall:,} on its 4 M N bytes are more than the memory of the device, the vertical line of
-the plot. The peer makes K panel by panel and could go on beyond it, at the same rate; its line ends there all the same,
-as a K that is kept does. quern stores none.
+CLBlast needs the matrix K: beyond N = {wall:,} its 4 M N bytes are more than the memory of the device, the vertical
+line of the plot. The peer makes K panel by panel and could go on beyond it, at the same rate; its line ends there all
+the same, as a K that is kept does. quern stores none.
 '''
     return TIMES + image + table(['N', 'quern, ms', 'KeOps, ms', 'CLBlast, ms', 'load'], rows) + words
 
@@ -257,15 +257,16 @@ def series(name, points):
 
 def times_plot(data):
     script, lines = STYLE, []
-    for peer, title, color in (('quern', 'quern', '#1f4e9c'), ('keops', 'KeOps', '#c0392b'), ('clblast', 'CLBlast', '#2e8b57')):
-        points = [(row['N'], row[f'{peer}_s'], '') for row in data['sweep'] if f'{peer}_s' in row]
+    for peer, title, color in (('quern', 'quern', '#1f4e9c'), ('keops', 'KeOps', '#c0392b'),
+                               ('clblast', 'CLBlast', '#2e8b57')):
+        points = [(row['N'], row[f'{peer}_s'] * 1e3, '') for row in data['sweep'] if f'{peer}_s' in row]
         if points:
             script += series(peer, points)
             lines.append(f'${peer} using 1:2 with linespoints lw 2 pt 7 ps 0.6 lc rgb "{color}" title "{title}"')
     wall = math.sqrt(data['device']['memory'] / 4)
     script += f'''set xlabel "M = N"
-set ylabel "seconds a call"
-set format y "10^{{%L}}"
+set ylabel "ms a call"
+set format "%g"
 set key left top
 set xrange [80:250000]
 set arrow from {wall:.6g}, graph 0 to {wall:.6g}, graph 1 nohead dt 2 lc rgb "#555555"

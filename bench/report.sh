@@ -1,9 +1,10 @@
 #!/bin/sh
 # report.sh: measures quern beside its peers and writes docs/performance.md with its plots.
 #
-#     sh bench/report.sh [--quick] [OUTDIR]   measures; OUTDIR (default: report-results) gets cpu.json, performance.md, images/
-#     sh bench/report.sh --publish [OUTDIR]   measures nothing: bench/results/cpu.json, docs/performance.md and its images
-#                                             anew from OUTDIR/cpu.json; without OUTDIR from bench/results/cpu.json
+#     sh bench/report.sh [--quick] [OUTDIR]   measures; OUTDIR (default: report-results) gets cpu.json,
+#                                             performance.md and images/
+#     sh bench/report.sh --publish [OUTDIR]   measures nothing: bench/results/cpu.json, docs/performance.md and its
+#                                             images from OUTDIR/cpu.json; without OUTDIR from bench/results/cpu.json
 #
 # A whole run takes 10 minutes at most (REPORT_SECONDS), a quick one, with small sizes, about 2; what finds no time is
 # recorded as such. BUILD names the build directory (default: build). BENCH_PYTHON names a Python with the peers

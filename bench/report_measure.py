@@ -4,8 +4,8 @@
     python3 bench/report_measure.py [--quick] BUILD FILE
 
 Each case runs beside each of its peers in one process of quern-bench, so that the two of a ratio saw the same machine.
-Every step has a limit of time, all together REPORT_SECONDS (default 585); a step that fails or finds no time is recorded
-with its reason, and the next one follows. The keys of FILE are read by report.py alone.
+Every step has a limit of time, all together REPORT_SECONDS (default 585); a step that fails or finds no time is
+recorded with its reason, and the next one follows. The keys of FILE are read by report.py alone.
 """
 import json
 import os
@@ -41,7 +41,8 @@ COMPARISONS = (
     ('laplacian', 'keops', None, 10000, 3, 60),
     ('small', 'keops', 2, None, 7, 60),
 )
-QUICK_N, QUICK_REPEAT = 1000, 3
+QUICK_N, QUICK_REPEAT, QUICK_SECONDS = 1000, 3, 60
+COMPARISONS_SHARE = 0.65  # of the time
 
 # M = N of the plot of times. A slow peer ends where three calls would take longer than SWEEP_PEER_SECONDS.
 SWEEP = (100, 300, 1000, 3000, 10000, 30000, 100000, 200000)
@@ -54,7 +55,12 @@ class Clock:
     """What is left of the time, and steps that keep to it."""
 
     def __init__(self, seconds):
-        self.end = time.monotonic() + seconds
+        self.begin = time.monotonic()
+        self.end = self.begin + seconds
+
+    def part(self, share):
+        """The clock of what may take this share of the time at most."""
+        return Clock((self.end - self.begin) * share - (time.monotonic() - self.begin))
 
     def run(self, words, seconds, **more):
         """(stdout, None) or ('', reason). Ends the program with all that it started where it takes too long."""
@@ -137,8 +143,9 @@ def bench(clock, build, case, peer, size, repeat, seconds):
             return dict(row, reason=reason)
         with open(path, encoding='utf-8') as file:
             got = json.load(file)['cases'][0]
-    row.update(formula=got['formula'], N=got['N'], repeat=repeat, quern_s=got['quern']['median_s'], quern_least_s=got['quern']['min_s'],
-               error=got['quern']['error'])
+    own = got['quern']
+    row.update(formula=got['formula'], N=got['N'], repeat=repeat, error=own['error'], quern_s=own['median_s'],
+               quern_least_s=own['min_s'])
     if 'skipped' in got:
         row['missing'] = plain(got['skipped'].split(': ', 1)[-1])
     elif 'peer' in got:
@@ -150,9 +157,10 @@ def comparisons(clock, build, quick):
     rows = []
     for case, peer, aim, size, repeat, seconds in COMPARISONS:
         if quick:
-            size, repeat, seconds = (None if case == 'small' else QUICK_N), QUICK_REPEAT, 30
-        say(f'{case} beside {peer}')
-        rows.append(dict(bench(clock, build, case, peer, size, repeat, seconds), aim=aim))
+            size, repeat, seconds = (None if case == 'small' else QUICK_N), QUICK_REPEAT, QUICK_SECONDS
+        row = bench(clock.part(COMPARISONS_SHARE), build, case, peer, size, repeat, seconds)
+        say(f"{case} beside {peer}: {row.get('reason') or row.get('missing') or 'measured'}")
+        rows.append(dict(row, aim=aim))
     return rows
 
 
@@ -174,7 +182,7 @@ def sweep(clock, build, quick, memory):
             elif peer != 'none' and (3 * guess > limit or peer in last and near is None):
                 row[f'{peer}_reason'] = f'a call would take about {guess:.3g} s' if near else 'see above'
             else:
-                say(f'g3 at N = {size} beside {peer}')
+                say(f'g3 beside {peer} at N = {size}')
                 got = bench(clock, build, 'g3', peer, size, 1 if guess > 1 or size > 50000 else 5, 90)
                 if peer != 'none':
                     last[peer] = (size, got['peer_s']) if 'peer_s' in got else None
@@ -211,7 +219,9 @@ def first_calls(clock, build, quick):
     text, reason = clock.run(['sh', f'{HERE}/first-call.sh', build], 60, env=dict(os.environ, ROUNDS=rounds))
     for name in ('quern', 'bare'):
         match = re.search(rf'^{name} +(\S+) +(\S+)$', text, re.M)
-        found[name] = {'cold_s': float(match.group(1)), 'warm_s': float(match.group(2))} if match else {'reason': reason}
+        found[name] = {'reason': reason}
+        if match:
+            found[name] = {'cold_s': float(match.group(1)), 'warm_s': float(match.group(2))}
     text, reason = clock.run([python, f'{HERE}/peers/keops.py', '--first-call', rounds], 150)
     if reason and 'No module' in reason:
         reason = 'not installed'
