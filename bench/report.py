@@ -68,7 +68,7 @@ ROOFLINE = '''
 Flops and bytes are those that `quern explain` counts: any operation is one flop, an exponential too; a fused
 multiply-add is two. The bytes are those of the arrays, each read or written once: what memory has to deliver at least.
 The limits were measured in the same run: independent chains of multiply-adds in registers, in float32, and a triad over
-arrays that fit no cache, each by all processors and the best of some rounds. An exponential is one flop and about ten
+arrays that fit no cache, each by all processors and the best of some rounds. An exponential is one flop but several
 instructions, and a selection of nearest neighbours is compares that are not counted, so cases with these cannot come
 near the limit; `g3-f64` has half of it.
 '''
@@ -137,8 +137,11 @@ on {m['cores']} cores. {SHARED if max(loads) > 1.5 * m['cores'] else QUIET}
     return '\n## The machine\n' + table(['what', ''], rows) + busy
 
 
-def aim_cells(ratio, aim):
-    return ['', ''] if aim is None else [f'{aim:g}', 'yes' if ratio >= aim else 'no']
+def aim_cells(data, ratio, aim):
+    """The aim, and whether it is met, which a quick run cannot say."""
+    if aim is None:
+        return ['', '']
+    return [f'{aim:g}', '' if ratio is None or data['quick'] else 'yes' if ratio >= aim else 'no']
 
 
 def ratio_rows(data):
@@ -150,13 +153,13 @@ def ratio_rows(data):
         size = f"{row['N']:,}" if 'N' in row else ''
         if 'peer_s' not in row:
             reason = f"not installed: {row['missing']}" if 'missing' in row else f"not measured: {row['reason']}"
-            aim = '' if row['aim'] is None else f"{row['aim']:g}"
-            yield key, None, row['aim'], [*first, size, quern, reason.replace('|', '/'), '', '', aim, '', load]
+            yield key, None, row['aim'], [*first, size, quern, reason.replace('|', '/'), '', '',
+                                          *aim_cells(data, None, row['aim']), load]
             continue
         ratio = row['peer_s'] / row['quern_s']
         least = digits(row['peer_least_s'] / row['quern_least_s'])
         yield key, ratio, row['aim'], [*first, size, quern, milliseconds(row['peer_s']), digits(ratio), least,
-                                       *aim_cells(ratio, row['aim']), load]
+                                       *aim_cells(data, ratio, row['aim']), load]
 
 
 def seconds_cell(of, key):
@@ -167,7 +170,7 @@ def first_call_rows(data):
     quern, keops, bare = (data['first_calls'][name] for name in ('quern', 'keops', 'bare'))
     for there, here, aim, words in FIRST_CALLS:
         ratio = keops[there] / quern[here] if here in quern and there in keops else None
-        cells = [digits(ratio), *aim_cells(ratio, aim)] if ratio else ['', '' if aim is None else f'{aim:g}', '']
+        cells = [digits(ratio) if ratio else '', *aim_cells(data, ratio, aim)]
         times = [seconds_cell(quern, here), seconds_cell(keops, there), seconds_cell(bare, here)]
         yield f'first-call/{there}', ratio, aim, [words, *times, *cells]
 
