@@ -67,16 +67,20 @@ ROOFLINE = '''
 
 Flops and bytes are those that `quern explain` counts: any operation is one flop, an exponential too; a fused
 multiply-add is two. The bytes are those of the arrays, each read or written once: what memory has to deliver at least.
-The limits were measured in the same run: independent chains of multiply-adds in registers, in float32, and a triad over
-arrays that fit no cache, each by all processors and the best of some rounds. An exponential is one flop but several
-instructions, and a selection of nearest neighbours is compares that are not counted, so cases with these cannot come
-near the limit; `g3-f64` has half of it.
+The limits were measured before and after the cases, of which the better counts: independent chains of multiply-adds in
+registers, in float32, and a triad over arrays that fit no cache, each by all processors and the best of some rounds. An
+exponential is one flop but several instructions, and a selection of nearest neighbours is compares that are not counted,
+so cases with these cannot come near the limit; `g3-f64` has half of it.
 '''
 
 SHARED = """\
 That is more than the cases make themselves: **other work shared the machine**, times are long and noisy, and a peer
 that gives each thread an equal share of the rows, as KeOps does, loses more than quern."""
 QUIET = 'That is about what the cases make themselves.'
+
+OVERTAKEN = '''
+A share above 100 % shows that other work had the processors while the limit was measured.
+'''
 
 REPRODUCE = '''
 ## Reproduce
@@ -132,7 +136,8 @@ def machine_text(data):
     loads = [row['load'] for row in data['comparisons']]
     busy = f"""
 Load averages beside the figures tell how much else the machine did; those of this run go up to {max(loads):.2f},
-on {m['cores']} cores. {SHARED if max(loads) > 1.5 * m['cores'] else QUIET}
+on {m['cores']} cores.
+{SHARED if max(loads) > 1.5 * m['cores'] else QUIET}
 """
     return '\n## The machine\n' + table(['what', ''], rows) + busy
 
@@ -227,7 +232,8 @@ def roofline_text(data, plots):
     rows = [[f'`{case}`', str(pair), digits(intensity), digits(rate), f'{rate / top * 100:.0f} %' if top else '']
             for case, (pair, intensity, rate) in roofline_points(data).items()]
     image = f'\n![GFLOP/s against flops per byte, with the limits of the processor]({IMAGES[1]})\n' if plots else ''
-    return ROOFLINE + image + table(['case', 'flops of a pair', 'flops per byte', 'GFLOP/s', 'of the limit'], rows)
+    above = OVERTAKEN if top and any(rate > top for _, _, rate in roofline_points(data).values()) else ''
+    return ROOFLINE + above + image + table(['case', 'flops of a pair', 'flops per byte', 'GFLOP/s', 'of the limit'], rows)
 
 
 def text(data):

@@ -229,24 +229,30 @@ def first_calls(clock, build, quick):
     return found
 
 
+def peak_of(clock, build):
+    out, reason = clock.run([f'{build}/bench/peak'], 20)
+    return {'reason': reason} if reason else json.loads(out)
+
+
 def measure(build, quick):
     clock = Clock(float(os.environ.get('REPORT_SECONDS', 585)))
     began = time.monotonic()
     about = machine()
     device = device_of(build)
-    peak, reason = clock.run([f'{build}/bench/peak'], 20)
+    peaks = [peak_of(clock, build)]
     rows = comparisons(clock, build, quick)
     document = {
         'quick': quick,
         'machine': about,
         'device': device,
         'quern': output_of(f'{build}/src/cli/quern', '--version'),
-        'peak': json.loads(peak) if not reason else {'reason': reason},
         'counts': counts(build, device['selector'], rows),
         'comparisons': rows,
         'first_calls': first_calls(clock, build, quick),
         'sweep': sweep(clock, build, quick, device['memory']),
     }
+    peaks.append(peak_of(clock, build))
+    document['peak'] = max(peaks, key=lambda peak: peak.get('gflops', 0))
     document['seconds'] = round(time.monotonic() - began)
     return document
 
