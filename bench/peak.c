@@ -21,7 +21,8 @@
 enum { SUMS = 12, STEPS = 2000000, ROUNDS = 60, MAX_THREADS = 1024, TRIAD = 1 << 25 };
 
 /* SUMS independent chains hide the latency of two pipes; STEPS of them take some milliseconds, short enough to
-   find a time at which nobody else has the processors. The factor is no constant, as compilers leave out chains that stand at a fixed point. */
+   find a time at which nobody else has the processors. The factor is no constant, as compilers leave out chains that
+   stand at a fixed point. */
 #define LOOP(name, target, width)                                                    \
     target static float name(int steps)                                              \
     {                                                                                \

@@ -288,7 +288,10 @@ def roofline_plot(data):
     points, peak = roofline_points(data), data['peak']
     if not points or 'gflops' not in peak:
         return None
-    script = STYLE + series('cases', ((x, y, f'"{case}"') for case, (_, x, y) in points.items()))
+    script = STYLE
+    ordered = [(x, y, f'"{case}"') for case, (_, x, y) in sorted(points.items(), key=lambda item: item[1][2])]
+    for side in (0, 1):  # labels to the right and to the left in turn, as the points lie close together
+        script += series(f'side{side}', ordered[side::2])
     top, slope = peak['gflops'], peak['gb_s']
     return script + f'''set xlabel "flops per byte of the arrays"
 set ylabel "GFLOP/s"
@@ -297,8 +300,10 @@ set xrange [1:{max(x for _, x, _ in points.values()) * 4:.6g}]
 set yrange [{min(y for _, _, y in points.values()) / 3:.6g}:{top * 2:.6g}]
 limit(x) = x * {slope} < {top} ? x * {slope} : {top}
 plot limit(x) with lines lw 2 lc rgb "#555555" title "{digits(top)} GFLOP/s, {digits(slope)} GB/s, measured", \\
-     $cases using 1:2 with points pt 7 ps 0.7 lc rgb "#1f4e9c" title "quern", \\
-     $cases using 1:2:3 with labels left offset 0.7,0.25 font ",11" notitle
+     $side0 using 1:2 with points pt 7 ps 0.7 lc rgb "#1f4e9c" title "quern", \\
+     $side1 using 1:2 with points pt 7 ps 0.7 lc rgb "#1f4e9c" notitle, \\
+     $side0 using 1:2:3 with labels left offset 0.7,0 font ",11" notitle, \\
+     $side1 using 1:2:3 with labels right offset -0.7,0 font ",11" notitle
 '''
 
 
