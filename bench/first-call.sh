@@ -5,14 +5,14 @@
 #   warm   the same again, caches filled
 #   own    quern alone, from its own cache (QUERN_CACHE=on), the driver's being empty
 #
-# Whole processes are timed, quern and bare in turn, ROUNDS times; medians are printed, then the lines
+# Whole processes are timed, quern and bare in turn, ROUNDS times (odd; 5 unless it is set); medians are printed, then
 #   own S s        quern's time from its own cache in seconds
 #   cold ratio X   quern's cold time / the bare program's (lower is better)
 #   warm S s       quern's warm time in seconds
 # Both use PoCL. Everything is kept in a temporary directory, which is removed at the end. Exit status 2: wrong usage.
 set -eu
 
-ROUNDS=5
+ROUNDS=${ROUNDS:-5}
 FORMULA='x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)'
 
 fail() {

@@ -6,9 +6,11 @@
 
 docs/ops.md is the output of `quern ops --markdown`. In docs/formulas.md every `$ quern ...` of a ```console block is
 run and its output compared, numbers within 1e-5; the table of limits is compared with the sources; the tables about
-KeOps name all its functions, and what they call the same or better is there. Links between documents lead somewhere.
+KeOps name all its functions, and what they call the same or better is there. docs/performance.md is what
+bench/report.py writes from bench/results/cpu.json. Links between documents lead somewhere.
 Needs a device. Prints an `ok` or `not ok` line per test, then `N passed, N failed`.
 """
+import copy
 import difflib
 import json
 import os
@@ -20,6 +22,10 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 DOCS = os.path.join(ROOT, 'docs')
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(ROOT, 'bench'))
+import report as performance  # noqa: E402
+import report_measure  # noqa: E402
 
 # The operations and reductions of KeOps 2.3.
 KEOPS = '''
@@ -151,6 +157,57 @@ def test_keops(quern):
     report('what the tables say is there is there', fault or ' '.join(wrong))
 
 
+# ---- docs/performance.md ----------------------------------------------------------------------------------------
+
+LARGEST = {'.json': 50 * 1024, '.svg': 100 * 1024}
+
+
+def test_performance():
+    path = os.path.join('bench', 'results', 'cpu.json')
+    data = json.loads(read(path))
+    difference = difflib.unified_diff(read('docs', 'performance.md').splitlines(), performance.text(data).splitlines(),
+                                      'docs/performance.md', 'bench/report.py now', lineterm='')
+    report('docs/performance.md is what bench/report.py writes from its measurements', '\n'.join(difference))
+    measured = [path] + [os.path.join('docs', name) for name in performance.IMAGES if data['plots']]
+    faults = [f'{name}: {len(read(name).encode())} bytes' for name in measured
+              if len(read(name).encode()) > LARGEST[os.path.splitext(name)[1]]]
+    report('measurements and plots are small', '\n'.join(faults))
+    kept = [(row['case'], row['peer'], row['aim']) for row in data['comparisons']]
+    table = [row[:3] for row in report_measure.COMPARISONS]
+    report('every case stands beside every peer with its aim', kept != table and f'{kept}\nnot\n{table}')
+
+
+def test_performance_rows():
+    """What the page says of a ratio below its aim, of a missing peer and of a step that failed."""
+    data = copy.deepcopy(json.loads(read('bench', 'results', 'cpu.json')))
+    low, missing, failed = data['comparisons'][:3]
+    data['quick'] = False
+    for row in (low, missing):
+        row.update(N=1000, repeat=3, quern_s=1.0, quern_least_s=1.0, peer_s=row['aim'] / 2, peer_least_s=0.5)
+    del missing['peer_s']
+    missing['missing'] = 'No module named peer'
+    failed.pop('peer_s', None)
+    failed['reason'] = 'stopped after 1 s'
+    text = performance.text(data)
+    key = f"{low['case']}/{low['peer']}"
+    wanted = (f"- **{key}**, {low['aim'] / 2:.3f} of {low['aim']:g}: {performance.notes_read().get(key)}",
+              'not installed: No module named peer', 'not measured: stopped after 1 s')
+    report('a ratio below its aim has its note, a missing peer and a failed step their reasons',
+           '\n'.join(f'missing: {line}' for line in wanted if line not in text))
+    keys = {f'{case}/{peer}' for case, peer, aim, *_ in report_measure.COMPARISONS if aim}
+    keys |= {f'first-call/{key}' for key, _, aim, _ in performance.FIRST_CALLS if aim}
+    report('notes are about ratios with an aim', ' '.join(sorted(set(performance.notes_read()) - keys)))
+
+
+def test_report_usage():
+    script = os.path.join(ROOT, 'bench', 'report.sh')
+    for words, code, what in ((['-n', script], 0, 'parses'), ([script, '--slow'], 2, 'knows no --slow'),
+                              ([script, 'a', 'b'], 2, 'takes one directory'),
+                              ([script, '--publish', 'nowhere'], 2, 'publishes only what was measured')):
+        done = subprocess.run(['sh', *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        report(f'bench/report.sh {what}', done.returncode != code and f'exit code {done.returncode}: {done.stderr}')
+
+
 # ---- links ------------------------------------------------------------------------------------------------------
 
 def anchors(text):
@@ -183,6 +240,9 @@ def main(arguments):
     test_examples(quern)
     test_limits()
     test_keops(quern)
+    test_performance()
+    test_performance_rows()
+    test_report_usage()
     test_links()
     print(f'{counts[True]} passed, {counts[False]} failed')
     return 1 if counts[False] else 0

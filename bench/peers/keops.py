@@ -1,7 +1,8 @@
 """The peer `keops`: KeOps on the CPU through pykeops.numpy, each case as a user of KeOps writes it.
 
 keops.py DIR ""          serves quern-bench (../peers.h)
-keops.py --first-call    seconds of whole processes on the case `small`, as JSON: with an empty cache, with a cache that
+keops.py --first-call [ROUNDS]
+                         seconds of whole processes on the case `small`, as JSON: with an empty cache, with a cache that
                          has only KeOps's own modules (a new formula), and with all there
 """
 import json
@@ -63,7 +64,7 @@ def seconds(code, cache):
     return time.perf_counter() - start
 
 
-def first_call(rounds=3):
+def first_call(rounds):
     cold, formula, warm = [], [], []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as cache:
@@ -75,4 +76,4 @@ def first_call(rounds=3):
 
 
 if __name__ == "__main__":
-    first_call() if sys.argv[1:] == ["--first-call"] else peer.serve(describe, prepare)
+    first_call(int((sys.argv + ["3"])[2])) if sys.argv[1] == "--first-call" else peer.serve(describe, prepare)
