@@ -141,7 +141,8 @@ def bench(clock, build, case, peer, size, repeat, seconds):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'bench.json')
         words = [f'{build}/bench/quern-bench', case, '--against', peer, '--repeat', str(repeat), '--json', path]
-        _, reason = clock.run(words + (['--n', str(size)] if size else []), seconds)
+        _, reason = clock.run(words + (['--n', str(size)] if size else []), seconds,
+                              env=dict(os.environ, TMPDIR=folder))  # what a stopped run leaves goes with it
         if reason:
             return dict(row, reason=reason)
         with open(path, encoding='utf-8') as file:
