@@ -67,8 +67,11 @@ class Clock:
         seconds = min(seconds, self.end - time.monotonic())
         if seconds < 2:
             return '', 'no time was left'
-        child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                 text=True, start_new_session=True, **more)
+        try:
+            child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                     text=True, start_new_session=True, **more)
+        except OSError as error:
+            return '', error.strerror
         try:
             out, said = child.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -138,7 +141,8 @@ def bench(clock, build, case, peer, size, repeat, seconds):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'bench.json')
         words = [f'{build}/bench/quern-bench', case, '--against', peer, '--repeat', str(repeat), '--json', path]
-        _, reason = clock.run(words + (['--n', str(size)] if size else []), seconds)
+        _, reason = clock.run(words + (['--n', str(size)] if size else []), seconds,
+                              env=dict(os.environ, TMPDIR=folder))  # what a stopped run leaves goes with it
         if reason:
             return dict(row, reason=reason)
         with open(path, encoding='utf-8') as file:
@@ -222,9 +226,11 @@ def first_calls(clock, build, quick):
         found[name] = {'reason': reason}
         if match:
             found[name] = {'cold_s': float(match.group(1)), 'warm_s': float(match.group(2))}
-    text, reason = clock.run([python, f'{HERE}/peers/keops.py', '--first-call', rounds], 150)
-    if reason and 'No module' in reason:
-        reason = 'not installed'
+    find = 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("pykeops"))'
+    if clock.run([python, '-c', find], 10)[1]:
+        text, reason = '', 'not installed'
+    else:
+        text, reason = clock.run([python, f'{HERE}/peers/keops.py', '--first-call', rounds], 150)
     found['keops'] = json.loads(text) if not reason else {'reason': reason}
     return found
 
