@@ -100,11 +100,21 @@ static bool peer_warm(trial *t, const char *device)
     return accuracy_check(out->peer->name, out->other.error, fmax(out->peer->tolerance, out->which->tolerance));
 }
 
+/* Threads of libgomp and OpenBLAS keep looking for work for tens of milliseconds after a call, at the cost of whoever runs
+   next: both sides begin when they have gone to sleep. */
+static void settle(void)
+{
+    const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    nanosleep(&pause, NULL);
+}
+
 static bool calls_repeat(trial *t, int64_t repeat)
 {
     outcome *out = t->out;
     for (int64_t k = 0; k < repeat; k++) {
+        if (t->session) settle();
         if (!quern_time(&out->quern.seconds[k], t, out->which->calls)) return false;
+        if (t->session) settle();
         if (t->session && !bench_session_run(t->session, &out->other.seconds[k]))
             return measure_fail(out->peer->name, "could not run again");
     }

@@ -248,7 +248,9 @@ static verdict judge(const pack *p, size_t n, double *error, double *allowed)
     place own = p->places[n];
     const double *expected = p->t.expected[own.result], *got = p->t.got[own.result];
     size_t dim = (size_t)quern_result(p->op, own.result).dim, numbers = trial_result_count(&p->t, own.result);
-    double largest = 0, spread = 0, least = p->t.dtype == QUERN_F64 ? DBL_MIN : (double)FLT_MIN;
+    /* squares of rounding errors are no difference: the variance of equal terms may be one */
+    double largest = 0, spread = 0, least = TRUST * p->noise * TRUST * p->noise;
+    least = fmax(least, p->t.dtype == QUERN_F64 ? DBL_MIN : (double)FLT_MIN);
     *error = 0;
     for (size_t row = own.at; row < numbers; row += dim)
         for (size_t k = row; k < row + own.dim; k++) {
