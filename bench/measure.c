@@ -101,7 +101,7 @@ static bool peer_warm(trial *t, const char *device)
 }
 
 /* Threads of libgomp and OpenBLAS keep looking for work for tens of milliseconds after a call, at the cost of whoever runs
-   next: both sides begin when they have gone to sleep. */
+   next. So each side begins when they have gone to sleep, and its second call is timed: the first wakes it up. */
 static void settle(void)
 {
     const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
@@ -112,9 +112,13 @@ static bool calls_repeat(trial *t, int64_t repeat)
 {
     outcome *out = t->out;
     for (int64_t k = 0; k < repeat; k++) {
+        double ignored;
         if (t->session) settle();
+        if (t->session && !quern_time(&ignored, t, 1)) return false;
         if (!quern_time(&out->quern.seconds[k], t, out->which->calls)) return false;
         if (t->session) settle();
+        if (t->session && !bench_session_run(t->session, &ignored))
+            return measure_fail(out->peer->name, "could not run again");
         if (t->session && !bench_session_run(t->session, &out->other.seconds[k]))
             return measure_fail(out->peer->name, "could not run again");
     }
