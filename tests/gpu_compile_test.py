@@ -25,6 +25,9 @@ from gpu_compilers import TARGETS, Fault
 
 # Long vectors: their columns must be made to fit local memory. Registers may spill.
 LONG = {'long vectors': 'x=Vi(100); y=Vj(100); b=Vj(8); Sum_j(Exp(-SqDist(x,y))*b)'}
+# What may spill elsewhere, at most so many registers: a softmax of 8 components in float64 in one pass, where two passes
+# would compute each term twice.
+SPILLS = {('attention', 'f64', 'gfx1100'): 12}
 # Element types by target, and whether `default` is compiled too: not everything on everything, for time's sake.
 CHOSEN = {'gfx90a': ('f32 f64', False), 'gfx1100': ('f32 f64', True), 'sm_80': ('f32 f64', False),
           'sm_90': ('f32 f64', True), 'dg2': ('f32', True), 'skl': ('f64', True)}
@@ -84,13 +87,13 @@ def kernels_of(quern, formula, profile, dtype):
     return found
 
 
-def judge(kernels, futures, may_spill):
+def judge(kernels, futures, most_spilled):
     """Faults of one line of the report."""
     faults = []
     for title in kernels:
         try:
             spilled = futures[title].result().spilled
-            if spilled and not may_spill:
+            if spilled > most_spilled:
                 faults.append(f'{title}: {spilled} spilled')
         except Fault as fault:
             faults.append(f'{title}: {fault}')
@@ -156,7 +159,8 @@ def report(jobs, missing):
             counts[2] += 1
             print(f'ok - {label} # SKIP {missing[target]}')
             continue
-        faults = judge(kernels, futures, name in LONG)
+        most_spilled = float('inf') if name in LONG else SPILLS.get((name, dtype, target), 0)
+        faults = judge(kernels, futures, most_spilled)
         counts[bool(faults)] += 1
         print(f'{"not ok" if faults else "ok"} - {label}: {len(kernels)} kernels')
         for fault in faults:
