@@ -101,6 +101,8 @@ int q_lock(const char *name);
 void q_unlock(int lock);
 /* Makes the directories above a file, with mode 0700; false if the nearest cannot be written to. */
 bool q_make_parent(const char *path);
+/* Writes all of the data, whatever signals come; false with errno otherwise. */
+bool q_write_all(int fd, const void *data, size_t size);
 /* Writes a file of mode 0600 beside `path`, to the disk, and renames it to `path`: at any time there is the old file or
    the new one. IO. */
 quern_status q_replace_file(const char *path, const char *data, size_t size);

@@ -257,18 +257,6 @@ quern_status quern_cache_clear(void)
 
 // ---- writing ----
 
-static bool write_all(int fd, const void *data, size_t size)
-{
-    for (const char *from = data; size;) {
-        ssize_t put = write(fd, from, size);
-        if (put < 0 && errno == EINTR) continue;
-        if (put <= 0) return false;
-        from += put;
-        size -= (size_t)put;
-    }
-    return true;
-}
-
 /* A new file for writing, under a name that nobody else has; -1 if there can be none. */
 static int create_unfinished(int directory, char name[NAME_SIZE])
 {
@@ -291,7 +279,7 @@ static bool write_entry(int fd, const char *key, const void *data, size_t size)
     memcpy(head.magic, magic, sizeof magic);
     if (ok) q_digest_hex(body.data, body.size, digest);
     if (ok) memcpy(head.digest, digest, sizeof head.digest);
-    ok = ok && write_all(fd, &head, sizeof head) && write_all(fd, body.data, body.size) && !fsync(fd);
+    ok = ok && q_write_all(fd, &head, sizeof head) && q_write_all(fd, body.data, body.size) && !fsync(fd);
     q_text_free(&body);
     return ok;
 }

@@ -189,16 +189,16 @@ quern_status q_read_file(const char *path, char **data, size_t *size)
     return status;
 }
 
-static quern_status write_all(int fd, const char *path, const char *data, size_t size)
+bool q_write_all(int fd, const void *data, size_t size)
 {
-    while (size) {
-        ssize_t done = write(fd, data, size);
-        if (done < 0 && errno == EINTR) continue;
-        if (done < 0) return q_fail_file("write", path, errno);
-        data += done;
-        size -= (size_t)done;
+    for (const char *from = data; size;) {
+        ssize_t put = write(fd, from, size);
+        if (put < 0 && errno == EINTR) continue;
+        if (put <= 0) return false;
+        from += put;
+        size -= (size_t)put;
     }
-    return fsync(fd) ? q_fail_file("write", path, errno) : QUERN_OK;
+    return true;
 }
 
 quern_status q_replace_file(const char *path, const char *data, size_t size)
@@ -208,7 +208,8 @@ quern_status q_replace_file(const char *path, const char *data, size_t size)
     if (length < 0 || (size_t)length >= sizeof part) return q_fail_file("write", path, ENAMETOOLONG);
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) return q_fail_file("create", part, errno);
-    quern_status status = write_all(fd, part, data, size);
+    bool written = q_write_all(fd, data, size) && !fsync(fd);
+    quern_status status = written ? QUERN_OK : q_fail_file("write", path, errno);
     close(fd);
     if (!status && rename(part, path)) status = q_fail_file("replace", path, errno);
     if (status) unlink(part);

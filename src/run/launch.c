@@ -326,8 +326,7 @@ static quern_status launch_stage(launcher *l, size_t stage)
     q_plan plan;
     q_kernel *kernel, *merge;
     const q_run *run = l->run;
-    q_profile profile = q_operator_profile(op, &l->context->profile);
-    Q_TRY(q_plan_make(&plan, p, &profile, run->dtype, run->plan_M, run->plan_N,
+    Q_TRY(q_plan_make(&plan, p, &op->profile, run->dtype, run->plan_M, run->plan_N,
                       q_queue_device(l->queue)->info.compute_units, &op->options));
     if (!plan.groups) return QUERN_OK;
     if (run->plan_M != run->M || run->plan_N != run->N) q_plan_resize(&plan, p, run->M, run->N);

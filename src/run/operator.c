@@ -98,11 +98,13 @@ static quern_status schedule_stages(quern_operator *op)
 {
     op->programs = calloc(op->stages.count + 1, sizeof(q_program_ir *));
     if (!op->programs) return q_fail_memory(op->stages.count * sizeof(q_program_ir *));
-    q_profile profile;
-    q_profile_find(&profile, "cpu");
-    profile = q_operator_profile(op, op->context ? &op->context->profile : &profile);
-    q_tiling tiling = q_tiling_of(&profile, &op->options);
-    for (size_t s = 0; s < op->stages.count; s++) Q_TRY(q_schedule(&op->programs[s], op->graph, &op->stages, s, &tiling));
+    q_profile base;
+    if (op->context) base = op->context->profile;
+    else q_profile_find(&base, "cpu");
+    op->profile = q_operator_profile(op, &base);
+    q_tiling tiling = q_tiling_of(&op->profile, &op->options);
+    for (size_t s = 0; s < op->stages.count; s++)
+        Q_TRY(q_schedule(&op->programs[s], op->graph, &op->stages, s, &tiling));
     return QUERN_OK;
 }
 

@@ -79,14 +79,15 @@ struct quern_operator {
     char *text; /* canonical */
     quern_compile_options options; /* options.profile is the operator's own */
     q_stages stages;
-    q_program_ir **programs; /* by stage */
+    q_profile profile;       /* the device's row with the options' changes */
+    q_program_ir **programs; /* by stage, made for it */
     double host_numbers[4];  /* host.c: what an evaluation there costs, by axes */
     _Atomic bool host_told;  /* the log has been told that small runs stay on the host */
     pthread_mutex_t lock;    /* of what follows */
     q_kernel *kernels;       /* a list; entries are never removed before the operator */
 };
 
-/* The row that the operator is planned with where the device's is `base`. */
+/* The row that the operator would be planned with on a device whose row is `base`. */
 q_profile q_operator_profile(const quern_operator *op, const q_profile *base);
 /* An operator of these nodes of a graph, which it copies. *out is null after a failure. */
 quern_status q_operator_from_graph(quern_operator **out, quern_context *context, const q_graph *graph,
