@@ -332,18 +332,35 @@ static void emit_tile_functions(q_emitter *e)
 
 // ---- states ----
 
-/* The arguments of a call for one component, which stands at [d] of a wide state; see emit_each_state. */
-static void emit_call(q_emitter *e, size_t r, const char *component, const char *more, int word)
+/* What a call for a component takes besides it: nothing, the same component of another state, or its place in memory. */
+typedef enum extra { NO_MORE, OTHER_STATE, MEMORY } extra;
+
+/* The functions of a state, each with one call per component. Parameters of wide sums stand behind those of the rest. */
+static const struct state_function {
+    const char *call, *state, *wide, *rest, *rest_wide;
+    extra more;
+    bool of_parts; /* of use only where the walk is split */
+} state_functions[] = {
+    {"start", "q_state *t", ", q_wide *wide", "", "", NO_MORE, false},
+    {"block", "q_state *t", ", q_wide *wide", "", "", NO_MORE, false},
+    {"merge", "q_state *t", ", q_wide *wide", ", const q_state *other", ", const q_wide *other_wide", OTHER_STATE,
+     true},
+    {"put", "const q_state *t", ", const q_wide *wide", ", __global sreal *p, const long stride", "", MEMORY, true},
+    {"get", "q_state *t", ", q_wide *wide", ", __global const sreal *p, const long stride", "", MEMORY, true},
+};
+
+/* The arguments of a call for one component, which stands at [d] of a wide state. */
+static void emit_call(q_emitter *e, size_t r, const char *component, extra more, int word)
 {
     bool wide = e->p->reductions[r].wide;
     int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
     q_text_add(e->out, "&%s->r%zu%s", wide ? "wide" : "t", r, component);
-    if (strcmp(more, "other") == 0) q_text_add(e->out, ", &other%s->r%zu%s", wide ? "_wide" : "", r, component);
-    if (strcmp(more, "other") == 0 && e->p->reductions[r].follows)
+    if (more == OTHER_STATE) q_text_add(e->out, ", &other%s->r%zu%s", wide ? "_wide" : "", r, component);
+    if (more == OTHER_STATE && e->p->reductions[r].follows)
         q_text_add(e->out, ", scale%zu, other_scale%zu", e->p->reductions[r].follows - 1,
                    e->p->reductions[r].follows - 1);
-    if (strcmp(more, "memory") == 0 && wide) q_text_add(e->out, ", p + (%d + %d * d) * stride, stride", word, words);
-    if (strcmp(more, "memory") == 0 && !wide) q_text_add(e->out, ", p + %d * stride, stride", word);
+    if (more == MEMORY && wide) q_text_add(e->out, ", p + (%d + %d * d) * stride, stride", word, words);
+    if (more == MEMORY && !wide) q_text_add(e->out, ", p + %d * stride, stride", word);
     q_text_add(e->out, ");\n");
 }
 
@@ -358,13 +375,13 @@ static void emit_merge_scales(q_emitter *e)
                        r, r, r, r, r, r);
 }
 
-/* A function with one call per component of the state; `more` says what the call takes besides: nothing, the same
-   component of the "other" state, or its place in "memory". */
-static void emit_each_state(q_emitter *e, const char *head, const char *call, const char *more)
+static void emit_state_function(q_emitter *e, const struct state_function *f)
 {
     int word = 0;
-    q_text_add(e->out, "%s\n{\n", head);
-    if (strcmp(more, "other") == 0) emit_merge_scales(e);
+    bool has_wide = e->p->width;
+    q_text_add(e->out, "Q_FN void q_%s(%s%s%s%s)\n{\n", f->call, f->state, has_wide ? f->wide : "", f->rest,
+               has_wide ? f->rest_wide : "");
+    if (f->more == OTHER_STATE) emit_merge_scales(e);
     for (size_t r = 0; r < e->p->reduction_count; r++) {
         bool wide = owns_wide(e, r);
         int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
@@ -374,12 +391,12 @@ static void emit_each_state(q_emitter *e, const char *head, const char *call, co
             q_text_add(e->out, "    ");
             if (wide) q_text_add(e->out, "for (int d = 0; d < %u; d++) ", e->p->reductions[r].dim);
             q_emit_state_name(e, r);
-            bool scaled = strcmp(more, "other") == 0 && e->p->reductions[r].follows;
-            q_text_add(e->out, "_%s%s(", call, scaled ? "_scaled" : "");
-            emit_call(e, r, component, more, word);
+            bool scaled = f->more == OTHER_STATE && e->p->reductions[r].follows;
+            q_text_add(e->out, "_%s%s(", f->call, scaled ? "_scaled" : "");
+            emit_call(e, r, component, f->more, word);
             word += wide ? words * (int)e->p->reductions[r].dim : words;
         }
-        if (strcmp(call, "start") == 0 && e->p->reductions[r].weight && q_wide_follows(e->p))
+        if (strcmp(f->call, "start") == 0 && e->p->reductions[r].weight && q_wide_follows(e->p))
             q_text_add(e->out, "    t->scale%zu = 1;\n    t->raised = 0;\n", r);
     }
     q_text_add(e->out, "}\n");
@@ -406,24 +423,8 @@ static void emit_state(q_emitter *e)
 
 static void emit_state_functions(q_emitter *e)
 {
-    bool wide = e->p->width;
-    emit_each_state(e, wide ? "Q_FN void q_start(q_state *t, q_wide *wide)" : "Q_FN void q_start(q_state *t)", "start",
-                    "");
-    emit_each_state(e, wide ? "Q_FN void q_block(q_state *t, q_wide *wide)" : "Q_FN void q_block(q_state *t)", "block",
-                    "");
-    if (!e->plan->split) return;
-    emit_each_state(e,
-                    wide ? "Q_FN void q_merge(q_state *t, q_wide *wide, const q_state *other, const q_wide *other_wide)"
-                         : "Q_FN void q_merge(q_state *t, const q_state *other)",
-                    "merge", "other");
-    emit_each_state(e,
-                    wide ? "Q_FN void q_put(const q_state *t, const q_wide *wide, __global sreal *p, const long stride)"
-                         : "Q_FN void q_put(const q_state *t, __global sreal *p, const long stride)",
-                    "put", "memory");
-    emit_each_state(e,
-                    wide ? "Q_FN void q_get(q_state *t, q_wide *wide, __global const sreal *p, const long stride)"
-                         : "Q_FN void q_get(q_state *t, __global const sreal *p, const long stride)",
-                    "get", "memory");
+    for (size_t f = 0; f < Q_COUNT(state_functions); f++)
+        if (e->plan->split || !state_functions[f].of_parts) emit_state_function(e, &state_functions[f]);
 }
 
 static void emit_scatter(q_emitter *e, size_t o)

@@ -39,18 +39,22 @@ static uint8_t loops_of(const q_node *node, const uint8_t *sliceable)
     return loops;
 }
 
-static bool is_contraction(const q_graph *graph, q_id id, const uint8_t *sliceable)
+/* The length of a contraction that can be done in a loop; 0 for any other node. */
+static uint32_t contraction_length(const q_graph *graph, q_id id, const uint8_t *sliceable)
 {
     const q_node *node = q_node_of(graph, id);
-    if (node->op != Q_OP_Sum || !on_pairs(node)) return false;
+    if (node->op != Q_OP_Sum || !on_pairs(node)) return 0;
     const q_node *term = q_node_of(graph, node->arg[0]);
-    return on_pairs(term) && (sliceable[node->arg[0]] & IN_DEPTH) && term->dim <= MOST_COMPONENTS;
+    bool fits = on_pairs(term) && (sliceable[node->arg[0]] & IN_DEPTH) && term->dim <= MOST_COMPONENTS;
+    return fits ? term->dim : 0;
 }
 
-static bool is_wide(const q_graph *graph, q_id id, const uint8_t *sliceable)
+/* The same of a sum over columns. */
+static uint32_t wide_length(const q_graph *graph, q_id id, const uint8_t *sliceable)
 {
     const q_node *node = q_node_of(graph, id);
-    return node->op == Q_RED_Sum && (sliceable[node->arg[0]] & IN_WIDTH) && node->dim <= MOST_COMPONENTS;
+    bool fits = node->op == Q_RED_Sum && (sliceable[node->arg[0]] & IN_WIDTH) && node->dim <= MOST_COMPONENTS;
+    return fits ? node->dim : 0;
 }
 
 /* One loop of each kind, of the greatest length that occurs; what has another length is done by component. */
@@ -58,14 +62,12 @@ static void find_lengths(q_loops *out, const q_graph *graph, const q_stage *stag
                          const uint8_t *reached, const uint8_t *sliceable)
 {
     for (q_id id = 1; id < graph->count && least->depth; id++) {
-        if (!reached[id] || !is_contraction(graph, id, sliceable)) continue;
-        uint32_t length = q_node_of(graph, q_node_of(graph, id)->arg[0])->dim;
+        uint32_t length = reached[id] ? contraction_length(graph, id, sliceable) : 0;
         if (length >= least->depth && length > out->depth) out->depth = length;
     }
     for (size_t r = 0; r < stage->reduction_count && least->width; r++) {
-        uint32_t length = q_node_of(graph, stage->reductions[r])->dim;
-        if (is_wide(graph, stage->reductions[r], sliceable) && length >= least->width && length > out->width)
-            out->width = length;
+        uint32_t length = wide_length(graph, stage->reductions[r], sliceable);
+        if (length >= least->width && length > out->width) out->width = length;
     }
 }
 
@@ -87,12 +89,9 @@ static void mark_forms(q_loops *out, const q_graph *graph, const q_stage *stage,
                        const uint8_t *sliceable)
 {
     for (q_id id = 1; id < graph->count && out->depth; id++)
-        if (reached[id] && is_contraction(graph, id, sliceable) &&
-            q_node_of(graph, q_node_of(graph, id)->arg[0])->dim == out->depth)
-            out->forms[id] |= Q_FORM_CONTRACTION;
+        if (reached[id] && contraction_length(graph, id, sliceable) == out->depth) out->forms[id] |= Q_FORM_CONTRACTION;
     for (size_t r = 0; r < stage->reduction_count && out->width; r++)
-        if (is_wide(graph, stage->reductions[r], sliceable) &&
-            q_node_of(graph, stage->reductions[r])->dim == out->width)
+        if (wide_length(graph, stage->reductions[r], sliceable) == out->width)
             out->forms[stage->reductions[r]] |= Q_FORM_WIDE_SUM;
 }
 
