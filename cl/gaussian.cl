@@ -27,6 +27,7 @@
 #include "prelude.cl"
 #include "reductions.cl"
 #include "walk_dense.cl"
+#include "frame.cl"
 
 #define Q_SIGNATURE \
     __global const sreal *Q_RESTRICT xs, __global const sreal *Q_RESTRICT ys, __global const sreal *Q_RESTRICT bs, const long M, const long N

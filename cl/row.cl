@@ -10,15 +10,10 @@
  *   Q_ROW_COUNT Q_COLUMN_COUNT  the sizes of the two loops
  *   q_launch q_row q_column     what is computed once per launch, row and column, and q_load_... which compute it
  *   q_state, q_start, q_pair, q_block, q_merge, q_put, q_get, q_store
- *
- * Arguments: first: the first row; part: the number of columns of one group along dimension 1. With Q_SPLIT a group
- * writes its state to `partial` (for merge.cl) in place of results; first_part: the part of group 0 of this launch;
- * parts: how many there are in all launches.
  */
 #ifndef Q_SIGNATURE
 #include "gaussian.cl"
 #endif
-#define Q_EACH_ROW _Pragma("unroll") for (int r = 0; r < Q_ROWS; r++)
 
 /* Takes one column into every row of the work-item. */
 Q_FN void q_visit(q_state *t, const q_launch *u, const q_row *rows, const q_column *c, const sint j)
@@ -34,13 +29,7 @@ Q_FN void q_visit(q_state *t, const q_launch *u, const q_row *rows, const q_colu
 
 #undef Q_RESTRICT
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
-__kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
-#if Q_SPLIT
-void quern(Q_SIGNATURE, __global sreal *Q_RESTRICT partial, const long first, const long part, const long first_part,
-           const long parts)
-#else
-void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
-#endif
+Q_KERNEL void quern(Q_PARAMETERS)
 {
 #if Q_TILE
     __local q_column tile[Q_TILE];
@@ -52,16 +41,10 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
     q_state t[Q_ROWS];
     Q_EACH_ROW
     {
-        rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + (long)r * Q_LOCAL * Q_LANES);
+        rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + r * Q_ROW_STEP);
         q_start(&t[r]);
     }
-#if Q_SPLIT
-    const long number = first_part + (long)get_group_id(1);
-#else
-    const long number = (long)get_group_id(1);
-#endif
-    const long part_begin = part * number, part_end = min(part_begin + part, (long)(Q_COLUMN_COUNT));
-    Q_FOR_SEGMENTS(from, to, part_begin, part_end)
+    Q_FOR_PART(from, to)
     {
         for (long b0 = from; b0 < to; b0 += Q_BLOCK) {
             const int size = (int)min((long)Q_BLOCK, to - b0);
@@ -93,12 +76,5 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
             Q_EACH_ROW q_block(&t[r]);
         }
     }
-#if Q_SPLIT
-    /* partial[word][part][row]: rows padded to whole groups */
-    const long padded = (long)get_num_groups(0) * Q_ROWS * Q_LOCAL * Q_LANES;
-    Q_EACH_ROW q_put(&t[r], partial + padded * number + (row0 - first) + (long)r * Q_LOCAL * Q_LANES,
-                     padded * parts);
-#else
-    Q_EACH_ROW q_store(Q_ARGUMENTS, Q_OUTPUTS, &t[r], row0 + (long)r * Q_LOCAL * Q_LANES);
-#endif
+    Q_LEAVE(row0);
 }

@@ -8,7 +8,7 @@
  *
  * Vectors of rows are gathered once, into slices. A squared distance may be expanded, |x|^2 + |y|^2 - 2 xy with both
  * moved to a common centre, which halves the work. With Q_EXPANSION 1 (guarded) it is computed again term by term where
- * much has cancelled: where it is less than Q_NEAR of |x|^2 + |y|^2. With 2 (screened) the expansion, less what it can be
+ * much has cancelled: where it is less than Q_CANCELLED of |x|^2 + |y|^2. With 2 (screened) the expansion, less what it can be
  * off by, Q_DOUBT of the same, only tells which terms cannot enter a selection; the others are computed term by term.
  *
  * Holes besides those of row.cl:
@@ -28,9 +28,7 @@
 #define Q_TILE 0
 #include "gaussian.cl"
 #endif
-#define Q_EACH_ROW _Pragma("unroll") for (int r = 0; r < Q_ROWS; r++)
 #define Q_EACH_COLUMN _Pragma("unroll") for (int c = 0; c < Q_COLUMNS; c++)
-#define Q_STEP ((long)Q_LOCAL * Q_LANES) /* from a vector of rows of a work-item to its next */
 #if Q_DEPTH
 #define Q_SUMS(c, r) &sums[c][r]
 #else
@@ -41,14 +39,13 @@
 #else
 #define Q_WEIGHTS(c, r) &weight
 #endif
-#define Q_NEAR ((real)0.125)
 #define Q_DOUBT ((4 * Q_DEPTH + 16) * (real)Q_ROUNDING) /* see docs/numbers.md */
 
 /* Where an expansion must not be taken as it stands; not comparisons with <, so that NaN is among it. */
 #if Q_EXPANSION == 2
 #define Q_DOUBTFUL(c, r) !(sums[c][r].Q_EXPANDED - Q_DOUBT * squares[c][r] >= q_limit(&t[r]))
 #else
-#define Q_DOUBTFUL(c, r) !(sums[c][r].Q_EXPANDED >= Q_NEAR * squares[c][r])
+#define Q_DOUBTFUL(c, r) !(sums[c][r].Q_EXPANDED >= Q_CANCELLED * squares[c][r])
 #endif
 #define Q_VECTORS ((Q_DEPTH + Q_LANES - 1) / Q_LANES) /* that hold a column */
 
@@ -226,13 +223,7 @@ Q_FN void q_rescale(q_state *t, q_wide *wide, q_partial sums[Q_WIDTH][Q_ROWS], q
 
 #undef Q_RESTRICT
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
-__kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
-#if Q_SPLIT
-void quern(Q_SIGNATURE, __global sreal *Q_RESTRICT partial, const long first, const long part, const long first_part,
-           const long parts)
-#else
-void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
-#endif
+Q_KERNEL void quern(Q_PARAMETERS)
 {
     const long row0 = first + ((long)get_group_id(0) * Q_ROWS * Q_LOCAL + (long)get_local_id(0)) * Q_LANES;
     const q_launch u = q_load_launch(Q_ARGUMENTS);
@@ -251,13 +242,13 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
 #endif
     Q_EACH_ROW
     {
-        rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + r * Q_STEP);
+        rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + r * Q_ROW_STEP);
         q_start(&t[r] Q_WITH_WIDE(&wide[r]));
     }
 #if Q_DEPTH
     q_slices slices;
     for (int d = 0; d < Q_DEPTH; d++)
-        Q_EACH_ROW slices.row[d][r] = q_load_row_deep(Q_ARGUMENTS, &u, &rows[r], row0 + r * Q_STEP, d);
+        Q_EACH_ROW slices.row[d][r] = q_load_row_deep(Q_ARGUMENTS, &u, &rows[r], row0 + r * Q_ROW_STEP, d);
 #if Q_EXPANSION
     q_find_centre(Q_ARGUMENTS, &slices, &u);
     q_move_rows(&slices);
@@ -267,17 +258,11 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
     for (int d = 0; d < Q_WIDTH; d++)
         Q_EACH_ROW
         {
-            rows_wide[d][r] = q_load_row_wide(Q_ARGUMENTS, &u, &rows[r], row0 + r * Q_STEP, d);
+            rows_wide[d][r] = q_load_row_wide(Q_ARGUMENTS, &u, &rows[r], row0 + r * Q_ROW_STEP, d);
             sums_wide[d][r] = q_no_partial();
         }
 #endif
-#if Q_SPLIT
-    const long number = first_part + (long)get_group_id(1);
-#else
-    const long number = (long)get_group_id(1);
-#endif
-    const long part_begin = part * number, part_end = min(part_begin + part, (long)(Q_COLUMN_COUNT));
-    Q_FOR_SEGMENTS(from, to, part_begin, part_end)
+    Q_FOR_PART(from, to)
     {
         for (long b0 = from; b0 < to; b0 += Q_BLOCK) {
             const int size = (int)min((long)Q_BLOCK, to - b0);
@@ -329,12 +314,5 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
 #endif
         }
     }
-#if Q_SPLIT
-    /* partial[word][part][row]: rows padded to whole groups */
-    const long padded = (long)get_num_groups(0) * Q_ROWS * Q_LOCAL * Q_LANES;
-    Q_EACH_ROW q_put(&t[r] Q_WITH_WIDE(&wide[r]), partial + padded * number + (row0 - first) + r * Q_STEP,
-                     padded * parts);
-#else
-    Q_EACH_ROW q_store(Q_ARGUMENTS, Q_OUTPUTS, &t[r] Q_WITH_WIDE(&wide[r]), row0 + r * Q_STEP);
-#endif
+    Q_LEAVE(row0);
 }

@@ -33,8 +33,6 @@
 #define Q_ALONG (Q_LOCAL / Q_SIDE) /* work-items along the rows */
 #define Q_STEP (Q_LOCAL / Q_CHUNK) /* rows or columns that are staged by all work-items, a component each */
 #define Q_PADDED (Q_GROUP + 4)     /* so that components of a row are in different banks, and wide loads fit */
-#define Q_CANCELLED ((real)0.125) /* of |x|^2 + |y|^2: below, an expansion is done again */
-#define Q_EACH_ROW _Pragma("unroll") for (int r = 0; r < Q_ROWS; r++)
 #define Q_EACH_NEAR _Pragma("unroll") for (int r = 0; r < Q_NEAR; r++)
 #define Q_EACH_COLUMN _Pragma("unroll") for (int c = 0; c < Q_COLUMNS; c++)
 #define Q_INLINED Q_FN __attribute__((always_inline)) /* PoCL 3.1 loses pointers to local memory in calls */
@@ -77,7 +75,7 @@ Q_INLINED void q_square_rows(Q_SIGNATURE, __local q_shared *shared, const q_laun
         real square = 0;
         for (int d = 0; d < Q_DEPTH; d++) {
             const real x =
-                q_load_row_deep(Q_ARGUMENTS, u, &rows[r], row0 + (long)r * Q_LOCAL * Q_LANES, d).Q_EXPANDED_ROW -
+                q_load_row_deep(Q_ARGUMENTS, u, &rows[r], row0 + r * Q_ROW_STEP, d).Q_EXPANDED_ROW -
                 shared->centre[d];
             square = q_fma(x, x, square);
         }
@@ -189,13 +187,7 @@ Q_INLINED void q_contract_tile(Q_SIGNATURE, q_sums s[Q_COLUMNS][Q_NEAR], __local
 
 #undef Q_RESTRICT
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
-__kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
-#if Q_SPLIT
-void quern(Q_SIGNATURE, __global sreal *Q_RESTRICT partial, const long first, const long part, const long first_part,
-           const long parts)
-#else
-void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
-#endif
+Q_KERNEL void quern(Q_PARAMETERS)
 {
     __local q_shared shared;
     const int item = (int)get_local_id(0), x0 = (int)((uint)item % Q_ALONG * Q_NEAR),
@@ -207,7 +199,7 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
     q_weights weight;
     Q_EACH_ROW
     {
-        rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + (long)r * Q_LOCAL * Q_LANES);
+        rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + r * Q_ROW_STEP);
         q_start(&t[r]);
     }
     Q_EACH_NEAR near[r] = q_load_row(Q_ARGUMENTS, &u, group + (long)(x0 + r) * Q_LANES);
@@ -216,13 +208,7 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
     barrier(CLK_LOCAL_MEM_FENCE);
     q_square_rows(Q_ARGUMENTS, &shared, &u, rows, row0);
 #endif
-#if Q_SPLIT
-    const long number = first_part + (long)get_group_id(1);
-#else
-    const long number = (long)get_group_id(1);
-#endif
-    const long part_begin = part * number, part_end = min(part_begin + part, (long)(Q_COLUMN_COUNT));
-    Q_FOR_SEGMENTS(from, to, part_begin, part_end)
+    Q_FOR_PART(from, to)
     {
         for (long b0 = from; b0 < to; b0 += Q_BLOCK) {
             const int size = (int)min((long)Q_BLOCK, to - b0);
@@ -267,11 +253,5 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part)
             Q_EACH_ROW q_block(&t[r]);
         }
     }
-#if Q_SPLIT
-    /* partial[word][part][row]: rows padded to whole groups */
-    const long padded = (long)get_num_groups(0) * Q_GROUP * Q_LANES;
-    Q_EACH_ROW q_put(&t[r], partial + padded * number + (row0 - first) + (long)r * Q_LOCAL * Q_LANES, padded * parts);
-#else
-    Q_EACH_ROW q_store(Q_ARGUMENTS, Q_OUTPUTS, &t[r], row0 + (long)r * Q_LOCAL * Q_LANES);
-#endif
+    Q_LEAVE(row0);
 }

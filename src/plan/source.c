@@ -90,6 +90,7 @@ quern_status q_source(q_text *out, const q_program_ir *program, const q_plan *pl
     add_counted_sections(out, program);
     Q_TRY(q_emit(out, program, plan));
     if (!merge) add_file(out, "walk_dense");
+    if (!merge) add_file(out, "frame");
     add_file(out, merge ? "merge" : plan->chunk ? "tile_local" : plan->columns ? "tile" : "row");
     return out->failed ? q_fail_memory(out->capacity) : QUERN_OK;
 }
