@@ -20,10 +20,17 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global const sreal *Q_RESTRICT par
 #if Q_WIDTH
     q_wide all_wide, one_wide;
 #endif
-    q_start(&all Q_WITH_WIDE(&all_wide));
+    q_start(&all);
+#if Q_WIDTH
+    q_start_wide(&all_wide);
+#endif
     for (long p = 0; p < parts; p++) {
-        q_get(&one Q_WITH_WIDE(&one_wide), partial + padded * p + i, padded * parts);
-        q_merge(&all Q_WITH_WIDE(&all_wide), &one Q_WITH_WIDE(&one_wide));
+        q_get(&one, partial + padded * p + i, padded * parts);
+#if Q_WIDTH
+        q_get_wide(&one_wide, partial + padded * p + i, padded * parts, 0);
+        q_merge_wide(&all_wide, &one_wide, &all, &one);
+#endif
+        q_merge(&all, &one);
     }
     q_store(Q_ARGUMENTS, Q_OUTPUTS, &all Q_WITH_WIDE(&all_wide), first + i);
 }

@@ -215,9 +215,12 @@ Q_FN void q_widen_tile(Q_SIGNATURE, q_partial sums[Q_WIDTH][Q_ROWS], const q_lau
 Q_FN void q_rescale(q_state *t, q_wide *wide, q_partial sums[Q_WIDTH][Q_ROWS], q_weights weights[Q_COLUMNS][Q_ROWS],
                     const int r, const int c)
 {
-    for (int k = 0; k < c; k++) q_rescale_weights(&t[r], &weights[k][r]);
-    for (int d = 0; d < Q_WIDTH; d++) q_rescale_partial(&t[r], &sums[d][r]);
-    q_rescale_wide(&t[r], &wide[r]);
+    const q_scales s = t[r].scales;
+    for (int k = 0; k < c; k++) q_rescale_weights(&weights[k][r], &s);
+    for (int d = 0; d < Q_WIDTH; d++) q_rescale_partial(&sums[d][r], &s);
+    q_rescale_wide(&wide[r], &s);
+    t[r].scales = q_no_scales();
+    t[r].raised = 0;
 }
 #endif
 
@@ -243,7 +246,10 @@ Q_KERNEL void quern(Q_PARAMETERS)
     Q_EACH_ROW
     {
         rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + r * Q_ROW_STEP);
-        q_start(&t[r] Q_WITH_WIDE(&wide[r]));
+        q_start(&t[r]);
+#if Q_WIDTH
+        q_start_wide(&wide[r]);
+#endif
     }
 #if Q_DEPTH
     q_slices slices;
@@ -296,14 +302,14 @@ Q_KERNEL void quern(Q_PARAMETERS)
                         if (t[r].raised) q_rescale(t, wide, sums_wide, weights, r, c);
 #endif
 #if Q_KAHAN
-                        q_block(&t[r] Q_WITH_WIDE(&wide[r]));
+                        q_block(&t[r]);
 #endif
                     }
 #if Q_WIDTH
                 q_widen_tile(Q_ARGUMENTS, sums_wide, &u, rows, &columns, rows_wide, weights, count);
 #endif
             }
-            Q_EACH_ROW q_block(&t[r] Q_WITH_WIDE(&wide[r]));
+            Q_EACH_ROW q_block(&t[r]);
 #if Q_WIDTH
             for (int d = 0; d < Q_WIDTH; d++)
                 Q_EACH_ROW

@@ -84,7 +84,7 @@ static void mark_folded(q_emitter *e)
 
 // ---- structs and loaders ----
 
-static bool is_member(const q_emitter *e, q_ref v, uint8_t where)
+bool q_is_member(const q_emitter *e, q_ref v, uint8_t where)
 {
     const q_scalar *value = &e->p->values[v];
     return e->kept[v] && value->where == where && value->kind != Q_V_CONSTANT;
@@ -95,7 +95,7 @@ static void emit_struct(q_emitter *e, const char *name, uint8_t where)
     size_t members = 0;
     q_text_add(e->out, "typedef struct {\n");
     for (q_ref v = 1; v < e->p->count; v++)
-        if (is_member(e, v, where)) {
+        if (q_is_member(e, v, where)) {
             q_text_add(e->out, "    %s v%u;\n", q_emit_type(&e->p->values[v]), v);
             members++;
         }
@@ -114,7 +114,7 @@ static void emit_loader(q_emitter *e, const char *type, const char *parameters, 
     q_text_add(e->out, "    %s out;\n", type);
     size_t members = 0;
     for (q_ref v = 1; v < e->p->count; v++)
-        if (is_member(e, v, where)) {
+        if (q_is_member(e, v, where)) {
             q_text_add(e->out, "    out.v%u = v%u;\n", v, v);
             members++;
         }
@@ -123,18 +123,6 @@ static void emit_loader(q_emitter *e, const char *type, const char *parameters, 
 }
 
 // ---- what is done for a pair ----
-
-/* Whether reduction r keeps a wide sum by itself. */
-static bool owns_wide(const q_emitter *e, size_t r)
-{
-    return e->p->reductions[r].wide && e->p->reductions[r].state == r;
-}
-
-/* Components of the state that reduction r keeps by itself; none if it shares another's or is wide. */
-static uint32_t own_dim(const q_emitter *e, size_t r)
-{
-    return e->p->reductions[r].state == r && !e->p->reductions[r].wide ? e->p->reductions[r].dim : 0;
-}
 
 static void emit_fold(q_emitter *e, size_t r, uint32_t d)
 {
@@ -163,68 +151,10 @@ static void emit_pair(q_emitter *e)
                e->plan->columns ? "q_weights *w, " : "", e->plan->columns ? "const q_sums *s, " : "");
     q_emit_statements(e);
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        for (uint32_t d = 0; d < own_dim(e, r) && !e->p->reductions[r].weight; d++) emit_fold(e, r, d);
+        for (uint32_t d = 0; d < q_own_dim(e->p, r) && !e->p->reductions[r].weight; d++) emit_fold(e, r, d);
     for (q_ref v = 1; v < e->p->count && e->plan->columns; v++)
-        if (is_member(e, v, Q_PAIR)) q_text_add(e->out, "    w->v%u = v%u;\n", v, v);
+        if (q_is_member(e, v, Q_PAIR)) q_text_add(e->out, "    w->v%u = v%u;\n", v, v);
     q_text_add(e->out, "}\n");
-}
-
-// ---- softmax weights, and the sums that follow them ----
-
-/* Values that are multiples of a weight, and so are scaled with it. */
-static void mark_followers(q_emitter *e)
-{
-    for (q_ref v = 1; v < e->p->count; v++) {
-        const q_scalar *value = &e->p->values[v];
-        if (value->where & Q_LATE) continue;
-        if (value->kind == Q_V_WEIGHT) e->follows[v] = (uint8_t)(value->k[0] + 1);
-        for (int a = 0; a < 3; a++)
-            if (e->follows[value->arg[a]]) e->follows[v] = e->follows[value->arg[a]];
-    }
-}
-
-/* Gives the weight of a term that reduction r is the scale of. Where the term is the largest so far, what follows is
-   scaled; wide sums and weights of this tile's columns by the scheme, by t->scale. */
-static void emit_weigh(q_emitter *e, size_t r)
-{
-    q_text_add(e->out, "Q_FN real q_weigh%zu(q_state *t, const real f)\n{\n    real bounded = f;\n", r);
-    q_text_add(e->out, "    if (q_LogSumExp_is_below(&t->r%zu_0, f)) {\n", r);
-    q_text_add(e->out, "        const real scale = q_LogSumExp_raise(&t->r%zu_0, f);\n", r);
-    for (size_t sum = 0; sum < e->p->reduction_count; sum++)
-        for (uint32_t d = 0; d < own_dim(e, sum) && e->p->reductions[sum].follows == r + 1; d++)
-            q_text_add(e->out, "        q_Sum_scale(&t->r%zu_%u, scale);\n", sum, d);
-    if (q_wide_follows(e->p)) q_text_add(e->out, "        t->scale%zu *= scale;\n        t->raised = 1;\n", r);
-    q_text_add(e->out, "        bounded = q_LogSumExp_bound(f);\n    }\n");
-    q_text_add(e->out, "    return q_LogSumExp_weigh(&t->r%zu_0, bounded);\n}\n", r);
-}
-
-/* What tile.cl needs to scale weights and wide sums. */
-static void emit_rescale(q_emitter *e)
-{
-    const q_program_ir *p = e->p;
-    q_text_add(e->out, "Q_FN void q_rescale_weights(const q_state *t, q_weights *w)\n{\n");
-    for (q_ref v = 1; v < p->count; v++)
-        if (e->follows[v] && is_member(e, v, Q_PAIR))
-            q_text_add(e->out, "    w->v%u *= t->scale%d;\n", v, e->follows[v] - 1);
-    q_text_add(e->out, "}\nQ_FN void q_rescale_partial(const q_state *t, q_partial *p)\n{\n");
-    for (size_t r = 0; r < p->reduction_count; r++)
-        if (owns_wide(e, r) && p->reductions[r].follows)
-            q_text_add(e->out, "    p->r%zu *= t->scale%zu;\n", r, p->reductions[r].follows - 1);
-    q_text_add(e->out, "}\nQ_FN void q_rescale_wide(q_state *t, q_wide *wide)\n{\n");
-    for (size_t r = 0; r < p->reduction_count; r++)
-        if (owns_wide(e, r) && p->reductions[r].follows)
-            q_text_add(e->out, "    for (int d = 0; d < %u; d++) q_Sum_scale(&wide->r%zu[d], t->scale%zu);\n",
-                       p->reductions[r].dim, r, p->reductions[r].follows - 1);
-    for (size_t r = 0; r < p->reduction_count; r++)
-        if (p->reductions[r].weight) q_text_add(e->out, "    t->scale%zu = 1;\n", r);
-    q_text_add(e->out, "    t->raised = 0;\n}\n");
-}
-
-static void emit_weights(q_emitter *e)
-{
-    for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (e->p->reductions[r].weight) emit_weigh(e, r);
-    if (q_wide_follows(e->p)) emit_rescale(e);
 }
 
 // ---- the loops of the scheme tile ----
@@ -276,10 +206,10 @@ static void emit_widen(q_emitter *e)
                        "const q_weights *w, const q_row_wide *x, const q_column_wide *y)\n{\n");
     q_emit_statements(e);
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (owns_wide(e, r)) emit_add_slice(e, "p->r", r, e->p->reductions[r].terms[0]);
+        if (q_owns_wide(e->p, r)) emit_add_slice(e, "p->r", r, e->p->reductions[r].terms[0]);
     q_text_add(e->out, "}\nQ_FN void q_take(q_wide *wide, const q_partial *p, const int d)\n{\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (owns_wide(e, r))
+        if (q_owns_wide(e->p, r))
             q_text_add(e->out, "    q_Sum_add(&wide->r%zu[d], p->r%zu, 0);\n    q_Sum_block(&wide->r%zu[d]);\n", r, r,
                        r);
     q_text_add(e->out, "}\n");
@@ -297,10 +227,10 @@ static void emit_sum_structs(q_emitter *e)
     if (!e->p->width) return;
     q_text_add(e->out, "typedef struct {\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (owns_wide(e, r)) q_text_add(e->out, "    real r%zu;\n", r);
+        if (q_owns_wide(e->p, r)) q_text_add(e->out, "    real r%zu;\n", r);
     q_text_add(e->out, "} q_partial;\nQ_FN q_partial q_no_partial(void)\n{\n    q_partial p;\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (owns_wide(e, r)) q_text_add(e->out, "    p.r%zu = 0;\n", r);
+        if (q_owns_wide(e->p, r)) q_text_add(e->out, "    p.r%zu = 0;\n", r);
     q_text_add(e->out, "    return p;\n}\n");
 }
 
@@ -330,102 +260,7 @@ static void emit_tile_functions(q_emitter *e)
     }
 }
 
-// ---- states ----
-
-/* What a call for a component takes besides it: nothing, the same component of another state, or its place in memory. */
-typedef enum extra { NO_MORE, OTHER_STATE, MEMORY } extra;
-
-/* The functions of a state, each with one call per component. Parameters of wide sums stand behind those of the rest. */
-static const struct state_function {
-    const char *call, *state, *wide, *rest, *rest_wide;
-    extra more;
-    bool of_parts; /* of use only where the walk is split */
-} state_functions[] = {
-    {"start", "q_state *t", ", q_wide *wide", "", "", NO_MORE, false},
-    {"block", "q_state *t", ", q_wide *wide", "", "", NO_MORE, false},
-    {"merge", "q_state *t", ", q_wide *wide", ", const q_state *other", ", const q_wide *other_wide", OTHER_STATE,
-     true},
-    {"put", "const q_state *t", ", const q_wide *wide", ", __global sreal *p, const long stride", "", MEMORY, true},
-    {"get", "q_state *t", ", q_wide *wide", ", __global const sreal *p, const long stride", "", MEMORY, true},
-};
-
-/* The arguments of a call for one component, which stands at [d] of a wide state. */
-static void emit_call(q_emitter *e, size_t r, const char *component, extra more, int word)
-{
-    bool wide = e->p->reductions[r].wide;
-    int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
-    q_text_add(e->out, "&%s->r%zu%s", wide ? "wide" : "t", r, component);
-    if (more == OTHER_STATE) q_text_add(e->out, ", &other%s->r%zu%s", wide ? "_wide" : "", r, component);
-    if (more == OTHER_STATE && e->p->reductions[r].follows)
-        q_text_add(e->out, ", scale%zu, other_scale%zu", e->p->reductions[r].follows - 1,
-                   e->p->reductions[r].follows - 1);
-    if (more == MEMORY && wide) q_text_add(e->out, ", p + (%d + %d * d) * stride, stride", word, words);
-    if (more == MEMORY && !wide) q_text_add(e->out, ", p + %d * stride, stride", word);
-    q_text_add(e->out, ");\n");
-}
-
-/* What sums that follow are scaled by before they are merged. */
-static void emit_merge_scales(q_emitter *e)
-{
-    for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (e->p->reductions[r].weight)
-            q_text_add(e->out,
-                       "    const real scale%zu = q_LogSumExp_scale(&t->r%zu_0, &other->r%zu_0),\n"
-                       "               other_scale%zu = q_LogSumExp_scale(&other->r%zu_0, &t->r%zu_0);\n",
-                       r, r, r, r, r, r);
-}
-
-static void emit_state_function(q_emitter *e, const struct state_function *f)
-{
-    int word = 0;
-    bool has_wide = e->p->width;
-    q_text_add(e->out, "Q_FN void q_%s(%s%s%s%s)\n{\n", f->call, f->state, has_wide ? f->wide : "", f->rest,
-               has_wide ? f->rest_wide : "");
-    if (f->more == OTHER_STATE) emit_merge_scales(e);
-    for (size_t r = 0; r < e->p->reduction_count; r++) {
-        bool wide = owns_wide(e, r);
-        int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
-        for (uint32_t d = 0; d < (wide ? 1 : own_dim(e, r)); d++) {
-            char component[16];
-            snprintf(component, sizeof component, wide ? "[d]" : "_%u", d);
-            q_text_add(e->out, "    ");
-            if (wide) q_text_add(e->out, "for (int d = 0; d < %u; d++) ", e->p->reductions[r].dim);
-            q_emit_state_name(e, r);
-            bool scaled = f->more == OTHER_STATE && e->p->reductions[r].follows;
-            q_text_add(e->out, "_%s%s(", f->call, scaled ? "_scaled" : "");
-            emit_call(e, r, component, f->more, word);
-            word += wide ? words * (int)e->p->reductions[r].dim : words;
-        }
-        if (strcmp(f->call, "start") == 0 && e->p->reductions[r].weight && q_wide_follows(e->p))
-            q_text_add(e->out, "    t->scale%zu = 1;\n    t->raised = 0;\n", r);
-    }
-    q_text_add(e->out, "}\n");
-}
-
-static void emit_state(q_emitter *e)
-{
-    q_text_add(e->out, "typedef struct {\n");
-    for (size_t r = 0; r < e->p->reduction_count; r++)
-        for (uint32_t d = 0; d < own_dim(e, r); d++) {
-            q_text_add(e->out, "    ");
-            q_emit_state_name(e, r);
-            q_text_add(e->out, " r%zu_%u;\n", r, d);
-        }
-    if (!e->p->reduction_count) q_text_add(e->out, "    int none;\n");
-    for (size_t r = 0; r < e->p->reduction_count && q_wide_follows(e->p); r++)
-        if (e->p->reductions[r].weight) q_text_add(e->out, "    real scale%zu;\n", r);
-    q_text_add(e->out, "%s} q_state;\n", q_wide_follows(e->p) ? "    int raised;\n" : "");
-    if (e->p->width) q_text_add(e->out, "typedef struct {\n");
-    for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (owns_wide(e, r)) q_text_add(e->out, "    q_Sum r%zu[%u];\n", r, e->p->reductions[r].dim);
-    if (e->p->width) q_text_add(e->out, "} q_wide;\n");
-}
-
-static void emit_state_functions(q_emitter *e)
-{
-    for (size_t f = 0; f < Q_COUNT(state_functions); f++)
-        if (e->plan->split || !state_functions[f].of_parts) emit_state_function(e, &state_functions[f]);
-}
+// ---- outputs ----
 
 static void emit_scatter(q_emitter *e, size_t o)
 {
@@ -462,11 +297,12 @@ static void emit_output(q_emitter *e, size_t o)
     }
 }
 
-/* Outputs of the length of wide sums are stored by a loop. */
+/* Outputs of the length of wide sums: the components that are kept here. */
 static void emit_sliced_outputs(q_emitter *e)
 {
     e->section = Q_LATE | Q_WIDE;
-    q_text_add(e->out, "    for (int d = 0; d < %u; d++) {\n", e->p->width);
+    q_text_add(e->out, "    for (int k = 0; k < Q_KEPT && d0 + k < %u; k++) {\n    const int d = d0 + k;\n",
+               e->p->width);
     q_emit_statements(e);
     for (size_t o = 0; o < e->p->output_count; o++)
         if (e->p->outputs[o].sliced) emit_output(e, o);
@@ -477,11 +313,13 @@ static void emit_store(q_emitter *e)
 {
     e->section = Q_LATE;
     q_text_add(e->out, "Q_FN void q_store(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const q_state *t%s, const long i)\n{\n",
-               e->p->width ? ", const q_wide *wide" : "");
+               e->p->width ? ", const q_wide *wide, const int d0" : "");
     q_emit_statements(e);
+    if (e->p->width) q_text_add(e->out, "    if (d0 == 0) {\n");
     for (size_t o = 0; o < e->p->output_count; o++)
         if (is_selection(e->p, o)) emit_selection(e, o);
         else if (!e->p->outputs[o].sliced) emit_output(e, o);
+    if (e->p->width) q_text_add(e->out, "    }\n");
     if (e->p->width) emit_sliced_outputs(e);
     q_text_add(e->out, "}\n");
 }
@@ -535,18 +373,17 @@ quern_status q_emit(q_text *out, const q_program_ir *program, const q_plan *plan
     }
     spread_needs(&e);
     mark_folded(&e);
-    mark_followers(&e);
+    q_mark_followers(&e);
     emit_signature(&e);
     emit_struct(&e, "q_launch", 0);
     emit_struct(&e, "q_row", Q_ROW);
     emit_struct(&e, "q_column", Q_COLUMN);
     if (plan->columns) emit_tile_structs(&e);
-    emit_state(&e);
-    emit_state_functions(&e);
+    q_emit_state(&e);
     emit_loader(&e, "q_launch", "", 0);
     emit_loader(&e, "q_row", ", const q_launch *u, const long i", Q_ROW);
     emit_loader(&e, "q_column", ", const q_launch *u, const long j", Q_COLUMN);
-    emit_weights(&e);
+    q_emit_weights(&e);
     emit_pair(&e);
     if (plan->columns) emit_tile_functions(&e);
     emit_store(&e);

@@ -267,8 +267,8 @@ typedef struct q_plan {
     q_profile profile;
     quern_dtype dtype;
     int lanes, rows, local, tile;
-    int columns;    /* of a register tile: scheme `tile`; 0: scheme `row` */
-    int chunk;      /* components staged in local memory at once: scheme `tile` in tile_local.cl; 0: read directly */
+    int columns; /* of a register tile: scheme `tile`; 0: scheme `row` */
+    int chunk;   /* components staged in local memory at once: scheme `tile` in tile_local.cl; 0: read directly */
     q_expansion expansion;
     int side, turn; /* there: work-items that share rows, columns whose sums change hands at once */
     int unroll;     /* columns of a tile taken between two looks at the loop's counter */
@@ -321,8 +321,23 @@ void q_emit_state_name(q_emitter *e, size_t r);
 void q_emit_state_member(q_emitter *e, size_t r, uint32_t d);
 void q_emit_statements(q_emitter *e);
 
+// states.c: states of reductions as OpenCL C
+
+/* Whether reduction r keeps a wide sum by itself. */
+bool q_owns_wide(const q_program_ir *program, size_t r);
+/* Components of the state that reduction r keeps by itself; none if it shares another's or is wide. */
+uint32_t q_own_dim(const q_program_ir *program, size_t r);
+/* Values that are multiples of a weight, and so are scaled with it. */
+void q_mark_followers(q_emitter *e);
+/* Types and functions of states. */
+void q_emit_state(q_emitter *e);
+/* Functions of softmax weights, and what scales all that follows them. */
+void q_emit_weights(q_emitter *e);
+
 // emit.c: the functions of a program as OpenCL C
 
+/* Whether a value is in the struct of its loop. */
+bool q_is_member(const q_emitter *e, q_ref v, uint8_t where);
 /* Appends types and functions that fill the holes of the scheme files. LIMIT when there are too many statements. */
 quern_status q_emit(q_text *out, const q_program_ir *program, const q_plan *plan);
 

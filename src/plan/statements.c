@@ -131,7 +131,7 @@ void q_emit_state_name(q_emitter *e, size_t r)
 /* The address of the state of one component; of a wide sum, in the section of slices, that of the loop. */
 void q_emit_state_member(q_emitter *e, size_t r, uint32_t d)
 {
-    if (e->section == (Q_LATE | Q_WIDE)) q_text_add(e->out, "&wide->r%zu[d]", r);
+    if (e->section == (Q_LATE | Q_WIDE)) q_text_add(e->out, "&wide->r%zu[k]", r);
     else q_text_add(e->out, e->p->reductions[r].wide ? "&wide->r%zu[%u]" : "&t->r%zu_%u", r, d);
 }
 

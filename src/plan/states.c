@@ -1,0 +1,191 @@
+/*
+ * states.c: the states of a program's reductions as OpenCL C: what the walk keeps for a row. Wide sums are apart, in
+ * q_wide, of which a work-item keeps Q_KEPT components, from d0 on.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "plan/plan.h"
+
+bool q_owns_wide(const q_program_ir *p, size_t r)
+{
+    return p->reductions[r].wide && p->reductions[r].state == r;
+}
+
+uint32_t q_own_dim(const q_program_ir *p, size_t r)
+{
+    return p->reductions[r].state == r && !p->reductions[r].wide ? p->reductions[r].dim : 0;
+}
+
+/* What a call for a component takes besides it: nothing, the same component of another state, or its place in memory. */
+typedef enum extra { NO_MORE, OTHER_STATE, MEMORY } extra;
+
+/* The functions of a state, each with one call per component. */
+static const struct state_function {
+    const char *name, *call, *parameters;
+    extra more;
+    bool wide, of_parts; /* of wide sums; of use only where the walk is split */
+} state_functions[] = {
+    {"start", "start", "q_state *t", NO_MORE, false, false},
+    {"start_wide", "start", "q_wide *wide", NO_MORE, true, false},
+    {"block", "block", "q_state *t", NO_MORE, false, false},
+    {"merge", "merge", "q_state *t, const q_state *other", OTHER_STATE, false, true},
+    {"merge_wide", "merge", "q_wide *wide, const q_wide *other_wide, const q_state *t, const q_state *other",
+     OTHER_STATE, true, true},
+    {"put", "put", "const q_state *t, __global sreal *p, const long stride", MEMORY, false, true},
+    {"put_wide", "put", "const q_wide *wide, __global sreal *p, const long stride, const int d0", MEMORY, true, true},
+    {"get", "get", "q_state *t, __global const sreal *p, const long stride", MEMORY, false, true},
+    {"get_wide", "get", "q_wide *wide, __global const sreal *p, const long stride, const int d0", MEMORY, true, true},
+};
+
+/* The arguments of a call for one component, which stands at [d] of a wide state. */
+static void emit_call(q_emitter *e, size_t r, const char *component, extra more, int word)
+{
+    bool wide = e->p->reductions[r].wide;
+    int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
+    q_text_add(e->out, "&%s->r%zu%s", wide ? "wide" : "t", r, component);
+    if (more == OTHER_STATE) q_text_add(e->out, ", &other%s->r%zu%s", wide ? "_wide" : "", r, component);
+    if (more == OTHER_STATE && e->p->reductions[r].follows)
+        q_text_add(e->out, ", scale%zu, other_scale%zu", e->p->reductions[r].follows - 1,
+                   e->p->reductions[r].follows - 1);
+    if (more == MEMORY && wide) q_text_add(e->out, ", p + (%d + %d * (d0 + d)) * stride, stride", word, words);
+    if (more == MEMORY && !wide) q_text_add(e->out, ", p + %d * stride, stride", word);
+    q_text_add(e->out, ");\n");
+}
+
+/* What sums that follow are scaled by before they are merged; wide ones are merged first. */
+static void emit_merge_scales(q_emitter *e)
+{
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        if (e->p->reductions[r].weight)
+            q_text_add(e->out,
+                       "    const real scale%zu = q_LogSumExp_scale(&t->r%zu_0, &other->r%zu_0),\n"
+                       "               other_scale%zu = q_LogSumExp_scale(&other->r%zu_0, &t->r%zu_0);\n",
+                       r, r, r, r, r, r);
+}
+
+/* The calls for a reduction whose words begin at `word`. */
+static void emit_calls(q_emitter *e, const struct state_function *f, size_t r, int word)
+{
+    bool scaled = f->more == OTHER_STATE && e->p->reductions[r].follows;
+    int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
+    uint32_t calls = !f->wide ? q_own_dim(e->p, r) : q_owns_wide(e->p, r);
+    for (uint32_t d = 0; d < calls; d++) {
+        char component[16];
+        snprintf(component, sizeof component, f->wide ? "[d]" : "_%u", d);
+        q_text_add(e->out, "    ");
+        if (f->wide) q_text_add(e->out, "for (int d = 0; d < Q_KEPT");
+        if (f->wide && f->more == MEMORY) q_text_add(e->out, " && d0 + d < %u", e->p->width);
+        if (f->wide) q_text_add(e->out, "; d++) ");
+        q_emit_state_name(e, r);
+        q_text_add(e->out, "_%s%s(", f->call, scaled ? "_scaled" : "");
+        emit_call(e, r, component, f->more, word + (int)d * words);
+    }
+}
+
+static void emit_state_function(q_emitter *e, const struct state_function *f)
+{
+    int word = 0;
+    q_text_add(e->out, "Q_FN void q_%s(%s)\n{\n", f->name, f->parameters);
+    if (f->more == OTHER_STATE) emit_merge_scales(e);
+    for (size_t r = 0; r < e->p->reduction_count; r++) {
+        emit_calls(e, f, r, word);
+        if (e->p->reductions[r].state == r)
+            word += q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K) * (int)e->p->reductions[r].dim;
+    }
+    if (strcmp(f->name, "start") == 0 && q_wide_follows(e->p))
+        q_text_add(e->out, "    t->scales = q_no_scales();\n    t->raised = 0;\n");
+    q_text_add(e->out, "}\n");
+}
+
+/* What wide sums are still to be scaled by. */
+static void emit_scales(q_emitter *e)
+{
+    q_text_add(e->out, "typedef struct {\n");
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        if (e->p->reductions[r].weight) q_text_add(e->out, "    real s%zu;\n", r);
+    q_text_add(e->out, "} q_scales;\nQ_FN q_scales q_no_scales(void)\n{\n    q_scales s;\n");
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        if (e->p->reductions[r].weight) q_text_add(e->out, "    s.s%zu = 1;\n", r);
+    q_text_add(e->out, "    return s;\n}\n");
+}
+
+void q_emit_state(q_emitter *e)
+{
+    if (q_wide_follows(e->p)) emit_scales(e);
+    q_text_add(e->out, "typedef struct {\n");
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        for (uint32_t d = 0; d < q_own_dim(e->p, r); d++) {
+            q_text_add(e->out, "    ");
+            q_emit_state_name(e, r);
+            q_text_add(e->out, " r%zu_%u;\n", r, d);
+        }
+    if (!e->p->reduction_count) q_text_add(e->out, "    int none;\n");
+    q_text_add(e->out, "%s} q_state;\n", q_wide_follows(e->p) ? "    q_scales scales;\n    int raised;\n" : "");
+    if (e->p->width) q_text_add(e->out, "typedef struct {\n");
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        if (q_owns_wide(e->p, r)) q_text_add(e->out, "    q_Sum r%zu[Q_KEPT];\n", r);
+    if (e->p->width) q_text_add(e->out, "} q_wide;\n");
+    for (size_t f = 0; f < Q_COUNT(state_functions); f++)
+        if ((e->plan->split || !state_functions[f].of_parts) && (e->p->width || !state_functions[f].wide))
+            emit_state_function(e, &state_functions[f]);
+}
+
+// ---- softmax weights, and the sums that follow them ----
+
+void q_mark_followers(q_emitter *e)
+{
+    for (q_ref v = 1; v < e->p->count; v++) {
+        const q_scalar *value = &e->p->values[v];
+        if (value->where & Q_LATE) continue;
+        if (value->kind == Q_V_WEIGHT) e->follows[v] = (uint8_t)(value->k[0] + 1);
+        for (int a = 0; a < 3; a++)
+            if (e->follows[value->arg[a]]) e->follows[v] = e->follows[value->arg[a]];
+    }
+}
+
+/* Gives the weight of a term that reduction r is the scale of. Where the term is the largest so far, what follows is
+   scaled; wide sums and weights of this tile's columns by the scheme, by t->scales. */
+static void emit_weigh(q_emitter *e, size_t r)
+{
+    const q_program_ir *p = e->p;
+    q_text_add(e->out, "Q_FN real q_weigh%zu(q_state *t, const real f)\n{\n    real bounded = f;\n", r);
+    q_text_add(e->out, "    if (q_LogSumExp_is_below(&t->r%zu_0, f)) {\n", r);
+    q_text_add(e->out, "        const real scale = q_LogSumExp_raise(&t->r%zu_0, f);\n", r);
+    for (size_t sum = 0; sum < p->reduction_count; sum++)
+        for (uint32_t d = 0; d < q_own_dim(p, sum) && p->reductions[sum].follows == r + 1; d++)
+            q_text_add(e->out, "        q_Sum_scale(&t->r%zu_%u, scale);\n", sum, d);
+    if (q_wide_follows(p)) q_text_add(e->out, "        t->scales.s%zu *= scale;\n        t->raised = 1;\n", r);
+    q_text_add(e->out, "        bounded = q_LogSumExp_bound(f);\n    }\n");
+    q_text_add(e->out, "    return q_LogSumExp_weigh(&t->r%zu_0, bounded);\n}\n", r);
+}
+
+/* What the schemes need to scale weights and wide sums. */
+static void emit_rescale(q_emitter *e)
+{
+    const q_program_ir *p = e->p;
+    q_text_add(e->out, "Q_FN void q_rescale_weights(q_weights *w, const q_scales *s)\n{\n");
+    for (q_ref v = 1; v < p->count; v++)
+        if (e->follows[v] && q_is_member(e, v, Q_PAIR))
+            q_text_add(e->out, "    w->v%u *= s->s%d;\n", v, e->follows[v] - 1);
+    q_text_add(e->out, "}\nQ_FN void q_rescale_partial(q_partial *p, const q_scales *s)\n{\n");
+    for (size_t r = 0; r < p->reduction_count; r++)
+        if (q_owns_wide(p, r) && p->reductions[r].follows)
+            q_text_add(e->out, "    p->r%zu *= s->s%zu;\n", r, p->reductions[r].follows - 1);
+    q_text_add(e->out, "}\nQ_FN void q_rescale_wide(q_wide *wide, const q_scales *s)\n{\n");
+    for (size_t r = 0; r < p->reduction_count; r++)
+        if (q_owns_wide(p, r) && p->reductions[r].follows)
+            q_text_add(e->out, "    for (int d = 0; d < Q_KEPT; d++) q_Sum_scale(&wide->r%zu[d], s->s%zu);\n", r,
+                       p->reductions[r].follows - 1);
+    q_text_add(e->out, "}\nQ_FN void q_rescale_more(q_scales *all, const q_scales *s)\n{\n");
+    for (size_t r = 0; r < p->reduction_count; r++)
+        if (p->reductions[r].weight) q_text_add(e->out, "    all->s%zu *= s->s%zu;\n", r, r);
+    q_text_add(e->out, "}\n");
+}
+
+void q_emit_weights(q_emitter *e)
+{
+    for (size_t r = 0; r < e->p->reduction_count; r++)
+        if (e->p->reductions[r].weight) emit_weigh(e, r);
+    if (q_wide_follows(e->p)) emit_rescale(e);
+}
