@@ -1,12 +1,14 @@
 /*
- * tile_local.cl: the scheme `tile` where a group shares local memory (GPUs), for contractions: sums over Q_DEPTH
- * components for each pair. A group takes in Q_TILE columns at once, in three steps:
+ * tile_local.cl: the scheme `tile` where a group shares local memory (GPUs), for contractions, sums over Q_DEPTH
+ * components for each pair, and wide sums, of Q_WIDTH components. A group takes in Q_TILE columns at once, in four steps:
  *
  *   1. Q_CHUNK components of its rows and columns, their slices, are staged in local memory, and each work-item adds
  *      them to the sums of Q_NEAR vectors of rows with Q_COLUMNS columns, in registers; until all components are in;
  *   2. the sums go to local memory, those of Q_TURN columns at a time;
  *   3. there each work-item, which owns Q_ROWS vectors of rows as in row.cl, finds the sums of its own rows, and runs
- *      the rest of the formula on each pair.
+ *      the rest of the formula on each pair; it leaves weights in local memory for
+ *   4. wide sums: each work-item adds the Q_TURN columns to partial sums of Q_KEPT components for Q_NEAR vectors of rows,
+ *      in registers.
  *
  * So a component of a row is read from global memory once for Q_TILE columns, one of a column once for all rows of the
  * group, and states need not be merged. In step 1 the group is a table: Q_SIDE work-items along the columns share their
@@ -15,6 +17,9 @@
  * With Q_EXPANSION a squared distance is |x|^2 + |y|^2 - 2 xy, with both moved to a common centre, which halves the work.
  * Where much has cancelled for one pair of a tile, the group does all of the tile again, term by term: work-items that
  * go separate ways would wait for each other anyway.
+ *
+ * Wide sums of more components than a group keeps are spread over groups along dimension 2, each of which does steps 1 to
+ * 3 for itself. Partial sums are added to compensated ones, which are in private memory, once for each block.
  *
  * The holes are those of row.cl and, for contractions, those of tile.cl.
  */
@@ -26,6 +31,7 @@
 #define Q_TURN 8
 #define Q_TILE 16
 #define Q_EXPANSION 1
+#define Q_WIDTH 0
 #include "gaussian.cl"
 #endif
 #define Q_NEAR (Q_ROWS * Q_SIDE)
@@ -35,15 +41,39 @@
 #define Q_PADDED (Q_GROUP + 4)     /* so that components of a row are in different banks, and wide loads fit */
 #define Q_EACH_NEAR _Pragma("unroll") for (int r = 0; r < Q_NEAR; r++)
 #define Q_EACH_COLUMN _Pragma("unroll") for (int c = 0; c < Q_COLUMNS; c++)
+#define Q_EACH_KEPT _Pragma("unroll") for (int c = 0; c < Q_KEPT; c++)
+/* The work-item's share of `count` things: all go around as often, for PoCL 3.1 gets it wrong where some do not. */
+#define Q_FOR_SHARE(k, count)                                                                                          \
+    for (int k##_turn = 0, k = (int)get_local_id(0); k##_turn < ((count) + Q_LOCAL - 1) / Q_LOCAL;                     \
+         k##_turn++, k += Q_LOCAL)                                                                                     \
+        if (k < (count))
 #define Q_INLINED Q_FN __attribute__((always_inline)) /* PoCL 3.1 loses pointers to local memory in calls */
+#ifdef POCL_DEVICE_ADDRESS_BITS /* PoCL 3.1 makes wrong code where some work-items go another way just before a loop */
+#define Q_KEEP_APART barrier(CLK_LOCAL_MEM_FENCE)
+#else
+#define Q_KEEP_APART
+#endif
 #define Q_WIDE_LOADS __attribute__((aligned(16)))
 
 /* What a group shares. */
 typedef struct {
+#if Q_DEPTH
     q_row_deep x[Q_CHUNK][Q_PADDED] Q_WIDE_LOADS;
     q_column_deep y[Q_CHUNK][Q_TILE + 4] Q_WIDE_LOADS;
     q_sums sums[Q_TURN][Q_PADDED] Q_WIDE_LOADS;
+#endif
     q_column column[Q_TILE] Q_WIDE_LOADS;
+#if Q_WIDTH
+    union {
+        q_weights weights[Q_TURN][Q_PADDED];
+        q_state state[Q_GROUP]; /* in the end */
+    } rows Q_WIDE_LOADS;
+    q_column_wide wide[Q_TURN][Q_SIDE * Q_KEPT + 4] Q_WIDE_LOADS;
+#endif
+#if Q_WIDE_FOLLOWS
+    q_scales scales[Q_GROUP];
+    int raised; /* whether weights of this turn have another scale than those before */
+#endif
 #if Q_EXPANSION
     sreal centre[Q_DEPTH], column_square[Q_TILE];
     real row_square[Q_GROUP];
@@ -56,7 +86,8 @@ typedef struct {
 Q_INLINED void q_find_centre(Q_SIGNATURE, __local q_shared *shared, const q_launch *u)
 {
     const long count = min((long)(Q_COLUMN_COUNT), 16L), step = (long)(Q_COLUMN_COUNT) / max(count, 1L);
-    for (int d = (int)get_local_id(0); d < Q_DEPTH; d += Q_LOCAL) {
+    Q_FOR_SHARE(d, Q_DEPTH)
+    {
         sreal sum = 0;
         for (long n = 0; n < count; n++) {
             const q_column column = q_load_column(Q_ARGUMENTS, u, n * step);
@@ -86,7 +117,8 @@ Q_INLINED void q_square_rows(Q_SIGNATURE, __local q_shared *shared, const q_laun
 /* Adds components to |y - centre|^2 of the columns, when they are staged. */
 Q_INLINED void q_square_columns(__local q_shared *shared, const int size)
 {
-    for (int k = (int)get_local_id(0); k < Q_TILE; k += Q_LOCAL) {
+    Q_FOR_SHARE(k, Q_TILE)
+    {
         sreal square = shared->column_square[k];
         for (int d = 0; d < size; d++) {
             const sreal y = shared->y[d][k].Q_EXPANDED_COLUMN;
@@ -110,6 +142,7 @@ Q_INLINED int q_expand(__local const q_shared *shared, q_sums s[Q_COLUMNS][Q_NEA
 }
 #endif
 
+#if Q_DEPTH
 /* Stages components d0 to d0 + size - 1 of the group's rows from row `first` on and of the columns from j0 to j1 - 1.
    Work-items next to each other take components of one row, which are next to each other in memory. */
 Q_INLINED void q_stage(Q_SIGNATURE, __local q_shared *shared, const q_launch *u, const long first, const long j0,
@@ -117,27 +150,30 @@ Q_INLINED void q_stage(Q_SIGNATURE, __local q_shared *shared, const q_launch *u,
 {
     const uint item = (uint)get_local_id(0);
     const int d = (int)(item % Q_CHUNK), begin = (int)(item / Q_CHUNK);
-    _Pragma("unroll") for (int n = 0; n < Q_ROWS * Q_CHUNK && d < size; n++)
+    _Pragma("unroll") for (int n = 0; n < Q_ROWS * Q_CHUNK; n++)
     {
         const int v = begin + n * Q_STEP;
         const long i = first + (long)v * Q_LANES;
-        const q_row row = q_load_row(Q_ARGUMENTS, u, i);
-        q_row_deep x = q_load_row_deep(Q_ARGUMENTS, u, &row, i, d0 + d);
+        if (d < size) {
+            const q_row row = q_load_row(Q_ARGUMENTS, u, i);
+            q_row_deep x = q_load_row_deep(Q_ARGUMENTS, u, &row, i, d0 + d);
 #if Q_EXPANSION
-        if (expand) x.Q_EXPANDED_ROW -= shared->centre[d0 + d];
+            if (expand) x.Q_EXPANDED_ROW -= shared->centre[d0 + d];
 #endif
-        shared->x[d][v] = x;
+            shared->x[d][v] = x;
+        }
     }
-    _Pragma("unroll") for (int n = 0; n * Q_STEP < Q_TILE && d < size; n++)
+    _Pragma("unroll") for (int n = 0; n * Q_STEP < Q_TILE; n++)
     {
         const int v = begin + n * Q_STEP;
-        if (Q_TILE % Q_STEP && v >= Q_TILE) break;
-        const q_column column = shared->column[v];
-        q_column_deep y = q_load_column_deep(Q_ARGUMENTS, u, &column, min(j0 + v, j1 - 1), d0 + d);
+        if (d < size && v < Q_TILE) {
+            const q_column column = shared->column[v];
+            q_column_deep y = q_load_column_deep(Q_ARGUMENTS, u, &column, min(j0 + v, j1 - 1), d0 + d);
 #if Q_EXPANSION
-        if (expand) y.Q_EXPANDED_COLUMN -= shared->centre[d0 + d];
+            if (expand) y.Q_EXPANDED_COLUMN -= shared->centre[d0 + d];
 #endif
-        shared->y[d][v] = y;
+            shared->y[d][v] = y;
+        }
     }
 }
 
@@ -152,6 +188,7 @@ Q_INLINED void q_contract_chunk(Q_SIGNATURE, q_sums s[Q_COLUMNS][Q_NEAR], __loca
     barrier(CLK_LOCAL_MEM_FENCE);
 #if Q_EXPANSION
     if (expand) q_square_columns(shared, size);
+    Q_KEEP_APART;
 #endif
     _Pragma("unroll") for (int d = 0; d < size; d++)
     {
@@ -184,6 +221,102 @@ Q_INLINED void q_contract_tile(Q_SIGNATURE, q_sums s[Q_COLUMNS][Q_NEAR], __local
                      Q_DEPTH % Q_CHUNK, expand);
 #endif
 }
+#endif
+
+#if Q_WIDTH
+/* Stages the components that the group keeps, from d0 on, of columns j0 to j1 - 1. */
+Q_INLINED void q_stage_wide(Q_SIGNATURE, __local q_shared *shared, const q_launch *u, const int turn, const long j0,
+                            const long j1, const int d0)
+{
+    Q_FOR_SHARE(n, Q_TURN * Q_SIDE * Q_KEPT)
+    {
+        const int k = n / (Q_SIDE * Q_KEPT), d = n - k * (Q_SIDE * Q_KEPT);
+        const q_column column = shared->column[turn + k];
+        shared->wide[k][d] =
+            q_load_column_wide(Q_ARGUMENTS, u, &column, min(j0 + turn + k, j1 - 1), min(d0 + d, Q_WIDTH - 1));
+    }
+}
+
+/* Adds the first `count` columns of a turn to the partial sums of rows from vector x0 of the group on, of components
+   from z0 of the group on. */
+Q_INLINED void q_widen_turn(q_partial partial[Q_KEPT][Q_NEAR], __local q_shared *shared, const q_launch *u,
+                            const q_row *near, const q_row_wide rows_wide[Q_KEPT][Q_NEAR], const int x0, const int z0,
+                            const int turn, const int count)
+{
+    _Pragma("unroll 1") for (int k = 0; k < count; k++)
+    {
+        const q_column column = shared->column[turn + k];
+        q_weights w[Q_NEAR];
+        Q_EACH_NEAR w[r] = shared->rows.weights[k][x0 + r];
+        Q_EACH_KEPT
+        {
+            const q_column_wide y = shared->wide[k][z0 + c];
+            Q_EACH_NEAR q_widen(&partial[c][r], u, &near[r], &column, &w[r], &rows_wide[c][r], &y);
+        }
+    }
+}
+#endif
+
+#if Q_WIDE_FOLLOWS
+/* The weights of vector v of rows and the turn's columns before column k, when the next have another scale; sums follow
+   at the end of the turn. */
+Q_INLINED void q_rescale(q_state *t, __local q_shared *shared, const int k, const int v)
+{
+    const q_scales scales = t->scales;
+    q_scales all = shared->scales[v];
+    for (int old = 0; old < k; old++) {
+        q_weights weights = shared->rows.weights[old][v];
+        q_rescale_weights(&weights, &scales);
+        shared->rows.weights[old][v] = weights;
+    }
+    q_rescale_more(&all, &scales);
+    shared->scales[v] = all;
+    atomic_or(&shared->raised, 1);
+    t->scales = q_no_scales();
+    t->raised = 0;
+}
+
+/* The sums of rows from vector x0 of the group on, at the end of a turn. */
+Q_INLINED void q_rescale_sums(q_partial partial[Q_KEPT][Q_NEAR], q_wide *wide, __local q_shared *shared, const int x0,
+                              const int one)
+{
+    Q_EACH_NEAR
+    {
+        const q_scales scales = shared->scales[x0 + r];
+        Q_EACH_KEPT q_rescale_partial(&partial[c][r], &scales);
+        q_rescale_wide(&wide[r * one], &scales);
+    }
+}
+#endif
+
+/* The rest of the formula for the work-item's own rows and the turn's columns, from j0 + turn to j0 + end - 1. */
+Q_INLINED void q_pair_turn(q_state *t, __local q_shared *shared, const q_launch *u, const q_row *rows, const long j0,
+                           const int turn, const int end)
+{
+    q_weights weight;
+    for (int k = turn; k < end; k++) {
+        const q_column column = shared->column[k];
+        Q_EACH_ROW
+        {
+            const int v = (int)get_local_id(0) + r * Q_LOCAL;
+#if Q_DEPTH
+            const q_sums sums = shared->sums[k - turn][v];
+#else
+            const q_sums sums = q_no_sums();
+#endif
+            q_pair(&t[r], &weight, u, &rows[r], &column, &sums, (sint)(j0 + k));
+#if Q_WIDE_FOLLOWS
+            if (t[r].raised) q_rescale(&t[r], shared, k - turn, v);
+#endif
+#if Q_WIDTH
+            shared->rows.weights[k - turn][v] = weight;
+#endif
+#if Q_KAHAN
+            q_block(&t[r]);
+#endif
+        }
+    }
+}
 
 #undef Q_RESTRICT
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
@@ -196,13 +329,26 @@ Q_KERNEL void quern(Q_PARAMETERS)
     const q_launch u = q_load_launch(Q_ARGUMENTS);
     q_row rows[Q_ROWS], near[Q_NEAR];
     q_state t[Q_ROWS];
-    q_weights weight;
     Q_EACH_ROW
     {
         rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + r * Q_ROW_STEP);
         q_start(&t[r]);
     }
     Q_EACH_NEAR near[r] = q_load_row(Q_ARGUMENTS, &u, group + (long)(x0 + r) * Q_LANES);
+#if Q_WIDTH
+    const int span = (int)get_group_id(2) * Q_SIDE * Q_KEPT, z0 = (int)((uint)item / Q_ALONG * Q_KEPT);
+    const int one = M >= 0; /* but not to compilers: what is indexed by it stays in memory, and is taken in turn */
+    q_wide wide[Q_NEAR];
+    q_partial partial_wide[Q_KEPT][Q_NEAR];
+    q_row_wide rows_wide[Q_KEPT][Q_NEAR];
+    Q_EACH_NEAR q_start_wide(&wide[r * one]);
+    Q_EACH_KEPT Q_EACH_NEAR
+    {
+        partial_wide[c][r] = q_no_partial();
+        rows_wide[c][r] = q_load_row_wide(Q_ARGUMENTS, &u, &near[r], group + (long)(x0 + r) * Q_LANES,
+                                          min(span + z0 + c, Q_WIDTH - 1));
+    }
+#endif
 #if Q_EXPANSION
     q_find_centre(Q_ARGUMENTS, &shared, &u);
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -223,8 +369,10 @@ Q_KERNEL void quern(Q_PARAMETERS)
                     if (k == 0) shared.again = 0;
 #endif
                 }
+#if Q_DEPTH
                 q_sums s[Q_COLUMNS][Q_NEAR]; /* in registers: never indexed but by unrolled loops */
                 q_contract_tile(Q_ARGUMENTS, s, &shared, &u, near, group, j0, j1, x0, y0, Q_EXPANSION);
+#endif
 #if Q_EXPANSION
                 barrier(CLK_LOCAL_MEM_FENCE);
                 if (q_expand(&shared, s, x0, y0)) atomic_or(&shared.again, 1);
@@ -233,25 +381,57 @@ Q_KERNEL void quern(Q_PARAMETERS)
                     q_contract_tile(Q_ARGUMENTS, s, &shared, &u, near, group, j0, j1, x0, y0, 0);
 #endif
                 for (int turn = 0; turn < count; turn += Q_TURN) {
+                    const int end = min(turn + Q_TURN, count);
                     barrier(CLK_LOCAL_MEM_FENCE);
+#if Q_DEPTH
                     if (y0 >= turn && y0 < turn + Q_TURN)
                         Q_EACH_COLUMN Q_EACH_NEAR shared.sums[y0 - turn + c][x0 + r] = s[c][r];
-                    barrier(CLK_LOCAL_MEM_FENCE);
-                    for (int k = turn; k < min(turn + Q_TURN, count); k++) {
-                        const q_column column = shared.column[k];
-                        Q_EACH_ROW
-                        {
-                            const q_sums sums = shared.sums[k - turn][item + r * Q_LOCAL];
-                            q_pair(&t[r], &weight, &u, &rows[r], &column, &sums, (sint)(j0 + k));
-#if Q_KAHAN
-                            q_block(&t[r]);
 #endif
-                        }
-                    }
+#if Q_WIDTH
+                    q_stage_wide(Q_ARGUMENTS, &shared, &u, turn, j0, j1, span);
+#endif
+#if Q_WIDE_FOLLOWS
+                    Q_EACH_ROW shared.scales[item + r * Q_LOCAL] = q_no_scales();
+                    if (item == 0) shared.raised = 0;
+#endif
+                    barrier(CLK_LOCAL_MEM_FENCE);
+                    q_pair_turn(t, &shared, &u, rows, j0, turn, end);
+#if Q_WIDTH
+                    barrier(CLK_LOCAL_MEM_FENCE);
+#endif
+#if Q_WIDE_FOLLOWS
+                    if (shared.raised) q_rescale_sums(partial_wide, wide, &shared, x0, one);
+#endif
+#if Q_WIDTH
+                    q_widen_turn(partial_wide, &shared, &u, near, rows_wide, x0, z0, turn, end - turn);
+#endif
                 }
             }
             Q_EACH_ROW q_block(&t[r]);
+#if Q_WIDTH
+            Q_EACH_NEAR Q_EACH_KEPT
+            {
+                q_take(&wide[r * one], &partial_wide[c][r], c);
+                partial_wide[c][r] = q_no_partial();
+            }
+#endif
         }
     }
+#if !Q_WIDTH
     Q_LEAVE(row0);
+#elif Q_SPLIT
+    const long padded = (long)get_num_groups(0) * Q_ROWS * Q_ROW_STEP;
+    __global sreal *const words = partial + padded * Q_PART + (group - first);
+    if (span == 0) Q_EACH_ROW q_put(&t[r], words + (long)(item + r * Q_LOCAL) * Q_LANES, padded * parts);
+    Q_EACH_NEAR q_put_wide(&wide[r * one], words + (long)(x0 + r) * Q_LANES, padded * parts, span + z0);
+#else
+    barrier(CLK_LOCAL_MEM_FENCE);
+    Q_EACH_ROW shared.rows.state[item + r * Q_LOCAL] = t[r];
+    barrier(CLK_LOCAL_MEM_FENCE);
+    Q_EACH_NEAR
+    {
+        const q_state state = shared.rows.state[x0 + r];
+        q_store(Q_ARGUMENTS, Q_OUTPUTS, &state, &wide[r * one], span + z0, group + (long)(x0 + r) * Q_LANES);
+    }
+#endif
 }

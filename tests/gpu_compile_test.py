@@ -127,7 +127,7 @@ def plan_jobs(quern, missing, targets, compilations):
     jobs = []
     for name, formula in {**read_formulas(), **LONG}.items():
         for dtype in ('f32', 'f64'):
-            for profile in ('amd', 'nvidia', 'intel', 'default'):
+            for profile in dict.fromkeys([TARGETS[target][0] for target in targets] + ['default']):
                 fitting = [t for t in targets if dtype in CHOSEN[t][0] and
                            (TARGETS[t][0] == profile or (profile == 'default' and CHOSEN[t][1]))]
                 kernels = kernels_of(quern, formula, profile, dtype) if fitting else {}

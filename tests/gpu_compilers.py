@@ -196,12 +196,12 @@ def tile_bytes(source):
 
 # name: (its maker's profile, compiler, chip, element types that the chip has)
 TARGETS = {
-    'gfx90a': ('amd', compile_amd, 'gfx90a', ('f32', 'f64')),
-    'gfx1100': ('amd', compile_amd, 'gfx1100', ('f32', 'f64')),
-    'sm_80': ('nvidia', compile_nvidia, 'sm_80', ('f32', 'f64')),
-    'sm_90': ('nvidia', compile_nvidia, 'sm_90', ('f32', 'f64')),
-    'dg2': ('intel', compile_intel, 'dg2-g10', ('f32',)),
-    'skl': ('intel', compile_intel, 'skl', ('f32', 'f64')),
+    'gfx90a': ('amd-gfx90a', compile_amd, 'gfx90a', ('f32', 'f64')),
+    'gfx1100': ('amd-gfx11', compile_amd, 'gfx1100', ('f32', 'f64')),
+    'sm_80': ('nvidia-sm_80', compile_nvidia, 'sm_80', ('f32', 'f64')),
+    'sm_90': ('nvidia-sm_90', compile_nvidia, 'sm_90', ('f32', 'f64')),
+    'dg2': ('intel-xe-hpg', compile_intel, 'dg2-g10', ('f32',)),
+    'skl': ('intel-gen9', compile_intel, 'skl', ('f32', 'f64')),
 }
 
 

@@ -10,7 +10,7 @@ compiler does not tell); what is spilled; bytes of local memory of a group; wave
 that it could hold; instructions of a pair, on the shortest way around the main loop, and those of them for the slower
 unit of exponentials, roots and inverses. On AMD and NVIDIA an instruction is one of a whole wave; on Intel, where threads
 are 8, 16 or 32 work-items wide, one of 16. For the scheme `tile` in local memory a pair is its share of the loop over
-slices, with staging, and one turn of the loop over columns; on Intel those are not told apart.
+slices, with staging, one turn of the loop over columns and one of that over wide sums; on Intel those are not told apart.
 
 Where the compilers are those of the table, figures must be equal; with others, nothing may be spilled that was not, and
 a pair may take a quarter more. What is to hold in any case stands in LIMITS. Skipped are targets whose compiler is
@@ -26,7 +26,7 @@ import tempfile
 
 from formulas import HERE, explain
 from gpu_compilers import TARGETS, Fault, compiler_versions, cuda_program
-from gpu_loops import cost_of_pair, main_loop
+from gpu_loops import Tile, cost_of_pair, main_loop
 
 GOLDEN = os.path.join(HERE, 'gpu.golden')
 CASES = os.path.join(HERE, '..', 'bench', 'cases.c')
@@ -58,22 +58,24 @@ def source_of(quern, formula, dtype, profile):
 
 
 def tile_of(source):
-    """Of the scheme tile with local memory: pairs of a work-item in its loop over slices, components that it does at
-    once, and all components; else None."""
-    macros = dict(re.findall(r'#define Q_(ROWS|SIDE|COLUMNS|CHUNK|DEPTH) (\d+)', source.split('"prelude.cl"')[0]))
+    """The loops of the scheme tile with local memory; else None."""
+    macros = dict(re.findall(r'#define Q_(ROWS|SIDE|COLUMNS|CHUNK|DEPTH|WIDTH|KEPT) (\d+)',
+                             source.split('"prelude.cl"')[0]))
     if 'CHUNK' not in macros:
         return None
     n = {name: int(value) for name, value in macros.items()}
-    return n['ROWS'] * n['SIDE'] * n['COLUMNS'], n['CHUNK'], n['DEPTH']
+    near, kept = n['ROWS'] * n['SIDE'], n.get('KEPT', 0)
+    spans = -(-n['WIDTH'] // (n['SIDE'] * kept)) if kept else 1
+    return Tile(near * n['COLUMNS'], n['CHUNK'], n['DEPTH'], near * kept, spans)
 
 
 def figures_of(made, source, target):
     """The cells of a row after case and target."""
     rows = int(re.search(r'#define Q_ROWS (\d+)', source).group(1))
     tile = tile_of(source)
-    unclear = tile and TARGETS[target][0] == 'intel'  # where every branch is one of many ways around a loop
+    unclear = tile and TARGETS[target][0].startswith('intel')  # where every branch is one of many ways around a loop
     cost = cost_of_pair(made.listing, target, rows, tile) if made.listing and not unclear else None
-    share = 16 / made.width if TARGETS[target][0] == 'intel' and made.width else 1
+    share = 16 / made.width if TARGETS[target][0].startswith('intel') and made.width else 1
     instructions, special, columns = '-', '-', '-'
     if cost:
         instructions, special, columns = f'{cost[0] * share:.2f}', f'{cost[1] * share:.2f}', str(cost[2])

@@ -14,6 +14,11 @@ WAITS = r'^(s_waitcnt|s_delay_alu|s_nop|s_clause|NOP\b|sync\.|\([^)]*\)\s+sync\.
 Instruction = collections.namedtuple('Instruction', 'text work special local barrier targets ends')
 Dialect = collections.namedtuple('Dialect', 'instruction label work special local barrier jump ends')
 
+# Of the scheme tile with local memory. pairs: of a work-item in its loop over slices; chunk: components that it does at
+# once; depth: all of them; wide: partial wide sums of a work-item, to which its loop over wide sums adds a column; spans:
+# groups that do all else over again for other components.
+Tile = collections.namedtuple('Tile', 'pairs chunk depth wide spans')
+
 NVIDIA = Dialect(r'\s*/\*[0-9a-f]{4,}\*/\s+(.*?) ?;', r'(\.L_\w+):', r'\b[FD](?:ADD|MUL|FMA)\b', r'\bMUFU', r'\bLDS\b',
                  r'\bBAR\b', r'^(@\S+ )?BRA\S*(?: !?U?P\d+,)* `\((\.L_\w+)\)', r'^(EXIT|RET|BRA\S* `)')
 AMD = Dialect(r'\t([a-z]+_[^;]*)', r'(\.LBB\w+):', r'v_(?:dual_)?(?:pk_)?(?:add|sub|subrev|mul|fma|fmac|mac|fmamk|fmaak)\w*_f(?:32|64)',
@@ -93,15 +98,31 @@ def loops(code, labels, staging=False, least=1):
 
 def slice_loops(code, labels, tile):
     """(begin, instructions) of the loops over slices: each pair takes an operation for each component at least."""
-    pairs, chunk, _ = tile
-    return [(begin, way) for begin, way in loops(code, labels, True) if sum(i.work for i in way) >= pairs * chunk]
+    return [(begin, way) for begin, way in loops(code, labels, True)
+            if tile.depth and sum(i.work for i in way) >= tile.pairs * tile.chunk]
+
+
+def is_wide(way, tile):
+    """Whether a loop over columns is that over wide sums, in which there are no functions."""
+    return bool(tile and tile.wide and work_of_way(way) >= tile.wide and not special_of_way(way))
 
 
 def column_loops(code, labels, tile):
-    """The ways around the loops over columns; for the scheme tile those behind its loops over slices."""
+    """The ways around the loops over columns; for the scheme tile those behind its loops over slices, but not that over
+    wide sums."""
     begin = max((begin for begin, _ in slice_loops(code, labels, tile)), default=0) if tile else 0
     # a selection only compares there
-    return [way for at, way in loops(code, labels, least=0 if tile else 1) if at >= begin]
+    ways = [way for at, way in loops(code, labels, least=0 if tile else 1) if at >= begin]
+    return [way for way in ways if not is_wide(way, tile)]
+
+
+def wide_loop(code, labels, tile):
+    """The way around the loop over the columns of wide sums."""
+    return min((way for _, way in loops(code, labels) if is_wide(way, tile)), key=work_of_way, default=[])
+
+
+def special_of_way(way):
+    return sum(i.special for i in way)
 
 
 def work_of_way(way):
@@ -119,14 +140,17 @@ def main_loop(listing, target, tile=None):
 
 def cost_of_pair(listing, target, rows, tile=None):
     """(instructions, special instructions, columns at once) of the main loop, or None where there is no such loop. The
-    loop that does least is taken to do one column; the main one does most. tile: None, or for the scheme tile with
-    local memory (pairs of a work-item, components at once, components) of its loop over slices, which comes on top."""
+    loop that does least is taken to do one column; the main one does most. Where there are wide sums, a pair has one
+    special instruction, which tells columns. With a tile the loops over slices and over wide sums come on top."""
     code, labels = parse(listing, dialect_of(target))
     ways = column_loops(code, labels, tile)
-    slices = main_loop(listing, target, tile) if tile else []
-    if not ways or (tile and not slices):
+    slices = main_loop(listing, target, tile) if tile and tile.depth else []
+    wide = wide_loop(code, labels, tile) if tile and tile.wide else []
+    if not ways or (tile and ((tile.depth and not slices) or (tile.wide and not wide))):
         return None
-    work = [work_of_way(way) for way in ways]
-    main, columns = max(ways, key=work_of_way), round(max(work) / max(min(work), 1)) or 1
-    contraction = len(slices) / tile[0] / tile[1] * tile[2] if tile else 0
-    return (len(main) / columns / rows + contraction, sum(i.special for i in main) / columns / rows, columns)
+    main = max(ways, key=lambda way: (wide and special_of_way(way), work_of_way(way)))
+    special = special_of_way(main)
+    columns = special if wide else round(work_of_way(main) / max(min(map(work_of_way, ways)), 1))
+    columns, spans = columns or 1, tile.spans if tile else 1
+    contraction = len(slices) / tile.pairs / tile.chunk * tile.depth if slices else 0
+    return (spans * ((len(main) / columns + len(wide)) / rows + contraction), spans * special / columns / rows, columns)

@@ -187,7 +187,7 @@ static const char *const source = "__kernel void quern(__global float *a, float 
                                   "    barrier(CLK_LOCAL_MEM_FENCE);\n"
                                   "    a[i] = shared[get_local_id(0)];\n"
                                   "}\n";
-static const size_t global[2] = {8, 4}, local[2] = {4, 1}, nothing[2] = {0, 4};
+static const size_t global[3] = {8, 4, 1}, local[3] = {4, 1, 1}, nothing[3] = {0, 4, 1};
 
 /* Runs the program above 20 times on a buffer of its own. */
 static bool launch_and_compare(q_program *program, float factor)

@@ -51,7 +51,7 @@ static void long_vectors_are_done_in_loops(void **state)
         {"y=Vj(30); Sum_j(y)", "deep=24 wide=16", 0, 0, Q_DIRECT},
     };
     for (size_t c = 0; c < Q_COUNT(cases); c++) {
-        char profile[64]; /* where columns are staged, sums are not wide */
+        char profile[64];
         snprintf(profile, sizeof profile, "tile=0 %s", cases[c].profile);
         quern_operator *op = compile_tiled(cases[c].text, profile);
         expect_loops(op, cases[c].depth, cases[c].width, cases[c].expansion);
@@ -62,6 +62,30 @@ static void long_vectors_are_done_in_loops(void **state)
         &(quern_compile_options){sizeof(quern_compile_options), QUERN_SUM_KAHAN, .profile = "tile=0 deep=24 wide=16"});
     expect_loops(op, 30, 0, Q_DIRECT);
     quern_operator_destroy(&op);
+}
+
+/* In local memory components of wide sums are in different work-items, so no output can take all of them in. */
+static void wide_sums_in_local_memory_are_used_by_slices(void **state)
+{
+    (void)state;
+    need_device();
+    static const struct {
+        const char *text;
+        uint32_t depth, width;
+    } cases[] = {
+        {"x=Vi(3); y=Vj(3); b=Vj(20); Sum_j(Exp(-SqDist(x,y))*b)", 0, 20},
+        {"x=Vi(3); y=Vj(3); b=Vj(20); c=Vi(20); c*Sum_j(Exp(-SqDist(x,y))*b)+1, Max_j(x|y)", 0, 20},
+        {"x=Vi(3); y=Vj(3); b=Vj(20); Norm2(Sum_j(Exp(-SqDist(x,y))*b))", 0, 0},
+        {"x=Vi(3); y=Vj(3); b=Vj(20); Normalize(Sum_j(Exp(-SqDist(x,y))*b))", 0, 0},
+        {"x=Vi(3); y=Vj(3); b=Vj(20); s=Sum_j(Exp(-SqDist(x,y))*b); s, Elem(s,3)", 0, 0},
+        {"x=Vi(30); y=Vj(30); b=Vj(20); Sum_j(Exp(-SqDist(x,y))*b)", 30, 20}, /* registers are for sums */
+        {"x=Vi(30); y=Vj(30); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", 0, 0},
+    };
+    for (size_t c = 0; c < Q_COUNT(cases); c++) {
+        quern_operator *op = compile_tiled(cases[c].text, "tile=64 deep=48 wide=16");
+        expect_loops(op, cases[c].depth, cases[c].width, cases[c].depth ? Q_GUARDED : Q_DIRECT);
+        quern_operator_destroy(&op);
+    }
 }
 
 // ---- values ----
@@ -269,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(long_vectors_are_done_in_loops),
+        cmocka_unit_test(wide_sums_in_local_memory_are_used_by_slices),
         cmocka_unit_test(tiles_give_the_reference_in_float32),
         cmocka_unit_test(tiles_give_the_reference_in_float64),
         cmocka_unit_test(nothing_to_sum),

@@ -125,6 +125,6 @@ typedef struct q_kernel_arg {
 /* Enqueues the kernel over global[0] x global[1] work-items in groups of local[0] x local[1] (global is a multiple of
    local). Does not wait. Thread-safe: each call uses a kernel object of its own from a pool. */
 quern_status q_program_launch(q_program *program, q_queue *queue, const q_kernel_arg *args, size_t count,
-                              const size_t global[2], const size_t local[2]);
+                              const size_t global[3], const size_t local[3]);
 
 #endif

@@ -189,18 +189,18 @@ const char *q_program_note(const q_program *program)
 }
 
 static quern_status enqueue(cl_kernel kernel, q_queue *queue, const q_kernel_arg *args, size_t count,
-                            const size_t global[2], const size_t local[2])
+                            const size_t global[3], const size_t local[3])
 {
     for (size_t i = 0; i < count; i++) Q_CL(clSetKernelArg(kernel, (cl_uint)i, args[i].size, args[i].value));
-    Q_CL(clEnqueueNDRangeKernel(queue->commands, kernel, 2, NULL, global, local, 0, NULL, NULL));
+    Q_CL(clEnqueueNDRangeKernel(queue->commands, kernel, 3, NULL, global, local, 0, NULL, NULL));
     return QUERN_OK;
 }
 
 quern_status q_program_launch(q_program *program, q_queue *queue, const q_kernel_arg *args, size_t count,
-                              const size_t global[2], const size_t local[2])
+                              const size_t global[3], const size_t local[3])
 {
     Q_TRY(q_queue_check(queue));
-    if (!global[0] || !global[1]) return QUERN_OK; /* OpenCL 1.2 makes this an error */
+    if (!global[0] || !global[1] || !global[2]) return QUERN_OK; /* OpenCL 1.2 makes this an error */
     cl_kernel kernel;
     Q_TRY(take_kernel(program, &kernel));
     quern_status status = enqueue(kernel, queue, args, count, global, local);

@@ -64,6 +64,7 @@ typedef struct q_profile {
     int launch_ms;        /* aim for the time of one launch */
     int vector_math;      /* exp: 0 the built-in one, 1 quern's own for vectors, 2 by the hardware's 2^x */
     int deep, wide;       /* least lengths of contractions and of wide sums for the scheme `tile`, 0: never */
+    int wide_sums;        /* partial wide sums that a work-item keeps in registers: tile_local.cl */
     int deep_rows;        /* vectors of rows and ... */
     int deep_columns;     /* ... columns of its tiles */
     int walk;             /* most columns that one work-item walks, 0: any number */
@@ -103,6 +104,7 @@ quern_status q_profiles_without(q_text *out, const char *text, const char *where
 typedef struct q_tiling {
     uint32_t depth, width; /* of contractions, of wide sums: see tiling.c */
     bool expand;           /* squared distances as |x|^2 + |y|^2 - 2 xy where that is accurate */
+    bool apart;            /* components of wide sums are kept in different work-items */
 } q_tiling;
 
 q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *options);
@@ -271,6 +273,8 @@ typedef struct q_plan {
     int chunk;   /* components staged in local memory at once: scheme `tile` in tile_local.cl; 0: read directly */
     q_expansion expansion;
     int side, turn; /* there: work-items that share rows, columns whose sums change hands at once */
+    int kept;       /* there: components of wide sums that a work-item keeps */
+    int spans;      /* groups for the same rows, each with other components of wide sums; 1 elsewhere */
     int unroll;     /* columns of a tile taken between two looks at the loop's counter */
     int64_t block;  /* terms that are added without compensation */
     bool kahan;     /* compensate each */

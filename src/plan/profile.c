@@ -42,6 +42,7 @@ static const struct column {
     {"vector_math", offsetof(entry, profile.vector_math), WHOLE, 0, 2},
     {"deep", offsetof(entry, profile.deep), WHOLE, 0, 65536},
     {"wide", offsetof(entry, profile.wide), WHOLE, 0, 65536},
+    {"wide_sums", offsetof(entry, profile.wide_sums), POWER_OF_TWO, 1, 256},
     {"deep_rows", offsetof(entry, profile.deep_rows), WHOLE, 1, 16},
     {"deep_columns", offsetof(entry, profile.deep_columns), WHOLE, 1, 32},
     {"walk", offsetof(entry, profile.walk), WHOLE, 0, INT_MAX},

@@ -107,6 +107,45 @@ static int largest_factor(int most, int of)
     return factor;
 }
 
+/* Values of the loop over wide sums, by loop: those of the pair that it reads are the members of q_weights. */
+static size_t weight_count(const q_program_ir *program)
+{
+    size_t count = 0;
+    for (q_ref v = 1; v < program->count; v++) {
+        bool read = false;
+        for (q_ref user = v + 1; user < program->count && program->values[v].where == Q_PAIR && !read; user++)
+            for (int a = 0; a < 3 && program->uses[user] && program->values[user].where == (Q_PAIR | Q_WIDE); a++)
+                read = read || program->values[user].arg[a] == v;
+        for (size_t r = 0; r < program->reduction_count; r++)
+            read = read || (program->reductions[r].wide && program->reductions[r].terms[0] == v);
+        count += read;
+    }
+    return count;
+}
+
+static size_t wide_count(const q_program_ir *program)
+{
+    size_t count = 0;
+    for (size_t r = 0; r < program->reduction_count; r++) count += q_owns_wide(program, r);
+    return count;
+}
+
+/* Local memory for wide sums: weights and columns of a turn, scales, and in place of weights in the end states. */
+static size_t shared_bytes_wide(const q_program_ir *program, const q_plan *plan)
+{
+    size_t number = plan->dtype == QUERN_F64 ? 8 : 4, vector = number * (size_t)plan->lanes;
+    size_t rows = (size_t)(plan->rows * plan->local + 4), words = 0;
+    for (size_t r = 0; r < program->reduction_count; r++)
+        if (!program->reductions[r].wide) /* states hold twice what they leave to others, at most; and a scale */
+            words += 2 * (size_t)q_ops[program->reductions[r].op].words(program->reductions[r].K) *
+                         program->reductions[r].dim +
+                     2;
+    size_t columns = live_values(program, Q_COLUMN | Q_WIDE) * number * (size_t)(plan->side * plan->kept + 4);
+    size_t weights = (size_t)plan->turn * weight_count(program) * vector * rows, states = (words + 1) * vector * rows;
+    size_t scales = q_wide_follows(program) ? program->reduction_count * vector * rows + 16 : 0;
+    return (weights > states ? weights : states) + (size_t)plan->turn * columns + scales + 16;
+}
+
 /* Local memory of tile_local.cl; at most, since not all live values are members of what is staged. */
 static size_t shared_bytes(const q_program_ir *program, const q_plan *plan)
 {
@@ -117,7 +156,17 @@ static size_t shared_bytes(const q_program_ir *program, const q_plan *plan)
     size_t column = live_values(program, Q_COLUMN) * number + 16;
     size_t expansion = plan->expansion ? number * (program->depth + columns) + vector * rows + 16 : 0;
     return expansion + (size_t)plan->chunk * (x + y) + (size_t)plan->turn * program->sum_count * vector * rows +
-           columns * column;
+           columns * column + (program->width ? shared_bytes_wide(program, plan) : 0);
+}
+
+/* How many components of wide sums fit the registers of a work-item, for each row that it shares. */
+static void keep_wide(q_plan *plan, const q_program_ir *program)
+{
+    int of_component = (int)(wide_count(program) + live_values(program, Q_ROW | Q_WIDE));
+    int most = plan->profile.wide_sums / (plan->dtype == QUERN_F64 ? 2 : 1) / (plan->rows * plan->side * of_component);
+    plan->kept = 1;
+    while (2 * plan->kept <= most && plan->kept * plan->side < (int)program->width) plan->kept *= 2;
+    plan->spans = ((int)program->width + plan->kept * plan->side - 1) / (plan->kept * plan->side);
 }
 
 /* How the work-items of a group share a tile of rows and columns; no chunk if it does not fit local memory: then slices
@@ -126,16 +175,18 @@ static void share_tile(q_plan *plan, const q_program_ir *program)
 {
     int near = plan->profile.deep_rows / plan->rows / (plan->dtype == QUERN_F64 ? 2 : 1); /* in registers of 4 bytes */
     plan->side = largest_factor(near < 1 ? 1 : near, plan->local);
+    if (program->width && program->depth) plan->columns = (plan->columns + 1) / 2; /* their sums share the registers */
     plan->tile = plan->side * plan->columns;
     plan->turn = plan->tile;
     plan->expansion = program->expansion == Q_GUARDED && program->depth <= MOST_CENTRE ? Q_GUARDED : Q_DIRECT;
-    plan->chunk = largest_factor(MOST_CHUNK, plan->local);
-    size_t sums =
-        program->sum_count * (plan->dtype == QUERN_F64 ? 8 : 4) * (size_t)(plan->lanes * plan->rows * plan->local);
+    plan->chunk = program->depth ? largest_factor(MOST_CHUNK, plan->local) : 1;
+    if (program->width) keep_wide(plan, program);
+    size_t sums = (program->sum_count + (program->width ? weight_count(program) : 0)) *
+                  (plan->dtype == QUERN_F64 ? 8 : 4) * (size_t)(plan->lanes * plan->rows * plan->local);
     while (plan->turn > plan->columns && sums * (size_t)plan->turn > SUM_BYTES) plan->turn /= 2;
     while (plan->turn > plan->columns && shared_bytes(program, plan) > LOCAL_BYTES) plan->turn /= 2;
     while (plan->chunk && shared_bytes(program, plan) > LOCAL_BYTES) plan->chunk /= 2;
-    if (!plan->chunk) plan->tile = 0, plan->expansion = program->expansion;
+    if (!plan->chunk) plan->tile = plan->kept = 0, plan->spans = 1, plan->expansion = program->expansion;
 }
 
 size_t q_plan_local_bytes(const q_plan *plan, const q_program_ir *program)
@@ -151,9 +202,10 @@ static int choose(int wanted, int usual)
 q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *options)
 {
     bool kahan = options && options->sum == QUERN_SUM_KAHAN;
-    bool staged = profile->tile; /* tile_local.cl has contractions only */
-    q_tiling least = {
-        .depth = (uint32_t)profile->deep, .width = kahan || staged ? 0 : (uint32_t)profile->wide, .expand = !kahan};
+    q_tiling least = {.depth = (uint32_t)profile->deep,
+                      .width = kahan ? 0 : (uint32_t)profile->wide,
+                      .expand = !kahan,
+                      .apart = profile->tile};
     return least;
 }
 
@@ -185,7 +237,8 @@ static void shape(q_plan *plan, const q_program_ir *program, int64_t rows, const
     bool tiled = program->depth || program->width;
     plan->columns = tiled ? profile->deep_columns : 0;
     plan->expansion = program->expansion;
-    bool shared = program->depth && !program->width && profile->tile;
+    bool shared = tiled && profile->tile;
+    plan->spans = 1;
     plan->rows = choose(options ? options->rows : 0, map || few || shared ? 1
                                                      : tiled              ? tile_rows(program, plan)
                                                                           : rows_that_fit(program, plan));
@@ -277,6 +330,9 @@ void q_plan_dump(const q_plan *plan, const q_program_ir *program, q_text *out)
                    : plan->expansion == Q_SCREENED ? " (expanded, screened)"
                                                    : "",
                    program->width);
+    if (plan->kept)
+        q_text_add(out, "  %d components of wide sums in each of %d work-items, %d groups for all\n", plan->kept,
+                   plan->side, plan->spans);
     if (program->walk)
         q_text_add(out, "  columns %s, in %d part%s of %lld; sums %s\n",
                    plan->tile ? "staged in local memory" : "read directly", plan->parts, plan->parts == 1 ? "" : "s",

@@ -57,17 +57,19 @@ static uint32_t wide_length(const q_graph *graph, q_id id, const uint8_t *slicea
     return fits ? node->dim : 0;
 }
 
-/* One loop of each kind, of the greatest length that occurs; what has another length is done by component. */
+/* One loop of each kind, of the greatest length that occurs; what has another length is done by component. Where partial
+   wide sums take the registers, vectors as long as they are not kept there whole. */
 static void find_lengths(q_loops *out, const q_graph *graph, const q_stage *stage, const q_tiling *least,
                          const uint8_t *reached, const uint8_t *sliceable)
 {
-    for (q_id id = 1; id < graph->count && least->depth; id++) {
-        uint32_t length = reached[id] ? contraction_length(graph, id, sliceable) : 0;
-        if (length >= least->depth && length > out->depth) out->depth = length;
-    }
     for (size_t r = 0; r < stage->reduction_count && least->width; r++) {
         uint32_t length = wide_length(graph, stage->reductions[r], sliceable);
         if (length >= least->width && length > out->width) out->width = length;
+    }
+    uint32_t depth = out->width && least->apart && least->width < least->depth ? least->width : least->depth;
+    for (q_id id = 1; id < graph->count && depth; id++) {
+        uint32_t length = reached[id] ? contraction_length(graph, id, sliceable) : 0;
+        if (length >= depth && length > out->depth) out->depth = length;
     }
 }
 
@@ -95,6 +97,33 @@ static void mark_forms(q_loops *out, const q_graph *graph, const q_stage *stage,
             out->forms[stage->reductions[r]] |= Q_FORM_WIDE_SUM;
 }
 
+/* Where the components of wide sums are kept in different work-items, outputs must be slices of them and of what comes in
+   slices; each other use of a wide sum, such as the norm of all of it, needs all components in one. Else there are no wide
+   sums. */
+static void keep_apart(q_loops *out, const q_graph *graph, const q_stage *stage, const uint8_t *sliceable,
+                       uint8_t *reached)
+{
+    q_id ids[Q_MAX_STAGE_OUTPUTS];
+    uint8_t *forms = out->forms;
+    bool apart = true;
+    for (size_t o = 0; o < stage->output_count; o++) ids[o] = stage->outputs[o].id;
+    q_mark(graph, ids, stage->output_count, true, reached);
+    for (q_id id = 1; id < graph->count; id++) {
+        const q_node *node = q_node_of(graph, id);
+        bool of_wide = forms[id] & Q_FORM_WIDE_SUM;
+        for (int a = 0; a < 3 && node->arg[a] && !q_is_reduction(node); a++)
+            of_wide = of_wide || (reached[node->arg[a]] & 2);
+        if (!reached[id] || !of_wide) continue;
+        reached[id] |= 2;
+        apart = apart && node->dim == out->width && (sliceable[id] & IN_WIDTH);
+    }
+    for (size_t o = 0; o < stage->output_count; o++)
+        apart = apart && (!(reached[ids[o]] & 2) || (forms[ids[o]] & Q_FORM_OUTPUT));
+    if (apart) return;
+    for (q_id id = 1; id < graph->count; id++) forms[id] &= (uint8_t) ~(Q_FORM_WIDE_SUM | Q_FORM_OUTPUT);
+    out->width = 0;
+}
+
 quern_status q_loops_find(q_loops *out, const q_graph *graph, const q_stage *stage, const q_tiling *least)
 {
     *out = (q_loops){.forms = calloc(graph->count, 1)};
@@ -107,6 +136,7 @@ quern_status q_loops_find(q_loops *out, const q_graph *graph, const q_stage *sta
         find_lengths(out, graph, stage, least, reached, sliceable);
         mark_forms(out, graph, stage, reached, sliceable);
         if (out->width) mark_outputs(out, graph, stage, sliceable);
+        if (out->width && least->apart) keep_apart(out, graph, stage, sliceable, reached);
     }
     quern_status status = out->forms && reached && sliceable ? QUERN_OK : q_fail_memory(graph->count);
     free(reached);

@@ -241,8 +241,9 @@ static int64_t slices_of(const q_plan *plan)
 static quern_status launch_slice(launcher *l, q_kernel *kernel, const q_plan *plan, arguments args, int64_t at,
                                  int64_t count)
 {
-    size_t local[2] = {(size_t)plan->local, 1};
-    size_t rows[2] = {(size_t)count * local[0], 1}, parts[2] = {(size_t)plan->groups * local[0], (size_t)count};
+    size_t local[3] = {(size_t)plan->local, 1, 1}, spans = (size_t)plan->spans;
+    size_t rows[3] = {(size_t)count * local[0], 1, spans},
+           parts[3] = {(size_t)plan->groups * local[0], (size_t)count, spans};
     for (size_t n = 0; n < 2; n++) args.arg[args.sizes + n].value = &args.numbers[n]; /* the copy's own */
     add_number(&args, 2, plan->split ? 0 : at * q_plan_group_rows(plan));
     add_number(&args, 3, plan->part);
@@ -286,7 +287,7 @@ static quern_status launch_parts(launcher *l, q_kernel *kernel, q_kernel *merge,
                                  const q_plan *plan, q_buffer *partial)
 {
     arguments args = {.count = 0};
-    size_t local[2] = {(size_t)plan->local, 1};
+    size_t local[3] = {(size_t)plan->local, 1, 1};
     int64_t padded = plan->groups * q_plan_group_rows(plan);
     add_inputs(l, &args, p);
     add_buffer(&args, partial);
@@ -299,7 +300,7 @@ static quern_status launch_parts(launcher *l, q_kernel *kernel, q_kernel *merge,
     add_number(&args, 3, plan->parts);
     add_number(&args, 4, padded);
     size_t items = (size_t)(padded / plan->lanes);
-    return q_program_launch(merge->program, l->queue, args.arg, args.count, (size_t[]){items, 1}, local);
+    return q_program_launch(merge->program, l->queue, args.arg, args.count, (size_t[]){items, 1, 1}, local);
 }
 
 static quern_status check_local(const launcher *l, const q_plan *plan, const q_program_ir *p)
