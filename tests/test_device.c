@@ -240,6 +240,21 @@ static void programs_run(void **state)
     q_program_destroy(&program);
 }
 
+static void programs_are_built_while_the_lock_is_not_to_be_had(void **state)
+{
+    (void)state;
+    need_device();
+    q_program *program;
+    int lock = q_lock("build", &(q_patience){0});
+    if (lock < 0) skip(); /* no directory for it */
+    queue->patience = (q_patience){.limit = 0.05};
+    assert_int_equal(q_program_create(&program, queue, "kernel void quern(global int *a) { a[0] = 5; }", ""), QUERN_OK);
+    assert_true(q_program_build_seconds(program) >= 0.05);
+    queue->patience = (q_patience){0};
+    q_unlock(lock);
+    q_program_destroy(&program);
+}
+
 static void programs_that_do_not_build(void **state)
 {
     (void)state;
@@ -294,6 +309,7 @@ int main(void)
         cmocka_unit_test(buffers_keep_their_bytes),
         cmocka_unit_test(buffers_obey_the_budget),
         cmocka_unit_test(programs_run),
+        cmocka_unit_test(programs_are_built_while_the_lock_is_not_to_be_had),
         cmocka_unit_test(programs_that_do_not_build),
         cmocka_unit_test(children_get_an_error),
     };
