@@ -178,6 +178,21 @@ static void buffers_obey_the_budget(void **state)
     assert_int_equal(queue->memory_in_use, 0);
 }
 
+static void the_driver_may_refuse_what_the_budget_grants(void **state)
+{
+    (void)state;
+    need_device();
+    q_buffer buffer;
+    uint64_t limit = queue->memory_limit, longest = queue->device->max_allocation;
+    queue->memory_limit = queue->device->max_allocation = UINT64_MAX;
+    assert_int_equal(q_buffer_create(&buffer, queue, (uint64_t)1 << 56), QUERN_MEMORY);
+    queue->memory_limit = limit, queue->device->max_allocation = longest;
+    assert_null(buffer.mem);
+    assert_non_null(strstr(quern_last_error()->message, " refuses 72057594037927936 bytes of device memory: "));
+    assert_int_not_equal(quern_last_error()->cl_code, 0);
+    assert_int_equal(queue->memory_in_use, 0);
+}
+
 /* ---- programs --------------------------------------------------------------------------------------------------- */
 
 static const char *const source = "__kernel void quern(__global float *a, float factor, __local float *shared)\n"
@@ -308,6 +323,7 @@ int main(void)
         cmocka_unit_test(codes_have_words),
         cmocka_unit_test(buffers_keep_their_bytes),
         cmocka_unit_test(buffers_obey_the_budget),
+        cmocka_unit_test(the_driver_may_refuse_what_the_budget_grants),
         cmocka_unit_test(programs_run),
         cmocka_unit_test(programs_are_built_while_the_lock_is_not_to_be_had),
         cmocka_unit_test(programs_that_do_not_build),
