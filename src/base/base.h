@@ -54,6 +54,8 @@ void q_arena_free(q_arena *arena);
 bool q_grow(void *data, size_t *capacity, size_t need, size_t size);
 /* *out = a * b; false on overflow. */
 bool q_mul_size(size_t a, size_t b, size_t *out);
+/* Bytes of an element of an array. */
+size_t q_element_size(quern_dtype dtype);
 
 // text.c: growable text with a sticky failure, so that writers need no check per line
 

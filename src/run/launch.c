@@ -112,16 +112,12 @@ static quern_status find_kernel(q_kernel **out, quern_operator *op, size_t stage
 
 // ---- arrays ----
 
-static size_t element_size(const launcher *l)
-{
-    return l->run->dtype == QUERN_F64 ? 8 : 4;
-}
-
 static quern_status bytes_of(const launcher *l, const q_array *array, size_t *out)
 {
     int64_t rows = q_axis_size(array->axis, l->run->M, l->run->N);
     size_t elements;
-    if (q_mul_size((size_t)rows, array->dim, &elements) && q_mul_size(elements, element_size(l), out)) return QUERN_OK;
+    if (q_mul_size((size_t)rows, array->dim, &elements) && q_mul_size(elements, q_element_size(l->run->dtype), out))
+        return QUERN_OK;
     return q_fail(QUERN_MEMORY, "an array of %lld x %u elements is too large for this machine", (long long)rows,
                   array->dim);
 }
