@@ -76,6 +76,8 @@ typedef struct q_op_row {
     const char *state;          /* REDUCTION: its section of reductions.cl */
     q_reduction_kind reduction; /* REDUCTION */
     int (*words)(int k);        /* REDUCTION: state carried by a merge */
+    const char *within;         /* REDUCTION: another state that holds it, or "" */
+    bool smallest;              /* REDUCTION: selects the smallest terms */
 } q_op_row;
 
 extern const q_op_row q_ops[Q_OP_END];
