@@ -119,6 +119,32 @@ static void events_are_logged(void **state)
     quern_context_destroy(&logged);
 }
 
+static void a_loop_of_long_sums_is_no_large_program(void **state)
+{
+    (void)state;
+    need_device();
+    if (!context->profile.wide || context->profile.tile) skip(); /* there are no such loops */
+    enum { DIM = 3000 };
+    q_text lines = {0};
+    quern_context *logged;
+    succeed(quern_context_create(&logged, &(quern_context_options){.size = sizeof(quern_context_options),
+                                                                   .log = on_line,
+                                                                   .log_user = &lines,
+                                                                   .cache = QUERN_OFF,
+                                                                   .host = QUERN_OFF}));
+    quern_operator *op;
+    succeed(quern_compile(&op, logged, "x=Vi(1); b=Vj(3000); Sum_j(x*b)", NULL));
+    static float x[1] = {1}, b[DIM], a[DIM];
+    b[DIM - 1] = 5;
+    succeed(quern_run(op, QUERN_ARGS({"x", quern_f32(x, 1, 1)}, {"b", quern_f32(b, 1, DIM)}), quern_f32(a, 1, DIM)));
+    assert_true(a[DIM - 1] == 5);
+    assert_non_null(strstr(lines.data, "built"));
+    assert_null(strstr(lines.data, "may take a while"));
+    q_text_free(&lines);
+    quern_operator_destroy(&op);
+    quern_context_destroy(&logged);
+}
+
 /* ---- memory ---- */
 
 static void memory_is_limited(void **state)
@@ -380,6 +406,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(progress_stops_a_run),
         cmocka_unit_test(events_are_logged),
+        cmocka_unit_test(a_loop_of_long_sums_is_no_large_program),
         cmocka_unit_test(memory_is_limited),
         cmocka_unit_test(states_are_made_to_fit),
         cmocka_unit_test(parts_stay_as_short_as_the_device_needs),

@@ -61,10 +61,20 @@ static bool same_shape(const q_plan *a, const q_plan *b)
 /* Statements and states from which on a compiler takes seconds. */
 enum { LARGE_PROGRAM = 4096 };
 
+/* Numbers of state that the program names; those of a wide sum are one in a loop. */
+static size_t states_of(const q_program_ir *p)
+{
+    size_t states = 0;
+    for (size_t r = 0; r < p->reduction_count; r++)
+        if (p->reductions[r].state == r)
+            states += (size_t)q_ops[p->reductions[r].op].words(p->reductions[r].K) * q_term_count(p, r);
+    return states;
+}
+
 static void warn_of_size(const q_kernel *kernel, const quern_operator *op)
 {
     const q_program_ir *p = op->programs[kernel->stage];
-    size_t size = p->statements[Q_PAIR] * (size_t)kernel->plan.rows + (size_t)q_plan_words(p);
+    size_t size = p->statements[Q_PAIR] * (size_t)kernel->plan.rows + states_of(p);
     if (size > LARGE_PROGRAM)
         q_context_log(op->context, "stage %zu has about %zu statements: the device's compiler may take a while",
                       kernel->stage, size);
