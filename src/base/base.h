@@ -91,11 +91,10 @@ long q_process(void);
    An empty variable counts as unset, and so does a relative one but for `own`, as the XDG base directory specification
    demands. False if there is none or it is too long. */
 bool q_user_path(char *out, size_t size, const char *own, const char *xdg, const char *below_home, const char *name);
-/* quern's cache directory, created with mode 0700 if need be: QUERN_CACHE_DIR, else XDG_CACHE_HOME/quern, else
-   HOME/.cache/quern. False if there is none, it is not this user's directory or others may write to it. Never /tmp. */
-bool q_cache_directory(char *out, size_t size);
-/* The same directory, opened: a descriptor for close(), or -1 with a static text in *fault that ends the sentence
-   "PATH: ...". The path is "" where the environment names none. */
+/* quern's cache directory, created with mode 0700 if need be, and opened: QUERN_CACHE_DIR, else XDG_CACHE_HOME/quern,
+   else HOME/.cache/quern; never /tmp. A descriptor for close(); or, if there is none, it is not this user's or others
+   may write to it, -1 with a static text in *fault that ends the sentence "PATH: ...". The path is "" where the
+   environment names none. */
 int q_cache_open(char *path, size_t size, const char **fault);
 /* How long to wait for a lock, and who is told; all zeros for the usual times and nobody. */
 typedef struct q_patience {

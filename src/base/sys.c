@@ -120,14 +120,6 @@ int q_cache_open(char *path, size_t size, const char **fault)
     return -1;
 }
 
-bool q_cache_directory(char *out, size_t size)
-{
-    const char *fault;
-    int fd = q_cache_open(out, size, &fault);
-    if (fd >= 0) close(fd);
-    return fd >= 0;
-}
-
 /* ---- locks ------------------------------------------------------------------------------------------------------ */
 
 static Q_PRINTF(2, 3) void tell(const q_patience *patience, const char *fmt, ...)
