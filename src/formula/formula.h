@@ -68,6 +68,8 @@ typedef struct q_op_row {
     const char *expression; /* ELEMENTWISE: C tokens */
     const char *derivative;
     const char *sentence;
+    int32_t least, most; /* ELEMENTWISE: of its integer; both 0: any */
+    bool special;        /* ELEMENTWISE: needs cl/special.cl */
     double (*evaluate)(double a, double b, double c, int32_t k, int32_t l); /* ELEMENTWISE */
     q_interval (*interval)(const q_interval *operands, const int32_t k[2]); /* ELEMENTWISE; never null there */
     q_pick *pick;                                                           /* GATHER */

@@ -258,6 +258,8 @@ const q_op_row q_ops[Q_OP_END] = {
                       .sentence = sentence_,                                                     \
                       .evaluate = evaluate_##name_,                                              \
                       .interval = q_interval_##interval_},
+#define ORDER(name_, least_, most_, special_) \
+    [Q_OP_##name_].least = least_, [Q_OP_##name_].most = most_, [Q_OP_##name_].special = special_,
 #define GATHER(name_, operands_, integers_, size_, pick_, derivative_, sentence_) \
     [Q_OP_##name_] = {.name = #name_,                                             \
                       .kind = Q_KIND_GATHER,                                      \
