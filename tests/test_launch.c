@@ -174,7 +174,7 @@ static quern_operator *compile_split(quern_context *own, const char *profile)
 {
     quern_operator *op;
     const quern_compile_options options = {
-        .size = sizeof options, .lanes = 1, .rows = 1, .split = 8, .profile = profile};
+        .size = sizeof options, .lanes = 1, .rows = 1, .local = 8, .split = 8, .profile = profile};
     succeed(quern_compile(&op, own, GAUSSIAN, &options));
     return op;
 }
@@ -252,6 +252,30 @@ static void parts_stay_as_short_as_the_device_needs(void **state)
     *limit = old;
     assert_int_equal(context->queue->memory_in_use, 0);
     cloud_destroy(&c);
+    quern_operator_destroy(&op);
+}
+
+static void states_of_long_sums_are_made_to_fit(void **state)
+{
+    (void)state;
+    need_device();
+    const quern_compile_options options = {
+        .size = sizeof options, .lanes = 1, .rows = 2, .local = 8, .split = 4, .profile = "wide=16"};
+    quern_operator *op = compile("x=Vi(2); y=Vj(2); b=Vj(20); Sum_j(Exp(-SqDist(x,y))*b), Max_j(x|y)", &options);
+    trial t = trial_create(op, QUERN_F32, FEW, 2000, 3);
+    q_plan plan;
+    succeed(q_plan_make(&plan, op->programs[0], &op->profile, QUERN_F32, FEW, t.N, 1, &op->options));
+    assert_true(op->stages.count == 1 && plan.parts == 4 && plan.groups == 5);
+    uint64_t group = q_plan_partial_bytes(&plan, op->programs[0]) / (uint64_t)plan.groups, old;
+    uint64_t arrays = 4 * (2 * FEW + 22 * (uint64_t)t.N + 21 * FEW), *limit = &context->queue->memory_limit;
+    old = *limit;
+    for (uint64_t groups = 2; groups < 4; groups++) { /* 5 are done as 2, 2, 1 or as 3, 2 */
+        *limit = arrays + groups * group;
+        trial_run(&t);
+        trial_compare(&t, 1e-5);
+    }
+    *limit = old;
+    trial_destroy(&t);
     quern_operator_destroy(&op);
 }
 
@@ -409,6 +433,7 @@ int main(void)
         cmocka_unit_test(a_loop_of_long_sums_is_no_large_program),
         cmocka_unit_test(memory_is_limited),
         cmocka_unit_test(states_are_made_to_fit),
+        cmocka_unit_test(states_of_long_sums_are_made_to_fit),
         cmocka_unit_test(parts_stay_as_short_as_the_device_needs),
         cmocka_unit_test(a_child_gets_an_error),
         cmocka_unit_test(threads_share_an_operator),
