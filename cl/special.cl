@@ -93,3 +93,9 @@ Q_FN T NAME(besselj)(const T given, int k)
     const T value = sign * CHOOSE(x <= 60, sum, far);
     return k % 2 ? CHOOSE(given < 0, -value, value) : value;
 }
+
+#if Q_LANES == 1
+#define qs_sinc q_sinc
+#define qs_polygamma q_polygamma
+#define qs_besselj q_besselj
+#endif

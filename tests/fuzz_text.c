@@ -45,7 +45,7 @@ static void plan_results(const q_graph *graph, const q_id *results, size_t count
     if (stages && !q_stages_make(stages, graph, results, count))
         for (size_t s = 0; s < stages->count; s++) {
             q_program_ir *program = NULL;
-            q_tiling tiling = {choice & 8 ? 4 : 0, choice & 16 ? 4 : 0, choice & 1};
+            q_tiling tiling = {choice & 8 ? 4 : 0, choice & 16 ? 4 : 0, choice & 1, choice >> 1 & 3}; /* apart but for cpu */
             if (!q_schedule(&program, graph, stages, s, &tiling)) plan_stage(program, choice);
             q_program_ir_destroy(&program);
         }

@@ -161,11 +161,7 @@ static void growth(void **state)
 
 int main(int argc, char **argv)
 {
-    for (int a = 1; a < argc; a += 2) {
-        if (a + 1 < argc && strcmp(argv[a], "--count") == 0) count = (size_t)atoll(argv[a + 1]);
-        else if (a + 1 < argc && strcmp(argv[a], "--seed") == 0) seed = (uint64_t)atoll(argv[a + 1]);
-        else return fprintf(stderr, "usage: growth [--count N] [--seed S]\n"), 2;
-    }
+    if (!random_options(argc, argv, &count, &seed)) return 2;
     const struct CMUnitTest tests[] = {cmocka_unit_test(growth)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

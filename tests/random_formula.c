@@ -187,3 +187,13 @@ char *random_formula(random_source *random)
     q_text_free(&text);
     return q_text_take(&gradient);
 }
+
+bool random_options(int argc, char **argv, size_t *count, uint64_t *seed)
+{
+    for (int a = 1; a < argc; a += 2) {
+        if (a + 1 < argc && strcmp(argv[a], "--count") == 0) *count = (size_t)atoll(argv[a + 1]);
+        else if (a + 1 < argc && strcmp(argv[a], "--seed") == 0) *seed = (uint64_t)atoll(argv[a + 1]);
+        else return fprintf(stderr, "usage: %s [--count N] [--seed S]\n", argv[0]), false;
+    }
+    return true;
+}

@@ -14,4 +14,8 @@ extern const char random_declarations[];
 /* A formula that depends on one axis at most, without declarations; for free(). */
 char *random_formula(random_source *random);
 
+/* Reads the options --count N and --seed S of a program that makes such formulas; false, having told how it is called, at
+   anything else. */
+bool random_options(int argc, char **argv, size_t *count, uint64_t *seed);
+
 #endif

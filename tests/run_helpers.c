@@ -92,11 +92,6 @@ static int64_t rows_of(const trial *t, char axis)
     return axis == 'i' ? t->M : axis == 'j' ? t->N : 1;
 }
 
-static size_t element_size(quern_dtype dtype)
-{
-    return dtype == QUERN_F32 ? 4 : 8;
-}
-
 static size_t variable_numbers(const trial *t, size_t v)
 {
     quern_value value = quern_variable(t->op, v);
@@ -144,12 +139,12 @@ static void *make_argument(trial *t, size_t v)
 {
     size_t count = variable_numbers(t, v);
     double *data = t->data[t->op->variables[v]];
-    char *array = allocate(count * element_size(t->dtype));
+    char *array = allocate(count * q_element_size(t->dtype));
     for (size_t n = 0; n < count; n++) {
         float single = (float)data[n];
         if (t->dtype == QUERN_F32) data[n] = (double)single;
-        memcpy(array + n * element_size(t->dtype), t->dtype == QUERN_F32 ? (void *)&single : (void *)&data[n],
-               element_size(t->dtype));
+        memcpy(array + n * q_element_size(t->dtype), t->dtype == QUERN_F32 ? (void *)&single : (void *)&data[n],
+               q_element_size(t->dtype));
     }
     return array;
 }
@@ -159,9 +154,9 @@ static double number_at(const char *array, size_t n, quern_dtype dtype)
     float single;
     double number;
     int64_t index;
-    memcpy(&single, array + n * element_size(dtype), sizeof single);
+    memcpy(&single, array + n * q_element_size(dtype), sizeof single);
     if (dtype == QUERN_F32) return (double)single;
-    memcpy(&number, array + n * element_size(dtype), sizeof number);
+    memcpy(&number, array + n * q_element_size(dtype), sizeof number);
     memcpy(&index, &number, sizeof index);
     return dtype == QUERN_F64 ? number : (double)index;
 }
@@ -176,7 +171,7 @@ static void check_canaries(const char *array, size_t bytes)
 static void take_result(trial *t, size_t r, quern_view view, char *array)
 {
     size_t count = trial_result_count(t, r);
-    check_canaries(array, count * element_size(view.dtype));
+    check_canaries(array, count * q_element_size(view.dtype));
     free(t->got[r]);
     t->got[r] = allocate(count * sizeof(double));
     for (size_t n = 0; n < count; n++) t->got[r][n] = number_at(view.data, n, view.dtype);
@@ -187,7 +182,7 @@ static char *make_result(const trial *t, size_t r, quern_view *view)
 {
     quern_value value = quern_result(t->op, r);
     quern_dtype dtype = value.integer ? QUERN_I64 : t->dtype;
-    size_t bytes = trial_result_count(t, r) * element_size(dtype) + 2 * CANARIES;
+    size_t bytes = trial_result_count(t, r) * q_element_size(dtype) + 2 * CANARIES;
     char *array = allocate(bytes);
     memset(array, CANARY, bytes);
     *view = (quern_view){array + CANARIES, rows_of(t, value.axis), value.dim, dtype, 0};

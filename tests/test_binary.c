@@ -93,7 +93,7 @@ static void expect(const char *options, float number, bool loaded, const char *n
     q_program *program;
     q_buffer buffer;
     float a[4] = {1, 2, 3, 4};
-    const size_t global[2] = {4, 1}, local[2] = {1, 1};
+    const size_t global[3] = {4, 1, 1}, local[3] = {1, 1, 1};
     assert_int_equal(build(&program, "", options), QUERN_OK);
     assert_int_equal(q_program_is_loaded(program), loaded);
     bool fits = *note ? strstr(q_program_note(program), note) != NULL : !*q_program_note(program);

@@ -178,6 +178,21 @@ static void buffers_obey_the_budget(void **state)
     assert_int_equal(queue->memory_in_use, 0);
 }
 
+static void the_driver_may_refuse_what_the_budget_grants(void **state)
+{
+    (void)state;
+    need_device();
+    q_buffer buffer;
+    uint64_t limit = queue->memory_limit, longest = queue->device->max_allocation;
+    queue->memory_limit = queue->device->max_allocation = UINT64_MAX;
+    assert_int_equal(q_buffer_create(&buffer, queue, (uint64_t)1 << 56), QUERN_MEMORY);
+    queue->memory_limit = limit, queue->device->max_allocation = longest;
+    assert_null(buffer.mem);
+    assert_non_null(strstr(quern_last_error()->message, " refuses 72057594037927936 bytes of device memory: "));
+    assert_int_not_equal(quern_last_error()->cl_code, 0);
+    assert_int_equal(queue->memory_in_use, 0);
+}
+
 /* ---- programs --------------------------------------------------------------------------------------------------- */
 
 static const char *const source = "__kernel void quern(__global float *a, float factor, __local float *shared)\n"
@@ -240,6 +255,21 @@ static void programs_run(void **state)
     q_program_destroy(&program);
 }
 
+static void programs_are_built_while_the_lock_is_not_to_be_had(void **state)
+{
+    (void)state;
+    need_device();
+    q_program *program;
+    int lock = q_lock("build", &(q_patience){0});
+    if (lock < 0) skip(); /* no directory for it */
+    queue->patience = (q_patience){.limit = 0.05};
+    assert_int_equal(q_program_create(&program, queue, "kernel void quern(global int *a) { a[0] = 5; }", ""), QUERN_OK);
+    assert_true(q_program_build_seconds(program) >= 0.05);
+    queue->patience = (q_patience){0};
+    q_unlock(lock);
+    q_program_destroy(&program);
+}
+
 static void programs_that_do_not_build(void **state)
 {
     (void)state;
@@ -293,7 +323,9 @@ int main(void)
         cmocka_unit_test(codes_have_words),
         cmocka_unit_test(buffers_keep_their_bytes),
         cmocka_unit_test(buffers_obey_the_budget),
+        cmocka_unit_test(the_driver_may_refuse_what_the_budget_grants),
         cmocka_unit_test(programs_run),
+        cmocka_unit_test(programs_are_built_while_the_lock_is_not_to_be_had),
         cmocka_unit_test(programs_that_do_not_build),
         cmocka_unit_test(children_get_an_error),
     };

@@ -119,6 +119,32 @@ static void events_are_logged(void **state)
     quern_context_destroy(&logged);
 }
 
+static void a_loop_of_long_sums_is_no_large_program(void **state)
+{
+    (void)state;
+    need_device();
+    if (!context->profile.wide || context->profile.tile) skip(); /* there are no such loops */
+    enum { DIM = 3000 };
+    q_text lines = {0};
+    quern_context *logged;
+    succeed(quern_context_create(&logged, &(quern_context_options){.size = sizeof(quern_context_options),
+                                                                   .log = on_line,
+                                                                   .log_user = &lines,
+                                                                   .cache = QUERN_OFF,
+                                                                   .host = QUERN_OFF}));
+    quern_operator *op;
+    succeed(quern_compile(&op, logged, "x=Vi(1); b=Vj(3000); Sum_j(x*b)", NULL));
+    static float x[1] = {1}, b[DIM], a[DIM];
+    b[DIM - 1] = 5;
+    succeed(quern_run(op, QUERN_ARGS({"x", quern_f32(x, 1, 1)}, {"b", quern_f32(b, 1, DIM)}), quern_f32(a, 1, DIM)));
+    assert_true(a[DIM - 1] == 5);
+    assert_non_null(strstr(lines.data, "built"));
+    assert_null(strstr(lines.data, "may take a while"));
+    q_text_free(&lines);
+    quern_operator_destroy(&op);
+    quern_context_destroy(&logged);
+}
+
 /* ---- memory ---- */
 
 static void memory_is_limited(void **state)
@@ -139,6 +165,118 @@ static void memory_is_limited(void **state)
     cloud_destroy(&c);
     quern_operator_destroy(&op);
     quern_context_destroy(&small);
+}
+
+enum { FEW = 70, LONG = 20000 }; /* rows and columns of a split walk */
+
+/* An operator of whose walk the options make 8 parts, one group of rows being few rows. */
+static quern_operator *compile_split(quern_context *own, const char *profile)
+{
+    quern_operator *op;
+    const quern_compile_options options = {
+        .size = sizeof options, .lanes = 1, .rows = 1, .local = 8, .split = 8, .profile = profile};
+    succeed(quern_compile(&op, own, GAUSSIAN, &options));
+    return op;
+}
+
+/* The plan of such a run, and what its arrays take. */
+static q_plan split_plan(const quern_operator *op, uint64_t *arrays)
+{
+    q_plan plan;
+    succeed(q_plan_make(&plan, op->programs[0], &op->profile, QUERN_F32, FEW, LONG, 1, &op->options));
+    assert_true(plan.parts == 8 && plan.groups > 2);
+    *arrays = 4 * (2 * FEW + 2 * LONG + FEW);
+    return plan;
+}
+
+static void states_are_made_to_fit(void **state)
+{
+    (void)state;
+    need_device();
+    q_text lines = {0};
+    quern_context *small;
+    succeed(quern_context_create(
+        &small, &(quern_context_options){.size = sizeof(quern_context_options), .log = on_line, .log_user = &lines}));
+    quern_operator *op = compile_split(small, "walk=0");
+    uint64_t arrays, *limit = &small->queue->memory_limit;
+    q_plan plan = split_plan(op, &arrays);
+    uint64_t bytes = q_plan_partial_bytes(&plan, op->programs[0]), group = bytes / (uint64_t)plan.groups;
+    const struct {
+        uint64_t limit;
+        const char *parts; /* in the last line that tells of them; null: there is none */
+    } cases[] = {
+        {arrays + bytes, NULL},
+        {arrays + bytes - 1, "in 8 parts"},
+        {arrays + group, " 1 of "},
+        {arrays + group - 1, "in 4 parts"},
+        {arrays + group / 4, "in 2 parts"},
+        {arrays, "in 1 part:"},
+    };
+    cloud c = cloud_create(LONG);
+    float a[FEW];
+    for (size_t n = 0; n < Q_COUNT(cases); n++) {
+        size_t start = lines.size;
+        *limit = cases[n].limit;
+        memset(a, 0, sizeof a);
+        succeed(run(op, &c, FEW, LONG, n ? a : c.a));
+        assert_int_equal(small->queue->memory_in_use, 0);
+        const char *told = NULL;
+        for (const char *at = lines.data + start; (at = strstr(at, "goes on with")); at++) told = at;
+        assert_true(!told == !cases[n].parts);
+        if (told) assert_non_null(strstr(told, cases[n].parts));
+        if (!n) continue;
+        for (int i = 0; i < FEW; i++) assert_true(fabsf(a[i] - c.a[i]) <= 1e-6f * c.a[i]);
+        if (strstr(told, "in 8 parts")) assert_memory_equal(a, c.a, sizeof a); /* fewer rows: the same bits */
+    }
+    *limit = arrays - 1;
+    expect_failure(run(op, &c, FEW, LONG, a), QUERN_MEMORY, "of device memory are needed");
+    q_text_free(&lines);
+    cloud_destroy(&c);
+    quern_operator_destroy(&op);
+    quern_context_destroy(&small);
+}
+
+static void parts_stay_as_short_as_the_device_needs(void **state)
+{
+    (void)state;
+    need_device();
+    quern_operator *op = compile_split(context, "walk=6000");
+    uint64_t arrays, *limit = &context->queue->memory_limit, old = *limit;
+    q_plan plan = split_plan(op, &arrays);
+    uint64_t group = q_plan_partial_bytes(&plan, op->programs[0]) / (uint64_t)plan.groups;
+    cloud c = cloud_create(LONG);
+    *limit = arrays + group / 2;
+    succeed(run(op, &c, FEW, LONG, c.a));
+    *limit = arrays + group / 2 - 1;
+    expect_failure(run(op, &c, FEW, LONG, c.a), QUERN_MEMORY, "rows at a time in 4 parts");
+    *limit = old;
+    assert_int_equal(context->queue->memory_in_use, 0);
+    cloud_destroy(&c);
+    quern_operator_destroy(&op);
+}
+
+static void states_of_long_sums_are_made_to_fit(void **state)
+{
+    (void)state;
+    need_device();
+    const quern_compile_options options = {
+        .size = sizeof options, .lanes = 1, .rows = 2, .local = 8, .split = 4, .profile = "wide=16"};
+    quern_operator *op = compile("x=Vi(2); y=Vj(2); b=Vj(20); Sum_j(Exp(-SqDist(x,y))*b), Max_j(x|y)", &options);
+    trial t = trial_create(op, QUERN_F32, FEW, 2000, 3);
+    q_plan plan;
+    succeed(q_plan_make(&plan, op->programs[0], &op->profile, QUERN_F32, FEW, t.N, 1, &op->options));
+    assert_true(op->stages.count == 1 && plan.parts == 4 && plan.groups == 5);
+    uint64_t group = q_plan_partial_bytes(&plan, op->programs[0]) / (uint64_t)plan.groups, old;
+    uint64_t arrays = 4 * (2 * FEW + 22 * (uint64_t)t.N + 21 * FEW), *limit = &context->queue->memory_limit;
+    old = *limit;
+    for (uint64_t groups = 2; groups < 4; groups++) { /* 5 are done as 2, 2, 1 or as 3, 2 */
+        *limit = arrays + groups * group;
+        trial_run(&t);
+        trial_compare(&t, 1e-5);
+    }
+    *limit = old;
+    trial_destroy(&t);
+    quern_operator_destroy(&op);
 }
 
 /* ---- processes ---- */
@@ -292,7 +430,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(progress_stops_a_run),
         cmocka_unit_test(events_are_logged),
+        cmocka_unit_test(a_loop_of_long_sums_is_no_large_program),
         cmocka_unit_test(memory_is_limited),
+        cmocka_unit_test(states_are_made_to_fit),
+        cmocka_unit_test(states_of_long_sums_are_made_to_fit),
+        cmocka_unit_test(parts_stay_as_short_as_the_device_needs),
         cmocka_unit_test(a_child_gets_an_error),
         cmocka_unit_test(threads_share_an_operator),
         cmocka_unit_test(threads_compile_side_by_side),

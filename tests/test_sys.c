@@ -61,26 +61,35 @@ static void the_clock_runs(void **state)
     assert_int_equal(q_process(), getpid());
 }
 
+/* Whether there is a directory to be used, and its path. */
+static bool cache_directory(char *path, size_t size)
+{
+    const char *fault;
+    int fd = q_cache_open(path, size, &fault);
+    assert_true(fd < 0 ? *fault != 0 : !fault && !close(fd));
+    return fd >= 0;
+}
+
 static void the_cache_directory_follows_the_environment(void **state)
 {
     (void)state;
     char path[256];
     struct stat info;
     setenv("HOME", in_room("home"), 1);
-    assert_true(q_cache_directory(path, sizeof path));
+    assert_true(cache_directory(path, sizeof path));
     assert_string_equal(path, in_room("home/.cache/quern"));
     setenv("XDG_CACHE_HOME", "relative", 1);
-    assert_true(q_cache_directory(path, sizeof path));
+    assert_true(cache_directory(path, sizeof path));
     assert_string_equal(path, in_room("home/.cache/quern"));
     setenv("XDG_CACHE_HOME", in_room("xdg"), 1);
-    assert_true(q_cache_directory(path, sizeof path));
+    assert_true(cache_directory(path, sizeof path));
     assert_string_equal(path, in_room("xdg/quern"));
     setenv("QUERN_CACHE_DIR", in_room("own//"), 1);
-    assert_true(q_cache_directory(path, sizeof path));
+    assert_true(cache_directory(path, sizeof path));
     assert_string_equal(path, in_room("own"));
     assert_int_equal(stat(path, &info), 0);
     assert_int_equal(info.st_mode & 07777, 0700);
-    assert_false(q_cache_directory(path, strlen(in_room("own"))));
+    assert_false(cache_directory(path, strlen(in_room("own"))));
 }
 
 static void unsafe_cache_directories_are_refused(void **state)
@@ -89,23 +98,23 @@ static void unsafe_cache_directories_are_refused(void **state)
     char path[256];
     setenv("HOME", room, 1); /* must not become a substitute */
     setenv("QUERN_CACHE_DIR", in_room("cache"), 1);
-    assert_true(q_cache_directory(path, sizeof path));
+    assert_true(cache_directory(path, sizeof path));
     assert_int_equal(chmod(path, 0720), 0);
-    assert_false(q_cache_directory(path, sizeof path));
+    assert_false(cache_directory(path, sizeof path));
     assert_int_equal(chmod(path, 0702), 0);
-    assert_false(q_cache_directory(path, sizeof path));
-    assert_int_equal(q_lock("build"), -1);
+    assert_false(cache_directory(path, sizeof path));
+    assert_int_equal(q_lock("build", &(q_patience){0}), -1);
     assert_int_equal(chmod(path, 0755), 0);
-    assert_true(q_cache_directory(path, sizeof path));
+    assert_true(cache_directory(path, sizeof path));
     assert_int_equal(symlink(path, "link"), 0);
     setenv("QUERN_CACHE_DIR", in_room("link/"), 1);
-    assert_false(q_cache_directory(path, sizeof path));
+    assert_false(cache_directory(path, sizeof path));
     setenv("QUERN_CACHE_DIR", "/tmp", 1);
-    assert_false(q_cache_directory(path, sizeof path));
+    assert_false(cache_directory(path, sizeof path));
     setenv("QUERN_CACHE_DIR", "/dev/null", 1);
-    assert_false(q_cache_directory(path, sizeof path));
+    assert_false(cache_directory(path, sizeof path));
     setenv("QUERN_CACHE_DIR", "relative", 1);
-    assert_false(q_cache_directory(path, sizeof path));
+    assert_false(cache_directory(path, sizeof path));
 }
 
 static atomic_int inside, most;
@@ -113,7 +122,7 @@ static atomic_int inside, most;
 /* Counts how many hold the lock at once; a pause makes an overlap certain to show. */
 static void *hold_lock(void *unused)
 {
-    int lock = q_lock("test");
+    int lock = q_lock("test", &(q_patience){0});
     int now = atomic_fetch_add(&inside, 1) + 1;
     if (now > most) most = now;
     pause_ms(10);
@@ -140,11 +149,11 @@ static void locks_exclude_processes(void **state)
 {
     (void)state;
     setenv("QUERN_CACHE_DIR", in_room("cache"), 1);
-    int lock = q_lock("test");
+    int lock = q_lock("test", &(q_patience){0});
     assert_true(lock >= 0);
     pid_t child = fork();
     if (!child) { /* leaves its mark once it has the lock */
-        int mine = q_lock("test");
+        int mine = q_lock("test", &(q_patience){0});
         int fd = open("mark", O_CREAT | O_WRONLY, 0600);
         _exit(mine < 0 || fd < 0);
     }
@@ -156,6 +165,46 @@ static void locks_exclude_processes(void **state)
     assert_int_equal(result, 0);
     assert_int_equal(access("mark", F_OK), 0);
     q_unlock(-1);
+}
+
+/* What a wait has told: the number of lines and the last. */
+typedef struct told {
+    int count;
+    char line[1024];
+} told;
+
+static void on_line(void *user, const char *line)
+{
+    told *lines = user;
+    lines->count++;
+    snprintf(lines->line, sizeof lines->line, "%s", line);
+}
+
+static void waits_for_a_lock_are_told_of_and_end(void **state)
+{
+    (void)state;
+    told lines = {0};
+    setenv("QUERN_CACHE_DIR", in_room("cache"), 1);
+    int lock = q_lock("test", &(q_patience){.log = on_line, .log_user = &lines});
+    assert_true(lock >= 0);
+    assert_int_equal(lines.count, 0);
+    double start = q_seconds();
+    q_patience patience = {.log = on_line, .log_user = &lines, .notice = 0.02, .limit = 0.1};
+    assert_int_equal(q_lock("test", &patience), -1);
+    double waited = q_seconds() - start;
+    assert_true(waited >= 0.1 && waited < 10);
+    assert_int_equal(lines.count, 2);
+    assert_non_null(strstr(lines.line, "went on without"));
+    assert_non_null(strstr(lines.line, in_room("cache/test.lock")));
+    patience = (q_patience){.log = on_line, .log_user = &lines, .notice = 0.01, .limit = 0.01}; /* told once only */
+    assert_int_equal(q_lock("test", &patience), -1);
+    assert_int_equal(lines.count, 3);
+    patience = (q_patience){.limit = 0.01};
+    assert_int_equal(q_lock("test", &patience), -1);
+    q_unlock(lock);
+    lock = q_lock("test", &patience);
+    assert_true(lock >= 0);
+    q_unlock(lock);
 }
 
 static void whole_files_are_read(void **state)
@@ -242,6 +291,7 @@ int main(void)
         IN_ROOM(unsafe_cache_directories_are_refused),
         IN_ROOM(locks_exclude_threads),
         IN_ROOM(locks_exclude_processes),
+        IN_ROOM(waits_for_a_lock_are_told_of_and_end),
         IN_ROOM(whole_files_are_read),
         IN_ROOM(files_are_replaced_whole_or_not_at_all),
         cmocka_unit_test(paths_of_the_user_follow_the_environment),

@@ -1,5 +1,5 @@
 /*
- * arena.c: memory that is released all at once, growing arrays, checked sizes.
+ * arena.c: memory that is released all at once, growing arrays, sizes.
  *
  * An arena is a list of blocks, the newest first; only the newest is allocated from. Blocks double up to a limit, so a
  * big graph costs few allocations and a small one little memory. Invariant: unused bytes of a block are zero (calloc),
@@ -87,6 +87,11 @@ bool q_mul_size(size_t a, size_t b, size_t *out)
     if (b && a > SIZE_MAX / b) return false;
     *out = a * b;
     return true;
+}
+
+size_t q_element_size(quern_dtype dtype)
+{
+    return dtype == QUERN_F32 ? 4 : 8;
 }
 
 void quern_free(void *memory)

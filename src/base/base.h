@@ -54,6 +54,8 @@ void q_arena_free(q_arena *arena);
 bool q_grow(void *data, size_t *capacity, size_t need, size_t size);
 /* *out = a * b; false on overflow. */
 bool q_mul_size(size_t a, size_t b, size_t *out);
+/* Bytes of an element of an array. */
+size_t q_element_size(quern_dtype dtype);
 
 // text.c: growable text with a sticky failure, so that writers need no check per line
 
@@ -89,15 +91,23 @@ long q_process(void);
    An empty variable counts as unset, and so does a relative one but for `own`, as the XDG base directory specification
    demands. False if there is none or it is too long. */
 bool q_user_path(char *out, size_t size, const char *own, const char *xdg, const char *below_home, const char *name);
-/* quern's cache directory, created with mode 0700 if need be: QUERN_CACHE_DIR, else XDG_CACHE_HOME/quern, else
-   HOME/.cache/quern. False if there is none, it is not this user's directory or others may write to it. Never /tmp. */
-bool q_cache_directory(char *out, size_t size);
-/* The same directory, opened: a descriptor for close(), or -1 with a static text in *fault that ends the sentence
-   "PATH: ...". The path is "" where the environment names none. */
+/* quern's cache directory, created with mode 0700 if need be, and opened: QUERN_CACHE_DIR, else XDG_CACHE_HOME/quern,
+   else HOME/.cache/quern; never /tmp. A descriptor for close(); or, if there is none, it is not this user's or others
+   may write to it, -1 with a static text in *fault that ends the sentence "PATH: ...". The path is "" where the
+   environment names none. */
 int q_cache_open(char *path, size_t size, const char **fault);
-/* An exclusive advisory lock on NAME.lock in the cache directory; waits for other processes and threads. Returns a
-   handle for q_unlock, or -1 when no lock can be had (then the caller goes on without one). */
-int q_lock(const char *name);
+/* How long to wait for a lock, and who is told; all zeros for the usual times and nobody. */
+typedef struct q_patience {
+    void (*log)(void *user, const char *line); /* null: nobody */
+    void *log_user;
+    double notice; /* seconds after which a line tells what is waited for; 0: 2 */
+    double limit;  /* seconds after which no lock can be had; 0: 120 */
+} q_patience;
+
+/* An exclusive advisory lock on NAME.lock in the cache directory; waits for other processes and threads, but not for
+   ever: a holder may have been stopped. Returns a handle for q_unlock, or -1 when no lock can be had (then the caller
+   goes on without one). */
+int q_lock(const char *name, const q_patience *patience);
 void q_unlock(int lock);
 /* Makes the directories above a file, with mode 0700; false if the nearest cannot be written to. */
 bool q_make_parent(const char *path);

@@ -7,7 +7,8 @@
  * is no fallback to /tmp.
  *
  * Locks are flock() on a file opened for each call: they exclude threads as well as processes, and the kernel drops
- * them when their holder dies.
+ * them when their holder dies, though not when it is stopped. So a wait has an end, after which work is done without
+ * the lock; it is asked for again and again, because flock() itself waits without one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -119,17 +120,43 @@ int q_cache_open(char *path, size_t size, const char **fault)
     return -1;
 }
 
-bool q_cache_directory(char *out, size_t size)
-{
-    const char *fault;
-    int fd = q_cache_open(out, size, &fault);
-    if (fd >= 0) close(fd);
-    return fd >= 0;
-}
-
 /* ---- locks ------------------------------------------------------------------------------------------------------ */
 
-int q_lock(const char *name)
+static Q_PRINTF(2, 3) void tell(const q_patience *patience, const char *fmt, ...)
+{
+    char line[PATH_MAX + 512];
+    if (!patience->log) return;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    patience->log(patience->log_user, line);
+}
+
+static bool wait_for(int fd, const q_patience *patience, const char *directory, const char *file)
+{
+    double notice = patience->notice > 0 ? patience->notice : 2, limit = patience->limit > 0 ? patience->limit : 120;
+    double start = q_seconds();
+    bool told = false;
+    for (long ms = 1; flock(fd, LOCK_EX | LOCK_NB); ms = ms < 16 ? 2 * ms : 16) {
+        double waited = q_seconds() - start;
+        if (errno != EWOULDBLOCK && errno != EINTR) return false;
+        if (waited >= limit) {
+            tell(patience, "went on without the lock %s/%s after %.0f s", directory, file, waited);
+            return false;
+        }
+        if (!told && waited >= notice)
+            tell(patience,
+                 "waiting up to %.0f s for the lock %s/%s, which another process or thread holds: if it is stopped, "
+                 "let it go on or end it (`fuser` on the file finds it)",
+                 limit, directory, file);
+        told = waited >= notice;
+        nanosleep(&(struct timespec){0, ms * 1000000}, NULL);
+    }
+    return true;
+}
+
+int q_lock(const char *name, const q_patience *patience)
 {
     char path[PATH_MAX], file[NAME_MAX];
     const char *fault;
@@ -139,12 +166,9 @@ int q_lock(const char *name)
     int fd = openat(directory, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     close(directory);
     if (fd < 0) return -1;
-    while (flock(fd, LOCK_EX)) {
-        if (errno == EINTR) continue;
-        close(fd);
-        return -1;
-    }
-    return fd;
+    if (wait_for(fd, patience, path, file)) return fd;
+    close(fd);
+    return -1;
 }
 
 void q_unlock(int lock)

@@ -91,6 +91,8 @@ typedef struct cli_inputs {
 quern_status cli_inputs_read(cli_inputs *inputs, const char **words, size_t count, quern_dtype dtype);
 /* Gives typed numbers, and one-axis files that stand for a parameter, the shape of the operator's variable. */
 void cli_inputs_fit(cli_inputs *inputs, const quern_operator *op);
+/* Bytes of an element of an array. */
+size_t cli_element_size(quern_dtype dtype);
 /* The float type of results: `wanted`, else that of the first array with one, else float32. */
 quern_dtype cli_inputs_dtype(const cli_inputs *inputs, quern_dtype wanted);
 /* The rows of a value with this axis: 1 for 'p', else those of the first input for such a variable, else --M or --N;

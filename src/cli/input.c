@@ -102,10 +102,15 @@ static void release(quern_view *view, cli_source *source)
     view->data = NULL;
 }
 
+size_t cli_element_size(quern_dtype dtype)
+{
+    return dtype == QUERN_F32 ? sizeof(float) : sizeof(double);
+}
+
 static quern_status convert(quern_view *view, cli_source *source, quern_dtype dtype)
 {
     size_t count = (size_t)view->rows * (size_t)view->columns;
-    size_t size = dtype == QUERN_F32 ? sizeof(float) : sizeof(double);
+    size_t size = cli_element_size(dtype);
     void *data = count <= SIZE_MAX / size ? malloc(count ? count * size : 1) : NULL;
 
     if (!data) return cli_fail_memory();

@@ -20,14 +20,9 @@
 
 /* ---- the arrays ------------------------------------------------------------------------------------------------- */
 
-static size_t element_size(quern_dtype dtype)
-{
-    return dtype == QUERN_F32 ? sizeof(float) : sizeof(double);
-}
-
 static quern_status result_create(quern_view *view, int64_t rows, int64_t columns, quern_dtype dtype)
 {
-    size_t size = element_size(dtype), limit = SIZE_MAX / 2 / size;
+    size_t size = cli_element_size(dtype), limit = SIZE_MAX / 2 / size;
 
     if ((uint64_t)rows > (columns ? limit / (uint64_t)columns : limit)) return cli_fail_memory();
     view->data = calloc((size_t)rows * (size_t)columns + 1, size);

@@ -50,6 +50,19 @@ static quern_status fail_too_long(const q_queue *queue, uint64_t bytes)
     return QUERN_MEMORY;
 }
 
+/* What the driver refuses although the account has room: other programs may use the device, or it cannot be had. */
+static quern_status fail_driver(const q_queue *queue, uint64_t bytes, uint64_t in_use, cl_int code)
+{
+    if (q_cl_fail(code, "clCreateBuffer") != QUERN_MEMORY) return QUERN_DEVICE;
+    q_fail(QUERN_MEMORY,
+           "%s refuses %" PRIu64 " bytes of device memory: clCreateBuffer failed with %s (%d); %" PRIu64 " of %" PRIu64
+           " are in use by this context",
+           queue->device->info.name, bytes, q_cl_name(code), code, in_use, queue->memory_limit);
+    q_fail_cl(code);
+    q_fail_next_step("use smaller arrays, end other programs that use the device, or take one with more free memory");
+    return QUERN_MEMORY;
+}
+
 /* With `data`, which is copied before this returns, or without. */
 static quern_status create(q_buffer *out, q_queue *queue, uint64_t size, const void *data)
 {
@@ -63,7 +76,7 @@ static quern_status create(q_buffer *out, q_queue *queue, uint64_t size, const v
     cl_mem mem = clCreateBuffer(queue->context, flags, (size_t)bytes, (void *)data, &code);
     if (!mem) {
         give_back(queue, bytes);
-        return q_cl_fail(code, "clCreateBuffer");
+        return fail_driver(queue, bytes, in_use, code);
     }
     *out = (q_buffer){mem, size};
     return QUERN_OK;

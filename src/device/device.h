@@ -64,6 +64,7 @@ typedef struct q_queue {
     cl_command_queue commands;
     long process;                  /* that made it: no other may use it */
     bool keeps_programs;           /* in quern's cache; set before the first build */
+    q_patience patience;           /* with the lock for builds; likewise */
     uint64_t memory_limit;         /* bytes that buffers may take together */
     _Atomic uint64_t memory_in_use; /* bytes that they take */
 } q_queue;
@@ -107,8 +108,9 @@ void q_binary_save(cl_program program, const char *key, q_text *note);
 
 typedef struct q_program q_program;
 
-/* Builds `source` (one kernel named "quern") with `options`; waits on a lock shared by all processes of this user and
-   tries once more when a cold build fails without an error line. BUILD with the log's first error line. Thread-safe. */
+/* Builds `source` (one kernel named "quern") with `options`; waits, within the queue's patience, on a
+   lock shared by all processes of this user and tries once more when a cold build fails without an error line. BUILD
+   with the log's first error line. Thread-safe. */
 quern_status q_program_create(q_program **out, q_queue *queue, const char *source, const char *options);
 void q_program_destroy(q_program **program);
 /* Seconds that building took, waiting for the lock included; whether it was loading from quern's cache; and, unless it

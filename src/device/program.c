@@ -5,7 +5,8 @@
  * the lock for building: another process may have built the same program meanwhile.
  *
  * Builds of one user are made one at a time. PoCL's on-disk cache has a race in which a cold build fails now and then
- * (pocl#1480); a second attempt succeeds, and a true failure has an "error" in its log and is not repeated.
+ * (pocl#1480); a second attempt succeeds, and a true failure has an "error" in its log and is not repeated. So a build
+ * without the lock is as good, nearly always, and whoever has waited long for it builds all the same.
  *
  * clSetKernelArg on one kernel object is the part of OpenCL that is not thread-safe, so each launch takes a kernel
  * object out of the program's pool and returns it. Invariant: an object is in the pool or used by exactly one thread;
@@ -95,7 +96,7 @@ static quern_status load_or_compile(q_program *p, q_queue *queue, const char *ke
 {
     if (load(p, queue, key, options)) return QUERN_OK;
     quern_status status = QUERN_OK;
-    int lock = q_lock("build");
+    int lock = q_lock("build", &queue->patience);
     if (!load(p, queue, key, options)) {
         status = compile(p, queue, source, options);
         if (!status && key) q_binary_save(p->program, key, &p->note);

@@ -252,12 +252,10 @@ static bool is_identity(const q_graph *graph, const q_node *node)
                     node->op == Q_OP_Extract || node->op == Q_OP_ExtractT);
 }
 
-/* The orders that the functions with one are made for; the derivatives of powers stay whole numbers. */
-static bool has_order(q_op op, int32_t k)
+/* The orders that the functions with one are made for. */
+static bool has_order(const q_op_row *row, int32_t k)
 {
-    if (op == Q_OP_Pow) return k >= -(1 << 30) && k <= 1 << 30;
-    if (op == Q_OP_BesselJ) return k >= -16 && k <= 16;
-    return (op != Q_OP_SinXDivXD && op != Q_OP_Polygamma) || (k >= 0 && k <= 20);
+    return (!row->least && !row->most) || (k >= row->least && k <= row->most);
 }
 
 q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int32_t *k, size_t integers)
@@ -271,7 +269,7 @@ q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int3
     for (size_t a = 0; a < count; a++)
         if (!(node.arg[a] = args[a])) return 0;
     for (size_t i = 0; i < integers; i++) node.k[i] = k[i];
-    if (graph->rules && !has_order(op, node.k[0])) /* in patterns of rules letters stand for integers */
+    if (graph->rules && !has_order(row, node.k[0])) /* in patterns of rules letters stand for integers */
         return q_graph_fail(graph, QUERN_LIMIT, "%s of order %d is not there", row->name, node.k[0]);
     bool fits = row->kind == Q_KIND_ELEMENTWISE ? broadcast_operands(graph, &node, row->operands)
                                                 : set_length(graph, &node, row);

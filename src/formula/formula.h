@@ -68,6 +68,8 @@ typedef struct q_op_row {
     const char *expression; /* ELEMENTWISE: C tokens */
     const char *derivative;
     const char *sentence;
+    int32_t least, most; /* ELEMENTWISE: of its integer; both 0: any */
+    bool special;        /* ELEMENTWISE: needs cl/special.cl */
     double (*evaluate)(double a, double b, double c, int32_t k, int32_t l); /* ELEMENTWISE */
     q_interval (*interval)(const q_interval *operands, const int32_t k[2]); /* ELEMENTWISE; never null there */
     q_pick *pick;                                                           /* GATHER */
@@ -76,6 +78,8 @@ typedef struct q_op_row {
     const char *state;          /* REDUCTION: its section of reductions.cl */
     q_reduction_kind reduction; /* REDUCTION */
     int (*words)(int k);        /* REDUCTION: state carried by a merge */
+    const char *within;         /* REDUCTION: another state that holds it, or "" */
+    bool smallest;              /* REDUCTION: selects the smallest terms */
 } q_op_row;
 
 extern const q_op_row q_ops[Q_OP_END];

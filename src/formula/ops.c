@@ -258,6 +258,8 @@ const q_op_row q_ops[Q_OP_END] = {
                       .sentence = sentence_,                                                     \
                       .evaluate = evaluate_##name_,                                              \
                       .interval = q_interval_##interval_},
+#define ORDER(name_, least_, most_, special_) \
+    [Q_OP_##name_].least = least_, [Q_OP_##name_].most = most_, [Q_OP_##name_].special = special_,
 #define GATHER(name_, operands_, integers_, size_, pick_, derivative_, sentence_) \
     [Q_OP_##name_] = {.name = #name_,                                             \
                       .kind = Q_KIND_GATHER,                                      \
@@ -277,16 +279,18 @@ const q_op_row q_ops[Q_OP_END] = {
                       .expand = expand_,                                 \
                       .length = length_##name_},
 #include "formula/ops.def"
-#define REDUCTION(name_, kind_, integers_, size_, state_, count_, derivative_, sentence_) \
-    [Q_RED_##name_] = {.name = #name_,                                                    \
-                       .kind = Q_KIND_REDUCTION,                                          \
-                       .operands = 1,                                                     \
-                       .integers = integers_,                                             \
-                       .reduction = Q_##kind_,                                            \
-                       .length = reduced_length_##name_,                                  \
-                       .state = #state_,                                                  \
-                       .words = words_##name_,                                            \
-                       .derivative = derivative_,                                         \
+#define REDUCTION(name_, kind_, integers_, size_, state_, count_, within_, smallest_, derivative_, sentence_) \
+    [Q_RED_##name_] = {.name = #name_,                                                                        \
+                       .kind = Q_KIND_REDUCTION,                                                              \
+                       .operands = 1,                                                                         \
+                       .integers = integers_,                                                                 \
+                       .reduction = Q_##kind_,                                                                \
+                       .length = reduced_length_##name_,                                                      \
+                       .state = #state_,                                                                      \
+                       .words = words_##name_,                                                                \
+                       .within = within_,                                                                     \
+                       .smallest = smallest_,                                                                 \
+                       .derivative = derivative_,                                                             \
                        .sentence = sentence_},
 #include "formula/reductions.def"
 };

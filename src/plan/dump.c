@@ -74,7 +74,7 @@ static cost cost_of(const q_program_ir *p)
 static void dump_cost(const q_program_ir *p, quern_dtype dtype, q_text *out)
 {
     cost c = cost_of(p);
-    size_t size = dtype == QUERN_F64 ? 8 : 4, late = c.operations[Q_LATE] + c.operations[Q_LATE | Q_ROW];
+    size_t size = q_element_size(dtype), late = c.operations[Q_LATE] + c.operations[Q_LATE | Q_ROW];
     if (p->walk)
         q_text_add(out, "  a pair: %zu flops; a column: %zu flops, %zu bytes read\n", c.operations[Q_ROW | Q_COLUMN],
                    c.operations[Q_COLUMN], c.reads[Q_COLUMN] * size);

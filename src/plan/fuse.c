@@ -2,8 +2,6 @@
  * fuse.c: values of a program that are better computed together: products in sums, as fused multiply-adds, and squared
  * distances of long vectors, by their expansion.
  */
-#include <string.h>
-
 #include "plan/plan.h"
 
 static bool fusible(const q_program_ir *p, q_ref v, uint8_t where)
@@ -35,9 +33,7 @@ void q_fuse(q_program_ir *p)
 /* Whether reduction r is a selection of the smallest values of v as they stand. */
 static bool selects(const q_program_ir *p, size_t r, q_ref v)
 {
-    const char *state = q_ops[p->reductions[r].op].state;
-    bool smallest = strcmp(state, "Min") == 0 || strcmp(state, "ArgMin") == 0 || strcmp(state, "KMin") == 0;
-    return smallest && p->reductions[r].dim == 1 && p->reductions[r].terms[0] == v;
+    return q_ops[p->reductions[r].op].smallest && p->reductions[r].dim == 1 && p->reductions[r].terms[0] == v;
 }
 
 /* A stage with one contraction, sum over d of (x - y)^2 with x of the row and y of the column, both of no other use: it

@@ -417,27 +417,26 @@ static q_ref *refs(scheduler *s, uint32_t dim)
     return memory;
 }
 
-/* Whether both reductions reduce the same values, and the states of both, or of `other` with the indices, are of one
-   kind: ArgMin keeps the smallest term, ArgKMin and KMin have one state. */
-static bool holds(const q_program_ir *p, size_t other, size_t r, bool with_indices)
+/* Whether both reductions reduce the same values, and the state of `other` is of the kind `wanted`: ArgMin keeps the
+   smallest term, ArgKMin and KMin have one state. */
+static bool holds(const q_program_ir *p, size_t other, size_t r, const char *wanted)
 {
-    const char *state = q_ops[p->reductions[other].op].state, *wanted = q_ops[p->reductions[r].op].state;
-    if (with_indices && strncmp(state, "Arg", 3) != 0) return false;
-    if (strcmp(with_indices ? state + 3 : state, wanted) != 0) return false;
+    if (strcmp(q_ops[p->reductions[other].op].state, wanted) != 0) return false;
     if (p->reductions[other].K != p->reductions[r].K || p->reductions[other].dim != p->reductions[r].dim) return false;
     for (uint32_t d = 0; d < q_term_count(p, r); d++)
         if (p->reductions[other].terms[d] != p->reductions[r].terms[d]) return false;
     return true;
 }
 
-/* The first reduction with indices holds the others; if there is none, the first of equals. So what holds another has
-   its own state. */
+/* The first reduction whose state holds more, as with indices, holds the others; if there is none, the first of equals.
+   So what holds another has its own state. */
 static void share_states(q_program_ir *p)
 {
     for (size_t r = 0; r < p->reduction_count; r++) {
+        const q_op_row *row = &q_ops[p->reductions[r].op];
         size_t other = 0, equal = 0;
-        while (other < p->reduction_count && !holds(p, other, r, true)) other++;
-        while (equal < r && !holds(p, equal, r, false)) equal++;
+        while (other < p->reduction_count && !holds(p, other, r, row->within)) other++;
+        while (equal < r && !holds(p, equal, r, row->state)) equal++;
         p->reductions[r].state = other < p->reduction_count ? other : equal;
     }
 }

@@ -42,7 +42,7 @@ int q_plan_words(const q_program_ir *program)
 uint64_t q_plan_partial_bytes(const q_plan *plan, const q_program_ir *program)
 {
     uint64_t padded = (uint64_t)(plan->groups * q_plan_group_rows(plan));
-    return padded * (uint64_t)plan->parts * (uint64_t)q_plan_words(program) * (plan->dtype == QUERN_F64 ? 8 : 4);
+    return padded * (uint64_t)plan->parts * (uint64_t)q_plan_words(program) * q_element_size(plan->dtype);
 }
 
 static size_t live_values(const q_program_ir *program, uint8_t where)
@@ -68,14 +68,14 @@ static int rows_that_fit(const q_program_ir *program, const q_plan *plan)
 
 size_t q_plan_column_align(size_t numbers, quern_dtype dtype)
 {
-    size_t bytes = numbers * (dtype == QUERN_F64 ? 8 : 4);
+    size_t bytes = numbers * q_element_size(dtype);
     return bytes <= 4 ? 4 : bytes <= 8 ? 8 : 16;
 }
 
 static size_t column_bytes(const q_program_ir *program, const q_plan *plan)
 {
     size_t numbers = live_values(program, Q_COLUMN), align = q_plan_column_align(numbers, plan->dtype);
-    return (numbers * (plan->dtype == QUERN_F64 ? 8 : 4) + align - 1) / align * align;
+    return (numbers * q_element_size(plan->dtype) + align - 1) / align * align;
 }
 
 /* How many columns fit local memory, at most one for each work-item; 0: read them directly. */
@@ -133,7 +133,7 @@ static size_t wide_count(const q_program_ir *program)
 /* Local memory for wide sums: weights and columns of a turn, scales, and in place of weights in the end states. */
 static size_t shared_bytes_wide(const q_program_ir *program, const q_plan *plan)
 {
-    size_t number = plan->dtype == QUERN_F64 ? 8 : 4, vector = number * (size_t)plan->lanes;
+    size_t number = q_element_size(plan->dtype), vector = number * (size_t)plan->lanes;
     size_t rows = (size_t)(plan->rows * plan->local + 4), words = 0;
     for (size_t r = 0; r < program->reduction_count; r++)
         if (!program->reductions[r].wide) /* states hold twice what they leave to others, at most; and a scale */
@@ -149,7 +149,7 @@ static size_t shared_bytes_wide(const q_program_ir *program, const q_plan *plan)
 /* Local memory of tile_local.cl; at most, since not all live values are members of what is staged. */
 static size_t shared_bytes(const q_program_ir *program, const q_plan *plan)
 {
-    size_t number = plan->dtype == QUERN_F64 ? 8 : 4, vector = number * (size_t)plan->lanes;
+    size_t number = q_element_size(plan->dtype), vector = number * (size_t)plan->lanes;
     size_t rows = (size_t)(plan->rows * plan->local + 4), columns = (size_t)plan->tile;
     size_t x = live_values(program, Q_ROW | Q_DEEP) * vector * rows;
     size_t y = live_values(program, Q_COLUMN | Q_DEEP) * number * (columns + 4);
@@ -181,8 +181,8 @@ static void share_tile(q_plan *plan, const q_program_ir *program)
     plan->expansion = program->expansion == Q_GUARDED && program->depth <= MOST_CENTRE ? Q_GUARDED : Q_DIRECT;
     plan->chunk = program->depth ? largest_factor(MOST_CHUNK, plan->local) : 1;
     if (program->width) keep_wide(plan, program);
-    size_t sums = (program->sum_count + (program->width ? weight_count(program) : 0)) *
-                  (plan->dtype == QUERN_F64 ? 8 : 4) * (size_t)(plan->lanes * plan->rows * plan->local);
+    size_t sums = (program->sum_count + (program->width ? weight_count(program) : 0)) * q_element_size(plan->dtype) *
+                  (size_t)(plan->lanes * plan->rows * plan->local);
     while (plan->turn > plan->columns && sums * (size_t)plan->turn > SUM_BYTES) plan->turn /= 2;
     while (plan->turn > plan->columns && shared_bytes(program, plan) > LOCAL_BYTES) plan->turn /= 2;
     while (plan->chunk && shared_bytes(program, plan) > LOCAL_BYTES) plan->chunk /= 2;
@@ -213,7 +213,7 @@ q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *opti
    numbers. */
 static int tile_rows(const q_program_ir *program, const q_plan *plan)
 {
-    size_t number = (size_t)plan->lanes * (plan->dtype == QUERN_F64 ? 8 : 4);
+    size_t number = (size_t)plan->lanes * q_element_size(plan->dtype);
     size_t bytes = number * (program->depth * (program->expansion ? 2 : 1) + program->width * 5);
     int rows = plan->profile.deep_rows;
     while (rows > 1 && bytes * (size_t)rows > TILE_BYTES) rows /= 2;

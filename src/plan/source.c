@@ -58,8 +58,7 @@ static bool uses_special(const q_program_ir *program)
 {
     for (q_ref v = 1; v < program->count; v++) {
         const q_scalar *value = &program->values[v];
-        bool special = value->op == Q_OP_SinXDivXD || value->op == Q_OP_Polygamma || value->op == Q_OP_BesselJ;
-        if (program->uses[v] && value->kind == Q_V_OP && special) return true;
+        if (program->uses[v] && value->kind == Q_V_OP && q_ops[value->op].special) return true;
     }
     return false;
 }
@@ -74,9 +73,9 @@ static bool uses_count(const q_program_ir *program)
 static void add_special(q_text *out, const q_plan *plan)
 {
     add_file(out, "special");
+    if (plan->lanes == 1) return;
     q_text_add(out, "#define Q_SINGLE\n");
-    if (plan->lanes > 1) add_file(out, "special");
-    else q_text_add(out, "#define qs_sinc q_sinc\n#define qs_polygamma q_polygamma\n#define qs_besselj q_besselj\n");
+    add_file(out, "special");
 }
 
 quern_status q_source(q_text *out, const q_program_ir *program, const q_plan *plan, bool merge)

@@ -76,6 +76,7 @@ static quern_status open_device(quern_context *context)
     q_text_free(&why);
     free(list);
     if (status) return status;
+    context->queue->patience = (q_patience){.log = context->options.log, .log_user = context->options.log_user};
     const quern_device *device = quern_context_device(context);
     q_profile_find(&context->profile, device->profile);
     q_learned_use(context);

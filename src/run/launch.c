@@ -4,7 +4,11 @@
  *
  * Long launches are cut into slices of rows that aim for the time in the device's profile. That one mechanism keeps
  * watchdogs quiet, reports progress and lets a run be stopped.
+ *
+ * The states of a split walk take what device memory is left: where that is too little, fewer rows are done at a time,
+ * then, with other last bits, in fewer parts, and at last in one, which needs no states.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,10 +61,20 @@ static bool same_shape(const q_plan *a, const q_plan *b)
 /* Statements and states from which on a compiler takes seconds. */
 enum { LARGE_PROGRAM = 4096 };
 
+/* Numbers of state that the program names; those of a wide sum are one in a loop. */
+static size_t states_of(const q_program_ir *p)
+{
+    size_t states = 0;
+    for (size_t r = 0; r < p->reduction_count; r++)
+        if (p->reductions[r].state == r)
+            states += (size_t)q_ops[p->reductions[r].op].words(p->reductions[r].K) * q_term_count(p, r);
+    return states;
+}
+
 static void warn_of_size(const q_kernel *kernel, const quern_operator *op)
 {
     const q_program_ir *p = op->programs[kernel->stage];
-    size_t size = p->statements[Q_PAIR] * (size_t)kernel->plan.rows + (size_t)q_plan_words(p);
+    size_t size = p->statements[Q_PAIR] * (size_t)kernel->plan.rows + states_of(p);
     if (size > LARGE_PROGRAM)
         q_context_log(op->context, "stage %zu has about %zu statements: the device's compiler may take a while",
                       kernel->stage, size);
@@ -108,16 +122,12 @@ static quern_status find_kernel(q_kernel **out, quern_operator *op, size_t stage
 
 // ---- arrays ----
 
-static size_t element_size(const launcher *l)
-{
-    return l->run->dtype == QUERN_F64 ? 8 : 4;
-}
-
 static quern_status bytes_of(const launcher *l, const q_array *array, size_t *out)
 {
     int64_t rows = q_axis_size(array->axis, l->run->M, l->run->N);
     size_t elements;
-    if (q_mul_size((size_t)rows, array->dim, &elements) && q_mul_size(elements, element_size(l), out)) return QUERN_OK;
+    if (q_mul_size((size_t)rows, array->dim, &elements) && q_mul_size(elements, q_element_size(l->run->dtype), out))
+        return QUERN_OK;
     return q_fail(QUERN_MEMORY, "an array of %lld x %u elements is too large for this machine", (long long)rows,
                   array->dim);
 }
@@ -187,6 +197,7 @@ typedef struct arguments {
     q_kernel_arg arg[MAX_ARGS];
     size_t count;
     size_t sizes;       /* position of M and N */
+    int64_t first;      /* row of the launches */
     cl_long numbers[6]; /* M, N, and what the kernel's last arguments are */
 } arguments;
 
@@ -245,7 +256,7 @@ static quern_status launch_slice(launcher *l, q_kernel *kernel, const q_plan *pl
     size_t rows[3] = {(size_t)count * local[0], 1, spans},
            parts[3] = {(size_t)plan->groups * local[0], (size_t)count, spans};
     for (size_t n = 0; n < 2; n++) args.arg[args.sizes + n].value = &args.numbers[n]; /* the copy's own */
-    add_number(&args, 2, plan->split ? 0 : at * q_plan_group_rows(plan));
+    add_number(&args, 2, args.first + (plan->split ? 0 : at * q_plan_group_rows(plan)));
     add_number(&args, 3, plan->part);
     if (plan->split) add_number(&args, 4, at);
     if (plan->split) add_number(&args, 5, plan->parts);
@@ -254,10 +265,10 @@ static quern_status launch_slice(launcher *l, q_kernel *kernel, const q_plan *pl
 
 /* Slices, each measured to size the next; one launch if it looks short. */
 static quern_status launch_slices(launcher *l, q_kernel *kernel, const q_program_ir *p, const q_plan *plan,
-                                  const arguments *args)
+                                  const arguments *args, double pairs)
 {
     int64_t total = slices_of(plan), size = total;
-    double aim = plan->profile.launch_ms * 1e-3, guess = q_plan_seconds(&plan->profile, p, pairs_of(l, p));
+    double aim = plan->profile.launch_ms * 1e-3, guess = q_plan_seconds(&plan->profile, p, pairs);
     bool slice = guess > 2 * aim || l->context->options.progress;
     if (slice) size = 1 + (int64_t)((double)total * aim / (guess > aim ? guess : aim));
     for (int64_t at = 0, count; at < total; at += count) {
@@ -269,38 +280,113 @@ static quern_status launch_slices(launcher *l, q_kernel *kernel, const q_program
             double factor = aim / (q_seconds() - start + 1e-6);
             size = 1 + (int64_t)((double)count * (factor > 4 ? 4 : factor < 0.25 ? 0.25 : factor));
         }
-        Q_TRY(report(l, pairs_of(l, p) * (double)count / (double)total));
+        Q_TRY(report(l, pairs * (double)count / (double)total));
     }
     return QUERN_OK;
 }
 
-static quern_status launch_rows(launcher *l, q_kernel *kernel, const q_program_ir *p, const q_plan *plan)
+static quern_status launch_rows(launcher *l, size_t stage, const q_plan *plan)
 {
+    const q_program_ir *p = l->run->op->programs[stage];
     arguments args = {.count = 0};
+    q_kernel *kernel;
+    Q_TRY(find_kernel(&kernel, l->run->op, stage, plan, false));
     add_inputs(l, &args, p);
     add_outputs(l, &args, p);
-    return launch_slices(l, kernel, p, plan, &args);
+    return launch_slices(l, kernel, p, plan, &args, pairs_of(l, p));
 }
 
-/* The parts, then the merge. Split plans have few rows. */
-static quern_status launch_parts(launcher *l, q_kernel *kernel, q_kernel *merge, const q_program_ir *p,
-                                 const q_plan *plan, q_buffer *partial)
+// ---- split walks ----
+
+/* Some groups of rows from one on: their states in each part, then the merge. */
+typedef struct row_pass {
+    q_plan plan;   /* of these groups alone */
+    int64_t first; /* row of them */
+    double pairs;
+} row_pass;
+
+static quern_status launch_parts(launcher *l, size_t stage, const row_pass *pass, const q_buffer *partial)
 {
-    arguments args = {.count = 0};
+    const q_program_ir *p = l->run->op->programs[stage];
+    const q_plan *plan = &pass->plan;
+    arguments args = {.first = pass->first};
+    q_kernel *kernel, *merge;
     size_t local[3] = {(size_t)plan->local, 1, 1};
     int64_t padded = plan->groups * q_plan_group_rows(plan);
+    Q_TRY(find_kernel(&kernel, l->run->op, stage, plan, false));
+    Q_TRY(find_kernel(&merge, l->run->op, stage, plan, true));
     add_inputs(l, &args, p);
     add_buffer(&args, partial);
-    Q_TRY(launch_slices(l, kernel, p, plan, &args));
+    Q_TRY(launch_slices(l, kernel, p, plan, &args, pass->pairs));
     args.count = 0;
     add_inputs(l, &args, p);
     add_outputs(l, &args, p);
     add_buffer(&args, partial);
-    add_number(&args, 2, 0);
+    add_number(&args, 2, pass->first);
     add_number(&args, 3, plan->parts);
     add_number(&args, 4, padded);
     size_t items = (size_t)(padded / plan->lanes);
     return q_program_launch(merge->program, l->queue, args.arg, args.count, (size_t[]){items, 1, 1}, local);
+}
+
+static quern_status launch_pass(launcher *l, size_t stage, const row_pass *pass)
+{
+    q_buffer partial = {0};
+    double done = l->done;
+    Q_TRY(q_buffer_create(&partial, l->queue, q_plan_partial_bytes(&pass->plan, l->run->op->programs[stage])));
+    quern_status status = launch_parts(l, stage, pass, &partial);
+    q_buffer_destroy(&partial, l->queue);
+    if (status) l->done = done;
+    return status;
+}
+
+/* Half as much memory for states: half the groups at a time, or else half the parts, unless the device walks no
+   further. False if there is nothing left to halve. */
+static bool shrink(q_plan *plan, int64_t *at_once)
+{
+    if (*at_once > 1) {
+        *at_once = (*at_once + 1) / 2;
+        return true;
+    }
+    if (plan->profile.walk && 2 * plan->part > plan->profile.walk) return false;
+    plan->part *= 2;
+    plan->parts = (plan->parts + 1) / 2;
+    plan->split = plan->parts > 1;
+    return true;
+}
+
+/* The failure of a pass that cannot shrink. */
+static quern_status fail_pass(const q_plan *plan)
+{
+    char message[512];
+    snprintf(message, sizeof message, "%s", quern_last_error()->message);
+    q_fail(QUERN_MEMORY,
+           "%s; tried down to %lld rows at a time in %d parts, and the device walks no more than %d columns", message,
+           (long long)q_plan_group_rows(plan), plan->parts, plan->profile.walk);
+    q_fail_next_step("wait for other runs in this context, use smaller arrays, or raise quern_context_options.memory");
+    return QUERN_MEMORY;
+}
+
+static quern_status launch_split(launcher *l, size_t stage, q_plan *plan)
+{
+    double pairs = pairs_of(l, l->run->op->programs[stage]), done = l->done;
+    int64_t at_once = plan->groups;
+    for (int64_t at = 0; plan->split && at < plan->groups;) {
+        row_pass pass = {.plan = *plan, .first = at * q_plan_group_rows(plan)};
+        pass.plan.groups = at_once < plan->groups - at ? at_once : plan->groups - at;
+        pass.pairs = pairs * (double)pass.plan.groups / (double)plan->groups;
+        quern_status status = launch_pass(l, stage, &pass);
+        if (!status) at += pass.plan.groups;
+        else if (status != QUERN_MEMORY) return status;
+        else if (!shrink(plan, &at_once)) return fail_pass(plan);
+        else
+            q_context_log(l->context, "stage %zu goes on with %lld of %lld groups of rows at a time, in %d part%s: %s",
+                          stage, (long long)at_once, (long long)plan->groups, plan->parts, plan->parts == 1 ? "" : "s",
+                          quern_last_error()->message);
+    }
+    if (plan->split) return QUERN_OK;
+    l->done = done;
+    return launch_rows(l, stage, plan);
 }
 
 static quern_status check_local(const launcher *l, const q_plan *plan, const q_program_ir *p)
@@ -325,21 +411,13 @@ static quern_status launch_stage(launcher *l, size_t stage)
     quern_operator *op = l->run->op;
     const q_program_ir *p = op->programs[stage];
     q_plan plan;
-    q_kernel *kernel, *merge;
     const q_run *run = l->run;
     Q_TRY(q_plan_make(&plan, p, &op->profile, run->dtype, run->plan_M, run->plan_N,
                       q_queue_device(l->queue)->info.compute_units, &op->options));
     if (!plan.groups) return QUERN_OK;
     if (run->plan_M != run->M || run->plan_N != run->N) q_plan_resize(&plan, p, run->M, run->N);
     Q_TRY(check_local(l, &plan, p));
-    Q_TRY(find_kernel(&kernel, op, stage, &plan, false));
-    if (!plan.split) return launch_rows(l, kernel, p, &plan);
-    Q_TRY(find_kernel(&merge, op, stage, &plan, true));
-    q_buffer partial = {0};
-    Q_TRY(q_buffer_create(&partial, l->queue, q_plan_partial_bytes(&plan, p)));
-    quern_status status = launch_parts(l, kernel, merge, p, &plan, &partial);
-    q_buffer_destroy(&partial, l->queue);
-    return status;
+    return plan.split ? launch_split(l, stage, &plan) : launch_rows(l, stage, &plan);
 }
 
 // ---- results ----

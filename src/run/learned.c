@@ -73,7 +73,7 @@ quern_status q_learned_save(quern_context *context, const char *path, const char
 {
     q_profile_key key = q_profile_key_of(quern_context_device(context));
     q_text text = {0};
-    int lock = q_lock("profiles"); /* of those who read, change and write */
+    int lock = q_lock("profiles", &context->queue->patience); /* of those who read, change and write */
     q_text_add(&text, "%s\n", head_comment);
     keep_others(context, &text, path, &key);
     q_text_add(&text, "%s", row);

@@ -75,11 +75,6 @@ static double next_number(uint64_t *state)
     return (double)(q_hash64(state, sizeof *state) >> 40) / (double)(1 << 24);
 }
 
-static size_t element_size(quern_dtype dtype)
-{
-    return dtype == QUERN_F64 ? 8 : 4;
-}
-
 static double number_at(const quern_view *view, int64_t k)
 {
     return view->dtype == QUERN_F64 ? ((const double *)view->data)[k] : (double)((const float *)view->data)[k];
@@ -87,7 +82,7 @@ static double number_at(const quern_view *view, int64_t k)
 
 static quern_status new_view(quern_view *out, int64_t rows, int64_t columns, quern_dtype dtype)
 {
-    size_t bytes = (size_t)(rows * columns) * element_size(dtype);
+    size_t bytes = (size_t)(rows * columns) * q_element_size(dtype);
     *out = (quern_view){calloc(1, bytes + 1), rows, columns, dtype, 0};
     return out->data ? QUERN_OK : q_fail_memory(bytes);
 }
@@ -198,7 +193,7 @@ static quern_status run(job *j, quern_operator *op, double *seconds)
 static quern_status try_run(job *j, quern_operator *op, bool *right)
 {
     double seconds, bound = j->dtype == QUERN_F64 ? 1e-9 : 1e-3;
-    memset(j->result.data, 0xFF, (size_t)(j->result.rows * j->result.columns) * element_size(j->dtype)); /* NaN */
+    memset(j->result.data, 0xFF, (size_t)(j->result.rows * j->result.columns) * q_element_size(j->dtype)); /* NaN */
     Q_TRY(run(j, op, &seconds));
     *right = error_of(j) <= bound;
     return QUERN_OK;
