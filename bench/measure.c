@@ -101,26 +101,43 @@ static bool peer_warm(trial *t, const char *device)
 }
 
 /* Threads of libgomp and OpenBLAS keep looking for work for tens of milliseconds after a call, at the cost of whoever runs
-   next. So each side begins when they have gone to sleep, and its second call is timed: the first wakes it up. */
+   next. So each side begins its turn when they have gone to sleep. */
 static void settle(void)
 {
     const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
     nanosleep(&pause, NULL);
 }
 
+static bool run_once(double *seconds, trial *t, bool peer)
+{
+    if (!peer) return quern_time(seconds, t, t->out->which->calls);
+    return bench_session_run(t->session, seconds) || measure_fail(t->out->peer->name, "could not run again");
+}
+
+/* One side's turn: calls for a third of a second, at least two, of which the median counts without the first. After a pause
+   a machine needs some time to come up to speed, which would be a large share of a single short call. */
+static bool take_turn(double *seconds, trial *t, bool peer)
+{
+    enum { MOST = 64 };
+    double calls[MOST], ignored;
+    int count = 0;
+    if (t->session) settle();
+    const double start = now();
+    if (!run_once(&ignored, t, peer)) return false;
+    do
+        if (!run_once(&calls[count++], t, peer)) return false;
+    while (count < MOST && now() - start < 0.33);
+    qsort(calls, (size_t)count, sizeof calls[0], double_compare);
+    *seconds = 0.5 * (calls[(count - 1) / 2] + calls[count / 2]);
+    return true;
+}
+
 static bool calls_repeat(trial *t, int64_t repeat)
 {
     outcome *out = t->out;
     for (int64_t k = 0; k < repeat; k++) {
-        double ignored;
-        if (t->session) settle();
-        if (t->session && !quern_time(&ignored, t, 1)) return false;
-        if (!quern_time(&out->quern.seconds[k], t, out->which->calls)) return false;
-        if (t->session) settle();
-        if (t->session && !bench_session_run(t->session, &ignored))
-            return measure_fail(out->peer->name, "could not run again");
-        if (t->session && !bench_session_run(t->session, &out->other.seconds[k]))
-            return measure_fail(out->peer->name, "could not run again");
+        if (!take_turn(&out->quern.seconds[k], t, false)) return false;
+        if (t->session && !take_turn(&out->other.seconds[k], t, true)) return false;
     }
     timing_summarise(&out->quern, repeat);
     if (t->session) timing_summarise(&out->other, repeat);

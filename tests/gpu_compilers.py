@@ -186,10 +186,12 @@ def tile_bytes(source):
     bytes_of_columns = columns * column_bytes(source)[1]
     if not chunk:
         return bytes_of_columns
-    rows = macro(source, 'ROWS') * macro(source, 'LOCAL')
+    rows, turn = macro(source, 'ROWS') * macro(source, 'LOCAL'), macro(source, 'TURN')
     expanded = rows + columns + macro(source, 'DEPTH') if macro(source, 'EXPANSION') else 0
-    numbers = chunk * (rows + columns) + macro(source, 'TURN') * rows + expanded
-    return bytes_of_columns + numbers * (8 if '#define Q_F64 1' in source else 4)
+    contraction = chunk * (rows + columns) + turn * rows if macro(source, 'DEPTH') else 0
+    weights = re.search(r'typedef struct \{([^}]*)\} q_weights;', source).group(1).count(' v')
+    wide = turn * (weights * rows + macro(source, 'SIDE') * macro(source, 'KEPT')) if macro(source, 'WIDTH') else 0
+    return bytes_of_columns + (contraction + expanded + wide) * (8 if '#define Q_F64 1' in source else 4)
 
 
 # ---- targets
