@@ -1,8 +1,6 @@
 /*
  * session.c: a peer at work (peers.h has the protocol). A program of its own gets a directory under TMPDIR with its job
- * and data, and talks through two pipes; the directory goes when the session closes. After each of its repetitions
- * there is a pause, as thread pools of OpenMP and OpenBLAS spin for some milliseconds before they sleep, and would slow
- * quern's next call down.
+ * and data, and talks through two pipes; the directory goes when the session closes.
  */
 #include "peers.h"
 
@@ -20,7 +18,7 @@
 
 #include <quern/npy.h>
 
-enum { PAUSE_NS = 50000000, LINE = 4096 };
+enum { LINE = 4096 };
 
 extern char **environ;
 
@@ -196,7 +194,6 @@ bool bench_session_run(bench_session *session, double *seconds)
     json_t *answer = peer_ask(session, "run");
     *seconds = json_number_value(json_object_get(answer, "seconds"));
     json_decref(answer);
-    nanosleep(&(struct timespec){0, PAUSE_NS}, NULL);
     return *seconds > 0;
 }
 
