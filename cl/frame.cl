@@ -40,5 +40,5 @@
     Q_LEAVE_WIDE
 #else
 #define Q_LEAVE(row0) \
-    Q_EACH_ROW q_store(Q_ARGUMENTS, Q_OUTPUTS, &t[r] Q_WITH_WIDE(&wide[r]), row0 + r * Q_ROW_STEP)
+    Q_EACH_ROW q_store(Q_ARGUMENTS, Q_OUTPUTS, &t[r] Q_WITH_WIDE(&wide[r], 0), row0 + r * Q_ROW_STEP)
 #endif

@@ -1,5 +1,5 @@
 /*
- * merge.cl: the second pass of a split walk. A work-item owns one vector of rows, takes their states from every part in
+ * merge.cl: the second pass of a split walk. A work-item owns one vector of rows, and of wide sums Q_KEPT components, takes their states from every part in
  * the order of the columns, and stores the results; the order is fixed, so the bits are the same in every run.
  *
  * Holes as in row.cl. Arguments: partial[word][part][row] as row.cl leaves it, for `padded` rows from row `first` on.
@@ -18,6 +18,7 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global const sreal *Q_RESTRICT par
     if (i >= padded) return;
     q_state all, one;
 #if Q_WIDTH
+    const int d0 = (int)get_group_id(2) * Q_KEPT;
     q_wide all_wide, one_wide;
 #endif
     q_start(&all);
@@ -27,10 +28,10 @@ void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global const sreal *Q_RESTRICT par
     for (long p = 0; p < parts; p++) {
         q_get(&one, partial + padded * p + i, padded * parts);
 #if Q_WIDTH
-        q_get_wide(&one_wide, partial + padded * p + i, padded * parts, 0);
+        q_get_wide(&one_wide, partial + padded * p + i, padded * parts, d0);
         q_merge_wide(&all_wide, &one_wide, &all, &one);
 #endif
         q_merge(&all, &one);
     }
-    q_store(Q_ARGUMENTS, Q_OUTPUTS, &all Q_WITH_WIDE(&all_wide), first + i);
+    q_store(Q_ARGUMENTS, Q_OUTPUTS, &all Q_WITH_WIDE(&all_wide, d0), first + i);
 }

@@ -33,12 +33,12 @@ typedef int sint;
 #define Q_ROUNDING (Q_F64 ? 0x1p-53 : 0x1p-24) /* half the distance from 1 to the next number */
 
 #if Q_WIDTH /* of wide sums, see tile.cl */
-#define Q_WITH_WIDE(wide) , wide, 0
+#define Q_WITH_WIDE(wide, d0) , wide, d0
 #ifndef Q_KEPT
 #define Q_KEPT Q_WIDTH /* components of them that a work-item keeps */
 #endif
 #else
-#define Q_WITH_WIDE(wide)
+#define Q_WITH_WIDE(wide, d0)
 #endif
 
 #define Q_PASTE_(a, b) a##b

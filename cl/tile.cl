@@ -18,7 +18,8 @@
  *   q_weights                                                what q_pair leaves for wide sums
  *   q_row_wide q_column_wide q_load_... q_partial q_widen    partial wide sums
  *   q_wide q_take                                            wide sums, and what takes a partial sum into them
- *   q_rescale_weights _partial _wide, with Q_WIDE_FOLLOWS    when softmax weights get another scale
+ *   q_scales q_no_scales q_rescale_weights _partial _wide, with Q_WIDE_FOLLOWS: when softmax weights get another scale,
+ *   t->scales, as t->raised tells
  */
 #ifndef Q_SIGNATURE
 #define Q_COLUMNS 4

@@ -21,7 +21,7 @@
  * Wide sums of more components than a group keeps are spread over groups along dimension 2, each of which does steps 1 to
  * 3 for itself. Partial sums are added to compensated ones, which are in private memory, once for each block.
  *
- * The holes are those of row.cl and, for contractions, those of tile.cl.
+ * The holes are those of tile.cl, but for q_limit and Q_EXPANDED_ARRAY.
  */
 #ifndef Q_SIGNATURE
 #define Q_COLUMNS 4
@@ -64,10 +64,7 @@ typedef struct {
 #endif
     q_column column[Q_TILE] Q_WIDE_LOADS;
 #if Q_WIDTH
-    union {
-        q_weights weights[Q_TURN][Q_PADDED];
-        q_state state[Q_GROUP]; /* in the end */
-    } rows Q_WIDE_LOADS;
+    q_weights weights[Q_TURN][Q_PADDED] Q_WIDE_LOADS;
     q_column_wide wide[Q_TURN][Q_SIDE * Q_KEPT + 4] Q_WIDE_LOADS;
 #endif
 #if Q_WIDE_FOLLOWS
@@ -247,7 +244,7 @@ Q_INLINED void q_widen_turn(q_partial partial[Q_KEPT][Q_NEAR], __local q_shared 
     {
         const q_column column = shared->column[turn + k];
         q_weights w[Q_NEAR];
-        Q_EACH_NEAR w[r] = shared->rows.weights[k][x0 + r];
+        Q_EACH_NEAR w[r] = shared->weights[k][x0 + r];
         Q_EACH_KEPT
         {
             const q_column_wide y = shared->wide[k][z0 + c];
@@ -265,9 +262,9 @@ Q_INLINED void q_rescale(q_state *t, __local q_shared *shared, const int k, cons
     const q_scales scales = t->scales;
     q_scales all = shared->scales[v];
     for (int old = 0; old < k; old++) {
-        q_weights weights = shared->rows.weights[old][v];
+        q_weights weights = shared->weights[old][v];
         q_rescale_weights(&weights, &scales);
-        shared->rows.weights[old][v] = weights;
+        shared->weights[old][v] = weights;
     }
     q_rescale_more(&all, &scales);
     shared->scales[v] = all;
@@ -309,7 +306,7 @@ Q_INLINED void q_pair_turn(q_state *t, __local q_shared *shared, const q_launch 
             if (t[r].raised) q_rescale(&t[r], shared, k - turn, v);
 #endif
 #if Q_WIDTH
-            shared->rows.weights[k - turn][v] = weight;
+            shared->weights[k - turn][v] = weight;
 #endif
 #if Q_KAHAN
             q_block(&t[r]);
@@ -322,7 +319,11 @@ Q_INLINED void q_pair_turn(q_state *t, __local q_shared *shared, const q_launch 
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
 Q_KERNEL void quern(Q_PARAMETERS)
 {
-    __local q_shared shared;
+    __local union {
+        q_shared walk;
+        q_state state[Q_GROUP]; /* in the end, for those who keep their wide sums */
+    } local_memory;
+    __local q_shared *const shared = &local_memory.walk;
     const int item = (int)get_local_id(0), x0 = (int)((uint)item % Q_ALONG * Q_NEAR),
               y0 = (int)((uint)item / Q_ALONG * Q_COLUMNS);
     const long group = first + (long)get_group_id(0) * Q_GROUP * Q_LANES, row0 = group + (long)item * Q_LANES;
@@ -350,9 +351,9 @@ Q_KERNEL void quern(Q_PARAMETERS)
     }
 #endif
 #if Q_EXPANSION
-    q_find_centre(Q_ARGUMENTS, &shared, &u);
+    q_find_centre(Q_ARGUMENTS, shared, &u);
     barrier(CLK_LOCAL_MEM_FENCE);
-    q_square_rows(Q_ARGUMENTS, &shared, &u, rows, row0);
+    q_square_rows(Q_ARGUMENTS, shared, &u, rows, row0);
 #endif
     Q_FOR_PART(from, to)
     {
@@ -363,47 +364,47 @@ Q_KERNEL void quern(Q_PARAMETERS)
                 const long j0 = b0 + c0, j1 = j0 + count;
                 barrier(CLK_LOCAL_MEM_FENCE);
                 for (int k = item; k < Q_TILE; k += Q_LOCAL) {
-                    shared.column[k] = q_load_column(Q_ARGUMENTS, &u, min(j0 + k, j1 - 1));
+                    shared->column[k] = q_load_column(Q_ARGUMENTS, &u, min(j0 + k, j1 - 1));
 #if Q_EXPANSION
-                    shared.column_square[k] = 0;
-                    if (k == 0) shared.again = 0;
+                    shared->column_square[k] = 0;
+                    if (k == 0) shared->again = 0;
 #endif
                 }
 #if Q_DEPTH
                 q_sums s[Q_COLUMNS][Q_NEAR]; /* in registers: never indexed but by unrolled loops */
-                q_contract_tile(Q_ARGUMENTS, s, &shared, &u, near, group, j0, j1, x0, y0, Q_EXPANSION);
+                q_contract_tile(Q_ARGUMENTS, s, shared, &u, near, group, j0, j1, x0, y0, Q_EXPANSION);
 #endif
 #if Q_EXPANSION
                 barrier(CLK_LOCAL_MEM_FENCE);
-                if (q_expand(&shared, s, x0, y0)) atomic_or(&shared.again, 1);
+                if (q_expand(shared, s, x0, y0)) atomic_or(&shared->again, 1);
                 barrier(CLK_LOCAL_MEM_FENCE);
-                if (shared.again)
-                    q_contract_tile(Q_ARGUMENTS, s, &shared, &u, near, group, j0, j1, x0, y0, 0);
+                if (shared->again)
+                    q_contract_tile(Q_ARGUMENTS, s, shared, &u, near, group, j0, j1, x0, y0, 0);
 #endif
                 for (int turn = 0; turn < count; turn += Q_TURN) {
                     const int end = min(turn + Q_TURN, count);
                     barrier(CLK_LOCAL_MEM_FENCE);
 #if Q_DEPTH
                     if (y0 >= turn && y0 < turn + Q_TURN)
-                        Q_EACH_COLUMN Q_EACH_NEAR shared.sums[y0 - turn + c][x0 + r] = s[c][r];
+                        Q_EACH_COLUMN Q_EACH_NEAR shared->sums[y0 - turn + c][x0 + r] = s[c][r];
 #endif
 #if Q_WIDTH
-                    q_stage_wide(Q_ARGUMENTS, &shared, &u, turn, j0, j1, span);
+                    q_stage_wide(Q_ARGUMENTS, shared, &u, turn, j0, j1, span);
 #endif
 #if Q_WIDE_FOLLOWS
-                    Q_EACH_ROW shared.scales[item + r * Q_LOCAL] = q_no_scales();
-                    if (item == 0) shared.raised = 0;
+                    Q_EACH_ROW shared->scales[item + r * Q_LOCAL] = q_no_scales();
+                    if (item == 0) shared->raised = 0;
 #endif
                     barrier(CLK_LOCAL_MEM_FENCE);
-                    q_pair_turn(t, &shared, &u, rows, j0, turn, end);
+                    q_pair_turn(t, shared, &u, rows, j0, turn, end);
 #if Q_WIDTH
                     barrier(CLK_LOCAL_MEM_FENCE);
 #endif
 #if Q_WIDE_FOLLOWS
-                    if (shared.raised) q_rescale_sums(partial_wide, wide, &shared, x0, one);
+                    if (shared->raised) q_rescale_sums(partial_wide, wide, shared, x0, one);
 #endif
 #if Q_WIDTH
-                    q_widen_turn(partial_wide, &shared, &u, near, rows_wide, x0, z0, turn, end - turn);
+                    q_widen_turn(partial_wide, shared, &u, near, rows_wide, x0, z0, turn, end - turn);
 #endif
                 }
             }
@@ -426,11 +427,11 @@ Q_KERNEL void quern(Q_PARAMETERS)
     Q_EACH_NEAR q_put_wide(&wide[r * one], words + (long)(x0 + r) * Q_LANES, padded * parts, span + z0);
 #else
     barrier(CLK_LOCAL_MEM_FENCE);
-    Q_EACH_ROW shared.rows.state[item + r * Q_LOCAL] = t[r];
+    Q_EACH_ROW local_memory.state[item + r * Q_LOCAL] = t[r];
     barrier(CLK_LOCAL_MEM_FENCE);
     Q_EACH_NEAR
     {
-        const q_state state = shared.rows.state[x0 + r];
+        const q_state state = local_memory.state[x0 + r];
         q_store(Q_ARGUMENTS, Q_OUTPUTS, &state, &wide[r * one], span + z0, group + (long)(x0 + r) * Q_LANES);
     }
 #endif

@@ -52,14 +52,14 @@ static void long_vectors_are_done_in_loops(void **state)
     };
     for (size_t c = 0; c < Q_COUNT(cases); c++) {
         char profile[64];
-        snprintf(profile, sizeof profile, "tile=0 %s", cases[c].profile);
+        snprintf(profile, sizeof profile, "tile=0 local=1 %s", cases[c].profile);
         quern_operator *op = compile_tiled(cases[c].text, profile);
         expect_loops(op, cases[c].depth, cases[c].width, cases[c].expansion);
         quern_operator_destroy(&op);
     }
-    quern_operator *op = compile(
-        "x=Vi(30); y=Vj(30); b=Vj(30); Sum_j(Exp(-SqDist(x,y))*b)",
-        &(quern_compile_options){sizeof(quern_compile_options), QUERN_SUM_KAHAN, .profile = "tile=0 deep=24 wide=16"});
+    quern_operator *op = compile("x=Vi(30); y=Vj(30); b=Vj(30); Sum_j(Exp(-SqDist(x,y))*b)",
+                                 &(quern_compile_options){sizeof(quern_compile_options), QUERN_SUM_KAHAN,
+                                                          .profile = "tile=0 local=1 deep=24 wide=16"});
     expect_loops(op, 30, 0, Q_DIRECT);
     quern_operator_destroy(&op);
 }
@@ -80,6 +80,7 @@ static void wide_sums_in_local_memory_are_used_by_slices(void **state)
         {"x=Vi(3); y=Vj(3); b=Vj(20); s=Sum_j(Exp(-SqDist(x,y))*b); s, Elem(s,3)", 0, 0},
         {"x=Vi(30); y=Vj(30); b=Vj(20); Sum_j(Exp(-SqDist(x,y))*b)", 30, 20}, /* registers are for sums */
         {"x=Vi(30); y=Vj(30); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", 0, 0},
+        {"x=Vi(30); y=Vj(30); b=Vj(20); Norm2(Sum_j(Exp(-SqDist(x,y))*b))", 0, 0},
     };
     for (size_t c = 0; c < Q_COUNT(cases); c++) {
         quern_operator *op = compile_tiled(cases[c].text, "tile=64 deep=48 wide=16");

@@ -16,9 +16,9 @@
 const char *q_cl_name(cl_int code);
 /* Fails with DEVICE (MEMORY for -4, -5, -6 and -61) and a message that names the function in `call`. */
 quern_status q_cl_fail(cl_int code, const char *call);
-#define Q_CL(call)                                                   \
-    do {                                                             \
-        cl_int q_cl_code_ = (call);                                  \
+#define Q_CL(call)                                                         \
+    do {                                                                   \
+        cl_int q_cl_code_ = (call);                                        \
         if (q_cl_code_ != CL_SUCCESS) return q_cl_fail(q_cl_code_, #call); \
     } while (0)
 
@@ -41,9 +41,9 @@ const char *q_device_family(const q_device_facts *facts);
 typedef struct q_device {
     cl_platform_id platform;
     cl_device_id id;
-    quern_device info;        /* strings owned by the list's block or, in an opened device, by the device */
-    size_t max_group;         /* largest work-group */
-    uint64_t max_allocation;  /* bytes of one buffer */
+    quern_device info;       /* strings owned by the list's block or, in an opened device, by the device */
+    size_t max_group;        /* largest work-group */
+    uint64_t max_allocation; /* bytes of one buffer */
 } q_device;
 
 /* All usable devices in order; *list is one malloc'ed block (strings inside). *count may be 0 with QUERN_OK: a loader
@@ -62,10 +62,11 @@ typedef struct q_queue {
     q_device *device; /* the queue's own copy */
     cl_context context;
     cl_command_queue commands;
-    long process;                  /* that made it: no other may use it */
-    bool keeps_programs;           /* in quern's cache; set before the first build */
-    q_patience patience;           /* with the lock for builds; likewise */
-    uint64_t memory_limit;         /* bytes that buffers may take together */
+    long process;                   /* that made it: no other may use it */
+    bool keeps_programs;            /* in quern's cache; set before the first build */
+    q_patience patience;            /* with the lock for builds; likewise */
+    _Atomic bool impatient;         /* a wait for that lock was in vain */
+    uint64_t memory_limit;          /* bytes that buffers may take together */
     _Atomic uint64_t memory_in_use; /* bytes that they take */
 } q_queue;
 
@@ -124,8 +125,8 @@ typedef struct q_kernel_arg {
     const void *value; /* pointer to the value; for buffers to the cl_mem; null: local memory of `size` bytes */
 } q_kernel_arg;
 
-/* Enqueues the kernel over global[0] x global[1] work-items in groups of local[0] x local[1] (global is a multiple of
-   local). Does not wait. Thread-safe: each call uses a kernel object of its own from a pool. */
+/* Enqueues the kernel over global[0] x global[1] x global[2] work-items in groups of local[0] x local[1] x local[2] (global
+   is a multiple of local). Does not wait. Thread-safe: each call uses a kernel object of its own from a pool. */
 quern_status q_program_launch(q_program *program, q_queue *queue, const q_kernel_arg *args, size_t count,
                               const size_t global[3], const size_t local[3]);
 

@@ -91,12 +91,22 @@ static bool load(q_program *p, q_queue *queue, const char *key, const char *opti
     return p->loaded;
 }
 
+/* Who has waited in vain for the lock once does not wait again. */
+static int lock_builds(q_queue *queue)
+{
+    q_patience patience = queue->patience;
+    if (queue->impatient) patience.limit = 1e-3;
+    int lock = q_lock("build", &patience);
+    if (lock < 0) queue->impatient = true;
+    return lock;
+}
+
 static quern_status load_or_compile(q_program *p, q_queue *queue, const char *key, const char *source,
                                     const char *options)
 {
     if (load(p, queue, key, options)) return QUERN_OK;
     quern_status status = QUERN_OK;
-    int lock = q_lock("build", &queue->patience);
+    int lock = lock_builds(queue);
     if (!load(p, queue, key, options)) {
         status = compile(p, queue, source, options);
         if (!status && key) q_binary_save(p->program, key, &p->note);

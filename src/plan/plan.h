@@ -294,7 +294,7 @@ void q_plan_resize(q_plan *plan, const q_program_ir *program, int64_t M, int64_t
 void q_plan_dump(const q_plan *plan, const q_program_ir *program, q_text *out);
 int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N); /* 1 for Q_P */
 /* A guess of the time that so many pairs take: a Gaussian in 3-D has about 10 operations per pair. */
-double q_plan_seconds(const q_profile *profile, const q_program_ir *program, double pairs);
+double q_plan_seconds(const q_plan *plan, const q_program_ir *program, double pairs);
 /* Rows that one group covers. */
 int64_t q_plan_group_rows(const q_plan *plan);
 /* Bytes of local memory of one group, at most. */

@@ -107,20 +107,28 @@ static int largest_factor(int most, int of)
     return factor;
 }
 
-/* Values of the loop over wide sums, by loop: those of the pair that it reads are the members of q_weights. */
+/* Members of a struct of local memory, which has one at least: live values of a loop, at most. */
+static size_t members(const q_program_ir *program, uint8_t where)
+{
+    size_t count = live_values(program, where);
+    return count ? count : 1;
+}
+
+/* Values of the pair that the loop over wide sums reads. */
 static size_t weight_count(const q_program_ir *program)
 {
     size_t count = 0;
     for (q_ref v = 1; v < program->count; v++) {
         bool read = false;
-        for (q_ref user = v + 1; user < program->count && program->values[v].where == Q_PAIR && !read; user++)
+        if (program->values[v].where != Q_PAIR) continue;
+        for (q_ref user = v + 1; user < program->count && !read; user++)
             for (int a = 0; a < 3 && program->uses[user] && program->values[user].where == (Q_PAIR | Q_WIDE); a++)
                 read = read || program->values[user].arg[a] == v;
         for (size_t r = 0; r < program->reduction_count; r++)
             read = read || (program->reductions[r].wide && program->reductions[r].terms[0] == v);
         count += read;
     }
-    return count;
+    return count ? count : 1;
 }
 
 static size_t wide_count(const q_program_ir *program)
@@ -130,33 +138,32 @@ static size_t wide_count(const q_program_ir *program)
     return count;
 }
 
-/* Local memory for wide sums: weights and columns of a turn, scales, and in place of weights in the end states. */
-static size_t shared_bytes_wide(const q_program_ir *program, const q_plan *plan)
+static size_t scale_count(const q_program_ir *program)
 {
-    size_t number = q_element_size(plan->dtype), vector = number * (size_t)plan->lanes;
-    size_t rows = (size_t)(plan->rows * plan->local + 4), words = 0;
-    for (size_t r = 0; r < program->reduction_count; r++)
-        if (!program->reductions[r].wide) /* states hold twice what they leave to others, at most; and a scale */
-            words += 2 * (size_t)q_ops[program->reductions[r].op].words(program->reductions[r].K) *
-                         program->reductions[r].dim +
-                     2;
-    size_t columns = live_values(program, Q_COLUMN | Q_WIDE) * number * (size_t)(plan->side * plan->kept + 4);
-    size_t weights = (size_t)plan->turn * weight_count(program) * vector * rows, states = (words + 1) * vector * rows;
-    size_t scales = q_wide_follows(program) ? program->reduction_count * vector * rows + 16 : 0;
-    return (weights > states ? weights : states) + (size_t)plan->turn * columns + scales + 16;
+    size_t count = 0;
+    for (size_t r = 0; r < program->reduction_count; r++) count += program->reductions[r].weight != 0;
+    return q_wide_follows(program) ? count : 0;
 }
 
-/* Local memory of tile_local.cl; at most, since not all live values are members of what is staged. */
+/* What a group shares in tile_local.cl, in bytes, at most; each of its arrays may begin a little later for its alignment. */
 static size_t shared_bytes(const q_program_ir *program, const q_plan *plan)
 {
-    size_t number = q_element_size(plan->dtype), vector = number * (size_t)plan->lanes;
-    size_t rows = (size_t)(plan->rows * plan->local + 4), columns = (size_t)plan->tile;
-    size_t x = live_values(program, Q_ROW | Q_DEEP) * vector * rows;
-    size_t y = live_values(program, Q_COLUMN | Q_DEEP) * number * (columns + 4);
-    size_t column = live_values(program, Q_COLUMN) * number + 16;
-    size_t expansion = plan->expansion ? number * (program->depth + columns) + vector * rows + 16 : 0;
-    return expansion + (size_t)plan->chunk * (x + y) + (size_t)plan->turn * program->sum_count * vector * rows +
-           columns * column + (program->width ? shared_bytes_wide(program, plan) : 0);
+    size_t number = q_element_size(plan->dtype), vector = number * (size_t)plan->lanes, gaps = 12 * 16;
+    size_t rows = (size_t)(plan->rows * plan->local + 4), columns = (size_t)plan->tile, turn = (size_t)plan->turn;
+    size_t bytes = gaps + columns * (members(program, Q_COLUMN) * number + 16);
+    if (program->depth) {
+        size_t x = members(program, Q_ROW | Q_DEEP) * vector, y = members(program, Q_COLUMN | Q_DEEP) * number;
+        bytes += (size_t)plan->chunk * (x * rows + y * (columns + 4)) + turn * program->sum_count * vector * rows;
+    }
+    if (plan->expansion) bytes += number * (program->depth + columns) + vector * rows;
+    if (!program->width) return bytes;
+    size_t kept = (size_t)(plan->side * plan->kept + 4),
+           words = 2 + scale_count(program); /* of a state: more than it leaves */
+    for (size_t r = 0; r < program->reduction_count; r++)
+        words += 2 * (size_t)q_ops[program->reductions[r].op].words(program->reductions[r].K) * q_own_dim(program, r);
+    bytes += turn * (weight_count(program) * vector * rows + members(program, Q_COLUMN | Q_WIDE) * number * kept);
+    bytes += scale_count(program) * vector * rows;
+    return bytes > words * vector * rows ? bytes : words * vector * rows;
 }
 
 /* How many components of wide sums fit the registers of a work-item, for each row that it shares. */
@@ -183,7 +190,8 @@ static void share_tile(q_plan *plan, const q_program_ir *program)
     if (program->width) keep_wide(plan, program);
     size_t sums = (program->sum_count + (program->width ? weight_count(program) : 0)) * q_element_size(plan->dtype) *
                   (size_t)(plan->lanes * plan->rows * plan->local);
-    while (plan->turn > plan->columns && sums * (size_t)plan->turn > SUM_BYTES) plan->turn /= 2;
+    size_t most = program->width ? SUM_BYTES / 2 : SUM_BYTES; /* by gpu.golden: more waves fit */
+    while (plan->turn > plan->columns && sums * (size_t)plan->turn > most) plan->turn /= 2;
     while (plan->turn > plan->columns && shared_bytes(program, plan) > LOCAL_BYTES) plan->turn /= 2;
     while (plan->chunk && shared_bytes(program, plan) > LOCAL_BYTES) plan->chunk /= 2;
     if (!plan->chunk) plan->tile = plan->kept = 0, plan->spans = 1, plan->expansion = program->expansion;
@@ -202,8 +210,9 @@ static int choose(int wanted, int usual)
 q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *options)
 {
     bool kahan = options && options->sum == QUERN_SUM_KAHAN;
+    bool in_registers = !profile->tile && profile->local > 1; /* where tile.cl would keep them in slow private memory */
     q_tiling least = {.depth = (uint32_t)profile->deep,
-                      .width = kahan ? 0 : (uint32_t)profile->wide,
+                      .width = kahan || in_registers ? 0 : (uint32_t)profile->wide,
                       .expand = !kahan,
                       .apart = profile->tile};
     return least;
@@ -250,12 +259,12 @@ static void shape(q_plan *plan, const q_program_ir *program, int64_t rows, const
     plan->kahan = options && options->sum == QUERN_SUM_KAHAN;
 }
 
-double q_plan_seconds(const q_profile *profile, const q_program_ir *program, double pairs)
+double q_plan_seconds(const q_plan *plan, const q_program_ir *program, double pairs)
 {
-    double operations = 1 + (double)program->statements[Q_PAIR] +
-                        (double)program->depth * (double)program->statements[Q_PAIR | Q_DEEP] +
-                        (double)program->width * (double)program->statements[Q_PAIR | Q_WIDE];
-    return pairs * operations / 10 / profile->speed * 1e-6;
+    double operations =
+        1 + (double)program->statements[Q_PAIR] + (double)program->depth * (double)program->statements[Q_PAIR | Q_DEEP];
+    double wide = (double)program->width * (double)program->statements[Q_PAIR | Q_WIDE];
+    return pairs * (operations * plan->spans + wide) / 10 / plan->profile.speed * 1e-6;
 }
 
 static void split(q_plan *plan, const q_program_ir *program, int64_t rows, int64_t columns, int units,
@@ -263,10 +272,9 @@ static void split(q_plan *plan, const q_program_ir *program, int64_t rows, int64
 {
     int64_t wanted = (int64_t)units * plan->profile.groups_per_unit;
     int64_t most = ceil_div(columns, 4 * BLOCK); /* a part is worth its merge only if it has some length */
-    int64_t parts = plan->groups < wanted ? ceil_div(wanted, plan->groups) : 1;
+    int64_t groups = plan->groups * plan->spans, parts = groups < wanted ? ceil_div(wanted, groups) : 1;
     /* a part is the least that one launch can do */
-    double launches =
-        q_plan_seconds(&plan->profile, program, (double)rows * (double)columns) * 1e3 / plan->profile.launch_ms;
+    double launches = q_plan_seconds(plan, program, (double)rows * (double)columns) * 1e3 / plan->profile.launch_ms;
     if (parts > 1 && (double)parts < launches) parts = launches < (double)most ? (int64_t)launches : most;
     if (parts > most) parts = most;
     if (options && options->split > 0)

@@ -38,7 +38,7 @@ static void add_macros(q_text *out, const q_program_ir *program, const q_plan *p
     if (plan->chunk)
         q_text_add(out, "#define Q_CHUNK %d\n#define Q_SIDE %d\n#define Q_TURN %d\n", plan->chunk, plan->side,
                    plan->turn);
-    if (plan->kept && !merge) q_text_add(out, "#define Q_KEPT %d\n", plan->kept);
+    if (plan->kept) q_text_add(out, "#define Q_KEPT %d\n", plan->kept);
     q_text_add(out, "#define Q_BLOCK %lld\n#define Q_KAHAN %d\n", (long long)plan->block, plan->kahan);
     q_text_add(out, "#define Q_SPLIT %d\n#define Q_VECTOR_MATH %d\n", plan->split, plan->profile.vector_math);
     for (size_t r = 0; r < program->reduction_count; r++)

@@ -48,7 +48,8 @@ static void emit_call(q_emitter *e, size_t r, const char *component, extra more,
     if (more == OTHER_STATE && e->p->reductions[r].follows)
         q_text_add(e->out, ", scale%zu, other_scale%zu", e->p->reductions[r].follows - 1,
                    e->p->reductions[r].follows - 1);
-    if (more == MEMORY && wide) q_text_add(e->out, ", p + (%d + %d * (d0 + d)) * stride, stride", word, words);
+    if (more == MEMORY && wide)
+        q_text_add(e->out, ", p + (%d + %d * min(d0 + d, %u)) * stride, stride", word, words, e->p->width - 1);
     if (more == MEMORY && !wide) q_text_add(e->out, ", p + %d * stride, stride", word);
     q_text_add(e->out, ");\n");
 }
@@ -75,7 +76,7 @@ static void emit_calls(q_emitter *e, const struct state_function *f, size_t r, i
         snprintf(component, sizeof component, f->wide ? "[d]" : "_%u", d);
         q_text_add(e->out, "    ");
         if (f->wide) q_text_add(e->out, "for (int d = 0; d < Q_KEPT");
-        if (f->wide && f->more == MEMORY) q_text_add(e->out, " && d0 + d < %u", e->p->width);
+        if (f->wide && strcmp(f->call, "put") == 0) q_text_add(e->out, " && d0 + d < %u", e->p->width);
         if (f->wide) q_text_add(e->out, "; d++) ");
         q_emit_state_name(e, r);
         q_text_add(e->out, "_%s%s(", f->call, scaled ? "_scaled" : "");

@@ -98,13 +98,12 @@ static void mark_forms(q_loops *out, const q_graph *graph, const q_stage *stage,
 }
 
 /* Where the components of wide sums are kept in different work-items, outputs must be slices of them and of what comes in
-   slices; each other use of a wide sum, such as the norm of all of it, needs all components in one. Else there are no wide
-   sums. */
-static void keep_apart(q_loops *out, const q_graph *graph, const q_stage *stage, const uint8_t *sliceable,
+   slices: each other use of a wide sum, such as the norm of all of it, needs all components in one. */
+static bool kept_apart(const q_loops *loops, const q_graph *graph, const q_stage *stage, const uint8_t *sliceable,
                        uint8_t *reached)
 {
     q_id ids[Q_MAX_STAGE_OUTPUTS];
-    uint8_t *forms = out->forms;
+    const uint8_t *forms = loops->forms;
     bool apart = true;
     for (size_t o = 0; o < stage->output_count; o++) ids[o] = stage->outputs[o].id;
     q_mark(graph, ids, stage->output_count, true, reached);
@@ -115,29 +114,37 @@ static void keep_apart(q_loops *out, const q_graph *graph, const q_stage *stage,
             of_wide = of_wide || (reached[node->arg[a]] & 2);
         if (!reached[id] || !of_wide) continue;
         reached[id] |= 2;
-        apart = apart && node->dim == out->width && (sliceable[id] & IN_WIDTH);
+        apart = apart && node->dim == loops->width && (sliceable[id] & IN_WIDTH);
     }
     for (size_t o = 0; o < stage->output_count; o++)
         apart = apart && (!(reached[ids[o]] & 2) || (forms[ids[o]] & Q_FORM_OUTPUT));
-    if (apart) return;
-    for (q_id id = 1; id < graph->count; id++) forms[id] &= (uint8_t) ~(Q_FORM_WIDE_SUM | Q_FORM_OUTPUT);
-    out->width = 0;
+    return apart;
+}
+
+/* One loop of each kind, with the forms of their nodes. */
+static void find_loops(q_loops *out, const q_graph *graph, const q_stage *stage, const q_tiling *least,
+                       uint8_t *reached, uint8_t *sliceable)
+{
+    q_id terms[Q_MAX_STAGE_OUTPUTS];
+    memset(out->forms, 0, graph->count);
+    memset(sliceable, 0, graph->count);
+    out->depth = out->width = 0;
+    for (size_t r = 0; r < stage->reduction_count; r++) terms[r] = q_node_of(graph, stage->reductions[r])->arg[0];
+    q_mark(graph, terms, stage->reduction_count, true, reached);
+    for (q_id id = 1; id < graph->count; id++) sliceable[id] = loops_of(q_node_of(graph, id), sliceable);
+    find_lengths(out, graph, stage, least, reached, sliceable);
+    mark_forms(out, graph, stage, reached, sliceable);
+    if (out->width) mark_outputs(out, graph, stage, sliceable);
+    if (!out->width || !least->apart || kept_apart(out, graph, stage, sliceable, reached)) return;
+    find_loops(out, graph, stage, &(q_tiling){.depth = least->depth, .expand = least->expand}, reached, sliceable);
 }
 
 quern_status q_loops_find(q_loops *out, const q_graph *graph, const q_stage *stage, const q_tiling *least)
 {
     *out = (q_loops){.forms = calloc(graph->count, 1)};
     uint8_t *reached = calloc(graph->count, 1), *sliceable = calloc(graph->count, 1);
-    if (out->forms && reached && sliceable && stage->rows && stage->walk) {
-        q_id terms[Q_MAX_STAGE_OUTPUTS];
-        for (size_t r = 0; r < stage->reduction_count; r++) terms[r] = q_node_of(graph, stage->reductions[r])->arg[0];
-        q_mark(graph, terms, stage->reduction_count, true, reached);
-        for (q_id id = 1; id < graph->count; id++) sliceable[id] = loops_of(q_node_of(graph, id), sliceable);
-        find_lengths(out, graph, stage, least, reached, sliceable);
-        mark_forms(out, graph, stage, reached, sliceable);
-        if (out->width) mark_outputs(out, graph, stage, sliceable);
-        if (out->width && least->apart) keep_apart(out, graph, stage, sliceable, reached);
-    }
+    if (out->forms && reached && sliceable && stage->rows && stage->walk)
+        find_loops(out, graph, stage, least, reached, sliceable);
     quern_status status = out->forms && reached && sliceable ? QUERN_OK : q_fail_memory(graph->count);
     free(reached);
     free(sliceable);

@@ -8,7 +8,6 @@
  * The states of a split walk take what device memory is left: where that is too little, fewer rows are done at a time,
  * then, with other last bits, in fewer parts, and at last in one, which needs no states.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +37,7 @@ typedef struct launcher {
     slot *slots;
     size_t slot_count;
     double done, total; /* pairs */
+    double told;        /* share of them that progress was told; what is done again is not told again */
 } launcher;
 
 // ---- kernels ----
@@ -232,7 +232,9 @@ static quern_status report(launcher *l, double pairs)
     const quern_context_options *options = &l->context->options;
     if (!options->progress) return QUERN_OK;
     Q_TRY(q_queue_finish(l->queue));
-    if (!options->progress(options->progress_user, l->total > 0 ? l->done / l->total : 1)) return QUERN_OK;
+    double share = l->total > 0 ? l->done / l->total : 1;
+    if (share > l->told) l->told = share;
+    if (!options->progress(options->progress_user, l->told)) return QUERN_OK;
     return q_fail(QUERN_CANCELLED, "the run was stopped by the progress callback after %.0f %%",
                   100 * l->done / (l->total > 0 ? l->total : 1));
 }
@@ -268,7 +270,7 @@ static quern_status launch_slices(launcher *l, q_kernel *kernel, const q_program
                                   const arguments *args, double pairs)
 {
     int64_t total = slices_of(plan), size = total;
-    double aim = plan->profile.launch_ms * 1e-3, guess = q_plan_seconds(&plan->profile, p, pairs);
+    double aim = plan->profile.launch_ms * 1e-3, guess = q_plan_seconds(plan, p, pairs);
     bool slice = guess > 2 * aim || l->context->options.progress;
     if (slice) size = 1 + (int64_t)((double)total * aim / (guess > aim ? guess : aim));
     for (int64_t at = 0, count; at < total; at += count) {
@@ -302,7 +304,9 @@ static quern_status launch_rows(launcher *l, size_t stage, const q_plan *plan)
 typedef struct row_pass {
     q_plan plan;   /* of these groups alone */
     int64_t first; /* row of them */
+    bool all;      /* groups are in this pass */
     double pairs;
+    q_kernel *kernel, *merge;
 } row_pass;
 
 static quern_status launch_parts(launcher *l, size_t stage, const row_pass *pass, const q_buffer *partial)
@@ -310,14 +314,11 @@ static quern_status launch_parts(launcher *l, size_t stage, const row_pass *pass
     const q_program_ir *p = l->run->op->programs[stage];
     const q_plan *plan = &pass->plan;
     arguments args = {.first = pass->first};
-    q_kernel *kernel, *merge;
     size_t local[3] = {(size_t)plan->local, 1, 1};
     int64_t padded = plan->groups * q_plan_group_rows(plan);
-    Q_TRY(find_kernel(&kernel, l->run->op, stage, plan, false));
-    Q_TRY(find_kernel(&merge, l->run->op, stage, plan, true));
     add_inputs(l, &args, p);
     add_buffer(&args, partial);
-    Q_TRY(launch_slices(l, kernel, p, plan, &args, pass->pairs));
+    Q_TRY(launch_slices(l, pass->kernel, p, plan, &args, pass->pairs));
     args.count = 0;
     add_inputs(l, &args, p);
     add_outputs(l, &args, p);
@@ -325,16 +326,19 @@ static quern_status launch_parts(launcher *l, size_t stage, const row_pass *pass
     add_number(&args, 2, pass->first);
     add_number(&args, 3, plan->parts);
     add_number(&args, 4, padded);
-    size_t items = (size_t)(padded / plan->lanes);
-    return q_program_launch(merge->program, l->queue, args.arg, args.count, (size_t[]){items, 1, 1}, local);
+    size_t items = (size_t)(padded / plan->lanes), slices = plan->kept ? (size_t)(plan->spans * plan->side) : 1;
+    return q_program_launch(pass->merge->program, l->queue, args.arg, args.count, (size_t[]){items, 1, slices}, local);
 }
 
+/* The states of a pass are gone from the device before those of the next, or of the same with less, are made. */
 static quern_status launch_pass(launcher *l, size_t stage, const row_pass *pass)
 {
     q_buffer partial = {0};
     double done = l->done;
     Q_TRY(q_buffer_create(&partial, l->queue, q_plan_partial_bytes(&pass->plan, l->run->op->programs[stage])));
     quern_status status = launch_parts(l, stage, pass, &partial);
+    if (status) (void)clFinish(l->queue->commands);
+    else if (!pass->all) status = q_queue_finish(l->queue);
     q_buffer_destroy(&partial, l->queue);
     if (status) l->done = done;
     return status;
@@ -358,11 +362,9 @@ static bool shrink(q_plan *plan, int64_t *at_once)
 /* The failure of a pass that cannot shrink. */
 static quern_status fail_pass(const q_plan *plan)
 {
-    char message[512];
-    snprintf(message, sizeof message, "%s", quern_last_error()->message);
     q_fail(QUERN_MEMORY,
-           "%s; tried down to %lld rows at a time in %d parts, and the device walks no more than %d columns", message,
-           (long long)q_plan_group_rows(plan), plan->parts, plan->profile.walk);
+           "%s; tried down to %lld rows at a time in %d parts, and the device walks no more than %d columns",
+           quern_last_error()->message, (long long)q_plan_group_rows(plan), plan->parts, plan->profile.walk);
     q_fail_next_step("wait for other runs in this context, use smaller arrays, or raise quern_context_options.memory");
     return QUERN_MEMORY;
 }
@@ -371,9 +373,14 @@ static quern_status launch_split(launcher *l, size_t stage, q_plan *plan)
 {
     double pairs = pairs_of(l, l->run->op->programs[stage]), done = l->done;
     int64_t at_once = plan->groups;
+    row_pass pass = {.plan = *plan};
+    Q_TRY(find_kernel(&pass.kernel, l->run->op, stage, plan, false));
+    Q_TRY(find_kernel(&pass.merge, l->run->op, stage, plan, true));
     for (int64_t at = 0; plan->split && at < plan->groups;) {
-        row_pass pass = {.plan = *plan, .first = at * q_plan_group_rows(plan)};
+        pass.plan = *plan;
+        pass.first = at * q_plan_group_rows(plan);
         pass.plan.groups = at_once < plan->groups - at ? at_once : plan->groups - at;
+        pass.all = pass.plan.groups == plan->groups;
         pass.pairs = pairs * (double)pass.plan.groups / (double)plan->groups;
         quern_status status = launch_pass(l, stage, &pass);
         if (!status) at += pass.plan.groups;
