@@ -447,11 +447,17 @@ static quern_status download(launcher *l, slot *s, const quern_view *view)
     return QUERN_OK;
 }
 
+/* Reads wait for all that was enqueued before them; one more wait would be a change of threads more in PoCL. */
 static quern_status download_results(launcher *l)
 {
-    for (size_t s = 0; s < l->slot_count; s++)
-        if (l->slots[s].array.result >= 0) Q_TRY(download(l, &l->slots[s], &l->run->results[l->slots[s].array.result]));
-    return QUERN_OK;
+    uint64_t bytes = 0;
+    for (size_t s = 0; s < l->slot_count; s++) {
+        const q_array *array = &l->slots[s].array;
+        if (array->result < 0) continue;
+        Q_TRY(download(l, &l->slots[s], &l->run->results[array->result]));
+        bytes += l->slots[s].buffer.size;
+    }
+    return bytes ? QUERN_OK : q_queue_finish(l->queue); /* results without rows were not waited for */
 }
 
 static quern_status run_stages(launcher *l)
@@ -460,8 +466,7 @@ static quern_status run_stages(launcher *l)
     Q_TRY(make_slots(l));
     for (size_t s = 0; s < op->stages.count; s++) l->total += pairs_of(l, op->programs[s]);
     for (size_t s = 0; s < op->stages.count; s++) Q_TRY(launch_stage(l, s));
-    Q_TRY(download_results(l));
-    return q_queue_finish(l->queue); /* results without rows were not waited for */
+    return download_results(l);
 }
 
 quern_status q_launch(const q_run *run)
