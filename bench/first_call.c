@@ -7,6 +7,7 @@
  *   first-call                 runs the kernel, checks it against float64, prints the relative error
  *   first-call --inputs DIR    writes the same points as DIR/x.npy, y.npy, b.npy
  *   first-call --time WORD...  runs a command with its stdout closed off, prints its wall time in seconds
+ *   first-call DIR launches    serves quern-bench (peers.h) as the peer `opencl`: later calls of the same program
  *
  * The platform is the first whose name contains FIRST_CALL_PLATFORM (default "Portable", PoCL). Exit status 1: failed.
  */
@@ -151,24 +152,45 @@ static bool kernel_launch(cl_context context, cl_command_queue queue, cl_kernel 
     return !code || fail("the launch failed", code);
 }
 
-static bool gaussian_run(void)
+/* What a process needs to launch the kernel. */
+typedef struct bare {
+    cl_context context;
+    cl_command_queue queue;
+    cl_kernel kernel;
+} bare;
+
+static void bare_close(bare *out)
+{
+    if (out->kernel) clReleaseKernel(out->kernel);
+    if (out->queue) clReleaseCommandQueue(out->queue);
+    if (out->context) clReleaseContext(out->context);
+}
+
+static bool bare_open(bare *out)
 {
     cl_device_id device;
-    if (!device_choose(&device)) return false;
     cl_int code;
-    cl_context context = clCreateContext(NULL, 1, &device, NULL, NULL, &code);
+    *out = (bare){0};
+    if (!device_choose(&device)) return false;
+    out->context = clCreateContext(NULL, 1, &device, NULL, NULL, &code);
     if (code) return fail("clCreateContext", code);
-    cl_command_queue queue = clCreateCommandQueue(context, device, 0, &code);
-    cl_kernel kernel = NULL;
-    bool ok = !code || fail("clCreateCommandQueue", code);
-    ok = ok && kernel_build(&kernel, context, device) && kernel_launch(context, queue, kernel);
-    if (kernel) clReleaseKernel(kernel);
-    if (queue) clReleaseCommandQueue(queue);
-    clReleaseContext(context);
+    out->queue = clCreateCommandQueue(out->context, device, 0, &code);
+    bool ok = (!code || fail("clCreateCommandQueue", code)) && kernel_build(&out->kernel, out->context, device);
+    if (!ok) bare_close(out);
     return ok;
 }
 
-static bool sums_check(void)
+static bool gaussian_run(void)
+{
+    bare program;
+    if (!bare_open(&program)) return false;
+    const bool ok = kernel_launch(program.context, program.queue, program.kernel);
+    bare_close(&program);
+    return ok;
+}
+
+/* The largest error of the sums, relative to each. */
+static double sums_error(void)
 {
     double error = 0;
     for (int i = 0; i < POINTS; i++) {
@@ -180,6 +202,12 @@ static bool sums_check(void)
         }
         error = fmax(error, fabs(sums[i] - exact) / exact);
     }
+    return error;
+}
+
+static bool sums_check(void)
+{
+    const double error = sums_error();
     printf("relative error %.1e\n", error);
     return error < 1e-5 || fail("the sums are wrong", 0);
 }
@@ -241,6 +269,34 @@ static bool command_time(char **words)
     return true;
 }
 
+/* ---- the peer ---------------------------------------------------------------------------------------------------- */
+
+static bool launches_time(const bare *program)
+{
+    enum { CALLS = 200 };
+    const double start = now();
+    bool ok = true;
+    for (int k = 0; k < CALLS && ok; k++) ok = kernel_launch(program->context, program->queue, program->kernel);
+    if (ok) printf("{\"seconds\": %.9g}\n", (now() - start) / CALLS);
+    return ok;
+}
+
+/* Answers the lines of stdin until it ends, on this program's own points. */
+static bool launches_serve(void)
+{
+    bare program;
+    char line[TEXT];
+    bool ok = bare_open(&program);
+    if (!ok) return false;
+    printf("{\"ready\": \"plain OpenCL, a kernel by hand\"}\n");
+    while (ok && fflush(stdout) == 0 && fgets(line, sizeof line, stdin)) {
+        if (!strcmp(line, "run\n")) ok = launches_time(&program);
+        else printf("{\"error\": %.3g}\n", sums_error());
+    }
+    bare_close(&program);
+    return ok;
+}
+
 int main(int count, char **words)
 {
     points_create();
@@ -248,6 +304,7 @@ int main(int count, char **words)
     if (count == 1) ok = gaussian_run() && sums_check();
     else if (count == 3 && !strcmp(words[1], "--inputs")) ok = inputs_write(words[2]);
     else if (count > 2 && !strcmp(words[1], "--time")) ok = command_time(words + 2);
+    else if (count == 3 && !strcmp(words[2], "launches")) ok = launches_serve();
     else ok = fail("usage: first-call | first-call --inputs DIR | first-call --time COMMAND WORD...", 0);
     return ok ? 0 : 1;
 }

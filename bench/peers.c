@@ -22,6 +22,8 @@ const bench_peer bench_peers[] = {
     {"faiss", "FAISS flat index, built and searched", {"knn3", "knn50"}, 1e-3, NULL, "faiss_flat.py", "", false},
     {"openblas", "sgemm by NumPy's OpenBLAS: seconds for as many multiply-adds", {"g128"}, 1e-4,
      NULL, "openblas.py", "", true},
+    {"opencl", "a bare OpenCL program: the same buffers, one launch, one read", {"small"}, 1e-5,
+     NULL, "first-call", "launches", true},
     {"clblast", "K built on the device in panels, each multiplied by CLBlast", {"g3", "multi64"}, 1e-3,
      NULL, "peer-clblast", "build", false},
     {"clblast-product", "only the products by CLBlast, K being there", {"g3", "multi64"}, 1e-3,

@@ -42,10 +42,10 @@ RATIOS = '''
 ## Ratios
 
 The median time of the peer, divided by that of quern in the same run: above 1, quern is faster. The aim for `limit`
-(hand-written C for this one formula) and for `openblas` (inner products alone, at the rate of sgemm) is below 1: they
-are marks to come near to. "Least" is the ratio of the least times, which other work on the machine disturbs less;
-"load" is the load average before the case. M = N. Medians of 3 to 21 repetitions of quern and the peer in turn, few for
-slow peers.
+(hand-written C for this one formula), `openblas` (inner products alone, at the rate of sgemm) and `opencl` (a bare
+program with a kernel written by hand) is below 1: they are marks to come near to. "Least" is the ratio of the least
+times, which other work on the machine disturbs less; "load" is the load average before the case. M = N. Medians of 3 to
+21 turns of quern and the peer, a third of a second each.
 '''
 
 FIRST_CALLS_TEXT = '''

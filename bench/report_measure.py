@@ -40,6 +40,7 @@ COMPARISONS = (
     ('energy', 'keops', None, 10000, 3, 60),
     ('laplacian', 'keops', None, 10000, 3, 60),
     ('small', 'keops', 2, None, 7, 60),
+    ('small', 'opencl', 0.8, None, 7, 60),
 )
 QUICK_N, QUICK_REPEAT, QUICK_SECONDS = 1000, 3, 60
 COMPARISONS_SHARE = 0.65  # of the time
