@@ -305,6 +305,7 @@ int main(int count, char **words)
     else if (count == 3 && !strcmp(words[1], "--inputs")) ok = inputs_write(words[2]);
     else if (count > 2 && !strcmp(words[1], "--time")) ok = command_time(words + 2);
     else if (count == 3 && !strcmp(words[2], "launches")) ok = launches_serve();
-    else ok = fail("usage: first-call | first-call --inputs DIR | first-call --time COMMAND WORD...", 0);
+    else ok = fail("usage: first-call | first-call --inputs DIR | first-call --time COMMAND WORD... | "
+                   "first-call DIR launches", 0);
     return ok ? 0 : 1;
 }

@@ -32,11 +32,17 @@ static int double_compare(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+/* Sorts them. */
+static double median_of(double *values, int64_t count)
+{
+    qsort(values, (size_t)count, sizeof values[0], double_compare);
+    return 0.5 * (values[(count - 1) / 2] + values[count / 2]);
+}
+
 static void timing_summarise(timing *t, int64_t count)
 {
-    qsort(t->seconds, (size_t)count, sizeof t->seconds[0], double_compare);
+    t->median = median_of(t->seconds, count);
     t->least = t->seconds[0];
-    t->median = 0.5 * (t->seconds[(count - 1) / 2] + t->seconds[count / 2]);
 }
 
 static bool quern_fail(const char *name)
@@ -127,8 +133,7 @@ static bool take_turn(double *seconds, trial *t, bool peer)
     do
         if (!run_once(&calls[count++], t, peer)) return false;
     while (count < MOST && now() - start < 0.33);
-    qsort(calls, (size_t)count, sizeof calls[0], double_compare);
-    *seconds = 0.5 * (calls[(count - 1) / 2] + calls[count / 2]);
+    *seconds = median_of(calls, count);
     return true;
 }
 

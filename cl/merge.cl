@@ -1,6 +1,7 @@
 /*
- * merge.cl: the second pass of a split walk. A work-item owns one vector of rows, and of wide sums Q_KEPT components, takes their states from every part in
- * the order of the columns, and stores the results; the order is fixed, so the bits are the same in every run.
+ * merge.cl: the second pass of a split walk. A work-item owns one vector of rows, and Q_KEPT components of their wide sums,
+ * takes their states from every part in the order of the columns, and stores the results; the order is fixed, so the bits
+ * are the same in every run.
  *
  * Holes as in row.cl. Arguments: partial[word][part][row] as row.cl leaves it, for `padded` rows from row `first` on.
  */
