@@ -210,6 +210,7 @@ typedef struct q_program_ir {
     } reductions[2 * Q_MAX_STAGE_OUTPUTS];
     size_t reduction_count;
     uint32_t depth, width;          /* lengths of the loops over components; 0: there is none */
+    size_t weights;                 /* values of the pair that the loop over wide sums reads */
     q_ref sums[Q_MAX_CONTRACTIONS]; /* Q_V_SUM values */
     size_t sum_count;
     q_expansion expansion;
@@ -238,6 +239,8 @@ bool q_numbers_may_meet(double a, double b);
 /* Terms that reduction r has, and values that output o has: one for each component, or one slice. */
 uint32_t q_term_count(const q_program_ir *program, size_t r);
 uint32_t q_value_count(const q_program_ir *program, size_t o);
+/* Sets program->weights, from the uses of values. */
+void q_count_weights(q_program_ir *program);
 
 // fuse.c
 

@@ -544,6 +544,7 @@ static void run(scheduler *s)
     if (s->expand) q_expansion_find(p);
     q_fuse(p);
     count_uses(p);
+    q_count_weights(p);
 }
 
 quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages *stages, size_t stage,

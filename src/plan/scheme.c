@@ -114,21 +114,10 @@ static size_t members(const q_program_ir *program, uint8_t where)
     return count ? count : 1;
 }
 
-/* Values of the pair that the loop over wide sums reads. */
+/* Members of q_weights, which has one at least. */
 static size_t weight_count(const q_program_ir *program)
 {
-    size_t count = 0;
-    for (q_ref v = 1; v < program->count; v++) {
-        bool read = false;
-        if (program->values[v].where != Q_PAIR) continue;
-        for (q_ref user = v + 1; user < program->count && !read; user++)
-            for (int a = 0; a < 3 && program->uses[user] && program->values[user].where == (Q_PAIR | Q_WIDE); a++)
-                read = read || program->values[user].arg[a] == v;
-        for (size_t r = 0; r < program->reduction_count; r++)
-            read = read || (program->reductions[r].wide && program->reductions[r].terms[0] == v);
-        count += read;
-    }
-    return count ? count : 1;
+    return program->weights ? program->weights : 1;
 }
 
 static size_t wide_count(const q_program_ir *program)
@@ -210,9 +199,9 @@ static int choose(int wanted, int usual)
 q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *options)
 {
     bool kahan = options && options->sum == QUERN_SUM_KAHAN;
-    bool in_registers = !profile->tile && profile->local > 1; /* where tile.cl would keep them in slow private memory */
+    bool unrolled = !profile->tile && profile->local > 1; /* where tile.cl would keep them in slow private memory */
     q_tiling least = {.depth = (uint32_t)profile->deep,
-                      .width = kahan || in_registers ? 0 : (uint32_t)profile->wide,
+                      .width = kahan || unrolled ? 0 : (uint32_t)profile->wide,
                       .expand = !kahan,
                       .apart = profile->tile};
     return least;

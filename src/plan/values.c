@@ -183,3 +183,16 @@ bool q_wide_follows(const q_program_ir *p)
     for (size_t r = 0; r < p->reduction_count; r++) any = any || (p->reductions[r].wide && p->reductions[r].follows);
     return any;
 }
+
+void q_count_weights(q_program_ir *p)
+{
+    bool *read = p->width ? q_arena_alloc(&p->arena, p->count * sizeof *read) : NULL;
+    if (p->width && !read) p->status = q_fail_memory(p->count * sizeof *read);
+    if (!read) return;
+    for (size_t r = 0; r < p->reduction_count; r++)
+        if (p->reductions[r].wide) read[p->reductions[r].terms[0]] = true;
+    for (q_ref v = 1; v < p->count; v++)
+        for (int a = 0; a < 3 && p->uses[v] && p->values[v].where == (Q_PAIR | Q_WIDE); a++)
+            read[p->values[v].arg[a]] = true;
+    for (q_ref v = 1; v < p->count; v++) p->weights += read[v] && p->values[v].where == Q_PAIR;
+}
