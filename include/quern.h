@@ -21,7 +21,11 @@
  *              handle. Operators keep their context alive. Returned `const char *` are borrowed from the handle.
  *   Threads    A context and its operators may be used from several threads at once. Creating and destroying one handle
  *              must not overlap its use. After fork() the child must not use handles of the parent: it gets an error.
- *   Arrays     Row-major, contiguous, rows x columns elements. Host memory, borrowed for the duration of the call.
+ *   Null       A handle, place or text that must be there and is null gives USAGE; functions that return no status give
+ *              0, null or "" for a null handle. No null pointer crashes.
+ *   Arrays     Row-major, contiguous, rows x columns elements, at any alignment. Host memory, borrowed for the duration of
+ *              the call. A result may overlap arguments or be one of them: all are read before the first result is
+ *              written. Results of one run that overlap each other are refused (USAGE).
  *   Options    Structs whose first member is `size`; zero in any member means the default:
  *              &(quern_context_options){.size = sizeof(quern_context_options), .device = "gpu"}.
  */
@@ -128,7 +132,8 @@ typedef struct quern_arg {
 typedef struct quern_args {
     const quern_arg *data;
     size_t count;
-    int64_t M, N; /* 0: the arrays tell. Needed only by formulas such as Sum_j(x) that run over j without a j-variable */
+    int64_t M,
+        N; /* 0: the arrays tell. Needed only by formulas such as Sum_j(x) that run over j without a j-variable */
 } quern_args;
 
 typedef struct quern_outs {
@@ -146,9 +151,9 @@ typedef struct quern_outs {
 typedef struct quern_device {
     const char *selector; /* "0:1": platform and device number, accepted wherever a device is named */
     const char *name, *vendor, *platform, *version, *driver;
-    const char *kind;     /* "gpu", "cpu" or "accelerator" */
-    const char *profile;  /* the row of cl/profiles.txt that fits it */
-    const char *reason;   /* why it has its score */
+    const char *kind;    /* "gpu", "cpu" or "accelerator" */
+    const char *profile; /* the row of cl/profiles.txt that fits it */
+    const char *reason;  /* why it has its score */
     int compute_units;
     uint64_t memory;       /* bytes of global memory */
     uint64_t local_memory; /* bytes of local memory per work-group */
@@ -194,7 +199,7 @@ typedef struct quern_context_options {
 QUERN_API quern_status quern_context_create(quern_context **out, const quern_context_options *options);
 QUERN_API void quern_context_destroy(quern_context **context);
 
-/* The device that the context uses; borrowed from the context. */
+/* The device that the context uses; borrowed from the context. Null for a null context. */
 QUERN_API const quern_device *quern_context_device(const quern_context *context);
 
 /* The name of the row that plans are made with: quern_device.profile, or, where `quern tune` has learned one for this
@@ -269,9 +274,9 @@ QUERN_API quern_status quern_prepare(quern_operator *op, quern_dtype dtype, int6
 
 typedef struct quern_explain_options {
     size_t size;
-    const char *stage;   /* "graph", "stages", "plan", "program", "source"; null: all; or "dot": the graph for Graphviz */
-    quern_dtype dtype;   /* QUERN_NUMBER: float32 */
-    int64_t M, N;        /* 0: 1000 */
+    const char *stage; /* "graph", "stages", "plan", "program", "source"; null: all; or "dot": the graph for Graphviz */
+    quern_dtype dtype; /* QUERN_NUMBER: float32 */
+    int64_t M, N;      /* 0: 1000 */
     const char *profile; /* for an operator without a context: a row of cl/profiles.txt; null: "cpu" */
 } quern_explain_options;
 

@@ -175,6 +175,96 @@ static void numbers_take_the_type_of_the_arrays(void **state)
     quern_operator_destroy(&op);
 }
 
+/* ---- where arrays are ---- */
+
+/* On the device and on the host: the same numbers at an odd address as at an even one. */
+static void arrays_have_any_alignment(quern_switch host, quern_dtype dtype)
+{
+    enum { COUNT = 6 };
+    unsigned char x[8 * COUNT + 1], a[8 * COUNT + 1], k[8 * COUNT + 1], around = 0xA5;
+    size_t size = q_element_size(dtype);
+    quern_context *own;
+    quern_operator *op;
+    succeed(quern_context_create(&own, &(quern_context_options){.size = sizeof(quern_context_options), .host = host}));
+    succeed(quern_compile(&op, own, "x=Vi(1); y=Vj(1); Sum_j(x+y), ArgMax_j(x*y)", NULL));
+    memset(a, around, sizeof a);
+    for (int n = 0; n < COUNT; n++) {
+        float f = (float)(n + 1);
+        double d = n + 1;
+        memcpy(x + 1 + size * (size_t)n, dtype == QUERN_F32 ? (void *)&f : (void *)&d, size);
+    }
+    quern_view in = {x + 1, COUNT, 1, dtype, 0},
+               results[] = {{a + 1, COUNT, 1, dtype, 0}, {k + 1, COUNT, 1, QUERN_I64, 0}};
+    succeed(quern_run_all(op, QUERN_ARGS({"x", in}, {"y", in}), (quern_outs){results, 2}));
+    for (int n = 0; n < COUNT; n++) {
+        float f;
+        double d;
+        int64_t index;
+        memcpy(&f, a + 1 + sizeof f * (size_t)n, sizeof f);
+        memcpy(&d, a + 1 + sizeof d * (size_t)n, sizeof d);
+        memcpy(&index, k + 1 + sizeof index * (size_t)n, sizeof index);
+        assert_true((dtype == QUERN_F32 ? (double)f : d) == 6 * (n + 1) + 21);
+        assert_int_equal(index, COUNT - 1);
+    }
+    assert_true(a[0] == around && (dtype == QUERN_F64 || a[1 + size * COUNT] == around));
+    quern_operator_destroy(&op);
+    quern_context_destroy(&own);
+}
+
+static void arrays_may_be_anywhere(void **state)
+{
+    (void)state;
+    need_device();
+    bool f64 = quern_context_device(context)->f64;
+    arrays_have_any_alignment(QUERN_OFF, QUERN_F32);
+    arrays_have_any_alignment(QUERN_ON, QUERN_F32);
+    if (f64) arrays_have_any_alignment(QUERN_OFF, QUERN_F64);
+    if (f64) arrays_have_any_alignment(QUERN_ON, QUERN_F64);
+}
+
+/* The second result is written over the argument that the first one needs too. */
+static void results_in_place(quern_switch host)
+{
+    float x[] = {1, 2, 3, 4}, a[4];
+    quern_context *own;
+    quern_operator *op;
+    succeed(quern_context_create(&own, &(quern_context_options){.size = sizeof(quern_context_options), .host = host}));
+    succeed(quern_compile(&op, own, "x=Vi(1); y=Vj(1); Sum_j(x*y), Sum_j(x-y)", NULL));
+    quern_args args = QUERN_ARGS({"x", quern_f32(x, 4, 1)}, {"y", quern_f32(x, 4, 1)});
+    succeed(quern_run_all(op, args, QUERN_OUTS(quern_f32(a, 4, 1), quern_f32(x, 4, 1))));
+    for (int n = 0; n < 4; n++) assert_true(a[n] == (float)(10 * (n + 1)) && x[n] == (float)(4 * (n + 1) - 10));
+    quern_operator_destroy(&op);
+    quern_context_destroy(&own);
+}
+
+static void results_may_overlap_arguments(void **state)
+{
+    (void)state;
+    need_device();
+    results_in_place(QUERN_OFF);
+    results_in_place(QUERN_ON);
+}
+
+static void results_do_not_overlap_each_other(void **state)
+{
+    (void)state;
+    need_device();
+    float x[] = {1, 2, 3, 4}, a[8];
+    quern_operator *op = compile("x=Vi(1); y=Vj(1); Sum_j(x*y), Sum_j(x-y)", NULL);
+    quern_args args = QUERN_ARGS({"x", quern_f32(x, 4, 1)}, {"y", quern_f32(x, 4, 1)});
+    succeed(quern_run_all(op, args, QUERN_OUTS(quern_f32(a, 4, 1), quern_f32(a + 4, 4, 1))));
+    succeed(quern_run_all(op, args, QUERN_OUTS(quern_f32(a + 4, 4, 1), quern_f32(a, 4, 1))));
+    expect_failure(quern_run_all(op, args, QUERN_OUTS(quern_f32(a, 4, 1), quern_f32(a, 4, 1))), QUERN_USAGE,
+                   "results 0 and 1 overlap");
+    expect_failure(quern_run_all(op, args, QUERN_OUTS(quern_f32(a, 4, 1), quern_f32(a + 3, 4, 1))), QUERN_USAGE,
+                   "overlap");
+    expect_failure(quern_run_all(op, args, QUERN_OUTS(quern_f32(a + 3, 4, 1), quern_f32(a, 4, 1))), QUERN_USAGE,
+                   "overlap");
+    args = QUERN_ARGS({"x", quern_f32(x, 0, 1)}, {"y", quern_f32(x, 4, 1)});
+    succeed(quern_run_all(op, args, QUERN_OUTS(quern_f32(a, 0, 1), quern_f32(a, 0, 1))));
+    quern_operator_destroy(&op);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +274,9 @@ int main(void)
         cmocka_unit_test(float64_needs_a_device_that_has_it),
         cmocka_unit_test(sizes_come_from_every_array),
         cmocka_unit_test(numbers_take_the_type_of_the_arrays),
+        cmocka_unit_test(arrays_may_be_anywhere),
+        cmocka_unit_test(results_may_overlap_arguments),
+        cmocka_unit_test(results_do_not_overlap_each_other),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

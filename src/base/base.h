@@ -16,10 +16,10 @@
 #define Q_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Runs a fallible call and returns its status from the enclosing function unless it is QUERN_OK. */
-#define Q_TRY(call)                                  \
-    do {                                             \
-        quern_status q_try_status_ = (call);         \
-        if (q_try_status_) return q_try_status_;     \
+#define Q_TRY(call)                              \
+    do {                                         \
+        quern_status q_try_status_ = (call);     \
+        if (q_try_status_) return q_try_status_; \
     } while (0)
 
 // error.c: the per-thread record behind quern_last_error()
@@ -29,6 +29,8 @@
 quern_status q_fail(quern_status status, const char *fmt, ...) Q_PRINTF(2, 3);
 /* The same, pointing at byte `at` of `formula`; the record gets the formula's line and a caret under the byte. */
 quern_status q_fail_at(quern_status status, const char *formula, size_t at, const char *fmt, ...) Q_PRINTF(4, 5);
+/* USAGE: "FUNCTION: WHAT is null". */
+quern_status q_fail_null(const char *function, const char *what);
 /* QUERN_MEMORY for a host allocation of `size` bytes. */
 quern_status q_fail_memory(size_t size);
 /* QUERN_IO: "cannot VERB 'PATH': REASON", where `code` is an errno. */

@@ -30,8 +30,9 @@ static _Thread_local struct {
     char whole[4096]; /* room for all of the above but the formula, with labels */
 } texts;
 
-_Static_assert(sizeof texts.whole > sizeof texts.message + sizeof texts.caret + sizeof texts.build +
-                                        sizeof texts.next_step + 64, "the whole text must hold its parts");
+_Static_assert(sizeof texts.whole >
+                   sizeof texts.message + sizeof texts.caret + sizeof texts.build + sizeof texts.next_step + 64,
+               "the whole text must hold its parts");
 
 /* ---- statuses and version --------------------------------------------------------------------------------------- */
 
@@ -39,7 +40,8 @@ const char *quern_status_name(quern_status status)
 {
     switch (status) {
 #define QUERN_STATUS(name, value, text) \
-    case QUERN_##name: return #name;
+    case QUERN_##name:                  \
+        return #name;
 #include "quern/status.def"
 #undef QUERN_STATUS
     }
@@ -50,7 +52,8 @@ const char *quern_status_text(quern_status status)
 {
     switch (status) {
 #define QUERN_STATUS(name, value, text) \
-    case QUERN_##name: return text;
+    case QUERN_##name:                  \
+        return text;
 #include "quern/status.def"
 #undef QUERN_STATUS
     }
@@ -132,8 +135,8 @@ static void start_record(quern_status status, const char *fmt, va_list args)
     char message[sizeof texts.message];
     compose(message, sizeof message, fmt, args);
     memcpy(texts.message, message, strlen(message) + 1);
-    record = (quern_error){.status = status, .message = texts.message, .formula = "", .at = -1,
-                           .caret = "", .build = "", .next_step = ""};
+    record = (quern_error){
+        .status = status, .message = texts.message, .formula = "", .at = -1, .caret = "", .build = "", .next_step = ""};
 }
 
 quern_status q_fail(quern_status status, const char *fmt, ...)
@@ -158,6 +161,13 @@ quern_status q_fail_at(quern_status status, const char *formula, size_t at, cons
     keep_formula(formula, size, part);
     record.at = (int64_t)at;
     record.caret = texts.caret;
+    return status;
+}
+
+quern_status q_fail_null(const char *function, const char *what)
+{
+    quern_status status = q_fail(QUERN_USAGE, "%s: %s is null", function, what);
+    q_fail_next_step("handles are null after a failure: look at the status of the call that was to make it");
     return status;
 }
 

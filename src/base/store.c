@@ -228,7 +228,7 @@ static void trim(int directory, uint64_t limit)
 
 quern_status quern_cache_look(quern_cache *out)
 {
-    if (!out) return q_fail(QUERN_USAGE, "quern_cache_look needs a place for what it sees");
+    if (!out) return q_fail_null("quern_cache_look", "out");
     *out = (quern_cache){.limit = Q_STORE_BYTES};
     int directory = q_cache_open(out->path, sizeof out->path, &out->fault);
     if (directory < 0) return QUERN_OK;

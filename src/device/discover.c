@@ -315,7 +315,7 @@ quern_status q_discover(q_device **list, size_t *count)
 
 quern_status quern_devices(quern_device **out, size_t *count)
 {
-    if (!out || !count) return q_fail(QUERN_USAGE, "quern_devices needs a place for the list and one for its length");
+    if (!out || !count) return q_fail_null("quern_devices", out ? "count" : "out");
     *out = NULL;
     *count = 0;
     q_device *list;

@@ -61,6 +61,7 @@ static const char *arguments_of(const entry *e)
 bool quern_language(size_t index, quern_function_info *out)
 {
     const char *family = "";
+    if (!out) return false;
     for (size_t n = 0; n < Q_COUNT(entries); n++) {
         const entry *e = &entries[n];
         if (e->title) family = e->title;

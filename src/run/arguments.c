@@ -108,8 +108,10 @@ static quern_status missing_argument(quern_value value)
 static quern_status match_arguments(const quern_operator *op, quern_args args, quern_view *views, sizes *known)
 {
     bool given[Q_MAX_VARIABLES] = {false};
+    if (args.count && !args.data) return q_fail_null("quern_run", "the list of arguments");
     for (size_t a = 0; a < args.count; a++) {
-        const char *name = args.data[a].name ? args.data[a].name : "";
+        const char *name = args.data[a].name;
+        if (!name) return q_fail(QUERN_USAGE, "quern_run: the name of argument %zu is null", a);
         const q_variable *variable = q_variable_find(op->graph, name);
         if (!variable) return unknown_argument(op, name);
         size_t number = (size_t)(variable - op->graph->variables);
@@ -146,12 +148,36 @@ static quern_status check_sizes(const quern_operator *op, sizes *known)
     return QUERN_OK;
 }
 
+/* Bytes of a result; 0 if they exceed what there is, which the launch tells. */
+static size_t bytes_of(const quern_view *view)
+{
+    size_t bytes;
+    bool fits = q_mul_size((size_t)view->rows, (size_t)view->columns, &bytes) &&
+                q_mul_size(bytes, q_element_size(view->dtype), &bytes);
+    return fits ? bytes : 0;
+}
+
+/* Results may overlap arguments, which are read before, but not each other. */
+static quern_status check_overlaps(const quern_operator *op, quern_outs results)
+{
+    for (size_t r = 0; r < op->result_count; r++)
+        for (size_t s = 0; s < r; s++) {
+            const quern_view *a = &results.data[r], *b = &results.data[s];
+            uintptr_t from_a = (uintptr_t)a->data, from_b = (uintptr_t)b->data;
+            bool apart = from_a < from_b ? from_b - from_a >= bytes_of(a) : from_a - from_b >= bytes_of(b);
+            if (!apart && bytes_of(a) && bytes_of(b))
+                return q_fail(QUERN_USAGE, "results %zu and %zu overlap: each needs an array of its own", s, r);
+        }
+    return QUERN_OK;
+}
+
 static quern_status check_run(quern_operator *op, quern_args args, quern_outs results, quern_view *views, q_run *run)
 {
     sizes known = {
         .M = args.M ? args.M : -1, .N = args.N ? args.N : -1, .M_from = "quern_args.M", .N_from = "quern_args.N"};
     if (args.M < 0 || args.N < 0) return q_fail(QUERN_SHAPE, "quern_args.M or N is negative");
     Q_TRY(match_arguments(op, args, views, &known));
+    if (results.count && !results.data) return q_fail_null("quern_run", "the list of results");
     if (results.count != op->result_count)
         return q_fail(QUERN_USAGE, "the formula has %zu results, but %zu were asked for", op->result_count,
                       results.count);
@@ -160,6 +186,7 @@ static quern_status check_run(quern_operator *op, quern_args args, quern_outs re
         snprintf(name, sizeof name, "result %zu", r);
         Q_TRY(check_result(&known, op->result_count == 1 ? "the result" : name, quern_result(op, r), &results.data[r]));
     }
+    Q_TRY(check_overlaps(op, results));
     Q_TRY(check_sizes(op, &known));
     *run = (q_run){op, known.M, known.N, known.M, known.N, known.dtype ? known.dtype : QUERN_F32, views, results.data};
     return QUERN_OK;
@@ -169,6 +196,7 @@ quern_status quern_run_all(quern_operator *op, quern_args args, quern_outs resul
 {
     quern_view views[Q_MAX_VARIABLES];
     q_run run;
+    if (!op) return q_fail_null("quern_run", "the operator");
     if (!op->context) return q_fail(QUERN_USAGE, "this operator was compiled without a context and cannot run");
     Q_TRY(q_queue_check(op->context->queue));
     Q_TRY(check_run(op, args, results, views, &run));

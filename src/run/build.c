@@ -47,7 +47,7 @@ static bool is_alive(const quern_graph *graph)
 
 quern_status quern_graph_status(const quern_graph *graph)
 {
-    if (!graph) return q_fail(QUERN_USAGE, "the graph is null: quern_graph_create has failed or was not called");
+    if (!graph) return q_fail_null("quern_graph_status", "the graph");
     if (is_alive(graph)) return QUERN_OK;
     quern_status status = graph->graph->status;
     if (graph->failure.at >= 0)
@@ -61,6 +61,7 @@ quern_status quern_graph_status(const quern_graph *graph)
 
 quern_status quern_graph_create(quern_graph **out)
 {
+    if (!out) return q_fail_null("quern_graph_create", "out");
     quern_graph *graph = *out = calloc(1, sizeof *graph);
     if (!graph) return q_fail_memory(sizeof *graph);
     q_locale locale = q_locale_enter();
@@ -110,8 +111,11 @@ quern_status quern_compile_graph(quern_operator **out, quern_context *context, c
                                  quern_exprs results, const quern_compile_options *options)
 {
     q_id ids[Q_MAX_RESULTS];
+    if (!out) return q_fail_null("quern_compile_graph", "out");
     *out = NULL;
+    if (!graph) return q_fail_null("quern_compile_graph", "the graph");
     Q_TRY(quern_graph_status(graph));
+    if (!results.data && results.count) return q_fail_null("quern_compile_graph", "the list of results");
     if (!results.count || results.count > Q_MAX_RESULTS)
         return q_fail(QUERN_USAGE, "quern_compile_graph: an operator has 1 to %d results, not %zu", Q_MAX_RESULTS,
                       results.count);
@@ -142,7 +146,7 @@ static q_id read(quern_graph *graph, const char *text, q_names *names)
 quern_expr quern_formula(quern_graph *graph, const char *text)
 {
     if (!is_alive(graph)) return 0;
-    if (!text) return fail(graph, q_fail(QUERN_USAGE, "quern_formula: the text is null"));
+    if (!text) return fail(graph, q_fail_null("quern_formula", "the text"));
     return expression_of(graph, read(graph, text, &graph->names));
 }
 
@@ -250,13 +254,22 @@ static void write_call(q_text *out, const char *function, const bindings *operan
     q_text_add(out, ")");
 }
 
+static bool has_lists(quern_graph *graph, const char *function, quern_exprs given, quern_integers integers,
+                      quern_lists lists)
+{
+    bool missing = (given.count && !given.data) || (integers.count && !integers.data) || (lists.count && !lists.data);
+    for (size_t n = 0; n < lists.count && !missing; n++) missing = lists.data[n].count && !lists.data[n].data;
+    if (missing) fail(graph, q_fail_null(function, "a list of arguments"));
+    return !missing;
+}
+
 static quern_expr call(quern_graph *graph, const char *function, quern_exprs given, quern_integers integers,
                        quern_lists lists)
 {
     bindings operands;
     q_text text = {0};
     if (!is_alive(graph) || !check_word(graph, function, "the name of a function")) return 0;
-    if (!bind(graph, function, given, &operands)) return 0;
+    if (!has_lists(graph, function, given, integers, lists) || !bind(graph, function, given, &operands)) return 0;
     write_call(&text, function, &operands, integers, lists);
     q_names names = {operands.bound, operands.count, MAX_OPERANDS};
     q_id id = text.failed ? fail(graph, q_fail_memory(text.capacity)) : read(graph, text.data, &names);

@@ -87,6 +87,7 @@ static quern_status open_device(quern_context *context)
 
 quern_status quern_context_create(quern_context **out, const quern_context_options *options)
 {
+    if (!out) return q_fail_null("quern_context_create", "out");
     quern_context *context = *out = calloc(1, sizeof *context);
     if (!context) return q_fail_memory(sizeof *context);
     pthread_mutex_init(&context->lock, NULL);
@@ -109,10 +110,10 @@ void quern_context_destroy(quern_context **context)
 
 const quern_device *quern_context_device(const quern_context *context)
 {
-    return &q_queue_device(context->queue)->info;
+    return context ? &q_queue_device(context->queue)->info : NULL;
 }
 
 const char *quern_context_profile(const quern_context *context)
 {
-    return context->profile.name;
+    return context ? context->profile.name : "";
 }

@@ -79,7 +79,9 @@ static quern_status explain(const request *r, q_text *out)
 quern_status quern_explain(const quern_operator *op, const quern_explain_options *given, char **text)
 {
     quern_explain_options options = {0};
+    if (!text) return q_fail_null("quern_explain", "text");
     *text = NULL;
+    if (!op) return q_fail_null("quern_explain", "the operator");
     if (given && (!given->size || given->size > sizeof *given))
         return q_fail(QUERN_USAGE, "quern_explain_options.size is %zu; set it to sizeof(quern_explain_options)",
                       given->size);

@@ -83,17 +83,22 @@ static void read_view(double *out, const quern_view *view, quern_dtype dtype)
     bool single = dtype == QUERN_F32;
     if (view->dtype == QUERN_NUMBER) *out = single ? (double)(float)view->number : view->number;
     else if (single)
-        for (size_t n = 0; n < count; n++) out[n] = (double)((const float *)view->data)[n];
+        for (size_t n = 0; n < count; n++) {
+            float number;
+            memcpy(&number, (const char *)view->data + n * sizeof number, sizeof number);
+            out[n] = (double)number;
+        }
     else if (count) memcpy(out, view->data, count * sizeof(double));
 }
 
 static void write_view(const quern_view *view, const double *numbers)
 {
-    size_t count = numbers_of(view);
+    size_t count = numbers_of(view), size = q_element_size(view->dtype);
+    char *out = view->data;
     if (view->dtype == QUERN_I64)
-        for (size_t n = 0; n < count; n++) ((int64_t *)view->data)[n] = (int64_t)numbers[n];
+        for (size_t n = 0; n < count; n++, out += size) memcpy(out, &(int64_t){(int64_t)numbers[n]}, size);
     else if (view->dtype == QUERN_F32)
-        for (size_t n = 0; n < count; n++) ((float *)view->data)[n] = (float)numbers[n];
+        for (size_t n = 0; n < count; n++, out += size) memcpy(out, &(float){(float)numbers[n]}, size);
     else if (count) memcpy(view->data, numbers, count * sizeof(double));
 }
 

@@ -442,7 +442,7 @@ static quern_status download(launcher *l, slot *s, const quern_view *view)
     for (size_t e = 0; e < count; e++) {
         int32_t index;
         memcpy(&index, narrow + 4 * e, 4);
-        ((int64_t *)view->data)[e] = index;
+        memcpy((char *)view->data + 8 * e, &(int64_t){index}, 8); /* at any alignment */
     }
     return QUERN_OK;
 }

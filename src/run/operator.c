@@ -131,9 +131,10 @@ static quern_status compile(quern_operator *op, const char *formula)
 quern_status quern_compile(quern_operator **out, quern_context *context, const char *formula,
                            const quern_compile_options *options)
 {
+    if (!out) return q_fail_null("quern_compile", "out");
     q_locale locale = q_locale_enter();
     quern_status status = create(out, context, options);
-    if (!status && !formula) status = q_fail(QUERN_USAGE, "quern_compile: the formula is null");
+    if (!status && !formula) status = q_fail_null("quern_compile", "the formula");
     if (!status) status = compile(*out, formula);
     if (status) quern_operator_destroy(out);
     q_locale_leave(locale);
@@ -231,11 +232,14 @@ static quern_status differentiate(quern_operator *op, const quern_operator *from
 
 quern_status quern_gradient(quern_operator **out, const quern_operator *op, const char *var, const char *e)
 {
+    if (!out) return q_fail_null("quern_gradient", "out");
+    *out = NULL;
+    if (!op) return q_fail_null("quern_gradient", "the operator");
     q_locale locale = q_locale_enter();
     quern_compile_options options = op->options;
     options.size = sizeof options;
     quern_status status = create(out, op->context, &options);
-    if (!status && !var) status = q_fail(QUERN_USAGE, "quern_gradient: the variable's name is null");
+    if (!status && !var) status = q_fail_null("quern_gradient", "the variable's name");
     if (!status) status = differentiate(*out, op, var, e);
     if (status) quern_operator_destroy(out);
     q_locale_leave(locale);
@@ -251,12 +255,12 @@ static char axis_letter(uint8_t axis)
 
 size_t quern_variable_count(const quern_operator *op)
 {
-    return op->variable_count;
+    return op ? op->variable_count : 0;
 }
 
 size_t quern_result_count(const quern_operator *op)
 {
-    return op->result_count;
+    return op ? op->result_count : 0;
 }
 
 quern_value q_value_of(const q_variable *variable)
@@ -266,18 +270,18 @@ quern_value q_value_of(const q_variable *variable)
 
 quern_value quern_variable(const quern_operator *op, size_t index)
 {
-    if (index >= op->variable_count) return (quern_value){0};
+    if (!op || index >= op->variable_count) return (quern_value){0};
     return q_value_of(&op->graph->variables[op->variables[index]]);
 }
 
 quern_value quern_result(const quern_operator *op, size_t index)
 {
-    if (index >= op->result_count) return (quern_value){0};
+    if (!op || index >= op->result_count) return (quern_value){0};
     const q_node *node = q_node_of(op->graph, op->results[index]);
     return (quern_value){"", axis_letter(node->where), node->dim, node->integer};
 }
 
 const char *quern_operator_text(const quern_operator *op)
 {
-    return op->text;
+    return op ? op->text : "";
 }

@@ -32,6 +32,7 @@ static quern_status launch(quern_operator *op, quern_dtype dtype, int64_t M, int
 
 quern_status quern_prepare(quern_operator *op, quern_dtype dtype, int64_t M, int64_t N)
 {
+    if (!op) return q_fail_null("quern_prepare", "the operator");
     if (!op->context) return q_fail(QUERN_USAGE, "this operator was compiled without a context and cannot run");
     Q_TRY(q_queue_check(op->context->queue));
     if (M < 0 || N < 0) return q_fail(QUERN_SHAPE, "quern_prepare: M or N is negative");

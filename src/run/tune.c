@@ -521,7 +521,9 @@ quern_status q_tune(quern_tuning **out, quern_context *context, const quern_tune
     q_text row = {0};
     double ratio;
     tuner t = {.context = context, .plan = plan};
+    if (!out) return q_fail_null("quern_tune", "out");
     *out = NULL;
+    if (!context) return q_fail_null("quern_tune", "the context");
     if (options && (!options->size || options->size > sizeof *options))
         return q_fail(QUERN_USAGE, "quern_tune_options.size is %zu; set it to sizeof(quern_tune_options)",
                       options->size);
