@@ -272,6 +272,8 @@ fails 'explain without a formula' 2 explain
 fails 'explain an unknown stage' 2 explain "$sum" --stage assembly
 fails 'explain --M 0' 2 explain "$sum" --M 0
 fails '--profile and --device' 2 explain "$sum" --profile cpu --device cpu
+fails 'a profile that is not there' 2 explain "$sum" --profile abacus
+report 'and those that are' "$(grep -q 'next step: the profiles are .*cpu-avx2.*nvidia' err || echo ' they are not told')"
 fails '--dot and --stage' 2 explain "$sum" --dot --stage graph
 fails 'ops --json --markdown' 2 ops --json --markdown
 

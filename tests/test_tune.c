@@ -111,7 +111,7 @@ static void learned_rows_are_used_where_their_key_fits(void **state)
         {"rows=3", "rows=3", "rows=300", shipped, rows, "rows can be a whole number from 1 to 64, not '300'"},
         {"rows=3", "rows=3", "rwos=3", shipped, rows, "there is no column 'rwos'; the shipped row"},
         {"rows=3", "format=1", "", shipped, rows, "a key of device, vendor, driver and format is expected"},
-        {"rows=3", " : ", " : abacus #", shipped, rows, "has the parent 'abacus', which is not in cl/profiles.txt"},
+        {"rows=3", " : ", " : abacus #", shipped, rows, "has the parent 'abacus', which is no shipped profile"},
         {"rows=3", "format=1\n", "format=1", shipped, rows, "the last line is cut off"},
         {"rows=3", NULL,
          "\x7f"

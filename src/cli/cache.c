@@ -63,7 +63,7 @@ static quern_status clear(void)
 
 /* A line of the list. */
 typedef struct request {
-    const char *formula;
+    const char *formula, *dtype_text, *m_text, *n_text;
     quern_dtype dtype;
     int64_t m, n;
     cli_list grad;
@@ -91,23 +91,25 @@ static int split_line(char *line, char *words[MAX_WORDS])
     return count;
 }
 
+static const cli_option line_options[] = {
+    {"--dtype", CLI_TEXT, offsetof(request, dtype_text), "f32|f64", ""},
+    {"--M", CLI_TEXT, offsetof(request, m_text), "N", ""},
+    {"--N", CLI_TEXT, offsetof(request, n_text), "N", ""},
+    {"--grad", CLI_LIST, offsetof(request, grad), "VAR", ""},
+};
+
 static quern_status parse_line(char *line, request *r)
 {
-    const char *dtype = NULL, *m = NULL, *n = NULL;
-    const cli_option options[] = {{.name = "--dtype", .text = &dtype},
-                                  {.name = "--M", .text = &m},
-                                  {.name = "--N", .text = &n},
-                                  {.name = "--grad", .list = &r->grad}};
     char *words[MAX_WORDS] = {"cache"};
     int count = split_line(line, words);
     cli_list rest = {NULL, 0};
-    quern_status status = cli_parse(count, words, options, CLI_COUNT(options), &rest);
+    quern_status status = cli_parse(count, words, line_options, CLI_COUNT(line_options), r, &rest);
 
     if (!status && rest.count != 1) status = cli_fail(QUERN_USAGE, "the options are followed by no formula");
     if (!status) r->formula = rest.items[0];
-    if (!status) status = cli_parse_dtype(dtype, &r->dtype);
-    if (!status) status = cli_parse_count(m, "--M", &r->m);
-    if (!status) status = cli_parse_count(n, "--N", &r->n);
+    if (!status) status = cli_parse_dtype(r->dtype_text, &r->dtype);
+    if (!status) status = cli_parse_count(r->m_text, "--M", &r->m);
+    if (!status) status = cli_parse_count(r->n_text, "--N", &r->n);
     free(rest.items);
     return status;
 }
@@ -151,7 +153,7 @@ static quern_status warm_line(quern_context *context, const char *path, size_t n
     return status;
 }
 
-static quern_status warm(const char *path, const char *device, bool verbose)
+static quern_status warm(const char *path, const cli_opening *open)
 {
     FILE *file = strcmp(path, "-") ? fopen(path, "r") : stdin;
     quern_context *context = NULL;
@@ -160,7 +162,7 @@ static quern_status warm(const char *path, const char *device, bool verbose)
     size_t size = 0, number = 0;
 
     if (!file) return cli_fail(QUERN_IO, "%s cannot be read: %s", path, strerror(errno));
-    first = cli_open(&context, device, verbose);
+    first = cli_open(&context, open);
     while (context && getline(&line, &size, file) >= 0) {
         status = warm_line(context, path, ++number, line);
         if (!first) first = status;
@@ -174,21 +176,46 @@ static quern_status warm(const char *path, const char *device, bool verbose)
 
 // ---- the command ----
 
-quern_status cli_cache(int argc, char **argv)
+typedef struct command {
+    cli_opening open;
+} command;
+
+static const cli_option options[] = {CLI_DEVICE(command), CLI_VERBOSE(command)};
+
+static quern_status run(int argc, char **argv)
 {
-    const char *device = NULL;
-    bool verbose = false;
-    const cli_option options[] = {{.name = "--device", .text = &device}, {.name = "--verbose", .flag = &verbose}};
+    command c = {0};
     cli_list words = {NULL, 0};
-    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &words);
+    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &c, &words);
     const char *verb = words.count ? words.items[0] : "";
 
-    if (!status && !words.count && !device) status = look();
-    else if (!status && words.count == 1 && !strcmp(verb, "clear") && !device) status = clear();
-    else if (!status && words.count == 2 && !strcmp(verb, "warm")) status = warm(words.items[1], device, verbose);
+    if (!status && !words.count && !c.open.device) status = look();
+    else if (!status && words.count == 1 && !strcmp(verb, "clear") && !c.open.device) status = clear();
+    else if (!status && words.count == 2 && !strcmp(verb, "warm")) status = warm(words.items[1], &c.open);
     else if (!status)
         status = cli_fail(
             QUERN_USAGE, "it is `quern cache`, `quern cache clear` or `quern cache warm FILE`; see `quern help cache`");
     free(words.items);
     return status;
 }
+
+const cli_command cli_cache = {
+    .name = "cache",
+    .run = run,
+    .sentence = "show, clear or fill the cache of compiled programs",
+    .examples = "quern cache\n"
+                "quern cache clear\n"
+                "quern cache warm formulas.txt\n"
+                "echo '--M 10000 x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))' | quern cache warm -\n",
+    .synopsis = "[clear | warm FILE] [options]",
+    .text =
+        "Alone: says where quern keeps compiled programs for later processes, how many there are and how large they\n"
+        "are, and for which devices it does so; many drivers keep them in a directory of their own.\n"
+        "clear: removes them. Caches of drivers are not touched.\n"
+        "warm FILE: builds the formulas of a file (- is stdin), one per line, so that later processes start at once,\n"
+        "and prints the seconds that each took. A formula stands behind its options, which are those of\n"
+        "`quern explain`: --dtype f32|f64, --M N, --N N, --grad VAR. Lines that begin with # are comments.\n",
+    .words = "clear|warm",
+    .options = options,
+    .option_count = CLI_COUNT(options),
+};

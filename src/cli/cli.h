@@ -22,6 +22,11 @@ int main(int argc, char **argv);
 
 // options.c: what all commands share: errors, words and options, opening a device, gradients
 
+/* How many letters must be changed, added or left out to make one word of the other, whatever their case; words of more
+   than 31 letters are cut. */
+size_t cli_distance(const char *a, const char *b);
+/* Whether a word that far from what was typed may be what was meant. */
+bool cli_is_near(size_t distance, const char *typed);
 /* Prints "quern: " and the text to stderr; returns `status`. */
 quern_status cli_fail(quern_status status, const char *fmt, ...) CLI_PRINTF(2, 3);
 /* Prints quern's record of its last error to stderr; returns `status`. `about` (a file, a variable) may be null. */
@@ -37,37 +42,78 @@ typedef struct cli_list {
     size_t count;
 } cli_list;
 
-/* An option: exactly one of the targets is set. */
+/* An option: one row, from which parsing, help, manual page and completions are made. */
+typedef enum cli_kind { CLI_FLAG, CLI_TEXT, CLI_LIST } cli_kind; /* no value; one, given at most once; any number */
+
 typedef struct cli_option {
-    const char *name;  /* "--stage", "-o" */
-    const char **text; /* takes a value, which is stored here; at most once */
-    cli_list *list;    /* takes a value, which is appended; any number of times */
-    bool *flag;        /* takes no value */
+    const char *name; /* "--stage", "-o" */
+    cli_kind kind;
+    size_t at;           /* offset in the command's request of its bool, const char * or cli_list */
+    const char *value;   /* how its value is called; "FILE" first: a file; "a|b": one of these words; "" for a flag */
+    const char *meaning; /* lines */
 } cli_option;
 
-/* Sorts the arguments after the command into options ("--stage=plan" and "--stage plan" alike) and `words`; what
-   follows
-   "--" are words. Lists must be zeroed and are for free() also after a failure. USAGE, MEMORY. */
-quern_status cli_parse(int argc, char **argv, const cli_option *options, size_t count, cli_list *words);
+/* What all commands that open a device have in common; it is the member `open` of their requests. */
+typedef struct cli_opening {
+    const char *device;
+    bool verbose;
+} cli_opening;
+
+#define CLI_DEVICE(request)                                                         \
+    {                                                                               \
+        "--device", CLI_TEXT, offsetof(request, open.device), "D",                  \
+            "gpu, cpu, a selector such as 0:1, or part of a name (`quern devices`)" \
+    }
+#define CLI_VERBOSE(request)                                                                     \
+    {                                                                                            \
+        "--verbose", CLI_FLAG, offsetof(request, open.verbose), "", "log what happens to stderr" \
+    }
+
+/* A command and all that is told about it. Texts are lines; in options, text and examples none is wider than a terminal. */
+typedef struct cli_command {
+    const char *name;
+    quern_status (*run)(int argc, char **argv); /* argv[0] is the command's name */
+    const char *sentence;
+    const char *examples;
+    const char *synopsis; /* what follows the name */
+    const char *text;     /* what it does, and what its words are */
+    const char *notes;    /* what is to be said after the options; may be null */
+    const char *words;    /* "a|b": words that it takes, for completions; null: files */
+    const cli_option *options;
+    size_t option_count;
+} cli_command;
+
+/* Sorts the arguments after the command into `request`, by the table of its options ("--stage=plan" and "--stage plan"
+   alike), and `words`; what follows "--" are words. Request and lists must be zeroed; lists are for free() also after a
+   failure. USAGE, MEMORY. */
+quern_status cli_parse(int argc, char **argv, const cli_option *options, size_t count, void *request, cli_list *words);
 /* "f32", "f64" or null, which leaves QUERN_NUMBER. USAGE. */
 quern_status cli_parse_dtype(const char *text, quern_dtype *dtype);
 /* A decimal count of at least 1, or null, which leaves 0. `option` is for the message. USAGE. */
 quern_status cli_parse_count(const char *text, const char *option, int64_t *count);
-/* Opens the device that `device` names (null: the default); `verbose` prints the library's log lines to stderr. */
-quern_status cli_open(quern_context **context, const char *device, bool verbose);
+/* Opens the device that is named, or the default. */
+quern_status cli_open(quern_context **context, const cli_opening *open);
 
 /* Replaces *op by its gradient with respect to `var`. */
 quern_status cli_differentiate(quern_operator **op, const char *var);
 
-// cache.c, devices.c, doctor.c, eval.c, explain.c, ops.c, tune.c: the commands; argv[0] is the command's name
+// cache.c, devices.c, doctor.c, eval.c, explain.c, ops.c, tune.c, manual.c: the commands
 
-quern_status cli_cache(int argc, char **argv);
-quern_status cli_devices(int argc, char **argv);
-quern_status cli_doctor(int argc, char **argv);
-quern_status cli_eval(int argc, char **argv);
-quern_status cli_explain(int argc, char **argv);
-quern_status cli_ops(int argc, char **argv);
-quern_status cli_tune(int argc, char **argv);
+extern const cli_command cli_cache, cli_devices, cli_doctor, cli_eval, cli_explain, cli_ops, cli_tune;
+extern const cli_command cli_help, cli_version;
+/* All of them, in the order of the help; the end has no name. */
+extern const cli_command *const cli_commands[];
+/* The command of this name, or null; --help and --version are names too. */
+const cli_command *cli_find_command(const char *name);
+/* Fails with USAGE. */
+quern_status cli_unknown_command(const char *name);
+
+// manual.c: help and manual page; complete.c: completions of shells; all made from the tables
+
+/* The help of a command: examples, synopsis, options. */
+void cli_print_help(const cli_command *command);
+/* Completions for "bash", "zsh" or "fish". USAGE. */
+quern_status cli_print_completion(const char *shell);
 
 // input.c: the arguments NAME=... of eval
 

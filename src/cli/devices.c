@@ -100,12 +100,21 @@ static quern_status print_json(const quern_device *devices, size_t count, const 
     return failed && !ferror(stdout) ? cli_fail_memory() : QUERN_OK;
 }
 
-quern_status cli_devices(int argc, char **argv)
+typedef struct request {
+    bool json;
+} request;
+
+static const cli_option options[] = {
+    {"--json", CLI_FLAG, offsetof(request, json), "",
+     "print {devices: [{selector, default, name, vendor, platform, version, driver, kind, profile,\n"
+     "reason, compute_units, memory, local_memory, f64, driver_caches, score}]}; memory is in bytes"},
+};
+
+static quern_status run(int argc, char **argv)
 {
-    bool json = false;
-    const cli_option options[] = {{.name = "--json", .flag = &json}};
+    request r = {0};
     cli_list words = {NULL, 0};
-    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &words);
+    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &r, &words);
     quern_device *devices = NULL;
     size_t count = 0;
     preference preferred = {"", ""};
@@ -116,12 +125,25 @@ quern_status cli_devices(int argc, char **argv)
     if (status) return status;
     if ((status = quern_devices(&devices, &count))) return cli_fail_quern(status, NULL);
     if (count) preferred = find_preferred();
-    if (json)
-        status = print_json(devices, count, &preferred);
-    else
-        print_table(devices, count, &preferred);
+    if (r.json) status = print_json(devices, count, &preferred);
+    else print_table(devices, count, &preferred);
     quern_free(devices);
     if (!status && !count)
         return cli_fail(QUERN_NO_DEVICE, "there is no OpenCL device; `quern doctor` says what to install");
     return status;
 }
+
+const cli_command cli_devices = {
+    .name = "devices",
+    .run = run,
+    .sentence = "list the OpenCL devices",
+    .examples = "quern devices\n"
+                "QUERN_DEVICE=0:0 quern devices --json\n",
+    .synopsis = "[options]",
+    .text =
+        "Lists all OpenCL devices; * marks the one that quern takes when none is named. The selector (0:0), the kind\n"
+        "and any part of the name are accepted by --device and by the environment variable QUERN_DEVICE.\n",
+    .words = "",
+    .options = options,
+    .option_count = CLI_COUNT(options),
+};

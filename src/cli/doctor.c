@@ -17,7 +17,7 @@
 
 /* What the checks hand on to each other. */
 typedef struct visit {
-    const char *device; /* --device, or null */
+    cli_opening open;
     quern_device *devices;
     size_t device_count;
     quern_context *context;
@@ -64,8 +64,7 @@ static void check_library(visit *v)
     if (strcmp(quern_version(), QUERN_VERSION))
         warn(v, "library", text,
              "the tool was built with headers of version " QUERN_VERSION "; install both from one build");
-    else
-        ok("library", text);
+    else ok("library", text);
 }
 
 /* Counts the drivers that are registered in `path`; -1 if it is no directory. */
@@ -91,8 +90,7 @@ static void check_drivers(visit *v)
     char text[512];
 
     snprintf(text, sizeof text, "%d OpenCL driver%s registered in %.400s", count, count == 1 ? "" : "s", path);
-    if (count > 0)
-        ok("drivers", text);
+    if (count > 0) ok("drivers", text);
     else if (count < 0 && (!access(path, F_OK) || strstr(path, ".so")))
         ok("drivers", "OCL_ICD_VENDORS names a single driver");
     else
@@ -103,10 +101,8 @@ static void check_drivers(visit *v)
 
 static void check_loader(visit *v)
 {
-    if (quern_devices(&v->devices, &v->device_count))
-        fail_quern(v, "loader");
-    else
-        ok("loader", "libOpenCL answers");
+    if (quern_devices(&v->devices, &v->device_count)) fail_quern(v, "loader");
+    else ok("loader", "libOpenCL answers");
 }
 
 static bool is_new_platform(const visit *v, size_t at)
@@ -146,7 +142,7 @@ static void check_graphics(visit *v)
 
 static void check_default(visit *v)
 {
-    quern_context_options options = {.size = sizeof options, .device = v->device, .host = QUERN_OFF};
+    quern_context_options options = {.size = sizeof options, .device = v->open.device, .host = QUERN_OFF};
     const quern_device *d;
     char text[512];
 
@@ -164,8 +160,7 @@ static void check_default(visit *v)
 static void check_float64(visit *v)
 {
     if (!v->context) return;
-    if (quern_context_device(v->context)->f64)
-        ok("float64", "the device has it");
+    if (quern_context_device(v->context)->f64) ok("float64", "the device has it");
     else
         warn(v, "float64", "the device has no float64 arithmetic",
              "use float32 arrays (--dtype f32), or another device of `quern devices` for float64");
@@ -254,10 +249,8 @@ static void check_cache(visit *v)
     }
     snprintf(text, sizeof text, "%s%s%s", *cache.path ? cache.path : "no directory", cache.fault ? ": " : "",
              cache.fault ? cache.fault : "");
-    if (cache.fault)
-        warn(v, "cache", text, "set QUERN_CACHE_DIR to a directory of your own (chmod 700)");
-    else
-        ok("cache", text);
+    if (cache.fault) warn(v, "cache", text, "set QUERN_CACHE_DIR to a directory of your own (chmod 700)");
+    else ok("cache", text);
 }
 
 /* ---- the visit -------------------------------------------------------------------------------------------------- */
@@ -265,12 +258,13 @@ static void check_cache(visit *v)
 static void (*const checks[])(visit *) = {check_library, check_drivers, check_loader,  check_platforms, check_graphics,
                                           check_default, check_float64, check_program, check_cache};
 
-quern_status cli_doctor(int argc, char **argv)
+static const cli_option options[] = {CLI_DEVICE(visit)};
+
+static quern_status run(int argc, char **argv)
 {
     visit v = {0};
-    const cli_option options[] = {{.name = "--device", .text = &v.device}};
     cli_list words = {NULL, 0};
-    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &words);
+    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &v, &words);
 
     if (!status && words.count) status = cli_fail(QUERN_USAGE, "doctor takes no arguments, but got %s", words.items[0]);
     free(words.items);
@@ -283,3 +277,18 @@ quern_status cli_doctor(int argc, char **argv)
                                v.failures == 1 ? "" : "s")
                     : QUERN_OK;
 }
+
+const cli_command cli_doctor = {
+    .name = "doctor",
+    .run = run,
+    .sentence = "check the installation, with a fix for what is wrong",
+    .examples = "quern doctor\n",
+    .synopsis = "[options]",
+    .text =
+        "Checks what quern needs, from the OpenCL loader to a first program that is built, run and compared with a\n"
+        "result computed by hand. Each line begins with ok, warn or FAIL; the latter two say how to fix it.\n"
+        "The exit code is 0 if nothing failed, else the status of the first line that did.\n",
+    .words = "",
+    .options = options,
+    .option_count = CLI_COUNT(options),
+};

@@ -1,7 +1,7 @@
 /*
  * eval.c: `quern eval`: a formula on .npy files and numbers.
  *
- * cli_eval reads like a recipe: words, inputs, outputs that can be written, device, formula, run, results. Everything
+ * `run` reads like a recipe: words, inputs, outputs that can be written, device, formula, run, results. Everything
  * that can fail without a device is checked before the device is opened, and nothing is written before the run is over.
  */
 #include <stdio.h>
@@ -10,24 +10,30 @@
 #include "cli.h"
 
 typedef struct request {
-    const char *formula, *dtype_text, *device, *m, *n;
+    const char *formula, *dtype_text, *m, *n;
     quern_dtype dtype;
     cli_list words, outputs;
-    bool json, verbose;
+    cli_opening open;
+    bool json;
 } request;
+
+static const cli_option options[] = {
+    {"-o", CLI_LIST, offsetof(request, outputs), "FILE.npy",
+     "write the result there; with several results, one -o for each, in order; - is stdout"},
+    {"--json", CLI_FLAG, offsetof(request, json), "",
+     "print {\"results\": [{axis, rows, columns, integer, data}]}; data has a list per row;\n"
+     "NaN and infinities are the strings \"nan\", \"inf\", \"-inf\""},
+    {"--dtype", CLI_TEXT, offsetof(request, dtype_text), "f32|f64",
+     "convert all arrays to this type first; without it they must have one type, as the result has"},
+    {"--M", CLI_TEXT, offsetof(request, m), "N", "the number of rows i, where no array tells it, as in Sum_i(1)"},
+    {"--N", CLI_TEXT, offsetof(request, n), "N", "the number of rows j, likewise"},
+    CLI_DEVICE(request),
+    CLI_VERBOSE(request),
+};
 
 static quern_status parse(int argc, char **argv, request *r)
 {
-    const cli_option options[] = {
-        {.name = "-o", .list = &r->outputs},
-        {.name = "--json", .flag = &r->json},
-        {.name = "--dtype", .text = &r->dtype_text},
-        {.name = "--device", .text = &r->device},
-        {.name = "--verbose", .flag = &r->verbose},
-        {.name = "--M", .text = &r->m},
-        {.name = "--N", .text = &r->n},
-    };
-    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &r->words);
+    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), r, &r->words);
 
     if (!status) status = cli_parse_dtype(r->dtype_text, &r->dtype);
     if (!status && !r->words.count)
@@ -58,7 +64,7 @@ static quern_status compile(quern_operator **op, quern_context *context, const r
                     results == 1 ? "" : "s", outputs, outputs == 1 ? "" : "s");
 }
 
-static quern_status run(quern_operator *op, const cli_inputs *inputs, const cli_results *results)
+static quern_status run_operator(quern_operator *op, const cli_inputs *inputs, const cli_results *results)
 {
     quern_status status = quern_run_all(op, (quern_args){inputs->args, inputs->count, inputs->M, inputs->N},
                                         (quern_outs){results->views, results->count});
@@ -79,14 +85,14 @@ static quern_status compute(const request *r, cli_inputs *inputs)
     quern_context *context = NULL;
     quern_operator *op = NULL;
     cli_results results = {NULL, NULL, 0};
-    quern_status status = cli_open(&context, r->device, r->verbose);
+    quern_status status = cli_open(&context, &r->open);
 
     if (!status) status = compile(&op, context, r);
     if (!status) {
         cli_inputs_fit(inputs, op);
         status = cli_results_create(&results, op, inputs, cli_inputs_dtype(inputs, r->dtype));
     }
-    if (!status) status = run(op, inputs, &results);
+    if (!status) status = run_operator(op, inputs, &results);
     if (!status) status = show(r, &results);
     cli_results_free(&results);
     quern_operator_destroy(&op);
@@ -94,7 +100,7 @@ static quern_status compute(const request *r, cli_inputs *inputs)
     return status;
 }
 
-quern_status cli_eval(int argc, char **argv)
+static quern_status run(int argc, char **argv)
 {
     request r = {0};
     cli_inputs inputs = {0};
@@ -110,3 +116,24 @@ quern_status cli_eval(int argc, char **argv)
     free(r.outputs.items);
     return status;
 }
+
+const cli_command cli_eval = {
+    .name = "eval",
+    .run = run,
+    .sentence = "compute a formula on .npy files and numbers",
+    .examples =
+        "quern eval 'x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)' x=x.npy y=y.npy b=b.npy -o a.npy\n"
+        "quern eval 'x=Vi(3); y=Vj(3); g=Pm(1); LogSumExp_j(-g*SqDist(x,y))' x=x.npy y=y.npy g=0.5\n"
+        "quern eval 'x=Vi(2); y=Vj(2); d=SqDist(x,y); Min_j(d), ArgMin_j(d)' x=x.npy y=y.npy -o d.npy -o k.npy\n"
+        "quern eval 'x=Vi(1); y=Vj(1); Sum_j(Exp(-SqDist(x,y)))' x=0,1 y=0,1,3 --json\n",
+    .synopsis = "FORMULA NAME=VALUE... [options]",
+    .text =
+        "NAME=FILE.npy   an array of float32 or float64, one row per i or j (a parameter: one row); - is stdin\n"
+        "NAME=0.5        a number\n"
+        "NAME=1,2,3      numbers: a parameter of length 3, or as many rows as they fill (./1,2 is a file of that name)\n"
+        "Variables without a name, as in Vi(0,3), are called by their number: 0=x.npy.\n",
+    .notes = "Without -o and --json the results are printed as rows of text, with an empty line between two results.\n"
+             "Files appear complete or not at all.\n",
+    .options = options,
+    .option_count = CLI_COUNT(options),
+};

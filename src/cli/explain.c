@@ -10,32 +10,40 @@
 #include "cli.h"
 
 typedef struct request {
-    const char *formula, *stage, *dtype, *m, *n, *profile, *device;
+    const char *formula, *stage, *dtype, *m, *n, *profile;
     cli_list grad;
-    bool dot, verbose;
+    cli_opening open;
+    bool dot;
 } request;
+
+static const cli_option options[] = {
+    {"--stage", CLI_TEXT, offsetof(request, stage), "graph|stages|program|plan|source",
+     "only this stage; without it, all of them"},
+    {"--dot", CLI_FLAG, offsetof(request, dot), "",
+     "only the graph, as a picture for Graphviz: quern explain ... --dot | dot -Tsvg >graph.svg"},
+    {"--grad", CLI_LIST, offsetof(request, grad), "VAR",
+     "explain the gradient with respect to VAR (weights: all ones) instead; given again, the\n"
+     "gradient of that: --grad x --grad x is the second derivative"},
+    {"--dtype", CLI_TEXT, offsetof(request, dtype), "f32|f64", "the element type of the arrays; f32 without it"},
+    {"--M", CLI_TEXT, offsetof(request, m), "N", "the number of rows i; 1000 without it"},
+    {"--N", CLI_TEXT, offsetof(request, n), "N", "the number of rows j; likewise"},
+    {"--profile", CLI_TEXT, offsetof(request, profile), "P",
+     "plan for a kind of device, such as cpu, nvidia, amd, intel; no device is needed"},
+    {"--device", CLI_TEXT, offsetof(request, open.device), "D",
+     "plan for this device; without --profile and --device: profile cpu"},
+    CLI_VERBOSE(request),
+};
 
 static quern_status parse(int argc, char **argv, request *r)
 {
-    const cli_option options[] = {
-        {.name = "--stage", .text = &r->stage},
-        {.name = "--dtype", .text = &r->dtype},
-        {.name = "--M", .text = &r->m},
-        {.name = "--N", .text = &r->n},
-        {.name = "--profile", .text = &r->profile},
-        {.name = "--device", .text = &r->device},
-        {.name = "--grad", .list = &r->grad},
-        {.name = "--dot", .flag = &r->dot},
-        {.name = "--verbose", .flag = &r->verbose},
-    };
     cli_list words = {NULL, 0};
-    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &words);
+    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), r, &words);
 
     if (!status && words.count != 1)
         status = cli_fail(QUERN_USAGE,
                           "explain takes one formula, in quotes, but got %zu arguments; see `quern help explain`",
                           words.count);
-    if (!status && r->profile && r->device)
+    if (!status && r->profile && r->open.device)
         status = cli_fail(QUERN_USAGE, "--profile and --device exclude each other: a device has its own profile");
     if (!status && r->dot && r->stage)
         status = cli_fail(QUERN_USAGE, "--dot and --stage exclude each other: --dot is a stage of its own");
@@ -45,10 +53,10 @@ static quern_status parse(int argc, char **argv, request *r)
     return status;
 }
 
-static quern_status print(const quern_operator *op, const quern_explain_options *options)
+static quern_status print(const quern_operator *op, const quern_explain_options *what)
 {
     char *text = NULL;
-    quern_status status = quern_explain(op, options, &text);
+    quern_status status = quern_explain(op, what, &text);
 
     if (status) return cli_fail_quern(status, NULL);
     fputs(text, stdout);
@@ -56,25 +64,39 @@ static quern_status print(const quern_operator *op, const quern_explain_options 
     return QUERN_OK;
 }
 
-quern_status cli_explain(int argc, char **argv)
+static quern_status run(int argc, char **argv)
 {
     request r = {0};
-    quern_explain_options options = {.size = sizeof options};
+    quern_explain_options what = {.size = sizeof what};
     quern_context *context = NULL;
     quern_operator *op = NULL;
     quern_status status = parse(argc, argv, &r);
 
-    options.stage = r.stage;
-    options.profile = r.profile;
-    if (!status) status = cli_parse_dtype(r.dtype, &options.dtype);
-    if (!status) status = cli_parse_count(r.m, "--M", &options.M);
-    if (!status) status = cli_parse_count(r.n, "--N", &options.N);
-    if (!status && r.device) status = cli_open(&context, r.device, r.verbose);
+    what.stage = r.stage;
+    what.profile = r.profile;
+    if (!status) status = cli_parse_dtype(r.dtype, &what.dtype);
+    if (!status) status = cli_parse_count(r.m, "--M", &what.M);
+    if (!status) status = cli_parse_count(r.n, "--N", &what.N);
+    if (!status && r.open.device) status = cli_open(&context, &r.open);
     if (!status && (status = quern_compile(&op, context, r.formula, NULL))) cli_fail_quern(status, NULL);
     for (size_t k = 0; k < r.grad.count && !status; k++) status = cli_differentiate(&op, r.grad.items[k]);
-    if (!status) status = print(op, &options);
+    if (!status) status = print(op, &what);
     quern_operator_destroy(&op);
     quern_context_destroy(&context);
     free(r.grad.items);
     return status;
 }
+
+const cli_command cli_explain = {
+    .name = "explain",
+    .run = run,
+    .sentence = "show the graph, the plan and the OpenCL source of a formula",
+    .examples =
+        "quern explain 'x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)'\n"
+        "quern explain 'x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))' --grad x --stage graph\n"
+        "quern explain 'x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))' --stage source --profile nvidia --dtype f64\n",
+    .synopsis = "FORMULA [options]",
+    .text = "Shows what quern makes of a formula.\n",
+    .options = options,
+    .option_count = CLI_COUNT(options),
+};

@@ -195,20 +195,45 @@ static quern_status print_all(listing *all, const cli_list *words, bool json, bo
     return QUERN_OK;
 }
 
-quern_status cli_ops(int argc, char **argv)
+typedef struct request {
+    bool json, markdown;
+} request;
+
+static const cli_option options[] = {
+    {"--json", CLI_FLAG, offsetof(request, json), "",
+     "print [{name, family, kind, over_axis, arguments, length, meaning, derivative, definition}]"},
+    {"--markdown", CLI_FLAG, offsetof(request, markdown), "", "print a document with all of them"},
+};
+
+static quern_status run(int argc, char **argv)
 {
-    bool json = false, markdown = false;
-    const cli_option options[] = {{.name = "--json", .flag = &json}, {.name = "--markdown", .flag = &markdown}};
+    request r = {0};
     cli_list words = {NULL, 0};
     listing *all = malloc(sizeof *all);
-    quern_status status = all ? cli_parse(argc, argv, options, CLI_COUNT(options), &words) : cli_fail_memory();
+    quern_status status = all ? cli_parse(argc, argv, options, CLI_COUNT(options), &r, &words) : cli_fail_memory();
 
-    if (!status && json && markdown) status = cli_fail(QUERN_USAGE, "--json and --markdown exclude each other");
+    if (!status && r.json && r.markdown) status = cli_fail(QUERN_USAGE, "--json and --markdown exclude each other");
     if (!status) {
         collect(all);
-        status = print_all(all, &words, json, markdown);
+        status = print_all(all, &words, r.json, r.markdown);
     }
     free(words.items);
     free(all);
     return status;
 }
+
+const cli_command cli_ops = {
+    .name = "ops",
+    .run = run,
+    .sentence = "list the functions of the formula language",
+    .examples = "quern ops\n"
+                "quern ops SqDist KMin_j\n"
+                "quern ops --json\n",
+    .synopsis = "[NAME...] [options]",
+    .text = "Lists the functions and reductions of the formula language by family, or tells all about those that are\n"
+            "named: arguments, length of the result, meaning, derivative, and the formula that it stands for if it is\n"
+            "short for one.\n",
+    .words = "",
+    .options = options,
+    .option_count = CLI_COUNT(options),
+};

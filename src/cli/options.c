@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cli.h"
 
@@ -52,6 +53,34 @@ quern_status cli_finish(quern_status status)
                     errno ? strerror(errno) : "");
 }
 
+/* ---- guesses ----------------------------------------------------------------------------------------------------- */
+
+enum { LONGEST = 31 };
+
+/* Wagner and Fischer's table of distances between beginnings, of which one row is kept. */
+size_t cli_distance(const char *a, const char *b)
+{
+    size_t row[LONGEST + 1], rows = strnlen(a, LONGEST), columns = strnlen(b, LONGEST);
+
+    for (size_t k = 0; k <= columns; k++) row[k] = k;
+    for (size_t i = 1; i <= rows; i++) {
+        size_t diagonal = row[0]++;
+        for (size_t k = 1; k <= columns; k++) {
+            size_t best = diagonal + (strncasecmp(&a[i - 1], &b[k - 1], 1) != 0);
+            if (row[k] + 1 < best) best = row[k] + 1;
+            if (row[k - 1] + 1 < best) best = row[k - 1] + 1;
+            diagonal = row[k];
+            row[k] = best;
+        }
+    }
+    return row[columns];
+}
+
+bool cli_is_near(size_t distance, const char *typed)
+{
+    return distance <= 1 + strnlen(typed, LONGEST) / 4;
+}
+
 /* ---- words and options ------------------------------------------------------------------------------------------ */
 
 static quern_status list_add(cli_list *list, const char *item)
@@ -64,6 +93,13 @@ static quern_status list_add(cli_list *list, const char *item)
     return QUERN_OK;
 }
 
+/* A table of options and where their values go. */
+typedef struct parser {
+    const cli_option *options;
+    size_t count;
+    void *request;
+} parser;
+
 /* The option that the first `size` bytes of `word` name, or null. */
 static const cli_option *find_option(const cli_option *options, size_t count, const char *word, size_t size)
 {
@@ -72,53 +108,60 @@ static const cli_option *find_option(const cli_option *options, size_t count, co
     return NULL;
 }
 
-static quern_status unknown_option(const char *command, const char *word)
+static quern_status unknown_option(const char *command, const char *word, const parser *p)
 {
+    const char *guess = NULL;
+    size_t least = SIZE_MAX;
+
+    for (size_t k = 0; k < p->count; k++) {
+        size_t distance = cli_distance(word, p->options[k].name);
+        if (distance < least && cli_is_near(distance, word)) least = distance, guess = p->options[k].name;
+    }
     return cli_fail(QUERN_USAGE,
-                    "%s has no option %s; see `quern help %s`\n"
+                    "%s has no option %s%s%s; see `quern help %s`\n"
                     "(a formula that begins with a minus sign goes after all options and `--`)",
-                    command, word, command);
+                    command, word, guess ? "; did you mean " : "", guess ? guess : "", command);
 }
 
-static quern_status store(const cli_option *option, const char *value)
+static quern_status store(const cli_option *option, void *request, const char *value)
 {
-    if (option->list) return list_add(option->list, value);
-    if (*option->text) return cli_fail(QUERN_USAGE, "option %s is given twice; keep one", option->name);
-    *option->text = value;
+    char *target = (char *)request + option->at;
+
+    if (option->kind == CLI_LIST) return list_add((cli_list *)target, value);
+    if (*(const char **)target) return cli_fail(QUERN_USAGE, "option %s is given twice; keep one", option->name);
+    *(const char **)target = value;
     return QUERN_OK;
 }
 
 /* Takes the option argv[*at], and its value if that is the next word. */
-static quern_status take_option(int argc, char **argv, int *at, const cli_option *options, size_t count)
+static quern_status take_option(int argc, char **argv, int *at, const parser *p)
 {
     const char *word = argv[*at], *equals = strncmp(word, "--", 2) ? NULL : strchr(word, '=');
     size_t size = equals ? (size_t)(equals - word) : strlen(word);
-    const cli_option *option = find_option(options, count, word, size);
+    const cli_option *option = find_option(p->options, p->count, word, size);
 
-    if (!option) return unknown_option(argv[0], word);
-    if (option->flag) {
+    if (!option) return unknown_option(argv[0], word, p);
+    if (option->kind == CLI_FLAG) {
         if (equals) return cli_fail(QUERN_USAGE, "option %s takes no value", option->name);
-        *option->flag = true;
+        *(bool *)((char *)p->request + option->at) = true;
         return QUERN_OK;
     }
-    if (equals) return store(option, equals + 1);
+    if (equals) return store(option, p->request, equals + 1);
     if (*at + 1 >= argc)
         return cli_fail(QUERN_USAGE, "option %s needs a value; see `quern help %s`", option->name, argv[0]);
-    return store(option, argv[++*at]);
+    return store(option, p->request, argv[++*at]);
 }
 
-quern_status cli_parse(int argc, char **argv, const cli_option *options, size_t count, cli_list *words)
+quern_status cli_parse(int argc, char **argv, const cli_option *options, size_t count, void *request, cli_list *words)
 {
+    const parser p = {options, count, request};
     bool only_words = false;
 
     for (int at = 1; at < argc; at++) {
         quern_status status = QUERN_OK;
-        if (only_words || argv[at][0] != '-' || !argv[at][1])
-            status = list_add(words, argv[at]);
-        else if (!strcmp(argv[at], "--"))
-            only_words = true;
-        else
-            status = take_option(argc, argv, &at, options, count);
+        if (only_words || argv[at][0] != '-' || !argv[at][1]) status = list_add(words, argv[at]);
+        else if (!strcmp(argv[at], "--")) only_words = true;
+        else status = take_option(argc, argv, &at, &p);
         if (status) return status;
     }
     return QUERN_OK;
@@ -128,12 +171,9 @@ quern_status cli_parse_dtype(const char *text, quern_dtype *dtype)
 {
     *dtype = QUERN_NUMBER;
     if (!text) return QUERN_OK;
-    if (!strcmp(text, "f32"))
-        *dtype = QUERN_F32;
-    else if (!strcmp(text, "f64"))
-        *dtype = QUERN_F64;
-    else
-        return cli_fail(QUERN_USAGE, "--dtype is f32 or f64, not \"%s\"", text);
+    if (!strcmp(text, "f32")) *dtype = QUERN_F32;
+    else if (!strcmp(text, "f64")) *dtype = QUERN_F64;
+    else return cli_fail(QUERN_USAGE, "--dtype is f32 or f64, not \"%s\"", text);
     return QUERN_OK;
 }
 
@@ -160,9 +200,10 @@ static void log_line(void *user, const char *line)
     fprintf(stderr, "quern: %s\n", line);
 }
 
-quern_status cli_open(quern_context **context, const char *device, bool verbose)
+quern_status cli_open(quern_context **context, const cli_opening *open)
 {
-    quern_context_options options = {.size = sizeof options, .device = device, .log = verbose ? log_line : NULL};
+    quern_context_options options = {
+        .size = sizeof options, .device = open->device, .log = open->verbose ? log_line : NULL};
     quern_status status = quern_context_create(context, &options);
 
     return status ? cli_fail_quern(status, NULL) : QUERN_OK;

@@ -22,8 +22,9 @@ static void on_interrupt(int number)
 }
 
 typedef struct request {
-    const char *device, *seconds, *points;
-    bool json, dry_run, verbose;
+    const char *seconds, *points;
+    cli_opening open;
+    bool json, dry_run;
     json_t *trials; /* with --json */
 } request;
 
@@ -105,15 +106,22 @@ static quern_status parse_seconds(const char *text, double *seconds)
     return cli_fail(QUERN_USAGE, "--seconds is a number above 0, not \"%s\"", text);
 }
 
+static const cli_option options[] = {
+    {"--seconds", CLI_TEXT, offsetof(request, seconds), "S", "try nothing more after so long; 120 without it"},
+    {"--points", CLI_TEXT, offsetof(request, points), "N",
+     "M and N of the formulas; without it as many as can be timed well"},
+    {"--dry-run", CLI_FLAG, offsetof(request, dry_run), "", "write nothing"},
+    {"--json", CLI_FLAG, offsetof(request, json), "",
+     "print {device, profile, trials: [{column, value, verdict, ns, ratio, formula,\n"
+     "reason}], ratio, row, path}"},
+    CLI_DEVICE(request),
+    CLI_VERBOSE(request),
+};
+
 static quern_status parse(int argc, char **argv, request *r, quern_tune_options *tune)
 {
-    const cli_option options[] = {
-        {.name = "--device", .text = &r->device}, {.name = "--seconds", .text = &r->seconds},
-        {.name = "--points", .text = &r->points}, {.name = "--dry-run", .flag = &r->dry_run},
-        {.name = "--json", .flag = &r->json},     {.name = "--verbose", .flag = &r->verbose},
-    };
     cli_list words = {NULL, 0};
-    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &words);
+    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), r, &words);
 
     if (!status && words.count) status = cli_fail(QUERN_USAGE, "tune takes no arguments, but got %s", words.items[0]);
     free(words.items);
@@ -123,7 +131,7 @@ static quern_status parse(int argc, char **argv, request *r, quern_tune_options 
     return status;
 }
 
-static quern_status tune_device(request *r, const quern_tune_options *options, quern_context *context)
+static quern_status tune_device(request *r, const quern_tune_options *tune, quern_context *context)
 {
     const quern_device *device = quern_context_device(context);
     quern_tuning *tuning = NULL;
@@ -134,7 +142,7 @@ static quern_status tune_device(request *r, const quern_tune_options *options, q
         printf("column   tried    ns/pair    ratio\n");
         fflush(stdout);
     }
-    status = quern_tune(&tuning, context, options);
+    status = quern_tune(&tuning, context, tune);
     if (status) return cli_fail_quern(status, NULL);
     if (r->json) status = print_json(r, device, tuning);
     else print_result(tuning);
@@ -142,20 +150,39 @@ static quern_status tune_device(request *r, const quern_tune_options *options, q
     return status;
 }
 
-quern_status cli_tune(int argc, char **argv)
+static quern_status run(int argc, char **argv)
 {
     struct sigaction stop = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
     request r = {0};
-    quern_tune_options options = {.size = sizeof options, .report = report, .user = &r};
+    quern_tune_options tune = {.size = sizeof tune, .report = report, .user = &r};
     quern_context *context = NULL;
-    quern_status status = parse(argc, argv, &r, &options);
+    quern_status status = parse(argc, argv, &r, &tune);
 
-    if (!status) status = cli_open(&context, r.device, r.verbose);
+    if (!status) status = cli_open(&context, &r.open);
     if (status) return status;
     r.trials = json_array();
     sigaction(SIGINT, &stop, NULL);
-    status = tune_device(&r, &options, context);
+    status = tune_device(&r, &tune, context);
     json_decref(r.trials);
     quern_context_destroy(&context);
     return status;
 }
+
+const cli_command cli_tune = {
+    .name = "tune",
+    .run = run,
+    .sentence = "learn the best parameters for a device",
+    .examples = "quern tune\n"
+                "quern tune --seconds 30 --dry-run\n",
+    .synopsis = "[options]",
+    .text =
+        "Learns which parameters of code generation are best on this device, from a set of formulas whose results are\n"
+        "compared with a reference each time, and writes what it chose to QUERN_PROFILES, else to\n"
+        "XDG_CONFIG_HOME/quern/profiles, else to ~/.config/quern/profiles. From then on the device is used so, until\n"
+        "its driver changes. Let the machine do nothing else meanwhile.\n"
+        "In the table, ns/pair is the mean over the formulas, ratio the time beside that of the best row before, over\n"
+        "the formulas that the parameter concerns.\n",
+    .words = "",
+    .options = options,
+    .option_count = CLI_COUNT(options),
+};

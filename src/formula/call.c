@@ -209,7 +209,7 @@ static void suggest(const q_parser *p, const char *text, size_t size, bool funct
     if (function) consider_functions(&best, wrong);
     for (size_t n = 0; !function && n < p->names.count; n++) consider(&best, wrong, p->names.data[n].name, "");
     if (best.name[0]) q_fail_next_step("did you mean %s?", best.name);
-    else if (function) q_fail_next_step("docs/formulas.md lists what there is");
+    else if (function) q_fail_next_step("`quern ops` lists what there is");
     else
         q_fail_next_step("bind it first: %s=Vi(3); for an i-variable of length 3, or %s=...; for a formula", wrong,
                          wrong);

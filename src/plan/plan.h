@@ -73,6 +73,8 @@ typedef struct q_profile {
 
 /* The shipped row of this name; false, with the row "default" in *out, if there is none. */
 bool q_profile_find(q_profile *out, const char *name);
+/* The names of all shipped rows, with commas. */
+void q_profile_names(q_text *out);
 /* Whether every row of the text can be read; USAGE with `where`, the text's name, and the line. */
 quern_status q_profiles_check(const char *text, const char *where);
 /* Changes columns: "rows=4 tile=0". USAGE, and nothing is changed, if the settings cannot be read. */

@@ -276,12 +276,21 @@ bool q_profile_find(q_profile *out, const char *name)
         head row;
         entry found;
         bool is_there;
-        if (find_row(text, "cl/profiles.txt", names[n], &row, &is_there) || !is_there) continue;
+        if (find_row(text, "the shipped profiles", names[n], &row, &is_there) || !is_there) continue;
         if (resolve(text, &row, &found)) continue; /* never: a test reads all rows */
         *out = found.profile;
         return n == 0;
     }
     return false;
+}
+
+void q_profile_names(q_text *out)
+{
+    reader r = {q_cl_file("profiles"), "the shipped profiles", 1};
+    const char *comma = "";
+    head row;
+    for (find_head(&r); *r.at && !read_head(&r, &row); find_head(&r), comma = ", ")
+        q_text_add(out, "%s%s", comma, row.name);
 }
 
 quern_status q_profile_set(q_profile *profile, const char *settings, const char *where)
@@ -348,7 +357,7 @@ static quern_status read_learned(q_profile *out, const head *row)
     reader settings = row->settings;
     uint32_t stated;
     if (!q_profile_find(&learned.profile, row->parent))
-        return q_fail(QUERN_USAGE, "%s, line %d: the row %s has the parent '%s', which is not in cl/profiles.txt",
+        return q_fail(QUERN_USAGE, "%s, line %d: the row %s has the parent '%s', which is no shipped profile",
                       row->settings.where, row->settings.line, row->name, row->parent);
     Q_TRY(read_settings(&settings, &learned, &stated));
     *out = learned.profile;

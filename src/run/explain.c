@@ -76,6 +76,16 @@ static quern_status explain(const request *r, q_text *out)
     return QUERN_OK;
 }
 
+static quern_status fail_profile(const char *name)
+{
+    q_text names = {0};
+    q_profile_names(&names);
+    q_fail(QUERN_USAGE, "there is no profile '%s'", name);
+    q_fail_next_step("the profiles are %s", names.data ? names.data : "");
+    q_text_free(&names);
+    return QUERN_USAGE;
+}
+
 quern_status quern_explain(const quern_operator *op, const quern_explain_options *given, char **text)
 {
     quern_explain_options options = {0};
@@ -95,8 +105,7 @@ quern_status quern_explain(const quern_operator *op, const quern_explain_options
                  .units = 2};
     if (op->context) r.profile = op->context->profile, r.units = quern_context_device(op->context)->compute_units;
     const char *profile = options.profile ? options.profile : "cpu";
-    if ((options.profile || !op->context) && !q_profile_find(&r.profile, profile))
-        return q_fail(QUERN_USAGE, "there is no profile '%s' in cl/profiles.txt", profile);
+    if ((options.profile || !op->context) && !q_profile_find(&r.profile, profile)) return fail_profile(profile);
     r.profile = q_operator_profile(op, &r.profile);
     q_text out = {0};
     q_locale locale = q_locale_enter();
