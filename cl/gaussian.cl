@@ -3,6 +3,7 @@
  *     a_i = sum_j exp(-|x_i - y_j|^2) b_j,
  * so that each scheme compiles, can be read and can be run without the generator. Never part of a generated kernel.
  */
+#define Q_NAME quern
 #ifndef Q_ROWS
 #define Q_ROWS 1
 #endif

@@ -12,7 +12,7 @@
 #undef Q_RESTRICT
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
 __kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
-void quern(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global const sreal *Q_RESTRICT partial, const long first, const long parts,
+void Q_NAME(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global const sreal *Q_RESTRICT partial, const long first, const long parts,
            const long padded)
 {
     const long i = (long)get_global_id(0) * Q_LANES;

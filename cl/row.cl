@@ -29,7 +29,7 @@ Q_FN void q_visit(q_state *t, const q_launch *u, const q_row *rows, const q_colu
 
 #undef Q_RESTRICT
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
-Q_KERNEL void quern(Q_PARAMETERS)
+Q_KERNEL void Q_NAME(Q_PARAMETERS)
 {
 #if Q_TILE
     __local q_column tile[Q_TILE];

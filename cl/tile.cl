@@ -227,7 +227,7 @@ Q_FN void q_rescale(q_state *t, q_wide *wide, q_partial sums[Q_WIDTH][Q_ROWS], q
 
 #undef Q_RESTRICT
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
-Q_KERNEL void quern(Q_PARAMETERS)
+Q_KERNEL void Q_NAME(Q_PARAMETERS)
 {
     const long row0 = first + ((long)get_group_id(0) * Q_ROWS * Q_LOCAL + (long)get_local_id(0)) * Q_LANES;
     const q_launch u = q_load_launch(Q_ARGUMENTS);

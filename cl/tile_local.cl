@@ -317,7 +317,7 @@ Q_INLINED void q_pair_turn(q_state *t, __local q_shared *shared, const q_launch 
 
 #undef Q_RESTRICT
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
-Q_KERNEL void quern(Q_PARAMETERS)
+Q_KERNEL void Q_NAME(Q_PARAMETERS)
 {
     __local union {
         q_shared walk;

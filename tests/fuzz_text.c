@@ -31,11 +31,12 @@ static void plan_stage(const q_program_ir *program, uint8_t choice)
     q_profile profile;
     q_plan plan;
     q_text source = {0};
+    char name[Q_KERNEL_NAME];
     quern_compile_options options = {.size = sizeof options};
     quern_dtype dtype = choice & 1 ? QUERN_F64 : QUERN_F32;
     q_profile_find(&profile, profiles[choice >> 1 & 3]);
     if (q_plan_make(&plan, program, &profile, dtype, 1000, 1000, 8, &options)) return;
-    if (!q_source(&source, program, &plan, false)) require(source.data && !source.failed, "no source");
+    if (!q_source(&source, name, program, &plan, false)) require(source.data && !source.failed, "no source");
     q_text_free(&source);
 }
 

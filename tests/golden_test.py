@@ -20,8 +20,10 @@ PROFILES = ('cpu', 'nvidia')
 
 
 def generated(source, profile, seen):
-    """Of each kernel in the source: its macros, and the functions made from the formula unless `seen` has them."""
+    """Of each kernel in the source: its macros, and the functions made from the formula unless `seen` has them. The digest in
+    the kernel's name, which changes with every .cl file, is left out."""
     out = ''
+    source = re.sub(r'^(#define Q_NAME quern_\w+_)[0-9a-f]{8}$', r'\1...', source, flags=re.M)
     for kernel in source.split('// ---- source of ')[1:]:
         macros, *pieces = re.split(r'^#line 1 "(.+)"\n', kernel, flags=re.M)
         functions = pieces[pieces.index('formula') + 1]

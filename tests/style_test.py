@@ -108,7 +108,9 @@ def include_fault(path, include, quoted):
         return f'{target} is not a layer'
     if layer is None or target == layer:
         return 'only public headers' if parts[0] in USERS + ('include', 'cl') else None
-    return None if target in LAYERS[layer] else f'{layer} must not see {target}'
+    if target not in LAYERS[layer]:
+        return f'{layer} must not see {target}'
+    return None if include == f'{target}/{target}.h' or include.endswith('.def') else f'{include} is private to {target}'
 
 
 def test_includes():
@@ -124,10 +126,6 @@ def test_includes():
                     faults.append(f'{path} includes {include}: {fault}')
     for folder, faults in by_folder.items():
         report(f'includes of {folder}', faults)
-    for folder in sorted(by_folder):
-        if re.fullmatch(r'src/\w+', folder):
-            headers = [p for p in files_below(folder, ('.h',)) if os.path.basename(p) != folder.split('/')[1] + '.h']
-            report(f'one header in {folder}', [f'{path} is another' for path in headers])
 
 
 # ---- headers ----------------------------------------------------------------------------------------------------

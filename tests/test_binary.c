@@ -81,7 +81,8 @@ static char *source_with(const char *text)
 static quern_status build(q_program **out, const char *text, const char *options)
 {
     char *source = source_with(text);
-    quern_status status = q_program_create(out, queue, source, options);
+    bool made;
+    quern_status status = q_program_get(out, queue, "quern", source, options, &made);
     free(source);
     return status;
 }
@@ -105,7 +106,8 @@ static void expect(const char *options, float number, bool loaded, const char *n
     assert_int_equal(q_buffer_read(&buffer, queue, a, sizeof a), QUERN_OK);
     for (int k = 0; k < 4; k++) assert_true(a[k] == (float)(k + 1) + number);
     q_buffer_destroy(&buffer, queue);
-    q_program_destroy(&program);
+    q_program_release(&program, queue);
+    q_programs_destroy(queue); /* which would give it again */
 }
 
 static char *key_of(const char *options)
@@ -146,8 +148,8 @@ static void keys_tell_programs_apart(void **state)
     if (!device_count) skip();
     char *key = key_of("-DNUMBER=1");
     const quern_device *info = &queue->device->info;
-    const char *const parts[] = {info->name, info->vendor, info->platform, info->version, info->driver, quern_version(),
-                                 "-DNUMBER=1"};
+    const char *const parts[] = {info->name,   info->vendor,    info->platform, info->version,
+                                 info->driver, quern_version(), "-DNUMBER=1"};
     for (size_t p = 0; p < Q_COUNT(parts); p++) assert_non_null(strstr(key, parts[p]));
     q_device other = *queue->device;
     other.info.driver = "another";
@@ -250,7 +252,7 @@ static int child(const char *text)
         return 1;
     }
     puts(q_program_is_loaded(program) ? "loaded" : "built");
-    q_program_destroy(&program);
+    q_program_release(&program, queue);
     q_queue_destroy(&queue);
     free(devices);
     return 0;

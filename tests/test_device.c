@@ -49,8 +49,16 @@ static void need_device(void)
 
 static q_device invent(const char *selector, const char *kind, const char *name, const char *vendor, double score)
 {
-    return (q_device){.info = {.selector = selector, .kind = kind, .name = name, .vendor = vendor, .score = score,
-                               .platform = "CPU+GPU", .version = "", .driver = "", .profile = "", .reason = "why"}};
+    return (q_device){.info = {.selector = selector,
+                               .kind = kind,
+                               .name = name,
+                               .vendor = vendor,
+                               .score = score,
+                               .platform = "CPU+GPU",
+                               .version = "",
+                               .driver = "",
+                               .profile = "",
+                               .reason = "why"}};
 }
 
 static void choices(void **state)
@@ -59,9 +67,12 @@ static void choices(void **state)
     const q_device list[] = {invent("0:0", "cpu", "pthread-EPYC", "AuthenticAMD", 2008),
                              invent("1:0", "gpu", "Arc A770", "Intel", 4032),
                              invent("1:2", "gpu", "H200", "NVIDIA Corporation", 5132)};
-    static const struct { const char *wanted; size_t index; } cases[] = {
-        {NULL, 2}, {"", 2}, {"gpu", 2}, {"GPU", 2}, {"cpu", 0}, {"1:0", 1}, {"nvidia", 2}, {"amd", 0}, {"a770", 1},
-        {"cpu+g", 2},
+    static const struct {
+        const char *wanted;
+        size_t index;
+    } cases[] = {
+        {NULL, 2},  {"", 2},       {"gpu", 2}, {"GPU", 2},  {"cpu", 0},
+        {"1:0", 1}, {"nvidia", 2}, {"amd", 0}, {"a770", 1}, {"cpu+g", 2},
     };
     unsetenv("QUERN_DEVICE");
     for (size_t i = 0; i < Q_COUNT(cases); i++) {
@@ -168,8 +179,8 @@ static void buffers_obey_the_budget(void **state)
     assert_int_equal(q_buffer_create(&first, queue, 1000000), QUERN_OK);
     assert_int_equal(q_buffer_create(&second, queue, 100000), QUERN_MEMORY);
     assert_null(second.mem);
-    assert_non_null(strstr(quern_last_error()->message,
-                           "100000 bytes of device memory are needed; 1000000 of 1048576 are in use"));
+    assert_non_null(
+        strstr(quern_last_error()->message, "100000 bytes of device memory are needed; 1000000 of 1048576 are in use"));
     q_buffer_destroy(&first, queue);
     assert_int_equal(q_buffer_create(&second, queue, 100000), QUERN_OK);
     q_buffer_destroy(&second, queue);
@@ -204,14 +215,18 @@ static const char *const source = "__kernel void quern(__global float *a, float 
                                   "}\n";
 static const size_t global[3] = {8, 4, 1}, local[3] = {4, 1, 1}, nothing[3] = {0, 4, 1};
 
+static quern_status get(q_program **out, const char *text, const char *options, bool *made)
+{
+    return q_program_get(out, queue, "quern", text, options, made);
+}
+
 /* Runs the program above 20 times on a buffer of its own. */
 static bool launch_and_compare(q_program *program, float factor)
 {
     q_buffer buffer;
     float out[32];
     if (q_buffer_create(&buffer, queue, sizeof out)) return false;
-    const q_kernel_arg args[] = {
-        {sizeof(cl_mem), &buffer.mem}, {sizeof factor, &factor}, {4 * sizeof(float), NULL}};
+    const q_kernel_arg args[] = {{sizeof(cl_mem), &buffer.mem}, {sizeof factor, &factor}, {4 * sizeof(float), NULL}};
     bool right = true;
     for (int round = 0; right && round < 20; round++) {
         memset(out, 0, sizeof out);
@@ -234,7 +249,8 @@ static void programs_run(void **state)
     (void)state;
     need_device();
     q_program *program;
-    assert_int_equal(q_program_create(&program, queue, source, "-DSHIFT=0.5f"), QUERN_OK);
+    bool made;
+    assert_int_equal(get(&program, source, "-DSHIFT=0.5f", &made), QUERN_OK);
     assert_true(q_program_build_seconds(program) > 0);
     assert_true(launch_and_compare(program, 2));
     pthread_t threads[4];
@@ -251,8 +267,36 @@ static void programs_run(void **state)
     assert_int_equal(q_program_launch(program, queue, &wrong, 1, global, local), QUERN_DEVICE);
     assert_non_null(strstr(quern_last_error()->message, "clSetKernelArg failed: CL_INVALID_"));
     assert_int_equal(q_queue_finish(queue), QUERN_OK);
-    q_program_destroy(&program);
-    q_program_destroy(&program);
+    q_program_release(&program, queue);
+    q_program_release(&program, queue);
+}
+
+static void equal_programs_are_one(void **state)
+{
+    (void)state;
+    need_device();
+    q_program *first, *second, *other;
+    bool made;
+    assert_int_equal(get(&first, source, "-DSHIFT=0.25f", &made), QUERN_OK);
+    assert_true(made);
+    assert_int_equal(get(&second, source, "-DSHIFT=0.25f", &made), QUERN_OK);
+    assert_false(made);
+    assert_ptr_equal(first, second);
+    assert_int_equal(get(&other, source, "-DSHIFT=0.75f", &made), QUERN_OK);
+    assert_true(made);
+    assert_ptr_not_equal(first, other);
+    q_program_release(&first, queue);
+    q_program_release(&second, queue);
+    q_program_release(&other, queue);
+    /* it stays for a while when nobody uses it */
+    assert_int_equal(get(&first, source, "-DSHIFT=0.25f", &made), QUERN_OK);
+    assert_false(made);
+    q_programs_destroy(queue); /* of those that are in use, none */
+    q_program_release(&first, queue);
+    q_programs_destroy(queue);
+    assert_int_equal(get(&first, source, "-DSHIFT=0.25f", &made), QUERN_OK);
+    assert_true(made);
+    q_program_release(&first, queue);
 }
 
 static void programs_are_built_while_the_lock_is_not_to_be_had(void **state)
@@ -260,14 +304,15 @@ static void programs_are_built_while_the_lock_is_not_to_be_had(void **state)
     (void)state;
     need_device();
     q_program *program;
+    bool made;
     int lock = q_lock("build", &(q_patience){0});
     if (lock < 0) skip(); /* no directory for it */
     queue->patience = (q_patience){.limit = 0.05};
-    assert_int_equal(q_program_create(&program, queue, "kernel void quern(global int *a) { a[0] = 5; }", ""), QUERN_OK);
+    assert_int_equal(get(&program, "kernel void quern(global int *a) { a[0] = 5; }", "", &made), QUERN_OK);
     assert_true(q_program_build_seconds(program) >= 0.05);
     queue->patience = (q_patience){0};
     q_unlock(lock);
-    q_program_destroy(&program);
+    q_program_release(&program, queue);
 }
 
 static void programs_that_do_not_build(void **state)
@@ -275,12 +320,13 @@ static void programs_that_do_not_build(void **state)
     (void)state;
     need_device();
     q_program *program;
-    assert_int_equal(q_program_create(&program, queue, "__kernel void quern(void) { nonsense = 1; }", ""), QUERN_BUILD);
+    bool made;
+    assert_int_equal(get(&program, "__kernel void quern(void) { nonsense = 1; }", "", &made), QUERN_BUILD);
     assert_null(program);
     assert_int_equal(quern_last_error()->cl_code, CL_BUILD_PROGRAM_FAILURE);
     assert_non_null(strstr(quern_last_error()->build, "nonsense"));
     assert_null(strstr(quern_last_error()->build, "/"));
-    assert_int_equal(q_program_create(&program, queue, "__kernel void other(void) {}", ""), QUERN_DEVICE);
+    assert_int_equal(get(&program, "__kernel void other(void) {}", "", &made), QUERN_DEVICE);
     assert_non_null(strstr(quern_last_error()->message, "CL_INVALID_KERNEL_NAME"));
     assert_null(program);
 }
@@ -325,6 +371,7 @@ int main(void)
         cmocka_unit_test(buffers_obey_the_budget),
         cmocka_unit_test(the_driver_may_refuse_what_the_budget_grants),
         cmocka_unit_test(programs_run),
+        cmocka_unit_test(equal_programs_are_one),
         cmocka_unit_test(programs_are_built_while_the_lock_is_not_to_be_had),
         cmocka_unit_test(programs_that_do_not_build),
         cmocka_unit_test(children_get_an_error),

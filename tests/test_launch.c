@@ -113,6 +113,13 @@ static void events_are_logged(void **state)
     assert_non_null(built);
     succeed(run(op, &c, 50, 40, c.a));
     assert_null(strstr(built + 1, "built")); /* the kernel is kept */
+    assert_non_null(strstr(built, ": quern_row_f32_"));
+    quern_operator *equal; /* which has the same one */
+    succeed(quern_compile(&equal, logged, GAUSSIAN, NULL));
+    succeed(run(equal, &c, 50, 50, c.a));
+    assert_null(strstr(built + 1, "built"));
+    assert_non_null(strstr(built + 1, "shared stage 0 of x=Vi(2)"));
+    quern_operator_destroy(&equal);
     q_text_free(&lines);
     cloud_destroy(&c);
     quern_operator_destroy(&op);

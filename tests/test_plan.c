@@ -157,7 +157,8 @@ static q_plan plan_of(const quern_operator *op, const char *profile_name, quern_
 static char *source_of(const quern_operator *op, const q_plan *plan, bool merge)
 {
     q_text text = {0};
-    if (q_source(&text, op->programs[0], plan, merge)) fail_msg("%s", quern_last_error_text());
+    char name[Q_KERNEL_NAME];
+    if (q_source(&text, name, op->programs[0], plan, merge)) fail_msg("%s", quern_last_error_text());
     return q_text_take(&text);
 }
 
@@ -345,7 +346,8 @@ static void limits_are_told(void **state)
     op = compile("x=Vi(40000); y=Vj(40000); Sum_j(Exp(x-y))");
     q_plan plan = plan_of(op, "cpu", QUERN_F32, 1000, 1000, NULL);
     q_text source = {0};
-    expect_failure(q_source(&source, op->programs[0], &plan, false), QUERN_LIMIT,
+    char name[Q_KERNEL_NAME];
+    expect_failure(q_source(&source, name, op->programs[0], &plan, false), QUERN_LIMIT,
                    "80000 statements of OpenCL C; the limit is 65536");
     q_text_free(&source);
     q_profile profile = plan.profile;

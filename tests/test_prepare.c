@@ -18,7 +18,7 @@ static int builds;
 static void on_line(void *user, const char *line)
 {
     (void)user;
-    builds += strncmp(line, "built ", 6) == 0 || strncmp(line, "loaded ", 7) == 0;
+    builds += !strncmp(line, "built ", 6) || !strncmp(line, "loaded ", 7) || !strncmp(line, "shared ", 7);
 }
 
 /* The context of these tests, which counts programs in `builds`. */

@@ -84,6 +84,8 @@ uint64_t q_hash64(const void *data, size_t size);
 /* Writes 32 hexadecimal digits and a 0 of the 128-bit digest. */
 void q_digest_hex(const void *data, size_t size, char out[33]);
 
+enum { Q_KERNEL_NAME = 64 }; /* bytes of a kernel's name, the 0 included */
+
 // sys.c: time, environment, files, locks
 
 double q_seconds(void); /* monotonic */

@@ -7,6 +7,7 @@
 
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
+#include <pthread.h>
 
 #include "base/base.h"
 
@@ -58,6 +59,8 @@ quern_status q_choose(const q_device *list, size_t count, const char *wanted, si
 
 // queue.c: an opened device: one context and one in-order queue
 
+typedef struct q_program q_program;
+
 typedef struct q_queue {
     q_device *device; /* the queue's own copy */
     cl_context context;
@@ -68,6 +71,8 @@ typedef struct q_queue {
     _Atomic bool impatient;         /* a wait for that lock was in vain */
     uint64_t memory_limit;          /* bytes that buffers may take together */
     _Atomic uint64_t memory_in_use; /* bytes that they take */
+    pthread_mutex_t programs_lock;
+    q_program *programs;            /* program.c: a list of all */
 } q_queue;
 
 /* `device` is copied; memory_limit 0 stands for all of the device's memory. */
@@ -107,13 +112,16 @@ void q_binary_save(cl_program program, const char *key, q_text *note);
 
 // program.c: source text to kernel
 
-typedef struct q_program q_program;
-
-/* Builds `source` (one kernel named "quern") with `options`; waits, within the queue's patience, on a
-   lock shared by all processes of this user and tries once more when a cold build fails without an error line. BUILD
-   with the log's first error line. Thread-safe. */
-quern_status q_program_create(q_program **out, q_queue *queue, const char *source, const char *options);
-void q_program_destroy(q_program **program);
+/* The program of this source and these options, whose one kernel has this name. It is built if no user of the queue has
+   asked for it before, which *made tells: then this waits, within the queue's patience, on a lock shared by all processes
+   of this user, and tries once more when a cold build fails without an error line; threads that ask for the same wait for
+   it. BUILD with the log's first error line. Thread-safe. */
+quern_status q_program_get(q_program **out, q_queue *queue, const char *name, const char *source, const char *options,
+                           bool *made);
+/* Ends one use; null is accepted. Whoever uses a program keeps the queue. */
+void q_program_release(q_program **program, q_queue *queue);
+/* Ends all of a queue whose programs have no user. */
+void q_programs_destroy(q_queue *queue);
 /* Seconds that building took, waiting for the lock included; whether it was loading from quern's cache; and, unless it
    is "", what was wrong with that cache. */
 double q_program_build_seconds(const q_program *program);

@@ -1,6 +1,9 @@
 /*
  * program.c: source text to kernel, and launches of it.
  *
+ * A program is known by the digest of its source and options, and is one for all who ask for it in a queue. It stays
+ * when nobody uses it any more, up to MOST_IDLE of them, because operators are often made again.
+ *
  * Where quern keeps compiled programs itself (queue->keeps_programs), it looks there first, and once more when it has
  * the lock for building: another process may have built the same program meanwhile.
  *
@@ -13,13 +16,22 @@
  * arguments are captured by the launch, so the object may be used again while the device still works.
  */
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "device/device.h"
 
+enum { MOST_IDLE = 64 };
+
 struct q_program {
+    q_program *next; /* in the queue's list, the last used first */
+    int users;       /* under the queue's lock for programs, as the list */
+    char digest[33];
+    pthread_mutex_t making; /* held while it is built */
+    bool ready;             /* it has been */
     cl_program program;
+    char name[Q_KERNEL_NAME];
     long process; /* that built it: see queue.c */
     double build_seconds;
     bool loaded;          /* from quern's cache */
@@ -134,7 +146,7 @@ static quern_status take_kernel(q_program *p, cl_kernel *kernel)
     pthread_mutex_unlock(&p->lock);
     if (*kernel) return QUERN_OK;
     cl_int code;
-    *kernel = clCreateKernel(p->program, "quern", &code);
+    *kernel = clCreateKernel(p->program, p->name, &code);
     return *kernel ? QUERN_OK : q_cl_fail(code, "clCreateKernel");
 }
 
@@ -149,39 +161,122 @@ static void return_kernel(q_program *p, cl_kernel kernel)
 
 /* ---- programs --------------------------------------------------------------------------------------------------- */
 
-quern_status q_program_create(q_program **out, q_queue *queue, const char *source, const char *options)
+static void destroy(q_program *p)
 {
-    *out = NULL;
-    Q_TRY(q_queue_check(queue));
-    q_program *p = calloc(1, sizeof *p);
-    if (!p) return q_fail_memory(sizeof *p);
-    p->process = queue->process;
-    if (pthread_mutex_init(&p->lock, NULL)) {
-        free(p);
-        return q_fail_memory(sizeof p->lock);
-    }
-    cl_kernel kernel;
-    quern_status status = build(p, queue, source, options);
-    if (!status) status = take_kernel(p, &kernel); /* shows now that there is one of this name */
-    if (!status) return_kernel(p, kernel);
-    if (status) q_program_destroy(&p);
-    *out = p;
-    return status;
-}
-
-void q_program_destroy(q_program **program)
-{
-    q_program *p = *program;
-    *program = NULL;
     if (!p) return;
     if (p->process == q_process()) {
         for (size_t i = 0; i < p->pool_size; i++) clReleaseKernel(p->pool[i]);
         if (p->program) clReleaseProgram(p->program);
     }
     pthread_mutex_destroy(&p->lock);
+    pthread_mutex_destroy(&p->making);
     q_text_free(&p->note);
     free(p->pool);
     free(p);
+}
+
+static q_program *create(const q_queue *queue, const char *digest, const char *name)
+{
+    q_program *p = calloc(1, sizeof *p);
+    if (!p) return NULL;
+    p->process = queue->process;
+    memcpy(p->digest, digest, sizeof p->digest);
+    snprintf(p->name, sizeof p->name, "%s", name);
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_mutex_init(&p->making, NULL);
+    return p;
+}
+
+/* Takes the program of this digest out of the queue's list; null if there is none. */
+static q_program *unlink_program(q_queue *queue, const char *digest)
+{
+    for (q_program **at = &queue->programs; *at; at = &(*at)->next)
+        if (strcmp((*at)->digest, digest) == 0) {
+            q_program *found = *at;
+            *at = found->next;
+            return found;
+        }
+    return NULL;
+}
+
+static void link_program(q_queue *queue, q_program *p)
+{
+    p->next = queue->programs;
+    queue->programs = p;
+}
+
+/* The program of this digest, known or new and not yet built, with one user more; null when memory runs out. */
+static q_program *find(q_queue *queue, const char *digest, const char *name)
+{
+    pthread_mutex_lock(&queue->programs_lock);
+    q_program *p = unlink_program(queue, digest);
+    if (!p) p = create(queue, digest, name);
+    if (p) p->users++, link_program(queue, p);
+    pthread_mutex_unlock(&queue->programs_lock);
+    return p;
+}
+
+/* Builds it unless somebody has; *made tells who did. */
+static quern_status make(q_program *p, q_queue *queue, const char *source, const char *options, bool *made)
+{
+    quern_status status = QUERN_OK;
+    cl_kernel kernel;
+    pthread_mutex_lock(&p->making);
+    *made = !p->ready;
+    if (*made) status = build(p, queue, source, options);
+    if (*made && !status) status = take_kernel(p, &kernel); /* shows now that there is one of this name */
+    if (*made && !status) return_kernel(p, kernel);
+    if (status && p->program) clReleaseProgram(p->program), p->program = NULL;
+    p->ready = !status;
+    pthread_mutex_unlock(&p->making);
+    return status;
+}
+
+quern_status q_program_get(q_program **out, q_queue *queue, const char *name, const char *source, const char *options,
+                           bool *made)
+{
+    *out = NULL;
+    Q_TRY(q_queue_check(queue));
+    char digests[2][33], digest[33];
+    q_digest_hex(source, strlen(source), digests[0]);
+    q_digest_hex(options, strlen(options), digests[1]);
+    q_digest_hex(digests, sizeof digests, digest);
+    q_program *p = find(queue, digest, name);
+    if (!p) return q_fail_memory(sizeof *p);
+    quern_status status = make(p, queue, source, options, made);
+    if (status) q_program_release(&p, queue);
+    *out = p;
+    return status;
+}
+
+/* Destroys programs that nobody uses but the `most` that were used last. */
+static void drop_idle(q_queue *queue, int most)
+{
+    for (q_program **at = &queue->programs; *at;) {
+        q_program *p = *at;
+        if (p->users || (p->ready && most-- > 0)) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        destroy(p);
+    }
+}
+
+void q_program_release(q_program **program, q_queue *queue)
+{
+    q_program *p = *program;
+    *program = NULL;
+    if (!p) return;
+    pthread_mutex_lock(&queue->programs_lock);
+    p->users--;
+    drop_idle(queue, MOST_IDLE);
+    pthread_mutex_unlock(&queue->programs_lock);
+}
+
+void q_programs_destroy(q_queue *queue)
+{
+    drop_idle(queue, 0);
 }
 
 double q_program_build_seconds(const q_program *program)

@@ -28,6 +28,7 @@ quern_status q_queue_create(q_queue **out, const q_device *device, uint64_t memo
     q_queue *queue = calloc(1, sizeof *queue);
     if (!queue) return q_fail_memory(sizeof *queue);
     queue->process = q_process();
+    pthread_mutex_init(&queue->programs_lock, NULL);
     queue->memory_limit = memory_limit ? memory_limit : device->info.memory;
     queue->device = q_device_copy(device, 1);
     quern_status status = queue->device ? open_device(queue) : q_fail_memory(sizeof *device);
@@ -41,6 +42,8 @@ void q_queue_destroy(q_queue **queue)
     q_queue *q = *queue;
     *queue = NULL;
     if (!q) return;
+    q_programs_destroy(q);
+    pthread_mutex_destroy(&q->programs_lock);
     if (q->process == q_process()) {
         if (q->commands) clReleaseCommandQueue(q->commands);
         if (q->context) clReleaseContext(q->context);

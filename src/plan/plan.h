@@ -269,7 +269,7 @@ void q_program_ir_dump(const q_program_ir *program, quern_dtype dtype, q_text *o
 /* Where a column of so many numbers must start in local memory, so that one load takes in all of it, or 16 bytes. */
 size_t q_plan_column_align(size_t numbers, quern_dtype dtype);
 
-/* What was decided for one stage. The part before `split` shapes the source; the rest are launch arguments. */
+/* What was decided for one stage: up to `split` and profile.vector_math what shapes the source, and launch arguments. */
 typedef struct q_plan {
     q_profile profile;
     quern_dtype dtype;
@@ -288,6 +288,9 @@ typedef struct q_plan {
     int64_t part;   /* columns of one part, a multiple of block unless there is one part */
     int64_t groups; /* work-groups along the rows */
 } q_plan;
+
+/* Whether two plans of one program have the same source: all that source.c, emit.c and their like read of a plan. */
+bool q_plan_same_source(const q_plan *a, const q_plan *b);
 
 /* USAGE for plan parameters that no plan can have. */
 quern_status q_plan_check(const quern_compile_options *options);
@@ -354,7 +357,9 @@ quern_status q_emit(q_text *out, const q_program_ir *program, const q_plan *plan
 
 /* The embedded .cl file of this name ("prelude"), or null. */
 const char *q_cl_file(const char *name);
-/* Kernel "quern" of the stage; with merge, the second kernel of a split plan. */
-quern_status q_source(q_text *out, const q_program_ir *program, const q_plan *plan, bool merge);
+/* The kernel of the stage; with merge, the second kernel of a split plan. Its name tells scheme, element type and the
+   source's digest: quern_row_f32_ac1fbb20. */
+quern_status q_source(q_text *out, char name[Q_KERNEL_NAME], const q_program_ir *program, const q_plan *plan,
+                      bool merge);
 
 #endif

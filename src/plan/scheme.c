@@ -276,6 +276,15 @@ static void split(q_plan *plan, const q_program_ir *program, int64_t rows, int64
     plan->split = plan->parts > 1;
 }
 
+bool q_plan_same_source(const q_plan *a, const q_plan *b)
+{
+    return a->dtype == b->dtype && a->lanes == b->lanes && a->rows == b->rows && a->local == b->local &&
+           a->tile == b->tile && a->columns == b->columns && a->chunk == b->chunk && a->expansion == b->expansion &&
+           a->side == b->side && a->turn == b->turn && a->kept == b->kept && a->unroll == b->unroll &&
+           a->block == b->block && a->kahan == b->kahan && a->split == b->split &&
+           a->profile.vector_math == b->profile.vector_math;
+}
+
 quern_status q_plan_check(const quern_compile_options *options)
 {
     int lanes = options->lanes;

@@ -1,8 +1,9 @@
 /*
  * source.c: the text of a kernel: the plan's numbers as macros, the prelude, the reductions that are used, the
  * generated functions, the walk and the scheme. #line directives name the .cl files, so that a compiler's messages
- * point into them.
+ * point into them. The kernel's name ends in the digest of the rest, so profilers tell kernels apart.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "plan/plan.h"
@@ -78,7 +79,12 @@ static void add_special(q_text *out, const q_plan *plan)
     add_file(out, "special");
 }
 
-quern_status q_source(q_text *out, const q_program_ir *program, const q_plan *plan, bool merge)
+static const char *scheme_file(const q_plan *plan)
+{
+    return plan->chunk ? "tile_local" : plan->columns ? "tile" : "row";
+}
+
+static quern_status add_all(q_text *out, const q_program_ir *program, const q_plan *plan, bool merge)
 {
     add_macros(out, program, plan, merge);
     add_file(out, "prelude");
@@ -91,6 +97,22 @@ quern_status q_source(q_text *out, const q_program_ir *program, const q_plan *pl
     Q_TRY(q_emit(out, program, plan));
     if (!merge) add_file(out, "walk_dense");
     if (!merge) add_file(out, "frame");
-    add_file(out, merge ? "merge" : plan->chunk ? "tile_local" : plan->columns ? "tile" : "row");
+    add_file(out, merge ? "merge" : scheme_file(plan));
+    return out->failed ? q_fail_memory(out->capacity) : QUERN_OK;
+}
+
+quern_status q_source(q_text *out, char name[Q_KERNEL_NAME], const q_program_ir *program, const q_plan *plan,
+                      bool merge)
+{
+    q_text body = {0};
+    char digest[33] = "";
+    quern_status status = add_all(&body, program, plan, merge);
+    if (!status) q_digest_hex(body.data, strlen(body.data), digest);
+    snprintf(name, Q_KERNEL_NAME, "quern_%s%s_%s_%.8s", scheme_file(plan), merge ? "_merge" : "",
+             plan->dtype == QUERN_F64 ? "f64" : "f32", digest);
+    if (!status) q_text_add(out, "#define Q_NAME %s\n", name);
+    if (!status) q_text_append(out, body.data, strlen(body.data));
+    q_text_free(&body);
+    if (status) return status;
     return out->failed ? q_fail_memory(out->capacity) : QUERN_OK;
 }

@@ -34,16 +34,17 @@ static quern_status check_stage(const char *stage)
 static quern_status explain_program(const request *r, const q_program_ir *program, size_t stage, q_text *out)
 {
     q_plan plan;
+    char name[Q_KERNEL_NAME];
     Q_TRY(q_plan_make(&plan, program, &r->profile, r->dtype, r->M, r->N, r->units, &r->op->options));
     if (wants(r, "program") || wants(r, "plan")) q_text_add(out, "---- stage %zu ----\n", stage);
     if (wants(r, "program")) q_program_ir_dump(program, r->dtype, out);
     if (wants(r, "plan")) q_plan_dump(&plan, program, out);
     if (!wants(r, "source")) return QUERN_OK;
     q_text_add(out, "// ---- source of stage %zu ----\n", stage);
-    Q_TRY(q_source(out, program, &plan, false));
+    Q_TRY(q_source(out, name, program, &plan, false));
     if (plan.split) {
         q_text_add(out, "// ---- source of the merge of stage %zu ----\n", stage);
-        Q_TRY(q_source(out, program, &plan, true));
+        Q_TRY(q_source(out, name, program, &plan, true));
     }
     return QUERN_OK;
 }

@@ -29,7 +29,7 @@ void quern_operator_destroy(quern_operator **given)
 {
     if (!given || !*given) return;
     quern_operator *op = *given;
-    q_kernels_destroy(op->kernels);
+    if (op->kernels) q_kernels_destroy(&op->kernels, op->context->queue);
     for (size_t s = 0; s < op->stages.count && op->programs; s++) q_program_ir_destroy(&op->programs[s]);
     free(op->programs);
     free(op->text);

@@ -66,8 +66,8 @@ typedef struct q_locale {
 q_locale q_locale_enter(void);
 void q_locale_leave(q_locale locale);
 
-/* One kernel of a stage, built for one plan. */
-typedef struct q_kernel q_kernel;
+/* Plans and programs of its runs. */
+typedef struct q_kernels q_kernels;
 
 struct quern_operator {
     quern_context *context; /* null: cannot run */
@@ -84,7 +84,7 @@ struct quern_operator {
     double host_numbers[4];  /* host.c: what an evaluation there costs, by axes */
     _Atomic bool host_told;  /* the log has been told that small runs stay on the host */
     pthread_mutex_t lock;    /* of what follows */
-    q_kernel *kernels;       /* a list; entries are never removed before the operator */
+    q_kernels *kernels;      /* null before the first run */
 };
 
 /* The row that the operator would be planned with on a device whose row is `base`. */
@@ -97,7 +97,7 @@ quern_status q_operator_from_graph(quern_operator **out, quern_context *context,
 
 quern_value q_value_of(const q_variable *variable);
 
-// arguments.c, prepare.c, launch.c: one run of an operator, checked and done
+// arguments.c, prepare.c, kernels.c, launch.c: one run of an operator, checked and done
 
 /* Array rows and element type are checked; M, N and dtype are known. */
 typedef struct q_run {
@@ -110,7 +110,7 @@ typedef struct q_run {
 } q_run;
 
 quern_status q_launch(const q_run *run);
-void q_kernels_destroy(q_kernel *kernels);
+void q_kernels_destroy(q_kernels **kernels, q_queue *queue); /* *kernels may be null */
 
 // reference.c: graph to doubles on the host; slow, simple, the oracle of every test
 

@@ -302,9 +302,7 @@ static bool same_plans(const tuner *t, const job *j, const q_profile *a, const q
         const q_program_ir *program = j->best->programs[s];
         if (q_plan_make(&p, program, a, j->dtype, j->M, j->N, units, NULL)) return false;
         if (q_plan_make(&q, program, b, j->dtype, j->M, j->N, units, NULL)) return false;
-        if (p.lanes != q.lanes || p.rows != q.rows || p.local != q.local || p.tile != q.tile || p.part != q.part ||
-            p.columns != q.columns)
-            return false;
+        if (!q_plan_same_source(&p, &q) || p.part != q.part) return false;
     }
     return true;
 }

@@ -1,0 +1,205 @@
+/*
+ * kernels.c: what an operator needs to launch: for each stage a plan and its programs. Both are made on first use and kept
+ * in the operator, plans for the sizes of the last few runs, so that a run like one before it plans nothing. Programs are
+ * the device's (device/program.c): equal formulas of two operators have one.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/launcher.h"
+
+/* A program and what it was made for; plan: what shapes its source counts. */
+typedef struct kernel {
+    struct kernel *next;
+    size_t stage;
+    bool merge;
+    q_plan plan;
+    q_program *program;
+} kernel;
+
+/* The plans of a run by stage. */
+typedef struct planned {
+    quern_dtype dtype;
+    int64_t M, N, plan_M, plan_N;
+    q_stage_plan *stages; /* null: none */
+} planned;
+
+enum { KEPT_PLANS = 8 };
+
+struct q_kernels {
+    kernel *list; /* entries are never removed before the operator */
+    planned plans[KEPT_PLANS];
+    size_t next_plan;
+};
+
+void q_kernels_destroy(q_kernels **kernels, q_queue *queue)
+{
+    q_kernels *k = *kernels;
+    *kernels = NULL;
+    while (k && k->list) {
+        kernel *next = k->list->next;
+        q_program_release(&k->list->program, queue);
+        free(k->list);
+        k->list = next;
+    }
+    for (size_t p = 0; k && p < KEPT_PLANS; p++) free(k->plans[p].stages);
+    free(k);
+}
+
+// ---- programs ----
+
+/* Statements and states from which on a compiler takes seconds. */
+enum { LARGE_PROGRAM = 4096 };
+
+/* Numbers of state that the program names; those of a wide sum are one in a loop. */
+static size_t states_of(const q_program_ir *p)
+{
+    size_t states = 0;
+    for (size_t r = 0; r < p->reduction_count; r++)
+        if (p->reductions[r].state == r)
+            states += (size_t)q_ops[p->reductions[r].op].words(p->reductions[r].K) * q_term_count(p, r);
+    return states;
+}
+
+static void warn_of_size(const kernel *k, const quern_operator *op)
+{
+    const q_program_ir *p = op->programs[k->stage];
+    size_t size = p->statements[Q_PAIR] * (size_t)k->plan.rows + states_of(p);
+    if (size > LARGE_PROGRAM)
+        q_context_log(op->context, "stage %zu has about %zu statements: the device's compiler may take a while",
+                      k->stage, size);
+}
+
+static quern_status build(kernel *k, quern_operator *op)
+{
+    q_text source = {0};
+    char name[Q_KERNEL_NAME];
+    bool made = false;
+    warn_of_size(k, op);
+    q_locale locale = q_locale_enter();
+    quern_status status = q_source(&source, name, op->programs[k->stage], &k->plan, k->merge);
+    q_locale_leave(locale);
+    if (!status) status = q_program_get(&k->program, op->context->queue, name, source.data, "-cl-std=CL1.2", &made);
+    q_text_free(&source);
+    if (status) return status;
+    const q_program *program = k->program;
+    if (made && *q_program_note(program)) q_context_log(op->context, "cache: %s", q_program_note(program));
+    q_context_log(op->context, "%s stage %zu%s of %s in %.3f s: %s",
+                  !made                          ? "shared"
+                  : q_program_is_loaded(program) ? "loaded"
+                                                 : "built",
+                  k->stage, k->merge ? " (merge)" : "", op->text, made ? q_program_build_seconds(program) : 0, name);
+    return QUERN_OK;
+}
+
+/* Adds a kernel to the list, which the caller has locked. */
+static quern_status add_kernel(kernel **out, quern_operator *op, size_t stage, const q_plan *plan, bool merge)
+{
+    kernel *k = *out = calloc(1, sizeof *k);
+    if (!k) return q_fail_memory(sizeof *k);
+    *k = (kernel){.next = op->kernels->list, .stage = stage, .merge = merge, .plan = *plan};
+    quern_status status = build(k, op);
+    if (!status) op->kernels->list = k;
+    else free(k);
+    return status;
+}
+
+/* With the operator locked; threads that ask meanwhile wait. */
+static quern_status find_program(q_program **out, quern_operator *op, size_t stage, const q_plan *plan, bool merge)
+{
+    kernel *k = op->kernels->list;
+    while (k && !(k->stage == stage && k->merge == merge && q_plan_same_source(&k->plan, plan))) k = k->next;
+    if (!k) Q_TRY(add_kernel(&k, op, stage, plan, merge));
+    *out = k->program;
+    return QUERN_OK;
+}
+
+static quern_status lock(quern_operator *op)
+{
+    pthread_mutex_lock(&op->lock);
+    if (!op->kernels) op->kernels = calloc(1, sizeof *op->kernels);
+    if (op->kernels) return QUERN_OK;
+    pthread_mutex_unlock(&op->lock);
+    return q_fail_memory(sizeof *op->kernels);
+}
+
+quern_status q_stage_program(q_program **out, quern_operator *op, size_t stage, const q_plan *plan, bool merge)
+{
+    Q_TRY(lock(op));
+    quern_status status = find_program(out, op, stage, plan, merge);
+    pthread_mutex_unlock(&op->lock);
+    return status;
+}
+
+// ---- plans ----
+
+static quern_status check_local(const q_device *device, const q_plan *plan, const q_program_ir *p)
+{
+    size_t bytes = q_plan_local_bytes(plan, p);
+    if (bytes > device->info.local_memory) {
+        quern_status status = q_fail(QUERN_UNSUPPORTED, "a group needs %zu bytes of local memory; %s has %zu", bytes,
+                                     device->info.name, (size_t)device->info.local_memory);
+        q_fail_next_step("set quern_compile_options.profile to \"tile=0\", or .local to something smaller");
+        return status;
+    }
+    if ((size_t)plan->local <= device->max_group) return QUERN_OK;
+    quern_status status = q_fail(QUERN_USAGE, "a local size of %d is asked for; %s takes %zu at most", plan->local,
+                                 device->info.name, device->max_group);
+    q_fail_next_step("set quern_compile_options.local to 0 or to something smaller");
+    return status;
+}
+
+static quern_status plan_stage(q_stage_plan *out, const q_run *run, size_t stage)
+{
+    quern_operator *op = run->op;
+    const q_program_ir *p = op->programs[stage];
+    const q_device *device = q_queue_device(op->context->queue);
+    *out = (q_stage_plan){0};
+    Q_TRY(q_plan_make(&out->plan, p, &op->profile, run->dtype, run->plan_M, run->plan_N, device->info.compute_units,
+                      &op->options));
+    if (!out->plan.groups) return QUERN_OK;
+    if (run->plan_M != run->M || run->plan_N != run->N) q_plan_resize(&out->plan, p, run->M, run->N);
+    Q_TRY(check_local(device, &out->plan, p));
+    Q_TRY(find_program(&out->program, op, stage, &out->plan, false));
+    return out->plan.split ? find_program(&out->merge, op, stage, &out->plan, true) : QUERN_OK;
+}
+
+static planned *find_plans(q_kernels *kernels, const q_run *run)
+{
+    for (planned *p = kernels->plans; p < kernels->plans + KEPT_PLANS; p++)
+        if (p->stages && p->dtype == run->dtype && p->M == run->M && p->N == run->N && p->plan_M == run->plan_M &&
+            p->plan_N == run->plan_N)
+            return p;
+    return NULL;
+}
+
+/* Keeps the plans in place of the oldest; without memory for them they are made again. */
+static void keep_plans(q_kernels *kernels, const q_run *run, const q_stage_plan *stages)
+{
+    size_t bytes = run->op->stages.count * sizeof *stages;
+    planned *p = &kernels->plans[kernels->next_plan++ % KEPT_PLANS];
+    free(p->stages);
+    *p = (planned){run->dtype, run->M, run->N, run->plan_M, run->plan_N, malloc(bytes)};
+    if (p->stages) memcpy(p->stages, stages, bytes);
+}
+
+static quern_status plan_run(q_stage_plan *out, const q_run *run)
+{
+    const quern_operator *op = run->op;
+    const planned *known = find_plans(op->kernels, run);
+    if (known) {
+        memcpy(out, known->stages, op->stages.count * sizeof *out);
+        return QUERN_OK;
+    }
+    for (size_t s = 0; s < op->stages.count; s++) Q_TRY(plan_stage(&out[s], run, s));
+    keep_plans(op->kernels, run, out);
+    return QUERN_OK;
+}
+
+quern_status q_plan_run(q_stage_plan *out, const q_run *run)
+{
+    Q_TRY(lock(run->op));
+    quern_status status = plan_run(out, run);
+    pthread_mutex_unlock(&run->op->lock);
+    return status;
+}

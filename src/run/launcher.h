@@ -1,0 +1,78 @@
+/*
+ * launcher.h: what the files of one run share: kernels.c, slots.c, launch.c and split.c. The banners follow them.
+ */
+#ifndef QUERN_LAUNCHER_H
+#define QUERN_LAUNCHER_H
+
+#include "run/run.h"
+
+// kernels.c: plans and programs of an operator, made on first use and kept
+
+typedef struct q_stage_plan {
+    q_plan plan;
+    q_program *program, *merge; /* merge: of a split plan */
+} q_stage_plan;
+
+/* What a run of the operator does, by stage: from the runs of the same element type and sizes before it, or made and built
+   now. Filled for op->stages.count stages. */
+quern_status q_plan_run(q_stage_plan *out, const q_run *run);
+/* The program of a stage for a plan that differs from the run's; merge: its second kernel. Kept, as the others are, as
+   long as the operator. */
+quern_status q_stage_program(q_program **out, quern_operator *op, size_t stage, const q_plan *plan, bool merge);
+
+// slots.c: the arrays of a run on the device
+
+/* A buffer for each array that a run touches. */
+typedef struct q_slot {
+    q_array array;
+    q_buffer buffer;
+    float number; /* of a parameter that is given as a number: uploads read it while they are under way */
+} q_slot;
+
+typedef struct q_launcher {
+    const q_run *run;
+    quern_context *context;
+    q_queue *queue;
+    const q_stage_plan *plans; /* by stage */
+    q_slot *slots;
+    size_t slot_count;
+    double done, total; /* pairs */
+    double told;        /* share of them that progress was told; what is done again is not told again */
+} q_launcher;
+
+/* Makes and fills them; to be freed even if that fails. */
+quern_status q_slots_make(q_launcher *l);
+void q_slots_free(q_launcher *l);
+q_slot *q_slot_find(q_launcher *l, const q_array *array);
+/* Reads the results, which waits for all that was enqueued. */
+quern_status q_slots_read_results(q_launcher *l);
+
+// launch.c: kernels over rows and columns, in slices
+
+enum { Q_MAX_ARGS = Q_MAX_ARRAYS + Q_MAX_STAGE_OUTPUTS + 8 };
+
+typedef struct q_arguments {
+    q_kernel_arg arg[Q_MAX_ARGS];
+    size_t count;
+    size_t sizes;       /* position of M and N */
+    int64_t first;      /* row of the launches */
+    cl_long numbers[6]; /* M, N, and what the kernel's last arguments are */
+} q_arguments;
+
+void q_add_buffer(q_arguments *args, const q_buffer *buffer);
+void q_add_number(q_arguments *args, int index, int64_t value);
+/* Inputs, M and N, as Q_SIGNATURE has them. */
+void q_add_inputs(q_launcher *l, q_arguments *args, const q_program_ir *p);
+void q_add_outputs(q_launcher *l, q_arguments *args, const q_program_ir *p);
+double q_pairs_of(const q_launcher *l, const q_program_ir *p);
+/* Slices of rows, or of the parts of a split walk, each measured to size the next; one launch if it looks short. */
+quern_status q_launch_slices(q_launcher *l, q_program *program, const q_program_ir *p, const q_plan *plan,
+                             const q_arguments *args, double pairs);
+/* A stage whose walk is not split. */
+quern_status q_launch_rows(q_launcher *l, size_t stage, const q_plan *plan, q_program *program);
+
+// split.c: split walks
+
+quern_status q_launch_split(q_launcher *l, size_t stage, const q_stage_plan *planned);
+
+#endif

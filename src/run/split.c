@@ -1,0 +1,105 @@
+/*
+ * split.c: stages whose columns are split into parts (split-K). Each part leaves states in device memory, and the merge
+ * takes them in the order of the columns.
+ *
+ * The states take what device memory is left: where that is too little, fewer rows are done at a time, then, with other
+ * last bits, in fewer parts, and at last in one, which needs no states.
+ */
+#include "run/launcher.h"
+
+/* Some groups of rows from one on: their states in each part, then the merge. */
+typedef struct row_pass {
+    q_plan plan;   /* of these groups alone */
+    int64_t first; /* row of them */
+    bool all;      /* groups are in this pass */
+    double pairs;
+    q_program *program, *merge;
+} row_pass;
+
+static quern_status launch_parts(q_launcher *l, size_t stage, const row_pass *pass, const q_buffer *partial)
+{
+    const q_program_ir *p = l->run->op->programs[stage];
+    const q_plan *plan = &pass->plan;
+    q_arguments args = {.first = pass->first};
+    size_t local[3] = {(size_t)plan->local, 1, 1};
+    int64_t padded = plan->groups * q_plan_group_rows(plan);
+    q_add_inputs(l, &args, p);
+    q_add_buffer(&args, partial);
+    Q_TRY(q_launch_slices(l, pass->program, p, plan, &args, pass->pairs));
+    args.count = 0;
+    q_add_inputs(l, &args, p);
+    q_add_outputs(l, &args, p);
+    q_add_buffer(&args, partial);
+    q_add_number(&args, 2, pass->first);
+    q_add_number(&args, 3, plan->parts);
+    q_add_number(&args, 4, padded);
+    size_t items = (size_t)(padded / plan->lanes), slices = plan->kept ? (size_t)(plan->spans * plan->side) : 1;
+    return q_program_launch(pass->merge, l->queue, args.arg, args.count, (size_t[]){items, 1, slices}, local);
+}
+
+/* The states of a pass are gone from the device before those of the next, or of the same with less, are made. */
+static quern_status launch_pass(q_launcher *l, size_t stage, const row_pass *pass)
+{
+    q_buffer partial = {0};
+    double done = l->done;
+    Q_TRY(q_buffer_create(&partial, l->queue, q_plan_partial_bytes(&pass->plan, l->run->op->programs[stage])));
+    quern_status status = launch_parts(l, stage, pass, &partial);
+    if (status) (void)clFinish(l->queue->commands);
+    else if (!pass->all) status = q_queue_finish(l->queue);
+    q_buffer_destroy(&partial, l->queue);
+    if (status) l->done = done;
+    return status;
+}
+
+/* Half as much memory for states: half the groups at a time, or else half the parts, unless the device walks no
+   further. False if there is nothing left to halve. */
+static bool shrink(q_plan *plan, int64_t *at_once)
+{
+    if (*at_once > 1) {
+        *at_once = (*at_once + 1) / 2;
+        return true;
+    }
+    if (plan->profile.walk && 2 * plan->part > plan->profile.walk) return false;
+    plan->part *= 2;
+    plan->parts = (plan->parts + 1) / 2;
+    plan->split = plan->parts > 1;
+    return true;
+}
+
+/* The failure of a pass that cannot shrink. */
+static quern_status fail_pass(const q_plan *plan)
+{
+    q_fail(QUERN_MEMORY,
+           "%s; tried down to %lld rows at a time in %d parts, and the device walks no more than %d columns",
+           quern_last_error()->message, (long long)q_plan_group_rows(plan), plan->parts, plan->profile.walk);
+    q_fail_next_step("wait for other runs in this context, use smaller arrays, or raise quern_context_options.memory");
+    return QUERN_MEMORY;
+}
+
+quern_status q_launch_split(q_launcher *l, size_t stage, const q_stage_plan *planned)
+{
+    double pairs = q_pairs_of(l, l->run->op->programs[stage]), done = l->done;
+    q_plan plan = planned->plan;
+    int64_t at_once = plan.groups;
+    row_pass pass = {.program = planned->program, .merge = planned->merge};
+    for (int64_t at = 0; plan.split && at < plan.groups;) {
+        pass.plan = plan;
+        pass.first = at * q_plan_group_rows(&plan);
+        pass.plan.groups = at_once < plan.groups - at ? at_once : plan.groups - at;
+        pass.all = pass.plan.groups == plan.groups;
+        pass.pairs = pairs * (double)pass.plan.groups / (double)plan.groups;
+        quern_status status = launch_pass(l, stage, &pass);
+        if (!status) at += pass.plan.groups;
+        else if (status != QUERN_MEMORY) return status;
+        else if (!shrink(&plan, &at_once)) return fail_pass(&plan);
+        else
+            q_context_log(l->context, "stage %zu goes on with %lld of %lld groups of rows at a time, in %d part%s: %s",
+                          stage, (long long)at_once, (long long)plan.groups, plan.parts, plan.parts == 1 ? "" : "s",
+                          quern_last_error()->message);
+    }
+    if (plan.split) return QUERN_OK;
+    l->done = done;
+    q_program *whole;
+    Q_TRY(q_stage_program(&whole, l->run->op, stage, &plan, false));
+    return q_launch_rows(l, stage, &plan, whole);
+}
