@@ -27,7 +27,11 @@
  *              the call. A result may overlap arguments or be one of them: all are read before the first result is
  *              written. Results of one run that overlap each other are refused (USAGE).
  *   Options    Structs whose first member is `size`; zero in any member means the default:
- *              &(quern_context_options){.size = sizeof(quern_context_options), .device = "gpu"}.
+ *              &(quern_context_options){.size = sizeof(quern_context_options), .device = "gpu"}, or, in C++ too,
+ *              quern_context_options options = QUERN_DEFAULTS(quern_context_options); options.device = "gpu";
+ *   C++        C++11 and later, without exceptions, run-time types or a C++ library to link. QUERN_ARGS and its kin are
+ *              for the call that they stand in: what they list lives until the end of the full expression (in C: of the
+ *              block).
  */
 #ifndef QUERN_H
 #define QUERN_H
@@ -47,6 +51,13 @@ extern "C" {
 #endif
 
 #define QUERN_VERSION "0.1.0"
+
+/* Options of this type with all members at their defaults. */
+#ifdef __cplusplus
+#define QUERN_DEFAULTS(type) (quern_defaults_of<type>())
+#else
+#define QUERN_DEFAULTS(type) ((type){.size = sizeof(type)})
+#endif
 
 /* ---- status and errors ------------------------------------------------------------------------------------------ */
 
@@ -122,6 +133,13 @@ static inline quern_view quern_number(double value)
     return view;
 }
 
+/* How many rows or columns there are, where no array tells: {"M", quern_size(1000)}, {"N", quern_size(0)}. */
+static inline quern_view quern_size(int64_t count)
+{
+    quern_view view = {NULL, count, 0, QUERN_NUMBER, 0};
+    return view;
+}
+
 /* An array and the variable it stands for. Variables without a name (KeOps's Vi(0,3)) are called by their number: "0".
    */
 typedef struct quern_arg {
@@ -132,8 +150,7 @@ typedef struct quern_arg {
 typedef struct quern_args {
     const quern_arg *data;
     size_t count;
-    int64_t M,
-        N; /* 0: the arrays tell. Needed only by formulas such as Sum_j(x) that run over j without a j-variable */
+    int64_t M, N; /* 0: the arrays, or quern_size among them, tell */
 } quern_args;
 
 typedef struct quern_outs {
@@ -141,10 +158,19 @@ typedef struct quern_outs {
     size_t count;
 } quern_outs;
 
-#define QUERN_ARGS(...) \
-    ((quern_args){(const quern_arg[]){__VA_ARGS__}, sizeof((quern_arg[]){__VA_ARGS__}) / sizeof(quern_arg), 0, 0})
-#define QUERN_OUTS(...) \
-    ((quern_outs){(const quern_view[]){__VA_ARGS__}, sizeof((quern_view[]){__VA_ARGS__}) / sizeof(quern_view)})
+/* The arguments and the results of a run; either list may be empty:
+       QUERN_ARGS({"x", quern_f32(x, 1000, 3)}, {"N", quern_size(500)})
+       QUERN_OUTS(quern_f32(a, 1000, 1), quern_i64(k, 1000, 1)) */
+#ifdef __cplusplus
+#define QUERN_ARGS(...) (quern_args_of({__VA_ARGS__}))
+#define QUERN_OUTS(...) (quern_outs_of({__VA_ARGS__}))
+#else
+#define QUERN_ARGS(...) ((quern_args){QUERN_LIST(quern_arg, {0}, __VA_ARGS__), 0, 0})
+#define QUERN_OUTS(...) ((quern_outs){QUERN_LIST(quern_view, {0}, __VA_ARGS__)})
+/* Start and length of a list. The element `before` its start is there because C has no empty arrays. */
+#define QUERN_LIST(type, before, ...) \
+    (const type[]){before, __VA_ARGS__} + 1, sizeof((const type[]){before, __VA_ARGS__}) / sizeof(type) - 1
+#endif
 
 /* ---- devices and context ---------------------------------------------------------------------------------------- */
 
@@ -284,6 +310,28 @@ typedef struct quern_explain_options {
 QUERN_API quern_status quern_explain(const quern_operator *op, const quern_explain_options *options, char **text);
 
 #ifdef __cplusplus
+}
+
+/* What the macros are in C++. */
+extern "C++" {
+#include <initializer_list>
+
+template <typename Options> static inline Options quern_defaults_of()
+{
+    Options options = Options();
+    options.size = sizeof options;
+    return options;
+}
+static inline quern_args quern_args_of(std::initializer_list<quern_arg> list)
+{
+    quern_args args = {list.begin(), list.size(), 0, 0};
+    return args;
+}
+static inline quern_outs quern_outs_of(std::initializer_list<quern_view> list)
+{
+    quern_outs outs = {list.begin(), list.size()};
+    return outs;
+}
 }
 #endif
 #endif

@@ -3,10 +3,10 @@
 
     python3 tests/style_test.py [--root DIR] [--shared LIBRARY] [--static LIBRARY]
 
-Includes go down the layers only; public headers compile alone, in C and in C++; the shared library exports what the
-public headers declare and nothing else; no symbol lies outside quern's name spaces; the library calls nothing that
-prints or ends the process; each .cl file compiles alone; sources open with a comment and hold no path of somebody's
-machine and no note of unfinished work. Prints an `ok` or `not ok` line per test, then `N passed, N failed, N skipped`.
+Includes go down the layers only; the shared library exports what the public headers declare and nothing else; no symbol
+lies outside quern's name spaces; the library calls nothing that prints or ends the process; each .cl file compiles
+alone; sources open with a comment and hold no path of somebody's machine and no note of unfinished work. Prints an `ok`
+or `not ok` line per test, then `N passed, N failed, N skipped`.
 """
 import argparse
 import os
@@ -14,7 +14,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -128,26 +127,6 @@ def test_includes():
         report(f'includes of {folder}', faults)
 
 
-# ---- headers ----------------------------------------------------------------------------------------------------
-
-def test_headers(compilers):
-    headers = files_below('include', ('.h',))
-    for language, compiler, standard in (('c', compilers['c'], 'c11'), ('c++', compilers['c++'], 'c++11')):
-        for header in headers:
-            name = f'{header} alone in {language.upper()}'
-            if not compiler:
-                skip(name, f'there is no compiler for {language.upper()}')
-                continue
-            include = os.path.relpath(header, 'include')
-            with tempfile.TemporaryDirectory() as folder:
-                source = os.path.join(folder, 'alone.' + {'c': 'c', 'c++': 'cc'}[language])
-                with open(source, 'w', encoding='utf-8') as file:
-                    file.write(f'#include <{include}>\n#include <{include}>\nint alone = 0;\n')
-                ok, text = run(*compiler.split(), '-x', language, f'-std={standard}', '-Wall', '-Wextra', '-Wpedantic', '-Werror',
-                               '-fsyntax-only', '-I', 'include', source)
-            report(name, [] if ok else [text])
-
-
 # ---- symbols ----------------------------------------------------------------------------------------------------
 
 def declared_symbols():
@@ -243,8 +222,6 @@ def main():
     shared, static = (path and os.path.abspath(path) for path in (arguments.shared, arguments.static))
     os.chdir(arguments.root)
     test_includes()
-    test_headers({'c': first_program(os.environ.get('CC'), 'cc', 'gcc', 'clang'),
-                  'c++': first_program(os.environ.get('CXX'), 'c++', 'g++', 'clang++', 'clang-15', 'clang')})
     test_shared(shared)
     test_static(static)
     test_kernels()

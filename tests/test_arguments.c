@@ -153,8 +153,45 @@ static void sizes_come_from_every_array(void **state)
     op = compile("x=Vi(1); y=Vj(1); Sum_i(Sum_j(x))", NULL);
     expect_failure(quern_run(op, (quern_args){args, 1, 0, 0}, quern_f32(a, 1, 1)), QUERN_MISSING, "runs over j");
     expect_failure(quern_run(op, (quern_args){args, 1, 0, 0}, quern_f32(a, 1, 1)), QUERN_MISSING,
-                   "member N of quern_args");
+                   "add {\"N\", quern_size(...)} to the arguments");
     expect_failure(quern_run(op, (quern_args){args, 1, 0, INT32_MAX}, quern_f32(a, 1, 1)), QUERN_LIMIT, "2147483646");
+    quern_operator_destroy(&op);
+}
+
+static void expect_bad_sizes(quern_operator *op, quern_args args, quern_status status, const char *part)
+{
+    float a;
+    expect_failure(quern_run(op, args, quern_f32(&a, 1, 1)), status, part);
+}
+
+/* M and N among the arguments, at any place; they leave the names M and N to the formula. */
+static void sizes_are_given_as_arguments(void **state)
+{
+    (void)state;
+    need_device();
+    const float x[] = {1, 2, 3};
+    run_to("x=Vi(1); Sum_i(Sum_j(x))", QUERN_ARGS({"N", quern_size(5)}, {"x", quern_f32(x, 3, 1)}), 30);
+    run_to("x=Vi(1); Sum_i(Sum_j(x))", QUERN_ARGS({"x", quern_f32(x, 3, 1)}, {"N", quern_size(1)}), 6);
+    run_to("x=Vi(1); Sum_i(Sum_j(x))", QUERN_ARGS({"x", quern_f32(x, 3, 1)}, {"N", quern_size(0)}), 0);
+    run_to("Sum_i(Sum_j(2))", QUERN_ARGS({"M", quern_size(3)}, {"N", quern_size(7)}), 42);
+    run_to("Sum_i(Sum_j(2))", QUERN_ARGS({"M", quern_size(0)}, {"N", quern_size(7)}), 0);
+    run_to("2+3", QUERN_ARGS(), 5);
+    run_to("M=Pm(1); N=Vi(1); Sum_i(Sum_j(M*N))",
+           QUERN_ARGS({"M", quern_number(2)}, {"N", quern_f32(x, 3, 1)}, {"N", quern_size(4)}, {"M", quern_size(3)}),
+           48);
+    quern_operator *op = compile("x=Vi(1); Sum_i(Sum_j(x))", NULL);
+    expect_bad_sizes(op, QUERN_ARGS(), QUERN_MISSING, "variable x is not given");
+    expect_bad_sizes(op, QUERN_ARGS({"x", quern_f32(x, 3, 1)}, {"N", quern_size(-1)}), QUERN_SHAPE,
+                     "size N is negative, -1");
+    expect_bad_sizes(op, QUERN_ARGS({"x", quern_f32(x, 3, 1)}, {"N", quern_size(INT32_MAX)}), QUERN_LIMIT,
+                     "2147483646");
+    expect_bad_sizes(op, QUERN_ARGS({"x", quern_f32(x, 3, 1)}, {"M", quern_size(4)}), QUERN_SHAPE,
+                     "3 rows, but M has 4");
+    expect_bad_sizes(op, QUERN_ARGS({"N", quern_size(4)}, {"N", quern_size(5)}), QUERN_SHAPE, "5 rows, but N has 4");
+    expect_bad_sizes(op, QUERN_ARGS({"x", quern_f32(x, 3, 1)}, {"N", quern_number(4)}), QUERN_NAME,
+                     "as quern_size(...)");
+    expect_bad_sizes(op, QUERN_ARGS({"x", quern_f32(x, 3, 1)}, {"K", quern_size(4)}), QUERN_NAME, "no variable K");
+    expect_bad_sizes(op, QUERN_ARGS({"x", quern_size(4)}), QUERN_SHAPE, "x has 0 columns");
     quern_operator_destroy(&op);
 }
 
@@ -273,6 +310,7 @@ int main(void)
         cmocka_unit_test(operators_without_context_do_not_run),
         cmocka_unit_test(float64_needs_a_device_that_has_it),
         cmocka_unit_test(sizes_come_from_every_array),
+        cmocka_unit_test(sizes_are_given_as_arguments),
         cmocka_unit_test(numbers_take_the_type_of_the_arrays),
         cmocka_unit_test(arrays_may_be_anywhere),
         cmocka_unit_test(results_may_overlap_arguments),

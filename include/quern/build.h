@@ -55,15 +55,17 @@ typedef struct quern_lists {
     size_t count;
 } quern_lists;
 
-#define QUERN_EXPRS(...) \
-    ((quern_exprs){(const quern_expr[]){__VA_ARGS__}, sizeof((quern_expr[]){__VA_ARGS__}) / sizeof(quern_expr)})
-#define QUERN_INTEGERS(...) \
-    ((quern_integers){(const int32_t[]){__VA_ARGS__}, sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t)})
-#define QUERN_LISTS(...)                                  \
-    ((quern_lists){(const quern_integers[]){__VA_ARGS__}, \
-                   sizeof((quern_integers[]){__VA_ARGS__}) / sizeof(quern_integers)})
-#define QUERN_NO_EXPRS ((quern_exprs){NULL, 0})
-#define QUERN_NO_INTEGERS ((quern_integers){NULL, 0})
+#ifdef __cplusplus
+#define QUERN_EXPRS(...) (quern_exprs_of({__VA_ARGS__}))
+#define QUERN_INTEGERS(...) (quern_integers_of({__VA_ARGS__}))
+#define QUERN_LISTS(...) (quern_lists_of({__VA_ARGS__}))
+#else
+#define QUERN_EXPRS(...) ((quern_exprs){QUERN_LIST(quern_expr, 0, __VA_ARGS__)})
+#define QUERN_INTEGERS(...) ((quern_integers){QUERN_LIST(int32_t, 0, __VA_ARGS__)})
+#define QUERN_LISTS(...) ((quern_lists){QUERN_LIST(quern_integers, {0}, __VA_ARGS__)})
+#endif
+#define QUERN_NO_EXPRS QUERN_EXPRS()
+#define QUERN_NO_INTEGERS QUERN_INTEGERS()
 
 /* ---- graphs ----------------------------------------------------------------------------------------------------- */
 
@@ -184,6 +186,25 @@ typedef struct quern_function_info {
 QUERN_API bool quern_language(size_t index, quern_function_info *out);
 
 #ifdef __cplusplus
+}
+
+/* What the macros are in C++. */
+extern "C++" {
+static inline quern_exprs quern_exprs_of(std::initializer_list<quern_expr> list)
+{
+    quern_exprs exprs = {list.begin(), list.size()};
+    return exprs;
+}
+static inline quern_integers quern_integers_of(std::initializer_list<int32_t> list)
+{
+    quern_integers integers = {list.begin(), list.size()};
+    return integers;
+}
+static inline quern_lists quern_lists_of(std::initializer_list<quern_integers> list)
+{
+    quern_lists lists = {list.begin(), list.size()};
+    return lists;
+}
 }
 #endif
 #endif

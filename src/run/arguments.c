@@ -81,13 +81,34 @@ static quern_status check_result(sizes *known, const char *name, quern_value val
     return status;
 }
 
+/* Whether an argument is quern_size of M or N, which no variable can be: variables have columns. */
+static bool is_size(const quern_arg *arg)
+{
+    const char *name = arg->name ? arg->name : "";
+    return arg->view.dtype == QUERN_NUMBER && !arg->view.columns && (!strcmp(name, "M") || !strcmp(name, "N"));
+}
+
+static quern_status learn_sizes(quern_args args, sizes *known)
+{
+    if (args.count && !args.data) return q_fail_null("quern_run", "the list of arguments");
+    for (size_t a = 0; a < args.count; a++) {
+        const quern_arg *arg = &args.data[a];
+        if (!is_size(arg)) continue;
+        if (arg->view.rows < 0)
+            return q_fail(QUERN_SHAPE, "the size %s is negative, %lld", arg->name, (long long)arg->view.rows);
+        Q_TRY(check_rows(known, arg->name, *arg->name == 'M' ? 'i' : 'j', arg->view.rows));
+    }
+    return QUERN_OK;
+}
+
 static quern_status unknown_argument(const quern_operator *op, const char *name)
 {
     q_text names = {0};
     for (size_t v = 0; v < op->variable_count; v++)
         q_text_add(&names, "%s%s", v ? ", " : "", quern_variable(op, v).name);
     quern_status status = q_fail(QUERN_NAME, "the formula has no variable %s", name);
-    q_fail_next_step("its variables are: %s", names.data ? names.data : "none");
+    if (!strcmp(name, "M") || !strcmp(name, "N")) q_fail_next_step("a size is given as quern_size(...)");
+    else q_fail_next_step("its variables are: %s", names.data ? names.data : "none");
     q_text_free(&names);
     return status;
 }
@@ -108,8 +129,8 @@ static quern_status missing_argument(quern_value value)
 static quern_status match_arguments(const quern_operator *op, quern_args args, quern_view *views, sizes *known)
 {
     bool given[Q_MAX_VARIABLES] = {false};
-    if (args.count && !args.data) return q_fail_null("quern_run", "the list of arguments");
     for (size_t a = 0; a < args.count; a++) {
+        if (is_size(&args.data[a])) continue;
         const char *name = args.data[a].name;
         if (!name) return q_fail(QUERN_USAGE, "quern_run: the name of argument %zu is null", a);
         const q_variable *variable = q_variable_find(op->graph, name);
@@ -138,8 +159,8 @@ static quern_status check_sizes(const quern_operator *op, sizes *known)
         if (axis) {
             quern_status status =
                 q_fail(QUERN_MISSING, "the formula runs over %c, but no array tells how many rows that is", axis);
-            q_fail_next_step("set the member %c of quern_args (quern eval: --%c)", axis == 'i' ? 'M' : 'N',
-                             axis == 'i' ? 'M' : 'N');
+            q_fail_next_step("add {\"%c\", quern_size(...)} to the arguments (quern eval: --%c)",
+                             axis == 'i' ? 'M' : 'N', axis == 'i' ? 'M' : 'N');
             return status;
         }
     }
@@ -176,6 +197,7 @@ static quern_status check_run(quern_operator *op, quern_args args, quern_outs re
     sizes known = {
         .M = args.M ? args.M : -1, .N = args.N ? args.N : -1, .M_from = "quern_args.M", .N_from = "quern_args.N"};
     if (args.M < 0 || args.N < 0) return q_fail(QUERN_SHAPE, "quern_args.M or N is negative");
+    Q_TRY(learn_sizes(args, &known));
     Q_TRY(match_arguments(op, args, views, &known));
     if (results.count && !results.data) return q_fail_null("quern_run", "the list of results");
     if (results.count != op->result_count)
