@@ -163,7 +163,7 @@ static quern_status warm(const char *path, const cli_opening *open)
 
     if (!file) return cli_fail(QUERN_IO, "%s cannot be read: %s", path, strerror(errno));
     first = cli_open(&context, open);
-    while (context && getline(&line, &size, file) >= 0) {
+    while (context && !ferror(stdout) && getline(&line, &size, file) >= 0) {
         status = warm_line(context, path, ++number, line);
         if (!first) first = status;
     }

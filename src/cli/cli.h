@@ -33,7 +33,10 @@ quern_status cli_fail(quern_status status, const char *fmt, ...) CLI_PRINTF(2, 3
 quern_status cli_fail_quern(quern_status status, const char *about);
 /* MEMORY, for a host allocation. */
 quern_status cli_fail_memory(void);
-/* Flushes stdout; IO, unless `status` is a failure already, when something was not written. */
+/* Whether something was not written to stdout because its reader has gone: `quern ops | head -1`. */
+bool cli_reader_left(void);
+/* Flushes stdout; IO, unless `status` is a failure already, when something was not written; without a word if the reader
+   has left. */
 quern_status cli_finish(quern_status status);
 
 /* Words in the order given; `items` are borrowed from argv, the list itself is for free(). */

@@ -1,8 +1,9 @@
 /*
  * main.c: the tool `quern`: dispatch to the commands.
  *
- * SIGPIPE is ignored so that a reader that went away is noticed like any other write error (cli_finish) and no file is
- * left half done.
+ * SIGPIPE is ignored until the command is over, so that a reader that has left (`quern ops | head -1`) is noticed like
+ * any other write error and no file is left half done. Then the process ends by that signal, as if it had not been
+ * ignored, or with IO if it was before.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -60,13 +61,17 @@ static quern_status run_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+    quern_status status;
 
-    sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGPIPE, &ignore, &before);
     if (fcntl(STDOUT_FILENO, F_GETFD) < 0) return (int)cli_fail(QUERN_IO, "stdout is closed; redirect it to a file");
     if (argc < 2) {
         cli_fail(QUERN_USAGE, "which command? For example: quern doctor, quern devices, quern help eval");
         return QUERN_USAGE;
     }
-    return (int)cli_finish(run_command(argc - 1, argv + 1));
+    status = cli_finish(run_command(argc - 1, argv + 1));
+    sigaction(SIGPIPE, &before, NULL);
+    if (cli_reader_left()) raise(SIGPIPE);
+    return (int)status;
 }

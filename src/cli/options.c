@@ -1,15 +1,18 @@
 /*
  * options.c: what all commands of the tool share: errors on stderr, words and options, opening a device, gradients.
  *
- * Invariant: a function that returns a status other than QUERN_OK has printed the reason, exactly once. Options are
+ * Invariant: a function that returns a status other than QUERN_OK has printed the reason, exactly once, unless it is that
+ * the reader of stdout has left. Options are
  * rows of a table in each command; their values are borrowed from argv.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -42,12 +45,20 @@ quern_status cli_fail_memory(void)
     return cli_fail(QUERN_MEMORY, "the host's memory ran out; use smaller arrays or fewer results at once");
 }
 
+bool cli_reader_left(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    return ferror(stdout) && poll(&out, 1, 0) == 1 && out.revents & (POLLERR | POLLHUP);
+}
+
 quern_status cli_finish(quern_status status)
 {
     int failed = ferror(stdout);
 
     errno = 0;
     failed |= fflush(stdout);
+    if (cli_reader_left()) return QUERN_IO;
     if (!failed || status) return status;
     return cli_fail(QUERN_IO, "stdout cannot be written%s%s; give it a reader or free some space", errno ? ": " : "",
                     errno ? strerror(errno) : "");

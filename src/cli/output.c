@@ -232,7 +232,7 @@ static quern_status write_stdout(quern_view view)
 {
     quern_status status = quern_npy_write_stream(stdout, view);
 
-    return status ? cli_fail_quern(status, "-o -") : QUERN_OK;
+    return status && !cli_reader_left() ? cli_fail_quern(status, "-o -") : status;
 }
 
 /* Writes everything that can be written without touching an existing regular file. */

@@ -67,7 +67,7 @@ static bool report(void *user, const quern_trial *trial)
 
     if (r->json) json_array_append_new(r->trials, json_trial(trial));
     else print_trial(trial);
-    return interrupted;
+    return interrupted || ferror(stdout);
 }
 
 static quern_status print_json(const request *r, const quern_device *device, const quern_tuning *tuning)
@@ -143,6 +143,7 @@ static quern_status tune_device(request *r, const quern_tune_options *tune, quer
         fflush(stdout);
     }
     status = quern_tune(&tuning, context, tune);
+    if (status && ferror(stdout)) return QUERN_IO; /* which is told in the end */
     if (status) return cli_fail_quern(status, NULL);
     if (r->json) status = print_json(r, device, tuning);
     else print_result(tuning);

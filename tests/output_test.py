@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""output_test.py: the tool `quern` when nobody reads its output, and when it cannot be written.
+
+    python3 tests/output_test.py PATH/TO/quern
+
+Every command, with every form of output, is run with a stdout whose reader has left, which ends it by SIGPIPE and
+without a word, or with IO where that signal is ignored; and with a full one, which is told.
+Needs a device. Prints an `ok`, `not ok` or `skip` line per test, then `N passed, N failed, N skipped`.
+"""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+
+IO = 15
+SUM = 'x=Vi(1); y=Vj(1); Sum_j(Exp(-SqDist(x,y)))'
+
+# Commands that write something to stdout. LIST is a list of formulas.
+COMMANDS = [
+    ['help'], ['help', 'eval'], ['eval', '--help'], ['help', '--man'], ['help', '--completion', 'bash'],
+    ['help', '--completion', 'zsh'], ['help', '--completion', 'fish'], ['version'], ['ops'], ['ops', 'SqDist'],
+    ['ops', '--json'], ['ops', '--markdown'], ['devices'], ['devices', '--json'], ['doctor'], ['cache'],
+    ['cache', 'clear'], ['cache', 'warm', 'LIST'], ['explain', SUM], ['explain', SUM, '--stage', 'source'],
+    ['explain', SUM, '--dot'], ['eval', SUM, 'x=1,2', 'y=1,2'], ['eval', SUM, 'x=1,2', 'y=1,2', '--json'],
+    ['eval', SUM, 'x=1,2', 'y=1,2', '-o', '-'], ['tune', '--points', '64', '--seconds', '0.1', '--dry-run'],
+    ['tune', '--points', '64', '--seconds', '0.1', '--dry-run', '--json'],
+]
+
+counts = {'ok': 0, 'not ok': 0, 'skip': 0}
+
+
+def report(name, fault):
+    verdict = 'not ok' if fault else 'ok'
+    counts[verdict] += 1
+    print(f'{verdict} - {name}' + (f'\n{fault}' if fault else ''))
+
+
+def skip(name, reason):
+    counts['skip'] += 1
+    print(f'skip - {name}: {reason}')
+
+
+def run(words, stdout, **options):
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True, **options)
+    return done.returncode, done.stderr
+
+
+def run_unread(words, **options):
+    """Into a pipe that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        return run(words, writer, **options)
+    finally:
+        os.close(writer)
+
+
+def test_unread(name, words):
+    code, text = run_unread(words)
+    report(f'unread: {name}', (code != -signal.SIGPIPE or text) and f'exit code {code}, and on stderr: {text}')
+    code, text = run_unread(words, restore_signals=False)  # python ignores SIGPIPE
+    report(f'unread, SIGPIPE ignored: {name}', (code != IO or text) and f'exit code {code}, and on stderr: {text}')
+
+
+def test_full(name, words):
+    with open('/dev/full', 'w', encoding='utf-8') as full:
+        code, text = run(words, full)
+    report(f'full: {name}', (code != IO or text.count('\n') != 1) and f'exit code {code}, and on stderr: {text}')
+
+
+def main(arguments):
+    if len(arguments) != 1:
+        print('usage: output_test.py PATH/TO/quern', file=sys.stderr)
+        return 2
+    quern = os.path.abspath(arguments[0])
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ['QUERN_CACHE_DIR'] = os.path.join(folder, 'cache')
+        listed = os.path.join(folder, 'list')
+        with open(listed, 'w', encoding='utf-8') as file:
+            file.write(SUM + '\n')
+        for command in COMMANDS:
+            name = 'quern ' + ' '.join(command)
+            words = [quern] + [listed if word == 'LIST' else word for word in command]
+            test_unread(name, words)
+            if os.path.exists('/dev/full'):
+                test_full(name, words)
+            else:
+                skip(f'full: {name}', 'there is no /dev/full')
+    print(f"{counts['ok']} passed, {counts['not ok']} failed, {counts['skip']} skipped")
+    return 1 if counts['not ok'] or not counts['ok'] else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
