@@ -178,6 +178,11 @@ shows 'explain as a picture' '^  n[0-9]* -> n[0-9]*;$' explain "$sum" --dot
 shows 'ops by family' '^norms, products, distances$' ops
 shows 'ops of a name' '^  definition  Sum(Square(a-b))$' ops SqDist
 shows 'ops of a reduction with its axis' '^ArgKMin_j(a,k)$' ops ArgKMin_i
+shows 'ops in any case' '^Scalprod(a,b)$' ops scalPROD
+shows 'ops of a part of names' '^ArgKMin_j(a,k)$' ops kmin_
+shows 'ops of a word of meanings' '^Cosine(a,b)$' ops cosine
+shows 'ops of a word of meanings, no name' '^  SqDist(a,b) ' ops distance
+shows 'ops of several words' '^LogSumExp_j(a)$' ops sqdist LogSum
 shows 'ops as json' '"name": "SqDist"' ops --json
 shows 'ops as Markdown' '^| `Scalprod(a,b)` |  | inner product, also (a\\|b) | `Sum(a\*b)` |$' ops --markdown
 shows 'devices' '^\* ' devices
@@ -284,6 +289,10 @@ fails 'unknown operation' 4 eval 'x=Vi(3); y=Vj(3); Sum_j(SqDost(x,y))' x=x.npy 
 fails 'an array too many' 4 eval "$sum" x=x.npy y=y.npy b=b.npy q=x.npy -o made/new.npy
 fails 'gradient in an unknown variable' 4 explain "$sum" --grad q
 fails 'ops of an unknown name' 4 ops SqDist SqDost
+report 'and suggests' "$(grep -q 'did you mean SqDist' err || cat err)"
+fails 'ops of what is like nothing' 4 ops qqqqqqqqqqqqqqq
+fails 'ops of an empty name' 4 ops ''
+fails 'ops --json of an unknown name' 4 ops SqDost --json
 fails 'wrong dimension' 5 eval 'x=Vi(3); y=Vj(2); Sum_j(SqDist(x,y))' x=x.npy y=x2.npy -o made/new.npy
 fails 'missing variable' 8 eval "$sum" x=x.npy y=y.npy -o made/new.npy
 fails 'missing i-variable' 8 eval "$sum" y=y.npy b=b.npy -o made/new.npy

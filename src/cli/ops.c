@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cli.h"
 #include "quern/build.h"
@@ -90,32 +91,95 @@ static void print_detail(const quern_function_info *row)
     if (*row->definition) printf("  definition  %s\n", row->definition);
 }
 
-/* Whether a user means this row: by its name, with its axis or without. */
-static bool is_meant(const quern_function_info *row, const char *word)
+/* ---- which are meant -------------------------------------------------------------------------------------------- */
+
+/* How a row is meant by a word: by its name, with its axis or without; by a part of that; by a word of its meaning. */
+typedef enum fit { BY_NAME, BY_PART, BY_MEANING, FITS } fit;
+
+enum { FEW = 4 }; /* rows of which all is told */
+
+static bool contains(const char *text, const char *part)
+{
+    size_t size = strlen(part);
+
+    for (; *text; text++)
+        if (!strncasecmp(text, part, size)) return true;
+    return false;
+}
+
+/* Whether the word is the row's name, whatever the case. */
+static bool is_name(const quern_function_info *row, const char *word)
 {
     static const char *const suffixes[] = {"", "_i", "_j", "_Reduction"};
     size_t size = strlen(row->name);
 
-    if (strncmp(word, row->name, size)) return false;
+    if (strncasecmp(word, row->name, size)) return false;
     for (size_t k = 0; k < (row->over_axis ? CLI_COUNT(suffixes) : 1); k++)
-        if (!strcmp(word + size, suffixes[k])) return true;
+        if (!strcasecmp(word + size, suffixes[k])) return true;
     return false;
 }
 
-/* Keeps the rows that the words mean, in the order of the words. */
-static quern_status select_rows(listing *all, const cli_list *words)
+static bool fits(const quern_function_info *row, const char *word, fit how)
 {
-    listing *chosen = malloc(sizeof *chosen);
+    char call[CALL];
+
+    if (how == BY_NAME) return is_name(row, word);
+    if (how == BY_MEANING) return contains(row->meaning, word) || contains(row->family, word);
+    snprintf(call, sizeof call, "%s%s", row->name, row->over_axis ? "_j" : "");
+    return contains(call, word);
+}
+
+static bool has_row(const listing *list, const quern_function_info *row)
+{
+    for (size_t k = 0; k < list->count; k++)
+        if (list->rows[k].name == row->name && list->rows[k].kind == row->kind) return true;
+    return false;
+}
+
+/* Adds to `chosen` the rows that the word means in the first way in which there are any, those of other ways to `others`;
+   whether there are any. */
+static bool add_rows(listing *chosen, listing *others, const listing *all, const char *word)
+{
+    bool found = false;
+
+    for (int how = *word ? BY_NAME : FITS; how < FITS; how++) {
+        listing *list = found ? others : chosen;
+        size_t before = list->count;
+        for (size_t k = 0; k < all->count && list->count < MOST; k++)
+            if (fits(&all->rows[k], word, (fit)how) && !has_row(chosen, &all->rows[k]) &&
+                !has_row(others, &all->rows[k]))
+                list->rows[list->count++] = all->rows[k];
+        found = found || list->count > before;
+    }
+    return found;
+}
+
+/* Names the functions that are spelled most like the word. */
+static quern_status unknown_name(const listing *all, const char *word)
+{
+    char names[256] = "";
+    size_t least = SIZE_MAX, size = 0;
+
+    for (size_t k = 0; k < all->count; k++) {
+        size_t distance = cli_distance(word, all->rows[k].name);
+        if (distance < least) least = distance;
+    }
+    for (size_t k = 0; k < all->count && *word && cli_is_near(least, word) && size < sizeof names - 64; k++) {
+        if (cli_distance(word, all->rows[k].name) != least || contains(names, all->rows[k].name)) continue;
+        size += (size_t)snprintf(names + size, sizeof names - size, "%s%s", size ? ", " : "", all->rows[k].name);
+    }
+    return cli_fail(QUERN_NAME, "there is no function %s%s%s; `quern ops` lists them", word,
+                    *names ? "; did you mean " : "", names);
+}
+
+/* Keeps the rows that the words mean, in the order of the words, and puts others that they may mean into `others`. */
+static quern_status select_rows(listing *all, listing *others, const cli_list *words)
+{
+    listing *chosen = calloc(1, sizeof *chosen);
     quern_status status = chosen ? QUERN_OK : cli_fail_memory();
 
-    if (chosen) chosen->count = 0;
-    for (size_t w = 0; w < words->count && !status; w++) {
-        size_t before = chosen->count;
-        for (size_t k = 0; k < all->count && chosen->count < MOST; k++)
-            if (is_meant(&all->rows[k], words->items[w])) chosen->rows[chosen->count++] = all->rows[k];
-        if (chosen->count == before)
-            status = cli_fail(QUERN_NAME, "there is no function %s; `quern ops` lists them", words->items[w]);
-    }
+    for (size_t w = 0; w < words->count && !status; w++)
+        if (!add_rows(chosen, others, all, words->items[w])) status = unknown_name(all, words->items[w]);
     if (!status) *all = *chosen;
     free(chosen);
     return status;
@@ -177,27 +241,39 @@ static void print_markdown(const char *family, const quern_function_info *row)
 
 /* ---- the command ------------------------------------------------------------------------------------------------ */
 
-static quern_status print_all(listing *all, const cli_list *words, bool json, bool markdown)
+static void print_chosen(const listing *all, const listing *others, size_t words)
 {
-    quern_status status = words->count ? select_rows(all, words) : QUERN_OK;
+    bool few = all->count <= FEW * words;
+
+    for (size_t k = 0; k < all->count; k++)
+        if (few) print_detail(&all->rows[k]);
+        else print_text(NULL, &all->rows[k]);
+    if (others->count) printf("\nSee also\n");
+    for (size_t k = 0; k < others->count; k++) print_text(NULL, &others->rows[k]);
+}
+
+typedef struct request {
+    bool json, markdown;
+} request;
+
+static quern_status print(listing lists[2], const cli_list *words, const request *r)
+{
+    listing *all = &lists[0], *others = &lists[1];
+    quern_status status = words->count ? select_rows(all, others, words) : QUERN_OK;
 
     if (status) return status;
-    if (json) return print_json(all);
-    if (markdown) {
+    if (r->json) return print_json(all);
+    if (r->markdown) {
         fputs(introduction, stdout);
         each_family(all, print_markdown);
     } else if (words->count) {
-        for (size_t k = 0; k < all->count; k++) print_detail(&all->rows[k]);
+        print_chosen(all, others, words->count);
     } else {
         printf("Functions by family; `quern ops NAME` tells more. Names with _j exist with _i too.\n");
         each_family(all, print_text);
     }
     return QUERN_OK;
 }
-
-typedef struct request {
-    bool json, markdown;
-} request;
 
 static const cli_option options[] = {
     {"--json", CLI_FLAG, offsetof(request, json), "",
@@ -209,16 +285,16 @@ static quern_status run(int argc, char **argv)
 {
     request r = {0};
     cli_list words = {NULL, 0};
-    listing *all = malloc(sizeof *all);
-    quern_status status = all ? cli_parse(argc, argv, options, CLI_COUNT(options), &r, &words) : cli_fail_memory();
+    listing *lists = calloc(2, sizeof *lists);
+    quern_status status = lists ? cli_parse(argc, argv, options, CLI_COUNT(options), &r, &words) : cli_fail_memory();
 
     if (!status && r.json && r.markdown) status = cli_fail(QUERN_USAGE, "--json and --markdown exclude each other");
     if (!status) {
-        collect(all);
-        status = print_all(all, &words, r.json, r.markdown);
+        collect(lists);
+        status = print(lists, &words, &r);
     }
     free(words.items);
-    free(all);
+    free(lists);
     return status;
 }
 
@@ -228,11 +304,14 @@ const cli_command cli_ops = {
     .sentence = "list the functions of the formula language",
     .examples = "quern ops\n"
                 "quern ops SqDist KMin_j\n"
+                "quern ops max\n"
                 "quern ops --json\n",
     .synopsis = "[NAME...] [options]",
-    .text = "Lists the functions and reductions of the formula language by family, or tells all about those that are\n"
-            "named: arguments, length of the result, meaning, derivative, and the formula that it stands for if it is\n"
-            "short for one.\n",
+    .text =
+        "Lists the functions and reductions of the formula language by family, or tells all about those that are\n"
+        "named: arguments, length of the result, meaning, derivative, and the formula that it stands for if it is\n"
+        "short for one. Case does not matter. Where no function has that name, those are meant that have it as a part\n"
+        "of theirs, or else in their meaning; many are listed, a few told all about.\n",
     .words = "",
     .options = options,
     .option_count = CLI_COUNT(options),
