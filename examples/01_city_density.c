@@ -1,7 +1,7 @@
 /*
  * 01_city_density: where people live. A map of the world from 23,461 cities.
  *
- *     01_city_density [world.png [WIDTH]]        WIDTH x WIDTH/2 map pixels, 720 x 360 without it
+ *     01_city_density [--data CITIES.csv] [world.png [WIDTH]]      WIDTH x WIDTH/2 map pixels, 720 x 360 without it
  *
  * Every map pixel x_i looks at every city y_j, 6.1e9 pairs, and one pass over them gives three things: the density of
  * people around the pixel, its gradient, and the nearest city. No matrix of pairs is ever stored.
@@ -14,10 +14,7 @@
 
 #include "globe.h"
 #include "png_map.h"
-
-#ifndef EXAMPLES_DATA
-#define EXAMPLES_DATA "examples/data"
-#endif
+#include "request.h"
 
 static const double earth = 6371; /* radius, km */
 static const double reach = 60;   /* width s of the Gaussian around a city, km */
@@ -38,13 +35,13 @@ typedef struct world {
 } world;
 
 /* 2. The points: pixel centres of an equirectangular map and cities, as unit vectors. All arrays lie in one block. */
-static int world_create(world *m, int width)
+static int world_create(world *m, const char *data, int width)
 {
     *m = (world){.width = width, .height = width / 2, .pixels = (int64_t)width * (width / 2)};
     m->c = 0.5 * (earth / reach) * (earth / reach);
     m->w = 1 / (2 * acos(-1.0) * reach * reach);
     m->nearest = malloc((size_t)m->pixels * (sizeof(int64_t) + 7 * sizeof(float)));
-    if (!m->nearest || cities_read(&m->y, EXAMPLES_DATA "/cities.csv")) return -1;
+    if (!m->nearest || cities_read(&m->y, data)) return -1;
     m->x = (float *)(m->nearest + m->pixels);
     m->gradient = m->x + 3 * m->pixels;
     m->density = m->gradient + 3 * m->pixels;
@@ -121,20 +118,22 @@ static int draw(const world *m, const char *path)
 
 int main(int argc, char **argv)
 {
-    const char *path = argc > 1 ? argv[1] : "world.png";
+    progress shown = {0, 0, 0};
+    quern_context_options options = {.size = sizeof options, .progress = progress_show, .progress_user = &shown};
     quern_context *ctx = NULL;
     quern_operator *op = NULL;
+    request r;
     world m;
-    int width = argc > 2 ? atoi(argv[2]) : 720, failed;
+    int failed = request_parse(&r, argc, argv);
 
-    if (width < 16 || width > 8192) return fprintf(stderr, "a width of 16 to 8192 pixels, please\n"), 2;
-    failed = world_create(&m, width);
-    if (!failed && (quern_context_create(&ctx, NULL) || quern_compile(&op, ctx, formula, NULL) || compute(op, &m, 1) ||
-                    compute(op, &m, 2)))
+    if (failed) return failed < 0 ? 2 : 0;
+    failed = world_create(&m, r.data, r.width);
+    if (!failed && (quern_context_create(&ctx, &options) || quern_compile(&op, ctx, formula, NULL) ||
+                    compute(op, &m, 1) || compute(op, &m, 2)))
         failed = fprintf(stderr, "%s\n", quern_last_error_text());
     if (!failed) printf("device %s\n", quern_context_device(ctx)->name);
-    if (!failed) failed = check_gradient(&m) || draw(&m, path);
-    if (!failed) printf("wrote %s\n", path);
+    if (!failed) failed = check_gradient(&m) || draw(&m, r.path);
+    if (!failed) printf("wrote %s\n", r.path);
     quern_operator_destroy(&op);
     quern_context_destroy(&ctx);
     cities_free(&m.y);

@@ -18,10 +18,8 @@ int main(void)
     if (!bad)
         bad = quern_run(op, QUERN_ARGS({"x", quern_f32(x, 2, 3)}, {"y", quern_f32(y, 3, 3)}, {"b", quern_f32(b, 3, 1)}),
                         quern_f32(a, 2, 1));
-    if (bad)
-        fprintf(stderr, "%s\n", quern_last_error_text());
-    else
-        printf("%.4f %.4f\n", a[0], a[1]); // prints: 2.8394 2.7739
+    if (bad) fprintf(stderr, "%s\n", quern_last_error_text());
+    else printf("%.4f %.4f\n", a[0], a[1]); // prints: 2.8394 2.7739
     quern_operator_destroy(&op);
     quern_context_destroy(&ctx);
     return (int)bad;

@@ -19,8 +19,9 @@ typedef struct cities {
     float *population;       /* count x 1, people */
 } cities;
 
-/* Reads name, latitude, longitude, population of every line after the first. Returns 0, or -1 after a message on
-   stderr. `out` is for cities_free in either case. */
+/* Reads name, latitude, longitude, population of every line after the first. `path` may be null: cities.csv beside the
+   program, wherever that was moved, else examples/data/cities.csv. Returns 0, or -1 after a message on stderr. `out` is
+   for cities_free in either case. */
 int cities_read(cities *out, const char *path);
 void cities_free(cities *all);
 

@@ -52,10 +52,8 @@ static void oklch_to_bytes(double lightness, double chroma, double hue, png_byte
     for (int step = 0; step < 24; step++) {
         double middle = 0.5 * (low + high);
         oklab_to_rgb(lightness, middle * cos(hue), middle * sin(hue), rgb);
-        if (middle <= chroma && in_gamut(rgb))
-            low = middle;
-        else
-            high = middle;
+        if (middle <= chroma && in_gamut(rgb)) low = middle;
+        else high = middle;
     }
     oklab_to_rgb(lightness, low * cos(hue), low * sin(hue), rgb);
     for (int k = 0; k < 3; k++) out[k] = to_byte(rgb[k]);

@@ -3,9 +3,11 @@
 
 usage: examples_test.py NAME=PROGRAM=SOURCE[=ARGUMENT...] ...
 
-Each comment `// prints: TEXT` of a source must be a line of its program's output, in the same order. Programs run in a
-folder of their own, which is removed. Prints ok and not ok lines, and last `N passed, N failed`.
+Each comment `// prints: TEXT` of a source must be a line of its program's output, in the same order. A program that
+takes arguments also gets some that are wrong: it says so, last, and leaves no file. Programs run in a folder of their
+own, which is removed. Prints ok and not ok lines, and last `N passed, N failed`.
 """
+import os
 import re
 import subprocess
 import sys
@@ -23,27 +25,63 @@ def missing_line(expected, output):
     return next((wanted for wanted in expected if wanted not in lines), None)
 
 
+def run(program, arguments):
+    """Exit code, output with errors where they came, and the files that were left."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run([program, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False)
+        return done.returncode, done.stdout, os.listdir(folder)
+
+
 def check(program, source, arguments):
     expected = expected_lines(source)
     if not expected:
         return "the source has no // prints: line"
-    with tempfile.TemporaryDirectory() as folder:
-        run = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-    if run.returncode:
-        return f"exit code {run.returncode}: {run.stderr.strip()}"
-    missing = missing_line(expected, run.stdout)
-    return missing and f"does not print '{missing}', but\n{run.stdout}"
+    code, output, _ = run(program, arguments)
+    if code:
+        return f"exit code {code}: {output.strip()}"
+    missing = missing_line(expected, output)
+    return missing and f"does not print '{missing}', but\n{output}"
+
+
+# Arguments, exit code, and what the last line of the output matches, or, where there is usage after it, the first.
+MISUSES = [
+    (["--help"], 0, r"usage: \S+ \[--data"),
+    (["--hlep"], 2, r".*: no such option, .*'--hlep'"),
+    (["--data"], 2, r".*no value for it: '--data'"),
+    (["new.png", "72", "more"], 2, r".*: a word too many: 'more'"),
+    (["new.png", "720x360"], 2, r".*: the width is 16 to 8192 pixels, not: '720x360'"),
+    (["new.png", "8"], 2, r".*: the width is 16 to 8192 pixels, not: '8'"),
+    (["new.png", ""], 2, r".*: the width is 16 to 8192 pixels, not: ''"),
+    ([""], 2, r".*: a picture needs a name"),
+    (["--data", "nosuch.csv"], 1, r"nosuch\.csv: No such file"),
+    (["--data", "/dev/null"], 1, r"/dev/null: no cities after 0 lines"),
+    (["nosuch/new.png", "72"], 1, r"nosuch/new\.png: "),
+]
+
+
+def check_misuses(program):
+    for arguments, wanted, pattern in MISUSES:
+        code, output, files = run(program, arguments)
+        lines = output.splitlines() or [""]
+        line = lines[0] if "usage:" in output else lines[-1]
+        if code != wanted or files or not re.match(pattern, line):
+            return f"{arguments}: exit code {code}, files {files}, and\n{output}"
+    return None
 
 
 def main(specifications):
-    passed = failed = 0
+    problems = []
     for specification in specifications:
         name, program, source, *arguments = specification.split("=")
-        problem = check(program, source, arguments)
+        problems.append((name, check(program, source, arguments)))
+        if arguments:
+            problems.append((f"{name}, misused", check_misuses(program)))
+    for name, problem in problems:
         print(f"not ok - {name}: {problem}" if problem else f"ok - {name}")
-        passed, failed = passed + (not problem), failed + bool(problem)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
+    failed = sum(bool(problem) for _, problem in problems)
+    print(f"{len(problems) - failed} passed, {failed} failed")
+    return 1 if failed or not problems else 0
 
 
 if __name__ == "__main__":
