@@ -18,7 +18,7 @@ shell=$(command -v sh)
 machine() {
     rm -rf "${dir:?}/bin" "$dir/icd"
     mkdir "$dir/bin" "$dir/icd"
-    for tool in sh env sed tr grep cat dirname mkdir rm; do
+    for tool in sh env sed tr grep cat dirname mkdir rm awk; do
         ln -s "$(command -v "$tool")" "$dir/bin/$tool"
     done
     program id 'echo 0'
@@ -51,6 +51,18 @@ packages() {
     code=$?
 }
 
+# report NAME FAULT: one test's line; an empty FAULT is a pass.
+report() {
+    if [ -z "$2" ]; then
+        passed=$((passed + 1))
+        echo "ok - $1"
+    else
+        failed=$((failed + 1))
+        echo "not ok - $1: $2"
+        sed 's/^/#   /' "$dir/out"
+    fi
+}
+
 # expect NAME CODE PATTERN...: the last run's exit code, and lines that match; a pattern after ! must match none.
 expect() {
     name=$1 fault=
@@ -65,14 +77,7 @@ expect() {
         fi
         shift
     done
-    if [ -z "$fault" ]; then
-        passed=$((passed + 1))
-        echo "ok - $name"
-    else
-        failed=$((failed + 1))
-        echo "not ok - $name: $fault"
-        sed 's/^/#   /' "$dir/out"
-    fi
+    report "$name" "$fault"
 }
 
 # equipped PROGRAM...: a machine with all programs and libraries, but no driver, that are needed, and these.
@@ -164,7 +169,7 @@ expect 'optional packages cannot be had' 0 '^apt-get .* mesa-opencl-icd oclgrind
 
 equipped apt-get
 script 1 demo.sh
-expect 'demo.sh' 0 'install.* pocl-opencl-icd$' '01_city_density$' ! '^meson' ! '^apt-get'
+expect 'demo.sh' 0 'install.* pocl-opencl-icd$' '01_city_density world.png 720$' ! '^meson' ! '^apt-get'
 script 1 test.sh
 expect 'test.sh' 0 '^+ meson test -C build ' '^+ meson test -C build-asan .*--suite sanitize'
 script 1 test.sh --no-sanitize
@@ -173,6 +178,106 @@ script 1 test.sh --sanitize
 expect 'test.sh --sanitize' 0 ! 'meson test -C build ' '^+ meson test -C build-asan'
 script 1 test.sh --fast
 expect 'test.sh with an unknown word' 1 "unknown argument '--fast'"
+script 1 test.sh --suite base
+expect 'test.sh --suite' 0 '^+ meson test -C build .*--suite base$' ! build-asan
+script 1 test.sh --suite
+expect 'test.sh --suite without a name' 1 '--suite needs the name of one'
+script 1 test.sh --sanitize --no-sanitize
+expect 'test.sh with nothing to do' 1 'leaves nothing'
+script 1 demo.sh new.png 72
+expect 'demo.sh with a picture' 0 "01_city_density $root/new.png 72\$" "look at $root/new.png\$"
+script 1 demo.sh new.png 72 more
+expect 'demo.sh with a word too many' 1 "a word too many: 'more'"
+script 1 demo.sh --fast
+expect 'demo.sh with an unknown option' 1 "unknown option '--fast'"
+for name in demo.sh test.sh; do
+    script '' $name --help
+    expect "$name --help" 0 "^    sh tools/$name  " ! '^#' ! '^set -eu' ! '^+ '
+    report "$name --help calls nothing" "$(cat "$dir/calls")"
+done
+
+equipped apt-get
+script '' demo.sh --no-install
+expect 'demo.sh --no-install' 1 'missing, and not to be installed: PoCL; with apt that is: pocl-opencl-icd' ! '^apt-get' ! '^meson'
+echo libpocl.so.2 >"$dir/icd/pocl.icd"
+: >"$dir/calls"
+install=no packages '' test
+expect 'what is optional is not installed either' 0 'tests that need one of these are skipped: .*oclgrind' ! '^apt-get'
+
+# ---- configuring -------------------------------------------------------------------------------------------------
+
+# A build directory is what Meson leaves: coredata.dat, build.ninja, and its own place in meson-info.json.
+tree() {
+    rm -rf "$dir/tree"
+    mkdir -p "$dir/tree/tools" "$dir/tree/build/meson-private" "$dir/tree/build/meson-info"
+    cp "$root/tools/setup.sh" "$dir/tree/tools"
+    : >"$dir/tree/build/meson-private/coredata.dat"
+    : >"$dir/tree/build/build.ninja"
+    echo "{\"directories\": {\"source\": \"$1\"}}" >"$dir/tree/build/meson-info/meson-info.json"
+}
+
+# builds OPTION...: setup_build in that tree, with the real python3.
+builds() {
+    : >"$dir/calls"
+    (cd "$dir/tree" && PATH="$dir/bin" QUERN_SETUP_DRY_RUN='' QUERN_ICD_VENDORS="$dir/icd" "$shell" -euc \
+        'script=setup; . tools/setup.sh; setup_build build "$@"' - "$@") >"$dir/out" 2>&1 </dev/null
+    code=$?
+}
+
+equipped
+ln -sf "$(python3 -c 'import sys; print(sys.executable)')" "$dir/bin/python3"
+here=$(cd "$dir" && pwd -P)/tree
+tree "$here"
+rm -r "$dir/tree/build"/*
+builds -Dbuildtype=plain
+expect 'a new directory is configured' 0 '^meson setup build -Dbuildtype=plain$' '^meson compile' ! wipe ! clearcache
+tree "$here"
+builds
+expect 'one that was configured by hand is configured anew' 0 'what is installed has changed' \
+    '^meson configure --clearcache build$' '^meson setup --reconfigure build$' ! wipe
+builds
+expect 'once' 0 '^meson compile -C build$' ! 'meson setup' ! 'meson configure'
+program pkg-config 'case $* in *cmocka*) exit 1 ;; esac'
+builds
+expect 'something went' 0 'what is installed has changed' '^meson setup --reconfigure build$'
+program pkg-config 'exit 0'
+builds
+expect 'something came' 0 'what is installed has changed' '^meson setup --reconfigure build$'
+builds -Dtool=disabled
+expect 'other options' 0 '^meson setup --reconfigure build -Dtool=disabled$'
+program meson 'case $* in *--reconfigure*) exit 1 ;; esac'
+builds
+expect 'what cannot be configured anew is wiped' 0 '^meson setup --wipe build$' '^meson compile'
+program meson 'case $* in setup*) exit 1 ;; esac'
+builds -Dtool=disabled
+expect 'or told' 1 'setup: build/ could not be configured: see build/meson-logs' ! '^meson compile'
+builds -Dtool=disabled
+expect 'every time' 1 'setup: build/ could not be configured'
+program meson 'exit 0'
+tree /elsewhere
+builds
+expect 'a tree that was moved' 0 'was made in another place' '^meson setup --wipe build$' ! clearcache
+tree "$here"
+rm "$dir/tree/build/build.ninja"
+builds
+expect 'a directory that was not finished' 0 'or not finished' '^meson setup --wipe build$'
+
+# ---- two at once -------------------------------------------------------------------------------------------------
+
+tree "$here"
+(
+    cd "$dir/tree" && exec 9<tools/setup.sh && python3 -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+    : >held
+    until grep -q 'waiting' "$dir/out"; do sleep 0.1; done
+    ! grep -q '^meson' "$dir/calls" || : >"$dir/tree/early"
+) &
+until [ -e "$dir/tree/held" ]; do sleep 0.1; done
+builds
+wait
+expect 'the second run waits' 0 'another run of these scripts is building here; waiting' '^meson compile'
+report 'and begins when the first has ended' "$([ ! -e "$dir/tree/early" ] || echo ' it did not wait')"
+builds
+expect 'the lock ends with its holder' 0 ! 'another run'
 
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]

@@ -13,7 +13,8 @@ How the cases of a program are counted, first match wins:
   2. cmocka's sums `[  PASSED  ] 3 test(s).`, one set for each group of the program;
   3. TAP, if there is a plan (`1..3`);
   4. otherwise the program is one case, by its result.
-A program that Meson reports as failed without a failed case (a crash, a leak found at exit, a timeout) adds one.
+A program that Meson reports as failed without a failed case (a crash, a leak found at exit, a timeout) adds one. One
+that was ended at its time limit is told as such, since that may be for the machine's sake.
 """
 import json
 import os
@@ -104,11 +105,26 @@ def telling_lines(lines):
     return [f'({len(lines)} lines, of which {len(chosen)} are shown)'] + [lines[number] for number in chosen]
 
 
+def describe(test):
+    """How a program ended, in words."""
+    if test['result'] == 'TIMEOUT':
+        return f"ended at its time limit, after {test.get('duration') or 0:.0f} s"
+    return f"{test['result']}, exit status {test.get('returncode')}"
+
+
 def show_failure(test):
-    print(f"\n---- {test['name']}: {test['result']}, exit status {test.get('returncode')} ----")
+    print(f"\n---- {test['name']}: {describe(test)} ----")
     for stream in ('stdout', 'stderr'):
         for line in telling_lines(test.get(stream, '').rstrip().splitlines()):
             print('  ' + line)
+
+
+def show_timeouts(names):
+    """Says what a failure by the clock may mean; the last name is enough to try."""
+    if names:
+        print(f'\n{len(names)} of these did not fail a case but were ended at their time limit: {", ".join(names)}.\n'
+              'They hang, or the machine is slow or busy. One of them without a limit:\n'
+              f"    meson test -C build -t 0 '{names[-1].split(': ')[-1]}'")
 
 
 def main(arguments):
@@ -121,9 +137,10 @@ def main(arguments):
         if failed:
             show_failure(test)
     width = max([len(test['name']) for test in tests] + [len('program')])
+    show_timeouts([test['name'] for test in tests if test['result'] == 'TIMEOUT'])
     print(f"\n{'program':{width}}  passed  failed  skipped  seconds")
     for test, (passed, failed, skipped) in counted:
-        mark = '  <- failed' if failed else ''
+        mark = '' if not failed else '  <- time limit' if test['result'] == 'TIMEOUT' else '  <- failed'
         print(f"{test['name']:{width}}  {passed:6}  {failed:6}  {skipped:7}  {test.get('duration') or 0:7.1f}{mark}")
     passed, failed, skipped = (sum(counts[k] for _, counts in counted) for k in range(3))
     print(f'\n{passed} passed, {failed} failed, {skipped} skipped')

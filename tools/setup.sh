@@ -2,17 +2,20 @@
 #
 # To be sourced by a POSIX shell in the project's root, with `script` set to the name that messages start with.
 #
+#     show_help                  prints the first comment of the script
 #     setup_packages demo|test   has every program and library that is needed installed; `test` wants more
-#     setup_build DIR OPTION...  configures DIR with Meson, unless it is, and compiles
+#     setup_build DIR OPTION...  configures DIR with Meson, unless it is as it should be, and compiles
+#     hold DESCRIPTOR FILE WHAT  waits until no other run of these scripts holds FILE of the project, then holds it
 #     stop SENTENCE...           says why it cannot go on, exits with status 1
 #
 # What is needed is a table (needs), one row per thing, with a test for its presence (have) and the packages that hold
 # it. A thing that is there, wherever it came from, is left alone: with nothing missing the network is not touched.
 #
+# With install=no nothing is installed: what is missing ends the script, or, if it is optional, is told.
 # QUERN_SETUP_DRY_RUN=1 prints the commands instead of running them; tests/setup_test.sh uses it.
 # shellcheck shell=sh disable=SC2086 # lists of words are left to the shell to split
 
-: "${script:=setup.sh}"
+: "${script:=setup.sh}" "${install:=yes}"
 
 say() {
     echo "$script: $*"
@@ -21,6 +24,11 @@ say() {
 stop() {
     echo "$script: $*" >&2
     exit 1
+}
+
+# The first comment of the script, less its name.
+show_help() {
+    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "tools/$script"
 }
 
 dry_run() {
@@ -166,8 +174,8 @@ refresh() {
 # Installs packages and nothing that they merely recommend; apt must not remove others to make room.
 install() {
     case $manager in
-        apt) run $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 install -y \
-            --no-install-recommends --no-remove "$@" ;;
+        apt) run $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 \
+            -o DPkg::Lock::Timeout=600 install -y --no-install-recommends --no-remove "$@" ;;
         dnf) run $root dnf install -y --setopt=install_weak_deps=False "$@" ;;
         pacman) run $root pacman -S --noconfirm --needed "$@" ;;
         zypper) run $root zypper --non-interactive install --no-recommends "$@" ;;
@@ -178,6 +186,7 @@ install() {
 # install_required KIND...
 install_required() {
     packages=$(packages_of "$(wanted "$@")")
+    [ "$install" = yes ] || stop "missing, and not to be installed: $missing; with $manager that is: $packages"
     say "missing: $missing; installing with $manager: ${packages:-nothing}"
     find_root || stop "only an administrator can install what is missing, and there is no sudo here; ask for: $packages"
     if [ -n "$packages" ]; then
@@ -192,7 +201,7 @@ install_required() {
 # Things that only some tests need: together, or, when one of them cannot be had, one by one.
 install_optional() {
     packages=$(packages_of "$(wanted maybe)")
-    if [ -n "$packages" ] && find_root; then
+    if [ "$install" = yes ] && [ -n "$packages" ] && find_root; then
         say "some tests also use: $missing; installing with $manager: $packages"
         refresh
         install $packages || for package in $packages; do
@@ -224,14 +233,55 @@ setup_packages() {
 
 # ---- building ----------------------------------------------------------------------------------------------------
 
-setup_build() {
+# hold DESCRIPTOR FILE WHAT: the lock is on the open file, so it ends with this shell and what it has started, however
+# they end. Python has it on every system, once there is Python.
+hold() {
+    dry_run && return 0
+    eval "exec $1<\"\$2\""
+    python3 -c "import fcntl; fcntl.flock($1, fcntl.LOCK_EX | fcntl.LOCK_NB)" 2>/dev/null && return 0
+    say "another run of these scripts is $3 here; waiting for it to end"
+    python3 -c "import fcntl; fcntl.flock($1, fcntl.LOCK_EX)" || say "note: $2 cannot be locked; going on without"
+}
+
+# What decides how a directory is configured: which things are there, and the options.
+describe() {
+    needs | while read -r when thing packages; do
+        if [ "$when" != '#' ] && have "$thing"; then echo "$thing"; fi
+    done
+    echo "options: $*"
+}
+
+# Where Meson configured a directory for; empty if that cannot be told.
+source_of() {
+    python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["directories"]["source"])' \
+        "$1/meson-info/meson-info.json" 2>/dev/null || :
+}
+
+# configure DIR OPTION...: configures a directory if it is new, was moved or copied, or something came or went since.
+# What Meson found once it believes for ever, and has_header also what it did not find: hence --clearcache.
+configure() {
     dir=$1
     shift
-    if [ ! -f "$dir/build.ninja" ]; then
+    wanted=$(describe "$@")
+    if [ ! -f "$dir/meson-private/coredata.dat" ]; then
         say "configuring $dir/"
-        run meson setup "$dir" "$@" || stop "$dir/ could not be configured: see $dir/meson-logs/meson-log.txt"
+        run meson setup "$dir" "$@" || return 1
+    elif [ ! -f "$dir/build.ninja" ] || [ "$(source_of "$dir")" != "$(pwd -P)" ]; then
+        say "configuring $dir/ anew: it was made in another place, or not finished"
+        run meson setup --wipe "$dir" "$@" || return 1
+    elif [ "$wanted" != "$(cat "$dir/setup-state" 2>/dev/null)" ]; then
+        say "configuring $dir/ anew: what is installed has changed"
+        { run meson configure --clearcache "$dir" && run meson setup --reconfigure "$dir" "$@"; } ||
+            run meson setup --wipe "$dir" "$@" || return 1
     fi
-    say "compiling in $dir/"
-    run meson compile -C "$dir" || stop "the project could not be compiled in $dir/: see the compiler's message above;" \
-        "if $dir/ is from another machine or compiler, delete it and run this again"
+    dry_run || echo "$wanted" >"$dir/setup-state"
+}
+
+setup_build() {
+    hold 9 tools/setup.sh building
+    configure "$@" || stop "$1/ could not be configured: see $1/meson-logs/meson-log.txt"
+    say "compiling in $1/"
+    run meson compile -C "$1" || stop "the project could not be compiled in $1/: see the compiler's message above;" \
+        "if $1/ is from another machine or compiler, delete it and run this again"
+    exec 9<&-
 }

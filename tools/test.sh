@@ -4,6 +4,8 @@
 #     sh tools/test.sh                 all that continuous integration runs
 #     sh tools/test.sh --no-sanitize   without the second build, which looks for memory errors
 #     sh tools/test.sh --sanitize      that build alone
+#     sh tools/test.sh --suite NAME    without the second build, the tests of one suite (base, formula, plan, ...)
+#     sh tools/test.sh --no-install    with any of these: stops, with a list, where something that is needed is missing
 #
 # Installs what is missing (with apt, dnf, pacman, zypper or brew; sudo only if you are not root), builds quern in build/
 # and runs the test suites, then builds once more in build-asan/ with AddressSanitizer and UndefinedBehaviorSanitizer and
@@ -11,21 +13,32 @@
 # installed if it can be had; without it those tests are skipped and say so. The last line is
 # `N passed, N failed, N skipped`; the exit status is 0 when nothing failed. Can be run again at any time.
 #
-# The tests see one OpenCL driver each and keep their caches in the build directory: see tests/meson.build.
+# The tests see one OpenCL driver each and keep their caches in the build directory: see tests/meson.build. Their time
+# limits are multiplied by how slow the machine is when they begin.
 set -eu
 # shellcheck disable=SC2034 # used by setup.sh
-script=test.sh
+script=test.sh install=yes
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/setup.sh
 . tools/setup.sh
 
-plain=yes sanitize=yes
-case ${1:-} in
-    '') ;;
-    --no-sanitize) sanitize= ;;
-    --sanitize) plain= ;;
-    *) stop "unknown argument '$1': usage: sh tools/test.sh [--no-sanitize | --sanitize]" ;;
-esac
+plain=yes sanitize=yes suite=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --help) show_help && exit 0 ;;
+        --no-install) install=no ;;
+        --no-sanitize) sanitize= ;;
+        --sanitize) plain= ;;
+        --suite)
+            [ $# -gt 1 ] || stop "--suite needs the name of one; see sh tools/test.sh --help"
+            suite=$2 sanitize=
+            shift
+            ;;
+        *) stop "unknown argument '$1'; see sh tools/test.sh --help" ;;
+    esac
+    shift
+done
+[ -n "$plain$sanitize" ] || stop "--sanitize is that build alone, which leaves nothing beside the other options"
 
 # isolate DIR: makes the drivers' directories anew, as drivers may have come or gone, and hides the user's own choices.
 isolate() {
@@ -34,23 +47,32 @@ isolate() {
     unset OCL_ICD_VENDORS OCL_ICD_FILENAMES OPENCL_LAYERS QUERN_DEVICE
 }
 
+# Four times what they would be by the machine's speed now, since other work may come.
+set_limits() {
+    slowness=$(python3 tools/slowness.py 2>/dev/null) || slowness=
+    limits=$(echo "${slowness:-4}" | awk '{ print int(4 * $1) }')
+    say "time limits are multiplied by $limits: the machine is now ${slowness:-perhaps 4} times as slow as the one they are for"
+}
+
 # run_tests DIR OPTION...: Meson's exit status counts failed programs; what failed is told by count_tests.py.
 run_tests() {
     dir=$1
     shift
     dry_run || rm -f "$dir"/meson-logs/testlog*
-    run meson test -C "$dir" --no-rebuild "$@" </dev/null ||
+    run meson test -C "$dir" --no-rebuild --timeout-multiplier "$limits" "$@" </dev/null ||
         say "meson test ended with exit status $?"
 }
 
 setup_packages test
-logs=
+hold 8 tools/test.sh 'running the tests'
+logs= limits=4
 
 if [ -n "$plain" ]; then
     setup_build build
     isolate build
+    dry_run || set_limits
     say "the tests"
-    run_tests build
+    run_tests build ${suite:+--suite "$suite"}
     logs=build
 fi
 
@@ -59,6 +81,7 @@ fi
 if [ -n "$sanitize" ]; then
     setup_build build-asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
     isolate build-asan
+    dry_run || set_limits
     asan=allocator_may_return_null=1
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
     say "the suite 'sanitize', to fill the cache"
