@@ -22,6 +22,7 @@ machine() {
         ln -s "$(command -v "$tool")" "$dir/bin/$tool"
     done
     program id 'echo 0'
+    program ldconfig 'echo "libpocl.so.2 (libc6) => /lib/libpocl.so.2"; echo "libRusticlOpenCL.so.1 (libc6) => /lib/x"'
     for tool in "$@"; do
         program "$tool" 'exit 0'
     done
@@ -137,6 +138,11 @@ expect 'nothing is missing, no package manager' 0 'all that is needed is there'
 equipped apt-get
 packages 1 demo
 expect 'only the driver is missing' 0 'install.* --no-remove pocl-opencl-icd$'
+for library in libpocl-gone.so.2 /nonexistent/libpocl.so.2; do
+    echo "$library" >"$dir/icd/pocl.icd"
+    packages 1 demo
+    expect "a driver was removed but is still registered: $library" 0 'install.* --no-remove pocl-opencl-icd$'
+done
 equipped apt-get
 echo libpocl.so.2 >"$dir/icd/pocl.icd"
 program pkg-config 'case $* in *jansson*) exit 1 ;; esac'
@@ -185,7 +191,7 @@ expect 'test.sh --suite without a name' 1 '--suite needs the name of one'
 script 1 test.sh --sanitize --no-sanitize
 expect 'test.sh with nothing to do' 1 'leaves nothing'
 script 1 demo.sh new.png 72
-expect 'demo.sh with a picture' 0 "01_city_density $root/new.png 72\$" "look at $root/new.png\$"
+expect 'demo.sh with a picture' 0 '01_city_density /.*/new.png 72$' 'look at /.*/new.png$'
 script 1 demo.sh new.png 72 more
 expect 'demo.sh with a word too many' 1 "a word too many: 'more'"
 script 1 demo.sh --fast

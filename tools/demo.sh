@@ -18,7 +18,6 @@ cd "$(dirname "$0")/.."
 
 job=build/examples/01_city_density
 
-picture=
 while [ $# -gt 0 ]; do
     case $1 in
         --help) show_help && exit 0 ;;
@@ -35,6 +34,19 @@ case ${1:-} in
     *) picture=$here/$1 ;;
 esac
 
+# From nothing on 2 cores; what is there already takes less.
+forecast() {
+    find_manager || manager=none
+    if [ -n "$(wanted demo)" ]; then
+        say "this takes a few minutes and at most 900 MB, nearly all of it for packages"
+    elif [ ! -x "$job" ]; then
+        say "this takes about a minute, and 20 MB in build/"
+    else
+        say "this takes some seconds, unless something has changed"
+    fi
+}
+
+forecast
 setup_packages demo
 setup_build build
 

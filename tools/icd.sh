@@ -8,21 +8,19 @@
 # QUERN_ICD_VENDORS: where .icd files are, /etc/OpenCL/vendors if unset.
 set -eu
 build=${1:?usage: sh tools/icd.sh BUILD}
-vendors=${QUERN_ICD_VENDORS:-/etc/OpenCL/vendors}
+# shellcheck source=tools/setup.sh
+. "$(dirname "$0")/setup.sh"
 
-# driver NAME LIBRARY: writes the .icd file, if there is a library.
+# driver NAME LIBRARY: writes the .icd file, if there is a library. One that is right stays: tests may be reading it.
 driver() {
-    rm -rf "$build/icd/$1"
+    file=$build/icd/$1/$1.icd
     mkdir -p "$build/icd/$1"
-    if [ -n "$2" ]; then
-        echo "$2" >"$build/icd/$1/$1.icd"
-        echo "$1"
+    if [ -z "$2" ]; then
+        rm -f "$file"
+        return 0
     fi
-}
-
-# registered PATTERN: the library in the first .icd file that matches.
-registered() {
-    grep -ish -e "$1" "$vendors"/*.icd | head -n 1
+    [ "$(cat "$file" 2>/dev/null)" = "$2" ] || echo "$2" >"$file"
+    echo "$1"
 }
 
 # first FILE...: the first that exists.
@@ -35,8 +33,8 @@ first() {
     done
 }
 
-driver pocl "$(registered pocl)"
-driver rusticl "$(registered rusticl)"
+driver pocl "$(driver_library pocl)"
+driver rusticl "$(driver_library rusticl)"
 driver oclgrind "$(first /usr/lib*/oclgrind/liboclgrind-rt-icd.so /usr/local/lib/oclgrind/liboclgrind-rt-icd.so \
     /usr/lib/*/oclgrind/liboclgrind-rt-icd.so)"
 driver none ''

@@ -77,9 +77,27 @@ library_exists() {
     command_exists pkg-config && pkg-config --exists "$1"
 }
 
-# driver_exists PATTERN: whether an OpenCL driver of this name is registered with the loader.
-driver_exists() {
-    grep -qis -e "$1" "${QUERN_ICD_VENDORS:-/etc/OpenCL/vendors}"/*.icd
+# loads LIBRARY: whether a path or a name of a library leads somewhere, as far as that can be told.
+loads() {
+    case $1 in
+        '') return 1 ;;
+        */*) [ -e "$1" ] ;;
+        *)
+            known=$({ ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null) || return 0
+            case $known in *"${1%%.so*}.so"*) ;; *) return 1 ;; esac # it lists libx.so.2, not libx.so.2.1
+            ;;
+    esac
+}
+
+# driver_library PATTERN: what the first .icd file of an OpenCL driver says of its library; nothing where there is none.
+# A package that was removed but not purged leaves the file behind.
+driver_library() {
+    grep -ish -e "$1" "${QUERN_ICD_VENDORS:-/etc/OpenCL/vendors}"/*.icd | while read -r library || [ -n "$library" ]; do
+        if loads "$library"; then
+            echo "$library"
+            break
+        fi
+    done
 }
 
 # preprocesses HEADER FLAG...: whether the C compiler works and finds a header.
@@ -103,8 +121,8 @@ have() {
     case $1 in
         cc) preprocesses stdio.h ;;
         OpenCL) opencl_exists ;;
-        PoCL) driver_exists pocl ;;
-        rusticl) driver_exists rusticl ;;
+        PoCL) [ -n "$(driver_library pocl)" ] ;;
+        rusticl) [ -n "$(driver_library rusticl)" ] ;;
         libxxhash | jansson | libpng | cmocka | mpfr) library_exists "$1" ;;
         clang) command_exists clang-15 || command_exists clang ;;
         libclc) any_exists /usr/lib*/clc/*.bc || any_exists /usr/share/clc/*.bc ;;
@@ -162,19 +180,23 @@ find_root() {
     if [ -t 0 ]; then root=sudo; fi
 }
 
+# What apt tells: on a terminal how far it is, else errors.
+quiet='-qq'
+[ ! -t 1 ] || quiet=
+
 refreshed=
 # Lists of packages are fetched once, and only when something is to be installed.
 refresh() {
     [ -z "$refreshed" ] || return 0
     refreshed=yes
-    [ "$manager" != apt ] || run $root apt-get -qq -o Acquire::Retries=3 update ||
+    [ "$manager" != apt ] || run $root apt-get $quiet -o Acquire::Retries=3 update ||
         say "note: the package lists could not be fetched; trying with those that are there"
 }
 
 # Installs packages and nothing that they merely recommend; apt must not remove others to make room.
 install() {
     case $manager in
-        apt) run $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 \
+        apt) run $root env DEBIAN_FRONTEND=noninteractive apt-get $quiet -o Acquire::Retries=3 \
             -o DPkg::Lock::Timeout=600 install -y --no-install-recommends --no-remove "$@" ;;
         dnf) run $root dnf install -y --setopt=install_weak_deps=False "$@" ;;
         pacman) run $root pacman -S --noconfirm --needed "$@" ;;
@@ -229,6 +251,8 @@ setup_packages() {
         missing=$(things_of "$(wanted maybe)")
         [ -z "$missing" ] || install_optional
     fi
+    [ ! -d /proc/self ] || [ -d "/sys/devices/system" ] ||
+        say "note: /sys is not mounted here; without it PoCL ends every program: mount -t sysfs sysfs /sys"
 }
 
 # ---- building ----------------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ run_tests() {
 
 setup_packages test
 hold 8 tools/test.sh 'running the tests'
-logs= limits=4
+logs='' limits=4
 
 if [ -n "$plain" ]; then
     setup_build build
