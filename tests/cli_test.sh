@@ -78,7 +78,7 @@ fails() {
 npy() {
     {
         printf '\223NUMPY\001\000v\000'
-        printf '%-117s\n' "{'descr': '$2', 'fortran_order': ${6:-False}, 'shape': $3, }"
+        printf '%-117s\n' "{'descr': '$2', 'fortran_order': False, 'shape': $3, }"
         k=0
         while [ "$k" -lt "$4" ]; do
             printf '%b' "$5"
@@ -102,8 +102,6 @@ npy x8.npy '<f8' '(2, 3)' 6 "$one8"
 npy y8.npy '<f8' '(4, 3)' 12 "$one8"
 npy b8.npy '<f8' '(4, 1)' 4 "$one8"
 npy int.npy '<i8' '(2, 3)' 6 '\0001\0000\0000\0000\0000\0000\0000\0000'
-npy half.npy '<f2' '(2, 3)' 6 '\0000\0074'
-npy fortran.npy '<f4' '(2, 3)' 6 "$one4" True
 npy cube.npy '<f4' '(2, 3, 1)' 6 "$one4"
 npy short.npy '<f4' '(2, 3)' 5 "$one4"
 npy huge.npy '<f4' '(4000000000000000000, 3)' 6 "$one4"
@@ -300,9 +298,6 @@ fails 'wrong columns' 6 eval "$sum" x=x2.npy y=y.npy b=b.npy -o made/new.npy
 fails 'wrong rows' 6 eval "$sum" x=x.npy y=y.npy b=b3.npy -o made/new.npy
 fails 'parameter of the wrong length' 6 eval 'x=Vi(3); c=Pm(3); Scalprod(x,c)' x=x.npy c=1,2 -o made/new.npy
 fails 'mixed element types' 7 eval "$sum" x=x8.npy y=y.npy b=b.npy -o made/new.npy
-fails 'integers' 7 eval "$sum" x=int.npy y=y.npy b=b.npy -o made/new.npy
-fails 'float16' 7 eval "$sum" x=half.npy y=y.npy b=b.npy -o made/new.npy
-fails 'Fortran order' 6 eval "$sum" x=fortran.npy y=y.npy b=b.npy -o made/new.npy
 fails 'three axes' 6 eval "$sum" x=cube.npy y=y.npy b=b.npy -o made/new.npy
 fails 'missing file' 15 eval "$sum" x=nosuch.npy y=y.npy b=b.npy -o made/new.npy
 fails 'not .npy' 15 eval "$sum" x=words.npy y=y.npy b=b.npy -o made/new.npy

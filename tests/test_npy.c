@@ -3,6 +3,7 @@
  * failed write leaves nothing behind.
  */
 #include <dirent.h>
+#include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -80,12 +81,12 @@ static void arrays_come_back(void **state)
     float f[6] = {1, -2, 3.5f, 0, 5, 6};
     double d[3] = {1e300, -0.0, 3};
     int64_t i[2] = {INT64_MIN, INT64_MAX};
-    const struct { quern_view view; size_t size; } cases[] = {
-        {quern_f32(f, 2, 3), sizeof f},
-        {quern_f64(d, 3, 1), sizeof d},
-        {quern_i64(i, 1, 2), sizeof i},
-        {quern_f32(NULL, 0, 5), 0},
-        {quern_f64(NULL, 4, 0), 0},
+    const struct {
+        quern_view view;
+        size_t size;
+    } cases[] = {
+        {quern_f32(f, 2, 3), sizeof f}, {quern_f64(d, 3, 1), sizeof d}, {quern_i64(i, 1, 2), sizeof i},
+        {quern_f32(NULL, 0, 5), 0},     {quern_f64(NULL, 4, 0), 0},
     };
     for (size_t k = 0; k < Q_COUNT(cases); k++) {
         quern_view back, view = cases[k].view;
@@ -120,7 +121,12 @@ static void files_are_those_of_numpy(void **state)
 static void foreign_headers_are_read(void **state)
 {
     (void)state;
-    static const struct { int version; const char *header; int64_t rows, columns; size_t bytes; } cases[] = {
+    static const struct {
+        int version;
+        const char *header;
+        int64_t rows, columns;
+        size_t bytes;
+    } cases[] = {
         {1, "{'descr': '<f4', 'fortran_order': False, 'shape': (), }\n", 1, 1, 4},
         {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }\n", 3, 1, 24},
         {2, "{'shape': (2L, 3L), 'fortran_order': False, 'descr': '<i8'}", 2, 3, 48},
@@ -135,15 +141,166 @@ static void foreign_headers_are_read(void **state)
     }
 }
 
+/* Bytes of two elements of each type in little-endian order, and the numbers that they are. */
+static const struct {
+    const char *code;
+    size_t size;
+    const char *bytes;
+    quern_dtype dtype;
+    bool native;
+    double numbers[2];
+} types[] = {
+    {"f2", 2, "\x00\xBC\xFF\x7B", QUERN_F32, false, {-1, 65504}},
+    {"f2", 2, "\x01\x00\x55\x35", QUERN_F32, false, {0x1p-24, 0.333251953125}},
+    {"f2", 2, "\x00\xFC\x00\x7C", QUERN_F32, false, {-INFINITY, INFINITY}},
+    {"f4", 4, "\x00\x00\x80\x3F\x00\x00\x00\xC0", QUERN_F32, true, {1, -2}},
+    {"f8", 8, "\x9A\x99\x99\x99\x99\x99\xB9\x3F\x00\x00\x00\x00\x00\x00\x00\xC0", QUERN_F64, true, {0.1, -2}},
+    {"b1", 1, "\x00\x01", QUERN_F32, false, {0, 1}},
+    {"i1", 1, "\x80\x7F", QUERN_F32, false, {-128, 127}},
+    {"u1", 1, "\x80\xFF", QUERN_F32, false, {128, 255}},
+    {"i2", 2, "\x00\x80\xFF\x7F", QUERN_F32, false, {-32768, 32767}},
+    {"u2", 2, "\x00\x80\xFF\xFF", QUERN_F32, false, {32768, 65535}},
+    {"i4", 4, "\x00\x00\x00\x80\xFF\xFF\xFF\x7F", QUERN_F64, false, {-2147483648.0, 2147483647}},
+    {"u4", 4, "\x00\x00\x00\x80\xFF\xFF\xFF\xFF", QUERN_F64, false, {2147483648.0, 4294967295.0}},
+    {"i8", 8, "\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01\x00\x00\x00\x01\x00\x00\x00", QUERN_I64, true, {-2, 4294967297.0}},
+    {"u8",
+     8,
+     "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01\x00\x00\x00\x01\x00\x00\x00",
+     QUERN_F64,
+     false,
+     {18446744073709551616.0, 4294967297.0}},
+};
+
+static double number_at(const quern_view *view, size_t k)
+{
+    if (view->dtype == QUERN_F32) return (double)((float *)view->data)[k];
+    return view->dtype == QUERN_F64 ? ((double *)view->data)[k] : (double)((int64_t *)view->data)[k];
+}
+
+/* Reads t.npy after adding bytes to it. */
+static void read_with(const void *bytes, size_t size, quern_view *view, quern_npy_source *source)
+{
+    FILE *file = fopen("t.npy", "r+b");
+    fseek(file, 0, SEEK_END);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    rewind(file);
+    assert_int_equal(quern_npy_read_stream(view, file, "t.npy", source), QUERN_OK);
+    fclose(file);
+}
+
+static void check_type(size_t t, bool big)
+{
+    size_t size = types[t].size;
+    char order = size == 1 ? "|="[big] : "<>"[big], text[100], bytes[16];
+    quern_view view;
+    quern_npy_source source;
+    for (size_t b = 0; b < 2 * size; b++) bytes[b] = types[t].bytes[big ? b / size * size + (size - 1 - b % size) : b];
+    snprintf(text, sizeof text, "{'descr': '%c%s', 'fortran_order': False, 'shape': (2,), }", order, types[t].code);
+    put_npy(1, text, 0);
+    read_with(bytes, 2 * size, &view, &source);
+    assert_true(view.rows == 2 && view.columns == 1 && view.dtype == types[t].dtype && source.axes == 1);
+    assert_true(source.type[0] == order && !strcmp(source.type + 1, types[t].code) && !source.by_columns);
+    assert_int_equal(source.converted, !types[t].native || big);
+    for (size_t k = 0; k < 2; k++) assert_true(number_at(&view, k) == types[t].numbers[k]);
+    quern_free(view.data);
+}
+
+static void every_type_is_read(void **state)
+{
+    (void)state;
+    for (size_t t = 0; t < Q_COUNT(types); t++) check_type(t, false), check_type(t, true);
+    quern_view view;
+    put_npy(1, "{'descr': '>f2', 'fortran_order': False, 'shape': (), }", 0);
+    read_with("\x7E\x00", 2, &view, NULL);
+    assert_true(view.rows == 1 && view.columns == 1 && isnan(*(float *)view.data));
+    quern_free(view.data);
+}
+
+/* rows x columns of bytes 0, 1, 2, ... stored by columns. */
+static void check_columns(int rows, int columns, bool matters)
+{
+    static const unsigned char bytes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
+    char text[100];
+    quern_view view;
+    quern_npy_source source;
+    snprintf(text, sizeof text, "{'descr': '|u1', 'fortran_order': True, 'shape': (%d, %d), }", rows, columns);
+    put_npy(1, text, 0);
+    read_with(bytes, (size_t)(rows * columns), &view, &source);
+    assert_true(view.rows == rows && view.columns == columns && source.by_columns == matters);
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < columns; c++)
+            assert_true(number_at(&view, (size_t)(r * columns + c)) == (double)(c * rows + r));
+    quern_free(view.data);
+}
+
+static void fortran_order_is_read(void **state)
+{
+    (void)state;
+    check_columns(3, 5, true);
+    check_columns(2, 2, true);
+    check_columns(1, 7, false);
+    check_columns(7, 1, false);
+    check_columns(0, 3, false);
+    check_columns(3, 0, false);
+    quern_view view;
+    put_npy(1, "{'descr': '<f4', 'fortran_order': True, 'shape': (3,), }", 12);
+    assert_int_equal(quern_npy_read(&view, "t.npy"), QUERN_OK);
+    assert_true(view.rows == 3 && view.columns == 1);
+    quern_free(view.data);
+}
+
+/* Two arrays one after the other in one stream. */
+static void streams_are_read_one_array_at_a_time(void **state)
+{
+    (void)state;
+    float f[2] = {1, 2};
+    quern_view view;
+    FILE *file = fopen("t.npy", "w+b");
+    for (int k = 0; k < 2; k++) assert_int_equal(quern_npy_write_stream(file, quern_f32(f, 1, 2)), QUERN_OK);
+    rewind(file);
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(quern_npy_read_stream(&view, file, "both", NULL), QUERN_OK);
+        assert_memory_equal(view.data, f, sizeof f);
+        quern_free(view.data);
+    }
+    assert_int_equal(quern_npy_read_stream(&view, file, "both", NULL), QUERN_IO);
+    assert_string_equal(quern_last_error()->message, "'both' ends too early: it is truncated or no .npy file");
+    fclose(file);
+}
+
 static void other_arrays_are_refused(void **state)
 {
     (void)state;
-    put_npy(1, "{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }", 4);
-    expect(QUERN_DTYPE, "'t.npy' has elements of type >f4; expected <f4, <f8 or <i8");
-    put_npy(1, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", 4);
-    expect(QUERN_DTYPE, "'t.npy' has elements of type a structure; expected <f4, <f8 or <i8");
-    put_npy(1, "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1), }", 4);
-    expect(QUERN_SHAPE, "'t.npy' is stored column by column (Fortran order); expected row by row");
+    static const struct {
+        const char *type, *shape, *words, *step;
+    } others[] = {
+        {"<c8", "(1, 1)", "complex numbers", "numpy.ascontiguousarray(a).astype('<c8').view('<f4'))"},
+        {">c16", "(1,)", "complex numbers", "astype('<c16').view('<f8').reshape(-1, 2))"},
+        {"<c32", "()", "complex numbers", "astype('<c16').view('<f8').reshape(-1, 2))"},
+        {"<f16", "(1,)", "long floats", "a.astype('<f8'))"},
+        {"<M8[ns]", "(1,)", "points in time", "a.min()"},
+        {"<m8[D]", "(1,)", "times", "a.astype('<f8'))"},
+        {"<U3", "(1,)", "texts", "a.astype('<f8'))"},
+        {"|S3", "(1,)", "texts", "a.astype('<f8'))"},
+        {"|O", "(1,)", "Python objects", "a.astype('<f8'))"},
+        {"|V2", "(1,)", "raw bytes, such as bfloat16", "a.astype('<f4'))"},
+        {"<q9", "(1,)", "of a type that is not known", "a.astype('<f4'))"},
+        {"f4", "(1,)", "of a type that is not known", "a.astype('<f4'))"},
+        {"<", "(1,)", "of a type that is not known", "a.astype('<f4'))"},
+    };
+    char text[160];
+    for (size_t k = 0; k < Q_COUNT(others); k++) {
+        snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", others[k].type,
+                 others[k].shape);
+        put_npy(1, text, 32);
+        snprintf(text, sizeof text, "'t.npy' has elements of type %s (%s); expected real numbers", others[k].type,
+                 others[k].words);
+        expect(QUERN_DTYPE, text);
+        assert_non_null(strstr(quern_last_error()->next_step, others[k].step));
+    }
+    put_npy(1, "{'descr': [('a', '<f4'), ('b', '<i4', (2,))], 'fortran_order': False, 'shape': (1,), }", 12);
+    expect(QUERN_DTYPE, "'t.npy' has elements that are structures; expected real numbers");
+    assert_non_null(strstr(quern_last_error()->next_step, "structured_to_unstructured(a, dtype='<f4')"));
     put_npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1), }", 4);
     expect(QUERN_SHAPE, "'t.npy' has an array of more than two axes");
     assert_non_null(strstr(quern_last_error()->next_step, "reshape"));
@@ -314,6 +471,9 @@ int main(void)
         IN_ROOM(arrays_come_back),
         IN_ROOM(files_are_those_of_numpy),
         IN_ROOM(foreign_headers_are_read),
+        IN_ROOM(every_type_is_read),
+        IN_ROOM(fortran_order_is_read),
+        IN_ROOM(streams_are_read_one_array_at_a_time),
         IN_ROOM(other_arrays_are_refused),
         IN_ROOM(damaged_files_are_refused),
         IN_ROOM(headers_are_read_to_the_byte),

@@ -350,6 +350,14 @@ static void null_npy_read(void)
     usage(quern_npy_read(&view, NULL));
 }
 
+static void null_npy_read_stream(void)
+{
+    quern_view view;
+    usage(quern_npy_read_stream(NULL, stdin, "x.npy", NULL));
+    usage(quern_npy_read_stream(&view, NULL, "x.npy", NULL));
+    usage(quern_npy_read_stream(&view, stdin, NULL, NULL));
+}
+
 static void null_npy_write(void)
 {
     usage(quern_npy_write(NULL, quern_f32(NULL, 0, 1)));
@@ -372,10 +380,6 @@ static void null_tune(void)
 
 /* ---- all of them ---- */
 
-#define ROW(name, call)      \
-    {                        \
-        "quern_" #name, call \
-    }
 // clang-format off
 #define ROW(function) {"quern_" #function, null_##function}
 
@@ -392,7 +396,7 @@ static const struct {
     ROW(subtract), ROW(multiply), ROW(divide), ROW(negate), ROW(exp), ROW(log), ROW(sqrt), ROW(square), ROW(sqdist),
     ROW(scalprod), ROW(norm2), ROW(sum_components), ROW(extract), ROW(concat), ROW(sum_i), ROW(sum_j), ROW(min_i),
     ROW(min_j), ROW(argmin_i), ROW(argmin_j), ROW(max_i), ROW(max_j), ROW(argmax_i), ROW(argmax_j),
-    ROW(logsumexp_i), ROW(logsumexp_j), ROW(grad), ROW(language), ROW(cache_look), ROW(cache_clear), ROW(npy_read),
+    ROW(logsumexp_i), ROW(logsumexp_j), ROW(grad), ROW(language), ROW(cache_look), ROW(cache_clear), ROW(npy_read), ROW(npy_read_stream),
     ROW(npy_write), ROW(npy_write_stream), ROW(tune),
 };
 // clang-format on

@@ -59,6 +59,17 @@ bool q_mul_size(size_t a, size_t b, size_t *out);
 /* Bytes of an element of an array. */
 size_t q_element_size(quern_dtype dtype);
 
+// element.c: types of numbers in files, as NumPy writes them: "<f4", ">i2", "|b1"
+
+/* Whether numbers of this type can be read; bytes of one, and the type of array that they are converted to. */
+bool q_element_known(const char *type, size_t *size, quern_dtype *dtype);
+/* Whether an array holds them as they are. */
+bool q_element_native(const char *type);
+/* The type of the elements of an array. */
+const char *q_element_type(quern_dtype dtype);
+/* Converts rows x columns numbers of a known type, stored row by row or column by column. */
+void q_elements_convert(const char *type, bool by_columns, int64_t rows, int64_t columns, const void *in, void *out);
+
 // text.c: growable text with a sticky failure, so that writers need no check per line
 
 typedef struct q_text {

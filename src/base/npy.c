@@ -3,7 +3,7 @@
  * the elements. Source: numpy.lib.format's documentation.
  *
  * A file is not trusted: its header is parsed by a cursor that stops at anything unexpected, sizes are multiplied with
- * checks, and no more memory is allocated than the file has bytes to fill. A written file is complete or absent: the
+ * checks, and no more memory is allocated than the file has bytes to fill (and than their conversion takes). A written file is complete or absent: the
  * bytes go to a new file beside it, which takes its name when they are on the disk.
  */
 #include <errno.h>
@@ -17,24 +17,14 @@
 #include "base/base.h"
 #include "quern/npy.h"
 
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "npy.c copies little-endian elements as they are"
-#endif
-
 enum {
-    PREAMBLE = 10,           /* magic, two bytes of version, two bytes of header length (version 1.0) */
-    ALIGNMENT = 64,          /* of the elements in the file */
+    PREAMBLE = 10,  /* magic, two bytes of version, two bytes of header length (version 1.0) */
+    ALIGNMENT = 64, /* of the elements in the file */
     LONGEST_HEADER = 1 << 20,
-    STEP = 1 << 20,          /* bytes read at a time where the file's length is not known */
+    STEP = 1 << 20, /* bytes read at a time where the file's length is not known */
 };
 
 static const char magic[6] = {'\x93', 'N', 'U', 'M', 'P', 'Y'};
-
-static const struct element {
-    const char *descr;
-    quern_dtype dtype;
-    size_t size;
-} elements[] = {{"<f4", QUERN_F32, 4}, {"<f8", QUERN_F64, 8}, {"<i8", QUERN_I64, 8}};
 
 static quern_status fail_usage(const char *what)
 {
@@ -46,7 +36,9 @@ static quern_status fail_usage(const char *what)
 typedef struct header {
     const char *path; /* for messages */
     const char *next; /* what is left of the text */
-    const struct element *element;
+    quern_npy_source source;
+    size_t size; /* of an element */
+    quern_dtype dtype;
     int64_t shape[2];
     bool has_order, has_shape;
 } header;
@@ -95,28 +87,26 @@ static bool accept_number(header *h, int64_t *out)
     return true;
 }
 
+static quern_status fail_structure(const header *h)
+{
+    q_fail(QUERN_DTYPE, "'%s' has elements that are structures; expected real numbers", h->path);
+    q_fail_next_step("make columns of the fields: from numpy.lib.recfunctions import structured_to_unstructured; "
+                     "numpy.save(path, structured_to_unstructured(a, dtype='<f4'))");
+    return QUERN_DTYPE;
+}
+
 static quern_status read_descr(header *h)
 {
-    char descr[32];
     skip_blanks(h);
-    if (*h->next == '[') snprintf(descr, sizeof descr, "a structure");
-    else if (!accept_string(h, descr, sizeof descr)) return fail_header(h);
-    for (size_t i = 0; i < Q_COUNT(elements); i++)
-        if (!strcmp(descr, elements[i].descr)) h->element = &elements[i];
-    if (h->element) return QUERN_OK;
-    q_fail(QUERN_DTYPE, "'%s' has elements of type %s; expected <f4, <f8 or <i8", h->path, descr);
-    q_fail_next_step("convert it: numpy.save(path, a.astype('<f4'))");
-    return QUERN_DTYPE;
+    if (*h->next == '[') return fail_structure(h);
+    return accept_string(h, h->source.type, sizeof h->source.type) ? QUERN_OK : fail_header(h);
 }
 
 static quern_status read_order(header *h)
 {
     h->has_order = true;
-    if (accept(h, "False")) return QUERN_OK;
-    if (!accept(h, "True")) return fail_header(h);
-    q_fail(QUERN_SHAPE, "'%s' is stored column by column (Fortran order); expected row by row", h->path);
-    q_fail_next_step("convert it: numpy.save(path, numpy.ascontiguousarray(a))");
-    return QUERN_SHAPE;
+    h->source.by_columns = accept(h, "True");
+    return h->source.by_columns || accept(h, "False") ? QUERN_OK : fail_header(h);
 }
 
 static quern_status read_shape(header *h)
@@ -133,6 +123,7 @@ static quern_status read_shape(header *h)
         }
         if (!accept_number(h, &length)) return fail_header(h);
         h->shape[axes] = length;
+        h->source.axes = axes + 1;
         if (!accept(h, ",") && *h->next != ')') return fail_header(h);
     }
     return QUERN_OK;
@@ -150,6 +141,39 @@ static quern_status read_entry(header *h)
     return fail_header(h);
 }
 
+/* What types that are not real numbers are, and how NumPy makes real numbers of them. */
+static const struct other {
+    const char *start; /* of the type, after the byte order */
+    const char *words, *advice;
+} others[] = {
+    {"c8", "complex numbers", "numpy.ascontiguousarray(a).astype('<c8').view('<f4')"},
+    {"c16", "complex numbers", "numpy.ascontiguousarray(a).astype('<c16').view('<f8')"},
+    {"c", "complex numbers", "numpy.ascontiguousarray(a).astype('<c16').view('<f8')"},
+    {"f", "long floats", "a.astype('<f8')"},
+    {"M", "points in time", "(a - a.min()).astype('<f8')"},
+    {"m", "times", "a.astype('<f8')"},
+    {"U", "texts", "a.astype('<f8')"},
+    {"S", "texts", "a.astype('<f8')"},
+    {"O", "Python objects", "a.astype('<f8')"},
+    {"V", "raw bytes, such as bfloat16", "a.astype('<f4')"},
+    {"", "of a type that is not known", "a.astype('<f4')"},
+};
+
+static quern_status check_type(header *h)
+{
+    const char *type = h->source.type;
+    const struct other *o = others;
+    h->source.by_columns = h->source.by_columns && h->shape[0] > 1 && h->shape[1] > 1;
+    h->source.converted = h->source.by_columns || !q_element_native(type);
+    if (q_element_known(type, &h->size, &h->dtype)) return QUERN_OK;
+    while (strncmp(type + 1, o->start, strlen(o->start))) o++;
+    q_fail(QUERN_DTYPE, "'%s' has elements of type %s (%s); expected real numbers", h->path, type, o->words);
+    /* a complex number becomes two columns: in a column of them, each is a row of two */
+    q_fail_next_step("convert it: numpy.save(path, %s%s)", o->advice,
+                     *o->start == 'c' && h->source.axes < 2 ? ".reshape(-1, 2)" : "");
+    return QUERN_DTYPE;
+}
+
 static quern_status read_dictionary(header *h)
 {
     if (!accept(h, "{")) return fail_header(h);
@@ -157,7 +181,7 @@ static quern_status read_dictionary(header *h)
         Q_TRY(read_entry(h));
         accept(h, ",");
     }
-    if (h->element && h->has_order && h->has_shape) return QUERN_OK;
+    if (*h->source.type && h->has_order && h->has_shape) return check_type(h);
     return q_fail(QUERN_IO, "'%s' has a .npy header without descr, fortran_order or shape", h->path);
 }
 
@@ -217,7 +241,7 @@ static quern_status choose_step(FILE *file, const char *path, size_t bytes, size
 static quern_status read_elements(FILE *file, const header *h, void **out)
 {
     size_t bytes, step, used = 0, capacity = 0;
-    if (!q_mul_size((size_t)h->shape[0], (size_t)h->shape[1], &bytes) || !q_mul_size(bytes, h->element->size, &bytes))
+    if (!q_mul_size((size_t)h->shape[0], (size_t)h->shape[1], &bytes) || !q_mul_size(bytes, h->size, &bytes))
         return q_fail(QUERN_IO, "'%s' announces more elements than memory can hold", h->path);
     Q_TRY(choose_step(file, h->path, bytes, &step));
     char *data = NULL;
@@ -233,21 +257,44 @@ static quern_status read_elements(FILE *file, const header *h, void **out)
     return status;
 }
 
+/* Replaces the elements of the file by those of an array. */
+static quern_status convert(const header *h, void **data)
+{
+    size_t bytes;
+    bool fits = q_mul_size((size_t)h->shape[0], (size_t)h->shape[1], &bytes) &&
+                q_mul_size(bytes, q_element_size(h->dtype), &bytes);
+    void *converted = fits ? malloc(bytes + 1) : NULL;
+    if (!converted) return q_fail_memory(fits ? bytes : SIZE_MAX);
+    q_elements_convert(h->source.type, h->source.by_columns, h->shape[0], h->shape[1], *data, converted);
+    free(*data);
+    *data = converted;
+    return QUERN_OK;
+}
+
+quern_status quern_npy_read_stream(quern_view *out, FILE *stream, const char *path, quern_npy_source *source)
+{
+    if (!out || !stream || !path) return fail_usage("quern_npy_read_stream needs a view, a stream and its name");
+    *out = (quern_view){0};
+    void *data = NULL;
+    header h = {.path = path, .next = ""};
+    quern_status status = read_header(stream, &h);
+    if (!status) status = read_elements(stream, &h, &data);
+    if (!status && h.source.converted) status = convert(&h, &data);
+    if (status) free(data);
+    else *out = (quern_view){data, h.shape[0], h.shape[1], h.dtype, 0};
+    if (source) *source = h.source;
+    return status;
+}
+
 quern_status quern_npy_read(quern_view *out, const char *path)
 {
     if (!out || !path) return fail_usage("quern_npy_read needs a view and a path");
     *out = (quern_view){0};
     FILE *file = fopen(path, "rb");
     if (!file) return q_fail_file("open", path, errno);
-    header h = {.path = path, .next = ""};
-    quern_status status = read_header(file, &h);
-    if (!status) status = read_elements(file, &h, &out->data);
+    quern_status status = quern_npy_read_stream(out, file, path, NULL);
     fclose(file);
-    if (status) return status;
-    out->rows = h.shape[0];
-    out->columns = h.shape[1];
-    out->dtype = h.element->dtype;
-    return QUERN_OK;
+    return status;
 }
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
@@ -255,19 +302,17 @@ quern_status quern_npy_read(quern_view *out, const char *path)
 typedef struct output {
     const char *path; /* as the user gave it, for messages */
     quern_view view;
-    const struct element *element;
-    size_t count;
+    size_t count, size; /* elements, bytes of one */
 } output;
 
 static quern_status prepare(output *o, const char *path, quern_view view)
 {
-    *o = (output){.path = path, .view = view};
-    for (size_t i = 0; i < Q_COUNT(elements); i++)
-        if (elements[i].dtype == view.dtype) o->element = &elements[i];
-    if (!o->element) return fail_usage("only arrays of float32, float64 and int64 are written");
+    *o = (output){.path = path, .view = view, .size = q_element_size(view.dtype)};
+    if (view.dtype != QUERN_F32 && view.dtype != QUERN_F64 && view.dtype != QUERN_I64)
+        return fail_usage("only arrays of float32, float64 and int64 are written");
     size_t bytes;
     if (view.rows < 0 || view.columns < 0 || !q_mul_size((size_t)view.rows, (size_t)view.columns, &o->count) ||
-        !q_mul_size(o->count, o->element->size, &bytes))
+        !q_mul_size(o->count, o->size, &bytes))
         return q_fail(QUERN_USAGE, "npy: an array of %lld x %lld elements cannot be", (long long)view.rows,
                       (long long)view.columns);
     return o->count && !view.data ? fail_usage("the array has no data") : QUERN_OK;
@@ -280,8 +325,8 @@ static bool put_header(FILE *file, const output *o)
     memcpy(text, magic, sizeof magic);
     text[6] = 1; /* version 1.0 */
     int length = snprintf(text + PREAMBLE, sizeof text - PREAMBLE,
-                          "{'descr': '%s', 'fortran_order': False, 'shape': (%lld, %lld), }", o->element->descr,
-                          (long long)o->view.rows, (long long)o->view.columns);
+                          "{'descr': '%s', 'fortran_order': False, 'shape': (%lld, %lld), }",
+                          q_element_type(o->view.dtype), (long long)o->view.rows, (long long)o->view.columns);
     size_t used = PREAMBLE + (size_t)length;
     size_t size = (used + 1 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     memset(text + used, ' ', size - used);
@@ -293,7 +338,7 @@ static bool put_header(FILE *file, const output *o)
 static bool put_array(FILE *file, const output *o)
 {
     if (!put_header(file, o)) return false;
-    if (o->count && fwrite(o->view.data, o->element->size, o->count, file) != o->count) return false;
+    if (o->count && fwrite(o->view.data, o->size, o->count, file) != o->count) return false;
     return !fflush(file);
 }
 

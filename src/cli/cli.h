@@ -10,8 +10,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "quern.h"
+#include "quern/npy.h"
 
 #define CLI_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define CLI_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -122,8 +124,12 @@ quern_status cli_print_completion(const char *shell);
 
 /* Where the data of an argument comes from. */
 typedef struct cli_source {
-    bool typed; /* numbers of the command line, not a file */
-    bool ours;  /* for free(), not for quern_free */
+    bool typed;           /* numbers of the command line, not a file */
+    bool ours;            /* for free(), not for quern_free */
+    const char *path;     /* of the file, for messages; borrowed */
+    long line;            /* of a table: that of its first row or header */
+    quern_npy_source npy; /* of a .npy file */
+    uint64_t lost;        /* numbers that the conversion has changed */
 } cli_source;
 
 typedef struct cli_inputs {
@@ -134,12 +140,13 @@ typedef struct cli_inputs {
     bool stdin_taken;
 } cli_inputs;
 
-/* Reads every word as NAME=FILE.npy, NAME=NUMBER or NAME=1,2,3. With `dtype` other than QUERN_NUMBER all arrays are
-   converted to it; otherwise typed numbers take the element type of the first file, float32 if there is none.
+/* Reads every word as NAME=FILE, NAME=NUMBER or NAME=1,2,3. With `dtype` other than QUERN_NUMBER all arrays are
+   converted to it; otherwise numbers that are not float32 or float64 in a .npy file take the type of the first that are,
+   float32 if there are none. Tells on stderr what is converted.
    `inputs` is for cli_inputs_free also after a failure. USAGE, MEMORY, and those of quern_npy_read. */
 quern_status cli_inputs_read(cli_inputs *inputs, const char **words, size_t count, quern_dtype dtype);
-/* Gives typed numbers, and one-axis files that stand for a parameter, the shape of the operator's variable. */
-void cli_inputs_fit(cli_inputs *inputs, const quern_operator *op);
+/* Gives typed numbers, and one-axis files that stand for a parameter, the shape of the operator's variable. SHAPE. */
+quern_status cli_inputs_fit(cli_inputs *inputs, const quern_operator *op);
 /* Bytes of an element of an array. */
 size_t cli_element_size(quern_dtype dtype);
 /* The float type of results: `wanted`, else that of the first array with one, else float32. */
@@ -148,6 +155,16 @@ quern_dtype cli_inputs_dtype(const cli_inputs *inputs, quern_dtype wanted);
    -1 when nothing tells. */
 int64_t cli_inputs_rows(const cli_inputs *inputs, const quern_operator *op, char axis);
 void cli_inputs_free(cli_inputs *inputs);
+
+// table.c: tables of numbers as text (CSV)
+
+/* Reads all rows as float64; the data is for free(). `name` and `path` are for messages; *line is that of the first row
+   or header. IO, LIMIT, MEMORY. */
+quern_status cli_table_read(quern_view *view, FILE *file, const char *name, const char *path, long *line);
+/* Writes rows of numbers that read back as the same. */
+void cli_table_write(FILE *file, const quern_view *view, char delimiter);
+/* What separates columns in a file of this name: ',' for .csv, a tab for .tsv; 0 for others, which are no tables. */
+char cli_table_delimiter(const char *path);
 
 // output.c: the results of eval
 

@@ -1,5 +1,5 @@
 /*
- * eval.c: `quern eval`: a formula on .npy files and numbers.
+ * eval.c: `quern eval`: a formula on .npy files, tables and numbers.
  *
  * `run` reads like a recipe: words, inputs, outputs that can be written, device, formula, run, results. Everything
  * that can fail without a device is checked before the device is opened, and nothing is written before the run is over.
@@ -18,8 +18,9 @@ typedef struct request {
 } request;
 
 static const cli_option options[] = {
-    {"-o", CLI_LIST, offsetof(request, outputs), "FILE.npy",
-     "write the result there; with several results, one -o for each, in order; - is stdout"},
+    {"-o", CLI_LIST, offsetof(request, outputs), "FILE",
+     "write the result there, as .npy or, if it is called .csv or .tsv, as rows of text; with several results, one -o\n"
+     "for each, in order; - is stdout, .npy"},
     {"--json", CLI_FLAG, offsetof(request, json), "",
      "print {\"results\": [{axis, rows, columns, integer, data}]}; data has a list per row;\n"
      "NaN and infinities are the strings \"nan\", \"inf\", \"-inf\""},
@@ -88,10 +89,8 @@ static quern_status compute(const request *r, cli_inputs *inputs)
     quern_status status = cli_open(&context, &r->open);
 
     if (!status) status = compile(&op, context, r);
-    if (!status) {
-        cli_inputs_fit(inputs, op);
-        status = cli_results_create(&results, op, inputs, cli_inputs_dtype(inputs, r->dtype));
-    }
+    if (!status) status = cli_inputs_fit(inputs, op);
+    if (!status) status = cli_results_create(&results, op, inputs, cli_inputs_dtype(inputs, r->dtype));
     if (!status) status = run_operator(op, inputs, &results);
     if (!status) status = show(r, &results);
     cli_results_free(&results);
@@ -120,7 +119,7 @@ static quern_status run(int argc, char **argv)
 const cli_command cli_eval = {
     .name = "eval",
     .run = run,
-    .sentence = "compute a formula on .npy files and numbers",
+    .sentence = "compute a formula on files and numbers",
     .examples =
         "quern eval 'x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)' x=x.npy y=y.npy b=b.npy -o a.npy\n"
         "quern eval 'x=Vi(3); y=Vj(3); g=Pm(1); LogSumExp_j(-g*SqDist(x,y))' x=x.npy y=y.npy g=0.5\n"
@@ -128,7 +127,8 @@ const cli_command cli_eval = {
         "quern eval 'x=Vi(1); y=Vj(1); Sum_j(Exp(-SqDist(x,y)))' x=0,1 y=0,1,3 --json\n",
     .synopsis = "FORMULA NAME=VALUE... [options]",
     .text =
-        "NAME=FILE.npy   an array of float32 or float64, one row per i or j (a parameter: one row); - is stdin\n"
+        "NAME=FILE       an array, one row per i or j (a parameter: one row): .npy of any real type, or text such as CSV,\n"
+        "                columns separated by commas, semicolons, tabs or blanks, with or without a header; - is stdin\n"
         "NAME=0.5        a number\n"
         "NAME=1,2,3      numbers: a parameter of length 3, or as many rows as they fill (./1,2 is a file of that name)\n"
         "Variables without a name, as in Vi(0,3), are called by their number: 0=x.npy.\n",

@@ -1,16 +1,19 @@
 /*
- * input.c: the arguments NAME=VALUE of `quern eval`: .npy files, numbers, short lists of numbers.
+ * input.c: the arguments NAME=VALUE of `quern eval`: .npy files, tables of text, numbers, short lists of numbers.
  *
- * Numbers typed on the command line are first held as a float64 row. cli_inputs_read converts them to the type of the
- * arrays, cli_inputs_fit gives them the shape of the variable that they stand for. Shapes of files are left for the
- * library to judge, with one exception: a one-axis file (n x 1) given for a parameter becomes its one row.
+ * Numbers typed on the command line are first held as a float64 row. cli_inputs_read converts them, and files of other
+ * types than float32 and float64, to the type of the arrays, and tells of files that are read by conversion and of
+ * numbers that a conversion changes. cli_inputs_fit gives typed numbers the shape of the variable that they stand for,
+ * and a one-axis file (n x 1) given for a parameter becomes its one row.
  */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
-#include "quern/npy.h"
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
 
@@ -34,11 +37,61 @@ static bool parse_numbers(const char *text, double *values, size_t count)
     return true;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    size_t size = strlen(text), tail = strlen(end);
+
+    return size >= tail && !strcmp(text + size - tail, end);
+}
+
+/* For a file that is not there: what may have been meant instead. */
+static const char *hint_of(const char *text)
+{
+    size_t digits = strspn(text, "0123456789+-.eE,; []()");
+
+    if (!text[digits] && strpbrk(text, "0123456789")) return "; numbers are written 1,2,3, row by row";
+    return strpbrk(text, "*?~") ? "; the shell did not expand it" : "";
+}
+
+/* .npy files begin with a byte that no text has. */
+static quern_status read_stream(quern_arg *arg, cli_source *source, FILE *file, const char *path)
+{
+    int first = getc(file);
+    quern_status status;
+
+    if (first != EOF) ungetc(first, file);
+    if (first != 0x93 && ends_with(path, ".npz"))
+        return cli_fail(QUERN_IO,
+                        "%s: %s holds several arrays; save the one that is meant: numpy.save('x.npy', z['x'])",
+                        arg->name, path);
+    if (first != 0x93 && !ends_with(path, ".npy")) {
+        source->ours = true;
+        return cli_table_read(&arg->view, file, arg->name, path, &source->line);
+    }
+    status = quern_npy_read_stream(&arg->view, file, path, &source->npy);
+    return status ? cli_fail_quern(status, arg->name) : QUERN_OK;
+}
+
+static quern_status read_file(cli_inputs *inputs, quern_arg *arg, cli_source *source, const char *path)
+{
+    bool from_stdin = !strcmp(path, "-");
+    FILE *file = from_stdin ? stdin : fopen(path, "rb");
+    quern_status status;
+
+    if (from_stdin && inputs->stdin_taken)
+        return cli_fail(QUERN_USAGE, "%s: stdin holds one array; it is taken", arg->name);
+    if (!file) return cli_fail(QUERN_IO, "%s: cannot open '%s': %s%s", arg->name, path, strerror(errno), hint_of(path));
+    inputs->stdin_taken |= from_stdin;
+    source->path = from_stdin ? "stdin" : path;
+    status = read_stream(arg, source, file, source->path);
+    if (!from_stdin) fclose(file);
+    return status;
+}
+
 static quern_status read_value(cli_inputs *inputs, quern_arg *arg, cli_source *source, const char *text)
 {
     size_t count = count_items(text);
     double *values = calloc(count, sizeof *values);
-    quern_status status;
 
     if (!values) return cli_fail_memory();
     if (parse_numbers(text, values, count)) {
@@ -48,12 +101,7 @@ static quern_status read_value(cli_inputs *inputs, quern_arg *arg, cli_source *s
         return QUERN_OK;
     }
     free(values);
-    if (!strcmp(text, "-")) {
-        if (inputs->stdin_taken) return cli_fail(QUERN_USAGE, "%s: stdin holds one array; it is taken", arg->name);
-        inputs->stdin_taken = true;
-    }
-    status = quern_npy_read(&arg->view, strcmp(text, "-") ? text : "/dev/stdin");
-    return status ? cli_fail_quern(status, arg->name) : QUERN_OK;
+    return read_file(inputs, arg, source, text);
 }
 
 static const quern_arg *find_arg(const cli_inputs *inputs, const char *name)
@@ -71,8 +119,7 @@ static quern_status read_word(cli_inputs *inputs, const char *word)
     char *name;
 
     if (!equals || equals == word)
-        return cli_fail(QUERN_USAGE, "\"%s\" is not of the form NAME=FILE.npy or NAME=NUMBER; see `quern help eval`",
-                        word);
+        return cli_fail(QUERN_USAGE, "\"%s\" is not of the form NAME=FILE or NAME=NUMBER; see `quern help eval`", word);
     if (!equals[1]) return cli_fail(QUERN_USAGE, "\"%s\" has no value; write %sFILE.npy or %sNUMBER", word, word, word);
     name = strndup(word, (size_t)(equals - word));
     if (!name) return cli_fail_memory();
@@ -107,6 +154,25 @@ size_t cli_element_size(quern_dtype dtype)
     return dtype == QUERN_F32 ? sizeof(float) : sizeof(double);
 }
 
+/* A file of float32 or float64 keeps its type; typed numbers, tables and whole numbers take that of the others. */
+static bool has_own_type(const cli_source *source)
+{
+    const char *type = source->npy.type;
+
+    return *type && (!strcmp(type + 1, "f4") || !strcmp(type + 1, "f8"));
+}
+
+/* Whether a number means another after its conversion: a whole number that float types cannot hold, or an overflow. Other
+   numbers are rounded as all that is computed from them. */
+static bool is_lost(const quern_view *view, size_t k, quern_dtype dtype)
+{
+    double value = element(view, k), got = dtype == QUERN_F32 ? (double)(float)value : value;
+
+    if (view->dtype == QUERN_I64) return got >= 0x1p63 || (int64_t)got != ((const int64_t *)view->data)[k];
+    if (!isfinite(value)) return false;
+    return !isfinite(got) || (fabs(value) <= 0x1p53 && value == floor(value) && got != value);
+}
+
 static quern_status convert(quern_view *view, cli_source *source, quern_dtype dtype)
 {
     size_t count = (size_t)view->rows * (size_t)view->columns;
@@ -115,6 +181,7 @@ static quern_status convert(quern_view *view, cli_source *source, quern_dtype dt
 
     if (!data) return cli_fail_memory();
     for (size_t k = 0; k < count; k++) {
+        source->lost += is_lost(view, k, dtype);
         if (dtype == QUERN_F32) ((float *)data)[k] = (float)element(view, k);
         else ((double *)data)[k] = element(view, k);
     }
@@ -127,11 +194,24 @@ static quern_status convert(quern_view *view, cli_source *source, quern_dtype dt
 
 quern_dtype cli_inputs_dtype(const cli_inputs *inputs, quern_dtype wanted)
 {
-    for (size_t k = 0; k < inputs->count && !wanted; k++) {
-        quern_dtype dtype = inputs->args[k].view.dtype;
-        if (!inputs->sources[k].typed && dtype != QUERN_I64) wanted = dtype;
-    }
+    for (size_t k = 0; k < inputs->count && !wanted; k++)
+        if (has_own_type(&inputs->sources[k])) wanted = inputs->args[k].view.dtype;
     return wanted ? wanted : QUERN_F32;
+}
+
+/* One line on stderr for a file that is not read as it is, one for numbers that the conversion has changed. */
+static void tell(const char *name, const cli_source *source, quern_dtype dtype, bool asked)
+{
+    const char *type = dtype == QUERN_F32 ? "float32" : "float64";
+    bool other = source->npy.converted || (*source->npy.type && !has_own_type(source));
+
+    if (other && !asked)
+        fprintf(stderr, "quern: %s: %s holds %s%s; read as %s\n", name, source->path, source->npy.type,
+                source->npy.by_columns ? ", stored by columns" : "", type);
+    if (source->lost)
+        fprintf(stderr, "quern: %s: %" PRIu64 " number%s changed by the conversion to %s%s\n", name, source->lost,
+                source->lost == 1 ? " is" : "s are", type,
+                dtype == QUERN_F32 ? ", which holds whole numbers up to 16777216 exactly; --dtype f64" : "");
 }
 
 static quern_status convert_all(cli_inputs *inputs, quern_dtype wanted)
@@ -141,8 +221,9 @@ static quern_status convert_all(cli_inputs *inputs, quern_dtype wanted)
 
     for (size_t k = 0; k < inputs->count && !status; k++) {
         quern_view *view = &inputs->args[k].view;
-        if (view->dtype != dtype && (wanted || inputs->sources[k].typed))
-            status = convert(view, &inputs->sources[k], dtype);
+        cli_source *source = &inputs->sources[k];
+        if (view->dtype != dtype && (wanted || !has_own_type(source))) status = convert(view, source, dtype);
+        if (!status) tell(inputs->args[k].name, source, view->dtype, wanted != QUERN_NUMBER);
     }
     return status;
 }
@@ -173,18 +254,48 @@ static void fit_typed(quern_view *view, quern_value variable, cli_source *source
     }
 }
 
-void cli_inputs_fit(cli_inputs *inputs, const quern_operator *op)
+/* What the library cannot know of an array of the wrong width: where it comes from. */
+static quern_status check_width(const quern_arg *arg, const cli_source *source, quern_value variable)
 {
+    const quern_view *view = &arg->view;
+    long long columns = (long long)view->columns, dim = (long long)variable.dim;
+    const char *leaf = variable.axis == 'i' ? "Vi" : variable.axis == 'j' ? "Vj" : "Pm", *s = columns == 1 ? "" : "s";
+
+    if (columns == dim) return QUERN_OK;
+    if (source->typed && variable.axis == 'p')
+        return cli_fail(QUERN_SHAPE, "%s: %lld number%s given; %s(%lld) takes %lld", arg->name, columns,
+                        columns == 1 ? " is" : "s are", leaf, dim, dim);
+    if (source->typed)
+        return cli_fail(QUERN_SHAPE, "%s: %lld number%s do%s not fill rows of %lld, which %s(%lld) has", arg->name,
+                        columns, s, columns == 1 ? "es" : "", dim, leaf, dim);
+    if (source->line)
+        return cli_fail(QUERN_SHAPE, "%s: %s, line %ld has %lld column%s; %s(%lld) takes %lld", arg->name, source->path,
+                        source->line, columns, s, leaf, dim, dim);
+    return cli_fail(QUERN_SHAPE, "%s: %s has %lld x %lld numbers; %s(%lld) takes rows of %lld", arg->name, source->path,
+                    (long long)view->rows, columns, leaf, dim, dim);
+}
+
+static quern_status fit(quern_arg *arg, cli_source *source, quern_value variable)
+{
+    quern_view *view = &arg->view;
+
+    if (source->typed) fit_typed(view, variable, source);
+    else if (variable.axis == 'p' && view->columns == 1 && view->rows == variable.dim)
+        view->rows = 1, view->columns = variable.dim;
+    return check_width(arg, source, variable);
+}
+
+quern_status cli_inputs_fit(cli_inputs *inputs, const quern_operator *op)
+{
+    quern_status status = QUERN_OK;
+
     for (size_t v = 0; v < quern_variable_count(op); v++) {
         quern_value variable = quern_variable(op, v);
-        for (size_t k = 0; k < inputs->count; k++) {
-            quern_view *view = &inputs->args[k].view;
-            if (strcmp(inputs->args[k].name, variable.name)) continue;
-            if (inputs->sources[k].typed) fit_typed(view, variable, &inputs->sources[k]);
-            else if (variable.axis == 'p' && view->columns == 1 && view->rows == variable.dim)
-                view->rows = 1, view->columns = variable.dim;
-        }
+        for (size_t k = 0; k < inputs->count && !status; k++)
+            if (!strcmp(inputs->args[k].name, variable.name))
+                status = fit(&inputs->args[k], &inputs->sources[k], variable);
     }
+    return status;
 }
 
 int64_t cli_inputs_rows(const cli_inputs *inputs, const quern_operator *op, char axis)

@@ -1,5 +1,5 @@
 /*
- * output.c: the results of `quern eval`: .npy files, rows of text, JSON.
+ * output.c: the results of `quern eval`: .npy files, tables, rows of text, JSON.
  *
  * Files: each is first written completely beside its path, then all are renamed, so that a failure leaves none behind
  * and no old file damaged. Devices and pipes are written directly.
@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "quern/npy.h"
 
 /* ---- the arrays ------------------------------------------------------------------------------------------------- */
 
@@ -67,39 +66,11 @@ static double real_at(const quern_view *view, int64_t k)
     return view->dtype == QUERN_F32 ? (double)((const float *)view->data)[k] : ((const double *)view->data)[k];
 }
 
-/* The shortest of the usual forms that reads back as the same number. */
-static void print_real(double value, quern_dtype dtype)
-{
-    char text[64];
-    int digits = dtype == QUERN_F32 ? 6 : 15;
-
-    if (isnan(value)) value = NAN; /* some print the sign of a NaN, which means nothing */
-    for (;; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (digits >= (dtype == QUERN_F32 ? 9 : 17)) break;
-        if (dtype == QUERN_F32 ? (float)strtod(text, NULL) == (float)value : strtod(text, NULL) == value) break;
-    }
-    fputs(text, stdout);
-}
-
-static void print_view(const quern_view *view)
-{
-    for (int64_t r = 0; r < view->rows; r++) {
-        for (int64_t c = 0; c < view->columns; c++) {
-            int64_t k = r * view->columns + c;
-            if (c) putchar(' ');
-            if (view->dtype == QUERN_I64) printf("%" PRId64, ((const int64_t *)view->data)[k]);
-            else print_real(real_at(view, k), view->dtype);
-        }
-        putchar('\n');
-    }
-}
-
 quern_status cli_results_print(const cli_results *results)
 {
     for (size_t k = 0; k < results->count; k++) {
         if (k) putchar('\n');
-        print_view(&results->views[k]);
+        cli_table_write(stdout, &results->views[k], ' ');
     }
     return QUERN_OK;
 }
@@ -235,17 +206,32 @@ static quern_status write_stdout(quern_view view)
     return status && !cli_reader_left() ? cli_fail_quern(status, "-o -") : status;
 }
 
+static quern_status write_table(const char *given, const char *path, quern_view view)
+{
+    FILE *file = fopen(path, "w");
+    bool written = false;
+
+    if (!file) return fail_output(given, strerror(errno));
+    errno = 0;
+    cli_table_write(file, &view, cli_table_delimiter(given));
+    written = !ferror(file) && !fflush(file);
+    return fclose(file) || !written ? fail_output(given, errno ? strerror(errno) : "not all was written") : QUERN_OK;
+}
+
 /* Writes everything that can be written without touching an existing regular file. */
-static quern_status write_part(const char *path, quern_view view, staged *s)
+static quern_status write_part(const char *given, quern_view view, staged *s)
 {
     struct stat info;
-    bool special = !stat(path, &info) && !S_ISREG(info.st_mode);
+    bool special = !stat(given, &info) && !S_ISREG(info.st_mode);
+    const char *path;
     quern_status status;
 
-    if (is_stdout(path)) return write_stdout(view);
-    if (!special && (status = stage(s, path))) return status;
-    status = quern_npy_write(special ? path : s->part, view);
-    return status ? cli_fail_quern(status, path) : QUERN_OK;
+    if (is_stdout(given)) return write_stdout(view);
+    if (!special && (status = stage(s, given))) return status;
+    path = special ? given : s->part;
+    if (cli_table_delimiter(given)) return write_table(given, path, view);
+    status = quern_npy_write(path, view);
+    return status ? cli_fail_quern(status, given) : QUERN_OK;
 }
 
 quern_status cli_outputs_write(const cli_list *paths, const cli_results *results)

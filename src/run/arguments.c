@@ -43,7 +43,7 @@ static quern_status check_dtype(sizes *known, const char *name, quern_dtype dtyp
     if (known->dtype == dtype) return QUERN_OK;
     quern_status status = q_fail(QUERN_DTYPE, "%s is %s, but %s is %s", name, dtype_name(dtype), known->dtype_from,
                                  dtype_name(known->dtype));
-    q_fail_next_step("convert one of them: all arrays of a run have one element type");
+    q_fail_next_step("convert one of them: all arrays of a run have one element type (quern eval: --dtype f64)");
     return status;
 }
 
