@@ -192,6 +192,18 @@ typedef struct quern_device {
    0 with QUERN_OK. Thread-safe. */
 QUERN_API quern_status quern_devices(quern_device **out, size_t *count);
 
+/* An OpenCL platform: a driver that the loader has found and loaded. It may have no device. */
+typedef struct quern_platform {
+    char name[128];
+    int devices;         /* that quern can use */
+    bool serves_cpu;     /* its devices are processors: having none is a fault, and not a lack of hardware */
+    char next_step[512]; /* without a device, what to do about it; else "" */
+} quern_platform;
+
+/* All OpenCL platforms, as selectors number them; *out is one block for quern_free. *count may be 0 with QUERN_OK.
+   Thread-safe. */
+QUERN_API quern_status quern_platforms(quern_platform **out, size_t *count);
+
 typedef struct quern_context quern_context;
 
 /* A choice that is quern's unless the user makes it. */

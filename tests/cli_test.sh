@@ -356,6 +356,7 @@ QUERN_DEVICE=nosuchdevice
 export QUERN_DEVICE
 fails 'unknown QUERN_DEVICE' 11 eval "$sum" x=x.npy y=y.npy b=b.npy -o made/new.npy
 unset QUERN_DEVICE OCL_ICD_FILENAMES
+drivers=${OCL_ICD_VENDORS-/etc/OpenCL/vendors}
 OCL_ICD_VENDORS=$dir/no-drivers
 export OCL_ICD_VENDORS
 fails 'no device' 11 eval "$sum" x=x.npy y=y.npy b=b.npy -o made/new.npy
@@ -364,6 +365,43 @@ fails 'no device to list' 11 devices
 report 'the doctor sees no device' "$([ $? -eq 11 ] && grep -q '^FAIL' out && grep -q 'fix: ' out && [ -s err ] ||
     echo ' not exit code 11 with a fix')"
 shows 'a profile needs no device' kernel explain "$sum" --stage source --profile amd
+
+# ---- drivers that are no good ------------------------------------------------------------------------------------
+
+mkdir dead && echo /nonexistent/libdead.so >dead/dead.icd
+OCL_ICD_VENDORS=$dir/dead
+fails 'a registered driver whose library is gone' 11 eval "$sum" x=x.npy y=y.npy b=b.npy -o made/new.npy
+report 'the variable is named' "$(grep -q "OCL_ICD_VENDORS says, '$dir/dead'" err || cat err)"
+"$quern" doctor >out 2>err
+report 'the doctor names the library' "$(grep -q '^warn  driver .*dead.icd: /nonexistent/libdead.so: ' out || cat out)"
+OCL_ICD_VENDORS=$drivers
+if [ "$("$quern" devices --json | grep -c '"name": "Portable Computing Language"')" -eq 1 ]; then
+    saved_cache=${POCL_CACHE_DIR-}
+    POCL_CACHE_DIR=/proc/no
+    export POCL_CACHE_DIR
+    step="POCL_CACHE_DIR is '/proc/no'"
+    fails 'PoCL without a cache' 11 eval "$sum" x=x.npy y=y.npy b=b.npy -o made/new.npy
+    report 'is told with the step' "$(grep -q 'gives no device: Portable Computing' err && grep -q "$step" err || cat err)"
+    fails 'devices too' 11 devices
+    report 'tells the step' "$(grep -q "$step" err || cat err)"
+    "$quern" devices --json >out 2>err
+    report 'devices --json has the platform' "$(grep -q '"devices": 0' out && grep -q "$step" out || cat out)"
+    "$quern" doctor >out 2>err
+    report 'doctor too' "$(grep -q '^FAIL  platform .*gives no device' out && grep -q "fix: PoCL .*$step" out || cat out)"
+    POCL_CACHE_DIR=$saved_cache
+    [ -n "$saved_cache" ] || unset POCL_CACHE_DIR
+    QUERN_CACHE=on QUERN_CACHE_DIR=/proc/no
+    export QUERN_CACHE QUERN_CACHE_DIR
+    prints "quern's own cache cannot be written: no harm" "4
+4" eval "$sum" x=x.npy y=y.npy b=b.npy
+    shows 'the doctor warns' '^warn  cache .*/proc/no' doctor
+    (
+        unset HOME XDG_CACHE_HOME QUERN_CACHE_DIR
+        "$quern" eval "$sum" x=x.npy y=y.npy b=b.npy >out 2>err
+    )
+    report 'no HOME, either' "$([ "$(cat out)" = "4
+4" ] || cat err)"
+fi
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -105,7 +105,7 @@ static void the_environment_chooses_unless_told(void **state)
     unsetenv("QUERN_DEVICE");
     assert_int_equal(q_choose(list, 2, "0:7", &index, &why), QUERN_NO_DEVICE);
     assert_int_equal(q_choose(list, 0, NULL, &index, &why), QUERN_NO_DEVICE);
-    assert_non_null(strstr(quern_last_error()->next_step, "pocl-opencl-icd"));
+    assert_true(*quern_last_error()->next_step); /* which: test_platforms.c */
     q_text_free(&why);
 }
 

@@ -72,6 +72,14 @@ static void null_devices(void)
     usage(quern_devices(&list, NULL));
 }
 
+static void null_platforms(void)
+{
+    quern_platform *list;
+    size_t count;
+    usage(quern_platforms(NULL, &count));
+    usage(quern_platforms(&list, NULL));
+}
+
 static void null_context_create(void)
 {
     usage(quern_context_create(NULL, NULL));
@@ -388,7 +396,7 @@ static const struct {
     void (*call)(void);
 } functions[] = {
     ROW(last_error), ROW(last_error_text), ROW(status_name), ROW(status_text), ROW(version), ROW(free),
-    ROW(devices), ROW(context_create), ROW(context_destroy), ROW(context_device), ROW(context_profile),
+    ROW(devices), ROW(platforms), ROW(context_create), ROW(context_destroy), ROW(context_device), ROW(context_profile),
     ROW(compile), ROW(gradient), ROW(operator_destroy), ROW(variable_count), ROW(result_count), ROW(variable),
     ROW(result), ROW(operator_text), ROW(run), ROW(run_all), ROW(prepare), ROW(explain), ROW(graph_create),
     ROW(graph_destroy), ROW(graph_status), ROW(compile_graph), ROW(vi), ROW(vj), ROW(pm), ROW(literal),

@@ -45,6 +45,17 @@ static const char *profile_of(const quern_device *device, const preference *pref
     return is_preferred(device, preferred) ? preferred->profile : device->profile;
 }
 
+static void print_empty_platforms(void)
+{
+    quern_platform *platforms;
+    size_t count;
+
+    if (quern_platforms(&platforms, &count)) return;
+    for (size_t k = 0; k < count; k++)
+        if (!platforms[k].devices) printf("  %zu:-   no device   %s\n", k, platforms[k].name);
+    quern_free(platforms);
+}
+
 static void print_table(const quern_device *devices, size_t count, const preference *preferred)
 {
     for (size_t k = 0; k < count; k++) {
@@ -55,6 +66,7 @@ static void print_table(const quern_device *devices, size_t count, const prefere
                gibibytes(d->memory), d->local_memory / 1024, d->f64 ? "with" : "without");
         printf("        profile %s, score %g: %s\n", profile_of(d, preferred), d->score, d->reason);
     }
+    if (count) print_empty_platforms(); /* else the error tells */
 }
 
 /* A text of the driver's, whatever its encoding. */
@@ -87,6 +99,25 @@ static json_t *json_device(const quern_device *d, const preference *preferred)
     return object;
 }
 
+/* The platforms: those without a device are not seen in the list of devices. */
+static json_t *json_platforms(void)
+{
+    json_t *list = json_array();
+    quern_platform *platforms;
+    size_t count;
+
+    if (quern_platforms(&platforms, &count)) return list;
+    for (size_t k = 0; k < count; k++) {
+        json_t *object = json_object();
+        json_object_set_new(object, "name", json_text(platforms[k].name));
+        json_object_set_new(object, "devices", json_integer(platforms[k].devices));
+        json_object_set_new(object, "next_step", json_text(platforms[k].next_step));
+        json_array_append_new(list, object);
+    }
+    quern_free(platforms);
+    return list;
+}
+
 static quern_status print_json(const quern_device *devices, size_t count, const preference *preferred)
 {
     json_t *root = json_object(), *list = json_array();
@@ -94,6 +125,7 @@ static quern_status print_json(const quern_device *devices, size_t count, const 
 
     for (size_t k = 0; k < count; k++) json_array_append_new(list, json_device(&devices[k], preferred));
     json_object_set_new(root, "devices", list);
+    json_object_set_new(root, "platforms", json_platforms());
     failed = json_dumpf(root, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(root);
@@ -107,7 +139,8 @@ typedef struct request {
 static const cli_option options[] = {
     {"--json", CLI_FLAG, offsetof(request, json), "",
      "print {devices: [{selector, default, name, vendor, platform, version, driver, kind, profile,\n"
-     "reason, compute_units, memory, local_memory, f64, driver_caches, score}]}; memory is in bytes"},
+     "reason, compute_units, memory, local_memory, f64, driver_caches, score}], platforms: [{name,\n"
+     "devices, next_step}]}; memory is in bytes"},
 };
 
 static quern_status run(int argc, char **argv)
@@ -129,7 +162,7 @@ static quern_status run(int argc, char **argv)
     else print_table(devices, count, &preferred);
     quern_free(devices);
     if (!status && !count)
-        return cli_fail(QUERN_NO_DEVICE, "there is no OpenCL device; `quern doctor` says what to install");
+        return cli_fail_quern(quern_context_create(&(quern_context *){NULL}, NULL), NULL); /* which tells why */
     return status;
 }
 

@@ -5,6 +5,7 @@
  * one failed it stays silent. The report goes to stdout; the exit code is the status of the first FAIL.
  */
 #include <dirent.h>
+#include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,16 +68,46 @@ static void check_library(visit *v)
     else ok("library", text);
 }
 
-/* Counts the drivers that are registered in `path`; -1 if it is no directory. */
-static int count_icd_files(const char *path)
+/* Loads a driver's library as the loader would, and tells if that cannot be done. Stays loaded: it will be used. */
+static void check_driver(visit *v, const char *origin, const char *library)
+{
+    char text[1024];
+
+    if (*library && dlopen(library, RTLD_LAZY | RTLD_LOCAL)) return;
+    snprintf(text, sizeof text, "%.300s: %.600s", origin, *library ? dlerror() : "it names no library");
+    warn(v, "driver", text, "install that driver, or remove the .icd file if it is a rest of one that was removed");
+}
+
+static void check_icd_file(visit *v, const char *path)
+{
+    char library[512] = "";
+    FILE *file = fopen(path, "r");
+
+    if (file && fgets(library, sizeof library, file)) library[strcspn(library, "\r\n")] = 0;
+    if (file) fclose(file);
+    check_driver(v, path, library);
+}
+
+static bool is_icd_name(const char *name)
+{
+    size_t size = strlen(name);
+
+    return size > 4 && !strcmp(name + size - 4, ".icd");
+}
+
+/* Looks at the drivers that are registered in `path`, and counts them; -1 if it is no directory. */
+static int check_icd_files(visit *v, const char *path)
 {
     DIR *directory = opendir(path);
+    char file[1024];
     int count = 0;
 
     if (!directory) return -1;
     for (struct dirent *entry; (entry = readdir(directory));) {
-        size_t size = strlen(entry->d_name);
-        count += size > 4 && !strcmp(entry->d_name + size - 4, ".icd");
+        if (!is_icd_name(entry->d_name)) continue;
+        snprintf(file, sizeof file, "%.500s/%.500s", path, entry->d_name);
+        check_icd_file(v, file);
+        count++;
     }
     closedir(directory);
     return count;
@@ -86,17 +117,21 @@ static void check_drivers(visit *v)
 {
     const char *vendors = getenv("OCL_ICD_VENDORS");
     const char *path = vendors && *vendors ? vendors : "/etc/OpenCL/vendors";
-    int count = count_icd_files(path);
+    int count = check_icd_files(v, path);
     char text[512];
 
     snprintf(text, sizeof text, "%d OpenCL driver%s registered in %.400s", count, count == 1 ? "" : "s", path);
-    if (count > 0) ok("drivers", text);
-    else if (count < 0 && (!access(path, F_OK) || strstr(path, ".so")))
+    if (count > 0) {
+        ok("drivers", text);
+    } else if (count < 0 && (!access(path, F_OK) || strstr(path, ".so"))) {
         ok("drivers", "OCL_ICD_VENDORS names a single driver");
-    else
+        if (is_icd_name(path)) check_icd_file(v, path);
+        else check_driver(v, "OCL_ICD_VENDORS", path);
+    } else {
         warn(v, "drivers", count < 0 ? "the directory of OpenCL drivers is missing" : text,
              vendors ? "unset OCL_ICD_VENDORS or let it name a directory with .icd files"
                      : "install a driver, for any CPU: apt install pocl-opencl-icd (dnf, pacman, brew: pocl)");
+    }
 }
 
 static void check_loader(visit *v)
@@ -105,27 +140,27 @@ static void check_loader(visit *v)
     else ok("loader", "libOpenCL answers");
 }
 
-static bool is_new_platform(const visit *v, size_t at)
+/* One without a device is a fault where none has any, or where it should have the processor. */
+static void check_platform(visit *v, const quern_platform *p)
 {
-    for (size_t k = 0; k < at; k++)
-        if (!strcmp(v->devices[k].platform, v->devices[at].platform)) return false;
-    return true;
+    char text[512];
+
+    if (p->devices) snprintf(text, sizeof text, "%s: %d device%s", p->name, p->devices, p->devices == 1 ? "" : "s");
+    else snprintf(text, sizeof text, "%s: the driver is there, but gives no device", p->name);
+    if (p->devices || (v->device_count && !p->serves_cpu)) ok("platform", text);
+    else if (v->device_count) warn(v, "platform", text, p->next_step);
+    else fail(v, QUERN_NO_DEVICE, "platform", text, p->next_step);
 }
 
 static void check_platforms(visit *v)
 {
-    char text[512];
+    quern_platform *list = NULL;
+    size_t count = 0;
 
-    for (size_t k = 0; k < v->device_count; k++) {
-        int devices = 0;
-        if (!is_new_platform(v, k)) continue;
-        for (size_t l = k; l < v->device_count; l++) devices += !strcmp(v->devices[l].platform, v->devices[k].platform);
-        snprintf(text, sizeof text, "%.300s: %d device%s", v->devices[k].platform, devices, devices == 1 ? "" : "s");
-        ok("platform", text);
-    }
-    if (!v->device_count && !v->failures)
-        fail(v, QUERN_NO_DEVICE, "platform", "no OpenCL platform has a device",
-             "apt install pocl-opencl-icd (any CPU; dnf, pacman, brew: pocl), or your GPU's OpenCL driver");
+    if (v->failures || quern_platforms(&list, &count)) return;
+    for (size_t k = 0; k < count; k++) check_platform(v, &list[k]);
+    quern_free(list);
+    if (!count && quern_context_create(&v->context, NULL)) fail_quern(v, "platform"); /* which tells what to install */
 }
 
 /* A graphics card whose device file is closed to this user explains a missing GPU. */

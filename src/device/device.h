@@ -37,6 +37,19 @@ typedef struct q_device_facts {
 /* The name of the row; a static string. */
 const char *q_device_family(const q_device_facts *facts);
 
+// platforms.c: which platforms there are, and what to do about those without a device
+
+/* In order, for free(); never null with QUERN_OK. */
+quern_status q_platform_ids(cl_platform_id **ids, cl_uint *count);
+/* The same of devices; null where there is none, or where asking would end the process. */
+quern_status q_platform_devices(cl_platform_id platform, cl_device_id **ids, cl_uint *count);
+/* Adds the names of the platforms without a device, and what to do about each; how many there are. */
+size_t q_add_empty_platforms(q_text *names, q_text *steps);
+/* NO_DEVICE: whether there is no driver or none that gives a device, and what to do. */
+quern_status q_fail_no_device(void);
+/* What to do when a driver fails to build and names no error in the program; false if nothing is known. */
+bool q_add_build_step(q_text *text, const char *platform);
+
 // discover.c: which devices there are, and which one to take
 
 typedef struct q_device {
@@ -50,6 +63,10 @@ typedef struct q_device {
 /* All usable devices in order; *list is one malloc'ed block (strings inside). *count may be 0 with QUERN_OK: a loader
    without platforms or platforms without devices are skipped in silence. */
 quern_status q_discover(q_device **list, size_t *count);
+/* Whether it can compile and run. */
+bool q_device_is_usable(cl_device_id id);
+/* DEVICE in a forked child of the process that first used OpenCL. */
+quern_status q_check_process(void);
 /* A copy of `count` devices and their strings in one block for free(); null when memory runs out. */
 q_device *q_device_copy(const q_device *list, size_t count);
 /* Index into the list of the device that `wanted` names (null: QUERN_DEVICE, else the best score). Writes one line

@@ -16,7 +16,6 @@
 #include "device/device.h"
 
 enum {
-    NO_PLATFORM = -1001,          /* CL_PLATFORM_NOT_FOUND_KHR */
     NV_CAPABILITY_MAJOR = 0x4000, /* CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV */
     NV_CAPABILITY_MINOR = 0x4001,
     AMD_BOARD_NAME = 0x4038,   /* CL_DEVICE_BOARD_NAME_AMD */
@@ -111,7 +110,7 @@ static const char *ask_text(survey *found, text_query *ask, void *object, cl_uin
 /* Asks for a number into *value, which stays as it is when the device does not know it. */
 #define ASK(id, what, value) clGetDeviceInfo(id, what, sizeof *(value), value, NULL)
 
-static bool is_usable(cl_device_id id)
+bool q_device_is_usable(cl_device_id id)
 {
     cl_bool available = CL_FALSE, compiler = CL_FALSE;
     ASK(id, CL_DEVICE_AVAILABLE, &available);
@@ -194,7 +193,7 @@ static void judge(survey *found, q_device *device)
 static void survey_device(survey *found, cl_platform_id platform, unsigned platform_number, cl_device_id id,
                           unsigned number)
 {
-    if (!is_usable(id)) return;
+    if (!q_device_is_usable(id)) return;
     if (!q_grow(&found->devices, &found->capacity, found->count + 1, sizeof *found->devices)) {
         found->failed = true;
         return;
@@ -206,29 +205,25 @@ static void survey_device(survey *found, cl_platform_id platform, unsigned platf
     judge(found, device);
 }
 
-static void survey_platform(survey *found, cl_platform_id platform, unsigned platform_number)
+static quern_status survey_platform(survey *found, cl_platform_id platform, unsigned platform_number)
 {
-    cl_uint count = 0;
-    if (clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 0, NULL, &count) || !count) return;
-    cl_device_id *ids = calloc(count, sizeof *ids);
-    if (!ids) found->failed = true;
-    else if (!clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, count, ids, NULL))
-        for (unsigned i = 0; i < count; i++) survey_device(found, platform, platform_number, ids[i], i);
+    cl_uint count;
+    cl_device_id *ids;
+    Q_TRY(q_platform_devices(platform, &ids, &count));
+    for (unsigned i = 0; i < count; i++) survey_device(found, platform, platform_number, ids[i], i);
     free(ids);
+    return QUERN_OK;
 }
 
 static quern_status survey_platforms(survey *found)
 {
-    cl_uint count = 0;
-    cl_int code = clGetPlatformIDs(0, NULL, &count);
-    if (code == NO_PLATFORM || (!code && !count)) return QUERN_OK;
-    if (code) return q_cl_fail(code, "clGetPlatformIDs");
-    cl_platform_id *platforms = calloc(count, sizeof *platforms);
-    if (!platforms) return q_fail_memory(count * sizeof *platforms);
-    code = clGetPlatformIDs(count, platforms, NULL);
-    for (unsigned i = 0; !code && i < count; i++) survey_platform(found, platforms[i], i);
+    cl_uint count;
+    cl_platform_id *platforms;
+    Q_TRY(q_platform_ids(&platforms, &count));
+    quern_status status = QUERN_OK;
+    for (unsigned i = 0; !status && i < count; i++) status = survey_platform(found, platforms[i], i);
     free(platforms);
-    return code ? q_cl_fail(code, "clGetPlatformIDs") : QUERN_OK;
+    return status;
 }
 
 /* ---- lists ------------------------------------------------------------------------------------------------------ */
@@ -285,7 +280,7 @@ q_device *q_device_copy(const q_device *list, size_t count)
 
 /* Drivers start threads that a forked child lacks: there the first call that waits for one would wait for ever. Handles
    remember their process; this remembers it for whoever has none yet. */
-static quern_status check_process(void)
+quern_status q_check_process(void)
 {
     static _Atomic long first;
     long none = 0;
@@ -300,7 +295,7 @@ quern_status q_discover(q_device **list, size_t *count)
 {
     *list = NULL;
     *count = 0;
-    Q_TRY(check_process());
+    Q_TRY(q_check_process());
     survey found = {0};
     quern_status status = survey_platforms(&found);
     if (!status && !found.failed) {
@@ -357,15 +352,6 @@ static bool fits(const quern_device *info, const char *wanted)
     return is_named(info, wanted);
 }
 
-static quern_status fail_no_device(void)
-{
-    q_fail(QUERN_NO_DEVICE, "no OpenCL device was found on this machine");
-    q_fail_next_step("install an OpenCL driver. Debian, Ubuntu: pocl-opencl-icd for any CPU; for GPUs the vendor's: "
-                     "nvidia-opencl-icd, intel-opencl-icd, AMD's ROCm (rocm-opencl-runtime). Elsewhere: PoCL, or the "
-                     "OpenCL part of the GPU's driver. `clinfo -l` lists what the system sees");
-    return QUERN_NO_DEVICE;
-}
-
 static quern_status fail_no_match(const q_device *list, size_t count, const char *wanted, const char *origin)
 {
     q_text names = {0};
@@ -373,18 +359,23 @@ static quern_status fail_no_match(const q_device *list, size_t count, const char
         const quern_device *info = &list[i].info;
         q_text_add(&names, "%s%s '%s' (%s)", i ? ", " : "", info->selector, info->name, info->kind);
     }
-    q_fail(QUERN_NO_DEVICE, "no OpenCL device fits '%s'%s; there %s %s", wanted, origin, count == 1 ? "is" : "are",
-           names.data ? names.data : "");
-    q_fail_next_step("name a device by its selector (%s), its kind or a part of its name, or leave the choice to quern",
-                     list[0].info.selector);
+    q_text empty = {0}, steps = {0};
+    bool some = q_add_empty_platforms(&empty, &steps) > 0;
+    q_fail(QUERN_NO_DEVICE, "no OpenCL device fits '%s'%s; there %s %s%s%s", wanted, origin, count == 1 ? "is" : "are",
+           names.data ? names.data : "", some ? "; without a device: " : "", some && empty.data ? empty.data : "");
+    q_fail_next_step(
+        "name a device by its selector (%s), its kind or a part of its name, or leave the choice to quern%s%s",
+        list[0].info.selector, some ? ". " : "", some && steps.data ? steps.data : "");
     q_text_free(&names);
+    q_text_free(&empty);
+    q_text_free(&steps);
     return QUERN_NO_DEVICE;
 }
 
 quern_status q_choose(const q_device *list, size_t count, const char *wanted, size_t *index, q_text *why)
 {
     const char *origin = "";
-    if (!count) return fail_no_device();
+    if (!count) return q_fail_no_device();
     if (!wanted || !*wanted) {
         wanted = getenv("QUERN_DEVICE");
         origin = " (from QUERN_DEVICE)";

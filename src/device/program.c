@@ -77,9 +77,14 @@ static quern_status fail_build(const q_program *p, const q_device *device, cl_in
     else q_fail(QUERN_BUILD, "the compiler of %s refused a generated program", device->info.name);
     q_fail_cl(code);
     if (log) q_fail_build_log(log);
-    q_fail_next_step("this is a defect of quern or of the driver (%s %s): please report it with the output of "
-                     "`quern explain --stage=source`",
-                     device->info.platform, device->info.driver);
+    q_text step = {0};
+    bool program = code == CL_INVALID_BUILD_OPTIONS || (log && q_contains(log, strlen(log), "error"));
+    if (!program && q_add_build_step(&step, device->info.platform)) q_fail_next_step("%s", step.data ? step.data : "");
+    else
+        q_fail_next_step("this is a defect of quern or of the driver (%s %s): please report it with the output of "
+                         "`quern explain --stage=source`",
+                         device->info.platform, device->info.driver);
+    q_text_free(&step);
     free(log);
     return QUERN_BUILD;
 }
