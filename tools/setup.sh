@@ -66,6 +66,9 @@ needs() {
   maybe  ocloc       intel-opencl-icd                   intel-opencl                      intel-compute-runtime   intel-opencl                      -
   maybe  clblast     libclblast-dev                     clblast-devel                     clblast                 clblast-devel                     clblast
   maybe  mpfr        libmpfr-dev                        pkgconfig(mpfr)                   mpfr                    pkgconfig(mpfr)                   mpfr
+  maybe  g++         g++                                gcc-c++                           gcc                     gcc-c++                           -
+  maybe  cmake       cmake                              cmake                             cmake                   cmake                             cmake
+  maybe  make        make                               make                              make                    make                              make
 END
 }
 
