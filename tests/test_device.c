@@ -336,7 +336,7 @@ static void programs_that_do_not_build(void **state)
 /* In the child everything fails at once; the alarm ends it should it hang. */
 static int use_after_fork(void)
 {
-    alarm(20);
+    alarm(600);
     q_buffer buffer;
     q_device *list;
     size_t count;

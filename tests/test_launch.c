@@ -294,7 +294,7 @@ static void states_of_long_sums_are_made_to_fit(void **state)
 /* What the child of a fork sees; 0 if all is as it should be. */
 static int in_child(quern_operator **op, const cloud *c)
 {
-    alarm(30); /* ends a child that hangs */
+    alarm(600); /* ends a child that hangs */
     if (run(*op, c, 10, 10, c->a) != QUERN_DEVICE) return 1;
     if (!strstr(quern_last_error()->message, "fork()")) return 2;
     quern_operator_destroy(op);
