@@ -69,7 +69,7 @@ static bool quern_time(double *seconds, trial *t, int calls)
 {
     const bench_problem *problem = &t->problem;
     const quern_args args = {.data = problem->args, .count = problem->count};
-    const quern_view view = {t->result, problem->m, problem->columns, problem->result_type, 0};
+    const quern_view view = quern_view_of(t->result, problem->result_type, problem->m, problem->columns);
     quern_status status = QUERN_OK;
     const double start = now();
     for (int k = 0; k < calls && !status; k++) status = quern_run(t->op, args, view);

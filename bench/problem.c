@@ -49,7 +49,7 @@ static bool array_create(bench_problem *problem, size_t k, quern_value what)
     if (!array->exact || !array->data) return false;
     which->fill(array->exact, count, k + 1);
     array_round(array, which->dtype, count);
-    problem->args[k] = (quern_arg){what.name, {array->data, array->rows, what.dim, which->dtype, 0}};
+    problem->args[k] = (quern_arg){what.name, quern_view_of(array->data, which->dtype, array->rows, what.dim)};
     return true;
 }
 

@@ -99,44 +99,67 @@ QUERN_API void quern_free(void *memory);
 
 /* ---- arrays ----------------------------------------------------------------------------------------------------- */
 
-typedef enum quern_dtype { QUERN_NUMBER = 0, QUERN_F32 = 1, QUERN_F64 = 2, QUERN_I64 = 3 } quern_dtype;
+/* Element types. Runs compute in float32 or float64; the others are for storage. float16 (IEEE 754 binary16) and bfloat16
+   arrays are read and written as float32 numbers, rounded to nearest; int32 and int64 arrays are exact up to 2^24 in runs
+   in float32, 2^53 in float64. */
+typedef enum quern_dtype {
+    QUERN_NUMBER = 0,
+    QUERN_F32 = 1,
+    QUERN_F64 = 2,
+    QUERN_I64 = 3,
+    QUERN_I32 = 4,
+    QUERN_F16 = 5,
+    QUERN_BF16 = 6
+} quern_dtype;
 
-/* A borrowed host array, or (QUERN_NUMBER) one number that takes the element type of the other arrays. As an argument
-   it is only read; as a result it is written. */
+/* An array in device memory: quern/array.h. */
+typedef struct quern_array quern_array;
+
+/* A borrowed array in host memory or, with `array`, in device memory; or (QUERN_NUMBER) one number that takes the element
+   type of the other arrays. As an argument it is only read; as a result it is written. */
 typedef struct quern_view {
-    void *data;
+    void *data; /* host memory; null for device memory */
     int64_t rows, columns;
     quern_dtype dtype;
     double number;
+    int64_t stride;     /* elements from the start of one row to that of the next; 0: columns */
+    quern_array *array; /* device memory, else null */
+    int64_t offset;     /* there: elements before the first row */
 } quern_view;
 
 static inline quern_view quern_f32(const float *data, int64_t rows, int64_t columns)
 {
-    quern_view view = {(void *)data, rows, columns, QUERN_F32, 0};
+    quern_view view = {(void *)data, rows, columns, QUERN_F32, 0, 0, NULL, 0};
     return view;
 }
 static inline quern_view quern_f64(const double *data, int64_t rows, int64_t columns)
 {
-    quern_view view = {(void *)data, rows, columns, QUERN_F64, 0};
+    quern_view view = {(void *)data, rows, columns, QUERN_F64, 0, 0, NULL, 0};
+    return view;
+}
+/* A dense array on the host of any type. */
+static inline quern_view quern_view_of(const void *data, quern_dtype dtype, int64_t rows, int64_t columns)
+{
+    quern_view view = {(void *)data, rows, columns, dtype, 0, 0, NULL, 0};
     return view;
 }
 /* For results that are indices (ArgMin, ArgMax). */
 static inline quern_view quern_i64(const int64_t *data, int64_t rows, int64_t columns)
 {
-    quern_view view = {(void *)data, rows, columns, QUERN_I64, 0};
+    quern_view view = {(void *)data, rows, columns, QUERN_I64, 0, 0, NULL, 0};
     return view;
 }
 /* For parameters of length 1: {"g", quern_number(0.5)}. */
 static inline quern_view quern_number(double value)
 {
-    quern_view view = {NULL, 1, 1, QUERN_NUMBER, value};
+    quern_view view = {NULL, 1, 1, QUERN_NUMBER, value, 0, NULL, 0};
     return view;
 }
 
 /* How many rows or columns there are, where no array tells: {"M", quern_size(1000)}, {"N", quern_size(0)}. */
 static inline quern_view quern_size(int64_t count)
 {
-    quern_view view = {NULL, count, 0, QUERN_NUMBER, 0};
+    quern_view view = {NULL, count, 0, QUERN_NUMBER, 0, 0, NULL, 0};
     return view;
 }
 
@@ -231,6 +254,11 @@ typedef struct quern_context_options {
        that equal runs give equal bits; quern_explain tells it, and the log. Values have the precision of the arrays'
        type, as on a device (docs/numbers.md). QUERN_ON: all, slowly, in memory that grows with M N: for comparisons. */
     quern_switch host;
+    /* A cl_context and a cl_command_queue that the program has opened already; either may be null. They are kept alive, and
+       `device` is ignored. Commands of the queue must run in order (not CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE); a context
+       without a queue must be for one device. Work that the program enqueues there itself and runs of quern follow each
+       other as they were enqueued; a context of quern must not be used while another thread changes the queue. */
+    void *opencl_context, *opencl_queue;
 } quern_context_options;
 
 /* Opens a device. `options` may be null. Statuses: NO_DEVICE, DEVICE, MEMORY. */
@@ -239,6 +267,10 @@ QUERN_API void quern_context_destroy(quern_context **context);
 
 /* The device that the context uses; borrowed from the context. Null for a null context. */
 QUERN_API const quern_device *quern_context_device(const quern_context *context);
+
+/* Waits until all that runs in this context, or was enqueued by copies of arrays, is done. Failures that the device told
+   late are told here. Statuses: DEVICE, MEMORY. */
+QUERN_API quern_status quern_wait(quern_context *context);
 
 /* The name of the row that plans are made with: quern_device.profile, or, where `quern tune` has learned one for this
    device, the learned row's. Borrowed from the context. */
@@ -299,6 +331,8 @@ QUERN_API const char *quern_operator_text(const quern_operator *op);
 /* Evaluates the operator. Every variable needs an argument; i-variables share their number of rows M, j-variables N;
    parameters have one row. All float arrays are of one type, QUERN_F32 or QUERN_F64, results that are indices QUERN_I64.
    M or N may be 0. quern_run is for operators with one result, quern_run_all for any number, in the formula's order.
+   Arrays may be of storage types (quern_dtype); indices are written as int32 or int64. Each argument and result may be on
+   the host or on the device (quern/array.h): a run whose arrays are all on the device does not wait for it.
    On failure the contents of the results are undefined.
    Statuses: MISSING, NAME, SHAPE, DTYPE, UNSUPPORTED (float64 on a device without), BUILD, DEVICE, MEMORY, CANCELLED. */
 QUERN_API quern_status quern_run(quern_operator *op, quern_args args, quern_view result);

@@ -204,7 +204,8 @@ static double number_at(const quern_view *view, size_t n)
 static verdict run_with(const settings *s, const test_case *c, quern_operator *op, quern_args args, bool integer)
 {
     matrix empty = {.rows = c->expected.rows, .columns = c->expected.columns};
-    quern_view out = {convert(&empty, QUERN_F64), empty.rows, empty.columns, integer ? QUERN_I64 : s->dtype, 0};
+    quern_view out =
+        quern_view_of(convert(&empty, QUERN_F64), integer ? QUERN_I64 : s->dtype, empty.rows, empty.columns);
     size_t count = (size_t)(empty.rows * empty.columns);
     double *got = calloc(count + 1, sizeof *got);
     verdict result = FAILED;
@@ -224,12 +225,12 @@ static verdict run_operator(const settings *s, const test_case *c, quern_operato
 {
     quern_value value = quern_result(op, 0);
     verdict result = check_shape(c, value.axis, value.dim);
-    quern_arg args[MAX_VARIABLES] = {{NULL, {NULL, 0, 0, s->dtype, 0}}};
+    quern_arg args[MAX_VARIABLES] = {{NULL, quern_number(0)}};
     size_t count = 0;
     for (size_t v = 0; v < quern_variable_count(op) && v < MAX_VARIABLES; v++) {
         const matrix *m = find_variable(c, quern_variable(op, v).name);
         if (!m) continue; /* quern_run_all will say that it is missing */
-        args[count++] = (quern_arg){m->name, {convert(m, s->dtype), m->rows, m->columns, s->dtype, 0}};
+        args[count++] = (quern_arg){m->name, quern_view_of(convert(m, s->dtype), s->dtype, m->rows, m->columns)};
     }
     if (result == PASSED) result = run_with(s, c, op, (quern_args){args, count, c->M, c->N}, value.integer);
     for (size_t a = 0; a < count; a++) free(args[a].view.data);

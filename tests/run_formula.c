@@ -71,7 +71,7 @@ static void make_variable(arrays *a, const quern_operator *op, size_t v, quern_d
         if (dtype == QUERN_F64) ((double *)given)[n] = x;
         else ((float *)given)[n] = x;
     }
-    a->args[v] = (quern_arg){value.name, {given, rows, value.dim, dtype, 0}};
+    a->args[v] = (quern_arg){value.name, quern_view_of(given, dtype, rows, value.dim)};
 }
 
 static void make_result(arrays *a, const quern_operator *op, size_t r, quern_dtype dtype, const int64_t *size)
@@ -80,7 +80,7 @@ static void make_result(arrays *a, const quern_operator *op, size_t r, quern_dty
     int64_t rows = rows_of(value.axis, size);
     size_t numbers = (size_t)(rows * value.dim);
     a->expected[r] = allocate(numbers);
-    a->results[r] = (quern_view){allocate(numbers), rows, value.dim, value.integer ? QUERN_I64 : dtype, 0};
+    a->results[r] = quern_view_of(allocate(numbers), value.integer ? QUERN_I64 : dtype, rows, value.dim);
 }
 
 static void free_arrays(arrays *a)
@@ -128,7 +128,7 @@ static bool run_and_compare(arrays *a, quern_operator *op, const int64_t *size)
 
 static bool run_size(const settings *s, quern_operator *op, const int64_t *size)
 {
-    arrays a = {{NULL}, {{NULL, {NULL, 0, 0, s->dtype, 0}}}, {NULL}, {{NULL, 0, 0, s->dtype, 0}}};
+    arrays a = {.expected = {NULL}};
     random_source random = {(uint64_t)(1000 * size[0] + size[1])};
     for (size_t v = 0; v < op->variable_count; v++) make_variable(&a, op, v, s->dtype, size, &random);
     for (size_t r = 0; r < op->result_count; r++) make_result(&a, op, r, s->dtype, size);

@@ -185,7 +185,7 @@ static char *make_result(const trial *t, size_t r, quern_view *view)
     size_t bytes = trial_result_count(t, r) * q_element_size(dtype) + 2 * CANARIES;
     char *array = allocate(bytes);
     memset(array, CANARY, bytes);
-    *view = (quern_view){array + CANARIES, rows_of(t, value.axis), value.dim, dtype, 0};
+    *view = quern_view_of(array + CANARIES, dtype, rows_of(t, value.axis), value.dim);
     return array;
 }
 
@@ -197,7 +197,8 @@ quern_status trial_attempt(trial *t)
     size_t variables = quern_variable_count(t->op), count = quern_result_count(t->op);
     for (size_t v = 0; v < variables; v++) {
         quern_value value = quern_variable(t->op, v);
-        args[v] = (quern_arg){value.name, {make_argument(t, v), rows_of(t, value.axis), value.dim, t->dtype, 0}};
+        args[v] =
+            (quern_arg){value.name, quern_view_of(make_argument(t, v), t->dtype, rows_of(t, value.axis), value.dim)};
     }
     for (size_t r = 0; r < count; r++) arrays[r] = make_result(t, r, &results[r]);
     quern_status status = quern_run_all(t->op, (quern_args){args, variables, t->M, t->N}, (quern_outs){results, count});

@@ -49,20 +49,21 @@ static void wrong_arrays_are_told(void **state)
         {"y", quern_f32(f, 4, 3), QUERN_SHAPE, "y has 3 columns; the formula wants 2"},
         {"b", quern_f32(f, 5, 1), QUERN_SHAPE, "b has 5 rows, but y has 4"},
         {"b", quern_f32(f, -4, 1), QUERN_SHAPE, "negative"},
-        {"x", quern_i64(k, 3, 2), QUERN_DTYPE, "x is int64"},
-        {"y", quern_f64(d, 4, 2), QUERN_DTYPE, "y is float64, but x is float32"},
+        {"x", quern_view_of(f, (quern_dtype)9, 3, 2), QUERN_USAGE, "no element type 9"},
+        {"y", quern_f64(d, 4, 2), QUERN_DTYPE, "y is float64, but x is for runs in float32"},
         {"b", quern_number(1), QUERN_SHAPE, "rows"},
         {"y", quern_f32(NULL, 4, 2), QUERN_USAGE, "the data of y is null"},
         {"result", quern_f32(f, 4, 1), QUERN_SHAPE, "the result has 4 rows, but x has 3"},
         {"result", quern_f32(f, 3, 2), QUERN_SHAPE, "the result has 2 columns"},
         {"result", quern_f64(d, 3, 1), QUERN_DTYPE, "the result is float64"},
-        {"result", quern_i64(k, 3, 1), QUERN_DTYPE, "the result is int64"},
+        {"result", quern_i64(k, 3, 1), QUERN_DTYPE, "the result holds numbers and must be float32"},
         {"result", quern_f32(NULL, 3, 1), QUERN_USAGE, "the data of the result is null"},
         {"result", quern_number(0), QUERN_SHAPE, "rows"},
     };
     for (size_t c = 0; c < Q_COUNT(cases); c++)
         expect_failure(run_with(cases[c].name, cases[c].view), cases[c].status, cases[c].part);
     succeed(run_with("b", quern_f32(f, 4, 1)));
+    succeed(run_with("x", quern_i64(k, 3, 2)));
 }
 
 static void wrong_arguments_are_told(void **state)
@@ -230,8 +231,8 @@ static void arrays_have_any_alignment(quern_switch host, quern_dtype dtype)
         double d = n + 1;
         memcpy(x + 1 + size * (size_t)n, dtype == QUERN_F32 ? (void *)&f : (void *)&d, size);
     }
-    quern_view in = {x + 1, COUNT, 1, dtype, 0},
-               results[] = {{a + 1, COUNT, 1, dtype, 0}, {k + 1, COUNT, 1, QUERN_I64, 0}};
+    quern_view in = quern_view_of(x + 1, dtype, COUNT, 1);
+    quern_view results[] = {quern_view_of(a + 1, dtype, COUNT, 1), quern_view_of(k + 1, QUERN_I64, COUNT, 1)};
     succeed(quern_run_all(op, QUERN_ARGS({"x", in}, {"y", in}), (quern_outs){results, 2}));
     for (int n = 0; n < COUNT; n++) {
         float f;

@@ -33,7 +33,7 @@ static bool open_queue(void)
     if (q_discover(&devices, &device_count)) return false;
     if (!device_count) return true;
     quern_status status = q_choose(devices, device_count, NULL, &chosen, &why);
-    if (!status) status = q_queue_create(&queue, &devices[chosen], 0);
+    if (!status) status = q_queue_create(&queue, &devices[chosen], 0, NULL);
     if (!status) queue->keeps_programs = true;
     q_text_free(&why);
     return !status;

@@ -27,7 +27,7 @@ static int open_queue(void **state)
     if (q_discover(&devices, &device_count)) return -1;
     if (!device_count) return 0;
     quern_status status = q_choose(devices, device_count, NULL, &chosen, &why);
-    if (!status) status = q_queue_create(&queue, &devices[chosen], 1 << 20);
+    if (!status) status = q_queue_create(&queue, &devices[chosen], 1 << 20, NULL);
     q_text_free(&why);
     return (int)status;
 }

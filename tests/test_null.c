@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "quern/array.h"
 #include "quern/build.h"
 #include "quern/cache.h"
 #include "quern/npy.h"
@@ -386,6 +387,100 @@ static void null_tune(void)
     assert_null(tuning);
 }
 
+static void null_wait(void)
+{
+    usage(quern_wait(NULL));
+}
+
+/* ---- array.h ---- */
+
+static void null_array_create(void)
+{
+    quern_array *array = (quern_array *)&array;
+    usage(quern_array_create(NULL, NULL, QUERN_F32, 1, 1));
+    usage(quern_array_create(&array, NULL, QUERN_F32, 1, 1));
+    assert_null(array);
+}
+
+static void null_array_from(void)
+{
+    quern_array *array = (quern_array *)&array;
+    usage(quern_array_from(NULL, NULL, quern_f32(NULL, 0, 1)));
+    usage(quern_array_from(&array, NULL, quern_f32(NULL, 0, 1)));
+    assert_null(array);
+    if (!context) return;
+    usage(quern_array_from(&array, context, quern_f32(NULL, 1, 1)));
+    assert_null(array);
+}
+
+static void null_array_wrap(void)
+{
+    quern_array *array = (quern_array *)&array;
+    usage(quern_array_wrap(NULL, NULL, NULL, QUERN_F32, 1, 1));
+    usage(quern_array_wrap(&array, NULL, NULL, QUERN_F32, 1, 1));
+    assert_null(array);
+    if (context) usage(quern_array_wrap(&array, context, NULL, QUERN_F32, 1, 1));
+}
+
+static void null_array_destroy(void)
+{
+    quern_array *array = NULL;
+    quern_array_destroy(NULL);
+    quern_array_destroy(&array);
+}
+
+static void null_array_view(void)
+{
+    assert_int_equal(quern_array_view(NULL).rows, 0);
+    assert_null(quern_array_view(NULL).array);
+}
+
+static void null_view_rows(void)
+{
+    assert_null(quern_view_rows(quern_f32(NULL, 0, 1), 0, 0).data);
+}
+
+static void null_view_columns(void)
+{
+    assert_null(quern_view_columns(quern_f32(NULL, 0, 1), 0, 1).data);
+}
+
+static void null_array_write(void)
+{
+    usage(quern_array_write(NULL, quern_f32(NULL, 0, 1)));
+}
+
+static void null_array_read(void)
+{
+    usage(quern_array_read(NULL, quern_f32(NULL, 0, 1)));
+}
+
+static void null_copy(void)
+{
+    usage(quern_copy(NULL, quern_f32(NULL, 0, 1), quern_f32(NULL, 0, 1)));
+    if (context) usage(quern_copy(context, quern_f32(NULL, 0, 1), quern_f32(NULL, 0, 1)));
+}
+
+static void null_array_fill(void)
+{
+    usage(quern_array_fill(NULL, 0));
+}
+
+static void null_array_opencl(void)
+{
+    assert_null(quern_array_opencl(NULL));
+}
+
+static void null_context_opencl(void)
+{
+    assert_null(quern_context_opencl(NULL));
+}
+
+static void null_context_opencl_queue(void)
+{
+    assert_null(quern_context_opencl_queue(NULL));
+}
+
 /* ---- all of them ---- */
 
 // clang-format off
@@ -396,7 +491,7 @@ static const struct {
     void (*call)(void);
 } functions[] = {
     ROW(last_error), ROW(last_error_text), ROW(status_name), ROW(status_text), ROW(version), ROW(free),
-    ROW(devices), ROW(platforms), ROW(context_create), ROW(context_destroy), ROW(context_device), ROW(context_profile),
+    ROW(devices), ROW(platforms), ROW(context_create), ROW(context_destroy), ROW(context_device), ROW(context_profile), ROW(wait),
     ROW(compile), ROW(gradient), ROW(operator_destroy), ROW(variable_count), ROW(result_count), ROW(variable),
     ROW(result), ROW(operator_text), ROW(run), ROW(run_all), ROW(prepare), ROW(explain), ROW(graph_create),
     ROW(graph_destroy), ROW(graph_status), ROW(compile_graph), ROW(vi), ROW(vj), ROW(pm), ROW(literal),
@@ -406,6 +501,9 @@ static const struct {
     ROW(min_j), ROW(argmin_i), ROW(argmin_j), ROW(max_i), ROW(max_j), ROW(argmax_i), ROW(argmax_j),
     ROW(logsumexp_i), ROW(logsumexp_j), ROW(grad), ROW(language), ROW(cache_look), ROW(cache_clear), ROW(npy_read), ROW(npy_read_stream),
     ROW(npy_write), ROW(npy_write_stream), ROW(tune),
+    ROW(array_create), ROW(array_from), ROW(array_wrap), ROW(array_destroy), ROW(array_view), ROW(view_rows),
+    ROW(view_columns), ROW(array_write), ROW(array_read), ROW(copy), ROW(array_fill), ROW(array_opencl),
+    ROW(context_opencl), ROW(context_opencl_queue),
 };
 // clang-format on
 
@@ -449,7 +547,8 @@ static void no_function_is_left_out(void **state)
     (void)state;
     size_t count = 0;
     static const char *const headers[] = {"../include/quern.h", "../include/quern/build.h", "../include/quern/cache.h",
-                                          "../include/quern/npy.h", "../include/quern/tune.h"};
+                                          "../include/quern/npy.h", "../include/quern/tune.h",
+                                          "../include/quern/array.h"};
     for (size_t h = 0; h < Q_COUNT(headers); h++) count += check_header(headers[h]);
     assert_int_equal(count, Q_COUNT(functions));
 }

@@ -84,7 +84,7 @@ static bool lost_cache(const char *directory)
     q_program *program;
     size_t count;
     bool made;
-    if (q_discover(&list, &count) || count != 1 || q_queue_create(&queue, list, 0)) return false;
+    if (q_discover(&list, &count) || count != 1 || q_queue_create(&queue, list, 0, NULL)) return false;
     snprintf(command, sizeof command, "rm -r '%s'", directory);
     bool good = !system(command);
     for (int round = 0; round < 2; round++) {

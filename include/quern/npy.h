@@ -33,7 +33,7 @@ QUERN_API quern_status quern_npy_read(quern_view *out, const char *path);
    null. */
 QUERN_API quern_status quern_npy_read_stream(quern_view *out, FILE *stream, const char *path, quern_npy_source *source);
 
-/* Writes rows x columns elements. The file appears complete or not at all: a temporary file in the same directory is
+/* Writes rows x columns elements of dense host memory. The file appears complete or not at all: a temporary file in the same directory is
    renamed over `path`. Statuses: IO, MEMORY. Thread-safe. */
 QUERN_API quern_status quern_npy_write(const char *path, quern_view view);
 

@@ -89,11 +89,6 @@ bool q_mul_size(size_t a, size_t b, size_t *out)
     return true;
 }
 
-size_t q_element_size(quern_dtype dtype)
-{
-    return dtype == QUERN_F32 ? 4 : 8;
-}
-
 void quern_free(void *memory)
 {
     free(memory);

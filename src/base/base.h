@@ -56,8 +56,15 @@ void q_arena_free(q_arena *arena);
 bool q_grow(void *data, size_t *capacity, size_t need, size_t size);
 /* *out = a * b; false on overflow. */
 bool q_mul_size(size_t a, size_t b, size_t *out);
-/* Bytes of an element of an array. */
-size_t q_element_size(quern_dtype dtype);
+
+// dtype.c: element types
+
+bool q_dtype_is_known(quern_dtype dtype);
+const char *q_dtype_name(quern_dtype dtype); /* "float32" */
+size_t q_element_size(quern_dtype dtype);    /* bytes */
+/* One element as a double, at any alignment; rounded, cut to a whole number in range, where the type demands it. */
+double q_element_read(quern_dtype dtype, const void *at);
+void q_element_write(quern_dtype dtype, void *at, double number);
 
 // element.c: types of numbers in files, as NumPy writes them: "<f4", ">i2", "|b1"
 

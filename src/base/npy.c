@@ -281,7 +281,7 @@ quern_status quern_npy_read_stream(quern_view *out, FILE *stream, const char *pa
     if (!status) status = read_elements(stream, &h, &data);
     if (!status && h.source.converted) status = convert(&h, &data);
     if (status) free(data);
-    else *out = (quern_view){data, h.shape[0], h.shape[1], h.dtype, 0};
+    else *out = quern_view_of(data, h.dtype, h.shape[0], h.shape[1]);
     if (source) *source = h.source;
     return status;
 }
@@ -308,6 +308,8 @@ typedef struct output {
 static quern_status prepare(output *o, const char *path, quern_view view)
 {
     *o = (output){.path = path, .view = view, .size = q_element_size(view.dtype)};
+    if (view.array || (view.stride && view.stride != view.columns && view.rows > 1))
+        return fail_usage("an array on the device, or with gaps between its rows, cannot be written: copy it first");
     if (view.dtype != QUERN_F32 && view.dtype != QUERN_F64 && view.dtype != QUERN_I64)
         return fail_usage("only arrays of float32, float64 and int64 are written");
     size_t bytes;

@@ -78,7 +78,7 @@ static quern_status create(q_buffer *out, q_queue *queue, uint64_t size, const v
         give_back(queue, bytes);
         return fail_driver(queue, bytes, in_use, code);
     }
-    *out = (q_buffer){mem, size};
+    *out = (q_buffer){.mem = mem, .size = size};
     return QUERN_OK;
 }
 
@@ -96,11 +96,27 @@ quern_status q_buffer_create_from(q_buffer *out, q_queue *queue, const void *dat
     return status;
 }
 
+quern_status q_buffer_borrow(q_buffer *out, q_queue *queue, cl_mem mem, uint64_t offset, uint64_t size)
+{
+    *out = (q_buffer){0};
+    Q_TRY(q_queue_check(queue));
+    if (!offset) {
+        Q_CL(clRetainMemObject(mem));
+    } else {
+        cl_int code;
+        cl_buffer_region region = {(size_t)offset, (size_t)allocated_bytes(size)};
+        mem = clCreateSubBuffer(mem, 0, CL_BUFFER_CREATE_TYPE_REGION, &region, &code);
+        if (!mem) return q_cl_fail(code, "clCreateSubBuffer");
+    }
+    *out = (q_buffer){.mem = mem, .size = size, .borrowed = true};
+    return QUERN_OK;
+}
+
 void q_buffer_destroy(q_buffer *buffer, q_queue *queue)
 {
     if (!buffer->mem) return;
     if (queue->process == q_process()) clReleaseMemObject(buffer->mem);
-    give_back(queue, allocated_bytes(buffer->size));
+    if (!buffer->borrowed) give_back(queue, allocated_bytes(buffer->size));
     *buffer = (q_buffer){0};
 }
 
@@ -122,5 +138,46 @@ quern_status q_buffer_read(q_buffer *buffer, q_queue *queue, void *data, uint64_
 {
     Q_TRY(check_copy(buffer, queue, size));
     if (size) Q_CL(clEnqueueReadBuffer(queue->commands, buffer->mem, CL_TRUE, 0, (size_t)size, data, 0, NULL, NULL));
+    return QUERN_OK;
+}
+
+typedef struct copy_shape {
+    size_t origin[3], region[3], pitch;
+} copy_shape;
+
+static quern_status shape_of_rows(copy_shape *out, const q_buffer *buffer, const q_queue *queue, uint64_t rows,
+                                  uint64_t bytes, uint64_t stride)
+{
+    *out = (copy_shape){.region = {(size_t)bytes, (size_t)rows, 1}, .pitch = (size_t)stride};
+    return check_copy(buffer, queue, rows * bytes);
+}
+
+quern_status q_buffer_write_rows(q_buffer *buffer, q_queue *queue, const void *data, uint64_t rows, uint64_t bytes,
+                                 uint64_t stride)
+{
+    copy_shape s;
+    Q_TRY(shape_of_rows(&s, buffer, queue, rows, bytes, stride));
+    if (rows && bytes)
+        Q_CL(clEnqueueWriteBufferRect(queue->commands, buffer->mem, CL_FALSE, s.origin, s.origin, s.region, s.region[0],
+                                      0, s.pitch, 0, data, 0, NULL, NULL));
+    return QUERN_OK;
+}
+
+quern_status q_buffer_read_rows(q_buffer *buffer, q_queue *queue, void *data, uint64_t rows, uint64_t bytes,
+                                uint64_t stride)
+{
+    copy_shape s;
+    Q_TRY(shape_of_rows(&s, buffer, queue, rows, bytes, stride));
+    if (rows && bytes)
+        Q_CL(clEnqueueReadBufferRect(queue->commands, buffer->mem, CL_TRUE, s.origin, s.origin, s.region, s.region[0],
+                                     0, s.pitch, 0, data, 0, NULL, NULL));
+    return QUERN_OK;
+}
+
+quern_status q_buffer_fill(q_buffer *buffer, q_queue *queue, const void *pattern, size_t pattern_size, uint64_t size)
+{
+    Q_TRY(check_copy(buffer, queue, size));
+    if (size)
+        Q_CL(clEnqueueFillBuffer(queue->commands, buffer->mem, pattern, pattern_size, 0, (size_t)size, 0, NULL, NULL));
     return QUERN_OK;
 }

@@ -82,6 +82,7 @@ typedef struct q_queue {
     q_device *device; /* the queue's own copy */
     cl_context context;
     cl_command_queue commands;
+    size_t alignment;               /* bytes: where borrowed memory may begin */
     long process;                   /* that made it: no other may use it */
     bool keeps_programs;            /* in quern's cache; set before the first build */
     q_patience patience;            /* with the lock for builds; likewise */
@@ -92,8 +93,18 @@ typedef struct q_queue {
     q_program *programs;            /* program.c: a list of all */
 } q_queue;
 
-/* `device` is copied; memory_limit 0 stands for all of the device's memory. */
-quern_status q_queue_create(q_queue **out, const q_device *device, uint64_t memory_limit);
+/* What a program has opened itself; null members stand for nothing. */
+typedef struct q_opened {
+    cl_context context;
+    cl_command_queue commands;
+} q_opened;
+
+/* `device` is copied; memory_limit 0 stands for all of the device's memory; opened: null, or what is used in place of new
+   handles and kept alive. */
+quern_status q_queue_create(q_queue **out, const q_device *device, uint64_t memory_limit, const q_opened *opened);
+/* Completes `opened` by the context of the queue, and finds the device it is for. USAGE for a queue that is not in order,
+   or for a context of several devices without a queue. */
+quern_status q_opened_device(q_opened *opened, cl_device_id *out);
 void q_queue_destroy(q_queue **queue);
 const q_device *q_queue_device(const q_queue *queue);
 /* Waits for everything that was enqueued. */
@@ -106,17 +117,28 @@ quern_status q_queue_check(const q_queue *queue);
 typedef struct q_buffer {
     cl_mem mem;
     uint64_t size;
+    bool borrowed; /* memory of somebody else, which the account leaves out */
 } q_buffer;
 
 /* Allocates size bytes (at least one byte is allocated). MEMORY with need, limit and what is in use. */
 quern_status q_buffer_create(q_buffer *out, q_queue *queue, uint64_t size);
 /* The same, filled as by a write of `size` bytes. */
 quern_status q_buffer_create_from(q_buffer *out, q_queue *queue, const void *data, uint64_t size);
+/* `size` bytes of another buffer's memory, or of the user's, from `offset` on, a multiple of queue->alignment. It stays
+   alive as long as this. */
+quern_status q_buffer_borrow(q_buffer *out, q_queue *queue, cl_mem mem, uint64_t offset, uint64_t size);
 void q_buffer_destroy(q_buffer *buffer, q_queue *queue); /* accepts an empty one */
 /* Copies of `size` bytes; size 0 does nothing. A write does not wait: `data` must stay as it is until a later read from
    the same queue, or q_queue_finish, has returned. A read waits. */
 quern_status q_buffer_write(q_buffer *buffer, q_queue *queue, const void *data, uint64_t size);
 quern_status q_buffer_read(q_buffer *buffer, q_queue *queue, void *data, uint64_t size);
+/* Rows of `bytes` each, `stride` bytes apart in host memory and side by side in the buffer; likewise. */
+quern_status q_buffer_write_rows(q_buffer *buffer, q_queue *queue, const void *data, uint64_t rows, uint64_t bytes,
+                                 uint64_t stride);
+quern_status q_buffer_read_rows(q_buffer *buffer, q_queue *queue, void *data, uint64_t rows, uint64_t bytes,
+                                uint64_t stride);
+/* Repeats a pattern of 1, 2, 4 or 8 bytes, of which size is a multiple. Does not wait. */
+quern_status q_buffer_fill(q_buffer *buffer, q_queue *queue, const void *pattern, size_t pattern_size, uint64_t size);
 
 // binary.c: compiled programs in quern's own cache
 

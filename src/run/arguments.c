@@ -15,11 +15,6 @@ typedef struct sizes {
     const char *dtype_from;
 } sizes;
 
-static const char *dtype_name(quern_dtype dtype)
-{
-    return dtype == QUERN_F32 ? "float32" : dtype == QUERN_F64 ? "float64" : dtype == QUERN_I64 ? "int64" : "a number";
-}
-
 /* The rows that an array of this axis must have, learning M and N from the first that comes. */
 static quern_status check_rows(sizes *known, const char *name, char axis, int64_t rows)
 {
@@ -35,49 +30,56 @@ static quern_status check_rows(sizes *known, const char *name, char axis, int64_
                   name, (long long)rows, *from, (long long)*size, axis);
 }
 
-static quern_status check_dtype(sizes *known, const char *name, quern_dtype dtype)
+/* The type that runs compute in with arrays of this type; QUERN_NUMBER: with integers in any. */
+static quern_dtype computed_in(quern_dtype dtype)
 {
-    if (dtype != QUERN_F32 && dtype != QUERN_F64)
-        return q_fail(QUERN_DTYPE, "%s is %s; it must be float32 or float64", name, dtype_name(dtype));
+    return dtype == QUERN_F64 ? QUERN_F64 : dtype == QUERN_I32 || dtype == QUERN_I64 ? QUERN_NUMBER : QUERN_F32;
+}
+
+static quern_status check_dtype(sizes *known, const char *name, quern_dtype given)
+{
+    quern_dtype dtype = computed_in(given);
+    if (!dtype) return QUERN_OK;
     if (!known->dtype) known->dtype = dtype, known->dtype_from = name;
     if (known->dtype == dtype) return QUERN_OK;
-    quern_status status = q_fail(QUERN_DTYPE, "%s is %s, but %s is %s", name, dtype_name(dtype), known->dtype_from,
-                                 dtype_name(known->dtype));
-    q_fail_next_step("convert one of them: all arrays of a run have one element type (quern eval: --dtype f64)");
+    quern_status status = q_fail(QUERN_DTYPE, "%s is %s, but %s is for runs in %s", name, q_dtype_name(given),
+                                 known->dtype_from, q_dtype_name(known->dtype));
+    q_fail_next_step(
+        "convert one of them: a run computes in one type, float32 (float16 and bfloat16 too) or float64 (quern eval: "
+        "--dtype f64)");
     return status;
 }
 
-static quern_status check_view(sizes *known, const char *name, quern_value value, const quern_view *view)
+static quern_status check_view(const quern_context *context, sizes *known, const char *name, quern_value value,
+                               const quern_view *view)
 {
-    if (view->rows < 0 || view->columns < 0)
-        return q_fail(QUERN_SHAPE, "%s has a negative shape, %lld x %lld", name, (long long)view->rows,
-                      (long long)view->columns);
+    Q_TRY(q_view_check(context, name, view));
     if (view->columns != value.dim)
         return q_fail(QUERN_SHAPE, "%s has %lld columns; the formula wants %lld", name, (long long)view->columns,
                       (long long)value.dim);
-    Q_TRY(check_rows(known, name, value.axis, view->rows));
-    if (view->dtype != QUERN_NUMBER && !view->data && view->rows)
-        return q_fail(QUERN_USAGE, "the data of %s is null", name);
-    return QUERN_OK;
+    return check_rows(known, name, value.axis, view->rows);
 }
 
-static quern_status check_argument(sizes *known, quern_value value, const quern_view *view)
+static quern_status check_argument(const quern_context *context, sizes *known, quern_value value,
+                                   const quern_view *view)
 {
-    Q_TRY(check_view(known, value.name, value, view));
+    Q_TRY(check_view(context, known, value.name, value, view));
     if (view->dtype != QUERN_NUMBER) return check_dtype(known, value.name, view->dtype);
     if (value.axis != 'p')
         return q_fail(QUERN_DTYPE, "%s is an array of axis %c and cannot be given as a number", value.name, value.axis);
     return QUERN_OK;
 }
 
-static quern_status check_result(sizes *known, const char *name, quern_value value, const quern_view *view)
+static quern_status check_result(const quern_context *context, sizes *known, const char *name, quern_value value,
+                                 const quern_view *view)
 {
-    Q_TRY(check_view(known, name, value, view));
-    if (!value.integer) return check_dtype(known, name, view->dtype);
-    if (view->dtype == QUERN_I64) return QUERN_OK;
+    bool integer = view->dtype == QUERN_I64 || view->dtype == QUERN_I32;
+    Q_TRY(check_view(context, known, name, value, view));
+    if (view->dtype != QUERN_NUMBER && integer == value.integer) return check_dtype(known, name, view->dtype);
     quern_status status =
-        q_fail(QUERN_DTYPE, "%s holds indices and must be int64, not %s", name, dtype_name(view->dtype));
-    q_fail_next_step("give it as quern_i64(...)");
+        q_fail(QUERN_DTYPE, "%s holds %s and must be %s, not %s", name, value.integer ? "indices" : "numbers",
+               value.integer ? "int64 or int32" : "float32, float64, float16 or bfloat16", q_dtype_name(view->dtype));
+    q_fail_next_step("give it as %s(...)", value.integer ? "quern_i64" : "quern_f32");
     return status;
 }
 
@@ -138,7 +140,7 @@ static quern_status match_arguments(const quern_operator *op, quern_args args, q
         size_t number = (size_t)(variable - op->graph->variables);
         if (given[number]) return q_fail(QUERN_NAME, "variable %s is given twice", name);
         given[number] = true;
-        Q_TRY(check_argument(known, q_value_of(variable), &args.data[a].view));
+        Q_TRY(check_argument(op->context, known, q_value_of(variable), &args.data[a].view));
         for (size_t v = 0; v < op->variable_count; v++)
             if ((size_t)op->variables[v] == number) views[v] = args.data[a].view;
     }
@@ -169,26 +171,13 @@ static quern_status check_sizes(const quern_operator *op, sizes *known)
     return QUERN_OK;
 }
 
-/* Bytes of a result; 0 if they exceed what there is, which the launch tells. */
-static size_t bytes_of(const quern_view *view)
-{
-    size_t bytes;
-    bool fits = q_mul_size((size_t)view->rows, (size_t)view->columns, &bytes) &&
-                q_mul_size(bytes, q_element_size(view->dtype), &bytes);
-    return fits ? bytes : 0;
-}
-
 /* Results may overlap arguments, which are read before, but not each other. */
-static quern_status check_overlaps(const quern_operator *op, quern_outs results)
+static quern_status check_overlaps(quern_outs results)
 {
-    for (size_t r = 0; r < op->result_count; r++)
-        for (size_t s = 0; s < r; s++) {
-            const quern_view *a = &results.data[r], *b = &results.data[s];
-            uintptr_t from_a = (uintptr_t)a->data, from_b = (uintptr_t)b->data;
-            bool apart = from_a < from_b ? from_b - from_a >= bytes_of(a) : from_a - from_b >= bytes_of(b);
-            if (!apart && bytes_of(a) && bytes_of(b))
+    for (size_t r = 0; r < results.count; r++)
+        for (size_t s = 0; s < r; s++)
+            if (q_views_overlap(&results.data[r], &results.data[s]))
                 return q_fail(QUERN_USAGE, "results %zu and %zu overlap: each needs an array of its own", s, r);
-        }
     return QUERN_OK;
 }
 
@@ -206,9 +195,10 @@ static quern_status check_run(quern_operator *op, quern_args args, quern_outs re
     for (size_t r = 0; r < results.count; r++) {
         char name[32];
         snprintf(name, sizeof name, "result %zu", r);
-        Q_TRY(check_result(&known, op->result_count == 1 ? "the result" : name, quern_result(op, r), &results.data[r]));
+        Q_TRY(check_result(op->context, &known, op->result_count == 1 ? "the result" : name, quern_result(op, r),
+                           &results.data[r]));
     }
-    Q_TRY(check_overlaps(op, results));
+    Q_TRY(check_overlaps(results));
     Q_TRY(check_sizes(op, &known));
     *run = (q_run){op, known.M, known.N, known.M, known.N, known.dtype ? known.dtype : QUERN_F32, views, results.data};
     return QUERN_OK;
@@ -222,7 +212,7 @@ quern_status quern_run_all(quern_operator *op, quern_args args, quern_outs resul
     if (!op->context) return q_fail(QUERN_USAGE, "this operator was compiled without a context and cannot run");
     Q_TRY(q_queue_check(op->context->queue));
     Q_TRY(check_run(op, args, results, views, &run));
-    return q_host_takes(op, run.dtype, run.M, run.N) ? q_host_run(&run) : q_launch(&run);
+    return q_host_takes(&run) ? q_host_run(&run) : q_launch(&run);
 }
 
 quern_status quern_run(quern_operator *op, quern_args args, quern_view result)

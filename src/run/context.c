@@ -32,6 +32,7 @@ void q_context_release(quern_context *context)
     int left = --context->references;
     pthread_mutex_unlock(&context->lock);
     if (left) return;
+    q_converters_free(context);
     q_queue_destroy(&context->queue);
     pthread_mutex_destroy(&context->lock);
     free(context);
@@ -62,26 +63,41 @@ static quern_status ask_environment(quern_switch *choice, const char *name)
     return q_fail(QUERN_USAGE, "%s is '%s'; it can be on, off or auto", name, text);
 }
 
+/* The device of what the program has opened, among those of the list. */
+static quern_status find_opened(q_opened *opened, const q_device *list, size_t count, size_t *index, q_text *why)
+{
+    cl_device_id id;
+    Q_TRY(q_opened_device(opened, &id));
+    for (*index = 0; *index < count && list[*index].id != id;) ++*index;
+    if (*index == count)
+        return q_fail(QUERN_NO_DEVICE, "the device of the given OpenCL queue or context is none that quern can use");
+    q_text_add(why, "device %s: that of the OpenCL queue or context that was given", list[*index].info.name);
+    return QUERN_OK;
+}
+
 static quern_status open_device(quern_context *context)
 {
+    const quern_context_options *options = &context->options;
+    q_opened opened = {options->opencl_context, options->opencl_queue};
+    bool given = opened.context || opened.commands;
     q_device *list;
     size_t count, index;
     q_text why = {0};
     Q_TRY(q_discover(&list, &count));
-    quern_status status = q_choose(list, count, context->options.device, &index, &why);
+    quern_status status =
+        given ? find_opened(&opened, list, count, &index, &why) : q_choose(list, count, options->device, &index, &why);
     if (!status) {
         q_context_log(context, "%s", why.data ? why.data : "");
-        status = q_queue_create(&context->queue, &list[index], context->options.memory);
+        status = q_queue_create(&context->queue, &list[index], options->memory, given ? &opened : NULL);
     }
     q_text_free(&why);
     free(list);
     if (status) return status;
-    context->queue->patience = (q_patience){.log = context->options.log, .log_user = context->options.log_user};
+    context->queue->patience = (q_patience){.log = options->log, .log_user = options->log_user};
     const quern_device *device = quern_context_device(context);
     q_profile_find(&context->profile, device->profile);
     q_learned_use(context);
-    context->queue->keeps_programs =
-        context->options.cache ? context->options.cache == QUERN_ON : !device->driver_caches;
+    context->queue->keeps_programs = options->cache ? options->cache == QUERN_ON : !device->driver_caches;
     return QUERN_OK;
 }
 
@@ -106,6 +122,11 @@ void quern_context_destroy(quern_context **context)
     if (!context || !*context) return;
     q_context_release(*context);
     *context = NULL;
+}
+
+quern_status quern_wait(quern_context *context)
+{
+    return context ? q_queue_finish(context->queue) : q_fail_null("quern_wait", "the context");
 }
 
 const quern_device *quern_context_device(const quern_context *context)

@@ -49,7 +49,7 @@ static double count_numbers(const quern_operator *op, int64_t M, int64_t N)
     return numbers[Q_P] + numbers[Q_I] * m + numbers[Q_J] * n + numbers[Q_I | Q_J] * m * n;
 }
 
-bool q_host_takes(const quern_operator *op, quern_dtype dtype, int64_t M, int64_t N)
+bool q_host_would_take(const quern_operator *op, quern_dtype dtype, int64_t M, int64_t N)
 {
     const quern_compile_options *o = &op->options;
     const quern_context *context = op->context;
@@ -57,6 +57,15 @@ bool q_host_takes(const quern_operator *op, quern_dtype dtype, int64_t M, int64_
     if (choice == QUERN_OFF || (context && dtype == QUERN_F64 && !quern_context_device(context)->f64)) return false;
     bool planned = o->sum || o->rows || o->lanes || o->local || o->split; /* whoever plans launches wants them */
     return choice == QUERN_ON || (!planned && count_numbers(op, M, N) <= HOST_NUMBERS);
+}
+
+bool q_host_takes(const q_run *run)
+{
+    for (size_t v = 0; v < run->op->variable_count; v++)
+        if (run->variables[v].array) return false;
+    for (size_t r = 0; r < run->op->result_count; r++)
+        if (run->results[r].array) return false;
+    return q_host_would_take(run->op, run->dtype, run->M, run->N);
 }
 
 // ---- a run ----
@@ -72,34 +81,31 @@ static double *allocate(size_t rows, size_t columns)
     return q_mul_size(rows, columns, &count) ? calloc(count + 1, sizeof(double)) : NULL;
 }
 
-static size_t numbers_of(const quern_view *view)
-{
-    return (size_t)view->rows * (size_t)view->columns;
-}
-
 static void read_view(double *out, const quern_view *view, quern_dtype dtype)
 {
-    size_t count = numbers_of(view);
+    size_t size = q_element_size(view->dtype), stride = (size_t)q_view_stride(view) * size;
     bool single = dtype == QUERN_F32;
-    if (view->dtype == QUERN_NUMBER) *out = single ? (double)(float)view->number : view->number;
-    else if (single)
-        for (size_t n = 0; n < count; n++) {
-            float number;
-            memcpy(&number, (const char *)view->data + n * sizeof number, sizeof number);
-            out[n] = (double)number;
+    if (view->dtype == QUERN_NUMBER) {
+        *out = single ? (double)(float)view->number : view->number;
+        return;
+    }
+    for (int64_t row = 0; row < view->rows; row++) {
+        const char *at = (const char *)view->data + (size_t)row * stride;
+        for (int64_t column = 0; column < view->columns; column++, at += size) {
+            double number = q_element_read(view->dtype, at);
+            *out++ = single ? (double)(float)number : number;
         }
-    else if (count) memcpy(out, view->data, count * sizeof(double));
+    }
 }
 
 static void write_view(const quern_view *view, const double *numbers)
 {
-    size_t count = numbers_of(view), size = q_element_size(view->dtype);
-    char *out = view->data;
-    if (view->dtype == QUERN_I64)
-        for (size_t n = 0; n < count; n++, out += size) memcpy(out, &(int64_t){(int64_t)numbers[n]}, size);
-    else if (view->dtype == QUERN_F32)
-        for (size_t n = 0; n < count; n++, out += size) memcpy(out, &(float){(float)numbers[n]}, size);
-    else if (count) memcpy(view->data, numbers, count * sizeof(double));
+    size_t size = q_element_size(view->dtype), stride = (size_t)q_view_stride(view) * size;
+    for (int64_t row = 0; row < view->rows; row++) {
+        char *at = (char *)view->data + (size_t)row * stride;
+        for (int64_t column = 0; column < view->columns; column++, at += size)
+            q_element_write(view->dtype, at, *numbers++);
+    }
 }
 
 static quern_status fill(arrays *a, const q_run *run)

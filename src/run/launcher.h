@@ -26,7 +26,8 @@ quern_status q_stage_program(q_program **out, quern_operator *op, size_t stage, 
 typedef struct q_slot {
     q_array array;
     q_buffer buffer;
-    float number; /* of a parameter that is given as a number: uploads read it while they are under way */
+    float number;  /* of a parameter that is given as a number: uploads read it while they are under way */
+    bool in_place; /* the buffer is the result's own array */
 } q_slot;
 
 typedef struct q_launcher {
@@ -36,6 +37,7 @@ typedef struct q_launcher {
     const q_stage_plan *plans; /* by stage */
     q_slot *slots;
     size_t slot_count;
+    bool reads_host;    /* uploads may be under way that read the program's memory */
     double done, total; /* pairs */
     double told;        /* share of them that progress was told; what is done again is not told again */
 } q_launcher;
@@ -44,7 +46,7 @@ typedef struct q_launcher {
 quern_status q_slots_make(q_launcher *l);
 void q_slots_free(q_launcher *l);
 q_slot *q_slot_find(q_launcher *l, const q_array *array);
-/* Reads the results, which waits for all that was enqueued. */
+/* Reads the results. Waits for all that was enqueued, unless all arrays are on the device. */
 quern_status q_slots_read_results(q_launcher *l);
 
 // launch.c: kernels over rows and columns, in slices

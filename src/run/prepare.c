@@ -22,10 +22,10 @@ static quern_status launch(quern_operator *op, quern_dtype dtype, int64_t M, int
 {
     quern_view variables[Q_MAX_VARIABLES], results[Q_MAX_RESULTS];
     for (size_t v = 0; v < op->variable_count; v++)
-        variables[v] = (quern_view){zeros, 1, quern_variable(op, v).dim, dtype, 0};
+        variables[v] = quern_view_of(zeros, dtype, 1, quern_variable(op, v).dim);
     for (size_t r = 0; r < op->result_count; r++) {
         quern_value value = quern_result(op, r);
-        results[r] = (quern_view){room, 1, value.dim, value.integer ? QUERN_I64 : dtype, 0};
+        results[r] = quern_view_of(room, value.integer ? QUERN_I64 : dtype, 1, value.dim);
     }
     return q_launch(&(q_run){op, 1, 1, M, N, dtype, variables, results});
 }

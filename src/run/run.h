@@ -20,12 +20,44 @@ struct quern_context {
     q_queue *queue;
     q_profile profile;
     quern_context_options options;
+    q_program *converters[7][7]; /* convert.c, under lock: by element types from and to */
 };
 
 void q_context_retain(quern_context *context);
 void q_context_release(quern_context *context);
 /* Passes one line to the context's log callback, if it has one. */
 void q_context_log(const quern_context *context, const char *fmt, ...) Q_PRINTF(2, 3);
+
+// convert.c: copies with a change of element type and stride, on the device
+
+/* Rows of elements in device memory: the first one, and how far apart rows are. */
+typedef struct q_rows {
+    cl_mem mem;
+    quern_dtype dtype;
+    int64_t first, stride;
+} q_rows;
+
+/* Copies rows x columns elements; does not wait. The two must not overlap. */
+quern_status q_convert(quern_context *context, const q_rows *from, const q_rows *to, int64_t rows, int64_t columns);
+void q_converters_free(quern_context *context);
+
+// array.c: arrays on the device, and copies between views and buffers
+
+/* Whether a view can be read or written in this context: its type, shape, stride, and that it lies within its array. `name`
+   is for the message. */
+quern_status q_view_check(const quern_context *context, const char *name, const quern_view *view);
+int64_t q_view_stride(const quern_view *view);
+/* Whether the elements of a view follow each other. */
+bool q_view_is_dense(const quern_view *view);
+/* Whether two checked views have elements in common. */
+bool q_views_overlap(const quern_view *a, const quern_view *b);
+/* The memory of an array's view, if it can be used in place of a buffer of this type: dense and at an allowed place. */
+bool q_view_is_buffer(const quern_context *context, const quern_view *view, quern_dtype dtype);
+quern_status q_view_borrow(q_buffer *out, quern_context *context, const quern_view *view);
+/* Copies between a view and a dense buffer of elements of type `dtype`. The first does not wait, so host memory must stay
+   as it is until something of the queue was waited for; the second waits where the view is on the host. */
+quern_status q_view_load(q_buffer *out, quern_context *context, const quern_view *view, quern_dtype dtype);
+quern_status q_view_store(q_buffer *from, quern_context *context, const quern_view *view, quern_dtype dtype);
 
 // learned.c: rows of profiles that `quern tune` has learned on this user's devices
 
@@ -76,7 +108,7 @@ struct quern_operator {
     size_t result_count;
     int variables[Q_MAX_VARIABLES]; /* numbers in the graph of the variables that the results use, in order */
     size_t variable_count;
-    char *text; /* canonical */
+    char *text;                    /* canonical */
     quern_compile_options options; /* options.profile is the operator's own */
     q_stages stages;
     q_profile profile;       /* the device's row with the options' changes */
@@ -122,8 +154,9 @@ quern_status q_reference(const q_graph *graph, const q_id *results, size_t count
 
 /* How the evaluator rounds, beyond double. */
 typedef struct q_rounding {
-    bool single;  /* each value of the graph is rounded to float32; what is in between within one operation is not */
-    double noise; /* each number that is read or computed with rounding is off by up to this much of itself, at random: how
+    bool single; /* each value of the graph is rounded to float32; what is in between within one operation is not */
+    double
+        noise; /* each number that is read or computed with rounding is off by up to this much of itself, at random: how
                      far a result can be trusted if each step is that accurate (Monte Carlo arithmetic, Parker 1997) */
     uint64_t seed;
 } q_rounding;
@@ -135,8 +168,9 @@ quern_status q_reference_with(const q_rounding *rounding, const q_graph *graph, 
 
 /* Fills op->host_numbers. */
 quern_status q_host_count(quern_operator *op);
-/* Whether runs of this type and size are done on the host. */
-bool q_host_takes(const quern_operator *op, quern_dtype dtype, int64_t M, int64_t N);
+/* Whether runs of this type and size are done on the host if all their arrays are there. */
+bool q_host_would_take(const quern_operator *op, quern_dtype dtype, int64_t M, int64_t N);
+bool q_host_takes(const q_run *run);
 quern_status q_host_run(const q_run *run);
 
 #endif

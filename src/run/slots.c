@@ -1,6 +1,7 @@
 /*
  * slots.c: the arrays of one run on the device: variables are uploaded, temporaries and results get room, and results are
- * read in the end. Every run has its own buffers, so runs do not disturb each other.
+ * read in the end. Every run has its own buffers, so runs do not disturb each other. Arrays that are on the device are used
+ * where they are if the kernels can read or write them there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -35,13 +36,44 @@ static const quern_view *view_of(const q_launcher *l, int variable)
     return &l->run->variables[v];
 }
 
+/* The element type of a slot on the device. */
+static quern_dtype dtype_of(const q_launcher *l, const q_array *array)
+{
+    bool f64 = l->run->dtype == QUERN_F64;
+    return array->integer ? f64 ? QUERN_I64 : QUERN_I32 : l->run->dtype;
+}
+
 /* A buffer with the numbers of a variable. */
 static quern_status upload(q_launcher *l, q_slot *s, size_t bytes)
 {
     const quern_view *view = view_of(l, s->array.variable);
+    quern_dtype dtype = dtype_of(l, &s->array);
     s->number = (float)view->number;
-    const void *number = l->run->dtype == QUERN_F64 ? (const void *)&view->number : (const void *)&s->number;
-    return q_buffer_create_from(&s->buffer, l->queue, view->dtype == QUERN_NUMBER ? number : view->data, bytes);
+    if (view->dtype == QUERN_NUMBER)
+        return q_buffer_create_from(&s->buffer, l->queue,
+                                    dtype == QUERN_F64 ? (const void *)&view->number : (const void *)&s->number, bytes);
+    if (q_view_is_buffer(l->context, view, dtype)) return q_view_borrow(&s->buffer, l->context, view);
+    l->reads_host = l->reads_host || !view->array;
+    if (!view->array && view->dtype == dtype && q_view_is_dense(view))
+        return q_buffer_create_from(&s->buffer, l->queue, view->data, bytes);
+    Q_TRY(q_buffer_create(&s->buffer, l->queue, bytes));
+    return q_view_load(&s->buffer, l->context, view, dtype);
+}
+
+/* Whether a result is written into memory that an argument is read from. */
+static bool is_argument(const q_launcher *l, const quern_view *result)
+{
+    for (size_t v = 0; v < l->run->op->variable_count; v++)
+        if (q_views_overlap(&l->run->variables[v], result)) return true;
+    return false;
+}
+
+/* Room for a result or a temporary; an array of the device that fits is that of its result. */
+static quern_status make_room(q_launcher *l, q_slot *s, size_t bytes)
+{
+    const quern_view *view = s->array.result >= 0 ? &l->run->results[s->array.result] : NULL;
+    s->in_place = view && q_view_is_buffer(l->context, view, dtype_of(l, &s->array)) && !is_argument(l, view);
+    return s->in_place ? q_view_borrow(&s->buffer, l->context, view) : q_buffer_create(&s->buffer, l->queue, bytes);
 }
 
 static quern_status add_slot(q_launcher *l, const q_array *array)
@@ -51,9 +83,8 @@ static quern_status add_slot(q_launcher *l, const q_array *array)
     q_slot *s = &l->slots[l->slot_count];
     s->array = *array;
     Q_TRY(bytes_of(l, array, &bytes));
-    Q_TRY(array->variable >= 0 ? upload(l, s, bytes) : q_buffer_create(&s->buffer, l->queue, bytes));
-    l->slot_count++;
-    return QUERN_OK;
+    l->slot_count++; /* also where it fails: there may be a buffer */
+    return array->variable >= 0 ? upload(l, s, bytes) : make_room(l, s, bytes);
 }
 
 quern_status q_slots_make(q_launcher *l)
@@ -78,14 +109,11 @@ void q_slots_free(q_launcher *l)
 
 // ---- results ----
 
-/* Indices are int on the device for float32 and long for float64; outside they are int64. The narrow ones are read into
-   the upper half of the result and widened in place. */
-static quern_status download(q_launcher *l, q_slot *s, const quern_view *view)
+/* Indices that are int on the device and int64 on the host, which are most: the narrow ones are read into the upper half of
+   the result and widened in place. */
+static quern_status widen(q_launcher *l, q_slot *s, const quern_view *view)
 {
-    size_t bytes;
-    Q_TRY(bytes_of(l, &s->array, &bytes));
-    if (!s->array.integer || l->run->dtype == QUERN_F64) return q_buffer_read(&s->buffer, l->queue, view->data, bytes);
-    size_t count = bytes / 4;
+    size_t count = (size_t)view->rows * (size_t)view->columns, bytes = 4 * count;
     char *narrow = (char *)view->data + bytes;
     Q_TRY(q_buffer_read(&s->buffer, l->queue, narrow, bytes));
     for (size_t e = 0; e < count; e++) {
@@ -96,15 +124,25 @@ static quern_status download(q_launcher *l, q_slot *s, const quern_view *view)
     return QUERN_OK;
 }
 
-/* Reads wait for all that was enqueued before them; one more wait would be a change of threads more in PoCL. */
+static quern_status read_result(q_launcher *l, q_slot *s, const quern_view *view)
+{
+    quern_dtype dtype = dtype_of(l, &s->array);
+    bool widens = dtype == QUERN_I32 && view->dtype == QUERN_I64 && !view->array && q_view_is_dense(view);
+    return widens ? widen(l, s, view) : q_view_store(&s->buffer, l->context, view, dtype);
+}
+
+/* Reads wait for all that was enqueued before them; one more wait would be a change of threads more in PoCL. Without them
+   the run waits only where host memory may still be read, or where results on the host have no rows. */
 quern_status q_slots_read_results(q_launcher *l)
 {
-    uint64_t bytes = 0;
+    bool waited = false, host = l->reads_host;
     for (size_t s = 0; s < l->slot_count; s++) {
-        const q_array *array = &l->slots[s].array;
-        if (array->result < 0) continue;
-        Q_TRY(download(l, &l->slots[s], &l->run->results[array->result]));
-        bytes += l->slots[s].buffer.size;
+        q_slot *slot = &l->slots[s];
+        if (slot->array.result < 0 || slot->in_place) continue;
+        const quern_view *view = &l->run->results[slot->array.result];
+        Q_TRY(read_result(l, slot, view));
+        waited = waited || (!view->array && slot->buffer.size);
+        host = host || !view->array;
     }
-    return bytes ? QUERN_OK : q_queue_finish(l->queue); /* results without rows were not waited for */
+    return waited || !host ? QUERN_OK : q_queue_finish(l->queue);
 }

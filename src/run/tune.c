@@ -83,7 +83,7 @@ static double number_at(const quern_view *view, int64_t k)
 static quern_status new_view(quern_view *out, int64_t rows, int64_t columns, quern_dtype dtype)
 {
     size_t bytes = (size_t)(rows * columns) * q_element_size(dtype);
-    *out = (quern_view){calloc(1, bytes + 1), rows, columns, dtype, 0};
+    *out = quern_view_of(calloc(1, bytes + 1), dtype, rows, columns);
     return out->data ? QUERN_OK : q_fail_memory(bytes);
 }
 
