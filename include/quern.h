@@ -204,11 +204,12 @@ typedef struct quern_device {
     const char *profile; /* the row of cl/profiles.txt that fits it */
     const char *reason;  /* why it has its score */
     int compute_units;
-    uint64_t memory;       /* bytes of global memory */
-    uint64_t local_memory; /* bytes of local memory per work-group */
-    bool f64;              /* float64 arithmetic */
-    double score;          /* the default device is the one with the highest */
-    bool driver_caches;    /* the driver keeps compiled programs for later processes */
+    uint64_t memory;             /* bytes of global memory */
+    uint64_t local_memory;       /* bytes of local memory per work-group */
+    bool f64;                    /* float64 arithmetic */
+    double score;                /* the default device is the one with the highest */
+    bool driver_caches;          /* the driver keeps compiled programs for later processes */
+    const char *platform_vendor; /* who made the driver: "The pocl project" */
 } quern_device;
 
 /* All devices of all OpenCL platforms, in the order of their selectors; *out is one block for quern_free. *count may be
@@ -227,6 +228,10 @@ typedef struct quern_platform {
    Thread-safe. */
 QUERN_API quern_status quern_platforms(quern_platform **out, size_t *count);
 
+/* Whether `wanted` names this device, as quern_context_options.device and QUERN_DEVICE do: "gpu", "cpu", "accelerator", a
+   selector "0:1", or a part of the name or vendor of the device or of its platform; case does not matter. */
+QUERN_API bool quern_device_fits(const quern_device *device, const char *wanted);
+
 typedef struct quern_context quern_context;
 
 /* A choice that is quern's unless the user makes it. */
@@ -234,8 +239,8 @@ typedef enum quern_switch { QUERN_AUTO = 0, QUERN_ON = 1, QUERN_OFF = 2 } quern_
 
 typedef struct quern_context_options {
     size_t size;
-    /* "gpu", "cpu", "accelerator", a selector "0:1", or a part of the device's, vendor's or platform's name (case does
-       not matter). Null: the environment variable QUERN_DEVICE, else the device with the highest score. */
+    /* As in quern_device_fits; of several devices that fit, the one with the highest score. Null: the environment variable
+       QUERN_DEVICE, else the device with the highest score. */
     const char *device;
     /* Called with one line of text for each event worth knowing (device chosen, program built); any thread. */
     void (*log)(void *user, const char *line);

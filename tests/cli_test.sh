@@ -185,12 +185,17 @@ shows 'ops as json' '"name": "SqDist"' ops --json
 shows 'ops as Markdown' '^| `Scalprod(a,b)` |  | inner product, also (a\\|b) | `Sum(a\*b)` |$' ops --markdown
 shows 'devices' '^\* ' devices
 shows 'devices as json' '"selector"' devices --json
+for name in pocl PoCL 'portable computing' "$("$quern" devices | sed -n 's/^\* \([0-9:]*\) .*/\1/p')"; do
+    QUERN_DEVICE=$name "$quern" eval 'x=Vi(1); x+1' x=1 >out 2>err
+    report "QUERN_DEVICE=$name" "$([ "$(cat out)" = 2 ] && [ ! -s err ] || echo ' not the device')"
+done
 shows 'doctor' '^0 failed' doctor
 shows 'help leads with examples' '^Examples' help
 shows 'help has the exit codes' '^  15  a file cannot be read or written' --help
 shows 'help of a command' '--dtype f32|f64' help eval
 shows 'the same as an option' '--dtype f32|f64' eval --help
 shows 'version' '^quern [0-9]*\.[0-9]*\.[0-9]*$' --version
+shows 'and the loader' '^OpenCL loader .*OpenCL' --version
 
 # ---- small runs --------------------------------------------------------------------------------------------------
 

@@ -4,10 +4,13 @@
     python3 tests/output_test.py PATH/TO/quern
 
 Every command, with every form of output, is run with a stdout whose reader has left, which ends it by SIGPIPE and
-without a word, or with IO where that signal is ignored; and with a full one, which is told.
+without a word, or with IO where that signal is ignored; and with a full one, which is told. What --json prints is read
+and compared with the help.
 Needs a device. Prints an `ok`, `not ok` or `skip` line per test, then `N passed, N failed, N skipped`.
 """
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +23,8 @@ SUM = 'x=Vi(1); y=Vj(1); Sum_j(Exp(-SqDist(x,y)))'
 COMMANDS = [
     ['help'], ['help', 'eval'], ['eval', '--help'], ['help', '--man'], ['help', '--completion', 'bash'],
     ['help', '--completion', 'zsh'], ['help', '--completion', 'fish'], ['version'], ['ops'], ['ops', 'SqDist'],
-    ['ops', '--json'], ['ops', '--markdown'], ['devices'], ['devices', '--json'], ['doctor'], ['cache'],
+    ['ops', '--json'], ['ops', '--markdown'], ['devices'], ['devices', '--json'], ['doctor'], ['doctor', '--json'], ['cache'],
+    ['cache', '--json'],
     ['cache', 'clear'], ['cache', 'warm', 'LIST'], ['explain', SUM], ['explain', SUM, '--stage', 'source'],
     ['explain', SUM, '--dot'], ['eval', SUM, 'x=1,2', 'y=1,2'], ['eval', SUM, 'x=1,2', 'y=1,2', '--json'],
     ['eval', SUM, 'x=1,2', 'y=1,2', '-o', '-'], ['tune', '--points', '64', '--seconds', '0.1', '--dry-run'],
@@ -69,6 +73,31 @@ def test_full(name, words):
     report(f'full: {name}', (code != IO or text.count('\n') != 1) and f'exit code {code}, and on stderr: {text}')
 
 
+# ---- JSON -------------------------------------------------------------------------------------------------------
+
+def keys_of(value):
+    """All names of members, at any depth."""
+    if isinstance(value, list):
+        return set().union(*map(keys_of, value))
+    return set(value).union(*map(keys_of, value.values())) if isinstance(value, dict) else set()
+
+
+def test_json(quern, words):
+    """What is printed can be read, and has the members that the help lists."""
+    done = subprocess.run([quern, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    told = subprocess.run([quern, 'help', words[0]], stdout=subprocess.PIPE, text=True).stdout
+    row = re.search(r'^  --json(.*?)^  -', told, re.M | re.S)[1]
+    listed = re.search(r'print ([{\[].*[}\]])', row, re.S)[1]
+    try:
+        data = json.loads(done.stdout.decode('utf-8'))
+        keys, named = keys_of(data), set(re.findall(r'\w+', listed))
+        partial = isinstance(data, dict) and [] in data.values()  # nothing was tried in so short a time
+        fault = done.stderr.decode() or sorted(keys - named if partial else keys ^ named)
+    except ValueError as error:
+        fault = f'exit code {done.returncode}, {error}: {done.stdout[:200]}'
+    report('json: quern ' + ' '.join(words), fault and str(fault))
+
+
 def main(arguments):
     if len(arguments) != 1:
         print('usage: output_test.py PATH/TO/quern', file=sys.stderr)
@@ -87,6 +116,8 @@ def main(arguments):
                 test_full(name, words)
             else:
                 skip(f'full: {name}', 'there is no /dev/full')
+            if '--json' in command:
+                test_json(quern, words[1:])
     print(f"{counts['ok']} passed, {counts['not ok']} failed, {counts['skip']} skipped")
     return 1 if counts['not ok'] or not counts['ok'] else 0
 

@@ -55,6 +55,7 @@ static q_device invent(const char *selector, const char *kind, const char *name,
                                .vendor = vendor,
                                .score = score,
                                .platform = "CPU+GPU",
+                               .platform_vendor = "The Example Project",
                                .version = "",
                                .driver = "",
                                .profile = "",
@@ -71,8 +72,8 @@ static void choices(void **state)
         const char *wanted;
         size_t index;
     } cases[] = {
-        {NULL, 2},  {"", 2},       {"gpu", 2}, {"GPU", 2},  {"cpu", 0},
-        {"1:0", 1}, {"nvidia", 2}, {"amd", 0}, {"a770", 1}, {"cpu+g", 2},
+        {NULL, 2},     {"", 2},    {"gpu", 2},  {"GPU", 2},   {"cpu", 0},       {"1:0", 1},
+        {"nvidia", 2}, {"amd", 0}, {"a770", 1}, {"cpu+g", 2}, {"example p", 2},
     };
     unsetenv("QUERN_DEVICE");
     for (size_t i = 0; i < Q_COUNT(cases); i++) {

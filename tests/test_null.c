@@ -81,6 +81,13 @@ static void null_platforms(void)
     usage(quern_platforms(&list, NULL));
 }
 
+static void null_device_fits(void)
+{
+    const quern_device device = {.selector = "0:0"};
+    assert_false(quern_device_fits(NULL, "gpu"));
+    assert_false(quern_device_fits(&device, NULL));
+}
+
 static void null_context_create(void)
 {
     usage(quern_context_create(NULL, NULL));
@@ -491,7 +498,8 @@ static const struct {
     void (*call)(void);
 } functions[] = {
     ROW(last_error), ROW(last_error_text), ROW(status_name), ROW(status_text), ROW(version), ROW(free),
-    ROW(devices), ROW(platforms), ROW(context_create), ROW(context_destroy), ROW(context_device), ROW(context_profile), ROW(wait),
+    ROW(devices), ROW(platforms), ROW(device_fits), ROW(context_create), ROW(context_destroy), ROW(context_device),
+    ROW(context_profile), ROW(wait),
     ROW(compile), ROW(gradient), ROW(operator_destroy), ROW(variable_count), ROW(result_count), ROW(variable),
     ROW(result), ROW(operator_text), ROW(run), ROW(run_all), ROW(prepare), ROW(explain), ROW(graph_create),
     ROW(graph_destroy), ROW(graph_status), ROW(compile_graph), ROW(vi), ROW(vj), ROW(pm), ROW(literal),

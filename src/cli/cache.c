@@ -23,29 +23,49 @@ static double mebibytes(uint64_t bytes)
 
 // ---- look, clear ----
 
-static void print_devices(void)
-{
-    quern_device *devices = NULL;
-    size_t count = 0;
+/* The cache, and which devices it serves. */
+typedef struct view {
+    quern_cache cache;
+    quern_device *devices;
+    size_t count;
+} view;
 
-    if (quern_devices(&devices, &count)) return;
-    for (size_t k = 0; k < count; k++)
-        printf("device %s   %s: programs are kept %s\n", devices[k].selector, devices[k].name,
-               devices[k].driver_caches ? "by the driver" : "here");
-    quern_free(devices);
+static void print_text(const view *v)
+{
+    printf("directory    %s%s%s\n", *v->cache.path ? v->cache.path : "none", v->cache.fault ? ": " : "",
+           v->cache.fault ? v->cache.fault : "");
+    printf("programs     %" PRIu64 ", %.1f MiB of at most %.0f\n", v->cache.entries, mebibytes(v->cache.bytes),
+           mebibytes(v->cache.limit));
+    for (size_t k = 0; k < v->count; k++)
+        printf("device %s   %s: programs are kept %s\n", v->devices[k].selector, v->devices[k].name,
+               v->devices[k].driver_caches ? "by the driver" : "here");
 }
 
-static quern_status look(void)
+static quern_status print_json(const view *v)
 {
-    quern_cache cache;
+    json_t *list = json_array();
 
-    if (quern_cache_look(&cache)) return cli_fail_quern(quern_last_error()->status, NULL);
-    printf("directory    %s%s%s\n", *cache.path ? cache.path : "none", cache.fault ? ": " : "",
-           cache.fault ? cache.fault : "");
-    printf("programs     %" PRIu64 ", %.1f MiB of at most %.0f\n", cache.entries, mebibytes(cache.bytes),
-           mebibytes(cache.limit));
-    print_devices();
-    return QUERN_OK;
+    for (size_t k = 0; k < v->count; k++)
+        json_array_append_new(list, json_pack("{s:s, s:o, s:b}", "selector", v->devices[k].selector, "name",
+                                              cli_json_text(v->devices[k].name), "driver_caches",
+                                              v->devices[k].driver_caches));
+    return cli_print_json(json_pack("{s:o, s:s?, s:I, s:I, s:I, s:o}", "path", cli_json_text(v->cache.path), "fault",
+                                    v->cache.fault, "programs", (json_int_t)v->cache.entries, "bytes",
+                                    (json_int_t)v->cache.bytes, "limit", (json_int_t)v->cache.limit, "devices", list),
+                          2);
+}
+
+static quern_status look(bool json)
+{
+    view v = {.count = 0};
+    quern_status status = QUERN_OK;
+
+    if (quern_cache_look(&v.cache)) return cli_fail_quern(quern_last_error()->status, NULL);
+    if (quern_devices(&v.devices, &v.count)) v.count = 0; /* `quern doctor` tells why */
+    if (json) status = print_json(&v);
+    else print_text(&v);
+    quern_free(v.devices);
+    return status;
 }
 
 static quern_status clear(void)
@@ -178,9 +198,15 @@ static quern_status warm(const char *path, const cli_opening *open)
 
 typedef struct command {
     cli_opening open;
+    bool json;
 } command;
 
-static const cli_option options[] = {CLI_DEVICE(command), CLI_VERBOSE(command)};
+static const cli_option options[] = {
+    {"--json", CLI_FLAG, offsetof(command, json), "",
+     "of what is kept, without a word: print {path, fault, programs, bytes, limit,\n"
+     "devices: [{selector, name, driver_caches}]}; fault is null where the directory can be used"},
+    CLI_DEVICE(command),
+    CLI_VERBOSE(command)};
 
 static quern_status run(int argc, char **argv)
 {
@@ -189,9 +215,9 @@ static quern_status run(int argc, char **argv)
     quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &c, &words);
     const char *verb = words.count ? words.items[0] : "";
 
-    if (!status && !words.count && !c.open.device) status = look();
-    else if (!status && words.count == 1 && !strcmp(verb, "clear") && !c.open.device) status = clear();
-    else if (!status && words.count == 2 && !strcmp(verb, "warm")) status = warm(words.items[1], &c.open);
+    if (!status && !words.count && !c.open.device) status = look(c.json);
+    else if (!status && words.count == 1 && !strcmp(verb, "clear") && !c.open.device && !c.json) status = clear();
+    else if (!status && words.count == 2 && !strcmp(verb, "warm") && !c.json) status = warm(words.items[1], &c.open);
     else if (!status)
         status = cli_fail(
             QUERN_USAGE, "it is `quern cache`, `quern cache clear` or `quern cache warm FILE`; see `quern help cache`");

@@ -8,6 +8,7 @@
 #ifndef QUERN_CLI_H
 #define QUERN_CLI_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -37,6 +38,10 @@ quern_status cli_fail_quern(quern_status status, const char *about);
 quern_status cli_fail_memory(void);
 /* Whether something was not written to stdout because its reader has gone: `quern ops | head -1`. */
 bool cli_reader_left(void);
+/* Prints a value, which it releases, to stdout, indented by so many blanks. MEMORY; also for null. */
+quern_status cli_print_json(json_t *root, size_t indent);
+/* A text of the system's or a driver's, whatever its encoding. */
+json_t *cli_json_text(const char *text);
 /* Flushes stdout; IO, unless `status` is a failure already, when something was not written; without a word if the reader
    has left. */
 quern_status cli_finish(quern_status status);
@@ -64,10 +69,10 @@ typedef struct cli_opening {
     bool verbose;
 } cli_opening;
 
-#define CLI_DEVICE(request)                                                         \
-    {                                                                               \
-        "--device", CLI_TEXT, offsetof(request, open.device), "D",                  \
-            "gpu, cpu, a selector such as 0:1, or part of a name (`quern devices`)" \
+#define CLI_DEVICE(request)                                                                 \
+    {                                                                                       \
+        "--device", CLI_TEXT, offsetof(request, open.device), "D",                          \
+            "gpu, cpu, a selector such as 0:1, or part of a name: see `quern help devices`" \
     }
 #define CLI_VERBOSE(request)                                                                     \
     {                                                                                            \
@@ -96,7 +101,7 @@ quern_status cli_parse(int argc, char **argv, const cli_option *options, size_t 
 quern_status cli_parse_dtype(const char *text, quern_dtype *dtype);
 /* A decimal count of at least 1, or null, which leaves 0. `option` is for the message. USAGE. */
 quern_status cli_parse_count(const char *text, const char *option, int64_t *count);
-/* Opens the device that is named, or the default. */
+/* Opens the device that is named, or the default; tells on stderr when the name fits others that are not alike. */
 quern_status cli_open(quern_context **context, const cli_opening *open);
 
 /* Replaces *op by its gradient with respect to `var`. */
@@ -119,6 +124,11 @@ quern_status cli_unknown_command(const char *name);
 void cli_print_help(const cli_command *command);
 /* Completions for "bash", "zsh" or "fish". USAGE. */
 quern_status cli_print_completion(const char *shell);
+
+// loader.c
+
+/* The file of the OpenCL loader; the linker's own text. */
+const char *cli_loader_path(void);
 
 // input.c: the arguments NAME=... of eval
 

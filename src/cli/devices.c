@@ -5,7 +5,6 @@
  * the library's own rule. A machine without a device prints an empty list and exits with NO_DEVICE.
  */
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,35 +60,30 @@ static void print_table(const quern_device *devices, size_t count, const prefere
     for (size_t k = 0; k < count; k++) {
         const quern_device *d = &devices[k];
         printf("%c %-5s %-11s %s\n", is_preferred(d, preferred) ? '*' : ' ', d->selector, d->kind, d->name);
-        printf("        %s, %s, driver %s\n", d->platform, d->version, d->driver);
-        printf("        %d compute units, %.1f GiB, %" PRIu64 " KiB local memory, %s float64\n", d->compute_units,
-               gibibytes(d->memory), d->local_memory / 1024, d->f64 ? "with" : "without");
+        printf("        %s (%s), %s, driver %s\n", d->platform, d->platform_vendor, d->version, d->driver);
+        printf("        %d compute unit%s, %.1f GiB, %" PRIu64 " KiB local memory, %s float64\n", d->compute_units,
+               d->compute_units == 1 ? "" : "s", gibibytes(d->memory), d->local_memory / 1024,
+               d->f64 ? "with" : "without");
         printf("        profile %s, score %g: %s\n", profile_of(d, preferred), d->score, d->reason);
     }
     if (count) print_empty_platforms(); /* else the error tells */
-}
-
-/* A text of the driver's, whatever its encoding. */
-static json_t *json_text(const char *text)
-{
-    json_t *value = json_string(text);
-    return value ? value : json_string("(not UTF-8)");
 }
 
 static json_t *json_device(const quern_device *d, const preference *preferred)
 {
     json_t *object = json_object();
 
-    json_object_set_new(object, "selector", json_text(d->selector));
+    json_object_set_new(object, "selector", cli_json_text(d->selector));
     json_object_set_new(object, "default", json_boolean(is_preferred(d, preferred)));
-    json_object_set_new(object, "name", json_text(d->name));
-    json_object_set_new(object, "vendor", json_text(d->vendor));
-    json_object_set_new(object, "platform", json_text(d->platform));
-    json_object_set_new(object, "version", json_text(d->version));
-    json_object_set_new(object, "driver", json_text(d->driver));
-    json_object_set_new(object, "kind", json_text(d->kind));
-    json_object_set_new(object, "profile", json_text(profile_of(d, preferred)));
-    json_object_set_new(object, "reason", json_text(d->reason));
+    json_object_set_new(object, "name", cli_json_text(d->name));
+    json_object_set_new(object, "vendor", cli_json_text(d->vendor));
+    json_object_set_new(object, "platform", cli_json_text(d->platform));
+    json_object_set_new(object, "platform_vendor", cli_json_text(d->platform_vendor));
+    json_object_set_new(object, "version", cli_json_text(d->version));
+    json_object_set_new(object, "driver", cli_json_text(d->driver));
+    json_object_set_new(object, "kind", cli_json_text(d->kind));
+    json_object_set_new(object, "profile", cli_json_text(profile_of(d, preferred)));
+    json_object_set_new(object, "reason", cli_json_text(d->reason));
     json_object_set_new(object, "compute_units", json_integer(d->compute_units));
     json_object_set_new(object, "memory", json_integer((json_int_t)d->memory));
     json_object_set_new(object, "local_memory", json_integer((json_int_t)d->local_memory));
@@ -109,9 +103,9 @@ static json_t *json_platforms(void)
     if (quern_platforms(&platforms, &count)) return list;
     for (size_t k = 0; k < count; k++) {
         json_t *object = json_object();
-        json_object_set_new(object, "name", json_text(platforms[k].name));
+        json_object_set_new(object, "name", cli_json_text(platforms[k].name));
         json_object_set_new(object, "devices", json_integer(platforms[k].devices));
-        json_object_set_new(object, "next_step", json_text(platforms[k].next_step));
+        json_object_set_new(object, "next_step", cli_json_text(platforms[k].next_step));
         json_array_append_new(list, object);
     }
     quern_free(platforms);
@@ -120,16 +114,10 @@ static json_t *json_platforms(void)
 
 static quern_status print_json(const quern_device *devices, size_t count, const preference *preferred)
 {
-    json_t *root = json_object(), *list = json_array();
-    int failed;
+    json_t *list = json_array();
 
     for (size_t k = 0; k < count; k++) json_array_append_new(list, json_device(&devices[k], preferred));
-    json_object_set_new(root, "devices", list);
-    json_object_set_new(root, "platforms", json_platforms());
-    failed = json_dumpf(root, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(root);
-    return failed && !ferror(stdout) ? cli_fail_memory() : QUERN_OK;
+    return cli_print_json(json_pack("{s:o, s:o}", "devices", list, "platforms", json_platforms()), 2);
 }
 
 typedef struct request {
@@ -138,9 +126,9 @@ typedef struct request {
 
 static const cli_option options[] = {
     {"--json", CLI_FLAG, offsetof(request, json), "",
-     "print {devices: [{selector, default, name, vendor, platform, version, driver, kind, profile,\n"
-     "reason, compute_units, memory, local_memory, f64, driver_caches, score}], platforms: [{name,\n"
-     "devices, next_step}]}; memory is in bytes"},
+     "print {devices: [{selector, default, name, vendor, platform, platform_vendor, version, driver,\n"
+     "kind, profile, reason, compute_units, memory, local_memory, f64, driver_caches, score}],\n"
+     "platforms: [{name, devices, next_step}]}; memory is in bytes"},
 };
 
 static quern_status run(int argc, char **argv)
@@ -174,8 +162,9 @@ const cli_command cli_devices = {
                 "QUERN_DEVICE=0:0 quern devices --json\n",
     .synopsis = "[options]",
     .text =
-        "Lists all OpenCL devices; * marks the one that quern takes when none is named. The selector (0:0), the kind\n"
-        "and any part of the name are accepted by --device and by the environment variable QUERN_DEVICE.\n",
+        "Lists all OpenCL devices; * marks the one that quern takes when none is named. --device and the environment\n"
+        "variable QUERN_DEVICE take the kind (gpu, cpu), the selector (0:0), or any part of the name or vendor of a\n"
+        "device or of its platform, such as nvidia or pocl, in any case. Of several that fit, the highest score wins.\n",
     .words = "",
     .options = options,
     .option_count = CLI_COUNT(options),

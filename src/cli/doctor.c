@@ -19,6 +19,8 @@
 /* What the checks hand on to each other. */
 typedef struct visit {
     cli_opening open;
+    bool json;
+    json_t *lines; /* with --json */
     quern_device *devices;
     size_t device_count;
     quern_context *context;
@@ -28,22 +30,33 @@ typedef struct visit {
 
 /* ---- report ----------------------------------------------------------------------------------------------------- */
 
-static void ok(const char *name, const char *text)
+static void tell(visit *v, const char *verdict, const char *name, const char *text, const char *fix)
 {
-    printf("ok    %-15s %s\n", name, text);
+    if (v->json) {
+        json_array_append_new(v->lines, json_pack("{s:s, s:s, s:o, s:o}", "verdict", verdict, "check", name, "text",
+                                                  cli_json_text(text), "fix", fix ? cli_json_text(fix) : json_null()));
+        return;
+    }
+    printf("%-4s  %-15s %s\n", verdict, name, text);
+    if (fix) printf("      %-15s fix: %s\n", "", fix);
+}
+
+static void ok(visit *v, const char *name, const char *text)
+{
+    tell(v, "ok", name, text, NULL);
 }
 
 static void warn(visit *v, const char *name, const char *text, const char *fix)
 {
     v->warnings++;
-    printf("warn  %-15s %s\n      %-15s fix: %s\n", name, text, "", fix);
+    tell(v, "warn", name, text, fix);
 }
 
 static void fail(visit *v, quern_status status, const char *name, const char *text, const char *fix)
 {
     v->failures++;
     if (!v->status) v->status = status;
-    printf("FAIL  %-15s %s\n      %-15s fix: %s\n", name, text, "", fix);
+    tell(v, "FAIL", name, text, fix);
 }
 
 static void fail_quern(visit *v, const char *name)
@@ -65,7 +78,7 @@ static void check_library(visit *v)
     if (strcmp(quern_version(), QUERN_VERSION))
         warn(v, "library", text,
              "the tool was built with headers of version " QUERN_VERSION "; install both from one build");
-    else ok("library", text);
+    else ok(v, "library", text);
 }
 
 /* Loads a driver's library as the loader would, and tells if that cannot be done. Stays loaded: it will be used. */
@@ -122,9 +135,9 @@ static void check_drivers(visit *v)
 
     snprintf(text, sizeof text, "%d OpenCL driver%s registered in %.400s", count, count == 1 ? "" : "s", path);
     if (count > 0) {
-        ok("drivers", text);
+        ok(v, "drivers", text);
     } else if (count < 0 && (!access(path, F_OK) || strstr(path, ".so"))) {
-        ok("drivers", "OCL_ICD_VENDORS names a single driver");
+        ok(v, "drivers", "OCL_ICD_VENDORS names a single driver");
         if (is_icd_name(path)) check_icd_file(v, path);
         else check_driver(v, "OCL_ICD_VENDORS", path);
     } else {
@@ -137,7 +150,7 @@ static void check_drivers(visit *v)
 static void check_loader(visit *v)
 {
     if (quern_devices(&v->devices, &v->device_count)) fail_quern(v, "loader");
-    else ok("loader", "libOpenCL answers");
+    else ok(v, "loader", cli_loader_path());
 }
 
 /* One without a device is a fault where none has any, or where it should have the processor. */
@@ -147,7 +160,7 @@ static void check_platform(visit *v, const quern_platform *p)
 
     if (p->devices) snprintf(text, sizeof text, "%s: %d device%s", p->name, p->devices, p->devices == 1 ? "" : "s");
     else snprintf(text, sizeof text, "%s: the driver is there, but gives no device", p->name);
-    if (p->devices || (v->device_count && !p->serves_cpu)) ok("platform", text);
+    if (p->devices || (v->device_count && !p->serves_cpu)) ok(v, "platform", text);
     else if (v->device_count) warn(v, "platform", text, p->next_step);
     else fail(v, QUERN_NO_DEVICE, "platform", text, p->next_step);
 }
@@ -189,13 +202,13 @@ static void check_default(visit *v)
     d = quern_context_device(v->context);
     snprintf(text, sizeof text, "%s %.200s (%s, profile %s)", d->selector, d->name, d->kind,
              quern_context_profile(v->context));
-    ok("default device", text);
+    ok(v, "default device", text);
 }
 
 static void check_float64(visit *v)
 {
     if (!v->context) return;
-    if (quern_context_device(v->context)->f64) ok("float64", "the device has it");
+    if (quern_context_device(v->context)->f64) ok(v, "float64", "the device has it");
     else
         warn(v, "float64", "the device has no float64 arithmetic",
              "use float32 arrays (--dtype f32), or another device of `quern devices` for float64");
@@ -249,7 +262,7 @@ static void check_run(visit *v, quern_operator *op, const char *name, quern_dtyp
     if (fabs(error[0]) <= bound && fabs(error[1]) <= bound) {
         snprintf(text, sizeof text, "built, run, right to %.1g; first call %.3f s, second %.4f s",
                  fmax(fabs(error[0]), fabs(error[1])), first, second);
-        ok(name, text);
+        ok(v, name, text);
         return;
     }
     snprintf(text, sizeof text, "a first program gives wrong numbers: off by %g and %g", error[0], error[1]);
@@ -285,7 +298,7 @@ static void check_cache(visit *v)
     snprintf(text, sizeof text, "%s%s%s", *cache.path ? cache.path : "no directory", cache.fault ? ": " : "",
              cache.fault ? cache.fault : "");
     if (cache.fault) warn(v, "cache", text, "set QUERN_CACHE_DIR to a directory of your own (chmod 700)");
-    else ok("cache", text);
+    else ok(v, "cache", text);
 }
 
 /* ---- the visit -------------------------------------------------------------------------------------------------- */
@@ -293,7 +306,11 @@ static void check_cache(visit *v)
 static void (*const checks[])(visit *) = {check_library, check_drivers, check_loader,  check_platforms, check_graphics,
                                           check_default, check_float64, check_program, check_cache};
 
-static const cli_option options[] = {CLI_DEVICE(visit)};
+static const cli_option options[] = {
+    {"--json", CLI_FLAG, offsetof(visit, json), "",
+     "print {checks: [{verdict, check, text, fix}], failed, warnings}; fix is null where nothing is wrong"},
+    CLI_DEVICE(visit),
+};
 
 static quern_status run(int argc, char **argv)
 {
@@ -304,13 +321,17 @@ static quern_status run(int argc, char **argv)
     if (!status && words.count) status = cli_fail(QUERN_USAGE, "doctor takes no arguments, but got %s", words.items[0]);
     free(words.items);
     if (status) return status;
+    if (v.json) v.lines = json_array();
     for (size_t k = 0; k < CLI_COUNT(checks); k++) checks[k](&v);
-    printf("%d failed, %d warning%s\n", v.failures, v.warnings, v.warnings == 1 ? "" : "s");
+    if (v.json)
+        status = cli_print_json(
+            json_pack("{s:o, s:i, s:i}", "checks", v.lines, "failed", v.failures, "warnings", v.warnings), 2);
+    else printf("%d failed, %d warning%s\n", v.failures, v.warnings, v.warnings == 1 ? "" : "s");
     quern_context_destroy(&v.context);
     quern_free(v.devices);
-    return v.status ? cli_fail(v.status, "the doctor found %d problem%s; see the fixes above", v.failures,
-                               v.failures == 1 ? "" : "s")
-                    : QUERN_OK;
+    if (!v.status) return status;
+    return cli_fail(v.status, "the doctor found %d problem%s; see the fixes above", v.failures,
+                    v.failures == 1 ? "" : "s");
 }
 
 const cli_command cli_doctor = {

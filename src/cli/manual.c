@@ -27,7 +27,7 @@ static const char examples[] =
 static const struct {
     const char *name, *meaning;
 } environment[] = {
-    {"QUERN_DEVICE", "the device to take when --device is not given"},
+    {"QUERN_DEVICE", "the device to take when --device is not given, named in the same ways: `quern devices` lists them"},
     {"QUERN_PROFILES", "what `quern tune` has learned, \"none\" to ignore it; else XDG_CONFIG_HOME/quern/profiles, else\n"
                        "~/.config/quern/profiles"},
     {"QUERN_CACHE_DIR", "where compiled programs are kept; else XDG_CACHE_HOME/quern, else ~/.cache/quern"},
@@ -225,15 +225,15 @@ const cli_command cli_help = {
 static quern_status run_version(int argc, char **argv)
 {
     if (argc > 1) return cli_fail(QUERN_USAGE, "%s takes no arguments", argv[0]);
-    printf("quern %s\n", quern_version());
+    printf("quern %s\nOpenCL loader %s\n", quern_version(), cli_loader_path());
     return QUERN_OK;
 }
 
 const cli_command cli_version = {
     .name = "version",
     .run = run_version,
-    .sentence = "print the version",
+    .sentence = "print the version, and which OpenCL loader is used",
     .examples = "",
     .synopsis = "",
-    .text = "Prints the version of the library that the tool uses.\n",
+    .text = "Prints the version of the library that the tool uses, and the file of the OpenCL loader.\n",
 };

@@ -2,7 +2,6 @@
  * ops.c: `quern ops`: the functions of the formula language by family, as text, JSON or Markdown. What there is comes
  * from quern_language; here it is only laid out.
  */
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,7 +189,6 @@ static quern_status select_rows(listing *all, listing *others, const cli_list *w
 static quern_status print_json(const listing *all)
 {
     json_t *list = json_array();
-    int failed;
 
     for (size_t k = 0; k < all->count; k++) {
         const quern_function_info *row = &all->rows[k];
@@ -200,10 +198,7 @@ static quern_status print_json(const listing *all)
                                         row->arguments, "length", row->length, "meaning", row->meaning, "derivative",
                                         row->derivative, "definition", row->definition));
     }
-    failed = json_dumpf(list, stdout, JSON_INDENT(1));
-    putchar('\n');
-    json_decref(list);
-    return failed && !ferror(stdout) ? cli_fail_memory() : QUERN_OK;
+    return cli_print_json(list, 1);
 }
 
 /* ---- Markdown --------------------------------------------------------------------------------------------------- */

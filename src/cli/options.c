@@ -45,6 +45,21 @@ quern_status cli_fail_memory(void)
     return cli_fail(QUERN_MEMORY, "the host's memory ran out; use smaller arrays or fewer results at once");
 }
 
+quern_status cli_print_json(json_t *root, size_t indent)
+{
+    int failed = !root || json_dumpf(root, stdout, JSON_INDENT(indent));
+
+    putchar('\n');
+    json_decref(root);
+    return failed && !ferror(stdout) ? cli_fail_memory() : QUERN_OK;
+}
+
+json_t *cli_json_text(const char *text)
+{
+    json_t *value = json_string(text);
+    return value ? value : json_string("(not UTF-8)");
+}
+
 bool cli_reader_left(void)
 {
     struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
@@ -211,13 +226,35 @@ static void log_line(void *user, const char *line)
     fprintf(stderr, "quern: %s\n", line);
 }
 
+/* Tells when a name fits devices that are not alike. */
+static void tell_ambiguity(const quern_context *context, const char *wanted)
+{
+    const quern_device *taken = quern_context_device(context);
+    quern_device *devices = NULL;
+    size_t count = 0;
+    char others[256] = "";
+
+    if (!strcasecmp(wanted, taken->kind) || quern_devices(&devices, &count)) return;
+    for (size_t k = 0, size = 0; k < count && size < sizeof others - 32; k++)
+        if (quern_device_fits(&devices[k], wanted) &&
+            (strcmp(devices[k].name, taken->name) || strcmp(devices[k].platform, taken->platform)))
+            size +=
+                (size_t)snprintf(others + size, sizeof others - size, "%s%s", size ? ", " : "", devices[k].selector);
+    if (*others)
+        fprintf(stderr, "quern: '%s' fits %s too; %s '%s' is taken\n", wanted, others, taken->selector, taken->name);
+    quern_free(devices);
+}
+
 quern_status cli_open(quern_context **context, const cli_opening *open)
 {
+    const char *wanted = open->device && *open->device ? open->device : getenv("QUERN_DEVICE");
     quern_context_options options = {
         .size = sizeof options, .device = open->device, .log = open->verbose ? log_line : NULL};
     quern_status status = quern_context_create(context, &options);
 
-    return status ? cli_fail_quern(status, NULL) : QUERN_OK;
+    if (status) return cli_fail_quern(status, NULL);
+    if (wanted && *wanted) tell_ambiguity(*context, wanted);
+    return QUERN_OK;
 }
 
 quern_status cli_differentiate(quern_operator **op, const char *var)

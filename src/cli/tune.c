@@ -3,7 +3,6 @@
  *
  * An interrupt is noticed between two trials and ends the tuning with nothing written; a second one ends the process.
  */
-#include <jansson.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -72,19 +71,10 @@ static bool report(void *user, const quern_trial *trial)
 
 static quern_status print_json(const request *r, const quern_device *device, const quern_tuning *tuning)
 {
-    json_t *root = json_object();
-    int failed;
-
-    json_object_set_new(root, "device", json_string(device->name));
-    json_object_set_new(root, "profile", json_string(device->profile));
-    json_object_set(root, "trials", r->trials);
-    json_object_set_new(root, "ratio", json_real(tuning->ratio));
-    json_object_set_new(root, "row", json_string(tuning->row));
-    json_object_set_new(root, "path", json_string(tuning->path));
-    failed = json_dumpf(root, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(root);
-    return failed && !ferror(stdout) ? cli_fail_memory() : QUERN_OK;
+    return cli_print_json(json_pack("{s:o, s:s, s:O, s:f, s:s, s:o}", "device", cli_json_text(device->name), "profile",
+                                    device->profile, "trials", r->trials, "ratio", tuning->ratio, "row", tuning->row,
+                                    "path", cli_json_text(tuning->path)),
+                          2);
 }
 
 static void print_result(const quern_tuning *tuning)

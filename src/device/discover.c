@@ -46,7 +46,8 @@ static bool contains(const char *text, const char *part)
 
 static bool is_named(const quern_device *info, const char *part)
 {
-    return contains(info->name, part) || contains(info->vendor, part) || contains(info->platform, part);
+    return contains(info->name, part) || contains(info->vendor, part) || contains(info->platform, part) ||
+           contains(info->platform_vendor, part);
 }
 
 /* A simulator has several bits; being tried as a CPU is harmless, as a GPU it would be preferred. */
@@ -127,6 +128,7 @@ static void ask_texts(survey *found, q_device *device, unsigned platform_number,
     info->name = ask_text(found, ask_device, device->id, CL_DEVICE_NAME);
     info->vendor = ask_text(found, ask_device, device->id, CL_DEVICE_VENDOR);
     info->platform = ask_text(found, ask_platform, device->platform, CL_PLATFORM_NAME);
+    info->platform_vendor = ask_text(found, ask_platform, device->platform, CL_PLATFORM_VENDOR);
     info->version = ask_text(found, ask_device, device->id, CL_DEVICE_VERSION);
     info->driver = ask_text(found, ask_device, device->id, CL_DRIVER_VERSION);
 }
@@ -232,7 +234,7 @@ static quern_status survey_platforms(survey *found)
 static const size_t owned_texts[] = {offsetof(quern_device, selector), offsetof(quern_device, name),
                                      offsetof(quern_device, vendor),   offsetof(quern_device, platform),
                                      offsetof(quern_device, version),  offsetof(quern_device, driver),
-                                     offsetof(quern_device, reason)};
+                                     offsetof(quern_device, reason),   offsetof(quern_device, platform_vendor)};
 
 static const char **owned_text(quern_device *info, size_t index)
 {
@@ -344,9 +346,9 @@ static bool is_selector(const char *word)
 }
 
 /* Kinds and selectors are themselves only: "cpu" must not find a GPU whose platform's name has "CPU" in it. */
-static bool fits(const quern_device *info, const char *wanted)
+bool quern_device_fits(const quern_device *info, const char *wanted)
 {
-    if (!wanted) return true;
+    if (!info || !wanted || !*wanted) return false;
     if (is_kind(wanted)) return !strcasecmp(info->kind, wanted);
     if (is_selector(wanted)) return !strcmp(info->selector, wanted);
     return is_named(info, wanted);
@@ -364,7 +366,7 @@ static quern_status fail_no_match(const q_device *list, size_t count, const char
     q_fail(QUERN_NO_DEVICE, "no OpenCL device fits '%s'%s; there %s %s%s%s", wanted, origin, count == 1 ? "is" : "are",
            names.data ? names.data : "", some ? "; without a device: " : "", some && empty.data ? empty.data : "");
     q_fail_next_step(
-        "name a device by its selector (%s), its kind or a part of its name, or leave the choice to quern%s%s",
+        "name a device by its selector (%s), its kind, or a part of its name or its platform's, or leave the choice to quern%s%s",
         list[0].info.selector, some ? ". " : "", some && steps.data ? steps.data : "");
     q_text_free(&names);
     q_text_free(&empty);
@@ -383,7 +385,7 @@ quern_status q_choose(const q_device *list, size_t count, const char *wanted, si
     if (wanted && !*wanted) wanted = NULL;
     size_t best = count, candidates = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!fits(&list[i].info, wanted)) continue;
+        if (wanted && !quern_device_fits(&list[i].info, wanted)) continue;
         candidates++;
         if (best == count || list[i].info.score > list[best].info.score) best = i;
     }
