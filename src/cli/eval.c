@@ -19,7 +19,8 @@ typedef struct request {
 
 static const cli_option options[] = {
     {"-o", CLI_LIST, offsetof(request, outputs), "FILE",
-     "write the result there, as .npy or, if it is called .csv or .tsv, as rows of text; with several results, one -o\n"
+     "write the result there, as .npy or, if it is called .csv or .tsv, as rows of text;\n"
+     "with several results, one -o\n"
      "for each, in order; - is stdout, .npy"},
     {"--json", CLI_FLAG, offsetof(request, json), "",
      "print {\"results\": [{axis, rows, columns, integer, data}]}; data has a list per row;\n"
