@@ -25,6 +25,7 @@
 #define Q_USE_ArgMin
 #define Q_USE_LogSumExp
 #define Q_USE_Prod
+#define Q_USE_ProdNonzero
 #define Q_USE_Variance
 #endif
 
@@ -314,6 +315,20 @@ Q_FN void q_Prod_merge(q_Prod *t, const q_Prod *other) { t->product *= other->pr
 Q_FN void q_Prod_put(const q_Prod *t, __global sreal *p, const long stride) { q_write(t->product, p); }
 Q_FN void q_Prod_get(q_Prod *t, __global const sreal *p, const long stride) { t->product = q_read(p); }
 Q_FN real q_Prod_finish(const q_Prod *t) { return t->product; }
+#endif
+
+#ifdef Q_USE_ProdNonzero
+typedef struct {
+    real product;
+} q_ProdNonzero;
+
+Q_FN void q_ProdNonzero_start(q_ProdNonzero *t) { t->product = 1; }
+Q_FN void q_ProdNonzero_add(q_ProdNonzero *t, const real f, const sint j) { t->product *= q_select(f == 0, 1, f); }
+Q_FN void q_ProdNonzero_block(q_ProdNonzero *t) {}
+Q_FN void q_ProdNonzero_merge(q_ProdNonzero *t, const q_ProdNonzero *other) { t->product *= other->product; }
+Q_FN void q_ProdNonzero_put(const q_ProdNonzero *t, __global sreal *p, const long stride) { q_write(t->product, p); }
+Q_FN void q_ProdNonzero_get(q_ProdNonzero *t, __global const sreal *p, const long stride) { t->product = q_read(p); }
+Q_FN real q_ProdNonzero_finish(const q_ProdNonzero *t) { return t->product; }
 #endif
 
 #ifdef Q_USE_Variance

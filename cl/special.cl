@@ -94,7 +94,23 @@ Q_FN T NAME(besselj)(const T given, int k)
     return k % 2 ? CHOOSE(given < 0, -value, value) : value;
 }
 
+/* The Matern kernel of smoothness k + 1/2 of u, see formula/special.c. */
+Q_FN T NAME(matern)(const T u, const int k)
+{
+    const T s = sqrt(u);
+    T m = NAME(exp_minus)(s), above = (1 + s) * m, scale = -NAME(rsqrt)(u);
+    const int order = k < 0 ? -k - 1 : k;
+    for (int n = 1; n <= order; n++) {
+        const T next = above + u * m * (1 / (sreal)((2 * n + 1) * (2 * n - 1)));
+        m = above;
+        above = next;
+        scale *= (sreal)(-(2 * n + 1) * (2 * n - 1)) / u;
+    }
+    return k < 0 ? CHOOSE(u == 0, 0, scale * m) : m;
+}
+
 #if Q_LANES == 1
+#define qs_matern q_matern
 #define qs_sinc q_sinc
 #define qs_polygamma q_polygamma
 #define qs_besselj q_besselj

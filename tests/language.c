@@ -71,6 +71,7 @@ static const char *const examples[][2] = {
     {"Kron", "Kron(Exp(x),x*y,[4,1],[2,2])"},
     {"Contract", "Contract(x,y,[0,1],[1,2],[2,0],[2,2,2])"},
     {"Contract", "Contract(x,Square(x)*y,[0,1],[1,0],[],[2,2])"},
+    {"ContractNoNan", "ContractNoNan(x,Square(x)*y,[0,1],[1,2],[2,0],[2,2,2])"},
     {"MatVecMult", "MatVecMult(x,Extract(y,0,2))"},
     {"MatVecMult", "MatVecMult(TensorProd(x,x),Square(y))"},
     {"VecMatMult", "VecMatMult(Extract(x,0,2),y)"},

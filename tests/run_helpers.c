@@ -257,3 +257,70 @@ void trial_destroy(trial *t)
         free(t->expected[r]);
     }
 }
+
+// ---- values at given numbers ----
+
+/* The numbers behind "NAME=" in "x=1,2 y=3", or all of a text for NAME null; returns how many. */
+static size_t read_numbers(const char *text, const char *name, double *out, size_t most)
+{
+    const char *at = text;
+    size_t count = 0, size = name ? strlen(name) : 0;
+    for (; name && !(strncmp(at, name, size) == 0 && at[size] == '='); at++)
+        if (!*at) fail_msg("no %s in %s", name, text);
+    at += name ? size + 1 : 0;
+    for (char *end; count < most; at = end + (*end == ',' || !name)) {
+        out[count] = strtod(at, &end);
+        if (end == at) break;
+        count++;
+        if (!*end || (name && *end != ',')) break;
+    }
+    return count;
+}
+
+/* A trial with these numbers. */
+static trial trial_at(quern_operator *op, quern_dtype dtype, const char *data)
+{
+    trial t = {.op = op, .dtype = dtype};
+    for (size_t v = 0; v < op->variable_count; v++) {
+        quern_value value = quern_variable(op, v);
+        double *numbers = t.data[op->variables[v]] = allocate(Q_MAX_VALUES * sizeof *numbers);
+        int64_t rows = (int64_t)read_numbers(data, value.name, numbers, Q_MAX_VALUES) / value.dim;
+        if (value.axis == 'i') t.M = rows;
+        if (value.axis == 'j') t.N = rows;
+    }
+    return t;
+}
+
+static void compare_with_text(const trial *t, const char *expected, double tolerance, const char *where)
+{
+    double numbers[Q_MAX_VALUES];
+    size_t count = read_numbers(expected, NULL, numbers, Q_MAX_VALUES), n = 0;
+    for (size_t r = 0; r < quern_result_count(t->op); r++)
+        for (size_t k = 0; k < trial_result_count(t, r); k++, n++) {
+            double got = t->got[r][k], allowed = tolerance * fabs(numbers[n]);
+            bool same = got == numbers[n] || (isnan(got) && isnan(numbers[n]));
+            if (n < count && (same || fabs(got - numbers[n]) <= allowed)) continue;
+            fail_msg("%s\n  number %zu is %.9g, not one of %s; %s, %s", quern_operator_text(t->op), n, got, expected,
+                     t->dtype == QUERN_F64 ? "float64" : "float32", where);
+        }
+    assert_int_equal(n, count);
+}
+
+void check_values(const char *formula, const char *data, const char *expected)
+{
+    for (int on_host = 0; on_host < 2; on_host++) {
+        const quern_context_options options = {.size = sizeof options, .host = on_host ? QUERN_ON : QUERN_OFF};
+        quern_context *own;
+        quern_operator *op;
+        succeed(quern_context_create(&own, &options));
+        if (quern_compile(&op, own, formula, NULL)) fail_msg("%s: %s", formula, quern_last_error_text());
+        for (int f64 = 0; f64 < 1 + quern_context_device(own)->f64; f64++) {
+            trial t = trial_at(op, f64 ? QUERN_F64 : QUERN_F32, data);
+            trial_run(&t);
+            compare_with_text(&t, expected, f64 ? 1e-13 : 4e-6, on_host ? "on the host" : "on the device");
+            trial_destroy(&t);
+        }
+        quern_operator_destroy(&op);
+        quern_context_destroy(&own);
+    }
+}

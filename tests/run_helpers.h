@@ -61,4 +61,12 @@ void trial_compare(trial *t, double tolerance);
 size_t trial_result_count(const trial *t, size_t result);
 void trial_destroy(trial *t);
 
+/* ---- values at given numbers ---- */
+
+enum { Q_MAX_VALUES = 256 };
+
+/* Runs the formula on data like "x=1,2 y=3", on the host and on the device, in float32 and float64; all results, one after
+   the other, must be the numbers of the text: NaN and infinities, others to a few units of the type's last place. */
+void check_values(const char *formula, const char *data, const char *expected);
+
 #endif

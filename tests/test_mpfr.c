@@ -28,41 +28,39 @@ typedef void exact(mpfr_t r, mpfr_t a, mpfr_t b, mpfr_t c, int32_t k);
 
 TWO(Add, mpfr_add)
 TWO(Subtract, mpfr_sub)
-TWO(Mult, mpfr_mul) TWO(Divide, mpfr_div) ONE(Minus, mpfr_neg) ONE(Square, mpfr_sqr)
-    EXACT(Inv, mpfr_ui_div(r, 1, a, MPFR_RNDN)) EXACT(Pow, mpfr_pow_si(r, a, k, MPFR_RNDN)) TWO(Powf, mpfr_pow)
-        ONE(Exp, mpfr_exp) ONE(Log, mpfr_log) ONE(Expm1, mpfr_expm1) ONE(Log1p, mpfr_log1p) ONE(Sqrt, mpfr_sqrt)
-            ONE(Cbrt, mpfr_cbrt) TWO(Hypot, mpfr_hypot) ONE(Abs, mpfr_abs) EXACT(Floor, mpfr_floor(r, a))
-                EXACT(Ceil, mpfr_ceil(r, a)) EXACT(Trunc, mpfr_trunc(r, a)) ONE(Sin, mpfr_sin) ONE(Cos, mpfr_cos) ONE(
-                    Tan, mpfr_tan) ONE(Asin, mpfr_asin) ONE(Acos, mpfr_acos) ONE(Atan, mpfr_atan) TWO(Atan2, mpfr_atan2)
-                    ONE(Sinh, mpfr_sinh) ONE(Cosh, mpfr_cosh) ONE(Tanh, mpfr_tanh) ONE(Erf, mpfr_erf) ONE(Erfc,
-                                                                                                          mpfr_erfc)
-                        EXACT(BesselJ, mpfr_jn(r, k, a, MPFR_RNDN)) EXACT(Sign, mpfr_set_si(r, mpfr_sgn(a), MPFR_RNDN))
-                            EXACT(Step, mpfr_set_si(r, mpfr_sgn(a) >= 0, MPFR_RNDN))
-                                EXACT(Finite, if (mpfr_number_p(a)) mpfr_set(r, a, MPFR_RNDN);
-                                      else mpfr_set_zero(r, 1)) EXACT(IfElse,
-                                                                      mpfr_set(r, mpfr_sgn(a) >= 0 ? b : c, MPFR_RNDN))
-                                    EXACT(Where, mpfr_set(r, mpfr_zero_p(a) ? c : b, MPFR_RNDN))
-                                        EXACT(Equal, mpfr_set_si(r, mpfr_equal_p(a, b), MPFR_RNDN))
-                                            EXACT(NotEqual, mpfr_set_si(r, !mpfr_equal_p(a, b), MPFR_RNDN))
-                                                EXACT(LessThan, mpfr_set_si(r, mpfr_less_p(a, b), MPFR_RNDN)) EXACT(
-                                                    LessOrEqual, mpfr_set_si(r, mpfr_lessequal_p(a, b), MPFR_RNDN))
-                                                    EXACT(XLogX, if (mpfr_zero_p(a)) mpfr_set_zero(r, 1);
-                                                          else mpfr_log(r, a, MPFR_RNDN), mpfr_mul(r, r, a, MPFR_RNDN))
-                                                        EXACT(Rsqrt, if (mpfr_zero_p(a)) mpfr_set_zero(r, 1);
-                                                              else mpfr_rec_sqrt(r, a, MPFR_RNDN))
-                                                            EXACT(ReLU, if (mpfr_sgn(a) < 0) mpfr_set_zero(r, 1);
-                                                                  else mpfr_set(r, a, MPFR_RNDN))
-                                                                EXACT(Lgamma, int sign;
-                                                                      mpfr_lgamma(r, &sign, a, MPFR_RNDN))
-                                                                    EXACT(Round, mpfr_set_si(r, 10, MPFR_RNDN);
-                                                                          mpfr_pow_si(r, r, k, MPFR_RNDN);
-                                                                          mpfr_mul(a, a, r, MPFR_RNDN);
-                                                                          mpfr_round(a, a);
-                                                                          mpfr_div(r, a, r, MPFR_RNDN))
+TWO(Mult, mpfr_mul)
+TWO(Divide, mpfr_div) ONE(Minus, mpfr_neg) ONE(Square, mpfr_sqr) EXACT(Inv, mpfr_ui_div(r, 1, a, MPFR_RNDN)) EXACT(
+    Pow, mpfr_pow_si(r, a, k, MPFR_RNDN)) TWO(Powf, mpfr_pow) ONE(Exp, mpfr_exp) ONE(Log, mpfr_log) ONE(Expm1,
+                                                                                                        mpfr_expm1)
+    ONE(Log1p, mpfr_log1p) ONE(Sqrt, mpfr_sqrt) ONE(Cbrt, mpfr_cbrt) TWO(Hypot, mpfr_hypot) ONE(Abs, mpfr_abs)
+        EXACT(Floor, mpfr_floor(r, a)) EXACT(Ceil, mpfr_ceil(r, a)) EXACT(Trunc, mpfr_trunc(r, a)) ONE(Sin, mpfr_sin)
+            ONE(Cos, mpfr_cos) ONE(Tan, mpfr_tan) ONE(Asin, mpfr_asin) ONE(Acos, mpfr_acos) ONE(Atan, mpfr_atan)
+                TWO(Atan2, mpfr_atan2) ONE(Sinh, mpfr_sinh) ONE(Cosh, mpfr_cosh) ONE(Tanh, mpfr_tanh) ONE(Erf, mpfr_erf)
+                    ONE(Erfc, mpfr_erfc) EXACT(BesselJ, mpfr_jn(r, k, a, MPFR_RNDN)) EXACT(
+                        Sign,
+                        mpfr_set_si(r, mpfr_sgn(a), MPFR_RNDN)) EXACT(Step, mpfr_set_si(r, mpfr_sgn(a) >= 0, MPFR_RNDN))
+                        EXACT(Finite, if (mpfr_number_p(a)) mpfr_set(r, a, MPFR_RNDN);
+                              else mpfr_set_zero(r, 1)) EXACT(IfElse, mpfr_set(r, mpfr_sgn(a) >= 0 ? b : c, MPFR_RNDN))
+                            EXACT(Where, mpfr_set(r, mpfr_zero_p(a) ? c : b, MPFR_RNDN))
+                                EXACT(Equal, mpfr_set_si(r, mpfr_equal_p(a, b), MPFR_RNDN))
+                                    EXACT(NotEqual, mpfr_set_si(r, !mpfr_equal_p(a, b), MPFR_RNDN))
+                                        EXACT(LessThan, mpfr_set_si(r, mpfr_less_p(a, b), MPFR_RNDN))
+                                            EXACT(LessOrEqual, mpfr_set_si(r, mpfr_lessequal_p(a, b), MPFR_RNDN))
+                                                EXACT(XLogX, if (mpfr_zero_p(a)) mpfr_set_zero(r, 1);
+                                                      else mpfr_log(r, a, MPFR_RNDN), mpfr_mul(r, r, a, MPFR_RNDN))
+                                                    EXACT(Rsqrt, if (mpfr_zero_p(a)) mpfr_set_zero(r, 1);
+                                                          else mpfr_rec_sqrt(r, a, MPFR_RNDN))
+                                                        EXACT(ReLU, if (mpfr_sgn(a) < 0) mpfr_set_zero(r, 1);
+                                                              else mpfr_set(r, a, MPFR_RNDN))
+                                                            EXACT(Lgamma, int sign; mpfr_lgamma(r, &sign, a, MPFR_RNDN))
+                                                                EXACT(Round, mpfr_set_si(r, 10, MPFR_RNDN);
+                                                                      mpfr_pow_si(r, r, k, MPFR_RNDN);
+                                                                      mpfr_mul(a, a, r, MPFR_RNDN); mpfr_round(a, a);
+                                                                      mpfr_div(r, a, r, MPFR_RNDN))
 
-                                                                        static void exact_Sigmoid(mpfr_t r, mpfr_t a,
-                                                                                                  mpfr_t b, mpfr_t c,
-                                                                                                  int32_t k)
+                                                                    static void exact_Sigmoid(mpfr_t r, mpfr_t a,
+                                                                                              mpfr_t b, mpfr_t c,
+                                                                                              int32_t k)
 {
     (void)b, (void)c, (void)k;
     mpfr_neg(a, a, MPFR_RNDN);
@@ -128,6 +126,42 @@ static void exact_Polygamma(mpfr_t r, mpfr_t a, mpfr_t b, mpfr_t c, int32_t k)
     }
     for (int d = 2; d <= k; d++) mpfr_mul_si(r, r, d, MPFR_RNDN);
     if (k % 2 == 0) mpfr_neg(r, r, MPFR_RNDN);
+}
+
+EXACT(MultNoNan, if (mpfr_zero_p(a) || mpfr_zero_p(b)) mpfr_set_zero(r, 1); else mpfr_mul(r, a, b, MPFR_RNDN))
+EXACT(DivNoNan, if (mpfr_zero_p(b)) mpfr_set_zero(r, 1); else mpfr_div(r, a, b, MPFR_RNDN))
+EXACT(Powf0, if (mpfr_zero_p(a)) mpfr_set_si(r, mpfr_zero_p(b), MPFR_RNDN); else mpfr_pow(r, a, b, MPFR_RNDN))
+
+static void exact_Acosh1p(mpfr_t r, mpfr_t a, mpfr_t b, mpfr_t c, int32_t k)
+{
+    (void)b, (void)c, (void)k;
+    mpfr_add_ui(a, a, 1, MPFR_RNDN);
+    mpfr_acosh(r, a, MPFR_RNDN);
+}
+
+/* The sum of (n + i)! / (i! (n - i)!) (2s)^(n - i) over i, times n! / (2n)! exp(-s); for k = -n - 1 it is times
+   (-1)^(n+1) (1 3 ... (2n - 1)) (3 5 ... (2n + 1)) s^(-2n - 1). */
+static void exact_Matern(mpfr_t r, mpfr_t a, mpfr_t b, mpfr_t c, int32_t k)
+{
+    long n = k < 0 ? -k - 1 : k;
+    mpfr_sqrt(a, a, MPFR_RNDN);
+    mpfr_set_zero(r, 1);
+    for (long i = 0; i <= n; i++) {
+        mpfr_mul_si(b, a, 2, MPFR_RNDN);
+        mpfr_pow_si(b, b, n - i, MPFR_RNDN);
+        for (long f = n - i + 1; f <= n + i; f++) mpfr_mul_si(b, b, f, MPFR_RNDN);
+        for (long f = 2; f <= i; f++) mpfr_div_si(b, b, f, MPFR_RNDN);
+        mpfr_add(r, r, b, MPFR_RNDN);
+    }
+    for (long f = n + 1; f <= 2 * n; f++) mpfr_div_si(r, r, f, MPFR_RNDN);
+    mpfr_neg(c, a, MPFR_RNDN);
+    mpfr_exp(c, c, MPFR_RNDN);
+    mpfr_mul(r, r, c, MPFR_RNDN);
+    if (k >= 0) return;
+    for (long f = 1; f <= n; f++) mpfr_mul_si(r, r, -(2 * f - 1) * (2 * f + 1), MPFR_RNDN);
+    mpfr_pow_si(c, a, -2 * n - 1, MPFR_RNDN);
+    mpfr_mul(r, r, c, MPFR_RNDN);
+    mpfr_neg(r, r, MPFR_RNDN);
 }
 
 static const struct row {
@@ -204,6 +238,16 @@ static const struct row {
     ROW(NotEqual, 0, 0, 0, 0, 0),
     ROW(LessThan, 0, 0, 0, 0, 0),
     ROW(LessOrEqual, 0, 0, 0, 0, 0),
+    ROW(MultNoNan, 0, 0, 0.5, 0, 0),
+    ROW(DivNoNan, 0, 0, 0.5, 0, 0),
+    ROW(Powf0, 0.01, 90, 1, 0, 0),
+    ROW(Acosh1p, 0, 1e9, 3, 0, 0),
+    ROW(Matern, 0, 4000, 40, 0, 0),
+    ROW(Matern, 0, 4000, 40, 0, 1),
+    ROW(Matern, 0, 4000, 40, 0, 2),
+    ROW(Matern, 0, 4000, 40, 0, 5),
+    ROW(Matern, 1e-9, 4000, 40, 0, -1),
+    ROW(Matern, 1e-9, 4000, 40, 0, -4),
 #undef ROW
 };
 
@@ -254,8 +298,9 @@ static void every_elementwise_row(void **state)
         for (int n = 0; n < points; n++) {
             double x[3] = {random_operand(&random, row->low, row->high, n)};
             int across = n / (int)Q_COUNT(specials); /* each special value with each */
-            x[1] = row->op == Q_OP_Powf ? random_between(&random, -9, 9)
-                                        : random_operand(&random, 0, 0, across < 14 ? across : n);
+            x[1] = row->op == Q_OP_Powf || row->op == Q_OP_Powf0
+                       ? random_between(&random, -9, 9)
+                       : random_operand(&random, 0, 0, across < 14 ? across : n);
             x[2] = random_operand(&random, 0, 0, n + 1);
             check_point(row, x, m);
         }

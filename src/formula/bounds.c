@@ -1,7 +1,7 @@
 /*
  * bounds.c: interval arithmetic. For each node an interval that holds every component of its value, whatever its
  * variables are. Used where a sign decides which code is generated (an exponential of something never positive cannot
- * overflow), and later for pruning blocks.
+ * overflow), and by chain.c to tell where an operation is sure to be finite.
  *
  * Intervals are widened outwards by one step of double after each operation, so they hold in spite of rounding. They
  * say nothing of NaN: an operation that can make one still bounds the rest.
@@ -128,13 +128,93 @@ q_interval q_interval_truth(const q_interval *x, const int32_t k[2])
     return (q_interval){0, 1};
 }
 
+/* a/b, 0 where b is 0 */
+q_interval q_interval_ratio(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    if (x[1].low < 0) return everything;
+    return (q_interval){x[0].low < 0 ? -INFINITY : 0, x[0].high > 0 ? INFINITY : 0};
+}
+
+/* a**b; the power of -0 may be -infinity */
+q_interval q_interval_powf(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return x[0].low > 0 || (x[0].low >= 0 && x[1].low >= 0) ? (q_interval){0, INFINITY} : everything;
+}
+
+q_interval q_interval_of_positive(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return x[0].low >= 0 ? (q_interval){0, INFINITY} : everything;
+}
+
 q_interval q_interval_choice(const q_interval *x, const int32_t k[2])
 {
     (void)k;
     return (q_interval){fmin(x[1].low, x[2].low), fmax(x[1].high, x[2].high)};
 }
 
+// ---- where operations are finite, as ops.def names it: x is the operand that decides, and those after it ----
+
+bool q_domain_positive(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return x[0].low > 0;
+}
+
+bool q_domain_not_negative(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return x[0].low >= 0;
+}
+
+bool q_domain_above_minus_one(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return x[0].low > -1;
+}
+
+bool q_domain_not_zero(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return x[0].low > 0 || x[0].high < 0;
+}
+
+bool q_domain_unit(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return x[0].low >= -1 && x[0].high <= 1;
+}
+
+/* of an exponential in float32 */
+bool q_domain_exponent(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return x[0].high <= 88;
+}
+
+bool q_domain_both_exponents(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return x[0].low >= -88 && x[0].high <= 88;
+}
+
+bool q_domain_power(const q_interval *x, const int32_t k[2])
+{
+    return k[0] >= 0 || q_domain_not_zero(x, k);
+}
+
+bool q_domain_powf(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return x[0].low > 0 || (x[0].low >= 0 && x[1].low >= 0);
+}
+
 // ---- the pass ----
+
+/* What stands for "some positive number". */
+static const q_interval positive = {0x1p-64, 0x1p64};
 
 static q_interval hull(q_interval a, q_interval b)
 {
@@ -176,11 +256,9 @@ static q_interval bound_gather(const q_node *node, const q_interval *x)
     return zeros ? hull(x[0], (q_interval){0, 0}) : x[0];
 }
 
-static q_interval bound_node(const q_graph *graph, const q_node *node, const q_interval *all)
+static q_interval bound_node(const q_graph *graph, const q_node *node, const q_interval *x)
 {
     const q_op_row *row = &q_ops[node->op];
-    q_interval x[3] = {{0, 0}, {0, 0}, {0, 0}};
-    for (int a = 0; a < row->operands; a++) x[a] = all[node->arg[a]];
     if (node->op == Q_OP_CONSTANT) return isnan(node->value) ? everything : (q_interval){node->value, node->value};
     if (node->op == Q_OP_INDEX || node->op == Q_OP_COUNT) return (q_interval){0, INFINITY};
     if (row->kind == Q_KIND_ELEMENTWISE) return bound_elementwise(row, node, x);
@@ -192,10 +270,34 @@ static q_interval bound_node(const q_graph *graph, const q_node *node, const q_i
     return node->op == Q_RED_Sum ? bound_sum(x[0], 0) : everything;
 }
 
+/* a - r, where r is the LogSumExp or the largest of the a: the logarithm of a softmax weight. */
+static bool is_log_weight(const q_graph *graph, const q_node *node)
+{
+    const q_node *scale = q_node_of(graph, node->arg[1]);
+    if (scale->op == Q_OP_Finite) scale = q_node_of(graph, scale->arg[0]);
+    return node->op == Q_OP_Subtract && (scale->op == Q_RED_LogSumExp || scale->op == Q_RED_Max) &&
+           scale->arg[0] == node->arg[0];
+}
+
+q_interval q_bounds_expected(const q_graph *graph, q_id id, const q_interval *x, bool parameters)
+{
+    const q_node *node = q_node_of(graph, id);
+    if (parameters && node->op == Q_OP_VARIABLE && node->where == 0) return positive;
+    q_interval bounds = bound_node(graph, node, x);
+    if (is_log_weight(graph, node)) bounds.high = fmin(bounds.high, 0);
+    if (node->op == Q_OP_Exp) bounds = (q_interval){fmax(bounds.low, positive.low), fmax(bounds.high, positive.low)};
+    return bounds;
+}
+
 void q_bounds_all(const q_graph *graph, q_interval *out)
 {
     out[0] = everything;
-    for (q_id id = 1; id < graph->count; id++) out[id] = bound_node(graph, q_node_of(graph, id), out);
+    for (q_id id = 1; id < graph->count; id++) {
+        const q_node *node = q_node_of(graph, id);
+        q_interval x[3] = {{0, 0}, {0, 0}, {0, 0}};
+        for (int a = 0; a < q_ops[node->op].operands; a++) x[a] = out[node->arg[a]];
+        out[id] = bound_node(graph, node, x);
+    }
 }
 
 q_interval q_bounds(const q_graph *graph, q_id id)

@@ -201,7 +201,7 @@ static q_id apply_to_scalars(q_graph *graph, const q_node *node, const q_op_row 
 
 static bool commutes(q_op op)
 {
-    return op == Q_OP_Add || op == Q_OP_Mult || op == Q_OP_Equal || op == Q_OP_NotEqual;
+    return op == Q_OP_Add || op == Q_OP_Mult || op == Q_OP_MultNoNan || op == Q_OP_Equal || op == Q_OP_NotEqual;
 }
 
 /* Constants last, else the older operand first. */

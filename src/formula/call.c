@@ -87,7 +87,12 @@ static q_id form_kron(form *f)
 
 static q_id form_contract(form *f)
 {
-    return q_contract_lists(f->graph, f->value[0], f->value[1], f->list);
+    return q_contract_lists(f->graph, f->value[0], f->value[1], f->list, false);
+}
+
+static q_id form_contract_no_nan(form *f)
+{
+    return q_contract_lists(f->graph, f->value[0], f->value[1], f->list, true);
 }
 
 static q_id form_mat_vec(form *f)
@@ -323,8 +328,8 @@ static q_id declare(q_parser *p, const char *name, size_t size, size_t at, const
                      full ? "number, length and category: Var(0,3,1)" : "a length, or a number and a length");
     for (size_t a = 0; a < count && q_parse_ok(p); a++)
         if (!args[a].id || !q_parse_integer(p->graph, args[a].id, &k[a]) || k[a] < 0)
-            q_parse_fail(p, QUERN_SYNTAX, at, "the arguments of %.*s must be whole numbers from 0 to %d", (int)size, name,
-                         INT32_MAX);
+            q_parse_fail(p, QUERN_SYNTAX, at, "the arguments of %.*s must be whole numbers from 0 to %d", (int)size,
+                         name, INT32_MAX);
     if (full && k[2] > 2)
         q_parse_fail(p, QUERN_SYNTAX, at, "the category of Var is 0 (i), 1 (j) or 2 (parameter), not %d", k[2]);
     char own[80];

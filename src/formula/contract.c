@@ -128,9 +128,9 @@ q_id q_contract(q_graph *graph, q_id a, q_id b, const q_contraction *c)
     return q_intern(graph, &node);
 }
 
-q_id q_contract_adjoint(q_graph *graph, const q_node *node, int operand, q_id g)
+q_id q_contract_adjoint(q_graph *graph, const q_node *node, int operand, q_id g, bool no_nan)
 {
-    q_contraction c = *q_contraction_of(graph, node), adjoint = {.labels = c.labels};
+    q_contraction c = *q_contraction_of(graph, node), adjoint = {.labels = c.labels, .no_nan = c.no_nan || no_nan};
     memcpy(adjoint.size, c.size, sizeof c.size);
     if (c.rank_out > Q_MAX_RANK)
         return q_graph_fail(graph, QUERN_LIMIT, "the derivative of a tensor of more than %d axes", Q_MAX_RANK);
@@ -152,9 +152,9 @@ static bool copy_labels(q_graph *graph, int32_t *to, int32_t *rank, const q_ints
     return from->count <= most;
 }
 
-q_id q_contract_lists(q_graph *graph, q_id a, q_id b, const q_ints lists[4])
+q_id q_contract_lists(q_graph *graph, q_id a, q_id b, const q_ints lists[4], bool no_nan)
 {
-    q_contraction c = {0};
+    q_contraction c = {.no_nan = no_nan};
     if (!copy_labels(graph, c.a, &c.rank_a, &lists[0], Q_MAX_RANK) ||
         !copy_labels(graph, c.b, &c.rank_b, &lists[1], Q_MAX_RANK) ||
         !copy_labels(graph, c.out, &c.rank_out, &lists[2], Q_MAX_LIST) ||
@@ -260,7 +260,7 @@ q_id q_mat_vec(q_graph *graph, q_id matrix, q_id vector)
     if (length % n)
         return q_graph_fail(graph, QUERN_DIMENSION, "MatVecMult: a matrix of length %u has no columns of number %u",
                             length, n);
-    q_contraction c = {2, 2, 1, 1, {(int32_t)(length / n), (int32_t)n}, {0, 1}, {1}, {0}};
+    q_contraction c = {2, 2, 1, 1, {(int32_t)(length / n), (int32_t)n}, {0, 1}, {1}, {0}, 0};
     return q_contract(graph, matrix, vector, &c);
 }
 
@@ -271,15 +271,15 @@ q_id q_vec_mat(q_graph *graph, q_id vector, q_id matrix)
     if (length % n)
         return q_graph_fail(graph, QUERN_DIMENSION, "VecMatMult: a matrix of length %u has no rows of number %u",
                             length, n);
-    q_contraction c = {2, 1, 2, 1, {(int32_t)n, (int32_t)(length / n)}, {0}, {0, 1}, {1}};
+    q_contraction c = {2, 1, 2, 1, {(int32_t)n, (int32_t)(length / n)}, {0}, {0, 1}, {1}, 0};
     return q_contract(graph, vector, matrix, &c);
 }
 
 q_id q_tensor_prod(q_graph *graph, q_id a, q_id b)
 {
     if (graph->status || !a || !b) return 0;
-    q_contraction c = {2,   1,   1,     2, {(int32_t)q_node_of(graph, a)->dim, (int32_t)q_node_of(graph, b)->dim},
-                       {0}, {1}, {0, 1}};
+    q_contraction c = {2,   1,   1,      2, {(int32_t)q_node_of(graph, a)->dim, (int32_t)q_node_of(graph, b)->dim},
+                       {0}, {1}, {0, 1}, 0};
     return q_contract(graph, a, b, &c);
 }
 
@@ -288,7 +288,7 @@ q_id q_tile(q_graph *graph, q_id a, int32_t times)
     if (graph->status || !a) return 0;
     if (times < 1) return q_graph_fail(graph, QUERN_DIMENSION, "Tile repeats a value %d times", times);
     if (times == 1) return a;
-    q_contraction c = {2, 1, 1, 2, {times, (int32_t)q_node_of(graph, a)->dim}, {0}, {1}, {0, 1}};
+    q_contraction c = {2, 1, 1, 2, {times, (int32_t)q_node_of(graph, a)->dim}, {0}, {1}, {0, 1}, 0};
     return q_contract(graph, q_constant(graph, 1, times), a, &c);
 }
 
@@ -301,7 +301,7 @@ q_id q_sum_blocks(q_graph *graph, q_id a, int32_t length)
                             length);
     if (own == (uint32_t)length) return a;
     int32_t blocks = (int32_t)own / length;
-    q_contraction c = {2, 1, 2, 1, {blocks, length}, {0}, {0, 1}, {1}};
+    q_contraction c = {2, 1, 2, 1, {blocks, length}, {0}, {0, 1}, {1}, 0};
     return q_contract(graph, q_constant(graph, 1, blocks), a, &c);
 }
 

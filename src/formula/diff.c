@@ -11,6 +11,8 @@
  *
  * Forward mode (Diff) reads the same columns the other way: they are linear in g, so with the tangent of an operand in
  * place of the adjoint they give what it adds to the tangent of the result.
+ *
+ * A column with g = 1 is the local derivative; where its product with g is delicate, chain.c makes it.
  */
 #include <stdlib.h>
 
@@ -18,8 +20,9 @@
 
 typedef struct pass {
     q_graph *graph;
+    q_chain chain;
     q_id (*terms)[4]; /* by node and by the axes still to be summed over: sums of what its uses contribute */
-    uint8_t *wanted; /* nodes that the variable reaches */
+    uint8_t *wanted;  /* nodes that the variable reaches */
     bool total;
 } pass;
 
@@ -81,6 +84,37 @@ static q_scope scope_of(q_graph *graph, q_id id, q_id g)
     return scope;
 }
 
+/* Whether the parts of a row's derivative are products of g and a local derivative, component by component. */
+static bool is_local(const q_graph *graph, const q_node *node)
+{
+    const q_op_row *row = &q_ops[node->op];
+    if (row->kind == Q_KIND_REDUCTION) return !row->integers;
+    return row->kind == Q_KIND_ELEMENTWISE || (row->kind == Q_KIND_EXPAND && q_node_of(graph, node->arg[0])->dim > 1);
+}
+
+/* A part of a row's derivative at this node, from the adjoint or tangent g. */
+static q_id flow(q_chain *chain, q_id id, size_t part, q_id g)
+{
+    q_graph *graph = chain->graph;
+    const q_op_row *row = &q_ops[q_node_of(graph, id)->op];
+    size_t count = graph->count;
+    if (is_local(graph, q_node_of(graph, id))) {
+        q_scope scope = scope_of(graph, id, q_constant(graph, 1, 1));
+        q_id local = q_parse_row(graph, row->derivative, part, &scope);
+        if (q_chain_is_delicate(chain, g, local)) return q_chain_product(chain, g, local);
+        q_chain_trim(chain, count);
+    }
+    q_scope scope = scope_of(graph, id, g);
+    return q_parse_row(graph, row->derivative, part, &scope);
+}
+
+static q_id flow_through_contraction(q_chain *chain, q_id id, int operand, q_id g)
+{
+    q_node node = *q_node_of(chain->graph, id);
+    bool no_nan = q_chain_is_delicate(chain, g, node.arg[1 - operand]);
+    return q_contract_adjoint(chain->graph, &node, operand, g, no_nan);
+}
+
 /* Sends the adjoint of a node to its operands by its row's derivative. */
 static void step(pass *p, q_id id, q_id adjoint)
 {
@@ -88,11 +122,10 @@ static void step(pass *p, q_id id, q_id adjoint)
     q_node node = *q_node_of(graph, id);
     const q_op_row *row = &q_ops[node.op];
     unsigned axes = node.where | (q_is_reduction(&node) ? (unsigned)node.k[0] : 0);
-    q_scope scope = scope_of(graph, id, adjoint);
     for (int a = 0; a < row->operands; a++)
         if (p->wanted[node.arg[a]]) {
-            q_id term = row->kind == Q_KIND_CONTRACT ? q_contract_adjoint(graph, &node, a, adjoint)
-                                                     : q_parse_row(graph, row->derivative, (size_t)a, &scope);
+            q_id term = row->kind == Q_KIND_CONTRACT ? flow_through_contraction(&p->chain, id, a, adjoint)
+                                                     : flow(&p->chain, id, (size_t)a, adjoint);
             if (graph->status) return;
             if (!q_is_constant(graph, term, 0)) contribute(p, node.arg[a], term, axes);
         }
@@ -147,8 +180,10 @@ static q_id differentiate(q_graph *graph, q_id value, q_id variable, q_id e, boo
 {
     if (graph->status || !value || !variable || !e) return 0;
     if (!(e = check(graph, value, variable, e))) return 0;
-    pass p = {
-        .graph = graph, .terms = calloc((size_t)value + 1 + variable, sizeof(q_id[4])), .wanted = malloc(graph->count)};
+    pass p = {.graph = graph,
+              .chain = {.graph = graph},
+              .terms = calloc((size_t)value + 1 + variable, sizeof(q_id[4])),
+              .wanted = malloc(graph->count)};
     q_id result = 0;
     if (p.terms && p.wanted) {
         p.total = mark_wanted(graph, value, variable, p.wanted) || total;
@@ -156,6 +191,7 @@ static q_id differentiate(q_graph *graph, q_id value, q_id variable, q_id e, boo
     } else {
         graph->status = q_fail_memory(graph->count * sizeof(q_id));
     }
+    q_chain_free(&p.chain);
     free(p.terms);
     free(p.wanted);
     return graph->status ? 0 : result;
@@ -175,6 +211,7 @@ q_id q_grad_total(q_graph *graph, q_id value, q_id variable, q_id e)
 
 typedef struct tangents {
     q_graph *graph;
+    q_chain *chain;
     q_id *of; /* by node; 0: constant in the variable */
 } tangents;
 
@@ -191,8 +228,7 @@ static q_id tangent_of_elementwise(const tangents *t, q_id id, const q_node *nod
     q_id sum = 0;
     for (int a = 0; a < q_ops[node->op].operands; a++) {
         if (!t->of[node->arg[a]]) continue;
-        q_scope scope = scope_of(t->graph, id, t->of[node->arg[a]]);
-        q_id term = q_parse_row(t->graph, q_ops[node->op].derivative, (size_t)a, &scope);
+        q_id term = flow(t->chain, id, (size_t)a, t->of[node->arg[a]]);
         if (!term || q_is_constant(t->graph, term, 0)) continue;
         sum = sum ? q_apply2(t->graph, Q_OP_Add, sum, term) : term;
     }
@@ -213,22 +249,29 @@ static q_id tangent_of_expansion(const tangents *t, q_id id, const q_node *node)
     q_scope scope = scope_of(t->graph, id, q_constant(t->graph, 1, 1));
     q_id gradient = q_parse_row(t->graph, q_ops[node->op].derivative, 0, &scope);
     if (!gradient || q_is_constant(t->graph, gradient, 0)) return 0;
-    return q_apply1(t->graph, Q_OP_Sum, q_apply2(t->graph, Q_OP_Mult, gradient, t->of[node->arg[0]]));
+    return q_apply1(t->graph, Q_OP_Sum, q_chain_product(t->chain, t->of[node->arg[0]], gradient));
+}
+
+/* What the tangent of one operand adds to that of a contraction. */
+static q_id tangent_through_contraction(const tangents *t, const q_node *node, int operand)
+{
+    q_contraction c = *q_contraction_of(t->graph, node);
+    q_id tangent = tangent_or_zero(t, node->arg[operand]), other = node->arg[1 - operand];
+    if (q_chain_is_delicate(t->chain, tangent, other)) c.no_nan = 1;
+    return operand ? q_contract(t->graph, other, tangent, &c) : q_contract(t->graph, tangent, other, &c);
 }
 
 static q_id tangent_of_contraction(const tangents *t, const q_node *node)
 {
-    q_contraction c = *q_contraction_of(t->graph, node);
-    q_id left = q_contract(t->graph, tangent_or_zero(t, node->arg[0]), node->arg[1], &c);
-    return q_apply2(t->graph, Q_OP_Add, left, q_contract(t->graph, node->arg[0], tangent_or_zero(t, node->arg[1]), &c));
+    return q_apply2(t->graph, Q_OP_Add, tangent_through_contraction(t, node, 0),
+                    tangent_through_contraction(t, node, 1));
 }
 
 static q_id tangent_of_reduction(const tangents *t, q_id id, const q_node *node)
 {
     const q_op_row *row = &q_ops[node->op];
     bool longer = node->dim != q_node_of(t->graph, node->arg[0])->dim; /* than the term: the second formula */
-    q_scope scope = scope_of(t->graph, id, t->of[node->arg[0]]);
-    q_id term = q_parse_row(t->graph, row->derivative, row->integers && longer ? 1 : 0, &scope);
+    q_id term = flow(t->chain, id, row->integers && longer ? 1 : 0, t->of[node->arg[0]]);
     if (!term || q_is_constant(t->graph, term, 0)) return 0;
     return q_reduce(t->graph, Q_RED_Sum, (uint8_t)node->k[0], term, 0);
 }
@@ -257,7 +300,8 @@ q_id q_diff(q_graph *graph, q_id value, q_id variable, q_id u)
     if (q_node_of(graph, variable)->op != Q_OP_VARIABLE)
         return q_graph_fail(graph, QUERN_DIMENSION, "Diff's second argument must be a variable");
     u = q_broadcast(graph, u, q_node_of(graph, variable)->dim);
-    tangents t = {graph, calloc((size_t)value + variable + 1, sizeof(q_id))};
+    q_chain chain = {.graph = graph, .forward = true};
+    tangents t = {graph, &chain, calloc((size_t)value + variable + 1, sizeof(q_id))};
     uint8_t *marks = malloc(graph->count);
     if (!t.of || !marks) graph->status = q_fail_memory(graph->count * sizeof(q_id));
     if (!graph->status) {
@@ -267,6 +311,7 @@ q_id q_diff(q_graph *graph, q_id value, q_id variable, q_id u)
     for (q_id id = 1; id <= value && !graph->status; id++)
         if (marks[id] && id != variable) t.of[id] = tangent_of(&t, id);
     q_id result = graph->status ? 0 : tangent_or_zero(&t, value);
+    q_chain_free(&chain);
     free(t.of);
     free(marks);
     return graph->status ? 0 : result;

@@ -72,6 +72,8 @@ typedef struct q_op_row {
     bool special;        /* ELEMENTWISE: needs cl/special.cl */
     double (*evaluate)(double a, double b, double c, int32_t k, int32_t l); /* ELEMENTWISE */
     q_interval (*interval)(const q_interval *operands, const int32_t k[2]); /* ELEMENTWISE; never null there */
+    int decides;                                                            /* DOMAIN: the operand */
+    bool (*domain)(const q_interval *operands, const int32_t k[2]);         /* null: finite for all finite operands */
     q_pick *pick;                                                           /* GATHER */
     int64_t (*length)(int64_t n, int64_t m, int64_t k, int64_t l);          /* GATHER, EXPAND */
     q_expand *expand;                                                       /* EXPAND: one operand */
@@ -148,6 +150,7 @@ typedef struct q_contraction {
     int32_t labels, rank_a, rank_b, rank_out;
     int32_t size[Q_MAX_LIST]; /* by label */
     int32_t a[Q_MAX_RANK], b[Q_MAX_RANK], out[Q_MAX_LIST];
+    int32_t no_nan; /* 1: products are those of MultNoNan */
 } q_contraction;
 
 typedef struct q_rules q_rules;
@@ -175,6 +178,8 @@ void q_graph_destroy(q_graph **graph);
 quern_status q_graph_copy(q_graph **out, const q_graph *graph);
 /* Interns a node as it stands: computes where and integer, finds or adds. The lowest constructor; 0 on failure. */
 q_id q_intern(q_graph *graph, const q_node *node);
+/* Forgets the nodes from number `count` on, which nothing may refer to any more. */
+void q_graph_trim(q_graph *graph, size_t count);
 static inline const q_node *q_node_of(const q_graph *graph, q_id id)
 {
     return &graph->nodes[id];
@@ -216,8 +221,8 @@ q_id q_broadcast(q_graph *graph, q_id id, uint32_t dim);
 // contract.c: products of tensors
 
 q_id q_contract(q_graph *graph, q_id a, q_id b, const q_contraction *contraction);
-/* [labels a], [labels b], [labels out], [sizes of labels] */
-q_id q_contract_lists(q_graph *graph, q_id a, q_id b, const q_ints lists[4]);
+/* [labels a], [labels b], [labels out], [sizes of labels]; with no_nan a product is 0 where one of its factors is */
+q_id q_contract_lists(q_graph *graph, q_id a, q_id b, const q_ints lists[4], bool no_nan);
 /* KeOps's TensorDot: [dims a], [dims b], [contracted axes of a], [of b], and, with 5 lists, a permutation of the
    result's axes as in numpy.transpose. */
 q_id q_tensor_dot(q_graph *graph, q_id a, q_id b, const q_ints *lists, size_t count);
@@ -231,8 +236,9 @@ q_id q_sum_blocks(q_graph *graph, q_id a, int32_t length);
 q_id q_pair_blocks(q_graph *graph, q_id a, q_id b, int32_t length);
 /* s has length 1, n or n*n, x length n. */
 q_id q_weighted_sq_norm(q_graph *graph, q_id s, q_id x);
-/* The contraction whose result is the adjoint of operand 0 (a) or 1 (b), from the adjoint g and the other operand. */
-q_id q_contract_adjoint(q_graph *graph, const q_node *node, int operand, q_id g);
+/* The contraction whose result is the adjoint of operand 0 (a) or 1 (b), from the adjoint g and the other operand. With
+   no_nan it is one of products in which 0 wins. */
+q_id q_contract_adjoint(q_graph *graph, const q_node *node, int operand, q_id g, bool no_nan);
 const q_contraction *q_contraction_of(const q_graph *graph, const q_node *node);
 /* Products that component d sums, and the components of the t-th. */
 uint32_t q_contraction_terms(const q_contraction *c);
@@ -248,6 +254,7 @@ q_id q_soft_dtw(q_graph *graph, q_id x, q_id y, q_id gamma);
 double q_host_sinc(double x, int32_t k);
 double q_host_polygamma(double x, int32_t k);
 double q_host_besselj(double x, int32_t k);
+double q_host_matern(double u, int32_t k);
 
 // parse.c, call.c: text to graph, without recursion
 
@@ -296,6 +303,26 @@ void q_rewrite(q_graph *graph, const q_node *node, q_id *out);
 /* For tests: the name, sides and effect of a rule; false past the last. */
 bool q_rule_info(size_t index, const char **name, const char **pattern, const char **replacement, bool *exact);
 
+// chain.c: the product in the chain rule
+
+typedef struct q_fact q_fact;
+
+/* What is known of a graph's nodes while it is differentiated. */
+typedef struct q_chain {
+    q_graph *graph;
+    bool forward; /* the first factor is a tangent, not an adjoint */
+    q_fact *facts;
+    size_t count, capacity;
+} q_chain;
+
+/* Whether the product of an adjoint and a local derivative may be 0 * infinity or 0 * NaN where the 0 decides. */
+bool q_chain_is_delicate(q_chain *chain, q_id g, q_id local);
+/* Their product, in which 0 wins where that matters. */
+q_id q_chain_product(q_chain *chain, q_id g, q_id local);
+/* q_graph_trim, and what is known of the nodes. */
+void q_chain_trim(q_chain *chain, size_t count);
+void q_chain_free(q_chain *chain);
+
 // diff.c: derivatives
 
 /* The adjoint of the derivative of `value` with respect to variable `variable`, applied to `e` (length of value). Of a
@@ -319,10 +346,14 @@ q_id q_grad_total(q_graph *graph, q_id value, q_id variable, q_id e);
 q_interval q_bounds(const q_graph *graph, q_id id);
 /* The same for all nodes at once: out[graph->count]. */
 void q_bounds_all(const q_graph *graph, q_interval *out);
+/* Of a node, from those of its operands, as one expects them: exponentials do not vanish, softmax weights are 1 at most,
+   and, if so wished, parameters are positive. */
+q_interval q_bounds_expected(const q_graph *graph, q_id id, const q_interval *x, bool parameters);
 
+/* (declared once per rule; equal declarations may repeat) */
 #define ELEMENTWISE(name, operands, integers, expression, derivative, interval, sentence) \
     q_interval q_interval_##interval(const q_interval *x, const int32_t k[2]);
-/* (declared once per rule; equal declarations may repeat) */
+#define DOMAIN(name, operand, rule) bool q_domain_##rule(const q_interval *x, const int32_t k[2]);
 #include "formula/ops.def"
 
 // parse.c with call.c: the parser's state, which only the two look at

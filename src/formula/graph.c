@@ -151,6 +151,12 @@ q_id q_intern(q_graph *graph, const q_node *given)
     return (q_id)graph->count++;
 }
 
+void q_graph_trim(q_graph *graph, size_t count)
+{
+    /* last in, first out: then no node is behind an empty slot of the table */
+    for (; graph->count > count; graph->count--) graph->table[find_slot(graph, &graph->nodes[graph->count - 1])] = 0;
+}
+
 bool q_is_constant(const q_graph *graph, q_id id, double value)
 {
     const q_node *node = q_node_of(graph, id);

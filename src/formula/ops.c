@@ -71,6 +71,7 @@ static double q_lgamma(double x)
 #define q_sinc q_host_sinc
 #define q_polygamma q_host_polygamma
 #define q_besselj q_host_besselj
+#define q_matern q_host_matern
 
 #define ELEMENTWISE(name, operands, integers, expression, ...)                        \
     static double evaluate_##name(double a, double b, double c, int32_t k, int32_t l) \
@@ -258,6 +259,7 @@ const q_op_row q_ops[Q_OP_END] = {
                       .sentence = sentence_,                                                     \
                       .evaluate = evaluate_##name_,                                              \
                       .interval = q_interval_##interval_},
+#define DOMAIN(name_, operand_, rule_) [Q_OP_##name_].decides = operand_, [Q_OP_##name_].domain = q_domain_##rule_,
 #define ORDER(name_, least_, most_, special_) \
     [Q_OP_##name_].least = least_, [Q_OP_##name_].most = most_, [Q_OP_##name_].special = special_,
 #define GATHER(name_, operands_, integers_, size_, pick_, derivative_, sentence_) \

@@ -130,7 +130,8 @@ static void print_call(printer *p, const q_node *node)
 {
     const q_op_row *row = &q_ops[node->op];
     const int32_t *integers = row->kind == Q_KIND_REDUCTION ? node->k + 1 : node->k;
-    q_text_add(p->out, "%s", row->name);
+    bool no_nan = row->kind == Q_KIND_CONTRACT && q_contraction_of(p->graph, node)->no_nan;
+    q_text_add(p->out, "%s%s", row->name, no_nan ? "NoNan" : "");
     if (row->kind == Q_KIND_REDUCTION || row->kind == Q_KIND_REPEAT) q_text_add(p->out, "_%c", axis_letter(node->k[0]));
     q_text_add(p->out, "(");
     for (int a = 0; a < row->operands; a++) {

@@ -131,6 +131,24 @@ double q_host_polygamma(double x, int32_t k)
     return (k % 2 ? 1 : -1) * (shift + sum);
 }
 
+/* The Matern kernel of smoothness k + 1/2 as a function of u, where exp(-sqrt(u)) is that of smoothness 1/2:
+   M_0 = exp(-s) and M_1 = (1 + s) exp(-s) with s = sqrt(u), M_k = M_(k-1) + u M_(k-2) / ((2k-1)(2k-3)), by the
+   recurrence of reverse Bessel polynomials, and M_k' = -M_(k-1)/(4k-2). Orders below 0 continue that rule, by
+   K_(-nu) = K_nu: M_(-n) is a multiple of s^(1-2n) M_(n-1); at 0, where these are infinite, they are 0. */
+double q_host_matern(double u, int32_t k)
+{
+    double s = sqrt(u), m = exp(-s), above = (1 + s) * m, scale = 1;
+    int32_t order = k < 0 ? -k - 1 : k;
+    for (int32_t n = 1; n <= order; n++) {
+        double next = above + u * m / ((2 * n + 1) * (2 * n - 1));
+        m = above, above = next;
+    }
+    if (k >= 0) return m;
+    if (u == 0) return 0;
+    for (int32_t n = 1; n <= order; n++) scale *= -(2 * n + 1) * (2 * n - 1) / u;
+    return -scale * m / s;
+}
+
 double q_host_besselj(double x, int32_t k)
 {
     return k < 0 ? (k % 2 ? -1 : 1) * jn(-k, x) : jn(k, x);

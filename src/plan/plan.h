@@ -233,6 +233,8 @@ bool q_value_is(const q_program_ir *program, q_ref v, double number);
 q_ref q_value_op(q_program_ir *program, q_op op, const q_ref *args, const int32_t *k);
 q_ref q_value_plus(q_program_ir *program, q_ref a, q_ref b);
 q_ref q_value_times(q_program_ir *program, q_ref a, q_ref b);
+/* MultNoNan: 0 where one of them is. */
+q_ref q_value_times_no_nan(q_program_ir *program, q_ref a, q_ref b);
 q_ref q_value_divide(q_program_ir *program, q_ref a, q_ref b);
 q_ref q_value_minus(q_program_ir *program, q_ref a);
 q_ref q_value_square(q_program_ir *program, q_ref a);

@@ -125,6 +125,7 @@ static q_ref lower_elementwise(scheduler *s, const q_node *node, const q_ref *ar
 {
     if (node->op == Q_OP_Square) return q_value_square(s->out, args[0]);
     if (node->op == Q_OP_Mult) return q_value_times(s->out, args[0], args[1]);
+    if (node->op == Q_OP_MultNoNan) return q_value_times_no_nan(s->out, args[0], args[1]);
     if (node->op == Q_OP_Minus) return q_value_minus(s->out, args[0]);
     if (node->op == Q_OP_Divide) return q_value_divide(s->out, args[0], args[1]);
     if (node->op == Q_OP_Exp && s->bounds[node->arg[0]].high <= 0) return exp_not_positive(s, args[0]);
@@ -183,8 +184,9 @@ static q_ref lower_contract(scheduler *s, const q_node *node, uint32_t d)
     for (uint32_t t = 0; t < q_contraction_terms(c) && !s->out->status; t++) {
         uint32_t a, b;
         q_contraction_term(c, d, t, &a, &b);
-        sum = q_value_plus(s->out, sum,
-                           q_value_times(s->out, component(s, node->arg[0], a), component(s, node->arg[1], b)));
+        q_ref x = component(s, node->arg[0], a), y = component(s, node->arg[1], b);
+        q_ref product = c->no_nan ? q_value_times_no_nan(s->out, x, y) : q_value_times(s->out, x, y);
+        sum = q_value_plus(s->out, sum, product);
     }
     return sum;
 }

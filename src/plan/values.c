@@ -115,6 +115,13 @@ q_ref q_value_times(q_program_ir *p, q_ref a, q_ref b)
     return q_value_op(p, Q_OP_Mult, (q_ref[]){a < b ? a : b, a < b ? b : a}, NULL);
 }
 
+q_ref q_value_times_no_nan(q_program_ir *p, q_ref a, q_ref b)
+{
+    if (p->status) return 0;
+    if (p->values[a].kind == Q_V_CONSTANT || p->values[b].kind == Q_V_CONSTANT) return q_value_times(p, a, b);
+    return q_value_op(p, Q_OP_MultNoNan, (q_ref[]){a < b ? a : b, a < b ? b : a}, NULL);
+}
+
 /* Division of a pair value by what lives in an outer loop is a product with its inverse, which is hoisted. */
 q_ref q_value_divide(q_program_ir *p, q_ref a, q_ref b)
 {

@@ -43,7 +43,7 @@ static int of_sum(const q_graph *graph, const q_node *node, int first, const uin
 static int form_of(const q_graph *graph, const q_node *node, const uint8_t *form)
 {
     int a = form[node->arg[0]], b = form[node->arg[1]];
-    if (node->op == Q_OP_Mult || node->op == Q_OP_CONTRACT) return of_product(a, b);
+    if (node->op == Q_OP_Mult || node->op == Q_OP_MultNoNan || node->op == Q_OP_CONTRACT) return of_product(a, b);
     if (node->op == Q_OP_Divide) return b == FREE ? a : OTHER;
     if (node->op == Q_OP_Add || node->op == Q_OP_Subtract || node->op == Q_OP_Concat)
         return of_sum(graph, node, 0, form);

@@ -96,6 +96,14 @@ static double reduce_Prod(const double *terms, size_t stride, size_t count, uint
     return product;
 }
 
+static double reduce_ProdNonzero(const double *terms, size_t stride, size_t count, uint32_t rank)
+{
+    (void)rank;
+    double product = 1;
+    for (size_t t = 0; t < count; t++) product *= terms[t * stride] == 0 ? 1 : terms[t * stride];
+    return product;
+}
+
 /* In two passes. */
 static double reduce_Variance(const double *terms, size_t stride, size_t count, uint32_t rank)
 {
@@ -238,7 +246,7 @@ static bool rounds(const q_node *node)
     case Q_KIND_REPEAT: return false;
     case Q_KIND_REDUCTION:
         return q_ops[node->op].reduction == Q_LINEAR || node->op == Q_RED_LogSumExp || node->op == Q_RED_Prod ||
-               node->op == Q_RED_Variance;
+               node->op == Q_RED_ProdNonzero || node->op == Q_RED_Variance;
     default: return true;
     }
 }
@@ -268,7 +276,7 @@ static double contract(const evaluation *e, const q_node *node, uint32_t d, cons
     for (uint32_t t = 0; t < q_contraction_terms(c); t++) {
         uint32_t a, b;
         q_contraction_term(c, d, t, &a, &b);
-        sum += x[0][a] * x[1][b];
+        sum += q_ops[c->no_nan ? Q_OP_MultNoNan : Q_OP_Mult].evaluate(x[0][a], x[1][b], 0, 0, 0);
     }
     return sum;
 }
