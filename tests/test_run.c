@@ -72,9 +72,9 @@ static const struct placement {
 /* Operands that must be positive, or not 0. */
 static bool is_positive(q_op op, int operand)
 {
-    static const q_op first[] = {Q_OP_Inv,  Q_OP_Pow,   Q_OP_Powf,   Q_OP_Log,      Q_OP_XLogX,
-                                 Q_OP_Sqrt, Q_OP_Rsqrt, Q_OP_Lgamma, Q_OP_Polygamma};
-    bool found = op == Q_OP_Divide && operand == 1;
+    static const q_op first[] = {Q_OP_Inv,   Q_OP_Pow,    Q_OP_Powf,      Q_OP_Log,   Q_OP_XLogX,   Q_OP_Sqrt,
+                                 Q_OP_Rsqrt, Q_OP_Lgamma, Q_OP_Polygamma, Q_OP_Powf0, Q_OP_Acosh1p, Q_OP_Matern};
+    bool found = (op == Q_OP_Divide || op == Q_OP_DivNoNan) && operand == 1;
     for (size_t p = 0; p < Q_COUNT(first); p++) found = found || (first[p] == op && operand == 0);
     return found;
 }
