@@ -323,6 +323,7 @@ typedef struct quern_value {
     char axis;
     int64_t dim;  /* columns of its array */
     bool integer; /* results: indices, to be taken as QUERN_I64; -1 stands for none */
+    bool unused;  /* variables: declared, but no result depends on it; its array may be left out, or tell M or N */
 } quern_value;
 
 QUERN_API size_t quern_variable_count(const quern_operator *op);

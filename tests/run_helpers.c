@@ -194,7 +194,7 @@ quern_status trial_attempt(trial *t)
     quern_arg args[Q_MAX_VARIABLES];
     quern_view results[Q_MAX_RESULTS];
     char *arrays[Q_MAX_RESULTS];
-    size_t variables = quern_variable_count(t->op), count = quern_result_count(t->op);
+    size_t variables = t->op->variable_count, count = quern_result_count(t->op);
     for (size_t v = 0; v < variables; v++) {
         quern_value value = quern_variable(t->op, v);
         args[v] =

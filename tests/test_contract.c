@@ -250,7 +250,7 @@ static void interning(void **state)
     q_id a = sample_parse(&s, "A=Vi(6); b=Vj(2); MatVecMult(A,b)");
     assert_int_equal(sample_parse(&s, "A=Vi(6); b=Vj(2); TensorDot(A,b,[3,2],[2],[1],[0])"), a);
     assert_int_equal(sample_parse(&s, "A=Vi(6); b=Vj(2); Contract(A,b,[0,1],[1],[0],[3,2])"), a);
-    assert_int_equal(sample_parse(&s, "A=Vi(6); MatVecMult(A,Zero(2))"), sample_parse(&s, "Zero(3)"));
+    assert_int_equal(sample_parse(&s, "A=Vi(6); MatVecMult(A,Zero(2))"), sample_parse(&s, "Repeat_i(Zero(3))"));
     assert_int_equal(s.graph->contraction_count, 1);
     q_graph *copy;
     assert_int_equal(q_graph_copy(&copy, s.graph), QUERN_OK);

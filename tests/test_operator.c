@@ -29,16 +29,18 @@ static void variables_and_results_are_described(void **state)
     succeed(quern_compile(
         &op, NULL, "x=Vi(2); u=Vi(7); y=Vj(2); g=Pm(1); d=SqDist(x,y); ArgMin_j(d), Sum_i(g*d*y), Sum_i(g*Sum_j(d)), x",
         NULL));
-    assert_int_equal(quern_variable_count(op), 3);
+    assert_int_equal(quern_variable_count(op), 4);
     check_value(quern_variable(op, 0), "x", 'i', 2, false);
     check_value(quern_variable(op, 1), "y", 'j', 2, false);
     check_value(quern_variable(op, 2), "g", 'p', 1, false);
+    check_value(quern_variable(op, 3), "u", 'i', 7, false);
+    assert_true(quern_variable(op, 3).unused && !quern_variable(op, 2).unused);
     assert_int_equal(quern_result_count(op), 4);
     check_value(quern_result(op, 0), "", 'i', 1, true);
     check_value(quern_result(op, 1), "", 'j', 2, false);
     check_value(quern_result(op, 2), "", 'p', 1, false);
     check_value(quern_result(op, 3), "", 'i', 2, false);
-    assert_true(!quern_variable(op, 3).name && !quern_variable(op, 3).axis && !quern_result(op, 4).dim);
+    assert_true(!quern_variable(op, 4).name && !quern_variable(op, 4).axis && !quern_result(op, 4).dim);
     quern_operator_destroy(&op);
     assert_null(op);
     quern_operator_destroy(&op);

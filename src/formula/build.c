@@ -102,6 +102,22 @@ q_id q_repeat(q_graph *graph, q_id a, uint8_t axis)
     return q_intern(graph, &node);
 }
 
+q_id q_repeat_over(q_graph *graph, q_id a, unsigned axes)
+{
+    return q_repeat(graph, q_repeat(graph, a, axes & Q_I), axes & Q_J);
+}
+
+/* Takes the repeated values in place of their Repeats, in which they are further out; returns the axes of all. */
+static unsigned strip_repeats(const q_graph *graph, q_id *args, size_t count)
+{
+    unsigned axes = 0;
+    for (size_t a = 0; a < count; a++) {
+        axes |= q_node_of(graph, args[a])->where;
+        while (q_node_of(graph, args[a])->op == Q_OP_REPEAT) args[a] = q_node_of(graph, args[a])->arg[0];
+    }
+    return axes;
+}
+
 // ---- operations ----
 
 q_id q_broadcast(q_graph *graph, q_id id, uint32_t dim)
@@ -258,10 +274,9 @@ static bool has_order(const q_op_row *row, int32_t k)
     return (!row->least && !row->most) || (k >= row->least && k <= row->most);
 }
 
-q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int32_t *k, size_t integers)
+static q_id apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int32_t *k, size_t integers)
 {
     const q_op_row *row = &q_ops[op];
-    if (graph->status) return 0;
     if (count != (size_t)row->operands || integers != (size_t)row->integers)
         return q_graph_fail(graph, QUERN_SYNTAX, "%s takes %d values and %d integers", row->name, row->operands,
                             row->integers);
@@ -284,6 +299,17 @@ q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int3
     q_id simpler = 0;
     if (graph->rules) q_rewrite(graph, &node, &simpler);
     return graph->status ? 0 : simpler ? simpler : q_intern(graph, &node);
+}
+
+q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int32_t *k, size_t integers)
+{
+    q_id plain[3] = {0};
+    if (graph->status) return 0;
+    if (!graph->rules || count > 3) return apply(graph, op, args, count, k, integers);
+    for (size_t a = 0; a < count; a++) plain[a] = args[a];
+    unsigned axes = strip_repeats(graph, plain, count);
+    q_id made = apply(graph, op, plain, count, k, integers);
+    return memcmp(plain, args, count * sizeof *args) == 0 ? made : q_repeat_over(graph, made, axes);
 }
 
 q_id q_apply1(q_graph *graph, q_op op, q_id a)
@@ -315,6 +341,11 @@ q_id q_reduce(q_graph *graph, q_op reduction, uint8_t axis, q_id a, int32_t K)
     if (!check_dim(dim))
         return q_graph_fail(graph, QUERN_LIMIT, "%s gives length %lld; lengths go from 1 to %d", row->name,
                             (long long)dim, Q_MAX_DIM);
+    const q_node *term = q_node_of(graph, a);
+    if (graph->rules && term->op == Q_OP_REPEAT && term->k[0] != axis) {
+        uint8_t other = (uint8_t)term->k[0];
+        return q_repeat(graph, q_reduce(graph, reduction, axis, term->arg[0], K), other);
+    }
     q_id equals = reduction == Q_RED_Sum && graph->rules ? sum_of_equals(graph, axis, a) : 0;
     if (equals || graph->status) return equals;
     q_node node = {.op = (uint16_t)reduction, .dim = (uint32_t)dim, .arg = {a}, .k = {axis, row->integers ? K : 0}};

@@ -35,6 +35,11 @@ static suffix split_name(const q_parser *p, const char *name, size_t size)
     return s;
 }
 
+static bool is_repeat(const suffix *s, const char *name)
+{
+    return s->axis && q_parse_same("Repeat", name, s->bare);
+}
+
 // ---- special forms ----
 
 enum { MAX_LISTS = 5 };
@@ -148,9 +153,10 @@ static q_id form_soft_dtw(form *f)
 static const struct form_row {
     const char *name, *arguments;
     q_id (*build)(form *f);
+    bool derivative;
 } forms[] = {
-#define FORM(name, pattern, arguments, length, build, sentence) {#name, pattern, form_##build},
-#define DERIVATIVE FORM
+#define FORM(name, pattern, arguments, length, build, sentence) {#name, pattern, form_##build, false},
+#define DERIVATIVE(name, pattern, arguments, length, build, sentence) {#name, pattern, form_##build, true},
 #include "formula/forms.def"
 };
 
@@ -174,7 +180,7 @@ bool q_parse_reserved(const q_parser *p, const char *name, size_t size)
     suffix s = split_name(p, name, size);
     bool reduces = s.axis || s.keops;
     if (reduces && (q_reduction_find(name, s.bare) || q_reduction_sugar_find(name, s.bare))) return true;
-    if (s.axis && q_parse_same("Repeat", name, s.bare)) return true;
+    if (is_repeat(&s, name)) return true;
     return is_declaration(name, size) || q_op_find(name, size) || q_sugar_find(name, size) || find_form(name, size) ||
            q_parse_same("I", name, size) || q_parse_same("J", name, size);
 }
@@ -459,7 +465,7 @@ static q_id call_repeat(q_parser *p, uint8_t axis, const q_parsed *args, size_t 
     return q_repeat(p->graph, id, axis);
 }
 
-q_parsed q_parse_call(q_parser *p, size_t at, size_t size, const q_parsed *args, size_t count)
+static q_parsed call(q_parser *p, size_t at, size_t size, const q_parsed *args, size_t count)
 {
     const char *name = p->text + at;
     suffix s = split_name(p, name, size);
@@ -470,7 +476,7 @@ q_parsed q_parse_call(q_parser *p, size_t at, size_t size, const q_parsed *args,
     if (!p->scope) p->graph->at = at;
     if (reduction) return made(call_reduction(p, reduction, &s, args, count, at), at);
     if (reduces && sugar) return made(call_reduction_sugar(p, sugar, &s, args, count, at), at);
-    if (s.axis && q_parse_same("Repeat", name, s.bare)) return made(call_repeat(p, s.axis, args, count, at), at);
+    if (is_repeat(&s, name)) return made(call_repeat(p, s.axis, args, count, at), at);
     if (is_declaration(name, size)) return made(declare(p, name, size, at, args, count), at);
     if (special) return call_form(p, special, args, count, at);
     if (op) return made(call_op(p, op, args, count, at), at);
@@ -478,4 +484,27 @@ q_parsed q_parse_call(q_parser *p, size_t at, size_t size, const q_parsed *args,
     q_parse_fail(p, QUERN_NAME, at, "there is no function %.*s", (int)(size < 80 ? size : 80), name);
     suggest(p, name, size, true);
     return made(0, at);
+}
+
+/* The axes that the result of a call has by its arguments, whatever simplification makes of it. */
+static unsigned axes_of_call(const q_parser *p, const suffix *s, const struct form_row *special, const q_parsed *args,
+                             size_t count)
+{
+    unsigned axes = 0;
+    for (size_t a = 0; a < count; a++)
+        if (args[a].id) axes |= q_node_of(p->graph, args[a].id)->where;
+    if (s->keops) return 0; /* its result has one row for each i or j in any case */
+    if (special && special->derivative && count && args[0].id && q_reduces(p->graph, args[0].id))
+        return special->build == form_diff ? q_node_of(p->graph, args[0].id)->where : 0;
+    return axes & ~(unsigned)s->axis;
+}
+
+q_parsed q_parse_call(q_parser *p, size_t at, size_t size, const q_parsed *args, size_t count)
+{
+    const char *name = p->text + at;
+    suffix s = split_name(p, name, size);
+    q_parsed made = call(p, at, size, args, count);
+    if (p->scope || !made.id || is_repeat(&s, name)) return made;
+    made.id = q_repeat_over(p->graph, made.id, axes_of_call(p, &s, find_form(name, size), args, count));
+    return made;
 }

@@ -131,21 +131,38 @@ static void step(pass *p, q_id id, q_id adjoint)
         }
 }
 
+/* A count stands for a sum of equal terms that was simplified. */
+static bool reduces(const q_node *node)
+{
+    return q_is_reduction(node) || node->op == Q_OP_COUNT;
+}
+
+bool q_reduces(const q_graph *graph, q_id value)
+{
+    bool found = false;
+    uint8_t *marks = malloc(graph->count);
+    if (!marks) return false;
+    q_mark(graph, &value, 1, false, marks);
+    for (q_id id = 1; id <= value && !found; id++) found = marks[id] && reduces(q_node_of(graph, id));
+    free(marks);
+    return found;
+}
+
 /* Marks the nodes from which the variable can be reached; returns whether a reduction is among what `value` is made of.
-   A count stands for a sum of equal terms that was simplified. */
+   */
 static bool mark_wanted(const q_graph *graph, q_id value, q_id variable, uint8_t *wanted)
 {
     q_mark(graph, &value, 1, false, wanted);
-    bool reduces = false;
+    bool found = false;
     for (q_id id = 1; id <= value; id++) {
         const q_node *node = q_node_of(graph, id);
         if (!wanted[id]) continue;
-        reduces = reduces || q_is_reduction(node) || node->op == Q_OP_COUNT;
+        found = found || reduces(node);
         wanted[id] = id == variable;
         for (int a = 0; a < 3; a++)
             if (node->arg[a] && wanted[node->arg[a]]) wanted[id] = 1;
     }
-    return reduces;
+    return found;
 }
 
 static q_id check(q_graph *graph, q_id value, q_id variable, q_id e)

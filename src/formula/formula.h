@@ -207,6 +207,8 @@ q_id q_constant(q_graph *graph, double value, int64_t dim);
 q_id q_index(q_graph *graph, uint8_t axis);
 q_id q_count(q_graph *graph, uint8_t axis);
 q_id q_repeat(q_graph *graph, q_id a, uint8_t axis);
+/* The same for a set of axes: what a simplification has freed of an axis still has it. */
+q_id q_repeat_over(q_graph *graph, q_id a, unsigned axes);
 /* Any ELEMENTWISE, GATHER or EXPAND operation, with broadcasting, folding of constants and rewriting. */
 q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int32_t *k, size_t integers);
 q_id q_apply1(q_graph *graph, q_op op, q_id a);
@@ -331,6 +333,8 @@ void q_chain_free(q_chain *chain);
 q_id q_grad(q_graph *graph, q_id value, q_id variable, q_id e);
 /* The derivative applied to u, which is as long as the variable (forward mode); total wherever Grad is. */
 q_id q_diff(q_graph *graph, q_id value, q_id variable, q_id u);
+/* Whether derivatives of this value are total: whether a reduction is in it. */
+bool q_reduces(const q_graph *graph, q_id value);
 /* Grad(value, variable, e) for each unit vector e of value's length, one after the other; the trace of the derivative
    of a value as long as the variable; the divergence of the gradient of a scalar. Of pair formulas. */
 q_id q_grad_matrix(q_graph *graph, q_id value, q_id variable);

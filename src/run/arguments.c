@@ -106,7 +106,7 @@ static quern_status learn_sizes(quern_args args, sizes *known)
 static quern_status unknown_argument(const quern_operator *op, const char *name)
 {
     q_text names = {0};
-    for (size_t v = 0; v < op->variable_count; v++)
+    for (size_t v = 0; v < op->declared_count; v++)
         q_text_add(&names, "%s%s", v ? ", " : "", quern_variable(op, v).name);
     quern_status status = q_fail(QUERN_NAME, "the formula has no variable %s", name);
     if (!strcmp(name, "M") || !strcmp(name, "N")) q_fail_next_step("a size is given as quern_size(...)");

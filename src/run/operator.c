@@ -82,6 +82,9 @@ static quern_status find_variables(quern_operator *op)
     q_mark(op->graph, op->results, op->result_count, false, marks);
     for (size_t v = 0; v < op->graph->variable_count; v++)
         if (marks[op->graph->variables[v].id]) op->variables[op->variable_count++] = (int)v;
+    op->declared_count = op->variable_count;
+    for (size_t v = 0; v < op->graph->variable_count; v++)
+        if (!marks[op->graph->variables[v].id]) op->variables[op->declared_count++] = (int)v;
     free(marks);
     return QUERN_OK;
 }
@@ -255,7 +258,7 @@ static char axis_letter(uint8_t axis)
 
 size_t quern_variable_count(const quern_operator *op)
 {
-    return op ? op->variable_count : 0;
+    return op ? op->declared_count : 0;
 }
 
 size_t quern_result_count(const quern_operator *op)
@@ -265,20 +268,22 @@ size_t quern_result_count(const quern_operator *op)
 
 quern_value q_value_of(const q_variable *variable)
 {
-    return (quern_value){variable->name, axis_letter(variable->axis), variable->dim, false};
+    return (quern_value){variable->name, axis_letter(variable->axis), variable->dim, false, false};
 }
 
 quern_value quern_variable(const quern_operator *op, size_t index)
 {
-    if (!op || index >= op->variable_count) return (quern_value){0};
-    return q_value_of(&op->graph->variables[op->variables[index]]);
+    if (!op || index >= op->declared_count) return (quern_value){0};
+    quern_value value = q_value_of(&op->graph->variables[op->variables[index]]);
+    value.unused = index >= op->variable_count;
+    return value;
 }
 
 quern_value quern_result(const quern_operator *op, size_t index)
 {
     if (!op || index >= op->result_count) return (quern_value){0};
     const q_node *node = q_node_of(op->graph, op->results[index]);
-    return (quern_value){"", axis_letter(node->where), node->dim, node->integer};
+    return (quern_value){"", axis_letter(node->where), node->dim, node->integer, false};
 }
 
 const char *quern_operator_text(const quern_operator *op)

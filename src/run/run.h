@@ -108,7 +108,8 @@ struct quern_operator {
     size_t result_count;
     int variables[Q_MAX_VARIABLES]; /* numbers in the graph of the variables that the results use, in order */
     size_t variable_count;
-    char *text;                    /* canonical */
+    size_t declared_count; /* behind those, the numbers of variables that no result uses: they still tell sizes */
+    char *text;            /* canonical */
     quern_compile_options options; /* options.profile is the operator's own */
     q_stages stages;
     q_profile profile;       /* the device's row with the options' changes */
