@@ -58,6 +58,7 @@ typedef struct q_device {
     quern_device info;       /* strings owned by the list's block or, in an opened device, by the device */
     size_t max_group;        /* largest work-group */
     uint64_t max_allocation; /* bytes of one buffer */
+    bool builds_race;        /* two processes that build at a time may fail */
 } q_device;
 
 /* All usable devices in order; *list is one malloc'ed block (strings inside). *count may be 0 with QUERN_OK: a loader
@@ -152,8 +153,8 @@ void q_binary_save(cl_program program, const char *key, q_text *note);
 // program.c: source text to kernel
 
 /* The program of this source and these options, whose one kernel has this name. It is built if no user of the queue has
-   asked for it before, which *made tells: then this waits, within the queue's patience, on a lock shared by all processes
-   of this user, and tries once more when a cold build fails without an error line; threads that ask for the same wait for
+   asked for it before, which *made tells: then this waits, where builds race and within the queue's patience, on a lock
+   shared by all processes of this user, and tries once more when a cold build fails without an error line; threads that ask for the same wait for
    it. BUILD with the log's first error line. Thread-safe. */
 quern_status q_program_get(q_program **out, q_queue *queue, const char *name, const char *source, const char *options,
                            bool *made);

@@ -24,9 +24,19 @@ enum {
 
 /* ---- what a device is ------------------------------------------------------------------------------------------- */
 
-/* Parts of the names of platforms that keep compiled programs on disk themselves, or, as a simulator, gain nothing from
-   it. Damage to PoCL's programs goes unnoticed until they crash: one copy is better than two. */
-static const char *const keeping_platforms[] = {"portable computing language", "nvidia", "intel(r) opencl", "oclgrind"};
+/* What is known of drivers, by a part of the platform's name and the kind of device ("": any); the first match wins, and
+   what matches none keeps nothing and builds well. Damage to PoCL's programs goes unnoticed until they crash: one copy is
+   better than two. */
+static const struct driver_habits {
+    const char *platform, *kind;
+    bool keeps_programs; /* compiled, on disk; or, as a simulator, gains nothing from it */
+    bool builds_race;    /* builds of two processes at a time now and then fail (pocl#1480) */
+} drivers[] = {
+    {"portable computing language", "", true, true},
+    {"nvidia", "", true, false},
+    {"intel(r) opencl", "gpu", true, false}, /* its driver for CPUs, of this name too, keeps none */
+    {"oclgrind", "", true, false},
+};
 
 /* Scores: one class is above another whatever its size; within a class compute units decide. */
 typedef struct device_class {
@@ -48,6 +58,15 @@ static bool is_named(const quern_device *info, const char *part)
 {
     return contains(info->name, part) || contains(info->vendor, part) || contains(info->platform, part) ||
            contains(info->platform_vendor, part);
+}
+
+static const struct driver_habits *habits_of(const quern_device *info)
+{
+    for (size_t k = 0; k < Q_COUNT(drivers); k++)
+        if (contains(info->platform, drivers[k].platform) &&
+            (!*drivers[k].kind || !strcmp(info->kind, drivers[k].kind)))
+            return &drivers[k];
+    return NULL;
 }
 
 /* A simulator has several bits; being tried as a CPU is harmless, as a GPU it would be preferred. */
@@ -182,8 +201,9 @@ static void judge(survey *found, q_device *device)
     ASK(device->id, CL_DEVICE_HOST_UNIFIED_MEMORY, &shares_memory);
     info->kind = kind_of(type);
     info->profile = ask_family(found, device);
-    for (size_t k = 0; k < Q_COUNT(keeping_platforms); k++)
-        info->driver_caches = info->driver_caches || contains(info->platform, keeping_platforms[k]);
+    const struct driver_habits *habits = habits_of(info);
+    info->driver_caches = habits && habits->keeps_programs;
+    device->builds_race = habits && habits->builds_race;
     const device_class *class = class_of(info, shares_memory);
     int units = info->compute_units;
     info->score = class->score + (units < 999 ? units : 999);

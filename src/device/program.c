@@ -5,11 +5,12 @@
  * when nobody uses it any more, up to MOST_IDLE of them, because operators are often made again.
  *
  * Where quern keeps compiled programs itself (queue->keeps_programs), it looks there first, and once more when it has
- * the lock for building: another process may have built the same program meanwhile.
+ * waited for building: another process may have built the same program meanwhile.
  *
- * Builds of one user are made one at a time. PoCL's on-disk cache has a race in which a cold build fails now and then
- * (pocl#1480); a second attempt succeeds, and a true failure has an "error" in its log and is not repeated. So a build
- * without the lock is as good, nearly always, and whoever has waited long for it builds all the same.
+ * Where builds race (discover.c), those of one user are made one at a time. PoCL's on-disk cache has a race in which a
+ * cold build fails now and then (pocl#1480); a second attempt succeeds, and a true failure has an "error" in its log and
+ * is not repeated. So a build without the lock is as good, nearly always, and whoever has waited long for it builds all
+ * the same.
  *
  * clSetKernelArg on one kernel object is the part of OpenCL that is not thread-safe, so each launch takes a kernel
  * object out of the program's pool and returns it. Invariant: an object is in the pool or used by exactly one thread;
@@ -123,8 +124,9 @@ static quern_status load_or_compile(q_program *p, q_queue *queue, const char *ke
 {
     if (load(p, queue, key, options)) return QUERN_OK;
     quern_status status = QUERN_OK;
-    int lock = lock_builds(queue);
-    if (!load(p, queue, key, options)) {
+    bool races = queue->device->builds_race;
+    int lock = races ? lock_builds(queue) : -1;
+    if (!races || !load(p, queue, key, options)) {
         status = compile(p, queue, source, options);
         if (!status && key) q_binary_save(p->program, key, &p->note);
     }
