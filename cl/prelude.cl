@@ -126,7 +126,11 @@ typedef struct {
 #define q_erfc Q_OWN(erfc)
 #define q_cbrt Q_OWN(cbrt)
 #define q_hypot Q_OWN(hypot)
+#if Q_F64 && Q_LANES > 1
+#define q_pow q_double_pow
+#else
 #define q_pow Q_OWN_IN_DOUBLE(pow)
+#endif
 
 /* the same for single numbers */
 #define qs_expm1 expm1
@@ -193,6 +197,16 @@ Q_FN sreal qs_rsqrt(sreal x)
     return qs_select(x == 0, 0, rsqrt(x));
 }
 
+#if Q_F64 && Q_LANES > 1
+/* PoCL 3.1, for a vector with a denormal base in lane n, spoils the results of lanes n and n/2: it gets none. */
+Q_FN real q_double_pow(const real x, const real y)
+{
+    const qint denormal = fabs(x) < DBL_MIN;
+    const real result = pow(q_select(denormal, x * 0x1p54, x), y);
+    return q_any(denormal) ? result * q_select(denormal & (x != 0), exp2(y * -54), 1) : result;
+}
+#endif
+
 Q_FN real q_powi(real x, int k)
 {
     real result = 1;
@@ -211,14 +225,14 @@ Q_FN sreal qs_powi(sreal x, int k)
 
 Q_FN real q_round(real x, int k)
 {
-    const real scale = q_powi((real)10, k);
-    return round(x * scale) / scale;
+    const real scale = q_powi((real)10, k), scaled = x * scale;
+    return q_select(fabs(scaled) <= Q_HUGE, round(scaled) / scale, x); /* so large a number has no decimals */
 }
 
 Q_FN sreal qs_round(sreal x, int k)
 {
-    const sreal scale = qs_powi((sreal)10, k);
-    return round(x * scale) / scale;
+    const sreal scale = qs_powi((sreal)10, k), scaled = x * scale;
+    return qs_select(fabs(scaled) <= Q_HUGE, round(scaled) / scale, x);
 }
 
 /* ---- the exponential of what is never positive ---- */

@@ -24,9 +24,9 @@
    x f_k = sin(x + k pi/2) - k f_(k-1) from x f_0 = sin x. */
 Q_FN T NAME(sinc)(const T x, const int k)
 {
-    const sreal half_pi = (sreal)1.57079632679489661923;
-    T f = NAME(sin)(x) / x;
-    for (int d = 1; d <= k; d++) f = (NAME(sin)(x + d * half_pi) - d * f) / x;
+    const T sine = NAME(sin)(x), cosine = NAME(cos)(x);
+    T f = sine / x;
+    for (int d = 1; d <= k; d++) f = ((d % 4 > 1 ? -1 : 1) * (d % 2 ? cosine : sine) - d * f) / x;
     const int first = (k + 1) / 2;
     T power = k % 2 ? x : (T)1, sum = 0;
     sreal factor = first % 2 ? -1 : 1;
@@ -69,7 +69,7 @@ Q_FN T NAME(polygamma)(T x, const int k)
 
 /* The Bessel function of the first kind, |k| <= 16. For |x| <= 60 Bessel's integral over [0, pi] by the trapezoidal
    rule, which converges faster than any power here (65 points); beyond that Hankel's expansion (Abramowitz and Stegun
-   9.2.5). */
+   9.2.5), whose sine and cosine have no value at infinity. */
 Q_FN T NAME(besselj)(const T given, int k)
 {
     const sreal pi = (sreal)3.14159265358979323846;
@@ -90,7 +90,7 @@ Q_FN T NAME(besselj)(const T given, int k)
         else p += (n % 4 == 2 ? -1 : 1) * term;
     }
     const T far = sqrt(2 / (pi * x)) * (p * NAME(cos)(phase) - q * NAME(sin)(phase));
-    const T value = sign * CHOOSE(x <= 60, sum, far);
+    const T value = sign * CHOOSE(isinf(x), 0, CHOOSE(x <= 60, sum, far));
     return k % 2 ? CHOOSE(given < 0, -value, value) : value;
 }
 
@@ -106,7 +106,8 @@ Q_FN T NAME(matern)(const T u, const int k)
         above = next;
         scale *= (sreal)(-(2 * n + 1) * (2 * n - 1)) / u;
     }
-    return k < 0 ? CHOOSE(u == 0, 0, scale * m) : m;
+    const T value = k < 0 ? CHOOSE(u == 0, 0, scale * m) : m;
+    return CHOOSE(u == INFINITY, 0, value);
 }
 
 #if Q_LANES == 1

@@ -281,9 +281,10 @@ static size_t read_numbers(const char *text, const char *name, double *out, size
 static trial trial_at(quern_operator *op, quern_dtype dtype, const char *data)
 {
     trial t = {.op = op, .dtype = dtype};
-    for (size_t v = 0; v < op->variable_count; v++) {
+    for (size_t v = 0; v < quern_variable_count(op); v++) {
         quern_value value = quern_variable(op, v);
-        double *numbers = t.data[op->variables[v]] = allocate(Q_MAX_VALUES * sizeof *numbers);
+        double unused[Q_MAX_VALUES], *numbers = unused;
+        if (!value.unused) numbers = t.data[op->variables[v]] = allocate(Q_MAX_VALUES * sizeof *numbers);
         int64_t rows = (int64_t)read_numbers(data, value.name, numbers, Q_MAX_VALUES) / value.dim;
         if (value.axis == 'i') t.M = rows;
         if (value.axis == 'j') t.N = rows;

@@ -57,8 +57,8 @@ static double q_powi(double x, int32_t k)
 
 static double q_round(double x, int32_t k)
 {
-    double scale = q_powi(10, k);
-    return round(x * scale) / scale;
+    double scale = q_powi(10, k), scaled = x * scale;
+    return fabs(scaled) <= DBL_MAX ? round(scaled) / scale : x; /* so large a number has no decimals */
 }
 
 /* lgamma() leaves the sign in a global; this one does not. */
@@ -227,9 +227,13 @@ static uint32_t argmin(const q_expander *x, uint32_t d)
     return position(x, false);
 }
 
+/* 1 for d - 1/2 <= a < d + 1/2: below one bound and not below the other, which is that of the component before. */
 static uint32_t onehot(const q_expander *x, uint32_t d)
 {
-    return x->apply(x->self, Q_OP_Equal, x->component(x->self, 0), x->number(x->self, d), 0);
+    uint32_t a = x->component(x->self, 0);
+    uint32_t below = x->apply(x->self, Q_OP_LessThan, a, x->number(x->self, d + 0.5), 0);
+    uint32_t before = x->apply(x->self, Q_OP_LessThan, a, x->number(x->self, d - 0.5), 0);
+    return x->apply(x->self, Q_OP_Subtract, below, before, 0);
 }
 
 // ---- the tables ----

@@ -93,8 +93,8 @@ q_id q_soft_dtw(q_graph *graph, q_id x, q_id y, q_id gamma)
 double q_host_sinc(double x, int32_t k)
 {
     if (fabs(x) > 0.5 + 0.5 * k) {
-        double f = sin(x) / x;
-        for (int32_t d = 1; d <= k; d++) f = (sin(x + d * 1.57079632679489661923) - d * f) / x;
+        double sine = sin(x), cosine = cos(x), f = sine / x;
+        for (int32_t d = 1; d <= k; d++) f = ((d % 4 > 1 ? -1 : 1) * (d % 2 ? cosine : sine) - d * f) / x;
         return f;
     }
     /* terms (-1)^j (2j)! / ((2j - k)! (2j + 1)!) x^(2j - k) */
@@ -139,6 +139,7 @@ double q_host_matern(double u, int32_t k)
 {
     double s = sqrt(u), m = exp(-s), above = (1 + s) * m, scale = 1;
     int32_t order = k < 0 ? -k - 1 : k;
+    if (u == INFINITY) return 0;
     for (int32_t n = 1; n <= order; n++) {
         double next = above + u * m / ((2 * n + 1) * (2 * n - 1));
         m = above, above = next;
