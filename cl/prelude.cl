@@ -71,11 +71,14 @@ typedef struct {
 
 #if Q_F64
 #define q_to_real Q_PASTE(convert_double, Q_SUFFIX)
+#define q_to_int q_to_long
 #define qs_to_real(x) ((sreal)(x))
 #else
 #define q_to_real Q_PASTE(convert_float, Q_SUFFIX)
+#define q_to_int Q_PASTE(convert_int, Q_SUFFIX)
 #define qs_to_real(x) ((sreal)(x))
 #endif
+#define q_to_long Q_PASTE(convert_long, Q_SUFFIX)
 #if Q_LANES == 1
 #define Q_SUFFIX
 #else
@@ -223,16 +226,53 @@ Q_FN sreal qs_powi(sreal x, int k)
     return k < 0 ? 1 / result : result;
 }
 
+/* ---- where rounding shows ----
+ * A quotient rounded correctly. The residual of one that is not is exact by fma, and so its correction is right wherever
+ * the quotient of whole numbers is whole, however far off the division is. */
+#if Q_F64 || defined(Q_ROUNDED_QUOTIENTS)
+#define q_quotient(a, b) ((real)(a) / (b))
+#define qs_quotient(a, b) ((sreal)(a) / (b))
+#else
+Q_FN real q_quotient(real a, real b)
+{
+    const real quotient = a / b, better = quotient + fma(-quotient, b, a) / b;
+    return q_select(fabs(better) <= Q_HUGE, better, quotient);
+}
+
+Q_FN sreal qs_quotient(sreal a, sreal b)
+{
+    const sreal quotient = a / b, better = quotient + fma(-quotient, b, a) / b;
+    return qs_select(fabs(better) <= Q_HUGE, better, quotient);
+}
+#endif
+
+/* Integers beside other numbers: see emit_compared in plan/statements.c. */
+#define q_low_bits(i) q_to_real((i) & 0xff)
+#define q_high_bits(i) q_to_real((i) & ~0xff)
+#define qs_low_bits(i) qs_to_real((i) & 0xff)
+#define qs_high_bits(i) qs_to_real((i) & ~0xff)
+#define q_abs_int(i) q_select_int((i) < 0, -(i), i)
+#define qs_abs_int(i) ((i) < 0 ? -(i) : (i))
+
+/* To k decimals: see formula/ops.c. */
 Q_FN real q_round(real x, int k)
 {
-    const real scale = q_powi((real)10, k), scaled = x * scale;
-    return q_select(fabs(scaled) <= Q_HUGE, round(scaled) / scale, x); /* so large a number has no decimals */
+    const real scale = q_powi((real)10, k < 0 ? -k : k), q = k < 0 ? q_quotient(x, scale) : x * scale;
+    const real rest = k < 0 ? fma(-q, scale, x) : fma(x, scale, -q), whole = trunc(q);
+    const real n = q_select(fabs(q - whole) == (sreal)0.5 && rest * q < 0, whole, round(q));
+    if (k < 0) return n * scale;
+    const real up = q_select(fabs(rest) == (sreal)0.5 && rest * q > 0, n + copysign((real)1, q), n);
+    return q_select(fabs(q) < 1 / (sreal)Q_ROUNDING, q_quotient(up, scale), x);
 }
 
 Q_FN sreal qs_round(sreal x, int k)
 {
-    const sreal scale = qs_powi((sreal)10, k), scaled = x * scale;
-    return qs_select(fabs(scaled) <= Q_HUGE, round(scaled) / scale, x);
+    const sreal scale = qs_powi((sreal)10, k < 0 ? -k : k), q = k < 0 ? qs_quotient(x, scale) : x * scale;
+    const sreal rest = k < 0 ? fma(-q, scale, x) : fma(x, scale, -q), whole = trunc(q);
+    const sreal n = qs_select(fabs(q - whole) == (sreal)0.5 && rest * q < 0, whole, round(q));
+    if (k < 0) return n * scale;
+    const sreal up = qs_select(fabs(rest) == (sreal)0.5 && rest * q > 0, n + copysign((sreal)1, q), n);
+    return qs_select(fabs(q) < 1 / (sreal)Q_ROUNDING, qs_quotient(up, scale), x);
 }
 
 /* ---- the exponential of what is never positive ---- */

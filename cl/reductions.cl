@@ -110,6 +110,12 @@ Q_FN real q_Sum_finish(const q_Sum *t)
 {
     return q_sum_of(t->high, t->low);
 }
+
+/* Of truths: their number, for which `high` alone may be too short. */
+Q_FN qint q_Sum_index(const q_Sum *t)
+{
+    return q_to_int(q_to_long(t->high) + q_to_long(t->low));
+}
 #endif
 
 /* Max and Min differ in one comparison; a comparison with NaN is false, so NaN is passed over. */

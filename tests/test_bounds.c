@@ -167,7 +167,8 @@ static void bounds_that_matter(void **state)
         {"Rsqrt(x)", 0, INFINITY},
         {"IfElse(x,1,0)", 0, 1},
         {"Concat(Cos(x),ExtractT(Square(Sin(x)),1,5))", -1, 1},
-        {"I", 0, INFINITY},
+        {"I", 0, 2147483646},
+        {"ArgMin_j(y)", -1, 2147483646},
         {"x", -INFINITY, INFINITY},
     };
     for (size_t n = 0; n < Q_COUNT(rows); n++) {
@@ -176,8 +177,8 @@ static void bounds_that_matter(void **state)
         q_text_add(&text, "x=Vi(3); y=Vj(3); p=Pm(1); %s", rows[n].formula);
         q_interval b = q_bounds(s.graph, sample_parse(&s, text.data));
         /* a step of double outwards is allowed, but not across 0 */
-        bool low = b.low == rows[n].low || (rows[n].low != 0 && fabs(b.low - rows[n].low) < 1e-12);
-        bool high = b.high == rows[n].high || (rows[n].high != 0 && fabs(b.high - rows[n].high) < 1e-12);
+        bool low = b.low == rows[n].low || (rows[n].low != 0 && fabs(b.low - rows[n].low) < 1e-6);
+        bool high = b.high == rows[n].high || (rows[n].high != 0 && fabs(b.high - rows[n].high) < 1e-6);
         if (!low || !high) fail_msg("%s: [%g, %g]", rows[n].formula, b.low, b.high);
         q_text_free(&text);
         sample_destroy(&s);

@@ -59,6 +59,7 @@ typedef struct q_device {
     size_t max_group;        /* largest work-group */
     uint64_t max_allocation; /* bytes of one buffer */
     bool builds_race;        /* two processes that build at a time may fail */
+    bool rounds_quotients;   /* of float32 correctly, if asked to */
 } q_device;
 
 /* All usable devices in order; *list is one malloc'ed block (strings inside). *count may be 0 with QUERN_OK: a loader
@@ -91,7 +92,7 @@ typedef struct q_queue {
     uint64_t memory_limit;          /* bytes that buffers may take together */
     _Atomic uint64_t memory_in_use; /* bytes that they take */
     pthread_mutex_t programs_lock;
-    q_program *programs;            /* program.c: a list of all */
+    q_program *programs; /* program.c: a list of all */
 } q_queue;
 
 /* What a program has opened itself; null members stand for nothing. */

@@ -156,18 +156,20 @@ static void ask_numbers(q_device *device)
 {
     cl_uint units = 1;
     cl_ulong memory = 0, local = 0, allocation = 0;
-    cl_device_fp_config doubles = 0;
+    cl_device_fp_config singles = 0, doubles = 0;
     device->max_group = 1;
     ASK(device->id, CL_DEVICE_MAX_COMPUTE_UNITS, &units);
     ASK(device->id, CL_DEVICE_MAX_WORK_GROUP_SIZE, &device->max_group);
     ASK(device->id, CL_DEVICE_GLOBAL_MEM_SIZE, &memory);
     ASK(device->id, CL_DEVICE_LOCAL_MEM_SIZE, &local);
     ASK(device->id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, &allocation);
+    ASK(device->id, CL_DEVICE_SINGLE_FP_CONFIG, &singles);
     ASK(device->id, CL_DEVICE_DOUBLE_FP_CONFIG, &doubles);
     device->info.compute_units = (int)units;
     device->info.memory = memory;
     device->info.local_memory = local;
     device->info.f64 = doubles != 0;
+    device->rounds_quotients = singles & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT;
     device->max_allocation = allocation;
 }
 

@@ -260,7 +260,8 @@ static q_interval bound_node(const q_graph *graph, const q_node *node, const q_i
 {
     const q_op_row *row = &q_ops[node->op];
     if (node->op == Q_OP_CONSTANT) return isnan(node->value) ? everything : (q_interval){node->value, node->value};
-    if (node->op == Q_OP_INDEX || node->op == Q_OP_COUNT) return (q_interval){0, INFINITY};
+    if (node->op == Q_OP_INDEX || node->op == Q_OP_COUNT) return (q_interval){0, INT32_MAX - 1};
+    if (q_is_reduction(node) && row->reduction == Q_INDEX) return (q_interval){-1, INT32_MAX - 1};
     if (row->kind == Q_KIND_ELEMENTWISE) return bound_elementwise(row, node, x);
     if (row->kind == Q_KIND_EXPAND) return bound_expand(graph, node, x[0]);
     if (row->kind == Q_KIND_CONTRACT)

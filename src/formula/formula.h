@@ -39,6 +39,9 @@ typedef enum q_op_kind {
 } q_op_kind;
 typedef enum q_reduction_kind { Q_LINEAR, Q_VALUE, Q_INDEX } q_reduction_kind;
 
+/* Whether results are whole numbers: never, where all operands are, whatever they are. */
+typedef enum q_whole { Q_NEVER, Q_WHEN, Q_ALWAYS } q_whole;
+
 typedef struct q_interval {
     double low, high;
 } q_interval;
@@ -68,8 +71,9 @@ typedef struct q_op_row {
     const char *expression; /* ELEMENTWISE: C tokens */
     const char *derivative;
     const char *sentence;
-    int32_t least, most; /* ELEMENTWISE: of its integer; both 0: any */
-    bool special;        /* ELEMENTWISE: needs cl/special.cl */
+    int32_t least, most;  /* ELEMENTWISE: of its integer; both 0: any */
+    uint8_t jumps, whole; /* ELEMENTWISE, EXPAND: see EXACT in ops.def */
+    bool special;         /* ELEMENTWISE: needs cl/special.cl */
     double (*evaluate)(double a, double b, double c, int32_t k, int32_t l); /* ELEMENTWISE */
     q_interval (*interval)(const q_interval *operands, const int32_t k[2]); /* ELEMENTWISE; never null there */
     int decides;                                                            /* DOMAIN: the operand */
@@ -353,6 +357,21 @@ void q_bounds_all(const q_graph *graph, q_interval *out);
 /* Of a node, from those of its operands, as one expects them: exponentials do not vanish, softmax weights are 1 at most,
    and, if so wished, parameters are positive. */
 q_interval q_bounds_expected(const q_graph *graph, q_id id, const q_interval *x, bool parameters);
+
+// exact.c: where rounding shows
+
+/* What is known of a node, bits: */
+enum {
+    Q_EXACT_WHOLE = 1, /* a whole number where the variables are: sums and products of such are the same in any order */
+    Q_EXACT_ALWAYS = 2,  /* a whole number whatever the variables are */
+    Q_EXACT_COUNTED = 4, /* an integer that fits 32 bits, made of indices and counts: computed as one */
+    Q_EXACT_CHOSEN = 8,  /* something equal to it decides which index is found: quotients are not to be approximated */
+    Q_EXACT_JUMPS = 16   /* what follows jumps at some value of it: every step is rounded as the formula says */
+};
+/* Of all nodes that the roots are made of: out[graph->count], 0 for others. */
+quern_status q_exact_all(const q_graph *graph, const q_id *roots, size_t count, uint8_t *out);
+/* Whether a constant is a whole number of 32 bits. */
+bool q_is_whole(double value);
 
 /* (declared once per rule; equal declarations may repeat) */
 #define ELEMENTWISE(name, operands, integers, expression, derivative, interval, sentence) \

@@ -8,6 +8,7 @@
  */
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "formula/formula.h"
@@ -55,10 +56,15 @@ static double q_powi(double x, int32_t k)
     return k < 0 ? 1 / result : result;
 }
 
+/* To the decimals of x itself: `rest` is what rounding its product or quotient with a power of ten leaves, which decides
+   where that is a half. Numbers without a fraction stay. The same on the device. */
 static double q_round(double x, int32_t k)
 {
-    double scale = q_powi(10, k), scaled = x * scale;
-    return fabs(scaled) <= DBL_MAX ? round(scaled) / scale : x; /* so large a number has no decimals */
+    double scale = q_powi(10, abs(k)), q = k < 0 ? x / scale : x * scale;
+    double rest = k < 0 ? fma(-q, scale, x) : fma(x, scale, -q), n = round(q);
+    bool below = fabs(q - trunc(q)) == 0.5 && rest * q < 0, above = fabs(rest) == 0.5 && rest * q > 0;
+    if (k < 0) return (below ? trunc(q) : n) * scale;
+    return fabs(q) < 2 / DBL_EPSILON ? (below ? trunc(q) : above ? n + copysign(1, q) : n) / scale : x;
 }
 
 /* lgamma() leaves the sign in a global; this one does not. */
@@ -266,6 +272,7 @@ const q_op_row q_ops[Q_OP_END] = {
 #define DOMAIN(name_, operand_, rule_) [Q_OP_##name_].decides = operand_, [Q_OP_##name_].domain = q_domain_##rule_,
 #define ORDER(name_, least_, most_, special_) \
     [Q_OP_##name_].least = least_, [Q_OP_##name_].most = most_, [Q_OP_##name_].special = special_,
+#define EXACT(name_, jumps_, whole_) [Q_OP_##name_].jumps = jumps_, [Q_OP_##name_].whole = Q_##whole_,
 #define GATHER(name_, operands_, integers_, size_, pick_, derivative_, sentence_) \
     [Q_OP_##name_] = {.name = #name_,                                             \
                       .kind = Q_KIND_GATHER,                                      \

@@ -64,7 +64,8 @@ static void spread_needs(q_emitter *e)
 static bool is_single_product(const q_program_ir *p, q_ref v, uint8_t where)
 {
     const q_scalar *term = &p->values[v];
-    return term->where == where && term->kind == Q_V_OP && term->op == Q_OP_Mult && p->uses[v] == 1;
+    return term->where == where && term->kind == Q_V_OP && term->op == Q_OP_Mult && !term->exact && !term->integer &&
+           p->uses[v] == 1;
 }
 
 static void mark_folded(q_emitter *e)

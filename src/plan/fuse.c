@@ -7,7 +7,8 @@
 static bool fusible(const q_program_ir *p, q_ref v, uint8_t where)
 {
     const q_scalar *value = &p->values[v];
-    return value->kind == Q_V_OP && value->op == Q_OP_Mult && p->uses[v] == 1 && value->where == where;
+    return value->kind == Q_V_OP && value->op == Q_OP_Mult && !value->exact && !value->integer && p->uses[v] == 1 &&
+           value->where == where;
 }
 
 /* a*b + c, c - a*b and a*b - c, where the product has no other use, as one operation. */
@@ -17,7 +18,7 @@ void q_fuse(q_program_ir *p)
         q_scalar *value = &p->values[v];
         bool add = value->kind == Q_V_OP && value->op == Q_OP_Add,
              subtract = value->kind == Q_V_OP && value->op == Q_OP_Subtract;
-        if (!p->uses[v] || (!add && !subtract)) continue;
+        if (!p->uses[v] || value->integer || (!add && !subtract)) continue;
         int product = fusible(p, value->arg[1], value->where) ? 1 : fusible(p, value->arg[0], value->where) ? 0 : -1;
         if (product < 0 || value->arg[0] == value->arg[1]) continue;
         const q_scalar *mult = &p->values[value->arg[product]];

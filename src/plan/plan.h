@@ -167,6 +167,7 @@ typedef struct q_scalar {
     uint16_t op;          /* q_op */
     uint8_t not_positive; /* Exp: its argument is never above 0 */
     uint8_t minus;        /* Exp: its argument is minus arg[0] */
+    uint8_t exact;        /* Divide, Inv, Mult: rounded once, by itself */
     q_ref arg[3];
     int32_t k[2]; /* integers of op; or array/reduction/axis and component */
     double number;
@@ -235,16 +236,29 @@ q_ref q_value_plus(q_program_ir *program, q_ref a, q_ref b);
 q_ref q_value_times(q_program_ir *program, q_ref a, q_ref b);
 /* MultNoNan: 0 where one of them is. */
 q_ref q_value_times_no_nan(q_program_ir *program, q_ref a, q_ref b);
+/* A product that is rounded by itself. */
+q_ref q_value_product(q_program_ir *program, q_ref a, q_ref b);
 q_ref q_value_divide(q_program_ir *program, q_ref a, q_ref b);
 q_ref q_value_minus(q_program_ir *program, q_ref a);
 q_ref q_value_square(q_program_ir *program, q_ref a);
 q_ref q_value_opposite(q_program_ir *program, q_ref a);
 bool q_numbers_may_meet(double a, double b);
+/* Whether a value is a quotient that must be rounded correctly. */
+bool q_is_exact_quotient(const q_scalar *value);
+/* Whether values that are in use are quotients of that kind; or any that must be rounded by themselves. */
+bool q_has_exact(const q_program_ir *program, bool quotients);
 /* Terms that reduction r has, and values that output o has: one for each component, or one slice. */
 uint32_t q_term_count(const q_program_ir *program, size_t r);
 uint32_t q_value_count(const q_program_ir *program, size_t o);
 /* Sets program->weights, from the uses of values. */
 void q_count_weights(q_program_ir *program);
+
+// terms.c
+
+/* What is left of a term of a linear reduction when the factor *outside, which is free of the walk, has left it; of a slice of
+   one. */
+q_ref q_split_term(q_program_ir *program, q_ref term, q_ref *outside);
+q_ref q_split_slice(q_program_ir *program, q_ref term, q_ref *outside);
 
 // fuse.c
 

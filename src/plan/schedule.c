@@ -12,7 +12,7 @@
 
 #include "plan/plan.h"
 
-enum { MAX_FACTORS = 64, MAX_COMPONENTS = 1 << 24 };
+enum { MAX_COMPONENTS = 1 << 24 };
 
 typedef struct scheduler {
     const q_graph *graph;
@@ -26,6 +26,7 @@ typedef struct scheduler {
     q_ref *components;
     size_t component_count, component_capacity;
     q_interval *bounds;  /* by node */
+    uint8_t *exact;      /* by node: see q_exact_all */
     size_t added_scales; /* reductions besides those of the stage, which its weights need */
     bool expand;
 } scheduler;
@@ -34,6 +35,18 @@ static uint8_t loop_of(const scheduler *s, uint8_t axis)
 {
     if (!axis) return 0;
     return axis == s->stage->rows ? Q_ROW : Q_COLUMN;
+}
+
+/* Whether the node is computed as an integer. */
+static bool is_counted(const scheduler *s, q_id id)
+{
+    return s->exact[id] & Q_EXACT_COUNTED;
+}
+
+/* Whether products that are this node are to be rounded by themselves: it is not whole, and what follows jumps. */
+static bool is_rounded(const scheduler *s, q_id id)
+{
+    return (s->exact[id] & (Q_EXACT_JUMPS | Q_EXACT_WHOLE)) == Q_EXACT_JUMPS;
 }
 
 // ---- arrays ----
@@ -72,8 +85,12 @@ static q_ref load_variable(scheduler *s, const q_node *node, uint32_t component,
 static q_ref load_temporary(scheduler *s, q_id id, uint32_t component, uint8_t loop)
 {
     const q_node *node = q_node_of(s->graph, id);
-    q_array array = {
-        .axis = node->where, .integer = node->integer, .dim = node->dim, .variable = -1, .temporary = id, .result = -1};
+    q_array array = {.axis = node->where,
+                     .integer = is_counted(s, id),
+                     .dim = node->dim,
+                     .variable = -1,
+                     .temporary = id,
+                     .result = -1};
     return load(s, array, component, loop);
 }
 
@@ -90,7 +107,7 @@ static q_ref lower_reduction(scheduler *s, q_id id, uint32_t d)
         if (s->stage->reductions[r] == id) {
             q_scalar scalar = {.kind = Q_V_FINISH,
                                .where = Q_ROW | Q_LATE,
-                               .integer = q_node_of(s->graph, id)->integer,
+                               .integer = is_counted(s, id),
                                .k = {(int32_t)d, (int32_t)r}};
             return q_value_intern(s->out, &scalar);
         }
@@ -121,8 +138,28 @@ static q_ref exp_not_positive(scheduler *s, q_ref a)
     return q_value_intern(s->out, &scalar);
 }
 
-static q_ref lower_elementwise(scheduler *s, const q_node *node, const q_ref *args)
+/* The operation as the formula says it, on integers where the node is one. */
+static q_ref lower_exact(scheduler *s, q_id id, const q_ref *args)
 {
+    const q_node *node = q_node_of(s->graph, id);
+    q_scalar scalar = {.kind = Q_V_OP, .op = node->op, .integer = is_counted(s, id), .k = {node->k[0], node->k[1]}};
+    scalar.exact = !scalar.integer;
+    for (int a = 0; a < q_ops[node->op].operands; a++) {
+        scalar.arg[a] = args[a];
+        scalar.where |= s->out->values[args[a]].where;
+    }
+    return q_value_intern(s->out, &scalar);
+}
+
+static q_ref lower_elementwise(scheduler *s, q_id id, const q_ref *args)
+{
+    const q_node *node = q_node_of(s->graph, id);
+    bool product = node->op == Q_OP_Square || node->op == Q_OP_Mult,
+         quotient = node->op == Q_OP_Divide || node->op == Q_OP_Inv;
+    if (is_counted(s, id)) return lower_exact(s, id, args);
+    if (product && is_rounded(s, id))
+        return q_value_product(s->out, args[0], node->op == Q_OP_Mult ? args[1] : args[0]);
+    if (quotient && s->exact[id] & Q_EXACT_CHOSEN) return lower_exact(s, id, args);
     if (node->op == Q_OP_Square) return q_value_square(s->out, args[0]);
     if (node->op == Q_OP_Mult) return q_value_times(s->out, args[0], args[1]);
     if (node->op == Q_OP_MultNoNan) return q_value_times_no_nan(s->out, args[0], args[1]);
@@ -132,11 +169,12 @@ static q_ref lower_elementwise(scheduler *s, const q_node *node, const q_ref *ar
     return q_value_op(s->out, (q_op)node->op, args, node->k);
 }
 
-static q_ref lower_elementwise_component(scheduler *s, const q_node *node, uint32_t d)
+static q_ref lower_elementwise_component(scheduler *s, q_id id, uint32_t d)
 {
+    const q_node *node = q_node_of(s->graph, id);
     q_ref args[3] = {0};
     for (int a = 0; a < q_ops[node->op].operands; a++) args[a] = component(s, node->arg[a], d);
-    return lower_elementwise(s, node, args);
+    return lower_elementwise(s, id, args);
 }
 
 static q_ref lower_gather(scheduler *s, const q_node *node, uint32_t d)
@@ -177,15 +215,18 @@ static q_ref lower_expand(scheduler *s, const q_node *node, uint32_t d)
     return q_ops[node->op].expand(&x, d);
 }
 
-static q_ref lower_contract(scheduler *s, const q_node *node, uint32_t d)
+static q_ref lower_contract(scheduler *s, q_id id, uint32_t d)
 {
+    const q_node *node = q_node_of(s->graph, id);
     const q_contraction *c = q_contraction_of(s->graph, node);
     q_ref sum = q_value_number(s->out, 0);
     for (uint32_t t = 0; t < q_contraction_terms(c) && !s->out->status; t++) {
         uint32_t a, b;
         q_contraction_term(c, d, t, &a, &b);
         q_ref x = component(s, node->arg[0], a), y = component(s, node->arg[1], b);
-        q_ref product = c->no_nan ? q_value_times_no_nan(s->out, x, y) : q_value_times(s->out, x, y);
+        q_ref product = c->no_nan           ? q_value_times_no_nan(s->out, x, y)
+                        : is_rounded(s, id) ? q_value_product(s->out, x, y)
+                                            : q_value_times(s->out, x, y);
         sum = q_value_plus(s->out, sum, product);
     }
     return sum;
@@ -267,12 +308,15 @@ static q_ref lower_slice(scheduler *s, q_id id, uint8_t loop)
     if (q_is_reduction(node)) return lower_reduction_slice(s, id, loop);
     q_ref args[3] = {0};
     for (int a = 0; a < 3 && node->arg[a]; a++) args[a] = *slice_of(s, node->arg[a], loop);
-    return q_ops[node->op].kind == Q_KIND_ELEMENTWISE ? lower_elementwise(s, node, args) : args[0];
+    return q_ops[node->op].kind == Q_KIND_ELEMENTWISE ? lower_elementwise(s, id, args) : args[0];
 }
 
-static q_ref lower_contraction(scheduler *s, const q_node *node)
+/* The expansion of a squared distance rounds otherwise. */
+static q_ref lower_contraction(scheduler *s, q_id id)
 {
     q_program_ir *p = s->out;
+    const q_node *node = q_node_of(s->graph, id);
+    if (s->exact[id] & Q_EXACT_JUMPS) s->expand = false;
     q_scalar sum = {.kind = Q_V_SUM, .where = Q_PAIR, .arg = {*slice_of(s, node->arg[0], Q_DEEP)}};
     sum.k[0] = (int32_t)p->sum_count;
     if (p->sum_count == Q_MAX_CONTRACTIONS)
@@ -283,14 +327,14 @@ static q_ref lower_contraction(scheduler *s, const q_node *node)
 static q_ref lower_component(scheduler *s, q_id id, uint32_t d)
 {
     const q_node *node = q_node_of(s->graph, id);
-    if (s->loops.forms[id] & Q_FORM_CONTRACTION) return lower_contraction(s, node);
+    if (s->loops.forms[id] & Q_FORM_CONTRACTION) return lower_contraction(s, id);
     if (is_weight(s, id)) return lower_weight(s, id);
     switch (q_ops[node->op].kind) {
     case Q_KIND_LEAF: return lower_leaf(s, node, d);
-    case Q_KIND_ELEMENTWISE: return lower_elementwise_component(s, node, d);
+    case Q_KIND_ELEMENTWISE: return lower_elementwise_component(s, id, d);
     case Q_KIND_GATHER: return lower_gather(s, node, d);
     case Q_KIND_EXPAND: return lower_expand(s, node, d);
-    case Q_KIND_CONTRACT: return lower_contract(s, node, d);
+    case Q_KIND_CONTRACT: return lower_contract(s, id, d);
     case Q_KIND_REPEAT: return component(s, node->arg[0], d);
     case Q_KIND_REDUCTION: return lower_reduction(s, id, d);
     }
@@ -322,92 +366,6 @@ static void lower_marked(scheduler *s)
         if (forms & Q_FORM_DEEP && !s->out->status) *slice_of(s, id, Q_DEEP) = lower_slice(s, id, Q_DEEP);
         if (forms & Q_FORM_WIDE && !s->out->status) *slice_of(s, id, Q_WIDE) = lower_slice(s, id, Q_WIDE);
     }
-}
-
-// ---- products under linear reductions ----
-
-typedef struct factors {
-    q_ref of[MAX_FACTORS];
-    size_t count;
-    double constant;
-} factors;
-
-/* Takes a product apart; false if it has too many factors. */
-static bool take_apart(const scheduler *s, q_ref v, factors *out)
-{
-    q_ref stack[MAX_FACTORS];
-    size_t height = 0;
-    stack[height++] = v;
-    while (height) {
-        const q_scalar *value = &s->out->values[stack[--height]];
-        q_ref self = stack[height];
-        bool minus = value->kind == Q_V_OP && value->op == Q_OP_Minus;
-        bool product = value->kind == Q_V_OP && value->op == Q_OP_Mult;
-        if (height + 2 > MAX_FACTORS || out->count + 1 > MAX_FACTORS) return false;
-        if (minus) out->constant = -out->constant;
-        if (minus || product) stack[height++] = value->arg[0];
-        if (product) stack[height++] = value->arg[1];
-        if (!minus && !product && value->kind == Q_V_CONSTANT) out->constant *= value->number;
-        else if (!minus && !product) out->of[out->count++] = self;
-    }
-    return true;
-}
-
-static int younger_first(const void *a, const void *b)
-{
-    q_ref x = *(const q_ref *)a, y = *(const q_ref *)b;
-    return x > y ? -1 : x < y;
-}
-
-/* The product of the factors with (or without) Q_COLUMN whose loops are exactly, or within, `where`. */
-static q_ref product_of(scheduler *s, const factors *f, unsigned without, unsigned with, q_ref start)
-{
-    q_ref product = start;
-    for (size_t k = 0; k < f->count; k++) {
-        unsigned where = s->out->values[f->of[k]].where;
-        if (!(where & without) && (where & with) == with) product = q_value_times(s->out, product, f->of[k]);
-    }
-    return product;
-}
-
-/* Splits term = outside * rest, where outside is free of the walk; returns rest. Factors of one loop are multiplied
-   among themselves before they meet those of another; within a loop the youngest come first, which tend to be the
-   shared ones. */
-static q_ref split_term(scheduler *s, q_ref term, q_ref *outside)
-{
-    factors f = {.constant = 1};
-    *outside = q_value_number(s->out, 1);
-    if (s->out->status || !take_apart(s, term, &f)) return term;
-    for (size_t k = 0; k < f.count; k++) {
-        q_ref opposite = q_value_opposite(s->out, f.of[k]);
-        if (opposite) f.of[k] = opposite, f.constant = -f.constant;
-    }
-    qsort(f.of, f.count, sizeof f.of[0], younger_first);
-    q_ref walked = product_of(s, &f, Q_ROW, Q_COLUMN, q_value_number(s->out, 1));
-    walked = product_of(s, &f, 0, Q_ROW | Q_COLUMN, walked);
-    if (q_value_is(s->out, walked, 1) || !q_numbers_may_meet(f.constant, 1.5)) return term;
-    *outside = product_of(s, &f, Q_ROW | Q_COLUMN, 0, q_value_number(s->out, f.constant));
-    for (size_t k = 0; k < f.count; k++)
-        if (s->out->values[f.of[k]].where == Q_ROW) *outside = q_value_times(s->out, *outside, f.of[k]);
-    return walked;
-}
-
-/* The same for a slice: what is of the pair alone meets first, then what differs from component to component. */
-static q_ref split_slice(scheduler *s, q_ref term, q_ref *outside)
-{
-    factors f = {.constant = 1};
-    *outside = q_value_number(s->out, 1);
-    if (s->out->status || !take_apart(s, term, &f)) return term;
-    q_ref weight = q_value_number(s->out, 1), vector = weight;
-    qsort(f.of, f.count, sizeof f.of[0], younger_first);
-    weight = product_of(s, &f, Q_WIDE | Q_ROW, Q_COLUMN, weight);
-    weight = product_of(s, &f, Q_WIDE, Q_PAIR, weight);
-    for (size_t k = 0; k < f.count; k++)
-        if (s->out->values[f.of[k]].where & Q_WIDE) vector = q_value_times(s->out, vector, f.of[k]);
-    q_ref walked = q_value_times(s->out, weight, vector);
-    if (q_value_is(s->out, walked, 1) || !q_numbers_may_meet(f.constant, 1.5)) return term;
-    *outside = product_of(s, &f, Q_WIDE | Q_COLUMN, 0, q_value_number(s->out, f.constant));
-    return walked;
 }
 
 // ---- the stage ----
@@ -452,14 +410,15 @@ static void lower_terms(scheduler *s)
         uint32_t n = q_node_of(s->graph, node->arg[0])->dim;
         bool wide = s->loops.forms[id] & Q_FORM_WIDE_SUM;
         q_ref *terms = refs(s, n), outside = q_value_number(s->out, 1), share = share_of(s, r);
-        if (wide && !s->out->status) terms[0] = split_slice(s, *slice_of(s, node->arg[0], Q_WIDE), &outside);
+        if (wide && !s->out->status) terms[0] = q_split_slice(s->out, *slice_of(s, node->arg[0], Q_WIDE), &outside);
         s->outside[r] = outside, s->share[r] = share;
         s->first[id] = (uint32_t)s->component_count + 1;
         if (!q_grow(&s->components, &s->component_capacity, s->component_count + node->dim, sizeof(q_ref)))
             s->out->status = q_fail_memory(node->dim * sizeof(q_ref));
         for (uint32_t d = 0; d < node->dim && !s->out->status; d++) {
             if (d < n && !wide) terms[d] = component(s, node->arg[0], d);
-            if (q_ops[node->op].reduction == Q_LINEAR && !wide) terms[d] = split_term(s, terms[d], &outside);
+            if (q_ops[node->op].reduction == Q_LINEAR && !wide && !is_counted(s, id))
+                terms[d] = q_split_term(s->out, terms[d], &outside);
             q_ref finish = q_value_times(s->out, lower_reduction(s, id, d), share);
             if (!s->out->status) s->components[s->component_count++] = q_value_times(s->out, finish, outside);
         }
@@ -484,7 +443,7 @@ static void lower_outputs(scheduler *s)
         const q_output *output = &s->stage->outputs[o];
         const q_node *node = q_node_of(s->graph, output->id);
         q_array array = {.axis = node->where,
-                         .integer = node->integer,
+                         .integer = output->result < 0 ? is_counted(s, output->id) : node->integer,
                          .dim = node->dim,
                          .variable = -1,
                          .temporary = output->result < 0 ? output->id : 0,
@@ -549,6 +508,18 @@ static void run(scheduler *s)
     q_count_weights(p);
 }
 
+/* What the scheduler knows of all nodes. */
+static quern_status analyse(scheduler *s, const q_stages *stages)
+{
+    q_id results[Q_MAX_RESULTS];
+    size_t count = 0;
+    for (size_t k = 0; k < stages->count; k++)
+        for (size_t o = 0; o < stages->stage[k].output_count; o++)
+            if (stages->stage[k].outputs[o].result >= 0) results[count++] = stages->stage[k].outputs[o].id;
+    q_bounds_all(s->graph, s->bounds);
+    return q_exact_all(s->graph, results, count, s->exact);
+}
+
 quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages *stages, size_t stage,
                         const q_tiling *tiling)
 {
@@ -562,17 +533,19 @@ quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages
     s.first = calloc(graph->count, sizeof *s.first);
     s.slices = calloc(graph->count, 2 * sizeof *s.slices);
     s.bounds = malloc(graph->count * sizeof *s.bounds);
-    bool memory = s.first && s.slices && s.bounds && q_grow(&p->values, &p->capacity, 64, sizeof(q_scalar));
+    s.exact = malloc(graph->count);
+    bool memory = s.first && s.slices && s.bounds && s.exact && q_grow(&p->values, &p->capacity, 64, sizeof(q_scalar));
     if (!p->status && !memory) p->status = q_fail_memory(graph->count * sizeof *s.bounds);
     if (!p->status) {
         memset(p->values, 0, sizeof(q_scalar));
-        q_bounds_all(graph, s.bounds);
-        run(&s);
+        p->status = analyse(&s, stages);
     }
+    if (!p->status) run(&s);
     q_loops_free(&s.loops);
     free(s.slices);
     free(s.first);
     free(s.bounds);
+    free(s.exact);
     free(s.components);
     quern_status status = p->status;
     if (status) q_program_ir_destroy(out);

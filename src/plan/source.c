@@ -92,6 +92,7 @@ static quern_status add_all(q_text *out, const q_program_ir *program, const q_pl
     if (uses_special(program)) add_special(out, plan);
     if (program->reduction_count) add_file(out, "reductions");
     if (uses_count(program)) add_file(out, "select");
+    if (q_has_exact(program, false)) q_text_add(out, "#pragma OPENCL FP_CONTRACT OFF\n");
     q_text_add(out, "#line 1 \"formula\"\n");
     add_counted_sections(out, program);
     Q_TRY(q_emit(out, program, plan));

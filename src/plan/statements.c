@@ -43,9 +43,13 @@ static const char *holder(const q_emitter *e, q_ref v)
 
 /* A value as it stands, as a number of its own type. Negative numbers have brackets: an operator may stand before them.
    */
-static void emit_name(q_emitter *e, q_ref v)
+static void emit_name(q_emitter *e, q_ref v, bool integer)
 {
     const q_scalar *value = &e->p->values[v];
+    if (value->kind == Q_V_CONSTANT && integer) {
+        q_text_add(e->out, "(%.0f)", value->number);
+        return;
+    }
     bool negative = value->kind == Q_V_CONSTANT && signbit(value->number) && isfinite(value->number);
     if (negative) q_text_add(e->out, "(");
     if (value->kind == Q_V_CONSTANT) emit_number(e, value->number);
@@ -59,9 +63,9 @@ void q_emit_operand(q_emitter *e, q_ref v, bool lanes, bool integer)
     const q_scalar *value = &e->p->values[v];
     bool own_lanes = on_lanes(value->where), widen = lanes && !own_lanes;
     bool convert = value->integer && !integer;
-    if (widen) q_text_add(e->out, value->integer && integer ? "(qint)(" : "(real)(");
+    if (widen) q_text_add(e->out, integer ? "(qint)(" : "(real)(");
     if (convert) q_text_add(e->out, own_lanes ? "q_to_real(" : "qs_to_real(");
-    emit_name(e, v);
+    emit_name(e, v, integer);
     if (convert) q_text_add(e->out, ")");
     if (widen) q_text_add(e->out, ")");
 }
@@ -80,13 +84,42 @@ static void emit_load(q_emitter *e, const q_scalar *value)
     else q_text_add(e->out, "a%d[j * %u + %s]", value->k[1], array->dim, component);
 }
 
-/* Whether all operands are indices, so that they are compared as such. */
+static bool compares(const q_scalar *value)
+{
+    return value->op == Q_OP_Equal || value->op == Q_OP_NotEqual || value->op == Q_OP_LessThan ||
+           value->op == Q_OP_LessOrEqual;
+}
+
+static bool is_whole_number(const q_scalar *value)
+{
+    return value->kind == Q_V_CONSTANT && q_is_whole(value->number);
+}
+
+/* Whether the operands are integers, or integers and whole numbers, so that they are compared as such. */
 static bool on_integers(const q_emitter *e, const q_scalar *value)
 {
-    bool all = true;
-    for (int a = 0; a < q_ops[value->op].operands; a++) all = all && e->p->values[value->arg[a]].integer;
-    return all && (value->op == Q_OP_Equal || value->op == Q_OP_NotEqual || value->op == Q_OP_LessThan ||
-                   value->op == Q_OP_LessOrEqual);
+    if (value->integer) return true;
+    const q_scalar *a = &e->p->values[value->arg[0]], *b = &e->p->values[value->arg[1]];
+    bool all = (a->integer || is_whole_number(a)) && (b->integer || is_whole_number(b));
+    return compares(value) && all && (a->integer || b->integer);
+}
+
+/* An integer i beside a number x that it is compared with: float32 is too short for i, but not for the 8 lowest bits of i
+   and for the rest of it, nor for the difference of the rest and x where that matters. */
+static void emit_compared(q_emitter *e, q_ref v, q_ref other, bool lanes)
+{
+    const char *function = lanes ? "q" : "qs";
+    if (e->p->values[v].integer) {
+        q_text_add(e->out, "%s_low_bits(", function);
+        q_emit_operand(e, v, lanes, true);
+        q_text_add(e->out, ")");
+        return;
+    }
+    q_text_add(e->out, "(");
+    q_emit_operand(e, v, lanes, false);
+    q_text_add(e->out, " - %s_high_bits(", function);
+    q_emit_operand(e, other, lanes, true);
+    q_text_add(e->out, "))");
 }
 
 /* The row's expression with operands in place of a b c, integers in place of k l, and qs_ functions for single numbers.
@@ -94,19 +127,35 @@ static bool on_integers(const q_emitter *e, const q_scalar *value)
 static void emit_expression(q_emitter *e, const q_scalar *value)
 {
     bool lanes = on_lanes(value->where), integers = on_integers(e, value);
+    bool mixed =
+        compares(value) && !integers && e->p->values[value->arg[0]].integer != e->p->values[value->arg[1]].integer;
     for (const char *p = q_ops[value->op].expression; *p;) {
         size_t size = 1;
         if (isalpha((unsigned char)*p))
             while (isalnum((unsigned char)p[size]) || p[size] == '_') size++;
-        if (size == 1 && *p >= 'a' && *p <= 'c') q_emit_operand(e, value->arg[*p - 'a'], lanes, integers);
+        if (mixed && (*p == 'a' || *p == 'b') && size == 1)
+            emit_compared(e, value->arg[*p - 'a'], value->arg['b' - *p], lanes);
+        else if (size == 1 && *p >= 'a' && *p <= 'c') q_emit_operand(e, value->arg[*p - 'a'], lanes, integers);
         else if (size == 1 && (*p == 'k' || *p == 'l')) q_text_add(e->out, "%d", value->k[*p - 'k']);
         else if (size > 2 && p[0] == 'q' && p[1] == '_')
-            q_text_add(e->out, "%s%.*s", lanes ? "q" : "qs", (int)size - 1, p + 1);
+            q_text_add(e->out, "%s%.*s%s", lanes ? "q" : "qs", (int)size - 1, p + 1, value->integer ? "_int" : "");
         else q_text_append(e->out, p, size);
         if (value->not_positive && size == 5 && strncmp(p, "q_exp", 5) == 0)
             q_text_add(e->out, value->minus ? "_minus" : "_not_positive");
         p += size;
     }
+}
+
+/* a / b, or 1 / b for Inv, rounded once. */
+static void emit_quotient(q_emitter *e, const q_scalar *value)
+{
+    bool lanes = on_lanes(value->where), inverse = value->op == Q_OP_Inv;
+    q_text_add(e->out, lanes ? "q_quotient(" : "qs_quotient(");
+    if (inverse) q_text_add(e->out, "1");
+    else q_emit_operand(e, value->arg[0], lanes, false);
+    q_text_add(e->out, ", ");
+    q_emit_operand(e, value->arg[!inverse], lanes, false);
+    q_text_add(e->out, ")");
 }
 
 static void emit_fma(q_emitter *e, const q_scalar *value)
@@ -175,7 +224,7 @@ static void emit_statement(q_emitter *e, q_ref v)
     case Q_V_LOAD: emit_load(e, value); break;
     case Q_V_INDEX: q_text_add(e->out, value->where == Q_ROW ? "q_row_numbers(i)" : "(sint)j"); break;
     case Q_V_COUNT: q_text_add(e->out, "(sint)%c", value->k[0] == Q_I ? 'M' : 'N'); break;
-    case Q_V_OP: emit_expression(e, value); break;
+    case Q_V_OP: q_is_exact_quotient(value) ? emit_quotient(e, value) : emit_expression(e, value); break;
     case Q_V_FMA: emit_fma(e, value); break;
     case Q_V_FINISH: emit_finish(e, value); break;
     case Q_V_SUM: q_text_add(e->out, "s->v%u", v); break;

@@ -122,6 +122,17 @@ q_ref q_value_times_no_nan(q_program_ir *p, q_ref a, q_ref b)
     return q_value_op(p, Q_OP_MultNoNan, (q_ref[]){a < b ? a : b, a < b ? b : a}, NULL);
 }
 
+q_ref q_value_product(q_program_ir *p, q_ref a, q_ref b)
+{
+    if (p->status) return 0;
+    bool trivial = q_value_is(p, a, 0) || q_value_is(p, b, 0) || q_value_is(p, a, 1) || q_value_is(p, b, 1);
+    if (trivial) return q_value_times(p, a, b);
+    unsigned where = p->values[a].where | p->values[b].where;
+    q_scalar scalar = {.kind = Q_V_OP, .op = Q_OP_Mult, .where = (uint8_t)where, .exact = 1};
+    scalar.arg[0] = a < b ? a : b, scalar.arg[1] = a < b ? b : a;
+    return q_value_intern(p, &scalar);
+}
+
 /* Division of a pair value by what lives in an outer loop is a product with its inverse, which is hoisted. */
 q_ref q_value_divide(q_program_ir *p, q_ref a, q_ref b)
 {
@@ -139,7 +150,7 @@ q_ref q_value_minus(q_program_ir *p, q_ref a)
     const q_scalar *value = &p->values[a];
     if (value->kind == Q_V_CONSTANT) return q_value_number(p, -value->number);
     q_ref factors[2] = {value->arg[0], value->arg[1]};
-    for (int f = 0; f < 2 && value->kind == Q_V_OP && value->op == Q_OP_Mult; f++) {
+    for (int f = 0; f < 2 && value->kind == Q_V_OP && value->op == Q_OP_Mult && !value->exact; f++) {
         const q_scalar *factor = &p->values[factors[f]];
         if (factor->kind == Q_V_CONSTANT) return q_value_times(p, q_value_number(p, -factor->number), factors[1 - f]);
         if (factor->where != value->where)
@@ -172,6 +183,19 @@ q_ref q_value_plus(q_program_ir *p, q_ref a, q_ref b)
     if (q_value_is(p, a, 0)) return b;
     if (q_value_is(p, b, 0)) return a;
     return q_value_op(p, Q_OP_Add, (q_ref[]){a, b}, NULL);
+}
+
+bool q_is_exact_quotient(const q_scalar *value)
+{
+    return value->kind == Q_V_OP && value->exact && value->op != Q_OP_Mult;
+}
+
+bool q_has_exact(const q_program_ir *p, bool quotients)
+{
+    bool any = false;
+    for (q_ref v = 1; v < p->count; v++)
+        if (p->uses[v]) any = any || q_is_exact_quotient(&p->values[v]) || (p->values[v].exact && !quotients);
+    return any;
 }
 
 uint32_t q_value_count(const q_program_ir *program, size_t o)

@@ -70,6 +70,15 @@ static void warn_of_size(const kernel *k, const quern_operator *op)
                       k->stage, size);
 }
 
+/* Where a quotient must be rounded correctly the device does so, if it can; else q_quotient of prelude.cl. */
+static const char *options_for(const kernel *k, const quern_operator *op)
+{
+    bool single = k->plan.dtype == QUERN_F32 && q_has_exact(op->programs[k->stage], true);
+    return single && q_queue_device(op->context->queue)->rounds_quotients
+               ? "-cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt -DQ_ROUNDED_QUOTIENTS=1"
+               : "-cl-std=CL1.2";
+}
+
 static quern_status build(kernel *k, quern_operator *op)
 {
     q_text source = {0};
@@ -79,7 +88,7 @@ static quern_status build(kernel *k, quern_operator *op)
     q_locale locale = q_locale_enter();
     quern_status status = q_source(&source, name, op->programs[k->stage], &k->plan, k->merge);
     q_locale_leave(locale);
-    if (!status) status = q_program_get(&k->program, op->context->queue, name, source.data, "-cl-std=CL1.2", &made);
+    if (!status) status = q_program_get(&k->program, op->context->queue, name, source.data, options_for(k, op), &made);
     q_text_free(&source);
     if (status) return status;
     const q_program *program = k->program;

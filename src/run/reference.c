@@ -17,7 +17,8 @@
 typedef struct evaluation {
     const q_graph *graph;
     size_t M, N;
-    bool single;     /* every value is rounded to float32 */
+    bool single;     /* every value is rounded to float32, but for ... */
+    uint8_t *exact;  /* ... indices and counts: by node, see q_exact_all */
     double **values; /* by node; null where nothing needs it */
     double noise;
     uint64_t draws; /* of noise, so far */
@@ -390,7 +391,7 @@ static quern_status compute(evaluation *e, q_id id, const double *const *variabl
         for (size_t i = 0; i < extent(e, node, Q_I); i++)
             for (size_t j = 0; j < extent(e, node, Q_J); j++) compute_row(e, id, i, j);
     }
-    if (e->single) round_numbers(e->values[id], numbers);
+    if (e->single && !(e->exact[id] & Q_EXACT_COUNTED)) round_numbers(e->values[id], numbers);
     if (e->noise > 0 && rounds(node)) disturb(e, e->values[id], numbers, e->noise * steps_of(e, node));
     return QUERN_OK;
 }
@@ -414,14 +415,17 @@ quern_status q_reference_with(const q_rounding *rounding, const q_graph *graph, 
                     .noise = rounding->noise,
                     .draws = rounding->seed << 40};
     e.values = calloc(graph->count, sizeof(double *));
+    e.exact = malloc(graph->count);
     uint8_t *marks = malloc(graph->count);
-    quern_status status = e.values && marks ? QUERN_OK : q_fail_memory(graph->count * sizeof(double *));
+    quern_status status = e.values && e.exact && marks ? QUERN_OK : q_fail_memory(graph->count * sizeof(double *));
+    if (!status) status = q_exact_all(graph, results, count, e.exact);
     if (!status) q_mark(graph, results, count, false, marks);
     for (q_id id = 1; id < graph->count && !status; id++)
         if (marks[id]) status = compute(&e, id, variables);
     for (size_t r = 0; r < count && !status; r++) copy_result(&e, results[r], out[r]);
     for (q_id id = 0; e.values && id < graph->count; id++) free(e.values[id]);
     free(e.values);
+    free(e.exact);
     free(marks);
     return status;
 }
