@@ -6,6 +6,10 @@
  * meaning that formula/ops.c gives them on the host. No kernel is built with fast-math: compensated sums would be
  * undone.
  */
+#ifdef __clang__
+/* All functions are of this program and inlined: how vectors wider than a register would be passed does not matter. */
+#pragma clang diagnostic ignored "-Wpsabi"
+#endif
 #ifndef Q_LANES
 #define Q_LANES 1
 #endif

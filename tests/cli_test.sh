@@ -197,6 +197,20 @@ shows 'the same as an option' '--dtype f32|f64' eval --help
 shows 'version' '^quern [0-9]*\.[0-9]*\.[0-9]*$' --version
 shows 'and the loader' '^OpenCL loader .*OpenCL' --version
 
+sq='x=Vi(1); y=Vj(1); Sum_j(Square(x-y))'
+prints 'a gradient' "-4
+0" eval "$sq" x=1,2 y=1,3 --grad x
+prints 'with weights' "-8
+0" eval "$sq" x=1,2 y=1,3 e=2,5 --grad x,e
+prints 'a second gradient' "4
+4" eval "$sq" x=1,2 y=1,3 --grad x --grad x
+prints 'a gradient of no rows' '' eval "$sum" x=x0.npy y=y.npy b=b.npy --grad x
+shows 'explain a gradient with weights' 'e=Vi(1)' explain "$sq" --grad x,e --stage graph
+fails 'a gradient without its variable' 4 eval "$sq" x=1,2 y=1,3 --grad q
+fails 'a gradient without its weights' 8 eval "$sq" x=1,2 y=1,3 --grad x,e
+fails 'a comma and no weights' 2 eval "$sq" x=1,2 y=1,3 --grad x,
+fails 'weights and no variable' 4 eval "$sq" x=1,2 y=1,3 --grad ,e
+
 # ---- small runs --------------------------------------------------------------------------------------------------
 
 for host in auto off; do

@@ -115,7 +115,7 @@ static const cli_option line_options[] = {
     {"--dtype", CLI_TEXT, offsetof(request, dtype_text), "f32|f64", ""},
     {"--M", CLI_TEXT, offsetof(request, m_text), "N", ""},
     {"--N", CLI_TEXT, offsetof(request, n_text), "N", ""},
-    {"--grad", CLI_LIST, offsetof(request, grad), "VAR", ""},
+    CLI_GRAD(request),
 };
 
 static quern_status parse_line(char *line, request *r)
@@ -149,7 +149,7 @@ static quern_status build(quern_context *context, const request *r)
     quern_status status = quern_compile(&op, context, r->formula, NULL);
 
     if (status) cli_fail_quern(status, NULL);
-    for (size_t k = 0; k < r->grad.count && !status; k++) status = cli_differentiate(&op, r->grad.items[k]);
+    if (!status) status = cli_differentiate(&op, &r->grad);
     if (!status && (status = quern_prepare(op, r->dtype, r->m ? r->m : 1000, r->n ? r->n : 1000)))
         cli_fail_quern(status, NULL);
     if (!status) printf("%8.3f s  %s\n", seconds() - start, r->formula);
@@ -240,7 +240,7 @@ const cli_command cli_cache = {
         "clear: removes them. Caches of drivers are not touched.\n"
         "warm FILE: builds the formulas of a file (- is stdin), one per line, so that later processes start at once,\n"
         "and prints the seconds that each took. A formula stands behind its options, which are those of\n"
-        "`quern explain`: --dtype f32|f64, --M N, --N N, --grad VAR. Lines that begin with # are comments.\n",
+        "`quern explain`: --dtype f32|f64, --M N, --N N, --grad X[,E]. Lines that begin with # are comments.\n",
     .words = "clear|warm",
     .options = options,
     .option_count = CLI_COUNT(options),

@@ -104,8 +104,14 @@ quern_status cli_parse_count(const char *text, const char *option, int64_t *coun
 /* Opens the device that is named, or the default; tells on stderr when the name fits others that are not alike. */
 quern_status cli_open(quern_context **context, const cli_opening *open);
 
-/* Replaces *op by its gradient with respect to `var`. */
-quern_status cli_differentiate(quern_operator **op, const char *var);
+/* Replaces *op by its gradient, in order for each member of the list: "x", or "x,e" with the weights e. */
+quern_status cli_differentiate(quern_operator **op, const cli_list *grad);
+#define CLI_GRAD(request)                                                                                \
+    {                                                                                                    \
+        "--grad", CLI_LIST, offsetof(request, grad), "X[,E]",                                            \
+            "the gradient with respect to the variable X instead, with the weights E, a variable like\n" \
+            "the result, else all ones; given again, the gradient of that"                               \
+    }
 
 // cache.c, devices.c, doctor.c, eval.c, explain.c, ops.c, tune.c, manual.c: the commands
 

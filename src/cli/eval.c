@@ -12,7 +12,7 @@
 typedef struct request {
     const char *formula, *dtype_text, *m, *n;
     quern_dtype dtype;
-    cli_list words, outputs;
+    cli_list words, outputs, grad;
     cli_opening open;
     bool json;
 } request;
@@ -27,6 +27,7 @@ static const cli_option options[] = {
      "NaN and infinities are the strings \"nan\", \"inf\", \"-inf\""},
     {"--dtype", CLI_TEXT, offsetof(request, dtype_text), "f32|f64",
      "convert all arrays to this type first; without it they must have one type, as the result has"},
+    CLI_GRAD(request),
     {"--M", CLI_TEXT, offsetof(request, m), "N", "the number of rows i, where no array tells it, as in Sum_i(1)"},
     {"--N", CLI_TEXT, offsetof(request, n), "N", "the number of rows j, likewise"},
     CLI_DEVICE(request),
@@ -59,6 +60,7 @@ static quern_status compile(quern_operator **op, quern_context *context, const r
     size_t results, outputs = r->outputs.count;
 
     if (status) return cli_fail_quern(status, NULL);
+    if ((status = cli_differentiate(op, &r->grad))) return status;
     results = quern_result_count(*op);
     if (!outputs || outputs == results) return QUERN_OK;
     return cli_fail(QUERN_USAGE,
@@ -114,6 +116,7 @@ static quern_status run(int argc, char **argv)
     cli_inputs_free(&inputs);
     free(r.words.items);
     free(r.outputs.items);
+    free(r.grad.items);
     return status;
 }
 

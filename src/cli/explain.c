@@ -21,9 +21,7 @@ static const cli_option options[] = {
      "only this stage; without it, all of them"},
     {"--dot", CLI_FLAG, offsetof(request, dot), "",
      "only the graph, as a picture for Graphviz: quern explain ... --dot | dot -Tsvg >graph.svg"},
-    {"--grad", CLI_LIST, offsetof(request, grad), "VAR",
-     "explain the gradient with respect to VAR (weights: all ones) instead; given again, the\n"
-     "gradient of that: --grad x --grad x is the second derivative"},
+    CLI_GRAD(request),
     {"--dtype", CLI_TEXT, offsetof(request, dtype), "f32|f64", "the element type of the arrays; f32 without it"},
     {"--M", CLI_TEXT, offsetof(request, m), "N", "the number of rows i; 1000 without it"},
     {"--N", CLI_TEXT, offsetof(request, n), "N", "the number of rows j; likewise"},
@@ -79,7 +77,7 @@ static quern_status run(int argc, char **argv)
     if (!status) status = cli_parse_count(r.n, "--N", &what.N);
     if (!status && r.open.device) status = cli_open(&context, &r.open);
     if (!status && (status = quern_compile(&op, context, r.formula, NULL))) cli_fail_quern(status, NULL);
-    for (size_t k = 0; k < r.grad.count && !status; k++) status = cli_differentiate(&op, r.grad.items[k]);
+    if (!status) status = cli_differentiate(&op, &r.grad);
     if (!status) status = print(op, &what);
     quern_operator_destroy(&op);
     quern_context_destroy(&context);

@@ -257,13 +257,31 @@ quern_status cli_open(quern_context **context, const cli_opening *open)
     return QUERN_OK;
 }
 
-quern_status cli_differentiate(quern_operator **op, const char *var)
+static quern_status differentiate(quern_operator **op, const char *text)
 {
     quern_operator *gradient = NULL;
-    quern_status status = quern_gradient(&gradient, *op, var, NULL);
+    char *variable = strdup(text), *comma = variable ? strchr(variable, ',') : NULL;
+    quern_status status;
 
-    if (status) return cli_fail_quern(status, "--grad");
+    if (!variable) return cli_fail_memory();
+    if (comma) *comma = '\0';
+    if (comma && !comma[1]) {
+        status = cli_fail(QUERN_USAGE, "--grad %s names no weights after the comma", text);
+    } else {
+        status = quern_gradient(&gradient, *op, variable, comma ? comma + 1 : NULL);
+        if (status) cli_fail_quern(status, "--grad");
+    }
+    free(variable);
+    if (status) return status;
     quern_operator_destroy(op);
     *op = gradient;
     return QUERN_OK;
+}
+
+quern_status cli_differentiate(quern_operator **op, const cli_list *grad)
+{
+    quern_status status = QUERN_OK;
+
+    for (size_t k = 0; k < grad->count && !status; k++) status = differentiate(op, grad->items[k]);
+    return status;
 }
