@@ -264,7 +264,7 @@ Q_FN real q_round(real x, int k)
     const real scale = q_powi((real)10, k < 0 ? -k : k), q = k < 0 ? q_quotient(x, scale) : x * scale;
     const real rest = k < 0 ? fma(-q, scale, x) : fma(x, scale, -q), whole = trunc(q);
     const real n = q_select(fabs(q - whole) == (sreal)0.5 && rest * q < 0, whole, round(q));
-    if (k < 0) return n * scale;
+    if (k < 0) return q_select(n == 0, n, n * scale);
     const real up = q_select(fabs(rest) == (sreal)0.5 && rest * q > 0, n + copysign((real)1, q), n);
     return q_select(fabs(q) < 1 / (sreal)Q_ROUNDING, q_quotient(up, scale), x);
 }
@@ -274,7 +274,7 @@ Q_FN sreal qs_round(sreal x, int k)
     const sreal scale = qs_powi((sreal)10, k < 0 ? -k : k), q = k < 0 ? qs_quotient(x, scale) : x * scale;
     const sreal rest = k < 0 ? fma(-q, scale, x) : fma(x, scale, -q), whole = trunc(q);
     const sreal n = qs_select(fabs(q - whole) == (sreal)0.5 && rest * q < 0, whole, round(q));
-    if (k < 0) return n * scale;
+    if (k < 0) return qs_select(n == 0, n, n * scale);
     const sreal up = qs_select(fabs(rest) == (sreal)0.5 && rest * q > 0, n + copysign((sreal)1, q), n);
     return qs_select(fabs(q) < 1 / (sreal)Q_ROUNDING, qs_quotient(up, scale), x);
 }

@@ -57,22 +57,22 @@ static int64_t rounded(int64_t a, int64_t b)
 }
 
 /* Formulas of the quotient q of a and b, and what they are. */
-#define STEPS                                                                                                  \
-    STEP("Floor(q)", floor_of(a, b))                                                                           \
-    STEP("Ceil(q)", -floor_of(-a, b))                                                                          \
-    STEP("Trunc(q)", a / b)                                                                                    \
-    STEP("Round(q,0)", rounded(a, b))                                                                          \
-    STEP("Mod(a,b,0)", a - b * floor_of(a, b))                                                                 \
-    STEP("Mod(a,b,-2)", a - b * floor_of(a + 2, b))                                                            \
-    STEP("Sign(q-2)", beside(a, b, 2))                                                                         \
-    STEP("Step(q-3)", beside(a, b, 3) >= 0)                                                                    \
-    STEP("q<=3", beside(a, b, 3) <= 0)                                                                         \
-    STEP("2<q", beside(a, b, 2) > 0)                                                                           \
-    STEP("q==Trunc(q)", a % b == 0)                                                                            \
-    STEP("q!=5", beside(a, b, 5) != 0)                                                                         \
-    STEP("IfElse(q-4,2,1)", beside(a, b, 4) >= 0 ? 2 : 1)                                                      \
-    STEP("Where(q-6,1,2)", beside(a, b, 6) ? 1 : 2)                                                            \
-    STEP("Sum(OneHot(q,4))", (b < 0 ? -2 * a : 2 * a) >= -llabs(b) && (b < 0 ? -2 * a : 2 * a) < 7 * llabs(b)) \
+#define STEPS                                                                      \
+    STEP("Floor(q)", floor_of(a, b))                                               \
+    STEP("Ceil(q)", -floor_of(-a, b))                                              \
+    STEP("Trunc(q)", a / b)                                                        \
+    STEP("Round(q,0)", rounded(a, b))                                              \
+    STEP("Mod(a,b,0)", a - b * floor_of(a, b))                                     \
+    STEP("Mod(a,b,-2)", a - b * floor_of(a + 2, b))                                \
+    STEP("Sign(q-2)", beside(a, b, 2))                                             \
+    STEP("Step(q-3)", beside(a, b, 3) >= 0)                                        \
+    STEP("q<=3", beside(a, b, 3) <= 0)                                             \
+    STEP("2<q", beside(a, b, 2) > 0)                                               \
+    STEP("q==Trunc(q)", a % b == 0)                                                \
+    STEP("q!=5", beside(a, b, 5) != 0)                                             \
+    STEP("IfElse(q-4,2,1)", beside(a, b, 4) >= 0 ? 2 : 1)                          \
+    STEP("Where(q-6,1,2)", beside(a, b, 6) ? 1 : 2)                                \
+    STEP("Sum(OneHot(q,4))", beside(2 * a, b, -1) >= 0 && beside(2 * a, b, 7) < 0) \
     STEP("ArgMax(Concat(q,3))", beside(a, b, 3) < 0)
 
 enum { STEP_COUNT = 16 };

@@ -63,7 +63,7 @@ static double q_round(double x, int32_t k)
     double scale = q_powi(10, abs(k)), q = k < 0 ? x / scale : x * scale;
     double rest = k < 0 ? fma(-q, scale, x) : fma(x, scale, -q), n = round(q);
     bool below = fabs(q - trunc(q)) == 0.5 && rest * q < 0, above = fabs(rest) == 0.5 && rest * q > 0;
-    if (k < 0) return (below ? trunc(q) : n) * scale;
+    if (k < 0) return n == 0 ? n : (below ? trunc(q) : n) * scale;
     return fabs(q) < 2 / DBL_EPSILON ? (below ? trunc(q) : above ? n + copysign(1, q) : n) / scale : x;
 }
 

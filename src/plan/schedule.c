@@ -155,7 +155,7 @@ static q_ref lower_elementwise(scheduler *s, q_id id, const q_ref *args)
 {
     const q_node *node = q_node_of(s->graph, id);
     bool product = node->op == Q_OP_Square || node->op == Q_OP_Mult,
-         quotient = node->op == Q_OP_Divide || node->op == Q_OP_Inv;
+         quotient = node->op == Q_OP_Divide || node->op == Q_OP_Inv || node->op == Q_OP_DivNoNan;
     if (is_counted(s, id)) return lower_exact(s, id, args);
     if (product && is_rounded(s, id))
         return q_value_product(s->out, args[0], node->op == Q_OP_Mult ? args[1] : args[0]);

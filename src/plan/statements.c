@@ -146,16 +146,21 @@ static void emit_expression(q_emitter *e, const q_scalar *value)
     }
 }
 
-/* a / b, or 1 / b for Inv, rounded once. */
+/* a / b, 1 / a of Inv, or 0 where b is 0 of DivNoNan, rounded once. */
 static void emit_quotient(q_emitter *e, const q_scalar *value)
 {
     bool lanes = on_lanes(value->where), inverse = value->op == Q_OP_Inv;
+    if (value->op == Q_OP_DivNoNan) {
+        q_text_add(e->out, lanes ? "q_select(" : "qs_select(");
+        q_emit_operand(e, value->arg[1], lanes, false);
+        q_text_add(e->out, " == 0, 0, ");
+    }
     q_text_add(e->out, lanes ? "q_quotient(" : "qs_quotient(");
     if (inverse) q_text_add(e->out, "1");
     else q_emit_operand(e, value->arg[0], lanes, false);
     q_text_add(e->out, ", ");
     q_emit_operand(e, value->arg[!inverse], lanes, false);
-    q_text_add(e->out, ")");
+    q_text_add(e->out, value->op == Q_OP_DivNoNan ? "))" : ")");
 }
 
 static void emit_fma(q_emitter *e, const q_scalar *value)
