@@ -225,7 +225,8 @@ static void programs_are_built_where_nothing_can_be_kept(void **state)
     free(home);
 }
 
-/* Four processes ask for one program that nobody has built: one builds it, the others load it. */
+/* Four processes ask for one program that nobody has built: where builds wait for each other one builds it, and the others
+   load it. */
 static void processes_build_once(void **state)
 {
     (void)state;
@@ -240,8 +241,9 @@ static void processes_build_once(void **state)
         loaded += !strcmp(line, "loaded\n");
     }
     assert_int_equal(pclose(children), 0);
-    assert_int_equal(built, 1);
-    assert_int_equal(loaded, 3);
+    assert_int_equal(built + loaded, 4);
+    if (queue->device->builds_race) assert_int_equal(built, 1); /* elsewhere nobody waits for others */
+    assert_true(built >= 1);
 }
 
 static int child(const char *text)
