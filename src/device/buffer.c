@@ -130,14 +130,18 @@ static quern_status check_copy(const q_buffer *buffer, const q_queue *queue, uin
 quern_status q_buffer_write(q_buffer *buffer, q_queue *queue, const void *data, uint64_t size)
 {
     Q_TRY(check_copy(buffer, queue, size));
-    if (size) Q_CL(clEnqueueWriteBuffer(queue->commands, buffer->mem, CL_FALSE, 0, (size_t)size, data, 0, NULL, NULL));
+    if (size)
+        Q_QUEUE_CL(queue,
+                   clEnqueueWriteBuffer(queue->commands, buffer->mem, CL_FALSE, 0, (size_t)size, data, 0, NULL, NULL));
     return QUERN_OK;
 }
 
 quern_status q_buffer_read(q_buffer *buffer, q_queue *queue, void *data, uint64_t size)
 {
     Q_TRY(check_copy(buffer, queue, size));
-    if (size) Q_CL(clEnqueueReadBuffer(queue->commands, buffer->mem, CL_TRUE, 0, (size_t)size, data, 0, NULL, NULL));
+    if (size)
+        Q_QUEUE_CL(queue,
+                   clEnqueueReadBuffer(queue->commands, buffer->mem, CL_TRUE, 0, (size_t)size, data, 0, NULL, NULL));
     return QUERN_OK;
 }
 
@@ -158,8 +162,8 @@ quern_status q_buffer_write_rows(q_buffer *buffer, q_queue *queue, const void *d
     copy_shape s;
     Q_TRY(shape_of_rows(&s, buffer, queue, rows, bytes, stride));
     if (rows && bytes)
-        Q_CL(clEnqueueWriteBufferRect(queue->commands, buffer->mem, CL_FALSE, s.origin, s.origin, s.region, s.region[0],
-                                      0, s.pitch, 0, data, 0, NULL, NULL));
+        Q_QUEUE_CL(queue, clEnqueueWriteBufferRect(queue->commands, buffer->mem, CL_FALSE, s.origin, s.origin, s.region,
+                                                   s.region[0], 0, s.pitch, 0, data, 0, NULL, NULL));
     return QUERN_OK;
 }
 
@@ -169,8 +173,8 @@ quern_status q_buffer_read_rows(q_buffer *buffer, q_queue *queue, void *data, ui
     copy_shape s;
     Q_TRY(shape_of_rows(&s, buffer, queue, rows, bytes, stride));
     if (rows && bytes)
-        Q_CL(clEnqueueReadBufferRect(queue->commands, buffer->mem, CL_TRUE, s.origin, s.origin, s.region, s.region[0],
-                                     0, s.pitch, 0, data, 0, NULL, NULL));
+        Q_QUEUE_CL(queue, clEnqueueReadBufferRect(queue->commands, buffer->mem, CL_TRUE, s.origin, s.origin, s.region,
+                                                  s.region[0], 0, s.pitch, 0, data, 0, NULL, NULL));
     return QUERN_OK;
 }
 
@@ -178,6 +182,7 @@ quern_status q_buffer_fill(q_buffer *buffer, q_queue *queue, const void *pattern
 {
     Q_TRY(check_copy(buffer, queue, size));
     if (size)
-        Q_CL(clEnqueueFillBuffer(queue->commands, buffer->mem, pattern, pattern_size, 0, (size_t)size, 0, NULL, NULL));
+        Q_QUEUE_CL(queue, clEnqueueFillBuffer(queue->commands, buffer->mem, pattern, pattern_size, 0, (size_t)size, 0,
+                                              NULL, NULL));
     return QUERN_OK;
 }

@@ -109,6 +109,14 @@ quern_status q_queue_create(q_queue **out, const q_device *device, uint64_t memo
 quern_status q_opened_device(q_opened *opened, cl_device_id *out);
 void q_queue_destroy(q_queue **queue);
 const q_device *q_queue_device(const q_queue *queue);
+/* q_cl_fail for a call on the queue. Where it means memory, the message has what the context's buffers take, and the
+   limit: some drivers grant any buffer and fail at its first use. */
+quern_status q_queue_fail(const q_queue *queue, cl_int code, const char *call);
+#define Q_QUEUE_CL(queue, call)                                                      \
+    do {                                                                             \
+        cl_int q_cl_code_ = (call);                                                  \
+        if (q_cl_code_ != CL_SUCCESS) return q_queue_fail(queue, q_cl_code_, #call); \
+    } while (0)
 /* Waits for everything that was enqueued. */
 quern_status q_queue_finish(q_queue *queue);
 /* Fails with DEVICE when called in a process other than the one that made the queue (after fork). */

@@ -305,7 +305,7 @@ static quern_status enqueue(cl_kernel kernel, q_queue *queue, const q_kernel_arg
                             const size_t global[3], const size_t local[3])
 {
     for (size_t i = 0; i < count; i++) Q_CL(clSetKernelArg(kernel, (cl_uint)i, args[i].size, args[i].value));
-    Q_CL(clEnqueueNDRangeKernel(queue->commands, kernel, 3, NULL, global, local, 0, NULL, NULL));
+    Q_QUEUE_CL(queue, clEnqueueNDRangeKernel(queue->commands, kernel, 3, NULL, global, local, 0, NULL, NULL));
     return QUERN_OK;
 }
 

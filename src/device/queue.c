@@ -7,6 +7,8 @@
  * Invariant: no OpenCL call is made in another process than the one that opened the device. After fork() the child
  * lacks the driver's threads and would wait for ever; it gets an error, and destroying frees host memory only.
  */
+#include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "device/device.h"
@@ -107,6 +109,18 @@ void q_queue_destroy(q_queue **queue)
     free(q);
 }
 
+quern_status q_queue_fail(const q_queue *queue, cl_int code, const char *call)
+{
+    quern_status status = q_cl_fail(code, call);
+    if (status != QUERN_MEMORY) return status;
+    q_fail(status, "%s; the arrays of this context need %" PRIu64 " of %" PRIu64 " bytes of device memory on %s",
+           quern_last_error()->message, atomic_load(&queue->memory_in_use), queue->memory_limit,
+           queue->device->info.name);
+    q_fail_cl(code);
+    q_fail_next_step("use smaller arrays, end other programs that use the device, or take one with more free memory");
+    return status;
+}
+
 const q_device *q_queue_device(const q_queue *queue)
 {
     return queue->device;
@@ -115,7 +129,7 @@ const q_device *q_queue_device(const q_queue *queue)
 quern_status q_queue_finish(q_queue *queue)
 {
     Q_TRY(q_queue_check(queue));
-    Q_CL(clFinish(queue->commands));
+    Q_QUEUE_CL(queue, clFinish(queue->commands));
     return QUERN_OK;
 }
 
