@@ -3,9 +3,10 @@
 #
 #     sh tools/icd.sh BUILD
 #
-# Makes BUILD/icd/{pocl,rusticl,oclgrind,none}/, each with the one .icd file of that driver, or empty where the driver is
+# Makes BUILD/icd/{pocl,rusticl,oclgrind,intel,none}/, each with the one .icd file of that driver, or empty where the driver is
 # not installed; OCL_ICD_VENDORS=BUILD/icd/pocl then shows a process PoCL alone. Prints the drivers that are there.
-# QUERN_ICD_VENDORS: where .icd files are, /etc/OpenCL/vendors if unset.
+# QUERN_ICD_VENDORS: where .icd files are, /etc/OpenCL/vendors if unset. QUERN_INTEL_OPENCL: where Intel's driver for CPUs
+# is, if it is not registered (docs/drivers.md says how to come by it).
 set -eu
 build=${1:?usage: sh tools/icd.sh BUILD}
 # shellcheck source=tools/setup.sh
@@ -37,4 +38,6 @@ driver pocl "$(driver_library pocl)"
 driver rusticl "$(driver_library rusticl)"
 driver oclgrind "$(first /usr/lib*/oclgrind/liboclgrind-rt-icd.so /usr/local/lib/oclgrind/liboclgrind-rt-icd.so \
     /usr/lib/*/oclgrind/liboclgrind-rt-icd.so)"
+intel=${QUERN_INTEL_OPENCL:+$(first "$QUERN_INTEL_OPENCL/libintelocl.so")}
+driver intel "${intel:-$(driver_library intelocl)}"
 driver none ''
