@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""PoCL 3.1 (Debian 12, pocl-opencl-icd): lanes of a vector change each other's results.
+
+pow(double8) with a denormal base in lane 7 gives 0 in lane 3, whose base is 4, and a wrong number in lane 7; n and n/2 in
+general. sin(float8) of the least number above 0 is 0.0078 if another lane holds 3e38, and right if none does. Alone, as
+scalars, all are right.
+
+    pow, lanes 3 and 7 beside others: 2 2, beside a denormal: 0 3.037e-146
+    sin of 1.4e-45 beside 5: 1.4e-45, beside 3e38: 0.0078124
+"""
+from packages import conclude, open_device, run_with, use_driver
+
+run_with('pyopencl==2026.1.4', 'numpy==2.4.6')
+use_driver('libpocl.so.2')
+import numpy as np
+import pyopencl as cl
+
+context, queue = open_device('PoCL 3.1')
+program = cl.Program(context, '''
+kernel void root(global const double8 *x, global double8 *r) { r[0] = pow(x[0], (double8)0.5); }
+kernel void sine(global const float8 *x, global float8 *r) { r[0] = sin(x[0]); }
+''').build()
+root, sine = cl.Kernel(program, 'root'), cl.Kernel(program, 'sine')
+
+
+def run(kernel, values, dtype):
+    x = np.array(values, dtype)
+    source = cl.Buffer(context, cl.mem_flags.COPY_HOST_PTR, hostbuf=x)
+    result = cl.Buffer(context, 0, x.nbytes)
+    kernel(queue, (1,), (1,), source, result)
+    cl.enqueue_copy(queue, x, result)
+    return x
+
+
+plain, denormal = (run(root, [4] * 7 + [last], np.float64) for last in (4, 1e-310))
+near, far = (run(sine, [1e-45] + [1, 2, 3, 4, 5, 5] + [last], np.float32) for last in (5, 3e38))
+conclude([f'pow, lanes 3 and 7 beside others: {plain[3]:g} {plain[7]:g}, beside a denormal: {denormal[3]:g} {denormal[7]:g}',
+          f'sin of 1.4e-45 beside 5: {near[0]:.2g}, beside 3e38: {far[0]:.5g}'],
+         ['pow, lanes 3 and 7 beside others: 2 2, beside a denormal: 0 3.037e-146',
+          'sin of 1.4e-45 beside 5: 1.4e-45, beside 3e38: 0.0078124'])
