@@ -235,6 +235,14 @@ def tell_of_typed_numbers():
         fails(text, IO, 'numbers are written 1,2,3', 'x=Vi(1); x', 'x=' + text)
 
 
+def keep_rows():
+    prints('a variable that is removed has its rows', '0\n0\n', 'x=Vi(1); x*0', 'x=1,2')
+    fails('and its width', SHAPE, '3 numbers do not fill rows of 2', 'x=Vi(2); x*0', 'x=1,2,3')
+    prints('one that is not used tells N', '3\n', 'x=Vi(1); y=Vj(1); Sum_j(1)', 'y=1,2,3')
+    prints('and M, by rows of its width', '2\n', 'x=Vi(2); Sum_i(1)', 'x=1,2,3,4')
+    prints('a derivative of what is constant', '0 0\n0 0\n', 'x=Vi(2); p=Pm(1); Grad(p*p,x,1)', 'x=1,2,3,4', 'p=1')
+
+
 def compare_numpy():
     try:
         import numpy
@@ -256,7 +264,7 @@ def main():
         os.chdir(directory)
         os.symlink('/dev/full', 'full.csv')
         for part in (read_types, take_types_of_others, tell_losses, refuse_others, read_tables, need_memory, write_tables,
-                     tell_of_typed_numbers, compare_numpy):
+                     tell_of_typed_numbers, keep_rows, compare_numpy):
             part()
         os.chdir('/')
     print(f'{results[True]} passed, {results[False]} failed, {results[None]} skipped')

@@ -303,6 +303,47 @@ static void results_do_not_overlap_each_other(void **state)
     quern_operator_destroy(&op);
 }
 
+/* A variable that simplification removes gives its result its rows, on the device and on the host, and may be left out
+   where the result tells them. */
+static void removed_variables_have_their_rows(void **state)
+{
+    (void)state;
+    need_device();
+    static const struct {
+        const char *formula;
+        float expected;
+    } cases[] = {
+        {"x=Vi(1); x*0", 0},
+        {"x=Vi(1); x**0", 1},
+        {"x=Vi(1); y=Vj(1); Sum_j(x*0+1)", 5},
+        {"x=Vi(1); p=Pm(1); Grad(p*p,x,1)", 0},
+        {"x=Vi(1); Grad(x*3,x,1)", 3},
+        {"x=Vi(1); Grad(Sum_i(x*0),x,1)", 0},
+    };
+    float x[3] = {7, 8, 9}, y[5] = {0};
+    quern_arg args[] = {{"x", quern_f32(x, 3, 1)}, {"p", quern_number(2)}, {"y", quern_f32(y, 5, 1)}};
+    for (size_t c = 0; c < 2 * Q_COUNT(cases); c++) {
+        float a[4] = {-1, -1, -1, -1};
+        quern_context *own;
+        quern_operator *op;
+        quern_switch host = c % 2 ? QUERN_ON : QUERN_OFF;
+        succeed(
+            quern_context_create(&own, &(quern_context_options){.size = sizeof(quern_context_options), .host = host}));
+        succeed(quern_compile(&op, own, cases[c / 2].formula, NULL));
+        quern_arg given[3];
+        size_t count = 0;
+        for (size_t v = 0; v < quern_variable_count(op); v++)
+            for (size_t n = 0; n < Q_COUNT(args); n++)
+                if (!strcmp(args[n].name, quern_variable(op, v).name)) given[count++] = args[n];
+        succeed(quern_run(op, (quern_args){given, count, 0, 0}, quern_f32(a, 3, 1)));
+        for (int n = 0; n < 3; n++) assert_true(a[n] == cases[c / 2].expected);
+        assert_true(a[3] == -1);
+        expect_failure(quern_run(op, (quern_args){given, count, 0, 0}, quern_f32(a, 4, 1)), QUERN_SHAPE, "rows");
+        quern_operator_destroy(&op);
+        quern_context_destroy(&own);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +354,7 @@ int main(void)
         cmocka_unit_test(sizes_come_from_every_array),
         cmocka_unit_test(sizes_are_given_as_arguments),
         cmocka_unit_test(numbers_take_the_type_of_the_arrays),
+        cmocka_unit_test(removed_variables_have_their_rows),
         cmocka_unit_test(arrays_may_be_anywhere),
         cmocka_unit_test(results_may_overlap_arguments),
         cmocka_unit_test(results_do_not_overlap_each_other),
