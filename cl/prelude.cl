@@ -129,6 +129,8 @@ typedef struct {
 #define q_sinh Q_OWN(sinh)
 #define q_cosh Q_OWN(cosh)
 #define q_tanh Q_OWN(tanh)
+#define q_asinh asinh
+#define q_atanh atanh
 #define q_erf Q_OWN(erf)
 #define q_erfc Q_OWN(erfc)
 #define q_cbrt Q_OWN(cbrt)
@@ -151,6 +153,8 @@ typedef struct {
 #define qs_sinh sinh
 #define qs_cosh cosh
 #define qs_tanh tanh
+#define qs_asinh asinh
+#define qs_atanh atanh
 #define qs_erf erf
 #define qs_erfc erfc
 #define qs_lgamma lgamma
@@ -193,6 +197,16 @@ typedef struct {
 #define q_select(condition, x, y) select((real)(y), (real)(x), (qint)(condition))
 #define qs_select(condition, x, y) select((sreal)(y), (sreal)(x), (sint)(condition))
 #define q_select_int(condition, x, y) select((qint)(y), (qint)(x), (qint)(condition))
+
+Q_FN real q_clamp_unit(real x)
+{
+    return q_select(x > 1, 1, q_select(x < -1, -1, x));
+}
+
+Q_FN sreal qs_clamp_unit(sreal x)
+{
+    return qs_select(x > 1, 1, qs_select(x < -1, -1, x));
+}
 
 Q_FN real q_rsqrt(real x)
 {

@@ -369,8 +369,8 @@ Q_FN void q_Variance_include(q_Variance *t, const real n, const real mean, const
 
 Q_FN void q_Variance_block(q_Variance *t)
 {
-    const real deviation = t->s1 / t->n;
-    q_Variance_include(t, t->n, t->origin + deviation, t->s2 - t->s1 * deviation);
+    const real deviation = t->s1 / t->n, squares = t->s2 - t->s1 * deviation;
+    q_Variance_include(t, t->n, t->origin + deviation, q_select(squares < 0, 0, squares));
     t->n = t->s1 = t->s2 = 0;
 }
 

@@ -13,6 +13,7 @@ static const char *const examples[][2] = {
     {"Where", "Where(x<y,x*y,p)"},
     {"Equal", "Equal(Floor(3*x),Floor(3*y))"},
     {"NotEqual", "NotEqual(Floor(3*x),Floor(3*y))*x"},
+    {"Acosh", "Acosh(1.5+x*y)"},
     {"Floor", "Floor(3*x*y)"},
     {"Ceil", "Ceil(3*x*y)"},
     {"Trunc", "Trunc(3*x*y)"},

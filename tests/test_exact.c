@@ -359,6 +359,109 @@ static void none_and_one_count_too(void **state)
     quern_operator_destroy(&op);
 }
 
+// ---- bounded in exact arithmetic ----
+
+/* Of x and y, the same random rows: whether 0 is what is said of each row, or its own index. */
+static const struct {
+    const char *formula;
+    bool index;
+} bounded[] = {
+    {"ArgMin_j(Acos(Cosine(x,y)))", true},
+    {"Min_j(Acos(Cosine(x,y)))", false},
+    {"ArgMin_j(Acos((x|y)/(Norm2(x)*Norm2(y))))", true},
+    {"ArgMin_j(Acos((x|y)/Norm2(x)/Norm2(y)))", true},
+    {"ArgMin_j(Acos((x/Norm2(x)|y/Norm2(y))))", true},
+    {"ArgMin_j(Acos(Scalprod(Normalize(x),Normalize(y))))", true},
+    {"ArgMax_j(Asin((x|y)*Rsqrt(SqNorm2(x)*SqNorm2(y))))", true},
+    {"ArgMin_j(Sqrt(SqNorm2(x)+SqNorm2(y)-2*(x|y)))", true},
+    {"Sum_j((Abs(Cosine(x,y))>1)+(Abs(Cosine(x,-y))>1))", false},
+    {"Sum_j(IsNaN(Sqrt(1-Square(Cosine(x,y)))))", false},
+    {"Sum_j(IsNaN(Acos(-(x|y)/(Norm2(x)*Norm2(y)))))", false},
+    {"Sum_j(IsNaN(Sqrt(SqNorm2(x)-2*(x|y)+SqNorm2(y))))", false},
+    {"Sum_j(Where(I==J,Sqrt(Square(Elem(x,0))-Square(Elem(y,0))),0))", false},
+    {"Sum_j(Where(I==J,Sqrt(Elem(x,0)*Elem(y,1)-Elem(x,1)*Elem(y,0)),0))", false},
+    {"Sum_j(Where(I==J,Elem(x,2)*Elem(y,5)-Elem(x,5)*Elem(y,2)!=0,0))", false},
+    {"Sum_j(IsNaN(HyperbolicBall(x/64,y/64)))+HyperbolicBall(x/64,x/64)", false},
+};
+
+static quern_operator *compile_bounded(void)
+{
+    q_text text = {0};
+    q_text_add(&text, "x=Vi(8); y=Vj(8); ");
+    for (size_t f = 0; f < Q_COUNT(bounded); f++) {
+        const char *p = bounded[f].formula, *nan = strstr(p, "IsNaN");
+        q_text_add(&text, f ? ", " : "");
+        if (!nan) q_text_add(&text, "%s", p);
+        for (; nan; p = nan, nan = NULL) {
+            const char *end = nan + 5; /* IsNaN(a) is a!=a */
+            size_t open = 0, size = 0;
+            do open += (size_t)(end[size] == '(') - (size_t)(end[size] == ')'), size++;
+            while (open);
+            q_text_add(&text, "%.*s(%.*s!=%.*s)%s", (int)(nan - p), p, (int)size, end, (int)size, end, end + size);
+        }
+    }
+    quern_operator *op = compile(text.data, NULL);
+    q_text_free(&text);
+    return op;
+}
+
+static void check_bounded(quern_dtype dtype, int64_t rows, bool whole, uint64_t seed)
+{
+    quern_operator *op = compile_bounded();
+    trial t = trial_create(op, dtype, rows, rows, 1);
+    size_t count;
+    double *x = trial_data(&t, "x", &count), *y = trial_data(&t, "y", &count);
+    for (size_t n = 0; n < count; n++) {
+        uint64_t draw = q_hash64(&(uint64_t){seed + n}, sizeof(uint64_t));
+        x[n] = y[n] = whole ? (double)(draw % 9) - 4 + (n % 8 == 0 ? 9 : 0) : (double)(draw >> 11) * 0x1p-52 - 1;
+    }
+    trial_run(&t);
+    for (size_t f = 0; f < Q_COUNT(bounded); f++)
+        for (size_t i = 0; i < (size_t)rows && !(whole && bounded[f].index); i++)
+            if (t.got[f][i] != (bounded[f].index ? (double)i : 0))
+                fail_msg("%s in row %zu is %.9g", bounded[f].formula, i, t.got[f][i]);
+    trial_destroy(&t);
+    quern_operator_destroy(&op);
+}
+
+static void a_point_is_its_own_neighbour(void **state)
+{
+    quern_dtype dtype = *(quern_dtype *)*state;
+    need_type(dtype);
+    check_bounded(dtype, 3000, false, 1);
+    check_bounded(dtype, 500, true, 2);
+    quern_context *device = context;
+    context = host_context;
+    check_bounded(dtype, 100, false, 3);
+    check_bounded(dtype, 100, true, 4);
+    context = device;
+}
+
+/* Where a function's domain ends, gradients are finite, and 0 as they are just beside. */
+static void gradients_at_the_edge_are_finite(void **state)
+{
+    (void)state;
+    need_device();
+    static const char *const formulas[] = {
+        "x=Vi(3); y=Vj(3); Grad(Sum_j(Acos(Cosine(x,y))),x,1)",
+        "x=Vi(3); y=Vj(3); Grad(Sum_j(Acos((x|y)/(Norm2(x)*Norm2(y)))),x,1)",
+        "x=Vi(3); y=Vj(3); Grad(Sum_j(Sqrt(SqNorm2(x)+SqNorm2(y)-2*(x|y))),x,1)",
+        "x=Vi(3); y=Vj(3); Grad(Sum_j(Acosh(1+SqDist(x,y))),x,1)",
+    };
+    for (size_t f = 0; f < Q_COUNT(formulas); f++) {
+        quern_operator *op = compile(formulas[f], NULL);
+        trial t = trial_create(op, QUERN_F32, 20, 20, 7);
+        size_t count;
+        double *x = trial_data(&t, "x", &count), *y = trial_data(&t, "y", &count);
+        memcpy(y, x, count * sizeof *x);
+        trial_run(&t);
+        for (size_t n = 0; n < count; n++)
+            if (!isfinite(t.got[0][n])) fail_msg("%s: %g", formulas[f], t.got[0][n]);
+        trial_destroy(&t);
+        quern_operator_destroy(&op);
+    }
+}
+
 static quern_dtype single = QUERN_F32, twice = QUERN_F64;
 
 int main(void)
@@ -368,6 +471,9 @@ int main(void)
         cmocka_unit_test_prestate(steps_of_quotients_are_exact, &twice),
         cmocka_unit_test_prestate(host_and_device_agree, &single),
         cmocka_unit_test_prestate(host_and_device_agree, &twice),
+        cmocka_unit_test_prestate(a_point_is_its_own_neighbour, &single),
+        cmocka_unit_test_prestate(a_point_is_its_own_neighbour, &twice),
+        cmocka_unit_test(gradients_at_the_edge_are_finite),
         cmocka_unit_test(counts_are_integers),
         cmocka_unit_test(none_and_one_count_too),
     };

@@ -125,7 +125,8 @@ static void check_part(language_part part, size_t least)
     char **formulas;
     size_t count = language_formulas(part, &formulas);
     compared = skipped = 0;
-    for (size_t n = 0; n < count; n++) check_formula(formulas[n]);
+    for (size_t n = 0; n < count; n++) /* UnitCosine is for operands that are not free */
+        if (strncmp(formulas[n], "UnitCosine", 10) != 0) check_formula(formulas[n]);
     assert_in_range(count, least, 1000);
     assert_true(skipped * 50 < compared);
     free_names(formulas, count);

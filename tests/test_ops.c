@@ -119,6 +119,7 @@ static void derivatives_of_elementwise_rows(void **state)
     static const int32_t integers[][2] = {{3, 5}, {-2, 4}, {4, -1}}, orders[][2] = {{3, 0}, {0, 0}, {1, 0}};
     for (int op = 1; op < Q_OP_REDUCTION; op++) {
         if (q_ops[op].kind != Q_KIND_ELEMENTWISE) continue;
+        if (op == Q_OP_UnitCosine) continue; /* of operands that are not free: test_sugar has Cosine */
         size_t sets = q_ops[op].integers ? Q_COUNT(integers) : 1, checked = 0;
         for (size_t n = 0; n < sets; n++) {
             const int32_t *k = op == Q_OP_SinXDivXD || op == Q_OP_Polygamma ? orders[n] : integers[n];

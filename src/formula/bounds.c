@@ -187,6 +187,12 @@ bool q_domain_unit(const q_interval *x, const int32_t k[2])
     return x[0].low >= -1 && x[0].high <= 1;
 }
 
+bool q_domain_inside_unit(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return x[0].low > -1 && x[0].high < 1;
+}
+
 /* of an exponential in float32 */
 bool q_domain_exponent(const q_interval *x, const int32_t k[2])
 {

@@ -301,6 +301,15 @@ static q_id apply(q_graph *graph, q_op op, const q_id *args, size_t count, const
     return graph->status ? 0 : simpler ? simpler : q_intern(graph, &node);
 }
 
+/* Keeps an operand that only rounding could take out of the function's domain within it. */
+static q_id kept_in_domain(q_graph *graph, q_op op, q_id a)
+{
+    if (!a) return 0;
+    if ((op == Q_OP_Acos || op == Q_OP_Asin) && q_is_cosine(graph, a)) return q_apply1(graph, Q_OP_ClampUnit, a);
+    if ((op == Q_OP_Sqrt || op == Q_OP_Rsqrt) && q_is_square_sum(graph, a)) return q_apply1(graph, Q_OP_ReLU, a);
+    return a;
+}
+
 q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int32_t *k, size_t integers)
 {
     q_id plain[3] = {0};
@@ -308,8 +317,10 @@ q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int3
     if (!graph->rules || count > 3) return apply(graph, op, args, count, k, integers);
     for (size_t a = 0; a < count; a++) plain[a] = args[a];
     unsigned axes = strip_repeats(graph, plain, count);
+    bool same = memcmp(plain, args, count * sizeof *args) == 0;
+    if (count == 1) plain[0] = kept_in_domain(graph, op, plain[0]);
     q_id made = apply(graph, op, plain, count, k, integers);
-    return memcmp(plain, args, count * sizeof *args) == 0 ? made : q_repeat_over(graph, made, axes);
+    return same ? made : q_repeat_over(graph, made, axes);
 }
 
 q_id q_apply1(q_graph *graph, q_op op, q_id a)

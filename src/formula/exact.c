@@ -80,12 +80,34 @@ static uint8_t counted(const q_graph *graph, const q_node *node, const uint8_t *
     return all && any ? Q_EXACT_COUNTED : 0;
 }
 
+/* Whether the function has a domain beside whose end rounding must not lead. Poles and overflow are no such ends. */
+static bool has_edge(const q_op_row *row)
+{
+    return row->domain && row->domain != q_domain_not_zero && row->domain != q_domain_exponent &&
+           row->domain != q_domain_both_exponents && row->domain != q_domain_power;
+}
+
+static bool is_product(const q_node *node)
+{
+    return node->op == Q_OP_Mult || node->op == Q_OP_Square;
+}
+
+/* a*a - b*b rounds to 0 where a = b if both products are rounded; a fused one is as much below 0 as it rounds b*b up. */
+static void part_products(const q_graph *graph, const q_node *node, uint8_t *flags)
+{
+    for (int a = 0; a < 2 && node->op == Q_OP_Subtract; a++)
+        if (is_product(q_node_of(graph, node->arg[a])) && q_node_of(graph, node->arg[1 - a])->op != Q_OP_CONSTANT)
+            flags[node->arg[a]] |= Q_EXACT_ALONE;
+}
+
 /* Hands on to the operands what is asked of the node. What finds an index asks for less, whatever it is used for. */
-static void ask_operands(const q_node *node, uint8_t own, uint8_t *flags)
+static void ask_operands(const q_graph *graph, const q_node *node, uint8_t own, uint8_t *flags)
 {
     const q_op_row *row = &q_ops[node->op];
     bool finds = row->kind == Q_KIND_REDUCTION && row->reduction == Q_INDEX;
-    uint8_t asked = finds ? Q_EXACT_CHOSEN : own & (Q_EXACT_CHOSEN | Q_EXACT_JUMPS);
+    uint8_t asked = finds ? Q_EXACT_CHOSEN : own & (Q_EXACT_CHOSEN | Q_EXACT_JUMPS | Q_EXACT_EDGE);
+    if (has_edge(row)) asked |= Q_EXACT_EDGE;
+    if (own & (Q_EXACT_EDGE | Q_EXACT_JUMPS)) part_products(graph, node, flags);
     for (int a = 0; a < row->operands; a++)
         flags[node->arg[a]] |= asked | (row->jumps >> a & 1 ? Q_EXACT_CHOSEN | Q_EXACT_JUMPS : 0);
 }
@@ -101,7 +123,7 @@ quern_status q_exact_all(const q_graph *graph, const q_id *roots, size_t count, 
         if (out[id]) out[id] = whole(node, out) | counted(graph, node, out, bounds) | LIVE;
     }
     for (q_id id = (q_id)graph->count - 1; id; id--)
-        if (out[id]) ask_operands(q_node_of(graph, id), out[id], out);
+        if (out[id]) ask_operands(graph, q_node_of(graph, id), out[id], out);
     free(bounds);
     return QUERN_OK;
 }

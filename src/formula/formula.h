@@ -358,6 +358,13 @@ void q_bounds_all(const q_graph *graph, q_interval *out);
    and, if so wished, parameters are positive. */
 q_interval q_bounds_expected(const q_graph *graph, q_id id, const q_interval *x, bool parameters);
 
+// cauchy.c: what the inequality of Cauchy and Schwarz bounds
+
+/* Whether the value is written as an inner product divided by both norms: from -1 to 1 but for rounding. */
+bool q_is_cosine(const q_graph *graph, q_id id);
+/* Whether it is written as a squared distance or a variance, expanded: never negative but for rounding. */
+bool q_is_square_sum(const q_graph *graph, q_id id);
+
 // exact.c: where rounding shows
 
 /* What is known of a node, bits: */
@@ -366,6 +373,8 @@ enum {
     Q_EXACT_ALWAYS = 2,  /* a whole number whatever the variables are */
     Q_EXACT_COUNTED = 4, /* an integer that fits 32 bits, made of indices and counts: computed as one */
     Q_EXACT_CHOSEN = 8,  /* something equal to it decides which index is found: quotients are not to be approximated */
+    Q_EXACT_EDGE = 32,   /* what follows ends where it is 0 or 1, as Sqrt does */
+    Q_EXACT_ALONE = 64,  /* a product that must not join the difference that it is in, which would change its sign */
     Q_EXACT_JUMPS = 16   /* what follows jumps at some value of it: every step is rounded as the formula says */
 };
 /* Of all nodes that the roots are made of: out[graph->count], 0 for others. */

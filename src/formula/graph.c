@@ -114,10 +114,17 @@ static bool is_integer(const q_graph *graph, const q_node *node)
     return integer;
 }
 
+/* The number of an operation in digests. A row that is added after the others of ops.def moves none, reductions included. */
+static uint64_t digest_number(unsigned op)
+{
+    enum { REDUCTIONS = 78 };
+    return op > Q_OP_REDUCTION ? op - Q_OP_REDUCTION + REDUCTIONS : op > REDUCTIONS ? op + 1000 : op;
+}
+
 /* Of what the node is and what its operands are, by names and not by numbers, which differ between graphs. */
 static uint32_t digest_of(const q_graph *graph, const q_node *node)
 {
-    uint64_t parts[8] = {node->op, node->dim, (uint32_t)node->k[0], (uint32_t)node->k[1]};
+    uint64_t parts[8] = {digest_number(node->op), node->dim, (uint32_t)node->k[0], (uint32_t)node->k[1]};
     memcpy(&parts[4], &node->value, sizeof node->value);
     for (int a = 0; a < 3; a++) parts[5 + a] = node->arg[a] ? graph->nodes[node->arg[a]].digest : 0;
     if (node->op == Q_OP_VARIABLE) {

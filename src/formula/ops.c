@@ -38,9 +38,16 @@
 #define q_sinh sinh
 #define q_cosh cosh
 #define q_tanh tanh
+#define q_asinh asinh
+#define q_atanh atanh
 #define q_erf erf
 #define q_erfc erfc
 #define q_pow pow
+
+static double q_clamp_unit(double x)
+{
+    return x > 1 ? 1 : x < -1 ? -1 : x;
+}
 
 static double q_rsqrt(double x)
 {

@@ -43,10 +43,12 @@ static bool is_counted(const scheduler *s, q_id id)
     return s->exact[id] & Q_EXACT_COUNTED;
 }
 
-/* Whether products that are this node are to be rounded by themselves: it is not whole, and what follows jumps. */
+/* Whether products that are this node are to be rounded by themselves: what follows jumps, and it is not whole; or the
+   difference that it is in must keep its sign. */
 static bool is_rounded(const scheduler *s, q_id id)
 {
-    return (s->exact[id] & (Q_EXACT_JUMPS | Q_EXACT_WHOLE)) == Q_EXACT_JUMPS;
+    uint8_t known = s->exact[id];
+    return known & Q_EXACT_ALONE || (known & Q_EXACT_JUMPS && !(known & Q_EXACT_WHOLE));
 }
 
 // ---- arrays ----
