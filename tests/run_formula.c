@@ -3,10 +3,10 @@
  * evaluator, at sizes around those where the kernels' loops end:
  *
  *     run_formula FORMULAS [--only NAME] [--dtype f32|f64] [--device D] [--profile P] [--around W] [--size MxN]...
- *                 [--settings "COLUMN=VALUE..."] [--lanes L] [--local S] [--rows R] [--split P]
+ *                 [--settings "COLUMN=VALUE..."] [--lanes L] [--local S] [--rows R] [--split P] [--length D]
  *
  * --around W: M and N in {0, 1, W-1, W, W+1, 2W+3}; --profile P: planned as for another kind of device; --settings:
- * with other values in that row of cl/profiles.txt. Sizes are around 8 unless said otherwise. Prints an `ok` or `not ok`
+ * with other values in that row of cl/profiles.txt; --length D: D in place of each @. Sizes are around 8 unless said otherwise. Prints an `ok` or `not ok`
  * line per formula, then `N passed, N failed`. Exit code 0 if none failed and some passed; 77 if the device lacks
  * float64.
  */
@@ -21,7 +21,7 @@
 enum { MAX_SIZES = 64, EXIT_SKIPPED = 77, MESSAGE = 1024 };
 
 typedef struct settings {
-    const char *formulas, *only, *device, *profile;
+    const char *formulas, *only, *device, *profile, *length;
     quern_dtype dtype;
     quern_compile_options options;
     int64_t sizes[MAX_SIZES][2]; /* M and N */
@@ -157,6 +157,16 @@ static bool run_formula(const settings *s, const char *name, const char *formula
     return good;
 }
 
+/* The formula with the length in place of each @. */
+static char *with_length(const settings *s, const char *formula)
+{
+    q_text text = {0};
+    for (; *formula; formula++)
+        if (*formula == '@' && s->length) q_text_add(&text, "%s", s->length);
+        else q_text_append(&text, formula, 1);
+    return q_text_take(&text);
+}
+
 static int run_all(const settings *s, char *text)
 {
     int passed = 0, failed = 0;
@@ -167,8 +177,10 @@ static int run_all(const settings *s, char *text)
         if (*line == '#' || !colon) continue;
         *colon = 0;
         if (s->only && strcmp(s->only, line) != 0) continue;
-        if (run_formula(s, line, colon + 1)) passed++;
+        char *formula = with_length(s, colon + 1);
+        if (run_formula(s, line, formula)) passed++;
         else failed++;
+        free(formula);
     }
     printf("%d passed, %d failed\n", passed, failed);
     return failed || !passed;
@@ -199,6 +211,7 @@ static bool set_option(settings *s, const char *name, const char *value)
     if (strcmp(name, "--only") == 0) s->only = value;
     else if (strcmp(name, "--device") == 0) s->device = value;
     else if (strcmp(name, "--profile") == 0) s->profile = value;
+    else if (strcmp(name, "--length") == 0) s->length = value;
     else if (strcmp(name, "--settings") == 0) s->options.profile = value;
     else if (strcmp(name, "--lanes") == 0) s->options.lanes = number;
     else if (strcmp(name, "--local") == 0) s->options.local = number;
@@ -247,6 +260,6 @@ int main(int argc, char **argv)
     if (read_arguments(&s, argc, argv)) return run_on_device(&s);
     fprintf(stderr, "usage: run_formula FORMULAS [--only NAME] [--dtype f32|f64] [--device D] [--profile P] "
                     "[--settings \"COLUMN=VALUE...\"] [--around W] [--size MxN]... [--lanes L] [--local S] "
-                    "[--rows R] [--split P]\n");
+                    "[--rows R] [--split P] [--length D]\n");
     return 2;
 }

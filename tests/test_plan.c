@@ -370,6 +370,61 @@ static void many_arrays_are_told(void **state)
     q_text_free(&text);
 }
 
+/* Bytes of generated source with the length in place of each @. */
+static size_t source_bytes(const char *formula, int length)
+{
+    q_text text = {0}, source = {0};
+    for (; *formula; formula++)
+        if (*formula == '@') q_text_add(&text, "%d", length);
+        else q_text_append(&text, formula, 1);
+    quern_operator *op = compile(text.data);
+    q_profile profile;
+    char name[Q_KERNEL_NAME];
+    q_plan plan;
+    q_profile_find(&profile, "cpu-avx512");
+    for (size_t s = 0; s < op->stages.count; s++) {
+        assert_int_equal(q_plan_make(&plan, op->programs[s], &profile, QUERN_F32, 1000, 1000, 2, NULL), QUERN_OK);
+        assert_int_equal(q_source(&source, name, op->programs[s], &plan, false), QUERN_OK);
+    }
+    size_t bytes = source.size;
+    q_text_free(&source);
+    q_text_free(&text);
+    quern_operator_destroy(&op);
+    return bytes;
+}
+
+static void long_vectors_make_no_long_source(void **state)
+{
+    (void)state;
+    static const char *const formulas[] = {
+        "x=Vi(@); Norm2(x)",
+        "x=Vi(@); Normalize(x)",
+        "x=Vi(@); y=Vi(@); x+y",
+        "x=Vi(@); Exp(x)",
+        "x=Vi(@); Exp(x-Max(x))/Sum(Exp(x-Max(x)))",
+        "x=Vi(@); ArgMax(x)",
+        "p=Pm(@); x=Vi(1); x*Norm2(p)",
+        "x=Vi(@); y=Vj(@); Sum_j(Cosine(x,y))",
+        "x=Vi(@); y=Vj(@); Sum_j(Max(Abs(x-y)))",
+        "x=Vi(@); y=Vj(@); Max_j(x*y)",
+        "l=Vi(1); OneHot(l,@)",
+        "l=Vi(1); x=Vi(@); TensorProd(OneHot(l,3),x)",
+        "A=Vi(@0); x=Vi(@); MatVecMult(A,x)",
+        "x=Vi(@); e=Vi(@); Grad(Normalize(x),x,e)",
+        "x=Vi(@); y=Vi(@); e=Vi(1); Grad(Cosine(x,y),x,e)",
+        "x=Vi(@); e=Vi(1); Grad(Max(x),x,e)",
+        "x=Vi(@); y=Vj(@); e=Vi(1); Grad(Sum_j(Cosine(x,y)),x,e)",
+    };
+    for (size_t f = 0; f < Q_COUNT(formulas); f++) {
+        size_t least = source_bytes(formulas[f], 96);
+        for (int length = 192; length <= 768; length *= 2) {
+            size_t bytes = source_bytes(formulas[f], length);
+            if (bytes * 5 > least * 6)
+                fail_msg("%s: %zu bytes for 96 components, %zu for %d", formulas[f], least, bytes, length);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +442,7 @@ int main(void)
         cmocka_unit_test(long_contractions_fit_local_memory),
         cmocka_unit_test(limits_are_told),
         cmocka_unit_test(many_arrays_are_told),
+        cmocka_unit_test(long_vectors_make_no_long_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
  * emit.c: a program as OpenCL C: the types and functions that fill the holes of cl/row.cl, cl/tile.cl and cl/merge.cl.
  * Nothing of the user's text gets here: only numbers, table rows and positions.
  */
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "plan/plan.h"
@@ -18,7 +18,7 @@ static void need(q_emitter *e, q_ref v, uint8_t why)
 
 /* Whether an output is the result of a reduction with a count K as it stands: that is stored by a loop over K, since K may
    be large. */
-static bool is_selection(const q_program_ir *p, size_t o)
+bool q_is_selection(const q_program_ir *p, size_t o)
 {
     size_t r = (size_t)p->values[p->results[o][0]].k[1];
     for (uint32_t d = 0; d < q_value_count(p, o); d++) {
@@ -41,7 +41,7 @@ static void spread_needs(q_emitter *e)
     for (size_t r = 0; r < p->reduction_count; r++)
         for (uint32_t d = 0; d < q_term_count(p, r); d++) need(e, p->reductions[r].terms[d], 1);
     for (size_t o = 0; o < p->output_count; o++) {
-        uint32_t statements = is_selection(p, o) ? 0 : q_value_count(p, o);
+        uint32_t statements = q_is_selection(p, o) ? 0 : q_value_count(p, o);
         for (uint32_t d = 0; d < statements; d++) need(e, p->results[o][d], 2);
     }
     for (q_ref v = (q_ref)p->count - 1; v; v--)
@@ -91,18 +91,28 @@ bool q_is_member(const q_emitter *e, q_ref v, uint8_t where)
     return e->kept[v] && value->where == where && value->kind != Q_V_CONSTANT;
 }
 
+static bool has_slots(const q_emitter *e, uint8_t where)
+{
+    bool any = false;
+    for (int a = Q_SLOT_ARRAYS / 2; a < Q_SLOT_ARRAYS; a++) any = any || e->sections[where]->slots[a];
+    return any;
+}
+
 static void emit_struct(q_emitter *e, const char *name, uint8_t where)
 {
     size_t members = 0;
+    bool slots = has_slots(e, where);
     q_text_add(e->out, "typedef struct {\n");
     for (q_ref v = 1; v < e->p->count; v++)
         if (q_is_member(e, v, where)) {
-            q_text_add(e->out, "    %s v%u;\n", q_emit_type(&e->p->values[v]), v);
+            if (!e->sections[where]->slot[v]) q_text_add(e->out, "    %s v%u;\n", q_emit_type(&e->p->values[v]), v);
             members++;
         }
+    q_emit_slots(e, where, true);
     if (!members) q_text_add(e->out, "    int none;\n");
+    size_t aligned = slots ? 1 : members;
     if (where == Q_COLUMN)
-        q_text_add(e->out, "} Q_STAGED(%zu) %s;\n", q_plan_column_align(members, e->plan->dtype), name);
+        q_text_add(e->out, "} Q_STAGED(%zu) %s;\n", q_plan_column_align(aligned, e->plan->dtype), name);
     else q_text_add(e->out, "} %s;\n", name);
 }
 
@@ -111,12 +121,14 @@ static void emit_loader(q_emitter *e, const char *type, const char *parameters, 
 {
     e->section = where;
     q_text_add(e->out, "Q_FN %s q_load_%s(Q_SIGNATURE%s)\n{\n", type, type + 2, parameters);
-    q_emit_statements(e);
-    q_text_add(e->out, "    %s out;\n", type);
+    if (has_slots(e, where)) q_text_add(e->out, "    %s out;\n", type);
+    q_emit_slots(e, where, false);
+    q_emit_values(e);
+    if (!has_slots(e, where)) q_text_add(e->out, "    %s out;\n", type);
     size_t members = 0;
     for (q_ref v = 1; v < e->p->count; v++)
         if (q_is_member(e, v, where)) {
-            q_text_add(e->out, "    out.v%u = v%u;\n", v, v);
+            if (!e->sections[where]->slot[v]) q_text_add(e->out, "    out.v%u = v%u;\n", v, v);
             members++;
         }
     if (!members) q_text_add(e->out, "    out.none = 0;\n");
@@ -125,22 +137,19 @@ static void emit_loader(q_emitter *e, const char *type, const char *parameters, 
 
 // ---- what is done for a pair ----
 
-static void emit_fold(q_emitter *e, size_t r, uint32_t d)
+static void emit_fold(q_emitter *e, const q_step *step)
 {
-    const q_program_ir *p = e->p;
-    q_ref v = p->reductions[r].terms[d];
+    const q_scalar *term = &e->p->values[step->v];
+    bool product = e->folded[step->v];
     q_text_add(e->out, "    ");
-    q_emit_state_name(e, r);
-    q_text_add(e->out, "_add%s(&t->r%zu_%u, ", e->folded[v] ? "_product" : "", r, d);
-    if (e->folded[v]) {
-        q_emit_operand(e, p->values[v].arg[0], true, false);
-        q_text_add(e->out, ", ");
-        q_emit_operand(e, p->values[v].arg[1], true, false);
-        q_text_add(e->out, ");\n");
-    } else {
-        q_emit_operand(e, v, true, false);
-        q_text_add(e->out, ", j);\n");
-    }
+    q_emit_state_name(e, step->a);
+    q_text_add(e->out, "_add%s(", product ? "_product" : "");
+    q_emit_state_member(e, step->a, step->d);
+    q_text_add(e->out, ", ");
+    q_emit_operand(e, product ? term->arg[0] : step->v, e->operand[0], true, false);
+    if (product) q_text_add(e->out, ", ");
+    if (product) q_emit_operand(e, term->arg[1], e->operand[1], true, false);
+    q_text_add(e->out, product ? ");\n" : ", j);\n");
 }
 
 static void emit_pair(q_emitter *e)
@@ -150,11 +159,11 @@ static void emit_pair(q_emitter *e)
                "Q_FN void q_pair(q_state *t, %sconst q_launch *u, const q_row *r, const q_column *c, %s"
                "const sint j)\n{\n",
                e->plan->columns ? "q_weights *w, " : "", e->plan->columns ? "const q_sums *s, " : "");
-    q_emit_statements(e);
-    for (size_t r = 0; r < e->p->reduction_count; r++)
-        for (uint32_t d = 0; d < q_own_dim(e->p, r) && !e->p->reductions[r].weight; d++) emit_fold(e, r, d);
+    q_emit_slots(e, Q_PAIR, false);
+    q_emit_values(e);
+    q_emit_ends(e);
     for (q_ref v = 1; v < e->p->count && e->plan->columns; v++)
-        if (q_is_member(e, v, Q_PAIR)) q_text_add(e->out, "    w->v%u = v%u;\n", v, v);
+        if (q_is_member(e, v, Q_PAIR) && !e->sections[Q_PAIR]->slot[v]) q_text_add(e->out, "    w->v%u = v%u;\n", v, v);
     q_text_add(e->out, "}\n");
 }
 
@@ -167,13 +176,13 @@ static void emit_add_slice(q_emitter *e, const char *member, size_t number, q_re
     q_text_add(e->out, "    %s%zu = ", member, number);
     if (e->folded[term]) {
         q_text_add(e->out, "q_fma(");
-        q_emit_operand(e, value->arg[0], true, false);
+        q_emit_operand(e, value->arg[0], NULL, true, false);
         q_text_add(e->out, ", ");
-        q_emit_operand(e, value->arg[1], true, false);
+        q_emit_operand(e, value->arg[1], NULL, true, false);
         q_text_add(e->out, ", %s%zu);\n", member, number);
     } else {
         q_text_add(e->out, "%s%zu + ", member, number);
-        q_emit_operand(e, term, true, false);
+        q_emit_operand(e, term, NULL, true, false);
         q_text_add(e->out, ";\n");
     }
 }
@@ -184,7 +193,7 @@ static void emit_contract(q_emitter *e)
     e->section = Q_PAIR | Q_DEEP;
     q_text_add(e->out, "Q_FN void q_contract(q_sums *s, const q_launch *u, const q_row *r, const q_column *c, "
                        "const q_row_deep *x, const q_column_deep *y)\n{\n");
-    q_emit_statements(e);
+    q_emit_values(e);
     for (size_t k = 0; k < p->sum_count; k++)
         if (e->need[p->sums[k]]) emit_add_slice(e, "s->v", p->sums[k], p->values[p->sums[k]].arg[0]);
     q_text_add(e->out, "}\n");
@@ -205,7 +214,7 @@ static void emit_widen(q_emitter *e)
     e->section = Q_PAIR | Q_WIDE;
     q_text_add(e->out, "Q_FN void q_widen(q_partial *p, const q_launch *u, const q_row *r, const q_column *c, "
                        "const q_weights *w, const q_row_wide *x, const q_column_wide *y)\n{\n");
-    q_emit_statements(e);
+    q_emit_values(e);
     for (size_t r = 0; r < e->p->reduction_count; r++)
         if (q_owns_wide(e->p, r)) emit_add_slice(e, "p->r", r, e->p->reductions[r].terms[0]);
     q_text_add(e->out, "}\nQ_FN void q_take(q_wide *wide, const q_partial *p, const int d)\n{\n");
@@ -268,34 +277,47 @@ static void emit_scatter(q_emitter *e, size_t o)
     q_text_add(e->out, "q_scatter%s(o%zu, i, %u, ", e->p->outputs[o].integer ? "_int" : "", o, e->p->outputs[o].dim);
 }
 
+/* All components by a loop over the count, in which those of a state array are a loop too. */
 static void emit_selection(q_emitter *e, size_t o)
 {
-    size_t r = (size_t)e->p->values[e->p->results[o][0]].k[1];
+    size_t r = (size_t)e->p->values[e->p->results[o][0]].k[1], state = e->p->reductions[r].state;
     uint32_t dim = e->p->reductions[r].dim;
     bool registers = e->p->reductions[r].K <= SMALL_K; /* which loops over them must not stay loops */
+    bool array = q_is_state_array(e->p, state);
     q_text_add(e->out, "    %sfor (int k = 0; k < %d; k++) {\n", registers ? "_Pragma(\"unroll\") " : "",
                e->p->reductions[r].K);
-    for (uint32_t d = 0; d < dim; d++) {
+    for (uint32_t d = 0; d < (array ? 1 : dim); d++) {
         q_text_add(e->out, "        ");
+        if (array) q_text_add(e->out, "for (int d = 0; d < %u; d++) ", dim);
         emit_scatter(e, o);
-        q_text_add(e->out, "k * %u + %u, Q_ROW_COUNT, ", dim, d);
-        q_emit_state_name(e, e->p->reductions[r].state);
-        q_text_add(e->out, "_%s(&t->r%zu_%u, k));\n", e->p->outputs[o].integer ? "index" : "finish",
-                   e->p->reductions[r].state, d);
+        q_text_add(e->out, array ? "k * %u + d, Q_ROW_COUNT, " : "k * %u + %u, Q_ROW_COUNT, ", dim, d);
+        q_emit_state_name(e, state);
+        q_text_add(e->out, "_%s(", e->p->outputs[o].integer ? "index" : "finish");
+        e->component = array ? "d" : NULL;
+        q_emit_state_member(e, state, d);
+        e->component = NULL;
+        q_text_add(e->out, ", k));\n");
     }
     q_text_add(e->out, "    }\n");
 }
 
-static void emit_output(q_emitter *e, size_t o)
+static void emit_output(q_emitter *e, const q_step *step)
 {
-    bool sliced = e->p->outputs[o].sliced;
-    for (uint32_t d = 0; d < q_value_count(e->p, o); d++) {
-        q_text_add(e->out, "    ");
-        emit_scatter(e, o);
-        q_text_add(e->out, sliced ? "d, Q_ROW_COUNT, " : "%u, Q_ROW_COUNT, ", d);
-        q_emit_operand(e, e->p->results[o][d], true, e->p->outputs[o].integer);
-        q_text_add(e->out, ");\n");
-    }
+    const q_array *array = &e->p->outputs[step->a];
+    q_text_add(e->out, "    ");
+    emit_scatter(e, step->a);
+    if (array->sliced) q_text_add(e->out, "d, Q_ROW_COUNT, ");
+    else if (e->component) q_text_add(e->out, "%s, Q_ROW_COUNT, ", e->component);
+    else q_text_add(e->out, "%u, Q_ROW_COUNT, ", step->d);
+    q_emit_operand(e, step->v, e->operand[0], true, array->integer);
+    q_text_add(e->out, ");\n");
+}
+
+void q_emit_end(q_emitter *e, const q_step *step)
+{
+    if (step->kind == Q_STEP_FOLD) emit_fold(e, step);
+    if (step->kind == Q_STEP_STORE) emit_output(e, step);
+    if (step->kind == Q_STEP_SELECT) emit_selection(e, step->a);
 }
 
 /* Outputs of the length of wide sums: the components that are kept here. */
@@ -304,9 +326,8 @@ static void emit_sliced_outputs(q_emitter *e)
     e->section = Q_LATE | Q_WIDE;
     q_text_add(e->out, "    for (int k = 0; k < Q_KEPT && d0 + k < %u; k++) {\n    const int d = d0 + k;\n",
                e->p->width);
-    q_emit_statements(e);
-    for (size_t o = 0; o < e->p->output_count; o++)
-        if (e->p->outputs[o].sliced) emit_output(e, o);
+    q_emit_values(e);
+    q_emit_ends(e);
     q_text_add(e->out, "    }\n");
 }
 
@@ -315,11 +336,10 @@ static void emit_store(q_emitter *e)
     e->section = Q_LATE;
     q_text_add(e->out, "Q_FN void q_store(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const q_state *t%s, const long i)\n{\n",
                e->p->width ? ", const q_wide *wide, const int d0" : "");
-    q_emit_statements(e);
+    q_emit_slots(e, Q_LATE, false);
+    q_emit_values(e);
     if (e->p->width) q_text_add(e->out, "    if (d0 == 0) {\n");
-    for (size_t o = 0; o < e->p->output_count; o++)
-        if (is_selection(e->p, o)) emit_selection(e, o);
-        else if (!e->p->outputs[o].sliced) emit_output(e, o);
+    q_emit_ends(e);
     if (e->p->width) q_text_add(e->out, "    }\n");
     if (e->p->width) emit_sliced_outputs(e);
     q_text_add(e->out, "}\n");
@@ -359,35 +379,57 @@ static quern_status check_size(const q_program_ir *p)
     return status;
 }
 
+/* Those of outer loops first. */
+static quern_status make_sections(q_emitter *e)
+{
+    static const uint8_t all[] = {
+        0,      Q_ROW,          Q_COLUMN,          Q_PAIR,          Q_ROW | Q_DEEP, Q_COLUMN | Q_DEEP, Q_PAIR | Q_DEEP,
+        Q_LATE, Q_ROW | Q_WIDE, Q_COLUMN | Q_WIDE, Q_PAIR | Q_WIDE, Q_LATE | Q_WIDE};
+    for (size_t k = 0; k < Q_COUNT(all); k++) Q_TRY(q_section_make(e, all[k]));
+    return QUERN_OK;
+}
+
+static void free_sections(q_emitter *e)
+{
+    for (int where = 0; where < Q_LOOPS; where++)
+        if (e->sections[where]) free(e->sections[where]->items);
+}
+
+static quern_status emit_program(q_emitter *e)
+{
+    const q_program_ir *p = e->p;
+    e->need = q_arena_alloc(e->arena, p->count);
+    e->kept = q_arena_alloc(e->arena, p->count * sizeof *e->kept);
+    e->folded = q_arena_alloc(e->arena, p->count * sizeof *e->folded);
+    e->follows = q_arena_alloc(e->arena, p->count);
+    if (!e->need || !e->kept || !e->folded || !e->follows) return q_fail_memory(p->count);
+    spread_needs(e);
+    mark_folded(e);
+    q_mark_followers(e);
+    Q_TRY(make_sections(e));
+    emit_signature(e);
+    emit_struct(e, "q_launch", 0);
+    emit_struct(e, "q_row", Q_ROW);
+    emit_struct(e, "q_column", Q_COLUMN);
+    if (e->plan->columns) emit_tile_structs(e);
+    q_emit_state(e);
+    emit_loader(e, "q_launch", "", 0);
+    emit_loader(e, "q_row", ", const q_launch *u, const long i", Q_ROW);
+    emit_loader(e, "q_column", ", const q_launch *u, const long j", Q_COLUMN);
+    q_emit_weights(e);
+    emit_pair(e);
+    if (e->plan->columns) emit_tile_functions(e);
+    emit_store(e);
+    return e->failed || e->out->failed ? q_fail_memory(e->out->capacity) : QUERN_OK;
+}
+
 quern_status q_emit(q_text *out, const q_program_ir *program, const q_plan *plan)
 {
     Q_TRY(check_size(program));
     q_arena arena = {0};
-    q_emitter e = {.out = out, .p = program, .plan = plan};
-    e.need = q_arena_alloc(&arena, program->count);
-    e.kept = q_arena_alloc(&arena, program->count * sizeof *e.kept);
-    e.folded = q_arena_alloc(&arena, program->count * sizeof *e.folded);
-    e.follows = q_arena_alloc(&arena, program->count);
-    if (!e.need || !e.kept || !e.folded || !e.follows) {
-        q_arena_free(&arena);
-        return q_fail_memory(program->count);
-    }
-    spread_needs(&e);
-    mark_folded(&e);
-    q_mark_followers(&e);
-    emit_signature(&e);
-    emit_struct(&e, "q_launch", 0);
-    emit_struct(&e, "q_row", Q_ROW);
-    emit_struct(&e, "q_column", Q_COLUMN);
-    if (plan->columns) emit_tile_structs(&e);
-    q_emit_state(&e);
-    emit_loader(&e, "q_launch", "", 0);
-    emit_loader(&e, "q_row", ", const q_launch *u, const long i", Q_ROW);
-    emit_loader(&e, "q_column", ", const q_launch *u, const long j", Q_COLUMN);
-    q_emit_weights(&e);
-    emit_pair(&e);
-    if (plan->columns) emit_tile_functions(&e);
-    emit_store(&e);
+    q_emitter e = {.out = out, .arena = &arena, .p = program, .plan = plan};
+    quern_status status = emit_program(&e);
+    free_sections(&e);
     q_arena_free(&arena);
-    return out->failed ? q_fail_memory(out->capacity) : QUERN_OK;
+    return status;
 }

@@ -14,7 +14,7 @@ static bool on_lanes(uint8_t where)
     return where & (Q_ROW | Q_LATE);
 }
 
-static void emit_number(q_emitter *e, double value)
+void q_emit_number(q_emitter *e, double value)
 {
     bool f64 = e->plan->dtype == QUERN_F64;
     char digits[48];
@@ -41,6 +41,31 @@ static const char *holder(const q_emitter *e, q_ref v)
     return e->section & Q_LATE || where == e->section ? "" : holders[where];
 }
 
+/* The section that computes a value for the function being written. */
+static const q_section *home_of(const q_emitter *e, q_ref v)
+{
+    uint8_t where = e->p->values[v].where;
+    return e->sections[e->section & Q_LATE ? Q_LATE | (where & Q_WIDE) : where];
+}
+
+uint32_t q_slot_of(const q_emitter *e, q_ref v)
+{
+    const q_section *home = e->p->values[v].kind == Q_V_CONSTANT ? NULL : home_of(e, v);
+    return home ? home->slot[v] : 0;
+}
+
+void q_emit_slot_array(q_emitter *e, q_ref v, char out[16])
+{
+    static const char *const names[] = {"ms", "ns", "m", "n"};
+    const q_section *home = home_of(e, v);
+    uint32_t array = home->steps[home->at[v] - 1].a;
+    const char *of = array < 4                             ? ""
+                     : e->p->values[v].where != e->section ? holder(e, v)
+                     : e->section == Q_PAIR                ? "w->"
+                                                           : "out.";
+    snprintf(out, 16, "%s%s", of, names[array % 4]);
+}
+
 /* A value as it stands, as a number of its own type. Negative numbers have brackets: an operator may stand before them.
    */
 static void emit_name(q_emitter *e, q_ref v, bool integer)
@@ -52,20 +77,24 @@ static void emit_name(q_emitter *e, q_ref v, bool integer)
     }
     bool negative = value->kind == Q_V_CONSTANT && signbit(value->number) && isfinite(value->number);
     if (negative) q_text_add(e->out, "(");
-    if (value->kind == Q_V_CONSTANT) emit_number(e, value->number);
+    char array[16];
+    if (value->kind == Q_V_CONSTANT) q_emit_number(e, value->number);
+    else if (q_slot_of(e, v)) q_emit_slot_array(e, v, array), q_text_add(e->out, "%s[%u]", array, q_slot_of(e, v) - 1);
     else q_text_add(e->out, "%sv%u", holder(e, v), v);
     if (negative) q_text_add(e->out, ")");
 }
 
 /* A value as an operand on lanes or not, as a real or as it is. */
-void q_emit_operand(q_emitter *e, q_ref v, bool lanes, bool integer)
+void q_emit_operand(q_emitter *e, q_ref v, const char *name, bool lanes, bool integer)
 {
     const q_scalar *value = &e->p->values[v];
     bool own_lanes = on_lanes(value->where), widen = lanes && !own_lanes;
     bool convert = value->integer && !integer;
     if (widen) q_text_add(e->out, integer ? "(qint)(" : "(real)(");
     if (convert) q_text_add(e->out, own_lanes ? "q_to_real(" : "qs_to_real(");
-    emit_name(e, v, integer);
+    if (name && value->kind == Q_V_CONSTANT && !integer) q_text_add(e->out, "((sreal)(%s))", name);
+    else if (name) q_text_add(e->out, "%s", name);
+    else emit_name(e, v, integer);
     if (convert) q_text_add(e->out, ")");
     if (widen) q_text_add(e->out, ")");
 }
@@ -75,8 +104,9 @@ void q_emit_operand(q_emitter *e, q_ref v, bool lanes, bool integer)
 static void emit_load(q_emitter *e, const q_scalar *value)
 {
     const q_array *array = &e->p->inputs[value->k[1]];
-    char component[16] = "d"; /* of the loop over slices */
-    if (!(value->where & (Q_DEEP | Q_WIDE))) snprintf(component, sizeof component, "%d", value->k[0]);
+    char number[16];
+    snprintf(number, sizeof number, "%d", value->k[0]);
+    const char *component = value->where & (Q_DEEP | Q_WIDE) ? "d" : e->component ? e->component : number;
     if (array->axis == Q_P) q_text_add(e->out, "a%d[%s]", value->k[1], component);
     else if (array->axis == e->p->rows)
         q_text_add(e->out, "q_gather%s(a%d, i, %u, %s, Q_ROW_COUNT)", array->integer ? "_int" : "", value->k[1],
@@ -106,19 +136,20 @@ static bool on_integers(const q_emitter *e, const q_scalar *value)
 
 /* An integer i beside a number x that it is compared with: float32 is too short for i, but not for the 8 lowest bits of i
    and for the rest of it, nor for the difference of the rest and x where that matters. */
-static void emit_compared(q_emitter *e, q_ref v, q_ref other, bool lanes)
+static void emit_compared(q_emitter *e, const q_scalar *value, int a, bool lanes)
 {
+    q_ref v = value->arg[a], other = value->arg[1 - a];
     const char *function = lanes ? "q" : "qs";
     if (e->p->values[v].integer) {
         q_text_add(e->out, "%s_low_bits(", function);
-        q_emit_operand(e, v, lanes, true);
+        q_emit_operand(e, v, e->operand[a], lanes, true);
         q_text_add(e->out, ")");
         return;
     }
     q_text_add(e->out, "(");
-    q_emit_operand(e, v, lanes, false);
+    q_emit_operand(e, v, e->operand[a], lanes, false);
     q_text_add(e->out, " - %s_high_bits(", function);
-    q_emit_operand(e, other, lanes, true);
+    q_emit_operand(e, other, e->operand[1 - a], lanes, true);
     q_text_add(e->out, "))");
 }
 
@@ -133,9 +164,9 @@ static void emit_expression(q_emitter *e, const q_scalar *value)
         size_t size = 1;
         if (isalpha((unsigned char)*p))
             while (isalnum((unsigned char)p[size]) || p[size] == '_') size++;
-        if (mixed && (*p == 'a' || *p == 'b') && size == 1)
-            emit_compared(e, value->arg[*p - 'a'], value->arg['b' - *p], lanes);
-        else if (size == 1 && *p >= 'a' && *p <= 'c') q_emit_operand(e, value->arg[*p - 'a'], lanes, integers);
+        if (mixed && (*p == 'a' || *p == 'b') && size == 1) emit_compared(e, value, *p - 'a', lanes);
+        else if (size == 1 && *p >= 'a' && *p <= 'c')
+            q_emit_operand(e, value->arg[*p - 'a'], e->operand[*p - 'a'], lanes, integers);
         else if (size == 1 && (*p == 'k' || *p == 'l')) q_text_add(e->out, "%d", value->k[*p - 'k']);
         else if (size > 2 && p[0] == 'q' && p[1] == '_')
             q_text_add(e->out, "%s%.*s%s", lanes ? "q" : "qs", (int)size - 1, p + 1, value->integer ? "_int" : "");
@@ -152,14 +183,14 @@ static void emit_quotient(q_emitter *e, const q_scalar *value)
     bool lanes = on_lanes(value->where), inverse = value->op == Q_OP_Inv;
     if (value->op == Q_OP_DivNoNan) {
         q_text_add(e->out, lanes ? "q_select(" : "qs_select(");
-        q_emit_operand(e, value->arg[1], lanes, false);
+        q_emit_operand(e, value->arg[1], e->operand[1], lanes, false);
         q_text_add(e->out, " == 0, 0, ");
     }
     q_text_add(e->out, lanes ? "q_quotient(" : "qs_quotient(");
     if (inverse) q_text_add(e->out, "1");
-    else q_emit_operand(e, value->arg[0], lanes, false);
+    else q_emit_operand(e, value->arg[0], e->operand[0], lanes, false);
     q_text_add(e->out, ", ");
-    q_emit_operand(e, value->arg[!inverse], lanes, false);
+    q_emit_operand(e, value->arg[!inverse], e->operand[!inverse], lanes, false);
     q_text_add(e->out, value->op == Q_OP_DivNoNan ? "))" : ")");
 }
 
@@ -167,11 +198,11 @@ static void emit_fma(q_emitter *e, const q_scalar *value)
 {
     bool lanes = on_lanes(value->where);
     q_text_add(e->out, lanes ? "q_fma(%s" : "qs_fma(%s", value->negate & 1 ? "-" : "");
-    q_emit_operand(e, value->arg[0], lanes, false);
+    q_emit_operand(e, value->arg[0], e->operand[0], lanes, false);
     q_text_add(e->out, ", ");
-    q_emit_operand(e, value->arg[1], lanes, false);
+    q_emit_operand(e, value->arg[1], e->operand[1], lanes, false);
     q_text_add(e->out, ", %s", value->negate & 2 ? "-" : "");
-    q_emit_operand(e, value->arg[2], lanes, false);
+    q_emit_operand(e, value->arg[2], e->operand[2], lanes, false);
     q_text_add(e->out, ")");
 }
 
@@ -186,13 +217,19 @@ void q_emit_state_name(q_emitter *e, size_t r)
 void q_emit_state_member(q_emitter *e, size_t r, uint32_t d)
 {
     if (e->section == (Q_LATE | Q_WIDE)) q_text_add(e->out, "&wide->r%zu[k]", r);
-    else q_text_add(e->out, e->p->reductions[r].wide ? "&wide->r%zu[%u]" : "&t->r%zu_%u", r, d);
+    else {
+        bool wide = e->p->reductions[r].wide, array = wide || q_is_state_array(e->p, r);
+        q_text_add(e->out, "&%s->r%zu%s", wide ? "wide" : "t", r, array ? "[" : "_");
+        if (e->component && array) q_text_add(e->out, "%s]", e->component);
+        else q_text_add(e->out, array ? "%u]" : "%u", d);
+    }
 }
 
 static void emit_finish(q_emitter *e, const q_scalar *value)
 {
     size_t r = (size_t)value->k[1];
     uint32_t dim = e->p->reductions[r].dim, d = (uint32_t)value->k[0];
+    if (e->p->reductions[r].K) e->component = NULL; /* it counts them all */
     q_emit_state_name(e, e->p->reductions[r].state);
     q_text_add(e->out, value->integer ? "_index(" : "_finish(");
     q_emit_state_member(e, e->p->reductions[r].state, d % dim);
@@ -203,14 +240,14 @@ static void emit_finish(q_emitter *e, const q_scalar *value)
 static void emit_share(q_emitter *e, const q_scalar *value)
 {
     q_text_add(e->out, "q_LogSumExp_%s(&t->r%d_0, ", value->arg[0] ? "over" : "share", value->k[1]);
-    if (value->arg[0]) q_emit_operand(e, value->arg[0], true, false);
+    if (value->arg[0]) q_emit_operand(e, value->arg[0], e->operand[0], true, false);
     q_text_add(e->out, "%s%s)", value->arg[0] ? ", " : "", value->k[0] ? "1" : "Q_COLUMN_COUNT ? NAN : 0");
 }
 
 static void emit_weight(q_emitter *e, const q_scalar *value)
 {
     q_text_add(e->out, "q_weigh%d(t, ", value->k[0]);
-    q_emit_operand(e, value->arg[0], true, false);
+    q_emit_operand(e, value->arg[0], e->operand[0], true, false);
     q_text_add(e->out, ")");
 }
 
@@ -220,12 +257,11 @@ const char *q_emit_type(const q_scalar *value)
     return on_lanes(value->where) ? "real" : "sreal";
 }
 
-static void emit_statement(q_emitter *e, q_ref v)
+void q_emit_expression(q_emitter *e, q_ref v)
 {
     const q_scalar *value = &e->p->values[v];
-    q_text_add(e->out, "    const %s v%u = ", q_emit_type(value), v);
     switch ((q_value_kind)value->kind) {
-    case Q_V_CONSTANT: emit_number(e, value->number); break;
+    case Q_V_CONSTANT: q_emit_number(e, value->number); break;
     case Q_V_LOAD: emit_load(e, value); break;
     case Q_V_INDEX: q_text_add(e->out, value->where == Q_ROW ? "q_row_numbers(i)" : "(sint)j"); break;
     case Q_V_COUNT: q_text_add(e->out, "(sint)%c", value->k[0] == Q_I ? 'M' : 'N'); break;
@@ -236,20 +272,4 @@ static void emit_statement(q_emitter *e, q_ref v)
     case Q_V_WEIGHT: emit_weight(e, value); break;
     case Q_V_SHARE: emit_share(e, value); break;
     }
-    q_text_add(e->out, ";\n");
-}
-
-static bool in_section(const q_emitter *e, q_ref v)
-{
-    const q_scalar *value = &e->p->values[v];
-    if (value->kind == Q_V_CONSTANT) return false;
-    if (e->section & Q_LATE) return (e->need[v] & 2) && (value->where & Q_WIDE) == (e->section & Q_WIDE);
-    return (e->need[v] & 1) && value->where == e->section && !e->folded[v];
-}
-
-/* Those of the section, operands first. */
-void q_emit_statements(q_emitter *e)
-{
-    for (q_ref v = 1; v < e->p->count; v++)
-        if (in_section(e, v)) emit_statement(e, v);
 }

@@ -17,6 +17,17 @@ uint32_t q_own_dim(const q_program_ir *p, size_t r)
     return p->reductions[r].state == r && !p->reductions[r].wide ? p->reductions[r].dim : 0;
 }
 
+bool q_is_state_array(const q_program_ir *p, size_t r)
+{
+    return !p->reductions[r].wide && p->reductions[r].dim >= Q_LONG;
+}
+
+/* Members of the struct of states that reduction r has. */
+static uint32_t state_count(const q_program_ir *p, size_t r)
+{
+    return q_is_state_array(p, r) && q_own_dim(p, r) ? 1 : q_own_dim(p, r);
+}
+
 /* What a call for a component takes besides it: nothing, the same component of another state, or its place in memory. */
 typedef enum extra { NO_MORE, OTHER_STATE, MEMORY } extra;
 
@@ -50,7 +61,9 @@ static void emit_call(q_emitter *e, size_t r, const char *component, extra more,
                    e->p->reductions[r].follows - 1);
     if (more == MEMORY && wide)
         q_text_add(e->out, ", p + (%d + %d * min(d0 + d, %u)) * stride, stride", word, words, e->p->width - 1);
-    if (more == MEMORY && !wide) q_text_add(e->out, ", p + %d * stride, stride", word);
+    if (more == MEMORY && q_is_state_array(e->p, r))
+        q_text_add(e->out, ", p + (%d + %d * d) * stride, stride", word, words);
+    else if (more == MEMORY && !wide) q_text_add(e->out, ", p + %d * stride, stride", word);
     q_text_add(e->out, ");\n");
 }
 
@@ -70,11 +83,13 @@ static void emit_calls(q_emitter *e, const struct state_function *f, size_t r, i
 {
     bool scaled = f->more == OTHER_STATE && e->p->reductions[r].follows;
     int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
-    uint32_t calls = !f->wide ? q_own_dim(e->p, r) : q_owns_wide(e->p, r);
+    uint32_t calls = f->wide ? q_owns_wide(e->p, r) : state_count(e->p, r);
+    bool array = q_is_state_array(e->p, r);
     for (uint32_t d = 0; d < calls; d++) {
         char component[16];
-        snprintf(component, sizeof component, f->wide ? "[d]" : "_%u", d);
+        snprintf(component, sizeof component, f->wide || array ? "[d]" : "_%u", d);
         q_text_add(e->out, "    ");
+        if (array) q_text_add(e->out, "for (int d = 0; d < %u; d++) ", e->p->reductions[r].dim);
         if (f->wide) q_text_add(e->out, "for (int d = 0; d < Q_KEPT");
         if (f->wide && strcmp(f->call, "put") == 0) q_text_add(e->out, " && d0 + d < %u", e->p->width);
         if (f->wide) q_text_add(e->out, "; d++) ");
@@ -116,10 +131,11 @@ void q_emit_state(q_emitter *e)
     if (q_wide_follows(e->p)) emit_scales(e);
     q_text_add(e->out, "typedef struct {\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        for (uint32_t d = 0; d < q_own_dim(e->p, r); d++) {
+        for (uint32_t d = 0; d < state_count(e->p, r); d++) {
             q_text_add(e->out, "    ");
             q_emit_state_name(e, r);
-            q_text_add(e->out, " r%zu_%u;\n", r, d);
+            if (q_is_state_array(e->p, r)) q_text_add(e->out, " r%zu[%u];\n", r, e->p->reductions[r].dim);
+            else q_text_add(e->out, " r%zu_%u;\n", r, d);
         }
     if (!e->p->reduction_count) q_text_add(e->out, "    int none;\n");
     q_text_add(e->out, "%s} q_state;\n", q_wide_follows(e->p) ? "    q_scales scales;\n    int raised;\n" : "");
@@ -154,8 +170,11 @@ static void emit_weigh(q_emitter *e, size_t r)
     q_text_add(e->out, "    if (q_LogSumExp_is_below(&t->r%zu_0, f)) {\n", r);
     q_text_add(e->out, "        const real scale = q_LogSumExp_raise(&t->r%zu_0, f);\n", r);
     for (size_t sum = 0; sum < p->reduction_count; sum++)
-        for (uint32_t d = 0; d < q_own_dim(p, sum) && p->reductions[sum].follows == r + 1; d++)
-            q_text_add(e->out, "        q_Sum_scale(&t->r%zu_%u, scale);\n", sum, d);
+        for (uint32_t d = 0; d < state_count(p, sum) && p->reductions[sum].follows == r + 1; d++)
+            if (q_is_state_array(p, sum))
+                q_text_add(e->out, "        for (int d = 0; d < %u; d++) q_Sum_scale(&t->r%zu[d], scale);\n",
+                           p->reductions[sum].dim, sum);
+            else q_text_add(e->out, "        q_Sum_scale(&t->r%zu_%u, scale);\n", sum, d);
     if (q_wide_follows(p)) q_text_add(e->out, "        t->scales.s%zu *= scale;\n        t->raised = 1;\n", r);
     q_text_add(e->out, "        bounded = q_LogSumExp_bound(f);\n    }\n");
     q_text_add(e->out, "    return q_LogSumExp_weigh(&t->r%zu_0, bounded);\n}\n", r);
