@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 
+from verdicts import finish, report, skip
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 INCLUDE = os.path.join(ROOT, 'include')
@@ -28,21 +30,6 @@ COMPILERS = (('c', 'gcc', ('gcc', 'cc')), ('c', 'clang', ('clang', 'clang-15', '
 WARNINGS = ('-Wall', '-Wextra', '-Wpedantic', '-Wconversion', '-Wshadow', '-Werror')
 # What is compiled as C++ must need nothing of the kind.
 PLAIN = {'c': (), 'c++': ('-fno-exceptions', '-fno-rtti')}
-
-counts = {'ok': 0, 'not ok': 0, 'skip': 0}
-
-
-def report(name, fault):
-    verdict = 'not ok' if fault else 'ok'
-    counts[verdict] += 1
-    print(f'{verdict} - {name}')
-    for line in (fault or '').splitlines():
-        print('#   ' + line)
-
-
-def skip(name, reason):
-    counts['skip'] += 1
-    print(f'ok - {name} # SKIP {reason}')
 
 
 def run(*command):
@@ -133,8 +120,7 @@ def main(arguments):
     with tempfile.TemporaryDirectory() as folder:
         for language, family, names in COMPILERS:
             test_compiler(folder, os.path.dirname(os.path.abspath(arguments[0])), language, family, names)
-    print(f"{counts['ok']} passed, {counts['not ok']} failed, {counts['skip']} skipped")
-    return 1 if counts['not ok'] or not counts['ok'] else 0
+    return finish()
 
 
 if __name__ == '__main__':

@@ -17,25 +17,12 @@ import subprocess
 import sys
 import tempfile
 
+from verdicts import finish, report, skip
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SOURCES = ('include', 'src', 'cl', 'cmake', 'tools', 'examples', 'bench', 'tests', 'meson.build', 'meson_options.txt')
 WITHOUT = ['-Dtests=disabled', '-Dexamples=disabled', '-Dbench=disabled', '-Dbuildtype=plain']
 STANDARDS = ('c++11', 'c++14', 'c++17', 'c++20')
-
-counts = {'ok': 0, 'not ok': 0, 'skip': 0}
-
-
-def report(name, fault):
-    verdict = 'not ok' if fault else 'ok'
-    counts[verdict] += 1
-    print(f'{verdict} - {name}', flush=True)
-    for line in (fault or '').splitlines():
-        print('#   ' + line)
-
-
-def skip(name, reason):
-    counts['skip'] += 1
-    print(f'ok - {name} # SKIP {reason}')
 
 
 def run(command, where='.', **environment):
@@ -271,8 +258,7 @@ def main(arguments):
                 test_cmake(place)
                 test_uninstall(place)
                 test_subproject(place)
-    print(f"{counts['ok']} passed, {counts['not ok']} failed, {counts['skip']} skipped")
-    return 1 if counts['not ok'] else 0
+    return finish()
 
 
 if __name__ == '__main__':

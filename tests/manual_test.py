@@ -15,24 +15,13 @@ import subprocess
 import sys
 import tempfile
 
+from verdicts import finish, report, skip
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHELLS = ('bash', 'zsh', 'fish')
 # Folders of the source tree.
 FOLDERS = re.compile(r'\b(?:docs|tests|examples|bench|tools|cl|src)/\w|\b[A-Z]+\.md\b')
 WIDEST = 120
-
-counts = {'ok': 0, 'not ok': 0, 'skip': 0}
-
-
-def report(name, fault):
-    verdict = 'not ok' if fault else 'ok'
-    counts[verdict] += 1
-    print(f'{verdict} - {name}' + (f'\n{fault}' if fault else ''))
-
-
-def skip(name, reason):
-    counts['skip'] += 1
-    print(f'skip - {name}: {reason}')
 
 
 def run(*words, **options):
@@ -191,8 +180,7 @@ def main(arguments):
     test_guesses(quern)
     report('no other shell', run(quern, 'help', '--completion', 'csh').returncode != 2 and 'not exit code 2')
     report('one thing at a time', run(quern, 'help', 'eval', '--man').returncode != 2 and 'not exit code 2')
-    print(f"{counts['ok']} passed, {counts['not ok']} failed, {counts['skip']} skipped")
-    return 1 if counts['not ok'] or not counts['ok'] else 0
+    return finish()
 
 
 if __name__ == '__main__':

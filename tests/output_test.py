@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 
+from verdicts import finish, report, skip
+
 IO = 15
 SUM = 'x=Vi(1); y=Vj(1); Sum_j(Exp(-SqDist(x,y)))'
 
@@ -30,19 +32,6 @@ COMMANDS = [
     ['eval', SUM, 'x=1,2', 'y=1,2', '-o', '-'], ['tune', '--points', '64', '--seconds', '0.1', '--dry-run'],
     ['tune', '--points', '64', '--seconds', '0.1', '--dry-run', '--json'],
 ]
-
-counts = {'ok': 0, 'not ok': 0, 'skip': 0}
-
-
-def report(name, fault):
-    verdict = 'not ok' if fault else 'ok'
-    counts[verdict] += 1
-    print(f'{verdict} - {name}' + (f'\n{fault}' if fault else ''))
-
-
-def skip(name, reason):
-    counts['skip'] += 1
-    print(f'skip - {name}: {reason}')
 
 
 def run(words, stdout, **options):
@@ -118,8 +107,7 @@ def main(arguments):
                 skip(f'full: {name}', 'there is no /dev/full')
             if '--json' in command:
                 test_json(quern, words[1:])
-    print(f"{counts['ok']} passed, {counts['not ok']} failed, {counts['skip']} skipped")
-    return 1 if counts['not ok'] or not counts['ok'] else 0
+    return finish()
 
 
 if __name__ == '__main__':

@@ -325,3 +325,9 @@ void check_values(const char *formula, const char *data, const char *expected)
         quern_context_destroy(&own);
     }
 }
+
+void check_value_rows(const value_row *rows, size_t count)
+{
+    need_device();
+    for (size_t n = 0; n < count; n++) check_values(rows[n].formula, rows[n].data, rows[n].expected);
+}

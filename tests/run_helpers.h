@@ -69,4 +69,10 @@ enum { Q_MAX_VALUES = 256 };
    the other, must be the numbers of the text: NaN and infinities, others to a few units of the type's last place. */
 void check_values(const char *formula, const char *data, const char *expected);
 
+/* The same for a table. Skips the test where there is no device. */
+typedef struct value_row {
+    const char *formula, *data, *expected;
+} value_row;
+void check_value_rows(const value_row *rows, size_t count);
+
 #endif

@@ -5,30 +5,20 @@
  */
 #include "run_helpers.h"
 
-typedef struct row {
-    const char *formula, *data, *expected;
-} row;
-
-static void check_rows(const row *rows, size_t count)
-{
-    need_device();
-    for (size_t n = 0; n < count; n++) check_values(rows[n].formula, rows[n].data, rows[n].expected);
-}
-
 /* 1 - nu/(nu - 1) r^2/(2 l^2) + ... with l = 2: Laplacians -9/l^2 and -5/l^2; mixed blocks 3/l^2 and 5/(3 l^2). */
 static void matern(void **state)
 {
     (void)state;
 #define AT_0 "x=0,0,0 y=0,0,0 l=2"
 #define KERNEL(nu) "x=Vi(3); y=Vj(3); l=Pm(1); k=Matern" nu "(SqDist(x,y),l); "
-    static const row rows[] = {
+    static const value_row rows[] = {
         {KERNEL("32") "Sum_j(k), Grad(Sum_j(k),x,1), Sum_j(Laplacian(k,x)), Sum_j(Diff(Grad(k,x,1),y,1))", AT_0,
          "1 0 0 0 -2.25 0.75 0.75 0.75"},
         {KERNEL("52") "Sum_j(k), Grad(Sum_j(k),x,1), Sum_j(Laplacian(k,x)), Sum_j(Diff(Grad(k,x,1),y,1))", AT_0,
          "1 0 0 0 -1.25 0.41666666666666667 0.41666666666666667 0.41666666666666667"},
         {KERNEL("52") "Sum_j(Grad(Laplacian(k,x),x,1)), Sum_j(Grad(Laplacian(k,x),l,1))", AT_0, "0 0 0 1.25"},
     };
-    check_rows(rows, Q_COUNT(rows));
+    check_value_rows(rows, Q_COUNT(rows));
 #undef AT_0
 #undef KERNEL
 }
@@ -40,13 +30,13 @@ static void products(void **state)
 #define HESSIAN                                                                                             \
     "y=Vj(1); u=Vj(1); p=Prod_j(y); a=Grad(p,y,1); b=Grad(Sum_j(a*u),y,1); p, a, b, Grad(Sum_j(b*u),y,1), " \
     "Diff(Diff(p,y,u),y,u), Diff(a,y,u)"
-    static const row rows[] = {
+    static const value_row rows[] = {
         {HESSIAN, "y=0,2,3 u=1,1,1", "0 6 0 0 5 3 2 2 2 2 10 5 3 2"},
         {HESSIAN, "y=0,0,3 u=1,1,1", "0 0 0 0 3 3 0 2 2 2 6 3 3 0"},
         {HESSIAN, "y=0,0,0 u=1,1,1", "0 0 0 0 0 0 0 2 2 2 0 0 0 0"},
         {"y=Vj(1); Grad(Prod_j(y),y,1), ProdNonzero_j(y)", "y=0", "1 1"},
     };
-    check_rows(rows, Q_COUNT(rows));
+    check_value_rows(rows, Q_COUNT(rows));
 #undef HESSIAN
 }
 
@@ -55,7 +45,7 @@ static void saturation(void **state)
 {
     (void)state;
 #define THREE(f) "x=Vi(1); a=Grad(" f ",x,1); b=Grad(a,x,1); a, b, Diff(b,x,1)"
-    static const row rows[] = {
+    static const value_row rows[] = {
         {THREE("Sigmoid(x)"), "x=40,-40",
          "4.24835425529158899e-18 4.24835425529158899e-18 -4.24835425529158899e-18 4.24835425529158899e-18 "
          "4.24835425529158899e-18 4.24835425529158899e-18"},
@@ -65,7 +55,7 @@ static void saturation(void **state)
          "1.69934170211663560e-17 1.69934170211663560e-17 -3.39868340423327119e-17 3.39868340423327119e-17 "
          "6.79736680846654238e-17 6.79736680846654238e-17"},
     };
-    check_rows(rows, Q_COUNT(rows));
+    check_value_rows(rows, Q_COUNT(rows));
 #undef THREE
 }
 

@@ -7,21 +7,11 @@
 
 #include "run_helpers.h"
 
-typedef struct row {
-    const char *formula, *data, *expected;
-} row;
-
-static void check_rows(const row *rows, size_t count)
-{
-    need_device();
-    for (size_t n = 0; n < count; n++) check_values(rows[n].formula, rows[n].data, rows[n].expected);
-}
-
 /* f is 0 at x = 0 and a power or logarithm at x = 2. */
 static void branches(void **state)
 {
     (void)state;
-    static const row rows[] = {
+    static const value_row rows[] = {
         {"x=Vi(1); f=Where(x==0,0,Log(x)); a=Grad(f,x,1); b=Grad(a,x,1); f, a, b, Grad(b,x,1)", "x=0,2",
          "0 0.69314718055994531 0 0.5 0 -0.25 0 0.25"},
         {"x=Vi(1); f=Where(x==0,0,Log(x)); a=Diff(f,x,1); b=Diff(a,x,1); a, b, Diff(b,x,1)", "x=0,2",
@@ -40,14 +30,14 @@ static void branches(void **state)
          "0 1 -inf "
          "-0.57721566490153286"},
     };
-    check_rows(rows, Q_COUNT(rows));
+    check_value_rows(rows, Q_COUNT(rows));
 }
 
 /* A comparison as factor is a mask for derivatives too. Its value must not be: 0 * Log(0) is what IEEE 754 says. */
 static void factors(void **state)
 {
     (void)state;
-    static const row rows[] = {
+    static const value_row rows[] = {
         {"x=Vi(1); f=(x!=0)*XLogX(x); f, Grad(f,x,1), Diff(f,x,1)", "x=0,1", "0 0 0 1 0 1"},
         {"x=Vi(1); y=Vj(1); Grad(Sum_j((I!=J)*Sqrt(Abs(x-y))),x,1)", "x=0,1 y=0,1", "-0.5 0.5"},
         {"x=Vi(1); b=Vj(1); y=Vj(1); Grad(Sum_j(b*Log(y+0*x)),y,1)", "x=1 b=0,1 y=0,2", "0 0.5"},
@@ -57,14 +47,14 @@ static void factors(void **state)
         {"x=Vi(2); u=Vi(2); Diff(Log(x),x,u), Diff(Inv(x),x,u)", "x=0,2 u=0,1", "0 0.5 0 -0.25"},
         {"A=Vi(4); x=Vi(2); u=Vi(2); Diff(MatVecMult(A,Log(x)),x,u)", "A=1,2,3,4 x=0,2 u=0,1", "1 2"},
     };
-    check_rows(rows, Q_COUNT(rows));
+    check_value_rows(rows, Q_COUNT(rows));
 }
 
 /* NaN and infinities in data that a loss leaves out. */
 static void left_out(void **state)
 {
     (void)state;
-    static const row rows[] = {
+    static const value_row rows[] = {
         {"x=Vi(1); y=Vi(1); Grad(Sum_i(Where(y==y,Square(x-y),0)),x,1)", "x=1,5 y=3,nan", "-4 0"},
         {"x=Vi(1); y=Vj(1); f=Where(y==y,Exp(-Square(x-y)),0); Grad(Sum_j(f),x,1), Grad(Sum_j(f),y,1)", "x=1 y=1,nan",
          "0 0 0"},
@@ -79,14 +69,14 @@ static void left_out(void **state)
         {"y=Vj(1); Grad(Sum(KMin_j(Square(y),3)),y,1), Grad(Sum_j(Elem(KMin_j(y**2,3),0)),y,1)", "y=3,1",
          "6 2 0 4"}, /* a place that is left over holds +inf; the second sums over j twice */
     };
-    check_rows(rows, Q_COUNT(rows));
+    check_value_rows(rows, Q_COUNT(rows));
 }
 
 /* d/dx at x = y is 0, and so are higher derivatives of what has none there. The other pair is at distance 1 along e1. */
 static void coincident_points(void **state)
 {
     (void)state;
-    static const row rows[] = {
+    static const value_row rows[] = {
 #define PAIRS "x=0,0 y=0,0,-1,0"
 #define OF(f) "x=Vi(2); y=Vj(2); d=SqDist(x,y); Grad(Sum_j(" f "),x,1)"
 #define ALL(f) \
@@ -123,14 +113,14 @@ static void coincident_points(void **state)
 #undef ALL
 #undef PAIRS
     };
-    check_rows(rows, Q_COUNT(rows));
+    check_value_rows(rows, Q_COUNT(rows));
 }
 
 /* a^b log(a)^n is 0 at a = 0 for b > 0; the second derivative in a of a^2 is 2, whatever that in b is. */
 static void exponents(void **state)
 {
     (void)state;
-    static const row rows[] = {
+    static const value_row rows[] = {
         {"x=Vi(1); p=Pm(1); s=Sum_i(Powf(x,p)); a=Grad(s,p,1); a, Grad(a,p,1), Grad(a,x,1)", "x=0,2 p=2",
          "2.7725887222397811 1.9218120556728057 0 4.7725887222397812"},
         {"x=Vi(1); p=Vi(1); Grad(Powf(x,p),p,1), Diff(Powf(x,p),p,1)", "x=0,0,0,0 p=0,0.5,1,3", "0 0 0 0 0 0 0 0"},
@@ -138,20 +128,20 @@ static void exponents(void **state)
          "0 1 0 0 0 0 2 0 0 0 0 6"},
         {"x=Vi(1); p=Vi(1); Grad(Grad(Powf(x,p),x,1),p,1), Grad(Grad(Powf(x,p),p,1),x,1)", "x=0,0 p=2,3", "0 0 0 0"},
     };
-    check_rows(rows, Q_COUNT(rows));
+    check_value_rows(rows, Q_COUNT(rows));
 }
 
 /* 0 rows, 0 columns, one of each. */
 static void sizes(void **state)
 {
     (void)state;
-    static const row rows[] = {
+    static const value_row rows[] = {
         {"x=Vi(1); y=Vj(1); Grad(Sum_j(Where(x==y,0,Log(Abs(x-y)))),x,1)", "x=0 y=", "0"},
         {"x=Vi(1); y=Vj(1); Grad(Sum_j(Where(x==y,0,Log(Abs(x-y)))),x,1)", "x= y=1", ""},
         {"x=Vi(1); y=Vj(1); Grad(Sum_j(Where(x==y,0,Log(Abs(x-y)))),x,1)", "x=1 y=1", "0"},
         {"x=Vi(1); Grad(MultNoNan(x,Log(x)),x,1), MultNoNan(x,Log(x)), DivNoNan(x,x)", "x=0,1", "-inf 1 0 0 0 1"},
     };
-    check_rows(rows, Q_COUNT(rows));
+    check_value_rows(rows, Q_COUNT(rows));
 }
 
 int main(void)

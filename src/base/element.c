@@ -5,7 +5,6 @@
  * b truth values) and bytes. Each row names the type that holds all its numbers, if there is one: all but uint64 come
  * over exactly.
  */
-#include <math.h>
 #include <string.h>
 
 #include "base/base.h"
@@ -41,17 +40,9 @@ static void from_bool(const void *in, void *out)
     memcpy(out, &(float){*(const char *)in != 0}, sizeof(float));
 }
 
-/* IEEE 754 binary16: 1 bit of sign, 5 of exponent, 10 of fraction. */
 static void from_f16(const void *in, void *out)
 {
-    uint16_t bits;
-    memcpy(&bits, in, sizeof bits);
-    int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    float value = exponent == 31  ? (fraction ? NAN : INFINITY)
-                  : exponent == 0 ? ldexpf((float)fraction, -24)
-                                  : ldexpf((float)(fraction + 1024), exponent - 25);
-    value = bits & 0x8000 ? -value : value;
-    memcpy(out, &value, sizeof value);
+    memcpy(out, &(float){(float)q_element_read(QUERN_F16, in)}, sizeof(float));
 }
 
 static const struct element {

@@ -39,6 +39,8 @@ const char *q_device_family(const q_device_facts *facts);
 
 // platforms.c: which platforms there are, and what to do about those without a device
 
+#define Q_POCL "portable computing language" /* PoCL: a part of its platform's name, in lower case */
+
 /* In order, for free(); never null with QUERN_OK. */
 quern_status q_platform_ids(cl_platform_id **ids, cl_uint *count);
 /* The same of devices; null where there is none, or where asking would end the process. */
@@ -163,8 +165,8 @@ void q_binary_save(cl_program program, const char *key, q_text *note);
 
 /* The program of this source and these options, whose one kernel has this name. It is built if no user of the queue has
    asked for it before, which *made tells: then this waits, where builds race and within the queue's patience, on a lock
-   shared by all processes of this user, and tries once more when a cold build fails without an error line; threads that ask for the same wait for
-   it. BUILD with the log's first error line. Thread-safe. */
+   shared by all processes of this user, and tries once more when a cold build fails without an error line; threads that
+   ask for the same wait for it. BUILD with the log's first error line. Thread-safe. */
 quern_status q_program_get(q_program **out, q_queue *queue, const char *name, const char *source, const char *options,
                            bool *made);
 /* Ends one use; null is accepted. Whoever uses a program keeps the queue. */

@@ -32,7 +32,7 @@ static const struct driver_habits {
     bool keeps_programs; /* compiled, on disk; or, as a simulator, gains nothing from it */
     bool builds_race;    /* builds of two processes at a time now and then fail (pocl#1480) */
 } drivers[] = {
-    {"portable computing language", "", true, true},
+    {Q_POCL, "", true, true},
     {"nvidia", "", true, false},
     {"intel(r) opencl", "gpu", true, false}, /* its driver for CPUs, of this name too, keeps none */
     {"oclgrind", "", true, false},

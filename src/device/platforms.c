@@ -13,13 +13,11 @@
 
 #include "device/device.h"
 
-static const char pocl[] = "portable computing language";
-
 enum { NO_PLATFORM = -1001 }; /* CL_PLATFORM_NOT_FOUND_KHR */
 
 static bool is_pocl(const char *platform)
 {
-    return q_contains(platform, strlen(platform), pocl);
+    return q_contains(platform, strlen(platform), Q_POCL);
 }
 
 /* ---- what to do ------------------------------------------------------------------------------------------------- */
