@@ -134,6 +134,8 @@ static quern_status tune_device(request *r, const quern_tune_options *tune, quer
     }
     status = quern_tune(&tuning, context, tune);
     if (status && ferror(stdout)) return QUERN_IO; /* which is told in the end */
+    if (status && interrupted) /* also where the signal broke off a build: LLVM removes its files then */
+        return cli_fail(QUERN_CANCELLED, "tuning was stopped; no row was written");
     if (status) return cli_fail_quern(status, NULL);
     if (r->json) status = print_json(r, device, tuning);
     else print_result(tuning);
@@ -149,10 +151,11 @@ static quern_status run(int argc, char **argv)
     quern_context *context = NULL;
     quern_status status = parse(argc, argv, &r, &tune);
 
+    /* before the device is opened: PoCL's LLVM then catches the signal too, and passes it on to who had it before */
+    if (!status) sigaction(SIGINT, &stop, NULL);
     if (!status) status = cli_open(&context, &r.open);
     if (status) return status;
     r.trials = json_array();
-    sigaction(SIGINT, &stop, NULL);
     status = tune_device(&r, &tune, context);
     json_decref(r.trials);
     quern_context_destroy(&context);
