@@ -278,7 +278,7 @@ QUERN_API const quern_device *quern_context_device(const quern_context *context)
 QUERN_API quern_status quern_wait(quern_context *context);
 
 /* The name of the row that plans are made with: quern_device.profile, or, where `quern tune` has learned one for this
-   device, the learned row's. Borrowed from the context. */
+   device, the tuned row's. Borrowed from the context. */
 QUERN_API const char *quern_context_profile(const quern_context *context);
 
 /* ---- operators -------------------------------------------------------------------------------------------------- */

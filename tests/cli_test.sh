@@ -360,9 +360,9 @@ report 'an interrupted tuning leaves the old file' "$([ $? -eq 16 ] && [ "$(cat 
     echo ' not exit code 16, or another file')"
 shows 'tune, without writing' 'a dry run' tune --points 64 --seconds 0.1 --dry-run
 shows 'tune' "^written to $made/profiles\$" tune --points 64 --seconds 0.1
-report 'the learned row has a key' "$(grep -q 'device=".*driver=".*format=' "$made/profiles" || cat "$made/profiles")"
-shows 'the learned row is used' 'profile .*-learned' doctor
-shows 'and told' 'profile .*-learned' devices
+report 'the tuned row has a key' "$(grep -q 'device=".*driver=".*format=' "$made/profiles" || cat "$made/profiles")"
+shows 'the tuned row is used' 'profile .*-tuned' doctor
+shows 'and told' 'profile .*-tuned' devices
 QUERN_PROFILES=
 shows 'and can be ignored' 'profile [a-z0-9-]*)' doctor
 echo 'damaged' >"$made/profiles"

@@ -25,7 +25,7 @@ static void require(bool condition, const char *what)
     abort();
 }
 
-static void plan_stage(const q_program_ir *program, uint8_t choice)
+static void plan_stage(const q_ir *program, uint8_t choice)
 {
     static const char *const profiles[] = {"cpu", "nvidia", "amd", "default"};
     q_profile profile;
@@ -45,10 +45,11 @@ static void plan_results(const q_graph *graph, const q_id *results, size_t count
     q_stages *stages = calloc(1, sizeof *stages);
     if (stages && !q_stages_make(stages, graph, results, count))
         for (size_t s = 0; s < stages->count; s++) {
-            q_program_ir *program = NULL;
-            q_tiling tiling = {choice & 8 ? 4 : 0, choice & 16 ? 4 : 0, choice & 1, choice >> 1 & 3}; /* apart but for cpu */
+            q_ir *program = NULL;
+            q_tiling tiling = {choice & 8 ? 4 : 0, choice & 16 ? 4 : 0, choice & 1,
+                               choice >> 1 & 3}; /* apart but for cpu */
             if (!q_schedule(&program, graph, stages, s, &tiling)) plan_stage(program, choice);
-            q_program_ir_destroy(&program);
+            q_ir_destroy(&program);
         }
     free(stages);
 }

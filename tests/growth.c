@@ -63,12 +63,12 @@ static bool measure(const q_graph *graph, q_id id, double size[SIZES])
     size[0] = (double)nodes_of(graph, id), size[1] = size[2] = 0;
     if (q_stages_make(&stages, graph, &id, 1)) return false;
     for (size_t s = 0; s < stages.count; s++) {
-        q_program_ir *program;
+        q_ir *program;
         if (q_schedule(&program, graph, &stages, s, &(q_tiling){0})) return false;
         size[1] += (double)program->statements[Q_ROW | Q_COLUMN];
         for (size_t where = 0; where < Q_COUNT(program->statements); where++)
             size[2] += (double)program->statements[where];
-        q_program_ir_destroy(&program);
+        q_ir_destroy(&program);
     }
     return true;
 }

@@ -25,7 +25,7 @@ static const char *self;
 static char room[32];
 static q_device *devices;
 static size_t device_count, chosen;
-static q_queue *queue;
+static q_session *session;
 
 static bool open_queue(void)
 {
@@ -33,8 +33,8 @@ static bool open_queue(void)
     if (q_discover(&devices, &device_count)) return false;
     if (!device_count) return true;
     quern_status status = q_choose(devices, device_count, NULL, &chosen, &why);
-    if (!status) status = q_queue_create(&queue, &devices[chosen], 0, NULL);
-    if (!status) queue->keeps_programs = true;
+    if (!status) status = q_session_create(&session, &devices[chosen], 0, NULL);
+    if (!status) session->keeps_programs = true;
     q_text_free(&why);
     return !status;
 }
@@ -48,7 +48,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    q_queue_destroy(&queue);
+    q_session_destroy(&session);
     free(devices);
     return 0;
 }
@@ -82,7 +82,7 @@ static quern_status build(q_program **out, const char *text, const char *options
 {
     char *source = source_with(text);
     bool made;
-    quern_status status = q_program_get(out, queue, "quern", source, options, &made);
+    quern_status status = q_program_get(out, session, "quern", source, options, &made);
     free(source);
     return status;
 }
@@ -99,20 +99,20 @@ static void expect(const char *options, float number, bool loaded, const char *n
     assert_int_equal(q_program_is_loaded(program), loaded);
     bool fits = *note ? strstr(q_program_note(program), note) != NULL : !*q_program_note(program);
     if (!fits) fail_msg("the note is '%s', without '%s'", q_program_note(program), note);
-    assert_int_equal(q_buffer_create(&buffer, queue, sizeof a), QUERN_OK);
-    assert_int_equal(q_buffer_write(&buffer, queue, a, sizeof a), QUERN_OK);
+    assert_int_equal(q_buffer_create(&buffer, session, sizeof a), QUERN_OK);
+    assert_int_equal(q_buffer_write(&buffer, session, a, sizeof a), QUERN_OK);
     const q_kernel_arg arg = {sizeof(cl_mem), &buffer.mem};
-    assert_int_equal(q_program_launch(program, queue, &arg, 1, global, local), QUERN_OK);
-    assert_int_equal(q_buffer_read(&buffer, queue, a, sizeof a), QUERN_OK);
+    assert_int_equal(q_program_launch(program, session, &arg, 1, global, local), QUERN_OK);
+    assert_int_equal(q_buffer_read(&buffer, session, a, sizeof a), QUERN_OK);
     for (int k = 0; k < 4; k++) assert_true(a[k] == (float)(k + 1) + number);
-    q_buffer_destroy(&buffer, queue);
-    q_program_release(&program, queue);
-    q_programs_destroy(queue); /* which would give it again */
+    q_buffer_destroy(&buffer, session);
+    q_program_release(&program, session);
+    q_programs_destroy(session); /* which would give it again */
 }
 
 static char *key_of(const char *options)
 {
-    char *source = source_with(""), *key = q_binary_key(queue->device, source, options);
+    char *source = source_with(""), *key = q_binary_key(session->device, source, options);
     free(source);
     assert_non_null(key);
     return key;
@@ -147,15 +147,15 @@ static void keys_tell_programs_apart(void **state)
     (void)state;
     if (!device_count) skip();
     char *key = key_of("-DNUMBER=1");
-    const quern_device *info = &queue->device->info;
+    const quern_device *info = &session->device->info;
     const char *const parts[] = {info->name,   info->vendor,    info->platform, info->version,
                                  info->driver, quern_version(), "-DNUMBER=1"};
     for (size_t p = 0; p < Q_COUNT(parts); p++) assert_non_null(strstr(key, parts[p]));
-    q_device other = *queue->device;
+    q_device other = *session->device;
     other.info.driver = "another";
     char *source = source_with(""), *longer = source_with("x");
     char *keys[] = {key_of("-DNUMBER=2"), q_binary_key(&other, source, "-DNUMBER=1"),
-                    q_binary_key(queue->device, longer, "-DNUMBER=1")};
+                    q_binary_key(session->device, longer, "-DNUMBER=1")};
     for (size_t k = 0; k < Q_COUNT(keys); k++) {
         assert_string_not_equal(keys[k], key);
         free(keys[k]);
@@ -242,7 +242,7 @@ static void processes_build_once(void **state)
     }
     assert_int_equal(pclose(children), 0);
     assert_int_equal(built + loaded, 4);
-    if (queue->device->builds_race) assert_int_equal(built, 1); /* elsewhere nobody waits for others */
+    if (session->device->builds_race) assert_int_equal(built, 1); /* elsewhere nobody waits for others */
     assert_true(built >= 1);
 }
 
@@ -254,8 +254,8 @@ static int child(const char *text)
         return 1;
     }
     puts(q_program_is_loaded(program) ? "loaded" : "built");
-    q_program_release(&program, queue);
-    q_queue_destroy(&queue);
+    q_program_release(&program, session);
+    q_session_destroy(&session);
     free(devices);
     return 0;
 }

@@ -18,7 +18,7 @@
 
 static q_device *devices;
 static size_t device_count, chosen;
-static q_queue *queue;
+static q_session *session;
 
 static int open_queue(void **state)
 {
@@ -27,7 +27,7 @@ static int open_queue(void **state)
     if (q_discover(&devices, &device_count)) return -1;
     if (!device_count) return 0;
     quern_status status = q_choose(devices, device_count, NULL, &chosen, &why);
-    if (!status) status = q_queue_create(&queue, &devices[chosen], 1 << 20, NULL);
+    if (!status) status = q_session_create(&session, &devices[chosen], 1 << 20, NULL);
     q_text_free(&why);
     return (int)status;
 }
@@ -35,9 +35,9 @@ static int open_queue(void **state)
 static int close_queue(void **state)
 {
     (void)state;
-    q_queue_destroy(&queue);
+    q_session_destroy(&session);
     free(devices);
-    return queue ? -1 : 0;
+    return session ? -1 : 0;
 }
 
 static void need_device(void)
@@ -158,18 +158,18 @@ static void buffers_keep_their_bytes(void **state)
     int in[1000], out[1000] = {0};
     for (int i = 0; i < 1000; i++) in[i] = i * i;
     q_buffer buffer, empty;
-    assert_int_equal(q_buffer_create(&buffer, queue, sizeof in), QUERN_OK);
-    assert_int_equal(q_buffer_create(&empty, queue, 0), QUERN_OK);
-    assert_int_equal(queue->memory_in_use, sizeof in + 1);
-    assert_int_equal(q_buffer_write(&buffer, queue, in, sizeof in), QUERN_OK);
-    assert_int_equal(q_buffer_read(&buffer, queue, out, sizeof out), QUERN_OK);
+    assert_int_equal(q_buffer_create(&buffer, session, sizeof in), QUERN_OK);
+    assert_int_equal(q_buffer_create(&empty, session, 0), QUERN_OK);
+    assert_int_equal(session->memory_in_use, sizeof in + 1);
+    assert_int_equal(q_buffer_write(&buffer, session, in, sizeof in), QUERN_OK);
+    assert_int_equal(q_buffer_read(&buffer, session, out, sizeof out), QUERN_OK);
     assert_memory_equal(in, out, sizeof in);
-    assert_int_equal(q_buffer_read(&empty, queue, NULL, 0), QUERN_OK);
-    assert_int_equal(q_buffer_write(&empty, queue, in, 1), QUERN_INTERNAL);
-    q_buffer_destroy(&buffer, queue);
-    q_buffer_destroy(&buffer, queue);
-    q_buffer_destroy(&empty, queue);
-    assert_int_equal(queue->memory_in_use, 0);
+    assert_int_equal(q_buffer_read(&empty, session, NULL, 0), QUERN_OK);
+    assert_int_equal(q_buffer_write(&empty, session, in, 1), QUERN_INTERNAL);
+    q_buffer_destroy(&buffer, session);
+    q_buffer_destroy(&buffer, session);
+    q_buffer_destroy(&empty, session);
+    assert_int_equal(session->memory_in_use, 0);
 }
 
 static void buffers_obey_the_budget(void **state)
@@ -177,17 +177,17 @@ static void buffers_obey_the_budget(void **state)
     (void)state;
     need_device();
     q_buffer first, second;
-    assert_int_equal(q_buffer_create(&first, queue, 1000000), QUERN_OK);
-    assert_int_equal(q_buffer_create(&second, queue, 100000), QUERN_MEMORY);
+    assert_int_equal(q_buffer_create(&first, session, 1000000), QUERN_OK);
+    assert_int_equal(q_buffer_create(&second, session, 100000), QUERN_MEMORY);
     assert_null(second.mem);
     assert_non_null(
         strstr(quern_last_error()->message, "100000 bytes of device memory are needed; 1000000 of 1048576 are in use"));
-    q_buffer_destroy(&first, queue);
-    assert_int_equal(q_buffer_create(&second, queue, 100000), QUERN_OK);
-    q_buffer_destroy(&second, queue);
-    assert_int_equal(q_buffer_create(&second, queue, devices[chosen].max_allocation + 1), QUERN_MEMORY);
+    q_buffer_destroy(&first, session);
+    assert_int_equal(q_buffer_create(&second, session, 100000), QUERN_OK);
+    q_buffer_destroy(&second, session);
+    assert_int_equal(q_buffer_create(&second, session, devices[chosen].max_allocation + 1), QUERN_MEMORY);
     assert_non_null(strstr(quern_last_error()->message, "the longest that"));
-    assert_int_equal(queue->memory_in_use, 0);
+    assert_int_equal(session->memory_in_use, 0);
 }
 
 static void the_driver_may_refuse_what_the_budget_grants(void **state)
@@ -195,21 +195,21 @@ static void the_driver_may_refuse_what_the_budget_grants(void **state)
     (void)state;
     need_device();
     q_buffer buffer;
-    uint64_t limit = queue->memory_limit, longest = queue->device->max_allocation;
-    queue->memory_limit = queue->device->max_allocation = UINT64_MAX;
-    quern_status status = q_buffer_create(&buffer, queue, (uint64_t)1 << 56);
+    uint64_t limit = session->memory_limit, longest = session->device->max_allocation;
+    session->memory_limit = session->device->max_allocation = UINT64_MAX;
+    quern_status status = q_buffer_create(&buffer, session, (uint64_t)1 << 56);
     const char *told = status ? " refuses 72057594037927936 bytes of device memory: " : "need 72057594037927936 of ";
     int number = 1;
     if (!status) { /* NVIDIA's driver grants any buffer, and fails where it is used */
-        status = q_buffer_write(&buffer, queue, &number, sizeof number);
-        if (!status) status = q_buffer_read(&buffer, queue, &number, sizeof number);
+        status = q_buffer_write(&buffer, session, &number, sizeof number);
+        if (!status) status = q_buffer_read(&buffer, session, &number, sizeof number);
     }
     assert_int_equal(status, QUERN_MEMORY);
     assert_non_null(strstr(quern_last_error()->message, told));
     assert_int_not_equal(quern_last_error()->cl_code, 0);
-    q_buffer_destroy(&buffer, queue);
-    queue->memory_limit = limit, queue->device->max_allocation = longest;
-    assert_int_equal(queue->memory_in_use, 0);
+    q_buffer_destroy(&buffer, session);
+    session->memory_limit = limit, session->device->max_allocation = longest;
+    assert_int_equal(session->memory_in_use, 0);
 }
 
 /* What a driver that grants any buffer says when it is used; there need not be one here. */
@@ -218,18 +218,18 @@ static void memory_may_be_missed_late(void **state)
     (void)state;
     need_device();
     q_buffer buffer;
-    assert_int_equal(q_buffer_create(&buffer, queue, 1000), QUERN_OK);
+    assert_int_equal(q_buffer_create(&buffer, session, 1000), QUERN_OK);
     static const cl_int codes[] = {CL_MEM_OBJECT_ALLOCATION_FAILURE, CL_OUT_OF_RESOURCES, CL_OUT_OF_HOST_MEMORY};
     for (size_t k = 0; k < Q_COUNT(codes); k++) {
-        assert_int_equal(q_queue_fail(queue, codes[k], "clFinish(queue->commands)"), QUERN_MEMORY);
+        assert_int_equal(q_session_fail(session, codes[k], "clFinish(session->commands)"), QUERN_MEMORY);
         assert_non_null(strstr(quern_last_error()->message, "clFinish failed: CL_"));
         assert_non_null(strstr(quern_last_error()->message, "need 1000 of 1048576 bytes of device memory on "));
         assert_int_equal(quern_last_error()->cl_code, codes[k]);
         assert_true(*quern_last_error()->next_step);
     }
-    assert_int_equal(q_queue_fail(queue, CL_INVALID_VALUE, "clFinish(a)"), QUERN_DEVICE);
+    assert_int_equal(q_session_fail(session, CL_INVALID_VALUE, "clFinish(a)"), QUERN_DEVICE);
     assert_null(strstr(quern_last_error()->message, "memory"));
-    q_buffer_destroy(&buffer, queue);
+    q_buffer_destroy(&buffer, session);
 }
 
 /* ---- programs --------------------------------------------------------------------------------------------------- */
@@ -245,7 +245,7 @@ static const size_t global[3] = {8, 4, 1}, local[3] = {4, 1, 1}, nothing[3] = {0
 
 static quern_status get(q_program **out, const char *text, const char *options, bool *made)
 {
-    return q_program_get(out, queue, "quern", text, options, made);
+    return q_program_get(out, session, "quern", text, options, made);
 }
 
 /* Runs the program above 20 times on a buffer of its own. */
@@ -253,16 +253,16 @@ static bool launch_and_compare(q_program *program, float factor)
 {
     q_buffer buffer;
     float out[32];
-    if (q_buffer_create(&buffer, queue, sizeof out)) return false;
+    if (q_buffer_create(&buffer, session, sizeof out)) return false;
     const q_kernel_arg args[] = {{sizeof(cl_mem), &buffer.mem}, {sizeof factor, &factor}, {4 * sizeof(float), NULL}};
     bool right = true;
     for (int round = 0; right && round < 20; round++) {
         memset(out, 0, sizeof out);
-        right = !q_program_launch(program, queue, args, 3, global, local) &&
-                !q_buffer_read(&buffer, queue, out, sizeof out);
+        right = !q_program_launch(program, session, args, 3, global, local) &&
+                !q_buffer_read(&buffer, session, out, sizeof out);
         for (int i = 0; right && i < 32; i++) right = out[i] == factor * (float)i + 0.5f;
     }
-    q_buffer_destroy(&buffer, queue);
+    q_buffer_destroy(&buffer, session);
     return right;
 }
 
@@ -290,13 +290,13 @@ static void programs_run(void **state)
         pthread_join(threads[i], &failed);
         assert_null(failed);
     }
-    assert_int_equal(q_program_launch(program, queue, NULL, 0, nothing, local), QUERN_OK);
+    assert_int_equal(q_program_launch(program, session, NULL, 0, nothing, local), QUERN_OK);
     const q_kernel_arg wrong = {3, "abc"};
-    assert_int_equal(q_program_launch(program, queue, &wrong, 1, global, local), QUERN_DEVICE);
+    assert_int_equal(q_program_launch(program, session, &wrong, 1, global, local), QUERN_DEVICE);
     assert_non_null(strstr(quern_last_error()->message, "clSetKernelArg failed: CL_INVALID_"));
-    assert_int_equal(q_queue_finish(queue), QUERN_OK);
-    q_program_release(&program, queue);
-    q_program_release(&program, queue);
+    assert_int_equal(q_session_finish(session), QUERN_OK);
+    q_program_release(&program, session);
+    q_program_release(&program, session);
 }
 
 static void equal_programs_are_one(void **state)
@@ -313,39 +313,39 @@ static void equal_programs_are_one(void **state)
     assert_int_equal(get(&other, source, "-DSHIFT=0.75f", &made), QUERN_OK);
     assert_true(made);
     assert_ptr_not_equal(first, other);
-    q_program_release(&first, queue);
-    q_program_release(&second, queue);
-    q_program_release(&other, queue);
+    q_program_release(&first, session);
+    q_program_release(&second, session);
+    q_program_release(&other, session);
     /* it stays for a while when nobody uses it */
     assert_int_equal(get(&first, source, "-DSHIFT=0.25f", &made), QUERN_OK);
     assert_false(made);
-    q_programs_destroy(queue); /* of those that are in use, none */
-    q_program_release(&first, queue);
-    q_programs_destroy(queue);
+    q_programs_destroy(session); /* of those that are in use, none */
+    q_program_release(&first, session);
+    q_programs_destroy(session);
     assert_int_equal(get(&first, source, "-DSHIFT=0.25f", &made), QUERN_OK);
     assert_true(made);
-    q_program_release(&first, queue);
+    q_program_release(&first, session);
 }
 
 /* Seconds that a build takes while another has the lock for building. */
 static double build_without_the_lock(bool races, double limit)
 {
     q_program *program;
-    bool really = queue->device->builds_race;
-    int lock = q_lock("build", &(q_patience){0});
+    bool really = session->device->builds_race;
+    int lock = q_lock("build", &(q_lock_timeout){0});
     if (lock < 0) skip(); /* no directory for it */
-    queue->device->builds_race = races;
-    queue->patience = (q_patience){.limit = limit};
+    session->device->builds_race = races;
+    session->lock_timeout = (q_lock_timeout){.limit = limit};
     bool made;
     assert_int_equal(get(&program, "kernel void quern(global int *a) { a[0] = 5; }", "", &made), QUERN_OK);
     assert_true(made);
     double seconds = q_program_build_seconds(program);
-    queue->device->builds_race = really;
-    queue->patience = (q_patience){0};
-    queue->impatient = false;
+    session->device->builds_race = really;
+    session->lock_timeout = (q_lock_timeout){0};
+    session->lock_timed_out = false;
     q_unlock(lock);
-    q_program_release(&program, queue);
-    q_programs_destroy(queue); /* so that the next call builds it again */
+    q_program_release(&program, session);
+    q_programs_destroy(session); /* so that the next call builds it again */
     return seconds;
 }
 
@@ -361,12 +361,12 @@ static void only_builds_that_race_wait_for_each_other(void **state)
     (void)state;
     need_device();
     assert_true(build_without_the_lock(false, 100) < 50);
-    bool pocl = !strcmp(queue->device->info.platform, "Portable Computing Language");
-    assert_int_equal(queue->device->builds_race, pocl);
+    bool pocl = !strcmp(session->device->info.platform, "Portable Computing Language");
+    assert_int_equal(session->device->builds_race, pocl);
     /* Intel's driver for CPUs keeps no programs, unlike its driver for GPUs, whose platform begins with the same words */
-    bool cpu = !strcmp(queue->device->info.kind, "cpu");
-    if (q_contains(queue->device->info.platform, strlen(queue->device->info.platform), "intel(r) opencl"))
-        assert_int_equal(queue->device->info.driver_caches, !cpu);
+    bool cpu = !strcmp(session->device->info.kind, "cpu");
+    if (q_contains(session->device->info.platform, strlen(session->device->info.platform), "intel(r) opencl"))
+        assert_int_equal(session->device->info.driver_caches, !cpu);
 }
 
 static void programs_that_do_not_build(void **state)
@@ -394,12 +394,12 @@ static int use_after_fork(void)
     q_buffer buffer;
     q_device *list;
     size_t count;
-    if (q_queue_finish(queue) != QUERN_DEVICE) return 1;
+    if (q_session_finish(session) != QUERN_DEVICE) return 1;
     if (!strstr(quern_last_error()->message, "after fork()")) return 2;
-    if (q_buffer_create(&buffer, queue, 4) != QUERN_DEVICE) return 3;
+    if (q_buffer_create(&buffer, session, 4) != QUERN_DEVICE) return 3;
     if (q_discover(&list, &count) != QUERN_DEVICE) return 4;
-    q_queue_destroy(&queue);
-    return queue ? 5 : 0;
+    q_session_destroy(&session);
+    return session ? 5 : 0;
 }
 
 static void children_get_an_error(void **state)
@@ -411,7 +411,7 @@ static void children_get_an_error(void **state)
     int result = -1;
     assert_int_equal(waitpid(child, &result, 0), child);
     assert_int_equal(result, 0);
-    assert_int_equal(q_queue_finish(queue), QUERN_OK);
+    assert_int_equal(q_session_finish(session), QUERN_OK);
 }
 
 int main(void)

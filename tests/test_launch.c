@@ -78,7 +78,7 @@ static void progress_stops_a_run(void **state)
     expect_failure(run(op, &c, c.count, c.count, c.a), QUERN_CANCELLED, "stopped by the progress callback");
     assert_true(w.calls == 1 && w.last > 0);
     bool sliced = w.last < 1; /* a fast device may do all of it in one slice, of which progress is told at the end */
-    assert_int_equal(watched->queue->memory_in_use, 0);
+    assert_int_equal(watched->session->memory_in_use, 0);
     w = (watch){0};
     succeed(run(op, &c, c.count, c.count, c.a));
     assert_true(w.calls > (sliced ? 1 : 0) && !w.falls && fabs(w.last - 1) < 1e-9);
@@ -171,7 +171,7 @@ static void memory_is_limited(void **state)
     expect_failure(run(op, &c, 500, 500, c.a), QUERN_MEMORY,
                    "4000 bytes of device memory are needed; 4000 of 5000 are in use");
     expect_failure(run(op, &c, 500, 500, c.a), QUERN_MEMORY, "quern_context_options.memory");
-    assert_int_equal(small->queue->memory_in_use, 0);
+    assert_int_equal(small->session->memory_in_use, 0);
     succeed(run(op, &c, 100, 100, c.a));
     cloud_destroy(&c);
     quern_operator_destroy(&op);
@@ -209,7 +209,7 @@ static void states_are_made_to_fit(void **state)
     succeed(quern_context_create(
         &small, &(quern_context_options){.size = sizeof(quern_context_options), .log = on_line, .log_user = &lines}));
     quern_operator *op = compile_split(small, "walk=0");
-    uint64_t arrays, *limit = &small->queue->memory_limit;
+    uint64_t arrays, *limit = &small->session->memory_limit;
     q_plan plan = split_plan(op, &arrays);
     uint64_t bytes = q_plan_partial_bytes(&plan, op->programs[0]), group = bytes / (uint64_t)plan.groups;
     const struct {
@@ -230,7 +230,7 @@ static void states_are_made_to_fit(void **state)
         *limit = cases[n].limit;
         memset(a, 0, sizeof a);
         succeed(run(op, &c, FEW, LONG, n ? a : c.a));
-        assert_int_equal(small->queue->memory_in_use, 0);
+        assert_int_equal(small->session->memory_in_use, 0);
         const char *told = NULL;
         for (const char *at = lines.data + start; (at = strstr(at, "goes on with")); at++) told = at;
         assert_true(!told == !cases[n].parts);
@@ -252,7 +252,7 @@ static void parts_stay_as_short_as_the_device_needs(void **state)
     (void)state;
     need_device();
     quern_operator *op = compile_split(context, "walk=6000");
-    uint64_t arrays, *limit = &context->queue->memory_limit, old = *limit;
+    uint64_t arrays, *limit = &context->session->memory_limit, old = *limit;
     q_plan plan = split_plan(op, &arrays);
     uint64_t group = q_plan_partial_bytes(&plan, op->programs[0]) / (uint64_t)plan.groups;
     cloud c = cloud_create(LONG);
@@ -261,7 +261,7 @@ static void parts_stay_as_short_as_the_device_needs(void **state)
     *limit = arrays + group / 2 - 1;
     expect_failure(run(op, &c, FEW, LONG, c.a), QUERN_MEMORY, "rows at a time in 4 parts");
     *limit = old;
-    assert_int_equal(context->queue->memory_in_use, 0);
+    assert_int_equal(context->session->memory_in_use, 0);
     cloud_destroy(&c);
     quern_operator_destroy(&op);
 }
@@ -278,7 +278,7 @@ static void states_of_long_sums_are_made_to_fit(void **state)
     succeed(q_plan_make(&plan, op->programs[0], &op->profile, QUERN_F32, FEW, t.N, 1, &op->options));
     assert_true(op->stages.count == 1 && plan.parts == 4 && plan.groups == 5);
     uint64_t group = q_plan_partial_bytes(&plan, op->programs[0]) / (uint64_t)plan.groups, old;
-    uint64_t arrays = 4 * (2 * FEW + 22 * (uint64_t)t.N + 21 * FEW), *limit = &context->queue->memory_limit;
+    uint64_t arrays = 4 * (2 * FEW + 22 * (uint64_t)t.N + 21 * FEW), *limit = &context->session->memory_limit;
     old = *limit;
     for (uint64_t groups = 2; groups < 4; groups++) { /* 5 are done as 2, 2, 1 or as 3, 2 */
         *limit = arrays + groups * group;

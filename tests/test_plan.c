@@ -70,13 +70,13 @@ static void reductions_over_the_same_axes_share_a_pass(void **state)
 
 /* ---- loops ---- */
 
-static size_t operations(const q_program_ir *p, unsigned where)
+static size_t operations(const q_ir *p, unsigned where)
 {
     return p->statements[where];
 }
 
 /* Live operations of one kind in one loop. */
-static size_t count_operations(const q_program_ir *p, q_op op, unsigned where)
+static size_t count_operations(const q_ir *p, q_op op, unsigned where)
 {
     size_t count = 0;
     for (q_ref v = 1; v < p->count; v++)
@@ -85,7 +85,7 @@ static size_t count_operations(const q_program_ir *p, q_op op, unsigned where)
 }
 
 /* Operations in the pair loop whose operands all come from outside. */
-static void expect_no_foreign_work(const q_program_ir *p)
+static void expect_no_foreign_work(const q_ir *p)
 {
     for (q_ref v = 1; v < p->count; v++) {
         unsigned where = 0;
@@ -105,7 +105,7 @@ static void heavy_factors_leave_the_pair_loop(void **state)
     quern_operator *heavy =
         compile("x=Vi(3); y=Vj(3); b=Vj(1); g=Pm(1); "
                 "Sum_j(Exp(-SqDist(x,y))*Sin(b)*Cos(Norm2(y))*Log(Square(g)+1)*Sqrt(Sum(Square(Sin(x))))*b)");
-    const q_program_ir *p = heavy->programs[0], *q = plain->programs[0];
+    const q_ir *p = heavy->programs[0], *q = plain->programs[0];
     assert_int_equal(operations(p, PAIR), operations(q, PAIR));
     assert_int_equal(count_operations(p, Q_OP_Exp, PAIR), 1);
     assert_int_equal(count_operations(p, Q_OP_Sin, Q_COLUMN), 1);
@@ -124,7 +124,7 @@ static void the_gaussian_is_tight(void **state)
 {
     (void)state;
     quern_operator *op = compile("x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)");
-    const q_program_ir *p = op->programs[0];
+    const q_ir *p = op->programs[0];
     assert_int_equal(operations(p, PAIR), 8);
     assert_int_equal(operations(p, Q_COLUMN), 0);
     assert_int_equal(operations(p, Q_ROW), 0);

@@ -80,20 +80,20 @@ static bool lost_cache(const char *directory)
 {
     char command[600];
     q_device *list;
-    q_queue *queue;
+    q_session *session;
     q_program *program;
     size_t count;
     bool made;
-    if (q_discover(&list, &count) || count != 1 || q_queue_create(&queue, list, 0, NULL)) return false;
+    if (q_discover(&list, &count) || count != 1 || q_session_create(&session, list, 0, NULL)) return false;
     snprintf(command, sizeof command, "rm -r '%s'", directory);
     bool good = !system(command);
     for (int round = 0; round < 2; round++) {
-        good = good && q_program_get(&program, queue, "quern", "kernel void quern(global int *a) { a[0] = 5; }", "",
+        good = good && q_program_get(&program, session, "quern", "kernel void quern(global int *a) { a[0] = 5; }", "",
                                      &made) == QUERN_BUILD;
         good = good && tells(quern_last_error()->next_step, "PoCL builds in its cache, which was removed") &&
                tells(quern_last_error()->next_step, directory);
     }
-    q_queue_destroy(&queue);
+    q_session_destroy(&session);
     free(list);
     return good;
 }

@@ -131,7 +131,7 @@ static void unknown_names_get_the_default(void **state)
     assert_memory_equal(&profile, &usual, sizeof profile);
 }
 
-static void learned_rows_are_read_as_they_were_written(void **state)
+static void tuned_rows_are_read_as_they_were_written(void **state)
 {
     (void)state;
     const quern_device devices[] = {{.name = "a \"b\"\n", .vendor = "v", .driver = "1.0 #2"},
@@ -145,17 +145,17 @@ static void learned_rows_are_read_as_they_were_written(void **state)
         rows[d] = shipped;
         assert_int_equal(q_profile_set(&rows[d], d ? "" : "rows=3 speed=7", "here"), QUERN_OK);
         q_profile_write(&text, &rows[d], &shipped, &key);
-        strcpy(rows[d].name, "cpu-learned");
+        strcpy(rows[d].name, "cpu-tuned");
     }
     for (int d = 0; d < 2; d++) {
         q_profile_key key = q_profile_key_of(&devices[d]);
-        assert_int_equal(q_profile_learned(&got, text.data, "text", &key, &refusal), QUERN_OK);
+        assert_int_equal(q_profile_tuned(&got, text.data, "text", &key, &refusal), QUERN_OK);
         assert_null(refusal);
         assert_memory_equal(&got, &rows[d], sizeof got);
     }
     q_profile_key key = q_profile_key_of(&devices[0]);
     assert_int_equal(q_profiles_without(&rest, text.data, "text", &key), QUERN_OK);
-    assert_string_equal(rest.data, strstr(text.data, "\ncpu-learned") + 1); /* the second row alone */
+    assert_string_equal(rest.data, strstr(text.data, "\ncpu-tuned") + 1); /* the second row alone */
     q_text_free(&text);
     q_text_free(&rest);
 }
@@ -169,7 +169,7 @@ int main(void)
         cmocka_unit_test(damaged_rows_are_told),
         cmocka_unit_test(settings_change_a_profile_or_nothing),
         cmocka_unit_test(unknown_names_get_the_default),
-        cmocka_unit_test(learned_rows_are_read_as_they_were_written),
+        cmocka_unit_test(tuned_rows_are_read_as_they_were_written),
     };
     return cmocka_run_group_tests_name("profile", tests, NULL, NULL);
 }

@@ -103,7 +103,7 @@ static void unsafe_cache_directories_are_refused(void **state)
     assert_false(cache_directory(path, sizeof path));
     assert_int_equal(chmod(path, 0702), 0);
     assert_false(cache_directory(path, sizeof path));
-    assert_int_equal(q_lock("build", &(q_patience){0}), -1);
+    assert_int_equal(q_lock("build", &(q_lock_timeout){0}), -1);
     assert_int_equal(chmod(path, 0755), 0);
     assert_true(cache_directory(path, sizeof path));
     assert_int_equal(symlink(path, "link"), 0);
@@ -122,7 +122,7 @@ static atomic_int inside, most;
 /* Counts how many hold the lock at once; a pause makes an overlap certain to show. */
 static void *hold_lock(void *unused)
 {
-    int lock = q_lock("test", &(q_patience){0});
+    int lock = q_lock("test", &(q_lock_timeout){0});
     int now = atomic_fetch_add(&inside, 1) + 1;
     if (now > most) most = now;
     pause_ms(10);
@@ -149,11 +149,11 @@ static void locks_exclude_processes(void **state)
 {
     (void)state;
     setenv("QUERN_CACHE_DIR", in_room("cache"), 1);
-    int lock = q_lock("test", &(q_patience){0});
+    int lock = q_lock("test", &(q_lock_timeout){0});
     assert_true(lock >= 0);
     pid_t child = fork();
     if (!child) { /* leaves its mark once it has the lock */
-        int mine = q_lock("test", &(q_patience){0});
+        int mine = q_lock("test", &(q_lock_timeout){0});
         int fd = open("mark", O_CREAT | O_WRONLY, 0600);
         _exit(mine < 0 || fd < 0);
     }
@@ -185,25 +185,25 @@ static void waits_for_a_lock_are_told_of_and_end(void **state)
     (void)state;
     told lines = {0};
     setenv("QUERN_CACHE_DIR", in_room("cache"), 1);
-    int lock = q_lock("test", &(q_patience){.log = on_line, .log_user = &lines});
+    int lock = q_lock("test", &(q_lock_timeout){.log = on_line, .log_user = &lines});
     assert_true(lock >= 0);
     assert_int_equal(lines.count, 0);
     double start = q_seconds();
-    q_patience patience = {.log = on_line, .log_user = &lines, .notice = 0.02, .limit = 0.1};
-    assert_int_equal(q_lock("test", &patience), -1);
+    q_lock_timeout timeout = {.log = on_line, .log_user = &lines, .notice = 0.02, .limit = 0.1};
+    assert_int_equal(q_lock("test", &timeout), -1);
     double waited = q_seconds() - start;
     assert_true(waited >= 0.1 && waited < 600);
     assert_true(lines.count == 2 || lines.count == 1); /* where the time was up before the notice was due, one line */
     lines.count = 2;
     assert_non_null(strstr(lines.line, "went on without"));
     assert_non_null(strstr(lines.line, in_room("cache/test.lock")));
-    patience = (q_patience){.log = on_line, .log_user = &lines, .notice = 0.01, .limit = 0.01}; /* told once only */
-    assert_int_equal(q_lock("test", &patience), -1);
+    timeout = (q_lock_timeout){.log = on_line, .log_user = &lines, .notice = 0.01, .limit = 0.01}; /* told once only */
+    assert_int_equal(q_lock("test", &timeout), -1);
     assert_int_equal(lines.count, 3);
-    patience = (q_patience){.limit = 0.01};
-    assert_int_equal(q_lock("test", &patience), -1);
+    timeout = (q_lock_timeout){.limit = 0.01};
+    assert_int_equal(q_lock("test", &timeout), -1);
     q_unlock(lock);
-    lock = q_lock("test", &patience);
+    lock = q_lock("test", &timeout);
     assert_true(lock >= 0);
     q_unlock(lock);
 }
@@ -263,7 +263,7 @@ static void paths_of_the_user_follow_the_environment(void **state)
     static const struct {
         const char *own, *xdg, *home, *path;
     } cases[] = {
-        {"here", "/x", "/h", "here"}, {"", "/x", "/h", "/x/a/b"},        {NULL, "x", "/h", "/h/.c/a/b"},
+        {"here", "/x", "/h", "here"}, {"", "/x", "/h", "/x/a/b"},      {NULL, "x", "/h", "/h/.c/a/b"},
         {NULL, NULL, "h", NULL},      {NULL, NULL, "/h", "/h/.c/a/b"}, {NULL, NULL, NULL, NULL},
     };
     static const char *const names[] = {"QUERN_TEST_OWN", "QUERN_TEST_XDG", "HOME"};

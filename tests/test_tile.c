@@ -14,7 +14,7 @@
 /* Whether the program of an operator's only stage has the loops, and how squared distances are computed. */
 static void expect_loops(const quern_operator *op, uint32_t depth, uint32_t width, q_expansion expansion)
 {
-    const q_program_ir *p = op->programs[op->stages.count - 1];
+    const q_ir *p = op->programs[op->stages.count - 1];
     if (p->depth != depth || p->width != width || p->expansion != expansion)
         fail_msg("%s: depth %u, width %u, expansion %d", op->text, p->depth, p->width, p->expansion);
 }

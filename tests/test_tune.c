@@ -1,6 +1,6 @@
 /*
  * test_tune.c: rows that were learned on a device: tuning itself, with few points and in little time; what is written;
- * when a learned row is used and when it is refused, with what line in the log.
+ * when a tuned row is used and when it is refused, with what line in the log.
  */
 #include <math.h>
 #include <stdio.h>
@@ -88,22 +88,22 @@ static void expect_use(const char *profile, int rows, const char *line)
     q_text_free(&lines);
 }
 
-static void learned_rows_are_used_where_their_key_fits(void **state)
+static void tuned_rows_are_used_where_their_key_fits(void **state)
 {
     (void)state;
     need_device();
     const char *shipped = context->profile.name;
     int rows = context->profile.rows;
-    char learned[64];
-    snprintf(learned, sizeof learned, "%s-learned", shipped);
+    char tuned[64];
+    snprintf(tuned, sizeof tuned, "%s-tuned", shipped);
     const struct {
         const char *settings, *old, *new, *profile;
         int rows;
         const char *line;
     } cases[] = {
-        {"rows=3", NULL, "", learned, 3, "profile "},
+        {"rows=3", NULL, "", tuned, 3, "profile "},
         {"rows=3", NULL, "# a comment\nother : default device=\"a\" vendor=\"b\" driver=\"c\" format=1 new_column=7\n",
-         learned, 3, "profile "},
+         tuned, 3, "profile "},
         {"rows=3", "driver=\"", "driver=\"old ", shipped, rows, "was learned with another driver; run `quern tune`"},
         {"rows=3", "format=1", "format=0", shipped, rows, "is of another version of quern; run `quern tune`"},
         {"rows=3", "rows=3", "new_column=3 format=1 #", shipped, rows, "format is stated"},
@@ -142,7 +142,7 @@ static void rows_that_do_not_fit_the_device_are_refused(void **state)
 {
     (void)state;
     need_device();
-    if (q_queue_device(context->queue)->max_group >= 1024) skip();
+    if (q_session_device(context->session)->max_group >= 1024) skip();
     char *row = make_row("local=1024", NULL, "");
     write_rows(row);
     expect_use(context->profile.name, context->profile.rows, "its row asks for more work-items than fit");
@@ -242,7 +242,7 @@ static void tuning_writes_a_row_that_is_used(void **state)
     q_profile row;
     const char *refusal;
     q_profile_key key = q_profile_key_of(quern_context_device(context));
-    succeed(q_profile_learned(&row, text, path, &key, &refusal));
+    succeed(q_profile_tuned(&row, text, path, &key, &refusal));
     assert_null(refusal);
     expect_use(row.name, row.rows, "profile ");
     free(text);
@@ -281,7 +281,7 @@ static void candidates_that_the_device_refuses_are_told(void **state)
 {
     (void)state;
     need_device();
-    if (q_queue_device(context->queue)->max_group > 1) skip(); /* PoCL was told to take no more */
+    if (q_session_device(context->session)->max_group > 1) skip(); /* PoCL was told to take no more */
     static const char *const local[] = {"local"};
     tally t = {0};
     quern_tune_options options = options_for(&t);
@@ -313,7 +313,7 @@ static void wrong_results_are_noticed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(learned_rows_are_used_where_their_key_fits),
+        cmocka_unit_test(tuned_rows_are_used_where_their_key_fits),
         cmocka_unit_test(a_file_that_is_no_file_is_told),
         cmocka_unit_test(rows_that_do_not_fit_the_device_are_refused),
         cmocka_unit_test(an_operator_may_have_settings_of_its_own),

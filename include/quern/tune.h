@@ -36,7 +36,7 @@ typedef struct quern_tune_options {
     size_t size;
     double seconds; /* after which no further value is tried; 0: 120. What is under way is finished */
     int64_t points; /* rows M = N of the formulas; 0: as many as can be timed well; else at least 64 */
-    bool dry_run;   /* the learned row is not written */
+    bool dry_run;   /* the tuned row is not written */
     /* Called after each trial on the thread that tunes, with `user`; returning true stops the tuning, which then fails with
        QUERN_CANCELLED and has written nothing. May be null. */
     bool (*report)(void *user, const quern_trial *trial);
@@ -45,7 +45,7 @@ typedef struct quern_tune_options {
 
 typedef struct quern_tuning {
     double ratio;     /* time of the chosen row, of that of the shipped one; 1 if that was chosen */
-    const char *row;  /* the learned row's text */
+    const char *row;  /* the tuned row's text */
     const char *path; /* the file that it was written to; "" after a dry run */
 } quern_tuning;
 
@@ -53,7 +53,7 @@ typedef struct quern_tuning {
    compared with the reference before it is timed. `options` may be null. Contexts that are created later use the learned
    row; this one and its operators stay as they are. The device should have nothing else to do.
    The file is QUERN_PROFILES, else XDG_CONFIG_HOME/quern/profiles, else HOME/.config/quern/profiles; it is replaced
-   in one step, and rows of other devices stay. QUERN_PROFILES empty or "none": learned rows are ignored, and only dry
+   in one step, and rows of other devices stay. QUERN_PROFILES empty or "none": tuned rows are ignored, and only dry
    runs are possible. Statuses: USAGE (no file), IO, DEVICE (the shipped row gives wrong results), CANCELLED, and those
    of quern_run. */
 QUERN_API quern_status quern_tune(quern_tuning **out, quern_context *context, const quern_tune_options *options);

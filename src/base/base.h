@@ -119,17 +119,17 @@ bool q_user_path(char *out, size_t size, const char *own, const char *xdg, const
    environment names none. */
 int q_cache_open(char *path, size_t size, const char **fault);
 /* How long to wait for a lock, and who is told; all zeros for the usual times and nobody. */
-typedef struct q_patience {
+typedef struct q_lock_timeout {
     void (*log)(void *user, const char *line); /* null: nobody */
     void *log_user;
     double notice; /* seconds after which a line tells what is waited for; 0: 2 */
     double limit;  /* seconds after which no lock can be had; 0: 120 */
-} q_patience;
+} q_lock_timeout;
 
 /* An exclusive advisory lock on NAME.lock in the cache directory; waits for other processes and threads, but not for
    ever: a holder may have been stopped. Returns a handle for q_unlock, or -1 when no lock can be had (then the caller
    goes on without one). */
-int q_lock(const char *name, const q_patience *patience);
+int q_lock(const char *name, const q_lock_timeout *timeout);
 void q_unlock(int lock);
 /* Makes the directories above a file, with mode 0700; false if the nearest cannot be written to. */
 bool q_make_parent(const char *path);

@@ -122,41 +122,41 @@ int q_cache_open(char *path, size_t size, const char **fault)
 
 /* ---- locks ------------------------------------------------------------------------------------------------------ */
 
-static Q_PRINTF(2, 3) void tell(const q_patience *patience, const char *fmt, ...)
+static Q_PRINTF(2, 3) void tell(const q_lock_timeout *timeout, const char *fmt, ...)
 {
     char line[PATH_MAX + 512];
-    if (!patience->log) return;
+    if (!timeout->log) return;
     va_list args;
     va_start(args, fmt);
     vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
-    patience->log(patience->log_user, line);
+    timeout->log(timeout->log_user, line);
 }
 
-static bool wait_for(int fd, const q_patience *patience, const char *directory, const char *file)
+static bool wait_for(int fd, const q_lock_timeout *timeout, const char *directory, const char *file)
 {
-    double notice = patience->notice > 0 ? patience->notice : 2, limit = patience->limit > 0 ? patience->limit : 120;
+    double notice = timeout->notice > 0 ? timeout->notice : 2, limit = timeout->limit > 0 ? timeout->limit : 120;
     double start = q_seconds();
-    bool told = false;
+    bool notified = false;
     for (long ms = 1; flock(fd, LOCK_EX | LOCK_NB); ms = ms < 16 ? 2 * ms : 16) {
         double waited = q_seconds() - start;
         if (errno != EWOULDBLOCK && errno != EINTR) return false;
         if (waited >= limit) {
-            tell(patience, "went on without the lock %s/%s after %.0f s", directory, file, waited);
+            tell(timeout, "went on without the lock %s/%s after %.0f s", directory, file, waited);
             return false;
         }
-        if (!told && waited >= notice)
-            tell(patience,
+        if (!notified && waited >= notice)
+            tell(timeout,
                  "waiting up to %.0f s for the lock %s/%s, which another process or thread holds: if it is stopped, "
                  "let it go on or end it (`fuser` on the file finds it)",
                  limit, directory, file);
-        told = waited >= notice;
+        notified = waited >= notice;
         nanosleep(&(struct timespec){0, ms * 1000000}, NULL);
     }
     return true;
 }
 
-int q_lock(const char *name, const q_patience *patience)
+int q_lock(const char *name, const q_lock_timeout *timeout)
 {
     char path[PATH_MAX], file[NAME_MAX];
     const char *fault;
@@ -166,7 +166,7 @@ int q_lock(const char *name, const q_patience *patience)
     int fd = openat(directory, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     close(directory);
     if (fd < 0) return -1;
-    if (wait_for(fd, patience, path, file)) return fd;
+    if (wait_for(fd, timeout, path, file)) return fd;
     close(fd);
     return -1;
 }

@@ -33,24 +33,24 @@ char *q_binary_key(const q_device *device, const char *source, const char *optio
     return text;
 }
 
-static cl_program create(q_queue *queue, const char *options, const void *data, size_t size)
+static cl_program create(q_session *session, const char *options, const void *data, size_t size)
 {
     cl_int code, binary_code = CL_SUCCESS;
     const unsigned char *bytes = data;
-    cl_device_id id = queue->device->id;
-    cl_program program = clCreateProgramWithBinary(queue->context, 1, &id, &size, &bytes, &binary_code, &code);
+    cl_device_id id = session->device->id;
+    cl_program program = clCreateProgramWithBinary(session->context, 1, &id, &size, &bytes, &binary_code, &code);
     if (!program) return NULL;
     if (!code && !binary_code && !clBuildProgram(program, 1, &id, options, NULL, NULL)) return program;
     clReleaseProgram(program);
     return NULL;
 }
 
-cl_program q_binary_load(q_queue *queue, const char *key, const char *options, q_text *note)
+cl_program q_binary_load(q_session *session, const char *key, const char *options, q_text *note)
 {
     void *data;
     size_t size;
     if (!q_store_read(key, &data, &size, note)) return NULL;
-    cl_program program = size ? create(queue, options, data, size) : NULL;
+    cl_program program = size ? create(session, options, data, size) : NULL;
     free(data);
     if (program) return program;
     q_text_add(note, "the driver refused an entry of the cache");

@@ -78,24 +78,24 @@ q_device *q_device_copy(const q_device *list, size_t count);
    install. */
 quern_status q_choose(const q_device *list, size_t count, const char *wanted, size_t *index, q_text *why);
 
-// queue.c: an opened device: one context and one in-order queue
+// session.c: an opened device: one context and one in-order queue
 
 typedef struct q_program q_program;
 
-typedef struct q_queue {
-    q_device *device; /* the queue's own copy */
+typedef struct q_session {
+    q_device *device; /* the session's own copy */
     cl_context context;
     cl_command_queue commands;
     size_t alignment;               /* bytes: where borrowed memory may begin */
     long process;                   /* that made it: no other may use it */
     bool keeps_programs;            /* in quern's cache; set before the first build */
-    q_patience patience;            /* with the lock for builds; likewise */
-    _Atomic bool impatient;         /* a wait for that lock was in vain */
+    q_lock_timeout lock_timeout;    /* with the lock for builds; likewise */
+    _Atomic bool lock_timed_out;    /* a wait for that lock was in vain */
     uint64_t memory_limit;          /* bytes that buffers may take together */
     _Atomic uint64_t memory_in_use; /* bytes that they take */
     pthread_mutex_t programs_lock;
     q_program *programs; /* program.c: a list of all */
-} q_queue;
+} q_session;
 
 /* What a program has opened itself; null members stand for nothing. */
 typedef struct q_opened {
@@ -105,24 +105,24 @@ typedef struct q_opened {
 
 /* `device` is copied; memory_limit 0 stands for all of the device's memory; opened: null, or what is used in place of new
    handles and kept alive. */
-quern_status q_queue_create(q_queue **out, const q_device *device, uint64_t memory_limit, const q_opened *opened);
+quern_status q_session_create(q_session **out, const q_device *device, uint64_t memory_limit, const q_opened *opened);
 /* Completes `opened` by the context of the queue, and finds the device it is for. USAGE for a queue that is not in order,
    or for a context of several devices without a queue. */
 quern_status q_opened_device(q_opened *opened, cl_device_id *out);
-void q_queue_destroy(q_queue **queue);
-const q_device *q_queue_device(const q_queue *queue);
-/* q_cl_fail for a call on the queue. Where it means memory, the message has what the context's buffers take, and the
+void q_session_destroy(q_session **session);
+const q_device *q_session_device(const q_session *session);
+/* q_cl_fail for a call on the session. Where it means memory, the message has what the context's buffers take, and the
    limit: some drivers grant any buffer and fail at its first use. */
-quern_status q_queue_fail(const q_queue *queue, cl_int code, const char *call);
-#define Q_QUEUE_CL(queue, call)                                                      \
-    do {                                                                             \
-        cl_int q_cl_code_ = (call);                                                  \
-        if (q_cl_code_ != CL_SUCCESS) return q_queue_fail(queue, q_cl_code_, #call); \
+quern_status q_session_fail(const q_session *session, cl_int code, const char *call);
+#define Q_SESSION_CL(session, call)                                                      \
+    do {                                                                                 \
+        cl_int q_cl_code_ = (call);                                                      \
+        if (q_cl_code_ != CL_SUCCESS) return q_session_fail(session, q_cl_code_, #call); \
     } while (0)
 /* Waits for everything that was enqueued. */
-quern_status q_queue_finish(q_queue *queue);
-/* Fails with DEVICE when called in a process other than the one that made the queue (after fork). */
-quern_status q_queue_check(const q_queue *queue);
+quern_status q_session_finish(q_session *session);
+/* Fails with DEVICE when called in a process other than the one that made the session (after fork). */
+quern_status q_session_check(const q_session *session);
 
 // buffer.c: device memory within the context's budget
 
@@ -133,24 +133,25 @@ typedef struct q_buffer {
 } q_buffer;
 
 /* Allocates size bytes (at least one byte is allocated). MEMORY with need, limit and what is in use. */
-quern_status q_buffer_create(q_buffer *out, q_queue *queue, uint64_t size);
+quern_status q_buffer_create(q_buffer *out, q_session *session, uint64_t size);
 /* The same, filled as by a write of `size` bytes. */
-quern_status q_buffer_create_from(q_buffer *out, q_queue *queue, const void *data, uint64_t size);
-/* `size` bytes of another buffer's memory, or of the user's, from `offset` on, a multiple of queue->alignment. It stays
+quern_status q_buffer_create_from(q_buffer *out, q_session *session, const void *data, uint64_t size);
+/* `size` bytes of another buffer's memory, or of the user's, from `offset` on, a multiple of session->alignment. It stays
    alive as long as this. */
-quern_status q_buffer_borrow(q_buffer *out, q_queue *queue, cl_mem mem, uint64_t offset, uint64_t size);
-void q_buffer_destroy(q_buffer *buffer, q_queue *queue); /* accepts an empty one */
+quern_status q_buffer_borrow(q_buffer *out, q_session *session, cl_mem mem, uint64_t offset, uint64_t size);
+void q_buffer_destroy(q_buffer *buffer, q_session *session); /* accepts an empty one */
 /* Copies of `size` bytes; size 0 does nothing. A write does not wait: `data` must stay as it is until a later read from
-   the same queue, or q_queue_finish, has returned. A read waits. */
-quern_status q_buffer_write(q_buffer *buffer, q_queue *queue, const void *data, uint64_t size);
-quern_status q_buffer_read(q_buffer *buffer, q_queue *queue, void *data, uint64_t size);
+   the same session, or q_session_finish, has returned. A read waits. */
+quern_status q_buffer_write(q_buffer *buffer, q_session *session, const void *data, uint64_t size);
+quern_status q_buffer_read(q_buffer *buffer, q_session *session, void *data, uint64_t size);
 /* Rows of `bytes` each, `stride` bytes apart in host memory and side by side in the buffer; likewise. */
-quern_status q_buffer_write_rows(q_buffer *buffer, q_queue *queue, const void *data, uint64_t rows, uint64_t bytes,
+quern_status q_buffer_write_rows(q_buffer *buffer, q_session *session, const void *data, uint64_t rows, uint64_t bytes,
                                  uint64_t stride);
-quern_status q_buffer_read_rows(q_buffer *buffer, q_queue *queue, void *data, uint64_t rows, uint64_t bytes,
+quern_status q_buffer_read_rows(q_buffer *buffer, q_session *session, void *data, uint64_t rows, uint64_t bytes,
                                 uint64_t stride);
 /* Repeats a pattern of 1, 2, 4 or 8 bytes, of which size is a multiple. Does not wait. */
-quern_status q_buffer_fill(q_buffer *buffer, q_queue *queue, const void *pattern, size_t pattern_size, uint64_t size);
+quern_status q_buffer_fill(q_buffer *buffer, q_session *session, const void *pattern, size_t pattern_size,
+                           uint64_t size);
 
 // binary.c: compiled programs in quern's own cache
 
@@ -158,21 +159,21 @@ quern_status q_buffer_fill(q_buffer *buffer, q_queue *queue, const void *pattern
 char *q_binary_key(const q_device *device, const char *source, const char *options);
 /* The program that was stored under the key, ready for kernels, or null; the note tells of entries that were of no use,
    which are removed. */
-cl_program q_binary_load(q_queue *queue, const char *key, const char *options, q_text *note);
+cl_program q_binary_load(q_session *session, const char *key, const char *options, q_text *note);
 void q_binary_save(cl_program program, const char *key, q_text *note);
 
 // program.c: source text to kernel
 
-/* The program of this source and these options, whose one kernel has this name. It is built if no user of the queue has
-   asked for it before, which *made tells: then this waits, where builds race and within the queue's patience, on a lock
+/* The program of this source and these options, whose one kernel has this name. It is built if no user of the session has
+   asked for it before, which *made tells: then this waits, where builds race and within the session's timeout, on a lock
    shared by all processes of this user, and tries once more when a cold build fails without an error line; threads that
    ask for the same wait for it. BUILD with the log's first error line. Thread-safe. */
-quern_status q_program_get(q_program **out, q_queue *queue, const char *name, const char *source, const char *options,
-                           bool *made);
-/* Ends one use; null is accepted. Whoever uses a program keeps the queue. */
-void q_program_release(q_program **program, q_queue *queue);
-/* Ends all of a queue whose programs have no user. */
-void q_programs_destroy(q_queue *queue);
+quern_status q_program_get(q_program **out, q_session *session, const char *name, const char *source,
+                           const char *options, bool *made);
+/* Ends one use; null is accepted. Whoever uses a program keeps the session. */
+void q_program_release(q_program **program, q_session *session);
+/* Ends all of a session whose programs have no user. */
+void q_programs_destroy(q_session *session);
 /* Seconds that building took, waiting for the lock included; whether it was loading from quern's cache; and, unless it
    is "", what was wrong with that cache. */
 double q_program_build_seconds(const q_program *program);
@@ -186,7 +187,7 @@ typedef struct q_kernel_arg {
 
 /* Enqueues the kernel over global[0] x global[1] x global[2] work-items in groups of local[0] x local[1] x local[2] (global
    is a multiple of local). Does not wait. Thread-safe: each call uses a kernel object of its own from a pool. */
-quern_status q_program_launch(q_program *program, q_queue *queue, const q_kernel_arg *args, size_t count,
+quern_status q_program_launch(q_program *program, q_session *session, const q_kernel_arg *args, size_t count,
                               const size_t global[3], const size_t local[3]);
 
 #endif

@@ -1,10 +1,10 @@
 /*
  * program.c: source text to kernel, and launches of it.
  *
- * A program is known by the digest of its source and options, and is one for all who ask for it in a queue. It stays
+ * A program is known by the digest of its source and options, and is one for all who ask for it in a session. It stays
  * when nobody uses it any more, up to MOST_IDLE of them, because operators are often made again.
  *
- * Where quern keeps compiled programs itself (queue->keeps_programs), it looks there first, and once more when it has
+ * Where quern keeps compiled programs itself (session->keeps_programs), it looks there first, and once more when it has
  * waited for building: another process may have built the same program meanwhile.
  *
  * Where builds race (discover.c), those of one user are made one at a time. PoCL's on-disk cache has a race in which a
@@ -26,14 +26,14 @@
 enum { MOST_IDLE = 64 };
 
 struct q_program {
-    q_program *next; /* in the queue's list, the last used first */
-    int users;       /* under the queue's lock for programs, as the list */
+    q_program *next; /* in the session's list, the last used first */
+    int users;       /* under the session's lock for programs, as the list */
     char digest[33];
     pthread_mutex_t making; /* held while it is built */
     bool ready;             /* it has been */
     cl_program program;
     char name[Q_KERNEL_NAME];
-    long process; /* that built it: see queue.c */
+    long process; /* that built it: see session.c */
     double build_seconds;
     bool loaded;          /* from quern's cache */
     q_text note;          /* what went wrong with the cache */
@@ -90,55 +90,55 @@ static quern_status fail_build(const q_program *p, const q_device *device, cl_in
     return QUERN_BUILD;
 }
 
-static quern_status compile(q_program *p, q_queue *queue, const char *source, const char *options)
+static quern_status compile(q_program *p, q_session *session, const char *source, const char *options)
 {
     cl_int code;
-    p->program = clCreateProgramWithSource(queue->context, 1, &source, NULL, &code);
+    p->program = clCreateProgramWithSource(session->context, 1, &source, NULL, &code);
     if (!p->program) return q_cl_fail(code, "clCreateProgramWithSource");
-    code = build_once_or_twice(p, queue->device->id, options);
+    code = build_once_or_twice(p, session->device->id, options);
     if (code == CL_BUILD_PROGRAM_FAILURE || code == CL_INVALID_BUILD_OPTIONS)
-        return fail_build(p, queue->device, code, options);
+        return fail_build(p, session->device, code, options);
     return code ? q_cl_fail(code, "clBuildProgram") : QUERN_OK;
 }
 
 /* Takes the program from the cache; a null key stands for no cache. */
-static bool load(q_program *p, q_queue *queue, const char *key, const char *options)
+static bool load(q_program *p, q_session *session, const char *key, const char *options)
 {
-    p->program = key ? q_binary_load(queue, key, options, &p->note) : NULL;
+    p->program = key ? q_binary_load(session, key, options, &p->note) : NULL;
     p->loaded = p->program != NULL;
     return p->loaded;
 }
 
 /* Who has waited in vain for the lock once does not wait again. */
-static int lock_builds(q_queue *queue)
+static int lock_builds(q_session *session)
 {
-    q_patience patience = queue->patience;
-    if (queue->impatient) patience.limit = 1e-3;
-    int lock = q_lock("build", &patience);
-    if (lock < 0) queue->impatient = true;
+    q_lock_timeout timeout = session->lock_timeout;
+    if (session->lock_timed_out) timeout.limit = 1e-3;
+    int lock = q_lock("build", &timeout);
+    if (lock < 0) session->lock_timed_out = true;
     return lock;
 }
 
-static quern_status load_or_compile(q_program *p, q_queue *queue, const char *key, const char *source,
+static quern_status load_or_compile(q_program *p, q_session *session, const char *key, const char *source,
                                     const char *options)
 {
-    if (load(p, queue, key, options)) return QUERN_OK;
+    if (load(p, session, key, options)) return QUERN_OK;
     quern_status status = QUERN_OK;
-    bool races = queue->device->builds_race;
-    int lock = races ? lock_builds(queue) : -1;
-    if (!races || !load(p, queue, key, options)) {
-        status = compile(p, queue, source, options);
+    bool races = session->device->builds_race;
+    int lock = races ? lock_builds(session) : -1;
+    if (!races || !load(p, session, key, options)) {
+        status = compile(p, session, source, options);
         if (!status && key) q_binary_save(p->program, key, &p->note);
     }
     q_unlock(lock);
     return status;
 }
 
-static quern_status build(q_program *p, q_queue *queue, const char *source, const char *options)
+static quern_status build(q_program *p, q_session *session, const char *source, const char *options)
 {
     double start = q_seconds();
-    char *key = queue->keeps_programs ? q_binary_key(queue->device, source, options) : NULL;
-    quern_status status = load_or_compile(p, queue, key, source, options);
+    char *key = session->keeps_programs ? q_binary_key(session->device, source, options) : NULL;
+    quern_status status = load_or_compile(p, session, key, source, options);
     free(key);
     p->build_seconds = q_seconds() - start;
     return status;
@@ -182,11 +182,11 @@ static void destroy(q_program *p)
     free(p);
 }
 
-static q_program *create(const q_queue *queue, const char *digest, const char *name)
+static q_program *create(const q_session *session, const char *digest, const char *name)
 {
     q_program *p = calloc(1, sizeof *p);
     if (!p) return NULL;
-    p->process = queue->process;
+    p->process = session->process;
     memcpy(p->digest, digest, sizeof p->digest);
     snprintf(p->name, sizeof p->name, "%s", name);
     pthread_mutex_init(&p->lock, NULL);
@@ -194,10 +194,10 @@ static q_program *create(const q_queue *queue, const char *digest, const char *n
     return p;
 }
 
-/* Takes the program of this digest out of the queue's list; null if there is none. */
-static q_program *unlink_program(q_queue *queue, const char *digest)
+/* Takes the program of this digest out of the session's list; null if there is none. */
+static q_program *unlink_program(q_session *session, const char *digest)
 {
-    for (q_program **at = &queue->programs; *at; at = &(*at)->next)
+    for (q_program **at = &session->programs; *at; at = &(*at)->next)
         if (strcmp((*at)->digest, digest) == 0) {
             q_program *found = *at;
             *at = found->next;
@@ -206,31 +206,31 @@ static q_program *unlink_program(q_queue *queue, const char *digest)
     return NULL;
 }
 
-static void link_program(q_queue *queue, q_program *p)
+static void link_program(q_session *session, q_program *p)
 {
-    p->next = queue->programs;
-    queue->programs = p;
+    p->next = session->programs;
+    session->programs = p;
 }
 
 /* The program of this digest, known or new and not yet built, with one user more; null when memory runs out. */
-static q_program *find(q_queue *queue, const char *digest, const char *name)
+static q_program *find(q_session *session, const char *digest, const char *name)
 {
-    pthread_mutex_lock(&queue->programs_lock);
-    q_program *p = unlink_program(queue, digest);
-    if (!p) p = create(queue, digest, name);
-    if (p) p->users++, link_program(queue, p);
-    pthread_mutex_unlock(&queue->programs_lock);
+    pthread_mutex_lock(&session->programs_lock);
+    q_program *p = unlink_program(session, digest);
+    if (!p) p = create(session, digest, name);
+    if (p) p->users++, link_program(session, p);
+    pthread_mutex_unlock(&session->programs_lock);
     return p;
 }
 
 /* Builds it unless somebody has; *made tells who did. */
-static quern_status make(q_program *p, q_queue *queue, const char *source, const char *options, bool *made)
+static quern_status make(q_program *p, q_session *session, const char *source, const char *options, bool *made)
 {
     quern_status status = QUERN_OK;
     cl_kernel kernel;
     pthread_mutex_lock(&p->making);
     *made = !p->ready;
-    if (*made) status = build(p, queue, source, options);
+    if (*made) status = build(p, session, source, options);
     if (*made && !status) status = take_kernel(p, &kernel); /* shows now that there is one of this name */
     if (*made && !status) return_kernel(p, kernel);
     if (status && p->program) clReleaseProgram(p->program), p->program = NULL;
@@ -239,27 +239,27 @@ static quern_status make(q_program *p, q_queue *queue, const char *source, const
     return status;
 }
 
-quern_status q_program_get(q_program **out, q_queue *queue, const char *name, const char *source, const char *options,
-                           bool *made)
+quern_status q_program_get(q_program **out, q_session *session, const char *name, const char *source,
+                           const char *options, bool *made)
 {
     *out = NULL;
-    Q_TRY(q_queue_check(queue));
+    Q_TRY(q_session_check(session));
     char digests[2][33], digest[33];
     q_digest_hex(source, strlen(source), digests[0]);
     q_digest_hex(options, strlen(options), digests[1]);
     q_digest_hex(digests, sizeof digests, digest);
-    q_program *p = find(queue, digest, name);
+    q_program *p = find(session, digest, name);
     if (!p) return q_fail_memory(sizeof *p);
-    quern_status status = make(p, queue, source, options, made);
-    if (status) q_program_release(&p, queue);
+    quern_status status = make(p, session, source, options, made);
+    if (status) q_program_release(&p, session);
     *out = p;
     return status;
 }
 
 /* Destroys programs that nobody uses but the `most` that were used last. */
-static void drop_idle(q_queue *queue, int most)
+static void drop_idle(q_session *session, int most)
 {
-    for (q_program **at = &queue->programs; *at;) {
+    for (q_program **at = &session->programs; *at;) {
         q_program *p = *at;
         if (p->users || (p->ready && most-- > 0)) {
             at = &p->next;
@@ -270,20 +270,20 @@ static void drop_idle(q_queue *queue, int most)
     }
 }
 
-void q_program_release(q_program **program, q_queue *queue)
+void q_program_release(q_program **program, q_session *session)
 {
     q_program *p = *program;
     *program = NULL;
     if (!p) return;
-    pthread_mutex_lock(&queue->programs_lock);
+    pthread_mutex_lock(&session->programs_lock);
     p->users--;
-    drop_idle(queue, MOST_IDLE);
-    pthread_mutex_unlock(&queue->programs_lock);
+    drop_idle(session, MOST_IDLE);
+    pthread_mutex_unlock(&session->programs_lock);
 }
 
-void q_programs_destroy(q_queue *queue)
+void q_programs_destroy(q_session *session)
 {
-    drop_idle(queue, 0);
+    drop_idle(session, 0);
 }
 
 double q_program_build_seconds(const q_program *program)
@@ -301,22 +301,22 @@ const char *q_program_note(const q_program *program)
     return program->note.data ? program->note.data : "";
 }
 
-static quern_status enqueue(cl_kernel kernel, q_queue *queue, const q_kernel_arg *args, size_t count,
+static quern_status enqueue(cl_kernel kernel, q_session *session, const q_kernel_arg *args, size_t count,
                             const size_t global[3], const size_t local[3])
 {
     for (size_t i = 0; i < count; i++) Q_CL(clSetKernelArg(kernel, (cl_uint)i, args[i].size, args[i].value));
-    Q_QUEUE_CL(queue, clEnqueueNDRangeKernel(queue->commands, kernel, 3, NULL, global, local, 0, NULL, NULL));
+    Q_SESSION_CL(session, clEnqueueNDRangeKernel(session->commands, kernel, 3, NULL, global, local, 0, NULL, NULL));
     return QUERN_OK;
 }
 
-quern_status q_program_launch(q_program *program, q_queue *queue, const q_kernel_arg *args, size_t count,
+quern_status q_program_launch(q_program *program, q_session *session, const q_kernel_arg *args, size_t count,
                               const size_t global[3], const size_t local[3])
 {
-    Q_TRY(q_queue_check(queue));
+    Q_TRY(q_session_check(session));
     if (!global[0] || !global[1] || !global[2]) return QUERN_OK; /* OpenCL 1.2 makes this an error */
     cl_kernel kernel;
     Q_TRY(take_kernel(program, &kernel));
-    quern_status status = enqueue(kernel, queue, args, count, global, local);
+    quern_status status = enqueue(kernel, session, args, count, global, local);
     return_kernel(program, kernel);
     return status;
 }

@@ -3,7 +3,7 @@
  */
 #include "plan/plan.h"
 
-static void dump_value(const q_program_ir *p, q_ref v, q_text *out)
+static void dump_value(const q_ir *p, q_ref v, q_text *out)
 {
     static const char *const loops[] = {"launch", "row", "column", "pair"};
     const q_scalar *value = &p->values[v];
@@ -52,7 +52,7 @@ typedef struct cost {
     size_t operations[Q_LOOPS], reads[Q_LOOPS], writes;
 } cost;
 
-static cost cost_of(const q_program_ir *p)
+static cost cost_of(const q_ir *p)
 {
     cost c = {{0}, {0}, 0};
     for (q_ref v = 1; v < p->count; v++) {
@@ -71,7 +71,7 @@ static cost cost_of(const q_program_ir *p)
     return c;
 }
 
-static void dump_cost(const q_program_ir *p, quern_dtype dtype, q_text *out)
+static void dump_cost(const q_ir *p, quern_dtype dtype, q_text *out)
 {
     cost c = cost_of(p);
     size_t size = q_element_size(dtype), late = c.operations[Q_LATE] + c.operations[Q_LATE | Q_ROW];
@@ -82,7 +82,7 @@ static void dump_cost(const q_program_ir *p, quern_dtype dtype, q_text *out)
                c.reads[Q_ROW] * size, c.writes * size);
 }
 
-void q_program_ir_dump(const q_program_ir *p, quern_dtype dtype, q_text *out)
+void q_ir_dump(const q_ir *p, quern_dtype dtype, q_text *out)
 {
     q_text_add(out, "program: rows %s, walk %s; operations per launch %zu, row %zu, column %zu, pair %zu, end %zu\n",
                axis_text(p->rows), axis_text(p->walk), p->statements[0], p->statements[Q_ROW], p->statements[Q_COLUMN],

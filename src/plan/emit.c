@@ -18,7 +18,7 @@ static void need(q_emitter *e, q_ref v, uint8_t why)
 
 /* Whether an output is the result of a reduction with a count K as it stands: that is stored by a loop over K, since K may
    be large. */
-bool q_is_selection(const q_program_ir *p, size_t o)
+bool q_is_selection(const q_ir *p, size_t o)
 {
     size_t r = (size_t)p->values[p->results[o][0]].k[1];
     for (uint32_t d = 0; d < q_value_count(p, o); d++) {
@@ -29,7 +29,7 @@ bool q_is_selection(const q_program_ir *p, size_t o)
 }
 
 /* The loop in which what is summed stands. */
-static uint8_t loop_of_term(const q_program_ir *p, size_t r)
+static uint8_t loop_of_term(const q_ir *p, size_t r)
 {
     return p->reductions[r].wide ? Q_PAIR | Q_WIDE : Q_PAIR;
 }
@@ -37,7 +37,7 @@ static uint8_t loop_of_term(const q_program_ir *p, size_t r)
 /* Operands of what is needed are needed for the same purpose; values read by another loop are kept. */
 static void spread_needs(q_emitter *e)
 {
-    const q_program_ir *p = e->p;
+    const q_ir *p = e->p;
     for (size_t r = 0; r < p->reduction_count; r++)
         for (uint32_t d = 0; d < q_term_count(p, r); d++) need(e, p->reductions[r].terms[d], 1);
     for (size_t o = 0; o < p->output_count; o++) {
@@ -61,7 +61,7 @@ static void spread_needs(q_emitter *e)
 
 // ---- a term that is a product is folded by a fused multiply-add ----
 
-static bool is_single_product(const q_program_ir *p, q_ref v, uint8_t where)
+static bool is_single_product(const q_ir *p, q_ref v, uint8_t where)
 {
     const q_scalar *term = &p->values[v];
     return term->where == where && term->kind == Q_V_OP && term->op == Q_OP_Mult && !term->exact && !term->integer &&
@@ -70,7 +70,7 @@ static bool is_single_product(const q_program_ir *p, q_ref v, uint8_t where)
 
 static void mark_folded(q_emitter *e)
 {
-    const q_program_ir *p = e->p;
+    const q_ir *p = e->p;
     for (size_t r = 0; r < p->reduction_count; r++)
         for (uint32_t d = 0; d < q_term_count(p, r); d++) {
             q_ref term = p->reductions[r].terms[d];
@@ -189,7 +189,7 @@ static void emit_add_slice(q_emitter *e, const char *member, size_t number, q_re
 
 static void emit_contract(q_emitter *e)
 {
-    const q_program_ir *p = e->p;
+    const q_ir *p = e->p;
     e->section = Q_PAIR | Q_DEEP;
     q_text_add(e->out, "Q_FN void q_contract(q_sums *s, const q_launch *u, const q_row *r, const q_column *c, "
                        "const q_row_deep *x, const q_column_deep *y)\n{\n");
@@ -367,7 +367,7 @@ static void emit_signature(q_emitter *e)
                e->p->walk ? count_of(e->p->walk) : "0L");
 }
 
-static quern_status check_size(const q_program_ir *p)
+static quern_status check_size(const q_ir *p)
 {
     size_t statements = 0;
     for (int where = 0; where < Q_LOOPS; where++) statements += p->statements[where];
@@ -397,7 +397,7 @@ static void free_sections(q_emitter *e)
 
 static quern_status emit_program(q_emitter *e)
 {
-    const q_program_ir *p = e->p;
+    const q_ir *p = e->p;
     e->need = q_arena_alloc(e->arena, p->count);
     e->kept = q_arena_alloc(e->arena, p->count * sizeof *e->kept);
     e->folded = q_arena_alloc(e->arena, p->count * sizeof *e->folded);
@@ -423,7 +423,7 @@ static quern_status emit_program(q_emitter *e)
     return e->failed || e->out->failed ? q_fail_memory(e->out->capacity) : QUERN_OK;
 }
 
-quern_status q_emit(q_text *out, const q_program_ir *program, const q_plan *plan)
+quern_status q_emit(q_text *out, const q_ir *program, const q_plan *plan)
 {
     Q_TRY(check_size(program));
     q_arena arena = {0};

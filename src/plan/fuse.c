@@ -4,7 +4,7 @@
  */
 #include "plan/plan.h"
 
-static bool fusible(const q_program_ir *p, q_ref v, uint8_t where)
+static bool fusible(const q_ir *p, q_ref v, uint8_t where)
 {
     const q_scalar *value = &p->values[v];
     return value->kind == Q_V_OP && value->op == Q_OP_Mult && !value->exact && !value->integer && p->uses[v] == 1 &&
@@ -12,7 +12,7 @@ static bool fusible(const q_program_ir *p, q_ref v, uint8_t where)
 }
 
 /* a*b + c, c - a*b and a*b - c, where the product has no other use, as one operation. */
-void q_fuse(q_program_ir *p)
+void q_fuse(q_ir *p)
 {
     for (q_ref v = 1; v < p->count; v++) {
         q_scalar *value = &p->values[v];
@@ -32,7 +32,7 @@ void q_fuse(q_program_ir *p)
 // ---- squared distances by their expansion ----
 
 /* Whether reduction r is a selection of the smallest values of v as they stand. */
-static bool selects(const q_program_ir *p, size_t r, q_ref v)
+static bool selects(const q_ir *p, size_t r, q_ref v)
 {
     return q_ops[p->reductions[r].op].smallest && p->reductions[r].dim == 1 && p->reductions[r].terms[0] == v;
 }
@@ -40,7 +40,7 @@ static bool selects(const q_program_ir *p, size_t r, q_ref v)
 /* A stage with one contraction, sum over d of (x - y)^2 with x of the row and y of the column, both of no other use: it
    is |x - c|^2 + |y - c|^2 - 2 (x - c)(y - c), half the work. Sums take that where it is accurate. Selections must not
    see other values from tile to tile, or equal terms would lose their order: they are screened. */
-void q_expansion_find(q_program_ir *p)
+void q_expansion_find(q_ir *p)
 {
     if (p->sum_count != 1) return;
     const q_scalar *square = &p->values[p->values[p->sums[0]].arg[0]], *difference = &p->values[square->arg[0]];

@@ -83,7 +83,7 @@ static void read_operand(placer *p, q_ref v, uint32_t reader, uint8_t relation_o
 /* What is read in other functions, or in this one's loop over wide sums. */
 static void find_other_readers(placer *p)
 {
-    const q_program_ir *ir = p->e->p;
+    const q_ir *ir = p->e->p;
     for (q_ref v = 1; v < ir->count; v++) {
         if (!(p->section & Q_LATE) && q_is_member(p->e, v, (uint8_t)p->section)) read_operand(p, v, 0, OTHER_FUNCTION);
         bool wide = p->section == Q_LATE && (p->e->need[v] & 2) && (ir->values[v].where & Q_WIDE);
@@ -240,15 +240,15 @@ static bool is_in_scope(const placer *p, const q_varying *x, q_ref actual)
 static bool is_in_array(const placer *p, const q_varying *x, q_ref actual)
 {
     const q_scalar *v = p->e->p->values;
-    const q_section *home = p->s->at[x->v] ? p->s : p->e->sections[v[x->v].where];
-    if (!home || !home->slot[x->v] || !home->slot[actual]) return false;
-    uint32_t array = home->steps[home->at[x->v] - 1].a;
-    int64_t expected = home->slot[x->v];
+    const q_section *owner = p->s->at[x->v] ? p->s : p->e->sections[v[x->v].where];
+    if (!owner || !owner->slot[x->v] || !owner->slot[actual]) return false;
+    uint32_t array = owner->steps[owner->at[x->v] - 1].a;
+    int64_t expected = owner->slot[x->v];
     for (int l = 0; l < p->depth; l++) {
-        if (!home->slot[x->next[l]]) return false;
-        expected += (int64_t)p->now[l] * ((int64_t)home->slot[x->next[l]] - (int64_t)home->slot[x->v]);
+        if (!owner->slot[x->next[l]]) return false;
+        expected += (int64_t)p->now[l] * ((int64_t)owner->slot[x->next[l]] - (int64_t)owner->slot[x->v]);
     }
-    return home->steps[home->at[actual] - 1].a == array && (int64_t)home->slot[actual] == expected;
+    return owner->steps[owner->at[actual] - 1].a == array && (int64_t)owner->slot[actual] == expected;
 }
 
 static bool is_number(const placer *p, const q_varying *x, q_ref actual)

@@ -83,7 +83,7 @@ quern_status q_profile_set(q_profile *profile, const char *settings, const char 
 void q_profile_settings(q_text *out, const q_profile *profile);
 int q_profile_get(const q_profile *profile, const char *column);
 
-/* The key of a learned row, which is of use only where all of it agrees; and the format, which is raised when a column
+/* The key of a tuned row, which is of use only where all of it agrees; and the format, which is raised when a column
    changes its meaning. */
 enum { Q_KEY_TEXT = 128, Q_PROFILE_FORMAT = 1 };
 typedef struct q_profile_key {
@@ -93,11 +93,11 @@ typedef struct q_profile_key {
 q_profile_key q_profile_key_of(const quern_device *device);
 /* The row that was learned for this key; else *refusal says why none can be used, and *out stays. USAGE for a damaged
    text. */
-quern_status q_profile_learned(q_profile *out, const char *text, const char *where, const q_profile_key *key,
-                               const char **refusal);
-/* Appends a learned row: what differs from `parent`, a shipped row, and the key. */
+quern_status q_profile_tuned(q_profile *out, const char *text, const char *where, const q_profile_key *key,
+                             const char **refusal);
+/* Appends a tuned row: what differs from `parent`, a shipped row, and the key. */
 void q_profile_write(q_text *out, const q_profile *profile, const q_profile *parent, const q_profile_key *key);
-/* Appends the rows of a text of learned rows that are for other devices. */
+/* Appends the rows of a text of tuned rows that are for other devices. */
 quern_status q_profiles_without(q_text *out, const char *text, const char *where, const q_profile_key *key);
 
 // tiling.c: what is done in loops over components
@@ -193,7 +193,7 @@ typedef enum q_expansion {
     Q_SCREENED, /* expanded to find the terms that a selection may take, which are then computed term by term */
 } q_expansion;
 
-typedef struct q_program_ir {
+typedef struct q_ir {
     uint8_t rows, walk; /* axes */
     q_scalar *values;   /* values[0] is unused; operands before users */
     size_t count, capacity;
@@ -223,62 +223,61 @@ typedef struct q_program_ir {
     size_t statements[Q_LOOPS];          /* live operations by where */
     q_arena arena;
     quern_status status; /* sticky: of making it */
-} q_program_ir;
+} q_ir;
 
 // values.c: constructors of values
 
 /* Finds or adds the value as it stands; 0 on failure, as all of these. */
-q_ref q_value_intern(q_program_ir *program, const q_scalar *value);
-q_ref q_value_number(q_program_ir *program, double value);
-bool q_value_is(const q_program_ir *program, q_ref v, double number);
-q_ref q_value_op(q_program_ir *program, q_op op, const q_ref *args, const int32_t *k);
-q_ref q_value_plus(q_program_ir *program, q_ref a, q_ref b);
-q_ref q_value_times(q_program_ir *program, q_ref a, q_ref b);
+q_ref q_value_intern(q_ir *program, const q_scalar *value);
+q_ref q_value_number(q_ir *program, double value);
+bool q_value_is(const q_ir *program, q_ref v, double number);
+q_ref q_value_op(q_ir *program, q_op op, const q_ref *args, const int32_t *k);
+q_ref q_value_plus(q_ir *program, q_ref a, q_ref b);
+q_ref q_value_times(q_ir *program, q_ref a, q_ref b);
 /* MultNoNan: 0 where one of them is. */
-q_ref q_value_times_no_nan(q_program_ir *program, q_ref a, q_ref b);
+q_ref q_value_times_no_nan(q_ir *program, q_ref a, q_ref b);
 /* A product that is rounded by itself. */
-q_ref q_value_product(q_program_ir *program, q_ref a, q_ref b);
-q_ref q_value_divide(q_program_ir *program, q_ref a, q_ref b);
-q_ref q_value_minus(q_program_ir *program, q_ref a);
-q_ref q_value_square(q_program_ir *program, q_ref a);
-q_ref q_value_opposite(q_program_ir *program, q_ref a);
+q_ref q_value_product(q_ir *program, q_ref a, q_ref b);
+q_ref q_value_divide(q_ir *program, q_ref a, q_ref b);
+q_ref q_value_minus(q_ir *program, q_ref a);
+q_ref q_value_square(q_ir *program, q_ref a);
+q_ref q_value_opposite(q_ir *program, q_ref a);
 bool q_numbers_may_meet(double a, double b);
 /* Whether a value is a quotient that must be rounded correctly. */
 bool q_is_exact_quotient(const q_scalar *value);
 /* Whether values that are in use are quotients of that kind; or any that must be rounded by themselves. */
-bool q_has_exact(const q_program_ir *program, bool quotients);
+bool q_has_exact(const q_ir *program, bool quotients);
 /* Terms that reduction r has, and values that output o has: one for each component, or one slice. */
-uint32_t q_term_count(const q_program_ir *program, size_t r);
-uint32_t q_value_count(const q_program_ir *program, size_t o);
+uint32_t q_term_count(const q_ir *program, size_t r);
+uint32_t q_value_count(const q_ir *program, size_t o);
 /* Sets program->weights, from the uses of values. */
-void q_count_weights(q_program_ir *program);
+void q_count_weights(q_ir *program);
 
 // terms.c
 
 /* What is left of a term of a linear reduction when the factor *outside, which is free of the walk, has left it; of a slice of
    one. */
-q_ref q_split_term(q_program_ir *program, q_ref term, q_ref *outside);
-q_ref q_split_slice(q_program_ir *program, q_ref term, q_ref *outside);
+q_ref q_split_term(q_ir *program, q_ref term, q_ref *outside);
+q_ref q_split_slice(q_ir *program, q_ref term, q_ref *outside);
 
 // fuse.c
 
 /* Chooses how the only contraction is computed, before multiply-adds are fused. */
-void q_expansion_find(q_program_ir *program);
+void q_expansion_find(q_ir *program);
 /* Makes products that feed a sum multiply-adds. Both need the uses of values; afterwards they are out of date. */
-void q_fuse(q_program_ir *program);
+void q_fuse(q_ir *program);
 
 // schedule.c, continued
 
-quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages *stages, size_t stage,
-                        const q_tiling *tiling);
+quern_status q_schedule(q_ir **out, const q_graph *graph, const q_stages *stages, size_t stage, const q_tiling *tiling);
 /* Whether a wide sum has softmax weights. */
-bool q_wide_follows(const q_program_ir *program);
-void q_program_ir_destroy(q_program_ir **program);
+bool q_wide_follows(const q_ir *program);
+void q_ir_destroy(q_ir **program);
 
 // dump.c
 
 /* With flops and bytes of arrays of this type, for a pair, a column and a row. */
-void q_program_ir_dump(const q_program_ir *program, quern_dtype dtype, q_text *out);
+void q_ir_dump(const q_ir *program, quern_dtype dtype, q_text *out);
 
 // scheme.c: how a stage runs on a device, from the device's profile and the sizes
 
@@ -311,22 +310,22 @@ bool q_plan_same_source(const q_plan *a, const q_plan *b);
 /* USAGE for plan parameters that no plan can have. */
 quern_status q_plan_check(const quern_compile_options *options);
 /* M and N: sizes of axes i and j; units: the device's compute units. Overrides in `options` may be 0 or null. */
-quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profile *profile, quern_dtype dtype,
-                         int64_t M, int64_t N, int units, const quern_compile_options *options);
+quern_status q_plan_make(q_plan *out, const q_ir *program, const q_profile *profile, quern_dtype dtype, int64_t M,
+                         int64_t N, int units, const quern_compile_options *options);
 /* Gives a plan other sizes and leaves its source as it is; a walk that is split has one part then. */
-void q_plan_resize(q_plan *plan, const q_program_ir *program, int64_t M, int64_t N);
-void q_plan_dump(const q_plan *plan, const q_program_ir *program, q_text *out);
+void q_plan_resize(q_plan *plan, const q_ir *program, int64_t M, int64_t N);
+void q_plan_dump(const q_plan *plan, const q_ir *program, q_text *out);
 int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N); /* 1 for Q_P */
 /* A guess of the time that so many pairs take: a Gaussian in 3-D has about 10 operations per pair. */
-double q_plan_seconds(const q_plan *plan, const q_program_ir *program, double pairs);
+double q_plan_seconds(const q_plan *plan, const q_ir *program, double pairs);
 /* Rows that one group covers. */
 int64_t q_plan_group_rows(const q_plan *plan);
 /* Bytes of local memory of one group, at most. */
-size_t q_plan_local_bytes(const q_plan *plan, const q_program_ir *program);
+size_t q_plan_local_bytes(const q_plan *plan, const q_ir *program);
 /* Numbers that the states of all reductions of one row hold, shared ones counted once. */
-int q_plan_words(const q_program_ir *program);
+int q_plan_words(const q_ir *program);
 /* Bytes of the partial results of a split plan. */
-uint64_t q_plan_partial_bytes(const q_plan *plan, const q_program_ir *program);
+uint64_t q_plan_partial_bytes(const q_plan *plan, const q_ir *program);
 
 // reroll.c: the statements of a function as steps, with what repeats as loops
 
@@ -387,7 +386,7 @@ typedef struct q_varying {
 typedef struct q_emitter {
     q_text *out;
     q_arena *arena;
-    const q_program_ir *p;
+    const q_ir *p;
     const q_plan *plan;
     uint8_t *need; /* by value: 1 where the walk needs it, 2 where the outputs do */
     bool *kept;    /* by value: member of the struct of its loop, because another loop reads it */
@@ -443,11 +442,11 @@ void q_emit_slots(q_emitter *e, int section, bool kept);
 // states.c: states of reductions as OpenCL C
 
 /* Whether reduction r keeps a wide sum by itself. */
-bool q_owns_wide(const q_program_ir *program, size_t r);
+bool q_owns_wide(const q_ir *program, size_t r);
 /* Components of the state that reduction r keeps by itself; none if it shares another's or is wide. */
-uint32_t q_own_dim(const q_program_ir *program, size_t r);
+uint32_t q_own_dim(const q_ir *program, size_t r);
 /* Whether the states of the components of reduction r are an array. */
-bool q_is_state_array(const q_program_ir *program, size_t r);
+bool q_is_state_array(const q_ir *program, size_t r);
 /* Values that are multiples of a weight, and so are scaled with it. */
 void q_mark_followers(q_emitter *e);
 /* Types and functions of states. */
@@ -458,13 +457,13 @@ void q_emit_weights(q_emitter *e);
 // emit.c: the functions of a program as OpenCL C
 
 /* Whether output o is a selection as it stands, which is stored by a loop over its count. */
-bool q_is_selection(const q_program_ir *program, size_t o);
+bool q_is_selection(const q_ir *program, size_t o);
 /* One step that is no value, with its operands as they are called in a loop, if it is in one. */
 void q_emit_end(q_emitter *e, const q_step *step);
 /* Whether a value is in the struct of its loop. */
 bool q_is_member(const q_emitter *e, q_ref v, uint8_t where);
 /* Appends types and functions that fill the holes of the scheme files. LIMIT when there are too many statements. */
-quern_status q_emit(q_text *out, const q_program_ir *program, const q_plan *plan);
+quern_status q_emit(q_text *out, const q_ir *program, const q_plan *plan);
 
 // source.c: the whole text of a kernel
 
@@ -472,7 +471,6 @@ quern_status q_emit(q_text *out, const q_program_ir *program, const q_plan *plan
 const char *q_cl_file(const char *name);
 /* The kernel of the stage; with merge, the second kernel of a split plan. Its name tells scheme, element type and the
    source's digest: quern_row_f32_ac1fbb20. */
-quern_status q_source(q_text *out, char name[Q_KERNEL_NAME], const q_program_ir *program, const q_plan *plan,
-                      bool merge);
+quern_status q_source(q_text *out, char name[Q_KERNEL_NAME], const q_ir *program, const q_plan *plan, bool merge);
 
 #endif

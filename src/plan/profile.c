@@ -1,9 +1,9 @@
 /*
  * profile.c: rows of text that say how to generate for a kind of device: cl/profiles.txt and what `quern tune` has
- * learned, in one format, which cl/profiles.txt explains. Columns are a table here; a new one is a row of it, a member of
+ * tuned, in one format, which cl/profiles.txt explains. Columns are a table here; a new one is a row of it, a member of
  * q_profile and a value in the row `default`.
  *
- * A row's own text is applied over its parent's, so a row states what differs. A learned row carries the key of the
+ * A row's own text is applied over its parent's, so a row states what differs. A tuned row carries the key of the
  * device it was learned on and is of use there alone.
  */
 #include <errno.h>
@@ -47,7 +47,7 @@ static const struct column {
     {"deep_columns", offsetof(entry, profile.deep_columns), WHOLE, 1, 32},
     {"walk", offsetof(entry, profile.walk), WHOLE, 0, INT_MAX},
     {"speed", offsetof(entry, profile.speed), WHOLE, 1, INT_MAX},
-    /* the key of a learned row */
+    /* the key of a tuned row */
     {"device", offsetof(entry, key.device), TEXT, 0, Q_KEY_TEXT - 1},
     {"vendor", offsetof(entry, key.vendor), TEXT, 0, Q_KEY_TEXT - 1},
     {"driver", offsetof(entry, key.driver), TEXT, 0, Q_KEY_TEXT - 1},
@@ -324,7 +324,7 @@ int q_profile_get(const q_profile *profile, const char *column)
     return -1;
 }
 
-// ---- learned rows ----
+// ---- tuned rows ----
 
 /* The key of a row alone: its other settings may be those of another version. */
 static quern_status read_key(reader r, entry *out)
@@ -351,22 +351,22 @@ static bool is_device(const q_profile_key *a, const q_profile_key *b)
     return strcmp(a->device, b->device) == 0 && strcmp(a->vendor, b->vendor) == 0;
 }
 
-static quern_status read_learned(q_profile *out, const head *row)
+static quern_status read_tuned(q_profile *out, const head *row)
 {
-    entry learned = {.format = 0};
+    entry tuned = {.format = 0};
     reader settings = row->settings;
     uint32_t stated;
-    if (!q_profile_find(&learned.profile, row->parent))
+    if (!q_profile_find(&tuned.profile, row->parent))
         return q_fail(QUERN_USAGE, "%s, line %d: the row %s has the parent '%s', which is no shipped profile",
                       row->settings.where, row->settings.line, row->name, row->parent);
-    Q_TRY(read_settings(&settings, &learned, &stated));
-    *out = learned.profile;
+    Q_TRY(read_settings(&settings, &tuned, &stated));
+    *out = tuned.profile;
     memcpy(out->name, row->name, sizeof out->name);
     return QUERN_OK;
 }
 
-quern_status q_profile_learned(q_profile *out, const char *text, const char *where, const q_profile_key *key,
-                               const char **refusal)
+quern_status q_profile_tuned(q_profile *out, const char *text, const char *where, const q_profile_key *key,
+                             const char **refusal)
 {
     reader r = {text, where, 1};
     head row;
@@ -383,7 +383,7 @@ quern_status q_profile_learned(q_profile *out, const char *text, const char *whe
             *refusal = "its row for this device was learned with another driver";
         else {
             *refusal = NULL;
-            return read_learned(out, &row);
+            return read_tuned(out, &row);
         }
     }
     return QUERN_OK;
@@ -411,7 +411,7 @@ q_profile_key q_profile_key_of(const quern_device *device)
 void q_profile_write(q_text *out, const q_profile *profile, const q_profile *parent, const q_profile_key *key)
 {
     const entry row = {*profile, *key, Q_PROFILE_FORMAT}, usual = {.profile = *parent};
-    q_text_add(out, "%.22s-learned : %s", parent->name, parent->name);
+    q_text_add(out, "%.22s-tuned : %s", parent->name, parent->name);
     for (size_t c = 0; c < Q_COUNT(columns); c++) {
         if (c == FIRST_OF_KEY) q_text_add(out, "\n   ");
         if (columns[c].kind == TEXT)

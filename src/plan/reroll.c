@@ -85,7 +85,7 @@ q_ref q_value_operand(const q_emitter *e, q_ref v, int a)
 
 // ---- what repeats ----
 
-static bool is_finished_in_loop(const q_program_ir *p, size_t r)
+static bool is_finished_in_loop(const q_ir *p, size_t r)
 {
     return !p->reductions[r].K && (p->reductions[r].wide || q_is_state_array(p, r));
 }
@@ -121,9 +121,9 @@ static bool find_move(const q_emitter *e, const q_section *s, q_ref v, q_ref w, 
     if (!v || !w || (a->kind == Q_V_CONSTANT) != (b->kind == Q_V_CONSTANT)) return false;
     if (a->kind == Q_V_CONSTANT) *out = b->number - a->number;
     if (a->kind == Q_V_CONSTANT) return is_counted(a->number) && is_counted(b->number);
-    const q_section *home = s->at[v] ? s : e->sections[a->where];
-    if (!home || !home->at[v] || !home->at[w] || a->where != b->where || a->integer != b->integer) return false;
-    *out = (double)home->at[w] - (double)home->at[v];
+    const q_section *owner = s->at[v] ? s : e->sections[a->where];
+    if (!owner || !owner->at[v] || !owner->at[w] || a->where != b->where || a->integer != b->integer) return false;
+    *out = (double)owner->at[w] - (double)owner->at[v];
     return true;
 }
 

@@ -17,7 +17,7 @@ enum { MAX_COMPONENTS = 1 << 24 };
 typedef struct scheduler {
     const q_graph *graph;
     const q_stage *stage;
-    q_program_ir *out;
+    q_ir *out;
     q_loops loops;
     uint32_t *first; /* by node: index of its components in `components`, plus one */
     q_ref *slices;   /* by node, twice: its slice in the loop of contractions, and in that of wide sums */
@@ -61,7 +61,7 @@ static bool same_array(const q_array *a, const q_array *b)
 /* Loop: 0, or Q_DEEP or Q_WIDE for a slice. What belongs to no row is read with the columns there. */
 static q_ref load(scheduler *s, q_array array, uint32_t component, uint8_t loop)
 {
-    q_program_ir *p = s->out;
+    q_ir *p = s->out;
     size_t a = 0;
     while (a < p->input_count && !same_array(&p->inputs[a], &array)) a++;
     if (a == Q_MAX_ARRAYS) {
@@ -316,7 +316,7 @@ static q_ref lower_slice(scheduler *s, q_id id, uint8_t loop)
 /* The expansion of a squared distance rounds otherwise. */
 static q_ref lower_contraction(scheduler *s, q_id id)
 {
-    q_program_ir *p = s->out;
+    q_ir *p = s->out;
     const q_node *node = q_node_of(s->graph, id);
     if (s->exact[id] & Q_EXACT_JUMPS) s->expand = false;
     q_scalar sum = {.kind = Q_V_SUM, .where = Q_PAIR, .arg = {*slice_of(s, node->arg[0], Q_DEEP)}};
@@ -381,7 +381,7 @@ static q_ref *refs(scheduler *s, uint32_t dim)
 
 /* Whether both reductions reduce the same values, and the state of `other` is of the kind `wanted`: ArgMin keeps the
    smallest term, ArgKMin and KMin have one state. */
-static bool holds(const q_program_ir *p, size_t other, size_t r, const char *wanted)
+static bool holds(const q_ir *p, size_t other, size_t r, const char *wanted)
 {
     if (strcmp(q_ops[p->reductions[other].op].state, wanted) != 0) return false;
     if (p->reductions[other].K != p->reductions[r].K || p->reductions[other].dim != p->reductions[r].dim) return false;
@@ -392,7 +392,7 @@ static bool holds(const q_program_ir *p, size_t other, size_t r, const char *wan
 
 /* The first reduction whose state holds more, as with indices, holds the others; if there is none, the first of equals.
    So what holds another has its own state. */
-static void share_states(q_program_ir *p)
+static void share_states(q_ir *p)
 {
     for (size_t r = 0; r < p->reduction_count; r++) {
         const q_op_row *row = &q_ops[p->reductions[r].op];
@@ -462,7 +462,7 @@ static void lower_outputs(scheduler *s)
 
 // ---- uses ----
 
-static void use_roots(q_program_ir *p)
+static void use_roots(q_ir *p)
 {
     for (size_t r = 0; r < p->reduction_count; r++)
         for (uint32_t d = 0; d < q_term_count(p, r); d++) p->uses[p->reductions[r].terms[d]]++;
@@ -470,7 +470,7 @@ static void use_roots(q_program_ir *p)
         for (uint32_t d = 0; d < q_value_count(p, o); d++) p->uses[p->results[o][d]]++;
 }
 
-static void count_uses(q_program_ir *p)
+static void count_uses(q_ir *p)
 {
     memset(p->uses, 0, p->count * sizeof *p->uses);
     memset(p->statements, 0, sizeof p->statements);
@@ -485,7 +485,7 @@ static void count_uses(q_program_ir *p)
 
 static void run(scheduler *s)
 {
-    q_program_ir *p = s->out;
+    q_ir *p = s->out;
     p->depth = s->loops.depth, p->width = s->loops.width;
     for (size_t r = 0; r < s->stage->reduction_count; r++) {
         q_id id = s->stage->reductions[r];
@@ -522,10 +522,9 @@ static quern_status analyse(scheduler *s, const q_stages *stages)
     return q_exact_all(s->graph, results, count, s->exact);
 }
 
-quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages *stages, size_t stage,
-                        const q_tiling *tiling)
+quern_status q_schedule(q_ir **out, const q_graph *graph, const q_stages *stages, size_t stage, const q_tiling *tiling)
 {
-    q_program_ir *p = *out = calloc(1, sizeof *p);
+    q_ir *p = *out = calloc(1, sizeof *p);
     if (!p) return q_fail_memory(sizeof *p);
     scheduler s = {.graph = graph, .stage = &stages->stage[stage], .out = p, .expand = tiling->expand};
     p->rows = s.stage->rows;
@@ -550,11 +549,11 @@ quern_status q_schedule(q_program_ir **out, const q_graph *graph, const q_stages
     free(s.exact);
     free(s.components);
     quern_status status = p->status;
-    if (status) q_program_ir_destroy(out);
+    if (status) q_ir_destroy(out);
     return status;
 }
 
-void q_program_ir_destroy(q_program_ir **program)
+void q_ir_destroy(q_ir **program)
 {
     if (!*program) return;
     q_arena_free(&(*program)->arena);

@@ -30,7 +30,7 @@ int64_t q_plan_group_rows(const q_plan *plan)
     return (int64_t)plan->rows * plan->local * plan->lanes;
 }
 
-int q_plan_words(const q_program_ir *program)
+int q_plan_words(const q_ir *program)
 {
     int words = 0;
     for (size_t r = 0; r < program->reduction_count; r++)
@@ -39,13 +39,13 @@ int q_plan_words(const q_program_ir *program)
     return words;
 }
 
-uint64_t q_plan_partial_bytes(const q_plan *plan, const q_program_ir *program)
+uint64_t q_plan_partial_bytes(const q_plan *plan, const q_ir *program)
 {
     uint64_t padded = (uint64_t)(plan->groups * q_plan_group_rows(plan));
     return padded * (uint64_t)plan->parts * (uint64_t)q_plan_words(program) * q_element_size(plan->dtype);
 }
 
-static size_t live_values(const q_program_ir *program, uint8_t where)
+static size_t live_values(const q_ir *program, uint8_t where)
 {
     size_t count = 0;
     for (q_ref v = 1; v < program->count; v++)
@@ -55,7 +55,7 @@ static size_t live_values(const q_program_ir *program, uint8_t where)
 
 /* How many vectors of rows a work-item can own before its rows and states leave the registers. A vector is one
    register, a single number one per 4 bytes. */
-static int rows_that_fit(const q_program_ir *program, const q_plan *plan)
+static int rows_that_fit(const q_ir *program, const q_plan *plan)
 {
     size_t registers = plan->lanes == 1 && plan->dtype == QUERN_F64 ? 2 : 1;
     size_t pair = program->statements[Q_ROW | Q_COLUMN];
@@ -72,14 +72,14 @@ size_t q_plan_column_align(size_t numbers, quern_dtype dtype)
     return bytes <= 4 ? 4 : bytes <= 8 ? 8 : 16;
 }
 
-static size_t column_bytes(const q_program_ir *program, const q_plan *plan)
+static size_t column_bytes(const q_ir *program, const q_plan *plan)
 {
     size_t numbers = live_values(program, Q_COLUMN), align = q_plan_column_align(numbers, plan->dtype);
     return (numbers * q_element_size(plan->dtype) + align - 1) / align * align;
 }
 
 /* How many columns fit local memory, at most one for each work-item; 0: read them directly. */
-static int tile_that_fits(const q_program_ir *program, const q_plan *plan)
+static int tile_that_fits(const q_ir *program, const q_plan *plan)
 {
     size_t bytes = column_bytes(program, plan);
     int tile = plan->profile.tile < plan->local ? plan->profile.tile : plan->local;
@@ -90,7 +90,7 @@ static int tile_that_fits(const q_program_ir *program, const q_plan *plan)
 /* How many columns a work-item takes between two looks at its counter. With more than some text the looks cost nothing
    beside it, and the text would leave the caches of instructions; the rest of a tile is taken one by one, so it must be
    short. */
-static int columns_at_once(const q_program_ir *program, const q_plan *plan)
+static int columns_at_once(const q_ir *program, const q_plan *plan)
 {
     size_t text = (program->statements[Q_ROW | Q_COLUMN] + (size_t)q_plan_words(program)) * (size_t)plan->rows;
     int columns = plan->dtype == QUERN_F64 ? 1 : MOST_COLUMNS; /* float64: long functions, and twice the registers */
@@ -108,26 +108,26 @@ static int largest_factor(int most, int of)
 }
 
 /* Members of a struct of local memory, which has one at least: live values of a loop, at most. */
-static size_t members(const q_program_ir *program, uint8_t where)
+static size_t members(const q_ir *program, uint8_t where)
 {
     size_t count = live_values(program, where);
     return count ? count : 1;
 }
 
 /* Members of q_weights, which has one at least. */
-static size_t weight_count(const q_program_ir *program)
+static size_t weight_count(const q_ir *program)
 {
     return program->weights ? program->weights : 1;
 }
 
-static size_t wide_count(const q_program_ir *program)
+static size_t wide_count(const q_ir *program)
 {
     size_t count = 0;
     for (size_t r = 0; r < program->reduction_count; r++) count += q_owns_wide(program, r);
     return count;
 }
 
-static size_t scale_count(const q_program_ir *program)
+static size_t scale_count(const q_ir *program)
 {
     size_t count = 0;
     for (size_t r = 0; r < program->reduction_count; r++) count += program->reductions[r].weight != 0;
@@ -135,7 +135,7 @@ static size_t scale_count(const q_program_ir *program)
 }
 
 /* What a group shares in tile_local.cl, in bytes, at most; each of its arrays may begin a little later for its alignment. */
-static size_t shared_bytes(const q_program_ir *program, const q_plan *plan)
+static size_t shared_bytes(const q_ir *program, const q_plan *plan)
 {
     size_t number = q_element_size(plan->dtype), vector = number * (size_t)plan->lanes, gaps = 12 * 16;
     size_t rows = (size_t)(plan->rows * plan->local + 4), columns = (size_t)plan->tile, turn = (size_t)plan->turn;
@@ -156,7 +156,7 @@ static size_t shared_bytes(const q_program_ir *program, const q_plan *plan)
 }
 
 /* How many components of wide sums fit the registers of a work-item, for each row that it shares. */
-static void keep_wide(q_plan *plan, const q_program_ir *program)
+static void keep_wide(q_plan *plan, const q_ir *program)
 {
     int of_component = (int)(wide_count(program) + live_values(program, Q_ROW | Q_WIDE));
     int most = plan->profile.wide_sums / (plan->dtype == QUERN_F64 ? 2 : 1) / (plan->rows * plan->side * of_component);
@@ -167,7 +167,7 @@ static void keep_wide(q_plan *plan, const q_program_ir *program)
 
 /* How the work-items of a group share a tile of rows and columns; no chunk if it does not fit local memory: then slices
    are read where they are used. */
-static void share_tile(q_plan *plan, const q_program_ir *program)
+static void share_tile(q_plan *plan, const q_ir *program)
 {
     int near = plan->profile.deep_rows / plan->rows / (plan->dtype == QUERN_F64 ? 2 : 1); /* in registers of 4 bytes */
     plan->side = largest_factor(near < 1 ? 1 : near, plan->local);
@@ -186,7 +186,7 @@ static void share_tile(q_plan *plan, const q_program_ir *program)
     if (!plan->chunk) plan->tile = plan->kept = 0, plan->spans = 1, plan->expansion = program->expansion;
 }
 
-size_t q_plan_local_bytes(const q_plan *plan, const q_program_ir *program)
+size_t q_plan_local_bytes(const q_plan *plan, const q_ir *program)
 {
     return plan->chunk ? shared_bytes(program, plan) : (size_t)plan->tile * column_bytes(program, plan);
 }
@@ -209,7 +209,7 @@ q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *opti
 
 /* What a work-item keeps of its rows: slices of contractions, twice if they are expanded, and wide sums of four
    numbers. */
-static int tile_rows(const q_program_ir *program, const q_plan *plan)
+static int tile_rows(const q_ir *program, const q_plan *plan)
 {
     size_t number = (size_t)plan->lanes * q_element_size(plan->dtype);
     size_t bytes = number * (program->depth * (program->expansion ? 2 : 1) + program->width * 5);
@@ -223,7 +223,7 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return a / b + (a % b != 0);
 }
 
-static void shape(q_plan *plan, const q_program_ir *program, int64_t rows, const quern_compile_options *options)
+static void shape(q_plan *plan, const q_ir *program, int64_t rows, const quern_compile_options *options)
 {
     const q_profile *profile = &plan->profile;
     int lanes = plan->dtype == QUERN_F64 ? profile->lanes64 : profile->lanes32;
@@ -248,7 +248,7 @@ static void shape(q_plan *plan, const q_program_ir *program, int64_t rows, const
     plan->kahan = options && options->sum == QUERN_SUM_KAHAN;
 }
 
-double q_plan_seconds(const q_plan *plan, const q_program_ir *program, double pairs)
+double q_plan_seconds(const q_plan *plan, const q_ir *program, double pairs)
 {
     double operations =
         1 + (double)program->statements[Q_PAIR] + (double)program->depth * (double)program->statements[Q_PAIR | Q_DEEP];
@@ -256,7 +256,7 @@ double q_plan_seconds(const q_plan *plan, const q_program_ir *program, double pa
     return pairs * (operations * plan->spans + wide) / 10 / plan->profile.speed * 1e-6;
 }
 
-static void split(q_plan *plan, const q_program_ir *program, int64_t rows, int64_t columns, int units,
+static void split(q_plan *plan, const q_ir *program, int64_t rows, int64_t columns, int units,
                   const quern_compile_options *options)
 {
     int64_t wanted = (int64_t)units * plan->profile.groups_per_unit;
@@ -300,8 +300,8 @@ quern_status q_plan_check(const quern_compile_options *options)
     return QUERN_OK;
 }
 
-quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profile *profile, quern_dtype dtype,
-                         int64_t M, int64_t N, int units, const quern_compile_options *options)
+quern_status q_plan_make(q_plan *out, const q_ir *program, const q_profile *profile, quern_dtype dtype, int64_t M,
+                         int64_t N, int units, const quern_compile_options *options)
 {
     int64_t rows = q_axis_size(program->rows, M, N), columns = program->walk ? q_axis_size(program->walk, M, N) : 0;
     *out = (q_plan){.profile = *profile, .dtype = dtype};
@@ -316,14 +316,14 @@ quern_status q_plan_make(q_plan *out, const q_program_ir *program, const q_profi
     return QUERN_OK;
 }
 
-void q_plan_resize(q_plan *plan, const q_program_ir *program, int64_t M, int64_t N)
+void q_plan_resize(q_plan *plan, const q_ir *program, int64_t M, int64_t N)
 {
     plan->groups = ceil_div(q_axis_size(program->rows, M, N), q_plan_group_rows(plan));
     plan->part = program->walk ? q_axis_size(program->walk, M, N) : 0;
     plan->parts = 1;
 }
 
-void q_plan_dump(const q_plan *plan, const q_program_ir *program, q_text *out)
+void q_plan_dump(const q_plan *plan, const q_ir *program, q_text *out)
 {
     q_text_add(out, "plan: profile %s, %s, scheme %s, walk dense\n", plan->profile.name,
                plan->dtype == QUERN_F64 ? "float64" : "float32", plan->columns ? "tile" : "row");

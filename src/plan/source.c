@@ -16,7 +16,7 @@ static void add_file(q_text *out, const char *name)
 }
 
 /* Whether no reduction before r uses the same section (with the same K). */
-static bool is_first(const q_program_ir *program, size_t r, bool with_K)
+static bool is_first(const q_ir *program, size_t r, bool with_K)
 {
     for (size_t old = 0; old < r; old++)
         if (strcmp(q_ops[program->reductions[old].op].state, q_ops[program->reductions[r].op].state) == 0 &&
@@ -25,7 +25,7 @@ static bool is_first(const q_program_ir *program, size_t r, bool with_K)
     return true;
 }
 
-static void add_macros(q_text *out, const q_program_ir *program, const q_plan *plan, bool merge)
+static void add_macros(q_text *out, const q_ir *program, const q_plan *plan, bool merge)
 {
     q_text_add(out, "#define Q_GENERATED\n#define Q_F64 %d\n#define Q_LANES %d\n", plan->dtype == QUERN_F64,
                plan->lanes);
@@ -47,7 +47,7 @@ static void add_macros(q_text *out, const q_program_ir *program, const q_plan *p
 }
 
 /* Sections with a count K are macros, made into functions for each K in use. */
-static void add_counted_sections(q_text *out, const q_program_ir *program)
+static void add_counted_sections(q_text *out, const q_ir *program)
 {
     for (size_t r = 0; r < program->reduction_count; r++)
         if (program->reductions[r].K && is_first(program, r, true))
@@ -55,7 +55,7 @@ static void add_counted_sections(q_text *out, const q_program_ir *program)
                        q_ops[program->reductions[r].op].state, program->reductions[r].K, program->reductions[r].K);
 }
 
-static bool uses_special(const q_program_ir *program)
+static bool uses_special(const q_ir *program)
 {
     for (q_ref v = 1; v < program->count; v++) {
         const q_scalar *value = &program->values[v];
@@ -64,7 +64,7 @@ static bool uses_special(const q_program_ir *program)
     return false;
 }
 
-static bool uses_count(const q_program_ir *program)
+static bool uses_count(const q_ir *program)
 {
     bool any = false;
     for (size_t r = 0; r < program->reduction_count; r++) any = any || program->reductions[r].K;
@@ -84,7 +84,7 @@ static const char *scheme_file(const q_plan *plan)
     return plan->chunk ? "tile_local" : plan->columns ? "tile" : "row";
 }
 
-static quern_status add_all(q_text *out, const q_program_ir *program, const q_plan *plan, bool merge)
+static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan, bool merge)
 {
     add_macros(out, program, plan, merge);
     add_file(out, "prelude");
@@ -102,8 +102,7 @@ static quern_status add_all(q_text *out, const q_program_ir *program, const q_pl
     return out->failed ? q_fail_memory(out->capacity) : QUERN_OK;
 }
 
-quern_status q_source(q_text *out, char name[Q_KERNEL_NAME], const q_program_ir *program, const q_plan *plan,
-                      bool merge)
+quern_status q_source(q_text *out, char name[Q_KERNEL_NAME], const q_ir *program, const q_plan *plan, bool merge)
 {
     q_text body = {0};
     char digest[33] = "";

@@ -12,14 +12,14 @@
 
 #include "plan/plan.h"
 
-typedef struct cutter {
+typedef struct partitioner {
     const q_graph *graph;
     q_stages *out;
     uint8_t *marks;  /* nodes reached from the results */
     uint32_t *level; /* by node: 0 without reductions below or at it */
-    int *home;       /* by reduction: its stage */
+    int *stage_of;   /* by reduction: its stage */
     q_id *weight;    /* by reduction: see q_weight_of */
-} cutter;
+} partitioner;
 
 static quern_status too_many(const char *what, int limit)
 {
@@ -34,7 +34,7 @@ static uint8_t row_axis(const q_node *node)
     return node->where;
 }
 
-static quern_status find_levels(cutter *c)
+static quern_status find_levels(partitioner *c)
 {
     uint8_t *reached = malloc(c->graph->count), *form = malloc(c->graph->count);
     for (q_id id = 1; id < c->graph->count && reached && form; id++) {
@@ -51,7 +51,7 @@ static quern_status find_levels(cutter *c)
     return memory ? QUERN_OK : q_fail_memory(c->graph->count);
 }
 
-static quern_status place_reduction(cutter *c, q_id id, uint32_t level)
+static quern_status place_reduction(partitioner *c, q_id id, uint32_t level)
 {
     const q_node *node = q_node_of(c->graph, id);
     q_stage *stage = NULL;
@@ -65,16 +65,16 @@ static quern_status place_reduction(cutter *c, q_id id, uint32_t level)
         stage = &c->out->stage[c->out->count++];
         *stage = (q_stage){.rows = row_axis(node), .walk = (uint8_t)node->k[0]};
     }
-    c->home[id] = (int)(stage - c->out->stage);
+    c->stage_of[id] = (int)(stage - c->out->stage);
     q_weight weight = {0};
     if (c->weight[id]) q_weight_read(&weight, c->graph, c->weight[id]);
-    bool follows = weight.scale && c->home[weight.scale] == c->home[id]; /* unless that stage was full */
+    bool follows = weight.scale && c->stage_of[weight.scale] == c->stage_of[id]; /* unless that stage was full */
     stage->weights[stage->reduction_count] = follows ? c->weight[id] : 0;
     stage->reductions[stage->reduction_count++] = id;
     return QUERN_OK;
 }
 
-static quern_status place_reductions(cutter *c)
+static quern_status place_reductions(partitioner *c)
 {
     uint32_t deepest = 0;
     for (q_id id = 1; id < c->graph->count; id++)
@@ -87,14 +87,14 @@ static quern_status place_reductions(cutter *c)
 }
 
 /* The stage whose end can compute the value: the last one that it needs, if the axes agree; else -1. */
-static int stage_of_value(cutter *c, q_id id, uint8_t *marks)
+static int stage_of_value(partitioner *c, q_id id, uint8_t *marks)
 {
     const q_node *node = q_node_of(c->graph, id);
-    if (q_is_reduction(node)) return c->home[id];
+    if (q_is_reduction(node)) return c->stage_of[id];
     q_mark(c->graph, &id, 1, true, marks);
     int last = -1;
     for (q_id r = 1; r <= id; r++)
-        if (marks[r] && q_is_reduction(q_node_of(c->graph, r)) && c->home[r] > last) last = c->home[r];
+        if (marks[r] && q_is_reduction(q_node_of(c->graph, r)) && c->stage_of[r] > last) last = c->stage_of[r];
     return last >= 0 && c->out->stage[last].rows == node->where ? last : -1;
 }
 
@@ -107,7 +107,7 @@ static quern_status add_output(q_stage *stage, q_id id, int result)
     return QUERN_OK;
 }
 
-static quern_status place_result(cutter *c, q_id id, int result, uint8_t *marks)
+static quern_status place_result(partitioner *c, q_id id, int result, uint8_t *marks)
 {
     const q_node *node = q_node_of(c->graph, id);
     if (node->where == (Q_I | Q_J)) {
@@ -115,19 +115,19 @@ static quern_status place_result(cutter *c, q_id id, int result, uint8_t *marks)
         q_fail_next_step("reduce it over one index, for example Sum_j(...)");
         return status;
     }
-    int home = stage_of_value(c, id, marks);
-    for (size_t s = 0; s < c->out->count && home < 0; s++) /* a map that is there already */
-        if (c->out->stage[s].walk == Q_P && c->out->stage[s].rows == node->where) home = (int)s;
-    if (home < 0) {
+    int stage_of = stage_of_value(c, id, marks);
+    for (size_t s = 0; s < c->out->count && stage_of < 0; s++) /* a map that is there already */
+        if (c->out->stage[s].walk == Q_P && c->out->stage[s].rows == node->where) stage_of = (int)s;
+    if (stage_of < 0) {
         if (c->out->count == Q_MAX_STAGES) return too_many("stages", Q_MAX_STAGES);
-        home = (int)c->out->count++;
-        c->out->stage[home] = (q_stage){.rows = node->where, .walk = Q_P};
+        stage_of = (int)c->out->count++;
+        c->out->stage[stage_of] = (q_stage){.rows = node->where, .walk = Q_P};
     }
-    return add_output(&c->out->stage[home], id, result);
+    return add_output(&c->out->stage[stage_of], id, result);
 }
 
 /* Reductions that another stage reads are stored by their own. */
-static quern_status place_temporaries(cutter *c, uint8_t *marks)
+static quern_status place_temporaries(partitioner *c, uint8_t *marks)
 {
     for (size_t s = 0; s < c->out->count; s++) {
         q_stage *stage = &c->out->stage[s];
@@ -138,13 +138,13 @@ static quern_status place_temporaries(cutter *c, uint8_t *marks)
         for (size_t o = 0; o < stage->output_count; o++) roots[count++] = stage->outputs[o].id;
         q_mark(c->graph, roots, count, true, marks);
         for (q_id id = 1; id < c->graph->count; id++)
-            if (marks[id] && q_is_reduction(q_node_of(c->graph, id)) && c->home[id] != (int)s)
-                Q_TRY(add_output(&c->out->stage[c->home[id]], id, -1));
+            if (marks[id] && q_is_reduction(q_node_of(c->graph, id)) && c->stage_of[id] != (int)s)
+                Q_TRY(add_output(&c->out->stage[c->stage_of[id]], id, -1));
     }
     return QUERN_OK;
 }
 
-static quern_status cut(cutter *c, const q_id *results, size_t count)
+static quern_status partition(partitioner *c, const q_id *results, size_t count)
 {
     q_mark(c->graph, results, count, false, c->marks);
     Q_TRY(find_levels(c));
@@ -160,16 +160,16 @@ static quern_status cut(cutter *c, const q_id *results, size_t count)
 quern_status q_stages_make(q_stages *out, const q_graph *graph, const q_id *results, size_t count)
 {
     memset(out, 0, sizeof *out);
-    cutter c = {.graph = graph, .out = out};
+    partitioner c = {.graph = graph, .out = out};
     c.marks = malloc(graph->count);
     c.level = calloc(graph->count, sizeof *c.level);
-    c.home = calloc(graph->count, sizeof *c.home);
+    c.stage_of = calloc(graph->count, sizeof *c.stage_of);
     c.weight = calloc(graph->count, sizeof *c.weight);
     quern_status status =
-        c.marks && c.level && c.home && c.weight ? cut(&c, results, count) : q_fail_memory(graph->count);
+        c.marks && c.level && c.stage_of && c.weight ? partition(&c, results, count) : q_fail_memory(graph->count);
     free(c.marks);
     free(c.level);
-    free(c.home);
+    free(c.stage_of);
     free(c.weight);
     return status;
 }

@@ -42,7 +42,7 @@ static const char *holder(const q_emitter *e, q_ref v)
 }
 
 /* The section that computes a value for the function being written. */
-static const q_section *home_of(const q_emitter *e, q_ref v)
+static const q_section *section_of(const q_emitter *e, q_ref v)
 {
     uint8_t where = e->p->values[v].where;
     return e->sections[e->section & Q_LATE ? Q_LATE | (where & Q_WIDE) : where];
@@ -50,15 +50,15 @@ static const q_section *home_of(const q_emitter *e, q_ref v)
 
 uint32_t q_slot_of(const q_emitter *e, q_ref v)
 {
-    const q_section *home = e->p->values[v].kind == Q_V_CONSTANT ? NULL : home_of(e, v);
-    return home ? home->slot[v] : 0;
+    const q_section *owner = e->p->values[v].kind == Q_V_CONSTANT ? NULL : section_of(e, v);
+    return owner ? owner->slot[v] : 0;
 }
 
 void q_emit_slot_array(q_emitter *e, q_ref v, char out[16])
 {
     static const char *const names[] = {"ms", "ns", "m", "n"};
-    const q_section *home = home_of(e, v);
-    uint32_t array = home->steps[home->at[v] - 1].a;
+    const q_section *owner = section_of(e, v);
+    uint32_t array = owner->steps[owner->at[v] - 1].a;
     const char *of = array < 4                             ? ""
                      : e->p->values[v].where != e->section ? holder(e, v)
                      : e->section == Q_PAIR                ? "w->"

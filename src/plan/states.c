@@ -7,23 +7,23 @@
 
 #include "plan/plan.h"
 
-bool q_owns_wide(const q_program_ir *p, size_t r)
+bool q_owns_wide(const q_ir *p, size_t r)
 {
     return p->reductions[r].wide && p->reductions[r].state == r;
 }
 
-uint32_t q_own_dim(const q_program_ir *p, size_t r)
+uint32_t q_own_dim(const q_ir *p, size_t r)
 {
     return p->reductions[r].state == r && !p->reductions[r].wide ? p->reductions[r].dim : 0;
 }
 
-bool q_is_state_array(const q_program_ir *p, size_t r)
+bool q_is_state_array(const q_ir *p, size_t r)
 {
     return !p->reductions[r].wide && p->reductions[r].dim >= Q_LONG;
 }
 
 /* Members of the struct of states that reduction r has. */
-static uint32_t state_count(const q_program_ir *p, size_t r)
+static uint32_t state_count(const q_ir *p, size_t r)
 {
     return q_is_state_array(p, r) && q_own_dim(p, r) ? 1 : q_own_dim(p, r);
 }
@@ -165,7 +165,7 @@ void q_mark_followers(q_emitter *e)
    scaled; wide sums and weights of this tile's columns by the scheme, by t->scales. */
 static void emit_weigh(q_emitter *e, size_t r)
 {
-    const q_program_ir *p = e->p;
+    const q_ir *p = e->p;
     q_text_add(e->out, "Q_FN real q_weigh%zu(q_state *t, const real f)\n{\n    real bounded = f;\n", r);
     q_text_add(e->out, "    if (q_LogSumExp_is_below(&t->r%zu_0, f)) {\n", r);
     q_text_add(e->out, "        const real scale = q_LogSumExp_raise(&t->r%zu_0, f);\n", r);
@@ -183,7 +183,7 @@ static void emit_weigh(q_emitter *e, size_t r)
 /* What the schemes need to scale weights and wide sums. */
 static void emit_rescale(q_emitter *e)
 {
-    const q_program_ir *p = e->p;
+    const q_ir *p = e->p;
     q_text_add(e->out, "Q_FN void q_rescale_weights(q_weights *w, const q_scales *s)\n{\n");
     for (q_ref v = 1; v < p->count; v++)
         if (e->follows[v] && q_is_member(e, v, Q_PAIR))

@@ -16,7 +16,7 @@ typedef struct factors {
 } factors;
 
 /* Takes a product apart; false if it has too many factors. */
-static bool take_apart(const q_program_ir *p, q_ref v, factors *out)
+static bool take_apart(const q_ir *p, q_ref v, factors *out)
 {
     q_ref stack[MAX_FACTORS];
     size_t height = 0;
@@ -43,7 +43,7 @@ static int younger_first(const void *a, const void *b)
 }
 
 /* The product of the factors with (or without) Q_COLUMN whose loops are exactly, or within, `where`. */
-static q_ref product_of(q_program_ir *p, const factors *f, unsigned without, unsigned with, q_ref start)
+static q_ref product_of(q_ir *p, const factors *f, unsigned without, unsigned with, q_ref start)
 {
     q_ref product = start;
     for (size_t k = 0; k < f->count; k++) {
@@ -56,7 +56,7 @@ static q_ref product_of(q_program_ir *p, const factors *f, unsigned without, uns
 /* Splits term = outside * rest, where outside is free of the walk; returns rest. Factors of one loop are multiplied
    among themselves before they meet those of another; within a loop the youngest come first, which tend to be the
    shared ones. */
-q_ref q_split_term(q_program_ir *p, q_ref term, q_ref *outside)
+q_ref q_split_term(q_ir *p, q_ref term, q_ref *outside)
 {
     factors f = {.constant = 1};
     *outside = q_value_number(p, 1);
@@ -76,7 +76,7 @@ q_ref q_split_term(q_program_ir *p, q_ref term, q_ref *outside)
 }
 
 /* The same for a slice: what is of the pair alone meets first, then what differs from component to component. */
-q_ref q_split_slice(q_program_ir *p, q_ref term, q_ref *outside)
+q_ref q_split_slice(q_ir *p, q_ref term, q_ref *outside)
 {
     factors f = {.constant = 1};
     *outside = q_value_number(p, 1);

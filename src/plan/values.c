@@ -9,7 +9,7 @@
 
 #include "plan/plan.h"
 
-static bool grow_table(q_program_ir *p)
+static bool grow_table(q_ir *p)
 {
     if (p->count * 2 < p->table_size) return true;
     size_t size = p->table_size ? p->table_size * 2 : 256;
@@ -26,7 +26,7 @@ static bool grow_table(q_program_ir *p)
     return true;
 }
 
-q_ref q_value_intern(q_program_ir *p, const q_scalar *value)
+q_ref q_value_intern(q_ir *p, const q_scalar *value)
 {
     if (p->status) return 0;
     if (!grow_table(p) || !q_grow(&p->values, &p->capacity, p->count + 1, sizeof *value)) {
@@ -47,18 +47,18 @@ q_ref q_value_intern(q_program_ir *p, const q_scalar *value)
     return (q_ref)p->count++;
 }
 
-q_ref q_value_number(q_program_ir *p, double value)
+q_ref q_value_number(q_ir *p, double value)
 {
     q_scalar scalar = {.kind = Q_V_CONSTANT, .number = value};
     return q_value_intern(p, &scalar);
 }
 
-bool q_value_is(const q_program_ir *p, q_ref v, double value)
+bool q_value_is(const q_ir *p, q_ref v, double value)
 {
     return p->values[v].kind == Q_V_CONSTANT && p->values[v].number == value;
 }
 
-q_ref q_value_op(q_program_ir *p, q_op op, const q_ref *args, const int32_t *k)
+q_ref q_value_op(q_ir *p, q_op op, const q_ref *args, const int32_t *k)
 {
     q_scalar scalar = {.kind = Q_V_OP, .op = (uint16_t)op};
     const q_op_row *row = &q_ops[op];
@@ -73,7 +73,7 @@ q_ref q_value_op(q_program_ir *p, q_op op, const q_ref *args, const int32_t *k)
 }
 
 /* A product with a number as number * rest, or with minus: the number (1 without one), and the rest in *rest. */
-static double split_number(const q_program_ir *p, q_ref v, q_ref *rest)
+static double split_number(const q_ir *p, q_ref v, q_ref *rest)
 {
     const q_scalar *value = &p->values[v];
     *rest = v;
@@ -95,7 +95,7 @@ bool q_numbers_may_meet(double a, double b)
     return fabs(a) == 1 || fabs(b) == 1 || (size >= (double)FLT_MIN && size <= (double)FLT_MAX);
 }
 
-q_ref q_value_times(q_program_ir *p, q_ref a, q_ref b)
+q_ref q_value_times(q_ir *p, q_ref a, q_ref b)
 {
     if (p->status) return 0;
     if (q_value_is(p, a, 1)) return b;
@@ -115,14 +115,14 @@ q_ref q_value_times(q_program_ir *p, q_ref a, q_ref b)
     return q_value_op(p, Q_OP_Mult, (q_ref[]){a < b ? a : b, a < b ? b : a}, NULL);
 }
 
-q_ref q_value_times_no_nan(q_program_ir *p, q_ref a, q_ref b)
+q_ref q_value_times_no_nan(q_ir *p, q_ref a, q_ref b)
 {
     if (p->status) return 0;
     if (p->values[a].kind == Q_V_CONSTANT || p->values[b].kind == Q_V_CONSTANT) return q_value_times(p, a, b);
     return q_value_op(p, Q_OP_MultNoNan, (q_ref[]){a < b ? a : b, a < b ? b : a}, NULL);
 }
 
-q_ref q_value_product(q_program_ir *p, q_ref a, q_ref b)
+q_ref q_value_product(q_ir *p, q_ref a, q_ref b)
 {
     if (p->status) return 0;
     bool trivial = q_value_is(p, a, 0) || q_value_is(p, b, 0) || q_value_is(p, a, 1) || q_value_is(p, b, 1);
@@ -134,7 +134,7 @@ q_ref q_value_product(q_program_ir *p, q_ref a, q_ref b)
 }
 
 /* Division of a pair value by what lives in an outer loop is a product with its inverse, which is hoisted. */
-q_ref q_value_divide(q_program_ir *p, q_ref a, q_ref b)
+q_ref q_value_divide(q_ir *p, q_ref a, q_ref b)
 {
     const q_scalar *divisor = &p->values[b];
     uint8_t where = p->values[a].where | divisor->where;
@@ -145,7 +145,7 @@ q_ref q_value_divide(q_program_ir *p, q_ref a, q_ref b)
 }
 
 /* The sign of a product goes to the factor of an outer loop, if it has one. */
-q_ref q_value_minus(q_program_ir *p, q_ref a)
+q_ref q_value_minus(q_ir *p, q_ref a)
 {
     const q_scalar *value = &p->values[a];
     if (value->kind == Q_V_CONSTANT) return q_value_number(p, -value->number);
@@ -161,7 +161,7 @@ q_ref q_value_minus(q_program_ir *p, q_ref a)
 
 /* The opposite of a row's value less a column's; 0 for anything else. The row's value stands second there: rows that have
    left the registers can then be operands in memory. For uses to which the sign does not matter. */
-q_ref q_value_opposite(q_program_ir *p, q_ref a)
+q_ref q_value_opposite(q_ir *p, q_ref a)
 {
     const q_scalar *value = &p->values[a];
     if (value->kind != Q_V_OP || value->op != Q_OP_Subtract) return 0;
@@ -172,13 +172,13 @@ q_ref q_value_opposite(q_program_ir *p, q_ref a)
     return q_value_op(p, Q_OP_Subtract, (q_ref[]){y, x}, NULL);
 }
 
-q_ref q_value_square(q_program_ir *p, q_ref a)
+q_ref q_value_square(q_ir *p, q_ref a)
 {
     q_ref opposite = q_value_opposite(p, a);
     return opposite ? q_value_times(p, opposite, opposite) : q_value_times(p, a, a);
 }
 
-q_ref q_value_plus(q_program_ir *p, q_ref a, q_ref b)
+q_ref q_value_plus(q_ir *p, q_ref a, q_ref b)
 {
     if (q_value_is(p, a, 0)) return b;
     if (q_value_is(p, b, 0)) return a;
@@ -190,7 +190,7 @@ bool q_is_exact_quotient(const q_scalar *value)
     return value->kind == Q_V_OP && value->exact && value->op != Q_OP_Mult;
 }
 
-bool q_has_exact(const q_program_ir *p, bool quotients)
+bool q_has_exact(const q_ir *p, bool quotients)
 {
     bool any = false;
     for (q_ref v = 1; v < p->count; v++)
@@ -198,24 +198,24 @@ bool q_has_exact(const q_program_ir *p, bool quotients)
     return any;
 }
 
-uint32_t q_value_count(const q_program_ir *program, size_t o)
+uint32_t q_value_count(const q_ir *program, size_t o)
 {
     return program->outputs[o].sliced ? 1 : program->outputs[o].dim;
 }
 
-uint32_t q_term_count(const q_program_ir *program, size_t r)
+uint32_t q_term_count(const q_ir *program, size_t r)
 {
     return program->reductions[r].wide ? 1 : program->reductions[r].dim;
 }
 
-bool q_wide_follows(const q_program_ir *p)
+bool q_wide_follows(const q_ir *p)
 {
     bool any = false;
     for (size_t r = 0; r < p->reduction_count; r++) any = any || (p->reductions[r].wide && p->reductions[r].follows);
     return any;
 }
 
-void q_count_weights(q_program_ir *p)
+void q_count_weights(q_ir *p)
 {
     bool *read = p->width ? q_arena_alloc(&p->arena, p->count * sizeof *read) : NULL;
     if (p->width && !read) p->status = q_fail_memory(p->count * sizeof *read);

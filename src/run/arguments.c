@@ -210,7 +210,7 @@ quern_status quern_run_all(quern_operator *op, quern_args args, quern_outs resul
     q_run run;
     if (!op) return q_fail_null("quern_run", "the operator");
     if (!op->context) return q_fail(QUERN_USAGE, "this operator was compiled without a context and cannot run");
-    Q_TRY(q_queue_check(op->context->queue));
+    Q_TRY(q_session_check(op->context->session));
     Q_TRY(check_run(op, args, results, views, &run));
     return q_host_takes(&run) ? q_host_run(&run) : q_launch(&run);
 }

@@ -107,13 +107,13 @@ bool q_views_overlap(const quern_view *a, const quern_view *b)
 bool q_view_is_buffer(const quern_context *context, const quern_view *view, quern_dtype dtype)
 {
     size_t start = (size_t)view->offset * q_element_size(view->dtype);
-    return view->array && view->dtype == dtype && q_view_is_dense(view) && start % context->queue->alignment == 0;
+    return view->array && view->dtype == dtype && q_view_is_dense(view) && start % context->session->alignment == 0;
 }
 
 quern_status q_view_borrow(q_buffer *out, quern_context *context, const quern_view *view)
 {
     uint64_t size = q_element_size(view->dtype), start = is_empty(view) ? 0 : (uint64_t)view->offset * size;
-    return q_buffer_borrow(out, context->queue, view->array->buffer.mem, start,
+    return q_buffer_borrow(out, context->session, view->array->buffer.mem, start,
                            (uint64_t)view->rows * (uint64_t)view->columns * size);
 }
 
@@ -128,23 +128,23 @@ static q_rows rows_of(const quern_view *view)
 static quern_status write_host(q_buffer *out, quern_context *context, const quern_view *view)
 {
     uint64_t size = q_element_size(view->dtype), bytes = (uint64_t)view->columns * size;
-    if (q_view_is_dense(view)) return q_buffer_write(out, context->queue, view->data, (uint64_t)view->rows * bytes);
-    return q_buffer_write_rows(out, context->queue, view->data, (uint64_t)view->rows, bytes,
+    if (q_view_is_dense(view)) return q_buffer_write(out, context->session, view->data, (uint64_t)view->rows * bytes);
+    return q_buffer_write_rows(out, context->session, view->data, (uint64_t)view->rows, bytes,
                                (uint64_t)q_view_stride(view) * size);
 }
 
 static quern_status read_host(q_buffer *from, quern_context *context, const quern_view *view)
 {
     uint64_t size = q_element_size(view->dtype), bytes = (uint64_t)view->columns * size;
-    if (q_view_is_dense(view)) return q_buffer_read(from, context->queue, view->data, (uint64_t)view->rows * bytes);
-    return q_buffer_read_rows(from, context->queue, view->data, (uint64_t)view->rows, bytes,
+    if (q_view_is_dense(view)) return q_buffer_read(from, context->session, view->data, (uint64_t)view->rows * bytes);
+    return q_buffer_read_rows(from, context->session, view->data, (uint64_t)view->rows, bytes,
                               (uint64_t)q_view_stride(view) * size);
 }
 
 /* A buffer with the elements of a host view, in its own type. */
 static quern_status create_raw(q_buffer *out, quern_context *context, const quern_view *view)
 {
-    return q_buffer_create(out, context->queue,
+    return q_buffer_create(out, context->session,
                            (uint64_t)view->rows * (uint64_t)view->columns * q_element_size(view->dtype));
 }
 
@@ -159,7 +159,7 @@ static quern_status load_rows(const q_rows *to, quern_context *context, const qu
     quern_status status = write_host(&raw, context, view);
     q_rows from = {raw.mem, view->dtype, 0, view->columns};
     if (!status) status = q_convert(context, &from, to, view->rows, view->columns);
-    q_buffer_destroy(&raw, context->queue);
+    q_buffer_destroy(&raw, context->session);
     return status;
 }
 
@@ -174,7 +174,7 @@ static quern_status store_rows(const q_rows *from, quern_context *context, const
     q_rows to = {raw.mem, view->dtype, 0, view->columns};
     quern_status status = q_convert(context, from, &to, view->rows, view->columns);
     if (!status) status = read_host(&raw, context, view);
-    q_buffer_destroy(&raw, context->queue);
+    q_buffer_destroy(&raw, context->session);
     return status;
 }
 
@@ -199,7 +199,7 @@ static quern_status copy_directly(quern_context *context, const quern_view *to, 
     if (!*done) return QUERN_OK;
     Q_TRY(q_view_borrow(&buffer, context, device));
     quern_status status = to->array ? write_host(&buffer, context, host) : read_host(&buffer, context, host);
-    q_buffer_destroy(&buffer, context->queue);
+    q_buffer_destroy(&buffer, context->session);
     return status;
 }
 
@@ -211,13 +211,13 @@ static quern_status copy(quern_context *context, const quern_view *to, const que
     if (!done && to->array) rows = rows_of(to);
     if (!done && !to->array) rows = rows_of(from);
     if (!done) Q_TRY(to->array ? load_rows(&rows, context, from) : store_rows(&rows, context, to));
-    return from->array ? QUERN_OK : q_queue_finish(context->queue); /* the program may change its memory now */
+    return from->array ? QUERN_OK : q_session_finish(context->session); /* the program may change its memory now */
 }
 
 quern_status quern_copy(quern_context *context, quern_view to, quern_view from)
 {
     if (!context) return q_fail_null("quern_copy", "the context");
-    Q_TRY(q_queue_check(context->queue));
+    Q_TRY(q_session_check(context->session));
     Q_TRY(q_view_check(context, "the destination", &to));
     Q_TRY(q_view_check(context, "the source", &from));
     if (!to.dtype || !from.dtype) return q_fail(QUERN_USAGE, "quern_copy: a number is no array");
@@ -246,7 +246,7 @@ static quern_status create(quern_array **out, const char *function, quern_contex
     if (!out) return q_fail_null(function, "out");
     *out = NULL;
     if (!context) return q_fail_null(function, "the context");
-    Q_TRY(q_queue_check(context->queue));
+    Q_TRY(q_session_check(context->session));
     Q_TRY(check_type(context, dtype));
     quern_view all = {.rows = rows, .columns = columns, .dtype = dtype};
     uint64_t elements;
@@ -270,7 +270,7 @@ static quern_status fill(quern_array *array, double number)
 {
     char pattern[8];
     q_element_write(array->dtype, pattern, number);
-    return q_buffer_fill(&array->buffer, array->context->queue, pattern, q_element_size(array->dtype),
+    return q_buffer_fill(&array->buffer, array->context->session, pattern, q_element_size(array->dtype),
                          array->buffer.size);
 }
 
@@ -279,7 +279,7 @@ quern_status quern_array_create(quern_array **out, quern_context *context, quern
 {
     uint64_t bytes;
     Q_TRY(create(out, "quern_array_create", context, dtype, rows, columns, &bytes));
-    quern_status status = q_buffer_create(&(*out)->buffer, context->queue, bytes);
+    quern_status status = q_buffer_create(&(*out)->buffer, context->session, bytes);
     if (!status) status = fill(*out, 0);
     if (status) quern_array_destroy(out);
     return status;
@@ -289,7 +289,7 @@ quern_status quern_array_from(quern_array **out, quern_context *context, quern_v
 {
     uint64_t bytes;
     Q_TRY(create(out, "quern_array_from", context, view.dtype, view.rows, view.columns, &bytes));
-    quern_status status = q_buffer_create(&(*out)->buffer, context->queue, bytes);
+    quern_status status = q_buffer_create(&(*out)->buffer, context->session, bytes);
     if (!status) status = quern_copy(context, quern_array_view(*out), view);
     if (status) quern_array_destroy(out);
     return status;
@@ -300,13 +300,13 @@ static quern_status wrap(quern_array *array, cl_mem mem, uint64_t bytes)
     cl_context context;
     size_t size;
     Q_CL(clGetMemObjectInfo(mem, CL_MEM_CONTEXT, sizeof context, &context, NULL));
-    if (context != array->context->queue->context)
+    if (context != array->context->session->context)
         return q_fail(QUERN_USAGE, "quern_array_wrap: the buffer is one of another cl_context");
     Q_CL(clGetMemObjectInfo(mem, CL_MEM_SIZE, sizeof size, &size, NULL));
     if (size < bytes)
         return q_fail(QUERN_SHAPE, "quern_array_wrap: the buffer has %zu bytes; %lld x %lld elements need %llu", size,
                       (long long)array->rows, (long long)array->columns, (unsigned long long)bytes);
-    return q_buffer_borrow(&array->buffer, array->context->queue, mem, 0, bytes);
+    return q_buffer_borrow(&array->buffer, array->context->session, mem, 0, bytes);
 }
 
 quern_status quern_array_wrap(quern_array **out, quern_context *context, void *mem, quern_dtype dtype, int64_t rows,
@@ -324,7 +324,7 @@ void quern_array_destroy(quern_array **given)
     if (!given || !*given) return;
     quern_array *array = *given;
     *given = NULL;
-    q_buffer_destroy(&array->buffer, array->context->queue);
+    q_buffer_destroy(&array->buffer, array->context->session);
     q_context_release(array->context);
     free(array);
 }
@@ -401,10 +401,10 @@ void *quern_array_opencl(const quern_array *array)
 
 void *quern_context_opencl(const quern_context *context)
 {
-    return context ? context->queue->context : NULL;
+    return context ? context->session->context : NULL;
 }
 
 void *quern_context_opencl_queue(const quern_context *context)
 {
-    return context ? context->queue->commands : NULL;
+    return context ? context->session->commands : NULL;
 }

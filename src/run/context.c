@@ -33,7 +33,7 @@ void q_context_release(quern_context *context)
     pthread_mutex_unlock(&context->lock);
     if (left) return;
     q_converters_free(context);
-    q_queue_destroy(&context->queue);
+    q_session_destroy(&context->session);
     pthread_mutex_destroy(&context->lock);
     free(context);
 }
@@ -88,16 +88,16 @@ static quern_status open_device(quern_context *context)
         given ? find_opened(&opened, list, count, &index, &why) : q_choose(list, count, options->device, &index, &why);
     if (!status) {
         q_context_log(context, "%s", why.data ? why.data : "");
-        status = q_queue_create(&context->queue, &list[index], options->memory, given ? &opened : NULL);
+        status = q_session_create(&context->session, &list[index], options->memory, given ? &opened : NULL);
     }
     q_text_free(&why);
     free(list);
     if (status) return status;
-    context->queue->patience = (q_patience){.log = options->log, .log_user = options->log_user};
+    context->session->lock_timeout = (q_lock_timeout){.log = options->log, .log_user = options->log_user};
     const quern_device *device = quern_context_device(context);
     q_profile_find(&context->profile, device->profile);
-    q_learned_use(context);
-    context->queue->keeps_programs = options->cache ? options->cache == QUERN_ON : !device->driver_caches;
+    q_tuned_use(context);
+    context->session->keeps_programs = options->cache ? options->cache == QUERN_ON : !device->driver_caches;
     return QUERN_OK;
 }
 
@@ -126,12 +126,12 @@ void quern_context_destroy(quern_context **context)
 
 quern_status quern_wait(quern_context *context)
 {
-    return context ? q_queue_finish(context->queue) : q_fail_null("quern_wait", "the context");
+    return context ? q_session_finish(context->session) : q_fail_null("quern_wait", "the context");
 }
 
 const quern_device *quern_context_device(const quern_context *context)
 {
-    return context ? &q_queue_device(context->queue)->info : NULL;
+    return context ? &q_session_device(context->session)->info : NULL;
 }
 
 const char *quern_context_profile(const quern_context *context)

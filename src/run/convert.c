@@ -41,8 +41,9 @@ static quern_status build(q_program **out, quern_context *context, quern_dtype f
                rows[from].load, rows[to].store);
     const char *file = q_cl_file("convert");
     q_text_append(&source, file, strlen(file));
-    quern_status status = source.failed ? q_fail_memory(source.capacity)
-                                        : q_program_get(out, context->queue, name, source.data, "-cl-std=CL1.2", &made);
+    quern_status status = source.failed
+                              ? q_fail_memory(source.capacity)
+                              : q_program_get(out, context->session, name, source.data, "-cl-std=CL1.2", &made);
     q_text_free(&source);
     return status;
 }
@@ -61,7 +62,7 @@ void q_converters_free(quern_context *context)
 {
     for (size_t from = 0; from < Q_COUNT(context->converters); from++)
         for (size_t to = 0; to < Q_COUNT(context->converters[0]); to++)
-            q_program_release(&context->converters[from][to], context->queue);
+            q_program_release(&context->converters[from][to], context->session);
 }
 
 /* Whole rows at a time, so that the number of work-items of a launch stays one that every device takes. */
@@ -87,7 +88,7 @@ quern_status q_convert(quern_context *context, const q_rows *from, const q_rows 
                                {sizeof(cl_long), &numbers[2]}, {sizeof(cl_long), &numbers[3]},
                                {sizeof(cl_long), &numbers[4]}, {sizeof(cl_long), &numbers[5]}};
         size_t items = (size_t)((now * columns + LOCAL - 1) / LOCAL * LOCAL);
-        Q_TRY(q_program_launch(program, context->queue, args, Q_COUNT(args), (size_t[]){items, 1, 1},
+        Q_TRY(q_program_launch(program, context->session, args, Q_COUNT(args), (size_t[]){items, 1, 1},
                                (size_t[]){LOCAL, 1, 1}));
     }
     return QUERN_OK;

@@ -31,13 +31,13 @@ static quern_status check_stage(const char *stage)
     return status;
 }
 
-static quern_status explain_program(const request *r, const q_program_ir *program, size_t stage, q_text *out)
+static quern_status explain_program(const request *r, const q_ir *program, size_t stage, q_text *out)
 {
     q_plan plan;
     char name[Q_KERNEL_NAME];
     Q_TRY(q_plan_make(&plan, program, &r->profile, r->dtype, r->M, r->N, r->units, &r->op->options));
     if (wants(r, "program") || wants(r, "plan")) q_text_add(out, "---- stage %zu ----\n", stage);
-    if (wants(r, "program")) q_program_ir_dump(program, r->dtype, out);
+    if (wants(r, "program")) q_ir_dump(program, r->dtype, out);
     if (wants(r, "plan")) q_plan_dump(&plan, program, out);
     if (!wants(r, "source")) return QUERN_OK;
     q_text_add(out, "// ---- source of stage %zu ----\n", stage);
@@ -52,11 +52,11 @@ static quern_status explain_program(const request *r, const q_program_ir *progra
 /* The profile may be another than the operator's, so the stage is scheduled again. */
 static quern_status explain_stage(const request *r, size_t stage, q_text *out)
 {
-    q_program_ir *program;
+    q_ir *program;
     q_tiling tiling = q_tiling_of(&r->profile, &r->op->options);
     Q_TRY(q_schedule(&program, r->op->graph, &r->op->stages, stage, &tiling));
     quern_status status = explain_program(r, program, stage, out);
-    q_program_ir_destroy(&program);
+    q_ir_destroy(&program);
     return status;
 }
 

@@ -131,7 +131,7 @@ quern_status q_host_run(const q_run *run)
 {
     quern_operator *op = run->op;
     arrays a = {0};
-    if (!atomic_exchange(&op->host_told, true))
+    if (!atomic_exchange(&op->host_notified, true))
         q_context_log(op->context, "on the host, without a launch: M = %lld, N = %lld of %s", (long long)run->M,
                       (long long)run->N, op->text);
     quern_status status = fill(&a, run);

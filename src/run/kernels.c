@@ -32,13 +32,13 @@ struct q_kernels {
     size_t next_plan;
 };
 
-void q_kernels_destroy(q_kernels **kernels, q_queue *queue)
+void q_kernels_destroy(q_kernels **kernels, q_session *session)
 {
     q_kernels *k = *kernels;
     *kernels = NULL;
     while (k && k->list) {
         kernel *next = k->list->next;
-        q_program_release(&k->list->program, queue);
+        q_program_release(&k->list->program, session);
         free(k->list);
         k->list = next;
     }
@@ -52,7 +52,7 @@ void q_kernels_destroy(q_kernels **kernels, q_queue *queue)
 enum { LARGE_PROGRAM = 4096 };
 
 /* Numbers of state that the program names; those of a wide sum are one in a loop. */
-static size_t states_of(const q_program_ir *p)
+static size_t states_of(const q_ir *p)
 {
     size_t states = 0;
     for (size_t r = 0; r < p->reduction_count; r++)
@@ -63,7 +63,7 @@ static size_t states_of(const q_program_ir *p)
 
 static void warn_of_size(const kernel *k, const quern_operator *op)
 {
-    const q_program_ir *p = op->programs[k->stage];
+    const q_ir *p = op->programs[k->stage];
     size_t size = p->statements[Q_PAIR] * (size_t)k->plan.rows + states_of(p);
     if (size > LARGE_PROGRAM)
         q_context_log(op->context, "stage %zu has about %zu statements: the device's compiler may take a while",
@@ -74,7 +74,7 @@ static void warn_of_size(const kernel *k, const quern_operator *op)
 static const char *options_for(const kernel *k, const quern_operator *op)
 {
     bool single = k->plan.dtype == QUERN_F32 && q_has_exact(op->programs[k->stage], true);
-    return single && q_queue_device(op->context->queue)->rounds_quotients
+    return single && q_session_device(op->context->session)->rounds_quotients
                ? "-cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt -DQ_ROUNDED_QUOTIENTS=1"
                : "-cl-std=CL1.2";
 }
@@ -88,7 +88,8 @@ static quern_status build(kernel *k, quern_operator *op)
     q_locale locale = q_locale_enter();
     quern_status status = q_source(&source, name, op->programs[k->stage], &k->plan, k->merge);
     q_locale_leave(locale);
-    if (!status) status = q_program_get(&k->program, op->context->queue, name, source.data, options_for(k, op), &made);
+    if (!status)
+        status = q_program_get(&k->program, op->context->session, name, source.data, options_for(k, op), &made);
     q_text_free(&source);
     if (status) return status;
     const q_program *program = k->program;
@@ -142,7 +143,7 @@ quern_status q_stage_program(q_program **out, quern_operator *op, size_t stage, 
 
 // ---- plans ----
 
-static quern_status check_local(const q_device *device, const q_plan *plan, const q_program_ir *p)
+static quern_status check_local(const q_device *device, const q_plan *plan, const q_ir *p)
 {
     size_t bytes = q_plan_local_bytes(plan, p);
     if (bytes > device->info.local_memory) {
@@ -161,8 +162,8 @@ static quern_status check_local(const q_device *device, const q_plan *plan, cons
 static quern_status plan_stage(q_stage_plan *out, const q_run *run, size_t stage)
 {
     quern_operator *op = run->op;
-    const q_program_ir *p = op->programs[stage];
-    const q_device *device = q_queue_device(op->context->queue);
+    const q_ir *p = op->programs[stage];
+    const q_device *device = q_session_device(op->context->session);
     *out = (q_stage_plan){0};
     Q_TRY(q_plan_make(&out->plan, p, &op->profile, run->dtype, run->plan_M, run->plan_N, device->info.compute_units,
                       &op->options));

@@ -17,7 +17,7 @@ void q_add_number(q_arguments *args, int index, int64_t value)
     args->arg[args->count++] = (q_kernel_arg){sizeof(cl_long), &args->numbers[index]};
 }
 
-void q_add_inputs(q_launcher *l, q_arguments *args, const q_program_ir *p)
+void q_add_inputs(q_launcher *l, q_arguments *args, const q_ir *p)
 {
     for (size_t a = 0; a < p->input_count; a++) q_add_buffer(args, &q_slot_find(l, &p->inputs[a])->buffer);
     args->sizes = args->count;
@@ -25,7 +25,7 @@ void q_add_inputs(q_launcher *l, q_arguments *args, const q_program_ir *p)
     q_add_number(args, 1, l->run->N);
 }
 
-void q_add_outputs(q_launcher *l, q_arguments *args, const q_program_ir *p)
+void q_add_outputs(q_launcher *l, q_arguments *args, const q_ir *p)
 {
     for (size_t o = 0; o < p->output_count; o++) q_add_buffer(args, &q_slot_find(l, &p->outputs[o])->buffer);
 }
@@ -35,15 +35,15 @@ static quern_status report(q_launcher *l, double pairs)
     l->done += pairs;
     const quern_context_options *options = &l->context->options;
     if (!options->progress) return QUERN_OK;
-    Q_TRY(q_queue_finish(l->queue));
+    Q_TRY(q_session_finish(l->session));
     double share = l->total > 0 ? l->done / l->total : 1;
-    if (share > l->told) l->told = share;
-    if (!options->progress(options->progress_user, l->told)) return QUERN_OK;
+    if (share > l->notified) l->notified = share;
+    if (!options->progress(options->progress_user, l->notified)) return QUERN_OK;
     return q_fail(QUERN_CANCELLED, "the run was stopped by the progress callback after %.0f %%",
                   100 * l->done / (l->total > 0 ? l->total : 1));
 }
 
-double q_pairs_of(const q_launcher *l, const q_program_ir *p)
+double q_pairs_of(const q_launcher *l, const q_ir *p)
 {
     int64_t columns = p->walk ? q_axis_size(p->walk, l->run->M, l->run->N) : 1;
     return (double)q_axis_size(p->rows, l->run->M, l->run->N) * (double)(columns ? columns : 1);
@@ -66,10 +66,10 @@ static quern_status launch_slice(q_launcher *l, q_program *program, const q_plan
     q_add_number(&args, 3, plan->part);
     if (plan->split) q_add_number(&args, 4, at);
     if (plan->split) q_add_number(&args, 5, plan->parts);
-    return q_program_launch(program, l->queue, args.arg, args.count, plan->split ? parts : rows, local);
+    return q_program_launch(program, l->session, args.arg, args.count, plan->split ? parts : rows, local);
 }
 
-quern_status q_launch_slices(q_launcher *l, q_program *program, const q_program_ir *p, const q_plan *plan,
+quern_status q_launch_slices(q_launcher *l, q_program *program, const q_ir *p, const q_plan *plan,
                              const q_arguments *args, double pairs)
 {
     int64_t total = slices_of(plan), size = total;
@@ -81,7 +81,7 @@ quern_status q_launch_slices(q_launcher *l, q_program *program, const q_program_
         double start = q_seconds();
         Q_TRY(launch_slice(l, program, plan, *args, at, count));
         if (slice) {
-            Q_TRY(q_queue_finish(l->queue));
+            Q_TRY(q_session_finish(l->session));
             double factor = aim / (q_seconds() - start + 1e-6);
             size = 1 + (int64_t)((double)count * (factor > 4 ? 4 : factor < 0.25 ? 0.25 : factor));
         }
@@ -92,7 +92,7 @@ quern_status q_launch_slices(q_launcher *l, q_program *program, const q_program_
 
 quern_status q_launch_rows(q_launcher *l, size_t stage, const q_plan *plan, q_program *program)
 {
-    const q_program_ir *p = l->run->op->programs[stage];
+    const q_ir *p = l->run->op->programs[stage];
     q_arguments args = {.count = 0};
     q_add_inputs(l, &args, p);
     q_add_outputs(l, &args, p);
@@ -120,7 +120,7 @@ quern_status q_launch(const q_run *run)
 {
     quern_context *context = run->op->context;
     q_stage_plan plans[Q_MAX_STAGES];
-    q_launcher l = {.run = run, .context = context, .queue = context->queue, .plans = plans};
+    q_launcher l = {.run = run, .context = context, .session = context->session, .plans = plans};
     if (run->dtype == QUERN_F64 && !quern_context_device(context)->f64) {
         quern_status status =
             q_fail(QUERN_UNSUPPORTED, "device %s has no float64", quern_context_device(context)->name);
@@ -130,7 +130,8 @@ quern_status q_launch(const q_run *run)
     Q_TRY(q_plan_run(plans, run));
     quern_status status = run_stages(&l);
     if (status)
-        (void)clFinish(l.queue->commands); /* nothing may still use the buffers; the first failure is the one to tell */
+        (void)clFinish(
+            l.session->commands); /* nothing may still use the buffers; the first failure is the one to tell */
     q_slots_free(&l);
     return status;
 }

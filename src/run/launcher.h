@@ -33,13 +33,13 @@ typedef struct q_slot {
 typedef struct q_launcher {
     const q_run *run;
     quern_context *context;
-    q_queue *queue;
+    q_session *session;
     const q_stage_plan *plans; /* by stage */
     q_slot *slots;
     size_t slot_count;
     bool reads_host;    /* uploads may be under way that read the program's memory */
     double done, total; /* pairs */
-    double told;        /* share of them that progress was told; what is done again is not told again */
+    double notified;    /* share of them that progress was told; what is done again is not told again */
 } q_launcher;
 
 /* Makes and fills them; to be freed even if that fails. */
@@ -64,11 +64,11 @@ typedef struct q_arguments {
 void q_add_buffer(q_arguments *args, const q_buffer *buffer);
 void q_add_number(q_arguments *args, int index, int64_t value);
 /* Inputs, M and N, as Q_SIGNATURE has them. */
-void q_add_inputs(q_launcher *l, q_arguments *args, const q_program_ir *p);
-void q_add_outputs(q_launcher *l, q_arguments *args, const q_program_ir *p);
-double q_pairs_of(const q_launcher *l, const q_program_ir *p);
+void q_add_inputs(q_launcher *l, q_arguments *args, const q_ir *p);
+void q_add_outputs(q_launcher *l, q_arguments *args, const q_ir *p);
+double q_pairs_of(const q_launcher *l, const q_ir *p);
 /* Slices of rows, or of the parts of a split walk, each measured to size the next; one launch if it looks short. */
-quern_status q_launch_slices(q_launcher *l, q_program *program, const q_program_ir *p, const q_plan *plan,
+quern_status q_launch_slices(q_launcher *l, q_program *program, const q_ir *p, const q_plan *plan,
                              const q_arguments *args, double pairs);
 /* A stage whose walk is not split. */
 quern_status q_launch_rows(q_launcher *l, size_t stage, const q_plan *plan, q_program *program);

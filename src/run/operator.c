@@ -29,8 +29,8 @@ void quern_operator_destroy(quern_operator **given)
 {
     if (!given || !*given) return;
     quern_operator *op = *given;
-    if (op->kernels) q_kernels_destroy(&op->kernels, op->context->queue);
-    for (size_t s = 0; s < op->stages.count && op->programs; s++) q_program_ir_destroy(&op->programs[s]);
+    if (op->kernels) q_kernels_destroy(&op->kernels, op->context->session);
+    for (size_t s = 0; s < op->stages.count && op->programs; s++) q_ir_destroy(&op->programs[s]);
     free(op->programs);
     free(op->text);
     free((char *)op->options.profile);
@@ -99,8 +99,8 @@ static quern_status write_text(quern_operator *op)
 
 static quern_status schedule_stages(quern_operator *op)
 {
-    op->programs = calloc(op->stages.count + 1, sizeof(q_program_ir *));
-    if (!op->programs) return q_fail_memory(op->stages.count * sizeof(q_program_ir *));
+    op->programs = calloc(op->stages.count + 1, sizeof(q_ir *));
+    if (!op->programs) return q_fail_memory(op->stages.count * sizeof(q_ir *));
     q_profile base;
     if (op->context) base = op->context->profile;
     else q_profile_find(&base, "cpu");

@@ -34,7 +34,7 @@ quern_status quern_prepare(quern_operator *op, quern_dtype dtype, int64_t M, int
 {
     if (!op) return q_fail_null("quern_prepare", "the operator");
     if (!op->context) return q_fail(QUERN_USAGE, "this operator was compiled without a context and cannot run");
-    Q_TRY(q_queue_check(op->context->queue));
+    Q_TRY(q_session_check(op->context->session));
     if (M < 0 || N < 0) return q_fail(QUERN_SHAPE, "quern_prepare: M or N is negative");
     if (dtype == QUERN_I64) return q_fail(QUERN_USAGE, "quern_prepare: the element type is float32 or float64");
     size_t count = longest_row(op);

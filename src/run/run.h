@@ -17,7 +17,7 @@
 struct quern_context {
     int references; /* under lock: the user's and one per operator */
     pthread_mutex_t lock;
-    q_queue *queue;
+    q_session *session;
     q_profile profile;
     quern_context_options options;
     q_program *converters[7][7]; /* convert.c, under lock: by element types from and to */
@@ -55,19 +55,19 @@ bool q_views_overlap(const quern_view *a, const quern_view *b);
 bool q_view_is_buffer(const quern_context *context, const quern_view *view, quern_dtype dtype);
 quern_status q_view_borrow(q_buffer *out, quern_context *context, const quern_view *view);
 /* Copies between a view and a dense buffer of elements of type `dtype`. The first does not wait, so host memory must stay
-   as it is until something of the queue was waited for; the second waits where the view is on the host. */
+   as it is until something of the session was waited for; the second waits where the view is on the host. */
 quern_status q_view_load(q_buffer *out, quern_context *context, const quern_view *view, quern_dtype dtype);
 quern_status q_view_store(q_buffer *from, quern_context *context, const quern_view *view, quern_dtype dtype);
 
-// learned.c: rows of profiles that `quern tune` has learned on this user's devices
+// tuned.c: rows of profiles that `quern tune` has learned on this user's devices
 
 /* The file: QUERN_PROFILES, else XDG_CONFIG_HOME/quern/profiles, else HOME/.config/quern/profiles. False if there is none
    or QUERN_PROFILES is empty or "none". */
-bool q_learned_path(char *out, size_t size);
+bool q_tuned_path(char *out, size_t size);
 /* Replaces the context's row by the learned one of its device, if there is one that can be used; logs what happens. */
-void q_learned_use(quern_context *context);
+void q_tuned_use(quern_context *context);
 /* Puts a row for the context's device, as q_profile_write has it, into the file and leaves the rows of others. IO. */
-quern_status q_learned_save(quern_context *context, const char *path, const char *row);
+quern_status q_tuned_save(quern_context *context, const char *path, const char *row);
 
 // tune.c: learning such a row
 
@@ -112,12 +112,12 @@ struct quern_operator {
     char *text;            /* canonical */
     quern_compile_options options; /* options.profile is the operator's own */
     q_stages stages;
-    q_profile profile;       /* the device's row with the options' changes */
-    q_program_ir **programs; /* by stage, made for it */
-    double host_numbers[4];  /* host.c: what an evaluation there costs, by axes */
-    _Atomic bool host_told;  /* the log has been told that small runs stay on the host */
-    pthread_mutex_t lock;    /* of what follows */
-    q_kernels *kernels;      /* null before the first run */
+    q_profile profile;          /* the device's row with the options' changes */
+    q_ir **programs;            /* by stage, made for it */
+    double host_numbers[4];     /* host.c: what an evaluation there costs, by axes */
+    _Atomic bool host_notified; /* the log has been told that small runs stay on the host */
+    pthread_mutex_t lock;       /* of what follows */
+    q_kernels *kernels;         /* null before the first run */
 };
 
 /* The row that the operator would be planned with on a device whose row is `base`. */
@@ -143,7 +143,7 @@ typedef struct q_run {
 } q_run;
 
 quern_status q_launch(const q_run *run);
-void q_kernels_destroy(q_kernels **kernels, q_queue *queue); /* *kernels may be null */
+void q_kernels_destroy(q_kernels **kernels, q_session *session); /* *kernels may be null */
 
 // reference.c: graph to doubles on the host; slow, simple, the oracle of every test
 

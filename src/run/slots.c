@@ -50,13 +50,13 @@ static quern_status upload(q_launcher *l, q_slot *s, size_t bytes)
     quern_dtype dtype = dtype_of(l, &s->array);
     s->number = (float)view->number;
     if (view->dtype == QUERN_NUMBER)
-        return q_buffer_create_from(&s->buffer, l->queue,
+        return q_buffer_create_from(&s->buffer, l->session,
                                     dtype == QUERN_F64 ? (const void *)&view->number : (const void *)&s->number, bytes);
     if (q_view_is_buffer(l->context, view, dtype)) return q_view_borrow(&s->buffer, l->context, view);
     l->reads_host = l->reads_host || !view->array;
     if (!view->array && view->dtype == dtype && q_view_is_dense(view))
-        return q_buffer_create_from(&s->buffer, l->queue, view->data, bytes);
-    Q_TRY(q_buffer_create(&s->buffer, l->queue, bytes));
+        return q_buffer_create_from(&s->buffer, l->session, view->data, bytes);
+    Q_TRY(q_buffer_create(&s->buffer, l->session, bytes));
     return q_view_load(&s->buffer, l->context, view, dtype);
 }
 
@@ -73,7 +73,7 @@ static quern_status make_room(q_launcher *l, q_slot *s, size_t bytes)
 {
     const quern_view *view = s->array.result >= 0 ? &l->run->results[s->array.result] : NULL;
     s->in_place = view && q_view_is_buffer(l->context, view, dtype_of(l, &s->array)) && !is_argument(l, view);
-    return s->in_place ? q_view_borrow(&s->buffer, l->context, view) : q_buffer_create(&s->buffer, l->queue, bytes);
+    return s->in_place ? q_view_borrow(&s->buffer, l->context, view) : q_buffer_create(&s->buffer, l->session, bytes);
 }
 
 static quern_status add_slot(q_launcher *l, const q_array *array)
@@ -103,7 +103,7 @@ quern_status q_slots_make(q_launcher *l)
 
 void q_slots_free(q_launcher *l)
 {
-    for (size_t s = 0; s < l->slot_count; s++) q_buffer_destroy(&l->slots[s].buffer, l->queue);
+    for (size_t s = 0; s < l->slot_count; s++) q_buffer_destroy(&l->slots[s].buffer, l->session);
     free(l->slots);
 }
 
@@ -115,7 +115,7 @@ static quern_status widen(q_launcher *l, q_slot *s, const quern_view *view)
 {
     size_t count = (size_t)view->rows * (size_t)view->columns, bytes = 4 * count;
     char *narrow = (char *)view->data + bytes;
-    Q_TRY(q_buffer_read(&s->buffer, l->queue, narrow, bytes));
+    Q_TRY(q_buffer_read(&s->buffer, l->session, narrow, bytes));
     for (size_t e = 0; e < count; e++) {
         int32_t index;
         memcpy(&index, narrow + 4 * e, 4);
@@ -144,5 +144,5 @@ quern_status q_slots_read_results(q_launcher *l)
         waited = waited || (!view->array && slot->buffer.size);
         host = host || !view->array;
     }
-    return waited || !host ? QUERN_OK : q_queue_finish(l->queue);
+    return waited || !host ? QUERN_OK : q_session_finish(l->session);
 }

@@ -18,7 +18,7 @@ typedef struct row_pass {
 
 static quern_status launch_parts(q_launcher *l, size_t stage, const row_pass *pass, const q_buffer *partial)
 {
-    const q_program_ir *p = l->run->op->programs[stage];
+    const q_ir *p = l->run->op->programs[stage];
     const q_plan *plan = &pass->plan;
     q_arguments args = {.first = pass->first};
     size_t local[3] = {(size_t)plan->local, 1, 1};
@@ -34,7 +34,7 @@ static quern_status launch_parts(q_launcher *l, size_t stage, const row_pass *pa
     q_add_number(&args, 3, plan->parts);
     q_add_number(&args, 4, padded);
     size_t items = (size_t)(padded / plan->lanes), slices = plan->kept ? (size_t)(plan->spans * plan->side) : 1;
-    return q_program_launch(pass->merge, l->queue, args.arg, args.count, (size_t[]){items, 1, slices}, local);
+    return q_program_launch(pass->merge, l->session, args.arg, args.count, (size_t[]){items, 1, slices}, local);
 }
 
 /* The states of a pass are gone from the device before those of the next, or of the same with less, are made. */
@@ -42,11 +42,11 @@ static quern_status launch_pass(q_launcher *l, size_t stage, const row_pass *pas
 {
     q_buffer partial = {0};
     double done = l->done;
-    Q_TRY(q_buffer_create(&partial, l->queue, q_plan_partial_bytes(&pass->plan, l->run->op->programs[stage])));
+    Q_TRY(q_buffer_create(&partial, l->session, q_plan_partial_bytes(&pass->plan, l->run->op->programs[stage])));
     quern_status status = launch_parts(l, stage, pass, &partial);
-    if (status) (void)clFinish(l->queue->commands);
-    else if (!pass->all) status = q_queue_finish(l->queue);
-    q_buffer_destroy(&partial, l->queue);
+    if (status) (void)clFinish(l->session->commands);
+    else if (!pass->all) status = q_session_finish(l->session);
+    q_buffer_destroy(&partial, l->session);
     if (status) l->done = done;
     return status;
 }

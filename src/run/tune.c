@@ -299,7 +299,7 @@ static bool same_plans(const tuner *t, const job *j, const q_profile *a, const q
     int units = quern_context_device(t->context)->compute_units;
     for (size_t s = 0; s < j->best->stages.count; s++) {
         q_plan p, q;
-        const q_program_ir *program = j->best->programs[s];
+        const q_ir *program = j->best->programs[s];
         if (q_plan_make(&p, program, a, j->dtype, j->M, j->N, units, NULL)) return false;
         if (q_plan_make(&q, program, b, j->dtype, j->M, j->N, units, NULL)) return false;
         if (!q_plan_same_source(&p, &q) || p.part != q.part) return false;
@@ -504,8 +504,8 @@ static quern_status make_result(quern_tuning **out, double ratio, const q_text *
 /* Whether there is a place for the row: better asked before than after minutes of work. */
 static quern_status find_place(char *path, size_t size)
 {
-    if (!q_learned_path(path, size)) {
-        q_fail(QUERN_USAGE, "there is no place for a learned row: QUERN_PROFILES is empty or none, or HOME is not set");
+    if (!q_tuned_path(path, size)) {
+        q_fail(QUERN_USAGE, "there is no place for a tuned row: QUERN_PROFILES is empty or none, or HOME is not set");
         q_fail_next_step("set QUERN_PROFILES to the path of a file, or make a dry run");
         return QUERN_USAGE;
     }
@@ -540,7 +540,7 @@ quern_status q_tune(quern_tuning **out, quern_context *context, const quern_tune
     q_profile_key key = q_profile_key_of(quern_context_device(context));
     q_profile_write(&row, &t.best, &t.shipped, &key);
     if (row.failed) status = q_fail_memory(row.capacity);
-    if (!status && !t.options.dry_run) status = q_learned_save(context, path, row.data);
+    if (!status && !t.options.dry_run) status = q_tuned_save(context, path, row.data);
     if (!status) status = make_result(out, ratio, &row, path);
     q_text_free(&row);
     return status;

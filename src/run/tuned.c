@@ -1,5 +1,5 @@
 /*
- * learned.c: the file of rows that `quern tune` has learned on this user's devices. Nothing here keeps a program from
+ * tuned.c: the file of rows that `quern tune` has learned on this user's devices. Nothing here keeps a program from
  * running: what cannot be used is refused with a line in the log that says what to do.
  */
 #include <limits.h>
@@ -13,7 +13,7 @@ static const char head_comment[] =
     "# Rows of profiles learned by `quern tune`, one for each device. The key below a row's settings says where it is of\n"
     "# use; elsewhere the shipped row is taken. QUERN_PROFILES=none ignores this file.\n";
 
-bool q_learned_path(char *out, size_t size)
+bool q_tuned_path(char *out, size_t size)
 {
     const char *own = getenv("QUERN_PROFILES");
     if (own && (!*own || strcmp(own, "none") == 0)) return false;
@@ -23,29 +23,29 @@ bool q_learned_path(char *out, size_t size)
 /* Takes the row of the text for the context's device, or logs why not. */
 static void take_row(quern_context *context, const char *text, const char *path)
 {
-    const q_device *device = q_queue_device(context->queue);
+    const q_device *device = q_session_device(context->session);
     q_profile_key key = q_profile_key_of(&device->info);
-    q_profile learned;
+    q_profile tuned;
     const char *refusal;
-    if (q_profile_learned(&learned, text, path, &key, &refusal)) {
+    if (q_profile_tuned(&tuned, text, path, &key, &refusal)) {
         q_context_log(context, "%s; the shipped row %s is used until `quern tune` writes the file anew",
                       quern_last_error()->message, context->profile.name);
         return;
     }
-    if (!refusal && (size_t)learned.local > device->max_group) refusal = "its row asks for more work-items than fit";
+    if (!refusal && (size_t)tuned.local > device->max_group) refusal = "its row asks for more work-items than fit";
     if (refusal) {
         q_context_log(context, "%s is not used: %s; run `quern tune` on it again", path, refusal);
         return;
     }
-    context->profile = learned;
-    q_context_log(context, "profile %s from %s", learned.name, path);
+    context->profile = tuned;
+    q_context_log(context, "profile %s from %s", tuned.name, path);
 }
 
-void q_learned_use(quern_context *context)
+void q_tuned_use(quern_context *context)
 {
     char path[PATH_MAX], *text;
     size_t size;
-    if (!q_learned_path(path, sizeof path) || access(path, F_OK)) return;
+    if (!q_tuned_path(path, sizeof path) || access(path, F_OK)) return;
     if (q_read_file(path, &text, &size)) {
         q_context_log(context, "%s; the shipped row %s is used", quern_last_error()->message, context->profile.name);
         return;
@@ -69,11 +69,11 @@ static void keep_others(quern_context *context, q_text *out, const char *path, c
     free(text);
 }
 
-quern_status q_learned_save(quern_context *context, const char *path, const char *row)
+quern_status q_tuned_save(quern_context *context, const char *path, const char *row)
 {
     q_profile_key key = q_profile_key_of(quern_context_device(context));
     q_text text = {0};
-    int lock = q_lock("profiles", &context->queue->patience); /* of those who read, change and write */
+    int lock = q_lock("profiles", &context->session->lock_timeout); /* of those who read, change and write */
     q_text_add(&text, "%s\n", head_comment);
     keep_others(context, &text, path, &key);
     q_text_add(&text, "%s", row);

@@ -1,7 +1,7 @@
 /*
- * queue.c: an opened device: one context and one in-order command queue.
+ * session.c: an opened device: one context and one in-order command queue.
  *
- * One context per device, because several GPUs in one context share allocations or serialise on some drivers. A queue
+ * One context per device, because several GPUs in one context share allocations or serialise on some drivers. A session
  * is immutable after its creation but for the count of memory in use, so threads may share it.
  *
  * Invariant: no OpenCL call is made in another process than the one that opened the device. After fork() the child
@@ -13,38 +13,39 @@
 
 #include "device/device.h"
 
-static quern_status open_context(q_queue *queue, cl_context opened)
+static quern_status open_context(q_session *session, cl_context opened)
 {
-    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)queue->device->platform, 0};
+    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)session->device->platform,
+                                                0};
     cl_int code;
     if (opened) {
         Q_CL(clRetainContext(opened));
-        queue->context = opened;
+        session->context = opened;
         return QUERN_OK;
     }
-    queue->context = clCreateContext(properties, 1, &queue->device->id, NULL, NULL, &code);
-    return queue->context ? QUERN_OK : q_cl_fail(code, "clCreateContext");
+    session->context = clCreateContext(properties, 1, &session->device->id, NULL, NULL, &code);
+    return session->context ? QUERN_OK : q_cl_fail(code, "clCreateContext");
 }
 
-static quern_status open_commands(q_queue *queue, cl_command_queue opened)
+static quern_status open_commands(q_session *session, cl_command_queue opened)
 {
     cl_int code;
     if (opened) {
         Q_CL(clRetainCommandQueue(opened));
-        queue->commands = opened;
+        session->commands = opened;
         return QUERN_OK;
     }
-    queue->commands = clCreateCommandQueue(queue->context, queue->device->id, 0, &code);
-    return queue->commands ? QUERN_OK : q_cl_fail(code, "clCreateCommandQueue");
+    session->commands = clCreateCommandQueue(session->context, session->device->id, 0, &code);
+    return session->commands ? QUERN_OK : q_cl_fail(code, "clCreateCommandQueue");
 }
 
-static quern_status open_device(q_queue *queue, const q_opened *opened)
+static quern_status open_device(q_session *session, const q_opened *opened)
 {
-    Q_TRY(open_context(queue, opened ? opened->context : NULL));
-    Q_TRY(open_commands(queue, opened ? opened->commands : NULL));
+    Q_TRY(open_context(session, opened ? opened->context : NULL));
+    Q_TRY(open_commands(session, opened ? opened->commands : NULL));
     cl_uint bits = 0;
-    Q_CL(clGetDeviceInfo(queue->device->id, CL_DEVICE_MEM_BASE_ADDR_ALIGN, sizeof bits, &bits, NULL));
-    queue->alignment = bits > 8 ? bits / 8 : 1;
+    Q_CL(clGetDeviceInfo(session->device->id, CL_DEVICE_MEM_BASE_ADDR_ALIGN, sizeof bits, &bits, NULL));
+    session->alignment = bits > 8 ? bits / 8 : 1;
     return QUERN_OK;
 }
 
@@ -79,25 +80,25 @@ quern_status q_opened_device(q_opened *opened, cl_device_id *out)
     return QUERN_OK;
 }
 
-quern_status q_queue_create(q_queue **out, const q_device *device, uint64_t memory_limit, const q_opened *opened)
+quern_status q_session_create(q_session **out, const q_device *device, uint64_t memory_limit, const q_opened *opened)
 {
     *out = NULL;
-    q_queue *queue = calloc(1, sizeof *queue);
-    if (!queue) return q_fail_memory(sizeof *queue);
-    queue->process = q_process();
-    pthread_mutex_init(&queue->programs_lock, NULL);
-    queue->memory_limit = memory_limit ? memory_limit : device->info.memory;
-    queue->device = q_device_copy(device, 1);
-    quern_status status = queue->device ? open_device(queue, opened) : q_fail_memory(sizeof *device);
-    if (status) q_queue_destroy(&queue);
-    *out = queue;
+    q_session *session = calloc(1, sizeof *session);
+    if (!session) return q_fail_memory(sizeof *session);
+    session->process = q_process();
+    pthread_mutex_init(&session->programs_lock, NULL);
+    session->memory_limit = memory_limit ? memory_limit : device->info.memory;
+    session->device = q_device_copy(device, 1);
+    quern_status status = session->device ? open_device(session, opened) : q_fail_memory(sizeof *device);
+    if (status) q_session_destroy(&session);
+    *out = session;
     return status;
 }
 
-void q_queue_destroy(q_queue **queue)
+void q_session_destroy(q_session **session)
 {
-    q_queue *q = *queue;
-    *queue = NULL;
+    q_session *q = *session;
+    *session = NULL;
     if (!q) return;
     q_programs_destroy(q);
     pthread_mutex_destroy(&q->programs_lock);
@@ -109,36 +110,36 @@ void q_queue_destroy(q_queue **queue)
     free(q);
 }
 
-quern_status q_queue_fail(const q_queue *queue, cl_int code, const char *call)
+quern_status q_session_fail(const q_session *session, cl_int code, const char *call)
 {
     quern_status status = q_cl_fail(code, call);
     if (status != QUERN_MEMORY) return status;
     q_fail(status, "%s; the arrays of this context need %" PRIu64 " of %" PRIu64 " bytes of device memory on %s",
-           quern_last_error()->message, atomic_load(&queue->memory_in_use), queue->memory_limit,
-           queue->device->info.name);
+           quern_last_error()->message, atomic_load(&session->memory_in_use), session->memory_limit,
+           session->device->info.name);
     q_fail_cl(code);
     q_fail_next_step("use smaller arrays, end other programs that use the device, or take one with more free memory");
     return status;
 }
 
-const q_device *q_queue_device(const q_queue *queue)
+const q_device *q_session_device(const q_session *session)
 {
-    return queue->device;
+    return session->device;
 }
 
-quern_status q_queue_finish(q_queue *queue)
+quern_status q_session_finish(q_session *session)
 {
-    Q_TRY(q_queue_check(queue));
-    Q_QUEUE_CL(queue, clFinish(queue->commands));
+    Q_TRY(q_session_check(session));
+    Q_SESSION_CL(session, clFinish(session->commands));
     return QUERN_OK;
 }
 
-quern_status q_queue_check(const q_queue *queue)
+quern_status q_session_check(const q_session *session)
 {
     long process = q_process();
-    if (queue->process == process) return QUERN_OK;
+    if (session->process == process) return QUERN_OK;
     q_fail(QUERN_DEVICE, "this context was created in process %ld and cannot be used after fork() in process %ld",
-           queue->process, process);
+           session->process, process);
     q_fail_next_step("fork before the first use of quern and create a context in each process");
     return QUERN_DEVICE;
 }
