@@ -190,6 +190,50 @@ static void buffers_obey_the_budget(void **state)
     assert_int_equal(session->memory_in_use, 0);
 }
 
+static uint64_t spare_bytes(size_t *count)
+{
+    uint64_t bytes = 0;
+    for (*count = 0; *count < Q_MAX_SPARE && session->spare[*count].mem; ++*count)
+        bytes += session->spare[*count].bytes;
+    assert_int_equal(bytes, session->memory_spare);
+    return bytes;
+}
+
+static void destroyed_buffers_are_used_again(void **state)
+{
+    (void)state;
+    need_device();
+    q_buffer buffer;
+    size_t count;
+    q_buffers_trim(session);
+    assert_false(q_buffers_trim(session));
+    assert_int_equal(q_buffer_create(&buffer, session, 4000), QUERN_OK);
+    cl_mem mem = buffer.mem;
+    q_buffer_destroy(&buffer, session);
+    assert_int_equal(spare_bytes(&count), 4000);
+    assert_int_equal(q_buffer_create(&buffer, session, 4004), QUERN_OK);
+    assert_ptr_not_equal(buffer.mem, mem);
+    q_buffer_destroy(&buffer, session);
+    assert_int_equal(q_buffer_create(&buffer, session, 4000), QUERN_OK);
+    assert_ptr_equal(buffer.mem, mem);
+    assert_int_equal(spare_bytes(&count), 4004);
+    q_buffer_destroy(&buffer, session);
+    for (uint64_t size = 5000; size < 5040; size++) { /* more sizes than are kept, and than their share of 1 MiB has */
+        assert_int_equal(q_buffer_create(&buffer, session, size), QUERN_OK);
+        q_buffer_destroy(&buffer, session);
+        assert_true(spare_bytes(&count) <= 65536);
+    }
+    assert_in_range(count, 2, 13);
+    assert_int_equal(q_buffer_create(&buffer, session, 100000), QUERN_OK); /* over the share: not kept */
+    q_buffer_destroy(&buffer, session);
+    assert_true(spare_bytes(&count) <= 65536);
+    assert_int_equal(q_buffer_create(&buffer, session, 1048576), QUERN_OK); /* all of the budget */
+    assert_int_equal(spare_bytes(&count), 0);
+    assert_int_equal(count, 0);
+    q_buffer_destroy(&buffer, session);
+    assert_int_equal(session->memory_in_use, 0);
+}
+
 static void the_driver_may_refuse_what_the_budget_grants(void **state)
 {
     (void)state;
@@ -423,6 +467,7 @@ int main(void)
         cmocka_unit_test(codes_have_words),
         cmocka_unit_test(buffers_keep_their_bytes),
         cmocka_unit_test(buffers_obey_the_budget),
+        cmocka_unit_test(destroyed_buffers_are_used_again),
         cmocka_unit_test(the_driver_may_refuse_what_the_budget_grants),
         cmocka_unit_test(memory_may_be_missed_late),
         cmocka_unit_test(programs_run),

@@ -2,17 +2,24 @@
  * buffer.c: device memory within the context's budget.
  *
  * Many drivers allocate at the first use of a buffer and fail there, or overcommit and crash. So quern keeps its own
- * account: memory_in_use is the sum of the sizes of all live buffers and never exceeds memory_limit. Bytes are reserved
- * before the driver is asked and given back when it refuses; that makes the account exact with several threads.
+ * account: memory_in_use is the sum of the sizes of all live buffers, and with the spare ones it never exceeds
+ * memory_limit. Bytes are reserved before the driver is asked and given back when it refuses; that makes the account exact
+ * with several threads.
+ *
+ * Making and freeing buffers is much of a small run, so destroyed ones are kept for the next of exactly their size, as long
+ * as they are few and small beside the budget.
  */
 #include <inttypes.h>
-#include <stdatomic.h>
+#include <string.h>
 
 #include "device/device.h"
 
-/* Up to here a copy that comes with the buffer is cheaper than a command in the queue. Not beyond: some drivers keep such
-   a copy in the host's memory until the first use. */
-enum { SMALL_BYTES = 65536 };
+/* Where memory is the host's, up to here a copy that comes with the buffer is cheaper than a command in the queue. Not
+   beyond: some drivers keep such a copy in the host's memory until the first use. Elsewhere only for single numbers. */
+enum { SMALL_BYTES = 65536, NUMBER_BYTES = 8 };
+
+/* Spare buffers take no more than this, nor more than a share of the budget. */
+enum { MOST_SPARE_BYTES = 256 << 20, SPARE_SHARE = 16 };
 
 /* OpenCL has no empty buffers; an array without rows takes one byte. */
 static uint64_t allocated_bytes(uint64_t size)
@@ -20,19 +27,78 @@ static uint64_t allocated_bytes(uint64_t size)
     return size ? size : 1;
 }
 
-static bool reserve(q_session *session, uint64_t bytes, uint64_t *in_use)
+// ---- the account ----
+
+static uint64_t most_spare(const q_session *session)
 {
-    *in_use = atomic_load(&session->memory_in_use);
-    do {
-        if (*in_use > session->memory_limit || bytes > session->memory_limit - *in_use) return false;
-    } while (!atomic_compare_exchange_weak(&session->memory_in_use, in_use, *in_use + bytes));
-    return true;
+    uint64_t share = session->memory_limit / SPARE_SHARE;
+    return share < MOST_SPARE_BYTES ? share : MOST_SPARE_BYTES;
 }
 
-static void give_back(q_session *session, uint64_t bytes)
+/* With the lock held. */
+static void take_spare(q_session *session, size_t at)
 {
-    atomic_fetch_sub(&session->memory_in_use, bytes);
+    session->memory_spare -= session->spare[at].bytes;
+    memmove(&session->spare[at], &session->spare[at + 1], (Q_MAX_SPARE - 1 - at) * sizeof *session->spare);
+    session->spare[Q_MAX_SPARE - 1] = (q_spare){0};
 }
+
+/* With the lock held. */
+static void drop_oldest(q_session *session)
+{
+    if (session->process == q_process()) clReleaseMemObject(session->spare[0].mem);
+    take_spare(session, 0);
+}
+
+bool q_buffers_trim(q_session *session)
+{
+    pthread_mutex_lock(&session->memory_lock);
+    bool any = session->spare[0].mem;
+    while (session->spare[0].mem) drop_oldest(session);
+    pthread_mutex_unlock(&session->memory_lock);
+    return any;
+}
+
+/* Room in the account, and where there is one the spare buffer to take; with data comes a new one. */
+static bool reserve(q_session *session, uint64_t bytes, bool data, uint64_t *in_use, cl_mem *spare)
+{
+    *spare = NULL;
+    pthread_mutex_lock(&session->memory_lock);
+    *in_use = session->memory_in_use;
+    bool fits = *in_use <= session->memory_limit && bytes <= session->memory_limit - *in_use;
+    for (size_t at = Q_MAX_SPARE; at-- > 0 && fits && !data && !*spare;)
+        if (session->spare[at].mem && session->spare[at].bytes == bytes) {
+            *spare = session->spare[at].mem;
+            take_spare(session, at);
+        }
+    if (fits) {
+        session->memory_in_use += bytes;
+        while (session->spare[0].mem && session->memory_spare > session->memory_limit - session->memory_in_use)
+            drop_oldest(session);
+    }
+    pthread_mutex_unlock(&session->memory_lock);
+    return fits;
+}
+
+/* Bytes out of the account; mem: what had them, to be kept or released, or null. */
+static void give_back(q_session *session, uint64_t bytes, cl_mem mem)
+{
+    pthread_mutex_lock(&session->memory_lock);
+    session->memory_in_use -= bytes;
+    if (mem && bytes <= most_spare(session)) {
+        while (session->spare[Q_MAX_SPARE - 1].mem || session->memory_spare + bytes > most_spare(session))
+            drop_oldest(session);
+        size_t at = 0;
+        while (session->spare[at].mem) at++;
+        session->spare[at] = (q_spare){mem, bytes};
+        session->memory_spare += bytes;
+        mem = NULL;
+    }
+    pthread_mutex_unlock(&session->memory_lock);
+    if (mem) clReleaseMemObject(mem);
+}
+
+// ---- making ----
 
 static quern_status fail_budget(const q_session *session, uint64_t bytes, uint64_t in_use)
 {
@@ -69,16 +135,19 @@ static quern_status create(q_buffer *out, q_session *session, uint64_t size, con
     *out = (q_buffer){0};
     Q_TRY(q_session_check(session));
     uint64_t bytes = allocated_bytes(size), in_use;
+    cl_mem mem;
     if (bytes > session->device->max_allocation) return fail_too_long(session, bytes);
-    if (!reserve(session, bytes, &in_use)) return fail_budget(session, bytes, in_use);
-    cl_int code;
+    if (!reserve(session, bytes, data, &in_use, &mem)) return fail_budget(session, bytes, in_use);
     cl_mem_flags flags = CL_MEM_READ_WRITE | (data ? CL_MEM_COPY_HOST_PTR : 0);
-    cl_mem mem = clCreateBuffer(session->context, flags, (size_t)bytes, (void *)data, &code);
+    cl_int code = CL_SUCCESS;
+    if (!mem) mem = clCreateBuffer(session->context, flags, (size_t)bytes, (void *)data, &code);
+    if (!mem && q_buffers_trim(session)) /* their memory may be what the driver lacks */
+        mem = clCreateBuffer(session->context, flags, (size_t)bytes, (void *)data, &code);
     if (!mem) {
-        give_back(session, bytes);
+        give_back(session, bytes, NULL);
         return fail_driver(session, bytes, in_use, code);
     }
-    *out = (q_buffer){.mem = mem, .size = size};
+    *out = (q_buffer){.mem = mem, .size = size, .filled = data};
     return QUERN_OK;
 }
 
@@ -89,7 +158,8 @@ quern_status q_buffer_create(q_buffer *out, q_session *session, uint64_t size)
 
 quern_status q_buffer_create_from(q_buffer *out, q_session *session, const void *data, uint64_t size)
 {
-    if (size && size <= SMALL_BYTES) return create(out, session, size, data);
+    uint64_t small = session->device->shares_memory ? SMALL_BYTES : NUMBER_BYTES;
+    if (size && size <= small) return create(out, session, size, data);
     Q_TRY(create(out, session, size, NULL));
     quern_status status = q_buffer_write(out, session, data, size);
     if (status) q_buffer_destroy(out, session);
@@ -115,10 +185,13 @@ quern_status q_buffer_borrow(q_buffer *out, q_session *session, cl_mem mem, uint
 void q_buffer_destroy(q_buffer *buffer, q_session *session)
 {
     if (!buffer->mem) return;
-    if (session->process == q_process()) clReleaseMemObject(buffer->mem);
-    if (!buffer->borrowed) give_back(session, allocated_bytes(buffer->size));
+    bool own = session->process == q_process(), keep = own && !buffer->borrowed && !buffer->filled;
+    if (own && !keep) clReleaseMemObject(buffer->mem);
+    if (!buffer->borrowed) give_back(session, allocated_bytes(buffer->size), keep ? buffer->mem : NULL);
     *buffer = (q_buffer){0};
 }
+
+// ---- copies ----
 
 static quern_status check_copy(const q_buffer *buffer, const q_session *session, uint64_t size)
 {

@@ -18,7 +18,10 @@ static const struct code_name {
     cl_int code;
     const char *name;
 } names[] = {
-#define NAME(code) {code, #code}
+#define NAME(code)  \
+    {               \
+        code, #code \
+    }
     NAME(CL_SUCCESS),
     NAME(CL_DEVICE_NOT_FOUND),
     NAME(CL_DEVICE_NOT_AVAILABLE),
@@ -92,8 +95,8 @@ const char *q_cl_name(cl_int code)
 
 static bool means_memory(cl_int code)
 {
-    return code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_RESOURCES ||
-           code == CL_OUT_OF_HOST_MEMORY || code == CL_INVALID_BUFFER_SIZE;
+    return code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_RESOURCES || code == CL_OUT_OF_HOST_MEMORY ||
+           code == CL_INVALID_BUFFER_SIZE;
 }
 
 quern_status q_cl_fail(cl_int code, const char *call)

@@ -61,6 +61,7 @@ typedef struct q_device {
     size_t max_group;        /* largest work-group */
     uint64_t max_allocation; /* bytes of one buffer */
     bool builds_race;        /* two processes that build at a time may fail */
+    bool shares_memory;      /* with the host */
     bool rounds_quotients;   /* of float32 correctly, if asked to */
 } q_device;
 
@@ -82,17 +83,27 @@ quern_status q_choose(const q_device *list, size_t count, const char *wanted, si
 
 typedef struct q_program q_program;
 
+typedef struct q_spare {
+    cl_mem mem;
+    uint64_t bytes;
+} q_spare;
+
+enum { Q_MAX_SPARE = 16 };
+
 typedef struct q_session {
     q_device *device; /* the session's own copy */
     cl_context context;
     cl_command_queue commands;
-    size_t alignment;               /* bytes: where borrowed memory may begin */
-    long process;                   /* that made it: no other may use it */
-    bool keeps_programs;            /* in quern's cache; set before the first build */
-    q_lock_timeout lock_timeout;    /* with the lock for builds; likewise */
-    _Atomic bool lock_timed_out;    /* a wait for that lock was in vain */
-    uint64_t memory_limit;          /* bytes that buffers may take together */
-    _Atomic uint64_t memory_in_use; /* bytes that they take */
+    size_t alignment;            /* bytes: where borrowed memory may begin */
+    long process;                /* that made it: no other may use it */
+    bool keeps_programs;         /* in quern's cache; set before the first build */
+    q_lock_timeout lock_timeout; /* with the lock for builds; likewise */
+    _Atomic bool lock_timed_out; /* a wait for that lock was in vain */
+    uint64_t memory_limit;       /* bytes that buffers may take together */
+    pthread_mutex_t memory_lock; /* guards the next three */
+    uint64_t memory_in_use;      /* bytes that they take */
+    uint64_t memory_spare;       /* bytes of the spare ones */
+    q_spare spare[Q_MAX_SPARE];  /* buffer.c: destroyed and kept for the next of their size, the oldest first */
     pthread_mutex_t programs_lock;
     q_program *programs; /* program.c: a list of all */
 } q_session;
@@ -112,8 +123,8 @@ quern_status q_opened_device(q_opened *opened, cl_device_id *out);
 void q_session_destroy(q_session **session);
 const q_device *q_session_device(const q_session *session);
 /* q_cl_fail for a call on the session. Where it means memory, the message has what the context's buffers take, and the
-   limit: some drivers grant any buffer and fail at its first use. */
-quern_status q_session_fail(const q_session *session, cl_int code, const char *call);
+   limit: some drivers grant any buffer and fail at its first use. Spare buffers are given back then. */
+quern_status q_session_fail(q_session *session, cl_int code, const char *call);
 #define Q_SESSION_CL(session, call)                                                      \
     do {                                                                                 \
         cl_int q_cl_code_ = (call);                                                      \
@@ -130,16 +141,22 @@ typedef struct q_buffer {
     cl_mem mem;
     uint64_t size;
     bool borrowed; /* memory of somebody else, which the account leaves out */
+    bool filled;   /* came with its data, and is not kept as a spare one */
 } q_buffer;
 
-/* Allocates size bytes (at least one byte is allocated). MEMORY with need, limit and what is in use. */
+/* Room for size bytes (at least one byte is allocated), of any content: a spare buffer or a new one. MEMORY with need,
+   limit and what is in use. */
 quern_status q_buffer_create(q_buffer *out, q_session *session, uint64_t size);
 /* The same, filled as by a write of `size` bytes. */
 quern_status q_buffer_create_from(q_buffer *out, q_session *session, const void *data, uint64_t size);
 /* `size` bytes of another buffer's memory, or of the user's, from `offset` on, a multiple of session->alignment. It stays
    alive as long as this. */
 quern_status q_buffer_borrow(q_buffer *out, q_session *session, cl_mem mem, uint64_t offset, uint64_t size);
-void q_buffer_destroy(q_buffer *buffer, q_session *session); /* accepts an empty one */
+/* Accepts an empty one. The memory may stay with the session for the next buffer of this size: its commands are in order, so
+   those that still use it come first. */
+void q_buffer_destroy(q_buffer *buffer, q_session *session);
+/* Gives the memory of destroyed buffers back to the driver; whether there was any. */
+bool q_buffers_trim(q_session *session);
 /* Copies of `size` bytes; size 0 does nothing. A write does not wait: `data` must stay as it is until a later read from
    the same session, or q_session_finish, has returned. A read waits. */
 quern_status q_buffer_write(q_buffer *buffer, q_session *session, const void *data, uint64_t size);

@@ -206,6 +206,7 @@ static void judge(survey *found, q_device *device)
     const struct driver_habits *habits = habits_of(info);
     info->driver_caches = habits && habits->keeps_programs;
     device->builds_race = habits && habits->builds_race;
+    device->shares_memory = shares_memory;
     const device_class *class = class_of(info, shares_memory);
     int units = info->compute_units;
     info->score = class->score + (units < 999 ? units : 999);

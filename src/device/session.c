@@ -8,7 +8,6 @@
  * lacks the driver's threads and would wait for ever; it gets an error, and destroying frees host memory only.
  */
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "device/device.h"
@@ -87,6 +86,7 @@ quern_status q_session_create(q_session **out, const q_device *device, uint64_t 
     if (!session) return q_fail_memory(sizeof *session);
     session->process = q_process();
     pthread_mutex_init(&session->programs_lock, NULL);
+    pthread_mutex_init(&session->memory_lock, NULL);
     session->memory_limit = memory_limit ? memory_limit : device->info.memory;
     session->device = q_device_copy(device, 1);
     quern_status status = session->device ? open_device(session, opened) : q_fail_memory(sizeof *device);
@@ -101,7 +101,9 @@ void q_session_destroy(q_session **session)
     *session = NULL;
     if (!q) return;
     q_programs_destroy(q);
+    q_buffers_trim(q);
     pthread_mutex_destroy(&q->programs_lock);
+    pthread_mutex_destroy(&q->memory_lock);
     if (q->process == q_process()) {
         if (q->commands) clReleaseCommandQueue(q->commands);
         if (q->context) clReleaseContext(q->context);
@@ -110,13 +112,16 @@ void q_session_destroy(q_session **session)
     free(q);
 }
 
-quern_status q_session_fail(const q_session *session, cl_int code, const char *call)
+quern_status q_session_fail(q_session *session, cl_int code, const char *call)
 {
     quern_status status = q_cl_fail(code, call);
     if (status != QUERN_MEMORY) return status;
+    pthread_mutex_lock(&session->memory_lock);
+    uint64_t in_use = session->memory_in_use;
+    pthread_mutex_unlock(&session->memory_lock);
+    q_buffers_trim(session);
     q_fail(status, "%s; the arrays of this context need %" PRIu64 " of %" PRIu64 " bytes of device memory on %s",
-           quern_last_error()->message, atomic_load(&session->memory_in_use), session->memory_limit,
-           session->device->info.name);
+           quern_last_error()->message, in_use, session->memory_limit, session->device->info.name);
     q_fail_cl(code);
     q_fail_next_step("use smaller arrays, end other programs that use the device, or take one with more free memory");
     return status;
