@@ -28,17 +28,17 @@
 /* Stores the results of the work-item's rows from row0 on; or their states, as partial[word][part][row], rows padded to
    whole groups. */
 #if Q_WIDTH
-#define Q_LEAVE_WIDE Q_EACH_ROW q_put_wide(&wide[r], words + r * Q_ROW_STEP, padded * parts, 0)
+#define Q_WRITE_OUT_WIDE Q_EACH_ROW q_store_state_wide(&wide[r], words + r * Q_ROW_STEP, padded * parts, 0)
 #else
-#define Q_LEAVE_WIDE
+#define Q_WRITE_OUT_WIDE
 #endif
 #if Q_SPLIT
-#define Q_LEAVE(row0)                                                                                     \
+#define Q_WRITE_OUT(row0)                                                                                     \
     const long padded = (long)get_num_groups(0) * Q_ROWS * Q_ROW_STEP;                                    \
     __global sreal *const words = partial + padded * Q_PART + (row0 - first);                             \
-    Q_EACH_ROW q_put(&t[r], words + r * Q_ROW_STEP, padded * parts);                                      \
-    Q_LEAVE_WIDE
+    Q_EACH_ROW q_store_state(&t[r], words + r * Q_ROW_STEP, padded * parts);                                      \
+    Q_WRITE_OUT_WIDE
 #else
-#define Q_LEAVE(row0) \
+#define Q_WRITE_OUT(row0) \
     Q_EACH_ROW q_store(Q_ARGUMENTS, Q_OUTPUTS, &t[r] Q_WITH_WIDE(&wide[r], 0), row0 + r * Q_ROW_STEP)
 #endif

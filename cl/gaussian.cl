@@ -65,8 +65,8 @@ Q_FN void q_pair(q_state *t, const q_launch *u, const q_row *r, const q_column *
 #endif
 Q_FN void q_block(q_state *t) { q_Sum_block(&t->sum); }
 Q_FN void q_merge(q_state *t, const q_state *other) { q_Sum_merge(&t->sum, &other->sum); }
-Q_FN void q_put(const q_state *t, __global sreal *p, const long stride) { q_Sum_put(&t->sum, p, stride); }
-Q_FN void q_get(q_state *t, __global const sreal *p, const long stride) { q_Sum_get(&t->sum, p, stride); }
+Q_FN void q_store_state(const q_state *t, __global sreal *p, const long stride) { q_Sum_store_state(&t->sum, p, stride); }
+Q_FN void q_load_state(q_state *t, __global const sreal *p, const long stride) { q_Sum_load_state(&t->sum, p, stride); }
 Q_FN void q_store(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const q_state *t, const long i)
 {
     q_scatter(a, i, 1, 0, M, q_Sum_finish(&t->sum));

@@ -27,9 +27,9 @@ void Q_NAME(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global const sreal *Q_RESTRICT pa
     q_start_wide(&all_wide);
 #endif
     for (long p = 0; p < parts; p++) {
-        q_get(&one, partial + padded * p + i, padded * parts);
+        q_load_state(&one, partial + padded * p + i, padded * parts);
 #if Q_WIDTH
-        q_get_wide(&one_wide, partial + padded * p + i, padded * parts, d0);
+        q_load_state_wide(&one_wide, partial + padded * p + i, padded * parts, d0);
         q_merge_wide(&all_wide, &one_wide, &all, &one);
 #endif
         q_merge(&all, &one);

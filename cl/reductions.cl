@@ -7,7 +7,7 @@
  *     add      takes in a term f of column j; LINEAR ones also take a product of two factors
  *     block    is called after at most 256 terms, and before merge, put and finish
  *     merge    takes in another state, of columns that come later
- *     put get  to and from `words` numbers at p, p + stride, ... (a lane apart)
+ *     store_state load_state  to and from `words` numbers at p, p + stride, ... (a lane apart)
  *     finish   the result; of INDEX ones: index
  *     limit    of smallest ones: a term that is not below it changes nothing
  * LogSumExp has more for sums that follow it: those with softmax weights (src/plan/weights.c).
@@ -78,13 +78,13 @@ Q_FN void q_Sum_merge(q_Sum *t, const q_Sum *other)
     t->low += other->low;
 }
 
-Q_FN void q_Sum_put(const q_Sum *t, __global sreal *p, const long stride)
+Q_FN void q_Sum_store_state(const q_Sum *t, __global sreal *p, const long stride)
 {
     q_write(t->high, p);
     q_write(t->low, p + stride);
 }
 
-Q_FN void q_Sum_get(q_Sum *t, __global const sreal *p, const long stride)
+Q_FN void q_Sum_load_state(q_Sum *t, __global const sreal *p, const long stride)
 {
     t->s = 0;
     t->high = q_read(p);
@@ -131,8 +131,8 @@ Q_FN qint q_Sum_index(const q_Sum *t)
     Q_FN void q_##NAME##_block(q_##NAME *t) {}                                                \
     Q_FN real q_##NAME##_limit(const q_##NAME *t) { return t->best; }                         \
     Q_FN void q_##NAME##_merge(q_##NAME *t, const q_##NAME *other) { q_##NAME##_add(t, other->best, 0); } \
-    Q_FN void q_##NAME##_put(const q_##NAME *t, __global sreal *p, const long stride) { q_write(t->best, p); } \
-    Q_FN void q_##NAME##_get(q_##NAME *t, __global const sreal *p, const long stride) { t->best = q_read(p); } \
+    Q_FN void q_##NAME##_store_state(const q_##NAME *t, __global sreal *p, const long stride) { q_write(t->best, p); } \
+    Q_FN void q_##NAME##_load_state(q_##NAME *t, __global const sreal *p, const long stride) { t->best = q_read(p); } \
     Q_FN real q_##NAME##_finish(const q_##NAME *t) { return t->best; }
 
 /* With the index: a later term must be strictly better, so the lowest index wins a tie. */
@@ -154,12 +154,12 @@ Q_FN qint q_Sum_index(const q_Sum *t)
         t->index = q_select_int(other->best BEFORE t->best, other->index, t->index);          \
         t->best = q_select(other->best BEFORE t->best, other->best, t->best);                 \
     }                                                                                         \
-    Q_FN void q_##NAME##_put(const q_##NAME *t, __global sreal *p, const long stride)         \
+    Q_FN void q_##NAME##_store_state(const q_##NAME *t, __global sreal *p, const long stride)         \
     {                                                                                         \
         q_write(t->best, p);                                                                  \
         q_write(t->index, (__global sint *)(p + stride));                                     \
     }                                                                                         \
-    Q_FN void q_##NAME##_get(q_##NAME *t, __global const sreal *p, const long stride)         \
+    Q_FN void q_##NAME##_load_state(q_##NAME *t, __global const sreal *p, const long stride)         \
     {                                                                                         \
         t->best = q_read(p);                                                                  \
         t->index = q_read((__global const sint *)(p + stride));                               \
@@ -184,13 +184,13 @@ Q_ARG_EXTREMUM(ArgMin, <, INFINITY)
 /* The sum of exp(f - top), where top is never below a term so far, and kept finite, so that f - top is not inf - inf:
    terms of -inf add 0, and a top of Q_HUGE stands for +inf. */
 typedef struct {
-    real top, s;            /* the present block, relative to top */
+    real maximum, s;            /* the present block, relative to top */
     real all, high, low;    /* the blocks before it, relative to all */
 } q_LogSumExp;
 
 Q_FN void q_LogSumExp_start(q_LogSumExp *t)
 {
-    t->top = t->all = -Q_HUGE;
+    t->maximum = t->all = -Q_HUGE;
     t->s = t->high = t->low = 0;
 }
 
@@ -198,18 +198,18 @@ Q_FN void q_LogSumExp_start(q_LogSumExp *t)
    headroom more than it must, and bound is what stands for f then: for +inf Q_HUGE, for NaN NaN. Everything is relative
    to top after that, as it was before; raise returns what other sums relative to it are to be multiplied with: those with
    weights exp(f - top) of their own, which weigh returns. */
-#define Q_HEADROOM ((real)(Q_WIDTH ? 4 : 1))
+#define Q_SLACK ((real)(Q_WIDTH ? 4 : 1))
 
 Q_FN int q_LogSumExp_is_below(const q_LogSumExp *t, const real f)
 {
-    return q_any(f > t->top);
+    return q_any(f > t->maximum);
 }
 
-Q_FN real q_LogSumExp_raise(q_LogSumExp *t, const real f)
+Q_FN real q_LogSumExp_rescale(q_LogSumExp *t, const real f)
 {
-    const real top = q_select(f > t->top, fmin(f + Q_HEADROOM, (real)Q_HUGE), t->top);
-    const real scale = q_exp_not_positive(t->top - top);
-    t->top = t->all = top;
+    const real maximum = q_select(f > t->maximum, fmin(f + Q_SLACK, (real)Q_HUGE), t->maximum);
+    const real scale = q_exp_not_positive(t->maximum - maximum);
+    t->maximum = t->all = maximum;
     t->s *= scale;
     t->high *= scale;
     t->low *= scale;
@@ -221,9 +221,9 @@ Q_FN real q_LogSumExp_bound(const real f)
     return q_select(f > (real)Q_HUGE, (real)Q_HUGE, f);
 }
 
-Q_FN real q_LogSumExp_weigh(q_LogSumExp *t, const real f)
+Q_FN real q_LogSumExp_weight(q_LogSumExp *t, const real f)
 {
-    const real weight = q_exp_not_positive(f - t->top);
+    const real weight = q_exp_not_positive(f - t->maximum);
     t->s += weight;
     return weight;
 }
@@ -234,30 +234,30 @@ Q_FN void q_LogSumExp_add(q_LogSumExp *t, const real f, const sint j)
 #if Q_LANES > 1
     real bounded = f;
     if (q_LogSumExp_is_below(t, f)) {
-        q_LogSumExp_raise(t, f);
+        q_LogSumExp_rescale(t, f);
         bounded = q_LogSumExp_bound(f);
     }
-    q_LogSumExp_weigh(t, bounded);
+    q_LogSumExp_weight(t, bounded);
 #else
-    const real d = f - t->top, e = q_exp_not_positive(-fabs(d));
+    const real d = f - t->maximum, e = q_exp_not_positive(-fabs(d));
     t->s = q_select(d > 0, q_fma(t->s, e, (real)1), t->s + e);
-    t->top = q_select(d > 0, fmin(f, (real)Q_HUGE), t->top);
+    t->maximum = q_select(d > 0, fmin(f, (real)Q_HUGE), t->maximum);
 #endif
 }
 
 /* high + low, relative to all, += s relative to top. */
-Q_FN void q_LogSumExp_include(q_LogSumExp *t, const real top, const real s)
+Q_FN void q_LogSumExp_include(q_LogSumExp *t, const real maximum, const real s)
 {
-    const real most = fmax(t->all, top), old = q_exp_not_positive(t->all - most);
+    const real most = fmax(t->all, maximum), old = q_exp_not_positive(t->all - most);
     t->high *= old;
     t->low *= old;
     t->all = most;
-    q_two_sum(&t->high, &t->low, s * q_exp_not_positive(top - most));
+    q_two_sum(&t->high, &t->low, s * q_exp_not_positive(maximum - most));
 }
 
 Q_FN void q_LogSumExp_block(q_LogSumExp *t)
 {
-    q_LogSumExp_include(t, t->top, t->s);
+    q_LogSumExp_include(t, t->maximum, t->s);
     t->s = 0;
 }
 
@@ -273,16 +273,16 @@ Q_FN real q_LogSumExp_scale(const q_LogSumExp *t, const q_LogSumExp *other)
     return q_exp_not_positive(t->all - fmax(t->all, other->all));
 }
 
-Q_FN void q_LogSumExp_put(const q_LogSumExp *t, __global sreal *p, const long stride)
+Q_FN void q_LogSumExp_store_state(const q_LogSumExp *t, __global sreal *p, const long stride)
 {
     q_write(t->all, p);
     q_write(t->high, p + stride);
     q_write(t->low, p + 2 * stride);
 }
 
-Q_FN void q_LogSumExp_get(q_LogSumExp *t, __global const sreal *p, const long stride)
+Q_FN void q_LogSumExp_load_state(q_LogSumExp *t, __global const sreal *p, const long stride)
 {
-    t->top = t->all = q_read(p);
+    t->maximum = t->all = q_read(p);
     t->s = 0;
     t->high = q_read(p + stride);
     t->low = q_read(p + 2 * stride);
@@ -297,13 +297,13 @@ Q_FN real q_LogSumExp_finish(const q_LogSumExp *t)
 /* What other sums relative to top are multiplied with at the end, to have the weights exp(f - r) of the formula: r is the
    state's own result, or, in the second function, the largest term. Where r is not finite the formula has 0 in its
    place, and then `rest` is 1, or a difference that is not defined, and then it is NaN. */
-Q_FN real q_LogSumExp_share(const q_LogSumExp *t, const real rest)
+Q_FN real q_LogSumExp_normaliser(const q_LogSumExp *t, const real rest)
 {
     const real sum = q_sum_of(t->high, t->low);
     return q_select(sum > 0 && t->all < (real)Q_HUGE, 1 / sum, q_select(sum > 0, (real)INFINITY, (real)1) * rest);
 }
 
-Q_FN real q_LogSumExp_over(const q_LogSumExp *t, const real r, const real rest)
+Q_FN real q_LogSumExp_normaliser_to(const q_LogSumExp *t, const real r, const real rest)
 {
     return q_select(fabs(r) < INFINITY, q_exp(t->all - r), q_select(r > 0, (real)INFINITY, (real)1) * rest);
 }
@@ -318,8 +318,8 @@ Q_FN void q_Prod_start(q_Prod *t) { t->product = 1; }
 Q_FN void q_Prod_add(q_Prod *t, const real f, const sint j) { t->product *= f; }
 Q_FN void q_Prod_block(q_Prod *t) {}
 Q_FN void q_Prod_merge(q_Prod *t, const q_Prod *other) { t->product *= other->product; }
-Q_FN void q_Prod_put(const q_Prod *t, __global sreal *p, const long stride) { q_write(t->product, p); }
-Q_FN void q_Prod_get(q_Prod *t, __global const sreal *p, const long stride) { t->product = q_read(p); }
+Q_FN void q_Prod_store_state(const q_Prod *t, __global sreal *p, const long stride) { q_write(t->product, p); }
+Q_FN void q_Prod_load_state(q_Prod *t, __global const sreal *p, const long stride) { t->product = q_read(p); }
 Q_FN real q_Prod_finish(const q_Prod *t) { return t->product; }
 #endif
 
@@ -332,8 +332,8 @@ Q_FN void q_ProdNonzero_start(q_ProdNonzero *t) { t->product = 1; }
 Q_FN void q_ProdNonzero_add(q_ProdNonzero *t, const real f, const sint j) { t->product *= q_select(f == 0, 1, f); }
 Q_FN void q_ProdNonzero_block(q_ProdNonzero *t) {}
 Q_FN void q_ProdNonzero_merge(q_ProdNonzero *t, const q_ProdNonzero *other) { t->product *= other->product; }
-Q_FN void q_ProdNonzero_put(const q_ProdNonzero *t, __global sreal *p, const long stride) { q_write(t->product, p); }
-Q_FN void q_ProdNonzero_get(q_ProdNonzero *t, __global const sreal *p, const long stride) { t->product = q_read(p); }
+Q_FN void q_ProdNonzero_store_state(const q_ProdNonzero *t, __global sreal *p, const long stride) { q_write(t->product, p); }
+Q_FN void q_ProdNonzero_load_state(q_ProdNonzero *t, __global const sreal *p, const long stride) { t->product = q_read(p); }
 Q_FN real q_ProdNonzero_finish(const q_ProdNonzero *t) { return t->product; }
 #endif
 
@@ -379,14 +379,14 @@ Q_FN void q_Variance_merge(q_Variance *t, const q_Variance *other)
     q_Variance_include(t, other->count, other->mean, other->squares);
 }
 
-Q_FN void q_Variance_put(const q_Variance *t, __global sreal *p, const long stride)
+Q_FN void q_Variance_store_state(const q_Variance *t, __global sreal *p, const long stride)
 {
     q_write(t->count, p);
     q_write(t->mean, p + stride);
     q_write(t->squares, p + 2 * stride);
 }
 
-Q_FN void q_Variance_get(q_Variance *t, __global const sreal *p, const long stride)
+Q_FN void q_Variance_load_state(q_Variance *t, __global const sreal *p, const long stride)
 {
     q_Variance_start(t);
     t->count = q_read(p);

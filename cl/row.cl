@@ -9,7 +9,7 @@
  *   Q_OUTPUT_SIGNATURE Q_OUTPUTS
  *   Q_ROW_COUNT Q_COLUMN_COUNT  the sizes of the two loops
  *   q_launch q_row q_column     what is computed once per launch, row and column, and q_load_... which compute it
- *   q_state, q_start, q_pair, q_block, q_merge, q_put, q_get, q_store
+ *   q_state, q_start, q_pair, q_block, q_merge, q_store_state, q_load_state, q_store
  */
 #ifndef Q_SIGNATURE
 #include "gaussian.cl"
@@ -76,5 +76,5 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
             Q_EACH_ROW q_block(&t[r]);
         }
     }
-    Q_LEAVE(row0);
+    Q_WRITE_OUT(row0);
 }

@@ -17,9 +17,9 @@
  *   q_limit                                                  screened: the least term that cannot enter the selection
  *   q_weights                                                what q_pair leaves for wide sums
  *   q_row_wide q_column_wide q_load_... q_partial q_widen    partial wide sums
- *   q_wide q_take                                            wide sums, and what takes a partial sum into them
- *   q_scales q_no_scales q_rescale_weights _partial _wide, with Q_WIDE_FOLLOWS: when softmax weights get another scale,
- *   t->scales, as t->raised tells
+ *   q_wide q_flush                                            wide sums, and what takes a partial sum into them
+ *   q_scales q_no_scales q_rescale_weights _partial _wide, with Q_RHS_SCALED: when softmax weights get another scale,
+ *   t->scales, as t->rescaled tells
  */
 #ifndef Q_SIGNATURE
 #define Q_COLUMNS 4
@@ -211,7 +211,7 @@ Q_FN void q_widen_tile(Q_SIGNATURE, q_partial sums[Q_WIDTH][Q_ROWS], const q_lau
 }
 #endif
 
-#if Q_WIDE_FOLLOWS
+#if Q_RHS_SCALED
 /* The weights of the tile's columns before c, and the wide sums, of a vector of rows whose weights have a new scale. */
 Q_FN void q_rescale(q_state *t, q_wide *wide, q_partial sums[Q_WIDTH][Q_ROWS], q_weights weights[Q_COLUMNS][Q_ROWS],
                     const int r, const int c)
@@ -221,7 +221,7 @@ Q_FN void q_rescale(q_state *t, q_wide *wide, q_partial sums[Q_WIDTH][Q_ROWS], q
     for (int d = 0; d < Q_WIDTH; d++) q_rescale_partial(&sums[d][r], &s);
     q_rescale_wide(&wide[r], &s);
     t[r].scales = q_no_scales();
-    t[r].raised = 0;
+    t[r].rescaled = 0;
 }
 #endif
 
@@ -299,8 +299,8 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
 #endif
                         q_pair(&t[r], Q_WEIGHTS(c, r), &u, &rows[r], &columns.column[c], Q_SUMS(c, r),
                                (sint)columns.j[c]);
-#if Q_WIDE_FOLLOWS
-                        if (t[r].raised) q_rescale(t, wide, sums_wide, weights, r, c);
+#if Q_RHS_SCALED
+                        if (t[r].rescaled) q_rescale(t, wide, sums_wide, weights, r, c);
 #endif
 #if Q_KAHAN
                         q_block(&t[r]);
@@ -315,11 +315,11 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
             for (int d = 0; d < Q_WIDTH; d++)
                 Q_EACH_ROW
                 {
-                    q_take(&wide[r], &sums_wide[d][r], d);
+                    q_flush(&wide[r], &sums_wide[d][r], d);
                     sums_wide[d][r] = q_no_partial();
                 }
 #endif
         }
     }
-    Q_LEAVE(row0);
+    Q_WRITE_OUT(row0);
 }

@@ -67,9 +67,9 @@ typedef struct {
     q_weights weights[Q_TURN][Q_PADDED] Q_WIDE_LOADS;
     q_column_wide wide[Q_TURN][Q_SIDE * Q_KEPT + 4] Q_WIDE_LOADS;
 #endif
-#if Q_WIDE_FOLLOWS
+#if Q_RHS_SCALED
     q_scales scales[Q_GROUP];
-    int raised; /* whether weights of this turn have another scale than those before */
+    int rescaled; /* whether weights of this turn have another scale than those before */
 #endif
 #if Q_EXPANSION
     sreal centre[Q_DEPTH], column_square[Q_TILE];
@@ -254,7 +254,7 @@ Q_INLINED void q_widen_turn(q_partial partial[Q_KEPT][Q_NEAR], __local q_shared 
 }
 #endif
 
-#if Q_WIDE_FOLLOWS
+#if Q_RHS_SCALED
 /* The weights of vector v of rows and the turn's columns before column k, when the next have another scale; sums follow
    at the end of the turn. */
 Q_INLINED void q_rescale(q_state *t, __local q_shared *shared, const int k, const int v)
@@ -268,9 +268,9 @@ Q_INLINED void q_rescale(q_state *t, __local q_shared *shared, const int k, cons
     }
     q_rescale_more(&all, &scales);
     shared->scales[v] = all;
-    atomic_or(&shared->raised, 1);
+    atomic_or(&shared->rescaled, 1);
     t->scales = q_no_scales();
-    t->raised = 0;
+    t->rescaled = 0;
 }
 
 /* The sums of rows from vector x0 of the group on, at the end of a turn. */
@@ -302,8 +302,8 @@ Q_INLINED void q_pair_turn(q_state *t, __local q_shared *shared, const q_launch 
             const q_sums sums = q_no_sums();
 #endif
             q_pair(&t[r], &weight, u, &rows[r], &column, &sums, (sint)(j0 + k));
-#if Q_WIDE_FOLLOWS
-            if (t[r].raised) q_rescale(&t[r], shared, k - turn, v);
+#if Q_RHS_SCALED
+            if (t[r].rescaled) q_rescale(&t[r], shared, k - turn, v);
 #endif
 #if Q_WIDTH
             shared->weights[k - turn][v] = weight;
@@ -391,17 +391,17 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
 #if Q_WIDTH
                     q_stage_wide(Q_ARGUMENTS, shared, &u, turn, j0, j1, span);
 #endif
-#if Q_WIDE_FOLLOWS
+#if Q_RHS_SCALED
                     Q_EACH_ROW shared->scales[item + r * Q_LOCAL] = q_no_scales();
-                    if (item == 0) shared->raised = 0;
+                    if (item == 0) shared->rescaled = 0;
 #endif
                     barrier(CLK_LOCAL_MEM_FENCE);
                     q_pair_turn(t, shared, &u, rows, j0, turn, end);
 #if Q_WIDTH
                     barrier(CLK_LOCAL_MEM_FENCE);
 #endif
-#if Q_WIDE_FOLLOWS
-                    if (shared->raised) q_rescale_sums(partial_wide, wide, shared, x0, one);
+#if Q_RHS_SCALED
+                    if (shared->rescaled) q_rescale_sums(partial_wide, wide, shared, x0, one);
 #endif
 #if Q_WIDTH
                     q_widen_turn(partial_wide, shared, &u, near, rows_wide, x0, z0, turn, end - turn);
@@ -412,19 +412,19 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
 #if Q_WIDTH
             Q_EACH_NEAR Q_EACH_KEPT
             {
-                q_take(&wide[r * one], &partial_wide[c][r], c);
+                q_flush(&wide[r * one], &partial_wide[c][r], c);
                 partial_wide[c][r] = q_no_partial();
             }
 #endif
         }
     }
 #if !Q_WIDTH
-    Q_LEAVE(row0);
+    Q_WRITE_OUT(row0);
 #elif Q_SPLIT
     const long padded = (long)get_num_groups(0) * Q_ROWS * Q_ROW_STEP;
     __global sreal *const words = partial + padded * Q_PART + (group - first);
-    if (span == 0) Q_EACH_ROW q_put(&t[r], words + (long)(item + r * Q_LOCAL) * Q_LANES, padded * parts);
-    Q_EACH_NEAR q_put_wide(&wide[r * one], words + (long)(x0 + r) * Q_LANES, padded * parts, span + z0);
+    if (span == 0) Q_EACH_ROW q_store_state(&t[r], words + (long)(item + r * Q_LOCAL) * Q_LANES, padded * parts);
+    Q_EACH_NEAR q_store_state_wide(&wide[r * one], words + (long)(x0 + r) * Q_LANES, padded * parts, span + z0);
 #else
     barrier(CLK_LOCAL_MEM_FENCE);
     Q_EACH_ROW local_memory.state[item + r * Q_LOCAL] = t[r];

@@ -153,7 +153,7 @@ static verdict evaluate_on_host(const settings *s, const test_case *c, const q_g
 {
     const q_node *node = q_node_of(graph, id);
     static const char axes[] = {'p', 'i', 'j', '?'};
-    verdict shape = check_shape(c, axes[node->where], node->dim);
+    verdict shape = check_shape(c, axes[node->axes], node->dim);
     if (shape != PASSED) return shape;
     const double *data[Q_MAX_VARIABLES] = {NULL};
     for (size_t v = 0; v < graph->variable_count; v++) {

@@ -66,8 +66,8 @@ static bool measure(const q_graph *graph, q_id id, double size[SIZES])
         q_ir *program;
         if (q_schedule(&program, graph, &stages, s, &(q_tiling){0})) return false;
         size[1] += (double)program->statements[Q_ROW | Q_COLUMN];
-        for (size_t where = 0; where < Q_COUNT(program->statements); where++)
-            size[2] += (double)program->statements[where];
+        for (size_t scope = 0; scope < Q_COUNT(program->statements); scope++)
+            size[2] += (double)program->statements[scope];
         q_ir_destroy(&program);
     }
     return true;

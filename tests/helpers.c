@@ -54,7 +54,7 @@ q_id sample_parse(sample *s, const char *text)
 size_t sample_numbers(const sample *s, q_id id)
 {
     const q_node *node = q_node_of(s->graph, id);
-    size_t rows = (size_t)(node->where & Q_I ? s->M : 1) * (size_t)(node->where & Q_J ? s->N : 1);
+    size_t rows = (size_t)(node->axes & Q_I ? s->M : 1) * (size_t)(node->axes & Q_J ? s->N : 1);
     return rows * node->dim;
 }
 
@@ -95,8 +95,8 @@ double *sample_evaluate(const sample *s, q_id id)
 size_t sample_offset(const sample *s, q_id id, size_t i, size_t j)
 {
     const q_node *node = q_node_of(s->graph, id);
-    size_t row = node->where & Q_I ? i : 0;
-    if (node->where & Q_J) row = row * (size_t)s->N + j;
+    size_t row = node->axes & Q_I ? i : 0;
+    if (node->axes & Q_J) row = row * (size_t)s->N + j;
     return row * node->dim;
 }
 
@@ -104,9 +104,9 @@ double sample_contract(const sample *s, q_id value, q_id weights)
 {
     const q_node *v = q_node_of(s->graph, value), *w = q_node_of(s->graph, weights);
     assert_true(w->dim == 1 || w->dim == v->dim);
-    assert_int_equal(w->where & ~v->where, 0);
+    assert_int_equal(w->axes & ~v->axes, 0);
     double *values = sample_evaluate(s, value), *factors = sample_evaluate(s, weights), sum = 0;
-    size_t rows = v->where & Q_I ? (size_t)s->M : 1, columns = v->where & Q_J ? (size_t)s->N : 1;
+    size_t rows = v->axes & Q_I ? (size_t)s->M : 1, columns = v->axes & Q_J ? (size_t)s->N : 1;
     for (size_t n = 0; n < rows * columns; n++) {
         size_t from = sample_offset(s, weights, n / columns, n % columns);
         for (uint32_t d = 0; d < v->dim; d++) sum += values[n * v->dim + d] * factors[from + (w->dim == 1 ? 0 : d)];
@@ -125,9 +125,9 @@ static q_id weights_variable(sample *s, const char *name, char suffix, uint8_t a
 
 q_id sample_weights(sample *s, q_id value, const char *name)
 {
-    uint8_t where = q_node_of(s->graph, value)->where;
+    uint8_t axes = q_node_of(s->graph, value)->axes;
     uint32_t dim = q_node_of(s->graph, value)->dim;
-    if (where != (Q_I | Q_J)) return weights_variable(s, name, "pij"[where], where, dim);
+    if (axes != (Q_I | Q_J)) return weights_variable(s, name, "pij"[axes], axes, dim);
     return q_apply2(s->graph, Q_OP_Mult, weights_variable(s, name, 'i', Q_I, dim),
                     weights_variable(s, name, 'j', Q_J, 1));
 }

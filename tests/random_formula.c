@@ -16,19 +16,19 @@ static size_t below(random_source *random, size_t n)
 }
 
 /* Text of a value of length dim (1 or 3) that depends on the axes `where` at most. */
-static void add_value(random_source *random, q_text *out, unsigned where, int dim, int depth);
+static void add_value(random_source *random, q_text *out, unsigned axes, int dim, int depth);
 
-static void add_leaf(random_source *random, q_text *out, unsigned where, int dim)
+static void add_leaf(random_source *random, q_text *out, unsigned axes, int dim)
 {
     static const char *const names[2][4] = {{"q", "s", "t", "0.37"}, {"p", "x", "y", "p"}};
     size_t n = (below(random, 8) + 2) / 3 % 4; /* 0 and 3 are taken by one in eight, 1 and 2 by three */
-    if ((n == 1 && !(where & Q_I)) || (n == 2 && !(where & Q_J))) n = 0;
+    if ((n == 1 && !(axes & Q_I)) || (n == 2 && !(axes & Q_J))) n = 0;
     q_text_add(out, "%s", names[dim == 3][n]);
 }
 
 /* The template, in which @a stands for a value of dim components, @A for one of length 3, @e for one of length 1, and
    @U, @B, @u, @w for the same between 0.1 and 0.9. */
-static void add_template(random_source *random, q_text *out, const char *text, unsigned where, int dim, int depth)
+static void add_template(random_source *random, q_text *out, const char *text, unsigned axes, int dim, int depth)
 {
     for (; *text; text++) {
         if (*text != '@' || !text[1]) {
@@ -39,7 +39,7 @@ static void add_template(random_source *random, q_text *out, const char *text, u
         int length = strchr("AB", *text) ? 3 : strchr("uwe", *text) ? 1 : dim;
         bool tame = strchr("UuwB", *text) != NULL;
         q_text_add(out, tame ? "(0.5+0.4*Sin(" : "(");
-        add_value(random, out, where, length, depth - 1);
+        add_value(random, out, axes, length, depth - 1);
         q_text_add(out, tame ? "))" : ")");
     }
 }
@@ -54,7 +54,7 @@ static bool keeps_in_range(q_op op)
     return false;
 }
 
-static void add_elementwise(random_source *random, q_text *out, unsigned where, int dim, int depth)
+static void add_elementwise(random_source *random, q_text *out, unsigned axes, int dim, int depth)
 {
     q_op op;
     do op = (q_op)(Q_OP_REPEAT + 1 + below(random, Q_OP_REDUCTION - Q_OP_REPEAT - 1));
@@ -66,11 +66,11 @@ static void add_elementwise(random_source *random, q_text *out, unsigned where, 
         q_text_add(&text, "%s@%c", a ? "," : "", keeps_in_range(op) ? 'a' : 'U');
     if (q_ops[op].integers) q_text_add(&text, ",%zu", op == Q_OP_Round ? 1 : below(random, 3));
     q_text_add(&text, ")");
-    add_template(random, out, text.data, where, dim, depth);
+    add_template(random, out, text.data, axes, dim, depth);
     q_text_free(&text);
 }
 
-static void add_of_vectors(random_source *random, q_text *out, unsigned where, int dim, int depth)
+static void add_of_vectors(random_source *random, q_text *out, unsigned axes, int dim, int depth)
 {
     static const char *const scalars[] = {
         "Sum(@A)",
@@ -106,11 +106,11 @@ static void add_of_vectors(random_source *random, q_text *out, unsigned where, i
         "GradMatrix(Sin(x*p)|@B,p)",
     };
     add_template(random, out,
-                 dim == 3 ? vectors[below(random, Q_COUNT(vectors))] : scalars[below(random, Q_COUNT(scalars))], where,
+                 dim == 3 ? vectors[below(random, Q_COUNT(vectors))] : scalars[below(random, Q_COUNT(scalars))], axes,
                  dim, depth);
 }
 
-static void add_reduction(random_source *random, q_text *out, unsigned where, int dim, int depth)
+static void add_reduction(random_source *random, q_text *out, unsigned axes, int dim, int depth)
 {
     static const char *const kinds[] = {
         "Sum_*(@a)",
@@ -141,17 +141,17 @@ static void add_reduction(random_source *random, q_text *out, unsigned where, in
     /* the weights beside a reduction may not bring its axis back */
     bool outside = strstr(text.data, ")*(@a)") != NULL;
     if (outside) text.data[strlen(text.data) - 5] = 0;
-    add_template(random, out, text.data, where | (over_i ? Q_I : Q_J), dim, depth - 1);
+    add_template(random, out, text.data, axes | (over_i ? Q_I : Q_J), dim, depth - 1);
     q_text_free(&text);
 }
 
-static void add_value(random_source *random, q_text *out, unsigned where, int dim, int depth)
+static void add_value(random_source *random, q_text *out, unsigned axes, int dim, int depth)
 {
     size_t choice = below(random, 16);
-    if (depth <= 0 || choice == 0) add_leaf(random, out, where, dim);
-    else if (choice < 7) add_elementwise(random, out, where, dim, depth);
-    else if (choice < 12) add_of_vectors(random, out, where, dim, depth);
-    else add_reduction(random, out, where, dim, depth);
+    if (depth <= 0 || choice == 0) add_leaf(random, out, axes, dim);
+    else if (choice < 7) add_elementwise(random, out, axes, dim, depth);
+    else if (choice < 12) add_of_vectors(random, out, axes, dim, depth);
+    else add_reduction(random, out, axes, dim, depth);
 }
 
 static bool is_in_name(char c)

@@ -84,7 +84,7 @@ static void check_derivative(const char *formula)
         forward += weights[n] * slopes[n];
         size += fabs(got[n]) + (isnan(slopes[n]) ? 0 : fabs(slopes[n]));
     }
-    q_id terms = q_repeat(s.graph, q_apply2(s.graph, Q_OP_Mult, tangent, e), q_node_of(s.graph, value)->where);
+    q_id terms = q_repeat(s.graph, q_apply2(s.graph, Q_OP_Mult, tangent, e), q_node_of(s.graph, value)->axes);
     double reverse = sample_contract(&s, q_apply2(s.graph, Q_OP_Mult, gradient, u), q_constant(s.graph, 1, 1));
     double direct = sample_contract(&s, terms, q_constant(s.graph, 1, 1));
     if (!(fabs(reverse - direct) <= 1e-9 * (size + fabs(direct))) && isfinite(direct))
@@ -159,18 +159,18 @@ static quern_status pack_compile(pack *p, const pack_shape *shape)
     sample s = sample_create(1, 1, 0);
     q_id vectors[AXES] = {0}, results[AXES];
     size_t result_count = 0, numbers[AXES];
-    uint8_t where[MOST_TOGETHER];
+    uint8_t axes[MOST_TOGETHER];
     for (size_t n = 0; n < p->count; n++) {
         q_id value = parse(&s, p->formulas[n]);
         const q_node node = *q_node_of(s.graph, value);
-        where[n] = node.where;
-        q_id *vector = &vectors[where[n]];
+        axes[n] = node.axes;
+        q_id *vector = &vectors[axes[n]];
         p->places[n] = (place){.at = *vector ? q_node_of(s.graph, *vector)->dim : 0, .dim = node.dim};
         *vector = *vector ? q_apply2(s.graph, Q_OP_Concat, *vector, value) : value;
     }
     for (size_t w = 0; w < AXES; w++)
         if (vectors[w]) results[numbers[w] = result_count++] = vectors[w];
-    for (size_t n = 0; n < p->count; n++) p->places[n].result = numbers[where[n]];
+    for (size_t n = 0; n < p->count; n++) p->places[n].result = numbers[axes[n]];
     quern_status status = q_operator_from_graph(&p->op, context, s.graph, results, result_count, &options);
     sample_destroy(&s);
     return status;

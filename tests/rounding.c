@@ -35,7 +35,7 @@ static const rule rules[] = {
     {"sqrt_square", "Max_j(Sqrt(Square(x)))", NULL, Q_OP_Sqrt, {0, 1}, 0, 1},
     {"log_exp", "Max_j(Log(Exp(x)))", NULL, Q_OP_Exp, {0, 1}, 0, 1},
     /* the sum, the number, the product */
-    {"numbers meet", "Max_j(2.3*(1.7*(x+y)))", "Max_j(2.3*Finite(1.7*(x+y)))", Q_OP_Mult, {1, 2}, 3, 1},
+    {"constants fold", "Max_j(2.3*(1.7*(x+y)))", "Max_j(2.3*Finite(1.7*(x+y)))", Q_OP_Mult, {1, 2}, 3, 1},
     /* the sum, the inverse, the product */
     {"division by a number", "Max_j((x+y)/3)", "Max_j((x+y)/Where(x-y,3,3))", Q_OP_Divide, {0, 1}, 3, 1},
     {"division by a parameter", "Max_j((x+y)/p)", "Max_j((x+y)/Where(x-y,p,p))", Q_OP_Divide, {0, 1}, 3, 1},

@@ -17,7 +17,7 @@ static q_id weights_for(sample *s, q_id value)
 {
     static const char *const names[] = {"weight_p", "weight_i", "weight_j"};
     const q_node node = *q_node_of(s->graph, value);
-    return q_variable_make(s->graph, names[node.where], node.where, node.dim);
+    return q_variable_make(s->graph, names[node.axes], node.axes, node.dim);
 }
 
 typedef q_id gradient_function(q_graph *graph, q_id value, q_id variable, q_id e);
@@ -54,7 +54,7 @@ static void check_components(sample *s, q_id value, q_id e, size_t v, q_id id, c
     const q_variable *variable = &s->graph->variables[v];
     size_t count = sample_numbers(s, variable->id);
     double *expected = calloc(count, sizeof *expected), *u = calloc(count, sizeof *u), *got = sample_evaluate(s, id);
-    assert_int_equal(q_node_of(s->graph, id)->where, variable->axis);
+    assert_int_equal(q_node_of(s->graph, id)->axes, variable->axis);
     for (size_t n = 0; n < count; n++) {
         u[n] = 1;
         expected[n] = slope(s, value, e, s->data[v], u, count, 1e-5);

@@ -27,7 +27,7 @@ static double *evaluate_like(const sample *s, q_id id, q_id like)
 {
     const q_node *node = q_node_of(s->graph, like);
     double *own = sample_evaluate(s, id), *out = malloc((sample_numbers(s, like) + 1) * sizeof *out);
-    size_t rows = node->where & Q_I ? (size_t)s->M : 1, columns = node->where & Q_J ? (size_t)s->N : 1;
+    size_t rows = node->axes & Q_I ? (size_t)s->M : 1, columns = node->axes & Q_J ? (size_t)s->N : 1;
     assert_int_equal(q_node_of(s->graph, id)->dim, node->dim);
     for (size_t n = 0; n < rows * columns; n++)
         memcpy(out + n * node->dim, own + sample_offset(s, id, n / columns, n % columns), node->dim * sizeof *out);
@@ -78,7 +78,7 @@ static void check_adjoint(sample *s, q_id gradient, q_id e, q_id tangent, q_id v
 {
     q_id terms = q_apply2(s->graph, Q_OP_Mult, tangent, e), back = q_apply2(s->graph, Q_OP_Mult, gradient, u);
     /* sums over all rows of F, also those that the tangent does not depend on */
-    terms = q_repeat(s->graph, terms, q_node_of(s->graph, value)->where);
+    terms = q_repeat(s->graph, terms, q_node_of(s->graph, value)->axes);
     q_id one = q_constant(s->graph, 1, 1);
     double forward = sample_contract(s, terms, one), reverse = sample_contract(s, back, one);
     double size = sample_contract(s, q_apply1(s->graph, Q_OP_Abs, terms), one) + 1;
@@ -202,7 +202,7 @@ static void lists_of_variables(void **state)
     for (size_t v = 0; v < 4; v++) {
         single = q_grad(s.graph, results[5], s.graph->variables[v].id, q_constant(s.graph, 1, 1));
         assert_int_equal(single, results[1 + v]);
-        assert_int_equal(q_node_of(s.graph, single)->where, s.graph->variables[v].axis);
+        assert_int_equal(q_node_of(s.graph, single)->axes, s.graph->variables[v].axis);
     }
     sample_destroy(&s);
 }

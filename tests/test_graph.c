@@ -37,7 +37,7 @@ static void axes_and_types(void **state)
     (void)state;
     static const struct {
         const char *text;
-        int where, integer;
+        int axes, integer;
         uint32_t dim;
     } rows[] = {
         {"Vi(0,3)+Pm(2,3)", Q_I, 0, 3},
@@ -57,8 +57,8 @@ static void axes_and_types(void **state)
     sample s = sample_create(1, 1, 0);
     for (size_t r = 0; r < Q_COUNT(rows); r++) {
         const q_node *node = q_node_of(s.graph, sample_parse(&s, rows[r].text));
-        if (node->where != rows[r].where || node->integer != rows[r].integer || node->dim != rows[r].dim)
-            fail_msg("%s: axes %d, integer %d, length %u", rows[r].text, node->where, node->integer, node->dim);
+        if (node->axes != rows[r].axes || node->integer != rows[r].integer || node->dim != rows[r].dim)
+            fail_msg("%s: axes %d, integer %d, length %u", rows[r].text, node->axes, node->integer, node->dim);
     }
     sample_destroy(&s);
 }
@@ -86,7 +86,7 @@ static void the_verifier_notices(void **state)
     BROKEN(node->op = Q_OP_END, "unknown operation");
     BROKEN(node->dim = 3, "wrong length");
     BROKEN(node->dim = 0, "length out of range");
-    BROKEN(node->where = Q_I, "wrong axes");
+    BROKEN(node->axes = Q_I, "wrong axes");
     BROKEN(node->integer = 1, "wrong type");
     BROKEN(node->arg[0] = id, "not older");
     BROKEN(node->arg[0] = 0, "number of operands");

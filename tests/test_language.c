@@ -61,7 +61,7 @@ static void add_result(q_text *text, const char *formula, bool first)
     sample s = sample_create(1, 1, 0);
     q_text whole = {0};
     q_text_add(&whole, "%s%s", language_declarations, formula);
-    bool pair = q_node_of(s.graph, sample_parse(&s, whole.data))->where == (Q_I | Q_J);
+    bool pair = q_node_of(s.graph, sample_parse(&s, whole.data))->axes == (Q_I | Q_J);
     q_text_add(text, pair ? "%sSum_j(t*(%s))" : "%s%s", first ? "" : ", ", formula);
     q_text_free(&whole);
     sample_destroy(&s);

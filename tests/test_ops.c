@@ -82,7 +82,7 @@ static size_t check_derivative(sample *s, q_op op, int a, const int32_t k[2], q_
         double slope = difference(row, x, a, k);
         if (!isfinite(slope)) continue;
         /* gradients that do not depend on i have one row for all */
-        double own = got[q_node_of(s->graph, gradient)->where & Q_I ? i : 0], expected = slope * g[i];
+        double own = got[q_node_of(s->graph, gradient)->axes & Q_I ? i : 0], expected = slope * g[i];
         if (!(fabs(own - expected) <= 1e-6 * (1 + fabs(expected))))
             fail_msg("%s(%g,%g,%g;%d), operand %d: %.17g, by differences %.17g", row->name, x[0], x[1], x[2], k[0], a,
                      own, expected);

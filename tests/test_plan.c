@@ -70,17 +70,17 @@ static void reductions_over_the_same_axes_share_a_pass(void **state)
 
 /* ---- loops ---- */
 
-static size_t operations(const q_ir *p, unsigned where)
+static size_t operations(const q_ir *p, unsigned scope)
 {
-    return p->statements[where];
+    return p->statements[scope];
 }
 
 /* Live operations of one kind in one loop. */
-static size_t count_operations(const q_ir *p, q_op op, unsigned where)
+static size_t count_operations(const q_ir *p, q_op op, unsigned scope)
 {
     size_t count = 0;
     for (q_ref v = 1; v < p->count; v++)
-        if (p->uses[v] && p->values[v].kind == Q_V_OP && p->values[v].op == op && p->values[v].where == where) count++;
+        if (p->uses[v] && p->values[v].kind == Q_V_OP && p->values[v].op == op && p->values[v].scope == scope) count++;
     return count;
 }
 
@@ -88,11 +88,11 @@ static size_t count_operations(const q_ir *p, q_op op, unsigned where)
 static void expect_no_foreign_work(const q_ir *p)
 {
     for (q_ref v = 1; v < p->count; v++) {
-        unsigned where = 0;
+        unsigned scope = 0;
         if (!p->uses[v] || (p->values[v].kind != Q_V_OP && p->values[v].kind != Q_V_FMA)) continue;
-        for (int a = 0; a < 3; a++) where |= p->values[p->values[v].arg[a]].where;
-        if (where != p->values[v].where)
-            fail_msg("v%u is computed in loop %u, its operands in %u", v, p->values[v].where, where);
+        for (int a = 0; a < 3; a++) scope |= p->values[p->values[v].arg[a]].scope;
+        if (scope != p->values[v].scope)
+            fail_msg("v%u is computed in loop %u, its operands in %u", v, p->values[v].scope, scope);
     }
 }
 

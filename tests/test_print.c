@@ -58,9 +58,9 @@ static void check_gradients(q_graph *graph, q_id value)
 {
     static const char *const weights[] = {"ep", "ei", "ej"};
     const q_node node = *q_node_of(graph, value);
-    if (node.where == (Q_I | Q_J)) return;
+    if (node.axes == (Q_I | Q_J)) return;
     size_t variables = graph->variable_count;
-    q_id e = q_variable_make(graph, weights[node.where], node.where, node.dim);
+    q_id e = q_variable_make(graph, weights[node.axes], node.axes, node.dim);
     for (size_t v = 0; v < variables && v < Q_MAX_RESULTS - 1; v++) {
         q_id results[] = {value, q_grad(graph, value, graph->variables[v].id, e)};
         if (!results[1]) fail_msg("no gradient: %s", quern_last_error_text());

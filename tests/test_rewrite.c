@@ -49,7 +49,7 @@ static void check_values(sample *s, q_id left, q_id right, const char *name, boo
     double *a = sample_evaluate(s, left), *b = sample_evaluate(s, right);
     const q_node *l = q_node_of(s->graph, left);
     /* the right side may be free of an axis, like 0 for a*0 */
-    size_t columns = l->where & Q_J ? (size_t)s->N : 1, count = sample_numbers(s, left) / l->dim;
+    size_t columns = l->axes & Q_J ? (size_t)s->N : 1, count = sample_numbers(s, left) / l->dim;
     for (size_t row = 0; row < count; row++) {
         size_t from = sample_offset(s, right, row / columns, row % columns);
         double error = relative_error(a + row * l->dim, b + from, l->dim);

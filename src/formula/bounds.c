@@ -289,7 +289,7 @@ static bool is_log_weight(const q_graph *graph, const q_node *node)
 q_interval q_bounds_expected(const q_graph *graph, q_id id, const q_interval *x, bool parameters)
 {
     const q_node *node = q_node_of(graph, id);
-    if (parameters && node->op == Q_OP_VARIABLE && node->where == 0) return positive;
+    if (parameters && node->op == Q_OP_VARIABLE && node->axes == 0) return positive;
     q_interval bounds = bound_node(graph, node, x);
     if (is_log_weight(graph, node)) bounds.high = fmin(bounds.high, 0);
     if (node->op == Q_OP_Exp) bounds = (q_interval){fmax(bounds.low, positive.low), fmax(bounds.high, positive.low)};

@@ -97,7 +97,7 @@ q_id q_count(q_graph *graph, uint8_t axis)
 q_id q_repeat(q_graph *graph, q_id a, uint8_t axis)
 {
     if (!a || graph->status) return 0;
-    if ((q_node_of(graph, a)->where & axis) == axis) return a; /* also for parameters, which have no axis */
+    if ((q_node_of(graph, a)->axes & axis) == axis) return a; /* also for parameters, which have no axis */
     q_node node = {.op = Q_OP_REPEAT, .dim = q_node_of(graph, a)->dim, .arg = {a}, .k = {axis}};
     return q_intern(graph, &node);
 }
@@ -112,7 +112,7 @@ static unsigned strip_repeats(const q_graph *graph, q_id *args, size_t count)
 {
     unsigned axes = 0;
     for (size_t a = 0; a < count; a++) {
-        axes |= q_node_of(graph, args[a])->where;
+        axes |= q_node_of(graph, args[a])->axes;
         while (q_node_of(graph, args[a])->op == Q_OP_REPEAT) args[a] = q_node_of(graph, args[a])->arg[0];
     }
     return axes;
@@ -339,7 +339,7 @@ static q_id sum_of_equals(q_graph *graph, uint8_t axis, q_id a)
     const q_node *term = q_node_of(graph, a);
     q_id inner = term->op == Q_OP_REPEAT && term->k[0] == axis ? term->arg[0] : a;
     if (q_is_constant(graph, a, 0)) return a;
-    return q_node_of(graph, inner)->where & axis ? 0 : q_apply2(graph, Q_OP_Mult, inner, q_count(graph, axis));
+    return q_node_of(graph, inner)->axes & axis ? 0 : q_apply2(graph, Q_OP_Mult, inner, q_count(graph, axis));
 }
 
 q_id q_reduce(q_graph *graph, q_op reduction, uint8_t axis, q_id a, int32_t K)

@@ -492,10 +492,10 @@ static unsigned axes_of_call(const q_parser *p, const suffix *s, const struct fo
 {
     unsigned axes = 0;
     for (size_t a = 0; a < count; a++)
-        if (args[a].id) axes |= q_node_of(p->graph, args[a].id)->where;
+        if (args[a].id) axes |= q_node_of(p->graph, args[a].id)->axes;
     if (s->keops) return 0; /* its result has one row for each i or j in any case */
     if (special && special->derivative && count && args[0].id && q_reduces(p->graph, args[0].id))
-        return special->build == form_diff ? q_node_of(p->graph, args[0].id)->where : 0;
+        return special->build == form_diff ? q_node_of(p->graph, args[0].id)->axes : 0;
     return axes & ~(unsigned)s->axis;
 }
 

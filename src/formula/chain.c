@@ -55,12 +55,12 @@ static bool is_masked(const q_chain *chain, const q_node *node)
 static bool is_singular(const q_chain *chain, const q_node *node, const q_interval *x, int which)
 {
     const q_op_row *row = &q_ops[node->op];
-    if (which == WITH_INDEX && !node->where) return false;
+    if (which == WITH_INDEX && !node->axes) return false;
     if (is_truth(node) || node->op == Q_OP_Finite) return false;
     for (int a = 0; a < row->operands; a++)
         if (chain->facts[node->arg[a]].singular[which]) return true;
     if (!row->domain) return false;
-    bool given = which == WITH_INDEX && !q_node_of(chain->graph, node->arg[row->decides])->where;
+    bool given = which == WITH_INDEX && !q_node_of(chain->graph, node->arg[row->decides])->axes;
     return !given && !row->domain(x + row->decides, node->k);
 }
 
@@ -101,7 +101,7 @@ bool q_chain_is_delicate(q_chain *chain, q_id g, q_id local)
     if (chain->graph->status || !learn(chain)) return false;
     if (is_number(chain->graph, g) || is_number(chain->graph, local)) return false;
     const q_fact *x = &chain->facts[g], *y = &chain->facts[local];
-    bool x_indexed = q_node_of(chain->graph, g)->where, y_indexed = q_node_of(chain->graph, local)->where;
+    bool x_indexed = q_node_of(chain->graph, g)->axes, y_indexed = q_node_of(chain->graph, local)->axes;
     int which = x_indexed || y_indexed ? WITH_INDEX : PARAMETERS_ALONE;
     if (x->singular[which] || y->singular[which]) return true;
     return (x->masked && y_indexed) || (chain->forward && y->masked && x_indexed);

@@ -31,10 +31,10 @@ typedef struct pass {
 static void contribute(pass *p, q_id id, q_id term, unsigned axes)
 {
     if (!p->wanted[id]) return;
-    unsigned extra = p->total ? axes & ~(unsigned)q_node_of(p->graph, id)->where : 0;
+    unsigned extra = p->total ? axes & ~(unsigned)q_node_of(p->graph, id)->axes : 0;
     term = q_broadcast(p->graph, term, q_node_of(p->graph, id)->dim);
     for (unsigned axis = Q_I; term && axis <= Q_J; axis++)
-        if ((extra & axis) && !(q_node_of(p->graph, term)->where & axis)) {
+        if ((extra & axis) && !(q_node_of(p->graph, term)->axes & axis)) {
             term = q_reduce(p->graph, Q_RED_Sum, (uint8_t)axis, term, 0);
             extra &= ~axis;
         }
@@ -121,7 +121,7 @@ static void step(pass *p, q_id id, q_id adjoint)
     q_graph *graph = p->graph;
     q_node node = *q_node_of(graph, id);
     const q_op_row *row = &q_ops[node.op];
-    unsigned axes = node.where | (q_is_reduction(&node) ? (unsigned)node.k[0] : 0);
+    unsigned axes = node.axes | (q_is_reduction(&node) ? (unsigned)node.k[0] : 0);
     for (int a = 0; a < row->operands; a++)
         if (p->wanted[node.arg[a]]) {
             q_id term = row->kind == Q_KIND_CONTRACT ? flow_through_contraction(&p->chain, id, a, adjoint)
@@ -179,8 +179,8 @@ static q_id check(q_graph *graph, q_id value, q_id variable, q_id e)
 static q_id run(pass *p, q_id value, q_id variable, q_id e)
 {
     q_graph *graph = p->graph;
-    unsigned axes = q_node_of(graph, value)->where, own = q_node_of(graph, variable)->where;
-    if (p->total && (q_node_of(graph, e)->where & ~axes))
+    unsigned axes = q_node_of(graph, value)->axes, own = q_node_of(graph, variable)->axes;
+    if (p->total && (q_node_of(graph, e)->axes & ~axes))
         return q_graph_fail(graph, QUERN_DIMENSION,
                             "Grad of a reduction: the third argument depends on an index that the first one lacks");
     contribute(p, value, e, axes);

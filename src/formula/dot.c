@@ -28,7 +28,7 @@ static void write_node(const q_graph *graph, q_id id, q_text *out)
     bool leaf = q_ops[node->op].kind == Q_KIND_LEAF;
     q_text_add(out, "  n%u [label=\"", id);
     write_label(graph, node, out);
-    q_text_add(out, "\", fillcolor=%s%s];\n", colours[node->where],
+    q_text_add(out, "\", fillcolor=%s%s];\n", colours[node->axes],
                leaf                   ? ", shape=ellipse"
                : q_is_reduction(node) ? ", peripheries=2"
                                       : "");

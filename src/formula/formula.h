@@ -107,14 +107,14 @@ const q_sugar_row *q_reduction_sugar_find(const char *name, size_t size);
 
 // graph.c: interned nodes; operands have smaller ids than their users
 
-/* Axes double as bits of `where`: a value that depends on i has bit Q_I, on j bit Q_J, a pair formula both. */
+/* Axes double as bits of `axes`: a value that depends on i has bit Q_I, on j bit Q_J, a pair formula both. */
 enum { Q_P = 0, Q_I = 1, Q_J = 2 };
 
 typedef uint32_t q_id; /* a node of a graph; 0 is none */
 
 typedef struct q_node {
     uint16_t op;     /* q_op */
-    uint8_t where;   /* Q_I | Q_J */
+    uint8_t axes;    /* Q_I | Q_J */
     uint8_t integer; /* an index: exact, -1 for none */
     uint32_t dim;    /* number of components */
     q_id arg[3];     /* operands, 0 where there are fewer */

@@ -95,12 +95,12 @@ static uint8_t axes_of(const q_graph *graph, const q_node *node)
 {
     if (node->op == Q_OP_VARIABLE) return graph->variables[node->k[0]].axis;
     if (node->op == Q_OP_INDEX) return (uint8_t)node->k[0];
-    unsigned where = 0;
+    unsigned axes = 0;
     for (int a = 0; a < 3; a++)
-        if (node->arg[a]) where |= graph->nodes[node->arg[a]].where;
-    if (node->op == Q_OP_REPEAT) where |= (unsigned)node->k[0];
-    if (q_is_reduction(node)) where &= ~(unsigned)node->k[0];
-    return (uint8_t)where;
+        if (node->arg[a]) axes |= graph->nodes[node->arg[a]].axes;
+    if (node->op == Q_OP_REPEAT) axes |= (unsigned)node->k[0];
+    if (q_is_reduction(node)) axes &= ~(unsigned)node->k[0];
+    return (uint8_t)axes;
 }
 
 static bool is_integer(const q_graph *graph, const q_node *node)
@@ -139,7 +139,7 @@ q_id q_intern(q_graph *graph, const q_node *given)
 {
     if (graph->status) return 0;
     q_node node = *given;
-    node.where = axes_of(graph, &node);
+    node.axes = axes_of(graph, &node);
     node.integer = is_integer(graph, &node);
     node.digest = digest_of(graph, &node);
     if (!grow_table(graph) || !q_grow(&graph->nodes, &graph->capacity, graph->count + 1, sizeof node)) {
@@ -206,7 +206,7 @@ static quern_status verify_node(const q_graph *graph, q_id id)
         if (row->kind == Q_KIND_ELEMENTWISE && a < row->operands && graph->nodes[node->arg[a]].dim != node->dim)
             return broken(id, "an elementwise operation on different lengths");
     }
-    if (node->where != axes_of(graph, node)) return broken(id, "wrong axes");
+    if (node->axes != axes_of(graph, node)) return broken(id, "wrong axes");
     if (node->integer != is_integer(graph, node)) return broken(id, "wrong type");
     if (row->kind == Q_KIND_GATHER) {
         uint32_t n = graph->nodes[node->arg[0]].dim, m = node->arg[1] ? graph->nodes[node->arg[1]].dim : 0;
@@ -230,7 +230,7 @@ static const char *const axis_names[] = {"-", "i", "j", "ij"};
 static void dump_node(const q_graph *graph, q_id id, q_text *out)
 {
     const q_node *node = q_node_of(graph, id);
-    q_text_add(out, "  %%%-4u %-2s %5u  %s", id, axis_names[node->where], node->dim, q_ops[node->op].name);
+    q_text_add(out, "  %%%-4u %-2s %5u  %s", id, axis_names[node->axes], node->dim, q_ops[node->op].name);
     if (q_is_reduction(node)) q_text_add(out, "_%s", axis_names[node->k[0]]);
     if (node->op == Q_OP_VARIABLE) q_text_add(out, " %s", graph->variables[node->k[0]].name);
     if (node->op == Q_OP_CONSTANT) q_text_add(out, " %.17g", node->value);

@@ -188,7 +188,7 @@ static void reduce_top(q_parser *p)
     const infix_row *infix = infixes;
     while (strcmp(infix->symbol, top.symbol) != 0) infix++;
     p->value_count--;
-    unsigned axes = q_node_of(p->graph, last[-1].id)->where | q_node_of(p->graph, last->id)->where;
+    unsigned axes = q_node_of(p->graph, last[-1].id)->axes | q_node_of(p->graph, last->id)->axes;
     last[-1].id = apply_infix(p, infix, last[-1].id, last->id);
     if (!p->scope) last[-1].id = q_repeat_over(p->graph, last[-1].id, axes);
 }

@@ -7,26 +7,26 @@ static void dump_value(const q_ir *p, q_ref v, q_text *out)
 {
     static const char *const loops[] = {"launch", "row", "column", "pair"};
     const q_scalar *value = &p->values[v];
-    q_text_add(out, "  v%-4u %-7s%s", v, value->where & Q_LATE ? "end" : loops[value->where & Q_PAIR],
-               value->where & Q_DEEP   ? "deep "
-               : value->where & Q_WIDE ? "wide "
+    q_text_add(out, "  v%-4u %-7s%s", v, value->scope & Q_LATE ? "end" : loops[value->scope & Q_PAIR],
+               value->scope & Q_DEEP   ? "deep "
+               : value->scope & Q_WIDE ? "wide "
                                        : "");
     switch ((q_value_kind)value->kind) {
     case Q_V_CONSTANT: q_text_add(out, "%.17g", value->number); break;
     case Q_V_LOAD:
         q_text_add(out, "load array %d component ", value->k[1]);
-        q_text_add(out, value->where & (Q_DEEP | Q_WIDE) ? "d" : "%d", value->k[0]);
+        q_text_add(out, value->scope & (Q_DEEP | Q_WIDE) ? "d" : "%d", value->k[0]);
         break;
     case Q_V_SUM: q_text_add(out, "sum %d over d of", value->k[0]); break;
     case Q_V_INDEX: q_text_add(out, "index"); break;
     case Q_V_COUNT: q_text_add(out, "count %c", value->k[0] == Q_I ? 'i' : 'j'); break;
     case Q_V_FINISH:
         q_text_add(out, "reduction %d component ", value->k[1]);
-        q_text_add(out, value->where & Q_WIDE ? "d" : "%d", value->k[0]);
+        q_text_add(out, value->scope & Q_WIDE ? "d" : "%d", value->k[0]);
         break;
     case Q_V_FMA: q_text_add(out, "%sFma", value->negate == 1 ? "-" : ""); break;
     case Q_V_WEIGHT: q_text_add(out, "weight relative to reduction %d of", value->k[0]); break;
-    case Q_V_SHARE:
+    case Q_V_NORMALISER:
         q_text_add(out, "scale of weights of reduction %d%s", value->k[1], value->arg[0] ? " to" : "");
         break;
     case Q_V_OP: q_text_add(out, "%s", q_ops[value->op].name); break;
@@ -58,12 +58,12 @@ static cost cost_of(const q_ir *p)
     for (q_ref v = 1; v < p->count; v++) {
         const q_scalar *value = &p->values[v];
         if (!p->uses[v]) continue;
-        size_t times = value->where & Q_DEEP ? p->depth : value->where & Q_WIDE ? p->width : 1;
-        uint8_t where = value->where & (uint8_t) ~(Q_DEEP | Q_WIDE);
+        size_t times = value->scope & Q_DEEP ? p->depth : value->scope & Q_WIDE ? p->width : 1;
+        uint8_t scope = value->scope & (uint8_t) ~(Q_DEEP | Q_WIDE);
         if (value->kind == Q_V_OP || value->kind == Q_V_FMA || value->kind == Q_V_WEIGHT)
-            c.operations[where] += (value->kind == Q_V_FMA ? 2 : 1) * times;
-        if (value->kind == Q_V_LOAD) c.reads[where] += times;
-        if (value->kind == Q_V_SUM) c.operations[where] += p->depth;
+            c.operations[scope] += (value->kind == Q_V_FMA ? 2 : 1) * times;
+        if (value->kind == Q_V_LOAD) c.reads[scope] += times;
+        if (value->kind == Q_V_SUM) c.operations[scope] += p->depth;
     }
     for (size_t r = 0; r < p->reduction_count; r++)
         if (p->reductions[r].state == r) c.operations[Q_ROW | Q_COLUMN] += p->reductions[r].dim;

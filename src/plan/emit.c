@@ -49,22 +49,22 @@ static void spread_needs(q_emitter *e)
             q_ref operand = p->values[v].arg[a];
             if (!e->need[v] || !operand) continue;
             need(e, operand, e->need[v]);
-            uint8_t where = p->values[v].kind == Q_V_SUM ? Q_PAIR | Q_DEEP : p->values[v].where;
-            if ((e->need[v] & 1) && p->values[operand].where != where) e->kept[operand] = true;
+            uint8_t scope = p->values[v].kind == Q_V_SUM ? Q_PAIR | Q_DEEP : p->values[v].scope;
+            if ((e->need[v] & 1) && p->values[operand].scope != scope) e->kept[operand] = true;
         }
     for (size_t r = 0; r < p->reduction_count; r++)
         for (uint32_t d = 0; d < q_term_count(p, r); d++) {
             q_ref term = p->reductions[r].terms[d];
-            if (p->values[term].where != loop_of_term(p, r)) e->kept[term] = true;
+            if (p->values[term].scope != loop_of_term(p, r)) e->kept[term] = true;
         }
 }
 
 // ---- a term that is a product is folded by a fused multiply-add ----
 
-static bool is_single_product(const q_ir *p, q_ref v, uint8_t where)
+static bool is_single_product(const q_ir *p, q_ref v, uint8_t scope)
 {
     const q_scalar *term = &p->values[v];
-    return term->where == where && term->kind == Q_V_OP && term->op == Q_OP_Mult && !term->exact && !term->integer &&
+    return term->scope == scope && term->kind == Q_V_OP && term->op == Q_OP_Mult && !term->exact && !term->integer &&
            p->uses[v] == 1;
 }
 
@@ -85,50 +85,50 @@ static void mark_folded(q_emitter *e)
 
 // ---- structs and loaders ----
 
-bool q_is_member(const q_emitter *e, q_ref v, uint8_t where)
+bool q_is_member(const q_emitter *e, q_ref v, uint8_t scope)
 {
     const q_scalar *value = &e->p->values[v];
-    return e->kept[v] && value->where == where && value->kind != Q_V_CONSTANT;
+    return e->kept[v] && value->scope == scope && value->kind != Q_V_CONSTANT;
 }
 
-static bool has_slots(const q_emitter *e, uint8_t where)
+static bool has_slots(const q_emitter *e, uint8_t scope)
 {
     bool any = false;
-    for (int a = Q_SLOT_ARRAYS / 2; a < Q_SLOT_ARRAYS; a++) any = any || e->sections[where]->slots[a];
+    for (int a = Q_SLOT_ARRAYS / 2; a < Q_SLOT_ARRAYS; a++) any = any || e->sections[scope]->slots[a];
     return any;
 }
 
-static void emit_struct(q_emitter *e, const char *name, uint8_t where)
+static void emit_struct(q_emitter *e, const char *name, uint8_t scope)
 {
     size_t members = 0;
-    bool slots = has_slots(e, where);
+    bool slots = has_slots(e, scope);
     q_text_add(e->out, "typedef struct {\n");
     for (q_ref v = 1; v < e->p->count; v++)
-        if (q_is_member(e, v, where)) {
-            if (!e->sections[where]->slot[v]) q_text_add(e->out, "    %s v%u;\n", q_emit_type(&e->p->values[v]), v);
+        if (q_is_member(e, v, scope)) {
+            if (!e->sections[scope]->slot[v]) q_text_add(e->out, "    %s v%u;\n", q_emit_type(&e->p->values[v]), v);
             members++;
         }
-    q_emit_slots(e, where, true);
+    q_emit_slots(e, scope, true);
     if (!members) q_text_add(e->out, "    int none;\n");
     size_t aligned = slots ? 1 : members;
-    if (where == Q_COLUMN)
+    if (scope == Q_COLUMN)
         q_text_add(e->out, "} Q_STAGED(%zu) %s;\n", q_plan_column_align(aligned, e->plan->dtype), name);
     else q_text_add(e->out, "} %s;\n", name);
 }
 
 /* A function that computes the values of one loop and returns those that inner loops read. */
-static void emit_loader(q_emitter *e, const char *type, const char *parameters, uint8_t where)
+static void emit_loader(q_emitter *e, const char *type, const char *parameters, uint8_t scope)
 {
-    e->section = where;
+    e->section = scope;
     q_text_add(e->out, "Q_FN %s q_load_%s(Q_SIGNATURE%s)\n{\n", type, type + 2, parameters);
-    if (has_slots(e, where)) q_text_add(e->out, "    %s out;\n", type);
-    q_emit_slots(e, where, false);
+    if (has_slots(e, scope)) q_text_add(e->out, "    %s out;\n", type);
+    q_emit_slots(e, scope, false);
     q_emit_values(e);
-    if (!has_slots(e, where)) q_text_add(e->out, "    %s out;\n", type);
+    if (!has_slots(e, scope)) q_text_add(e->out, "    %s out;\n", type);
     size_t members = 0;
     for (q_ref v = 1; v < e->p->count; v++)
-        if (q_is_member(e, v, where)) {
-            if (!e->sections[where]->slot[v]) q_text_add(e->out, "    out.v%u = v%u;\n", v, v);
+        if (q_is_member(e, v, scope)) {
+            if (!e->sections[scope]->slot[v]) q_text_add(e->out, "    out.v%u = v%u;\n", v, v);
             members++;
         }
     if (!members) q_text_add(e->out, "    out.none = 0;\n");
@@ -217,7 +217,7 @@ static void emit_widen(q_emitter *e)
     q_emit_values(e);
     for (size_t r = 0; r < e->p->reduction_count; r++)
         if (q_owns_wide(e->p, r)) emit_add_slice(e, "p->r", r, e->p->reductions[r].terms[0]);
-    q_text_add(e->out, "}\nQ_FN void q_take(q_wide *wide, const q_partial *p, const int d)\n{\n");
+    q_text_add(e->out, "}\nQ_FN void q_flush(q_wide *wide, const q_partial *p, const int d)\n{\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
         if (q_owns_wide(e->p, r))
             q_text_add(e->out, "    q_Sum_add(&wide->r%zu[d], p->r%zu, 0);\n    q_Sum_block(&wide->r%zu[d]);\n", r, r,
@@ -370,7 +370,7 @@ static void emit_signature(q_emitter *e)
 static quern_status check_size(const q_ir *p)
 {
     size_t statements = 0;
-    for (int where = 0; where < Q_LOOPS; where++) statements += p->statements[where];
+    for (int scope = 0; scope < Q_LOOPS; scope++) statements += p->statements[scope];
     if (statements <= Q_MAX_STATEMENTS) return QUERN_OK;
     quern_status status =
         q_fail(QUERN_LIMIT, "one pass of the formula needs %zu statements of OpenCL C; the limit is %d", statements,
@@ -391,8 +391,8 @@ static quern_status make_sections(q_emitter *e)
 
 static void free_sections(q_emitter *e)
 {
-    for (int where = 0; where < Q_LOOPS; where++)
-        if (e->sections[where]) free(e->sections[where]->items);
+    for (int scope = 0; scope < Q_LOOPS; scope++)
+        if (e->sections[scope]) free(e->sections[scope]->items);
 }
 
 static quern_status emit_program(q_emitter *e)
@@ -401,11 +401,11 @@ static quern_status emit_program(q_emitter *e)
     e->need = q_arena_alloc(e->arena, p->count);
     e->kept = q_arena_alloc(e->arena, p->count * sizeof *e->kept);
     e->folded = q_arena_alloc(e->arena, p->count * sizeof *e->folded);
-    e->follows = q_arena_alloc(e->arena, p->count);
-    if (!e->need || !e->kept || !e->folded || !e->follows) return q_fail_memory(p->count);
+    e->scaled_by = q_arena_alloc(e->arena, p->count);
+    if (!e->need || !e->kept || !e->folded || !e->scaled_by) return q_fail_memory(p->count);
     spread_needs(e);
     mark_folded(e);
-    q_mark_followers(e);
+    q_mark_scaled(e);
     Q_TRY(make_sections(e));
     emit_signature(e);
     emit_struct(e, "q_launch", 0);

@@ -4,11 +4,11 @@
  */
 #include "plan/plan.h"
 
-static bool fusible(const q_ir *p, q_ref v, uint8_t where)
+static bool fusible(const q_ir *p, q_ref v, uint8_t scope)
 {
     const q_scalar *value = &p->values[v];
     return value->kind == Q_V_OP && value->op == Q_OP_Mult && !value->exact && !value->integer && p->uses[v] == 1 &&
-           value->where == where;
+           value->scope == scope;
 }
 
 /* a*b + c, c - a*b and a*b - c, where the product has no other use, as one operation. */
@@ -19,11 +19,11 @@ void q_fuse(q_ir *p)
         bool add = value->kind == Q_V_OP && value->op == Q_OP_Add,
              subtract = value->kind == Q_V_OP && value->op == Q_OP_Subtract;
         if (!p->uses[v] || value->integer || (!add && !subtract)) continue;
-        int product = fusible(p, value->arg[1], value->where) ? 1 : fusible(p, value->arg[0], value->where) ? 0 : -1;
+        int product = fusible(p, value->arg[1], value->scope) ? 1 : fusible(p, value->arg[0], value->scope) ? 0 : -1;
         if (product < 0 || value->arg[0] == value->arg[1]) continue;
         const q_scalar *mult = &p->values[value->arg[product]];
         q_scalar fma = {
-            .kind = Q_V_FMA, .where = value->where, .arg = {mult->arg[0], mult->arg[1], value->arg[1 - product]}};
+            .kind = Q_V_FMA, .scope = value->scope, .arg = {mult->arg[0], mult->arg[1], value->arg[1 - product]}};
         if (subtract) fma.negate = product == 1 ? 1 : 2;
         *value = fma;
     }
@@ -46,9 +46,9 @@ void q_expansion_find(q_ir *p)
     const q_scalar *square = &p->values[p->values[p->sums[0]].arg[0]], *difference = &p->values[square->arg[0]];
     if (square->kind != Q_V_OP || square->op != Q_OP_Mult || square->arg[0] != square->arg[1]) return;
     if (difference->kind != Q_V_OP || difference->op != Q_OP_Subtract || p->uses[square->arg[0]] != 2) return;
-    int row = p->values[difference->arg[0]].where == (Q_ROW | Q_DEEP) ? 0 : 1;
+    int row = p->values[difference->arg[0]].scope == (Q_ROW | Q_DEEP) ? 0 : 1;
     q_ref x = difference->arg[row], y = difference->arg[1 - row];
-    if (p->values[x].where != (Q_ROW | Q_DEEP) || p->values[y].where != (Q_COLUMN | Q_DEEP)) return;
+    if (p->values[x].scope != (Q_ROW | Q_DEEP) || p->values[y].scope != (Q_COLUMN | Q_DEEP)) return;
     if (p->values[x].integer || p->values[y].integer || p->uses[x] != 1 || p->uses[y] != 1) return;
     bool linear = true, screened = p->reduction_count > 0;
     for (size_t r = 0; r < p->reduction_count; r++) {

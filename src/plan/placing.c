@@ -86,7 +86,7 @@ static void find_other_readers(placer *p)
     const q_ir *ir = p->e->p;
     for (q_ref v = 1; v < ir->count; v++) {
         if (!(p->section & Q_LATE) && q_is_member(p->e, v, (uint8_t)p->section)) read_operand(p, v, 0, OTHER_FUNCTION);
-        bool wide = p->section == Q_LATE && (p->e->need[v] & 2) && (ir->values[v].where & Q_WIDE);
+        bool wide = p->section == Q_LATE && (p->e->need[v] & 2) && (ir->values[v].scope & Q_WIDE);
         for (int a = 0; a < 3 && wide; a++) read_operand(p, ir->values[v].arg[a], 0, OTHER_FUNCTION);
     }
     for (size_t o = 0; o < ir->output_count && p->section == Q_LATE; o++)
@@ -125,7 +125,7 @@ static q_place place_of(const placer *p, uint32_t k)
 
 int q_slot_array(const q_scalar *value, bool kept)
 {
-    bool lanes = value->where & (Q_ROW | Q_LATE);
+    bool lanes = value->scope & (Q_ROW | Q_LATE);
     return 4 * kept + 2 * lanes + value->integer;
 }
 
@@ -240,7 +240,7 @@ static bool is_in_scope(const placer *p, const q_varying *x, q_ref actual)
 static bool is_in_array(const placer *p, const q_varying *x, q_ref actual)
 {
     const q_scalar *v = p->e->p->values;
-    const q_section *owner = p->s->at[x->v] ? p->s : p->e->sections[v[x->v].where];
+    const q_section *owner = p->s->at[x->v] ? p->s : p->e->sections[v[x->v].scope];
     if (!owner || !owner->slot[x->v] || !owner->slot[actual]) return false;
     uint32_t array = owner->steps[owner->at[x->v] - 1].a;
     int64_t expected = owner->slot[x->v];

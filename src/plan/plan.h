@@ -134,7 +134,7 @@ void q_loops_free(q_loops *loops);
 
 // schedule.c: a stage as scalar values, each with the loop it lives in
 
-/* Where a value lives: bits. No bit: the same for the whole launch. */
+/* The scope of a value, the loop that it lives in: bits. No bit: the same for the whole launch. */
 enum {
     Q_ROW = 1,
     Q_COLUMN = 2,
@@ -146,22 +146,22 @@ enum { Q_PAIR = Q_ROW | Q_COLUMN, Q_LOOPS = 32 };
 
 typedef enum q_value_kind {
     Q_V_CONSTANT,
-    Q_V_LOAD,   /* component k of array a; with Q_DEEP or Q_WIDE, that of the loop */
-    Q_V_INDEX,  /* number of the row (where Q_ROW) or column (Q_COLUMN) */
-    Q_V_COUNT,  /* number of rows of axis k */
-    Q_V_OP,     /* elementwise operation `op` */
-    Q_V_FMA,    /* arg0 * arg1 + arg2 */
-    Q_V_FINISH, /* component k of reduction a of the stage; with Q_WIDE, that of the loop */
-    Q_V_SUM,    /* contraction k: the sum of arg0 over the loop */
-    Q_V_WEIGHT, /* of the term arg0, relative to the largest so far, which reduction k keeps */
-    Q_V_SHARE, /* what sums with weights of reduction a are multiplied with: see q_LogSumExp_share, or, with arg0, _over */
+    Q_V_LOAD,       /* component k of array a; with Q_DEEP or Q_WIDE, that of the loop */
+    Q_V_INDEX,      /* number of the row (where Q_ROW) or column (Q_COLUMN) */
+    Q_V_COUNT,      /* number of rows of axis k */
+    Q_V_OP,         /* elementwise operation `op` */
+    Q_V_FMA,        /* arg0 * arg1 + arg2 */
+    Q_V_FINISH,     /* component k of reduction a of the stage; with Q_WIDE, that of the loop */
+    Q_V_SUM,        /* contraction k: the sum of arg0 over the loop */
+    Q_V_WEIGHT,     /* of the term arg0, relative to the largest so far, which reduction k keeps */
+    Q_V_NORMALISER, /* what sums with weights of reduction a are multiplied with: see q_LogSumExp_normaliser, or, with arg0, _normaliser_to */
 } q_value_kind;
 
 typedef uint32_t q_ref; /* a value of a program; 0 is none */
 
 typedef struct q_scalar {
     uint8_t kind; /* q_value_kind */
-    uint8_t where;
+    uint8_t scope;
     uint8_t integer;
     uint8_t negate;       /* Q_V_FMA: bit 0: minus the product, bit 1: minus arg2 */
     uint16_t op;          /* q_op */
@@ -204,12 +204,12 @@ typedef struct q_ir {
     struct {
         q_op op;
         int32_t K;
-        uint32_t dim;   /* of the term */
-        q_ref *terms;   /* what each component reduces */
-        size_t state;   /* the reduction that keeps the state: its own number, or that of one that has it already */
-        bool wide;      /* one term, a slice, stands for all components */
-        q_ref weight;   /* LogSumExp with weights that sums follow: its term */
-        size_t follows; /* 1 + the number of the LogSumExp whose weights its terms are multiples of; 0: none */
+        uint32_t dim;     /* of the term */
+        q_ref *terms;     /* what each component reduces */
+        size_t state;     /* the reduction that keeps the state: its own number, or that of one that has it already */
+        bool wide;        /* one term, a slice, stands for all components */
+        q_ref weight;     /* LogSumExp with weights that sums follow: its term */
+        size_t scaled_by; /* 1 + the number of the LogSumExp whose weights its terms are multiples of; 0: none */
     } reductions[2 * Q_MAX_STAGE_OUTPUTS];
     size_t reduction_count;
     uint32_t depth, width;          /* lengths of the loops over components; 0: there is none */
@@ -220,7 +220,7 @@ typedef struct q_ir {
     q_ref expanded[2];                   /* slices x of the row and y of the column */
     q_ref *results[Q_MAX_STAGE_OUTPUTS]; /* by output: its values */
     uint32_t *uses;                      /* by value, from live values and roots */
-    size_t statements[Q_LOOPS];          /* live operations by where */
+    size_t statements[Q_LOOPS];          /* live operations by scope */
     q_arena arena;
     quern_status status; /* sticky: of making it */
 } q_ir;
@@ -242,7 +242,7 @@ q_ref q_value_divide(q_ir *program, q_ref a, q_ref b);
 q_ref q_value_minus(q_ir *program, q_ref a);
 q_ref q_value_square(q_ir *program, q_ref a);
 q_ref q_value_opposite(q_ir *program, q_ref a);
-bool q_numbers_may_meet(double a, double b);
+bool q_constants_may_fold(double a, double b);
 /* Whether a value is a quotient that must be rounded correctly. */
 bool q_is_exact_quotient(const q_scalar *value);
 /* Whether values that are in use are quotients of that kind; or any that must be rounded by themselves. */
@@ -255,10 +255,10 @@ void q_count_weights(q_ir *program);
 
 // terms.c
 
-/* What is left of a term of a linear reduction when the factor *outside, which is free of the walk, has left it; of a slice of
+/* What is left of a term of a linear reduction when the factor *hoisted, which is free of the walk, has left it; of a slice of
    one. */
-q_ref q_split_term(q_ir *program, q_ref term, q_ref *outside);
-q_ref q_split_slice(q_ir *program, q_ref term, q_ref *outside);
+q_ref q_split_term(q_ir *program, q_ref term, q_ref *hoisted);
+q_ref q_split_slice(q_ir *program, q_ref term, q_ref *hoisted);
 
 // fuse.c
 
@@ -271,7 +271,7 @@ void q_fuse(q_ir *program);
 
 quern_status q_schedule(q_ir **out, const q_graph *graph, const q_stages *stages, size_t stage, const q_tiling *tiling);
 /* Whether a wide sum has softmax weights. */
-bool q_wide_follows(const q_ir *program);
+bool q_rhs_is_scaled(const q_ir *program);
 void q_ir_destroy(q_ir **program);
 
 // dump.c
@@ -391,8 +391,8 @@ typedef struct q_emitter {
     uint8_t *need; /* by value: 1 where the walk needs it, 2 where the outputs do */
     bool *kept;    /* by value: member of the struct of its loop, because another loop reads it */
     bool *folded;  /* by value: a product that has no statement of its own, because what sums it takes both factors */
-    uint8_t *follows; /* by value: 1 + the number of the LogSumExp whose weight it is a multiple of, or 0 */
-    int section;      /* loop of the function being written; Q_LATE: q_store, in which everything is local */
+    uint8_t *scaled_by; /* by value: 1 + the number of the LogSumExp whose weight it is a multiple of, or 0 */
+    int section;        /* loop of the function being written; Q_LATE: q_store, in which everything is local */
     q_section *sections[Q_LOOPS];
     /* of a statement in a loop: its operands in its own order, and the numbers of components; null outside of loops */
     const char *operand[3], *component;
@@ -448,7 +448,7 @@ uint32_t q_own_dim(const q_ir *program, size_t r);
 /* Whether the states of the components of reduction r are an array. */
 bool q_is_state_array(const q_ir *program, size_t r);
 /* Values that are multiples of a weight, and so are scaled with it. */
-void q_mark_followers(q_emitter *e);
+void q_mark_scaled(q_emitter *e);
 /* Types and functions of states. */
 void q_emit_state(q_emitter *e);
 /* Functions of softmax weights, and what scales all that follows them. */
@@ -461,7 +461,7 @@ bool q_is_selection(const q_ir *program, size_t o);
 /* One step that is no value, with its operands as they are called in a loop, if it is in one. */
 void q_emit_end(q_emitter *e, const q_step *step);
 /* Whether a value is in the struct of its loop. */
-bool q_is_member(const q_emitter *e, q_ref v, uint8_t where);
+bool q_is_member(const q_emitter *e, q_ref v, uint8_t scope);
 /* Appends types and functions that fill the holes of the scheme files. LIMIT when there are too many statements. */
 quern_status q_emit(q_text *out, const q_ir *program, const q_plan *plan);
 

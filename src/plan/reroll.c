@@ -29,8 +29,8 @@ static bool in_section(const q_emitter *e, q_ref v, int section)
 {
     const q_scalar *value = &e->p->values[v];
     if (value->kind == Q_V_CONSTANT) return false;
-    if (section & Q_LATE) return (e->need[v] & 2) && (value->where & Q_WIDE) == (section & Q_WIDE);
-    return (e->need[v] & 1) && value->where == section && !e->folded[v];
+    if (section & Q_LATE) return (e->need[v] & 2) && (value->scope & Q_WIDE) == (section & Q_WIDE);
+    return (e->need[v] & 1) && value->scope == section && !e->folded[v];
 }
 
 static void add_step(q_section *s, q_step step)
@@ -94,9 +94,9 @@ bool q_same_form(const q_emitter *e, q_ref v, q_ref w)
 {
     const q_scalar *a = &e->p->values[v], *b = &e->p->values[w];
     bool numbered = a->kind == Q_V_LOAD || (a->kind == Q_V_FINISH && is_finished_in_loop(e->p, (size_t)a->k[1]));
-    return a->kind == b->kind && a->where == b->where && a->integer == b->integer && a->negate == b->negate &&
+    return a->kind == b->kind && a->scope == b->scope && a->integer == b->integer && a->negate == b->negate &&
            a->op == b->op && a->not_positive == b->not_positive && a->minus == b->minus && a->exact == b->exact &&
-           a->k[1] == b->k[1] && (numbered || a->k[0] == b->k[0]) && a->kind != Q_V_WEIGHT && a->kind != Q_V_SHARE;
+           a->k[1] == b->k[1] && (numbered || a->k[0] == b->k[0]) && a->kind != Q_V_WEIGHT && a->kind != Q_V_NORMALISER;
 }
 
 static bool same_step(const q_emitter *e, const q_step *a, const q_step *b)
@@ -121,8 +121,8 @@ static bool find_move(const q_emitter *e, const q_section *s, q_ref v, q_ref w, 
     if (!v || !w || (a->kind == Q_V_CONSTANT) != (b->kind == Q_V_CONSTANT)) return false;
     if (a->kind == Q_V_CONSTANT) *out = b->number - a->number;
     if (a->kind == Q_V_CONSTANT) return is_counted(a->number) && is_counted(b->number);
-    const q_section *owner = s->at[v] ? s : e->sections[a->where];
-    if (!owner || !owner->at[v] || !owner->at[w] || a->where != b->where || a->integer != b->integer) return false;
+    const q_section *owner = s->at[v] ? s : e->sections[a->scope];
+    if (!owner || !owner->at[v] || !owner->at[w] || a->scope != b->scope || a->integer != b->integer) return false;
     *out = (double)owner->at[w] - (double)owner->at[v];
     return true;
 }

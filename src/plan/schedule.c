@@ -21,8 +21,8 @@ typedef struct scheduler {
     q_loops loops;
     uint32_t *first; /* by node: index of its components in `components`, plus one */
     q_ref *slices;   /* by node, twice: its slice in the loop of contractions, and in that of wide sums */
-    q_ref outside[Q_MAX_STAGE_OUTPUTS],
-        share[Q_MAX_STAGE_OUTPUTS]; /* by reduction, wide ones: what multiplies it after */
+    q_ref hoisted[Q_MAX_STAGE_OUTPUTS],
+        normaliser[Q_MAX_STAGE_OUTPUTS]; /* by reduction, wide ones: what multiplies it after */
     q_ref *components;
     size_t component_count, component_capacity;
     q_interval *bounds;  /* by node */
@@ -69,9 +69,9 @@ static q_ref load(scheduler *s, q_array array, uint32_t component, uint8_t loop)
         return 0;
     }
     if (a == p->input_count) p->inputs[p->input_count++] = array;
-    uint8_t where = loop_of(s, array.axis);
+    uint8_t scope = loop_of(s, array.axis);
     q_scalar scalar = {.kind = Q_V_LOAD,
-                       .where = loop ? (where ? where : Q_COLUMN) | loop : where,
+                       .scope = loop ? (scope ? scope : Q_COLUMN) | loop : scope,
                        .integer = array.integer,
                        .k = {(int32_t)component, (int32_t)a}};
     return q_value_intern(s->out, &scalar);
@@ -87,7 +87,7 @@ static q_ref load_variable(scheduler *s, const q_node *node, uint32_t component,
 static q_ref load_temporary(scheduler *s, q_id id, uint32_t component, uint8_t loop)
 {
     const q_node *node = q_node_of(s->graph, id);
-    q_array array = {.axis = node->where,
+    q_array array = {.axis = node->axes,
                      .integer = is_counted(s, id),
                      .dim = node->dim,
                      .variable = -1,
@@ -108,7 +108,7 @@ static q_ref lower_reduction(scheduler *s, q_id id, uint32_t d)
     for (size_t r = 0; r < s->stage->reduction_count; r++)
         if (s->stage->reductions[r] == id) {
             q_scalar scalar = {.kind = Q_V_FINISH,
-                               .where = Q_ROW | Q_LATE,
+                               .scope = Q_ROW | Q_LATE,
                                .integer = is_counted(s, id),
                                .k = {(int32_t)d, (int32_t)r}};
             return q_value_intern(s->out, &scalar);
@@ -122,7 +122,7 @@ static q_ref lower_leaf(scheduler *s, const q_node *node, uint32_t d)
     if (node->op == Q_OP_CONSTANT) return q_value_number(s->out, node->value);
     q_scalar scalar = {.kind = Q_V_COUNT, .integer = 1, .k = {node->k[0]}};
     if (node->op == Q_OP_INDEX)
-        scalar = (q_scalar){.kind = Q_V_INDEX, .integer = 1, .where = loop_of(s, (uint8_t)node->k[0])};
+        scalar = (q_scalar){.kind = Q_V_INDEX, .integer = 1, .scope = loop_of(s, (uint8_t)node->k[0])};
     return q_value_intern(s->out, &scalar);
 }
 
@@ -133,7 +133,7 @@ static q_ref exp_not_positive(scheduler *s, q_ref a)
     bool minus = argument->kind == Q_V_OP && argument->op == Q_OP_Minus;
     q_scalar scalar = {.kind = Q_V_OP,
                        .op = Q_OP_Exp,
-                       .where = argument->where,
+                       .scope = argument->scope,
                        .not_positive = 1,
                        .minus = minus,
                        .arg = {minus ? argument->arg[0] : a}};
@@ -148,7 +148,7 @@ static q_ref lower_exact(scheduler *s, q_id id, const q_ref *args)
     scalar.exact = !scalar.integer;
     for (int a = 0; a < q_ops[node->op].operands; a++) {
         scalar.arg[a] = args[a];
-        scalar.where |= s->out->values[args[a]].where;
+        scalar.scope |= s->out->values[args[a]].scope;
     }
     return q_value_intern(s->out, &scalar);
 }
@@ -265,19 +265,19 @@ static q_ref lower_weight(scheduler *s, q_id id)
     q_weight weight = {0};
     q_weight_read(&weight, s->graph, id);
     size_t r = scale_of(s, weight.term);
-    q_scalar scalar = {.kind = Q_V_WEIGHT, .where = Q_PAIR, .arg = {component(s, weight.term, 0)}, .k = {(int32_t)r}};
+    q_scalar scalar = {.kind = Q_V_WEIGHT, .scope = Q_PAIR, .arg = {component(s, weight.term, 0)}, .k = {(int32_t)r}};
     return s->out->reductions[r].weight = q_value_intern(s->out, &scalar);
 }
 
 /* What a sum that follows is multiplied with at the end; 1 for others. */
-static q_ref share_of(scheduler *s, size_t r)
+static q_ref normaliser_of(scheduler *s, size_t r)
 {
     q_weight weight = {0};
     if (!s->stage->weights[r] || s->out->status) return q_value_number(s->out, 1);
     q_weight_read(&weight, s->graph, s->stage->weights[r]);
     size_t scale = (size_t)s->out->values[component(s, s->stage->weights[r], 0)].k[0];
-    s->out->reductions[r].follows = scale + 1;
-    q_scalar scalar = {.kind = Q_V_SHARE, .where = Q_ROW | Q_LATE, .k = {weight.finite, (int32_t)scale}};
+    s->out->reductions[r].scaled_by = scale + 1;
+    q_scalar scalar = {.kind = Q_V_NORMALISER, .scope = Q_ROW | Q_LATE, .k = {weight.finite, (int32_t)scale}};
     if (q_node_of(s->graph, weight.scale)->op == Q_RED_Max) scalar.arg[0] = component(s, weight.scale, 0);
     return q_value_intern(s->out, &scalar);
 }
@@ -294,9 +294,9 @@ static q_ref lower_reduction_slice(scheduler *s, q_id id, uint8_t loop)
 {
     for (size_t r = 0; r < s->stage->reduction_count; r++)
         if (s->stage->reductions[r] == id) {
-            q_scalar scalar = {.kind = Q_V_FINISH, .where = Q_ROW | Q_LATE | loop, .k = {0, (int32_t)r}};
-            q_ref finish = q_value_times(s->out, q_value_intern(s->out, &scalar), s->share[r]);
-            return q_value_times(s->out, finish, s->outside[r]);
+            q_scalar scalar = {.kind = Q_V_FINISH, .scope = Q_ROW | Q_LATE | loop, .k = {0, (int32_t)r}};
+            q_ref finish = q_value_times(s->out, q_value_intern(s->out, &scalar), s->normaliser[r]);
+            return q_value_times(s->out, finish, s->hoisted[r]);
         }
     return load_temporary(s, id, 0, loop);
 }
@@ -319,7 +319,7 @@ static q_ref lower_contraction(scheduler *s, q_id id)
     q_ir *p = s->out;
     const q_node *node = q_node_of(s->graph, id);
     if (s->exact[id] & Q_EXACT_JUMPS) s->expand = false;
-    q_scalar sum = {.kind = Q_V_SUM, .where = Q_PAIR, .arg = {*slice_of(s, node->arg[0], Q_DEEP)}};
+    q_scalar sum = {.kind = Q_V_SUM, .scope = Q_PAIR, .arg = {*slice_of(s, node->arg[0], Q_DEEP)}};
     sum.k[0] = (int32_t)p->sum_count;
     if (p->sum_count == Q_MAX_CONTRACTIONS)
         p->status = q_fail(QUERN_LIMIT, "one pass of the formula sums more than %d long vectors", Q_MAX_CONTRACTIONS);
@@ -411,18 +411,18 @@ static void lower_terms(scheduler *s)
         const q_node *node = q_node_of(s->graph, id);
         uint32_t n = q_node_of(s->graph, node->arg[0])->dim;
         bool wide = s->loops.forms[id] & Q_FORM_WIDE_SUM;
-        q_ref *terms = refs(s, n), outside = q_value_number(s->out, 1), share = share_of(s, r);
-        if (wide && !s->out->status) terms[0] = q_split_slice(s->out, *slice_of(s, node->arg[0], Q_WIDE), &outside);
-        s->outside[r] = outside, s->share[r] = share;
+        q_ref *terms = refs(s, n), hoisted = q_value_number(s->out, 1), normaliser = normaliser_of(s, r);
+        if (wide && !s->out->status) terms[0] = q_split_slice(s->out, *slice_of(s, node->arg[0], Q_WIDE), &hoisted);
+        s->hoisted[r] = hoisted, s->normaliser[r] = normaliser;
         s->first[id] = (uint32_t)s->component_count + 1;
         if (!q_grow(&s->components, &s->component_capacity, s->component_count + node->dim, sizeof(q_ref)))
             s->out->status = q_fail_memory(node->dim * sizeof(q_ref));
         for (uint32_t d = 0; d < node->dim && !s->out->status; d++) {
             if (d < n && !wide) terms[d] = component(s, node->arg[0], d);
             if (q_ops[node->op].reduction == Q_LINEAR && !wide && !is_counted(s, id))
-                terms[d] = q_split_term(s->out, terms[d], &outside);
-            q_ref finish = q_value_times(s->out, lower_reduction(s, id, d), share);
-            if (!s->out->status) s->components[s->component_count++] = q_value_times(s->out, finish, outside);
+                terms[d] = q_split_term(s->out, terms[d], &hoisted);
+            q_ref finish = q_value_times(s->out, lower_reduction(s, id, d), normaliser);
+            if (!s->out->status) s->components[s->component_count++] = q_value_times(s->out, finish, hoisted);
         }
         if (s->out->reductions[r].weight) terms[0] = s->out->reductions[r].weight;
         s->out->reductions[r].op = (q_op)node->op;
@@ -444,7 +444,7 @@ static void lower_outputs(scheduler *s)
     for (size_t o = 0; o < s->stage->output_count && !s->out->status; o++) {
         const q_output *output = &s->stage->outputs[o];
         const q_node *node = q_node_of(s->graph, output->id);
-        q_array array = {.axis = node->where,
+        q_array array = {.axis = node->axes,
                          .integer = output->result < 0 ? is_counted(s, output->id) : node->integer,
                          .dim = node->dim,
                          .variable = -1,
@@ -479,7 +479,7 @@ static void count_uses(q_ir *p)
         const q_scalar *value = &p->values[v];
         if (!p->uses[v]) continue;
         for (int a = 0; a < 3; a++) p->uses[value->arg[a]]++;
-        if (value->kind == Q_V_OP || value->kind == Q_V_FMA || value->kind == Q_V_WEIGHT) p->statements[value->where]++;
+        if (value->kind == Q_V_OP || value->kind == Q_V_FMA || value->kind == Q_V_WEIGHT) p->statements[value->scope]++;
     }
 }
 

@@ -45,11 +45,11 @@ uint64_t q_plan_partial_bytes(const q_plan *plan, const q_ir *program)
     return padded * (uint64_t)plan->parts * (uint64_t)q_plan_words(program) * q_element_size(plan->dtype);
 }
 
-static size_t live_values(const q_ir *program, uint8_t where)
+static size_t live_values(const q_ir *program, uint8_t scope)
 {
     size_t count = 0;
     for (q_ref v = 1; v < program->count; v++)
-        if (program->uses[v] && program->values[v].where == where) count++;
+        if (program->uses[v] && program->values[v].scope == scope) count++;
     return count;
 }
 
@@ -108,9 +108,9 @@ static int largest_factor(int most, int of)
 }
 
 /* Members of a struct of local memory, which has one at least: live values of a loop, at most. */
-static size_t members(const q_ir *program, uint8_t where)
+static size_t members(const q_ir *program, uint8_t scope)
 {
-    size_t count = live_values(program, where);
+    size_t count = live_values(program, scope);
     return count ? count : 1;
 }
 
@@ -131,7 +131,7 @@ static size_t scale_count(const q_ir *program)
 {
     size_t count = 0;
     for (size_t r = 0; r < program->reduction_count; r++) count += program->reductions[r].weight != 0;
-    return q_wide_follows(program) ? count : 0;
+    return q_rhs_is_scaled(program) ? count : 0;
 }
 
 /* What a group shares in tile_local.cl, in bytes, at most; each of its arrays may begin a little later for its alignment. */

@@ -35,7 +35,7 @@ static void add_macros(q_text *out, const q_ir *program, const q_plan *plan, boo
     if (plan->columns)
         q_text_add(out, "#define Q_COLUMNS %d\n#define Q_DEPTH %u\n#define Q_WIDTH %u\n#define Q_EXPANSION %d\n",
                    plan->columns, program->depth, program->width, plan->expansion);
-    if (q_wide_follows(program)) q_text_add(out, "#define Q_WIDE_FOLLOWS 1\n");
+    if (q_rhs_is_scaled(program)) q_text_add(out, "#define Q_RHS_SCALED 1\n");
     if (plan->chunk)
         q_text_add(out, "#define Q_CHUNK %d\n#define Q_SIDE %d\n#define Q_TURN %d\n", plan->chunk, plan->side,
                    plan->turn);

@@ -31,7 +31,7 @@ static quern_status too_many(const char *what, int limit)
 /* What the reduction runs over: every row of `rows`, along `walk`. */
 static uint8_t row_axis(const q_node *node)
 {
-    return node->where;
+    return node->axes;
 }
 
 static quern_status find_levels(partitioner *c)
@@ -68,8 +68,8 @@ static quern_status place_reduction(partitioner *c, q_id id, uint32_t level)
     c->stage_of[id] = (int)(stage - c->out->stage);
     q_weight weight = {0};
     if (c->weight[id]) q_weight_read(&weight, c->graph, c->weight[id]);
-    bool follows = weight.scale && c->stage_of[weight.scale] == c->stage_of[id]; /* unless that stage was full */
-    stage->weights[stage->reduction_count] = follows ? c->weight[id] : 0;
+    bool scaled_by = weight.scale && c->stage_of[weight.scale] == c->stage_of[id]; /* unless that stage was full */
+    stage->weights[stage->reduction_count] = scaled_by ? c->weight[id] : 0;
     stage->reductions[stage->reduction_count++] = id;
     return QUERN_OK;
 }
@@ -95,7 +95,7 @@ static int stage_of_value(partitioner *c, q_id id, uint8_t *marks)
     int last = -1;
     for (q_id r = 1; r <= id; r++)
         if (marks[r] && q_is_reduction(q_node_of(c->graph, r)) && c->stage_of[r] > last) last = c->stage_of[r];
-    return last >= 0 && c->out->stage[last].rows == node->where ? last : -1;
+    return last >= 0 && c->out->stage[last].rows == node->axes ? last : -1;
 }
 
 static quern_status add_output(q_stage *stage, q_id id, int result)
@@ -110,18 +110,18 @@ static quern_status add_output(q_stage *stage, q_id id, int result)
 static quern_status place_result(partitioner *c, q_id id, int result, uint8_t *marks)
 {
     const q_node *node = q_node_of(c->graph, id);
-    if (node->where == (Q_I | Q_J)) {
+    if (node->axes == (Q_I | Q_J)) {
         quern_status status = q_fail(QUERN_UNSUPPORTED, "result %d depends on i and on j: it has M x N values", result);
         q_fail_next_step("reduce it over one index, for example Sum_j(...)");
         return status;
     }
     int stage_of = stage_of_value(c, id, marks);
     for (size_t s = 0; s < c->out->count && stage_of < 0; s++) /* a map that is there already */
-        if (c->out->stage[s].walk == Q_P && c->out->stage[s].rows == node->where) stage_of = (int)s;
+        if (c->out->stage[s].walk == Q_P && c->out->stage[s].rows == node->axes) stage_of = (int)s;
     if (stage_of < 0) {
         if (c->out->count == Q_MAX_STAGES) return too_many("stages", Q_MAX_STAGES);
         stage_of = (int)c->out->count++;
-        c->out->stage[stage_of] = (q_stage){.rows = node->where, .walk = Q_P};
+        c->out->stage[stage_of] = (q_stage){.rows = node->axes, .walk = Q_P};
     }
     return add_output(&c->out->stage[stage_of], id, result);
 }

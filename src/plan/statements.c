@@ -9,9 +9,9 @@
 
 #include "plan/plan.h"
 
-static bool on_lanes(uint8_t where)
+static bool on_lanes(uint8_t scope)
 {
-    return where & (Q_ROW | Q_LATE);
+    return scope & (Q_ROW | Q_LATE);
 }
 
 void q_emit_number(q_emitter *e, double value)
@@ -37,15 +37,15 @@ static const char *holder(const q_emitter *e, q_ref v)
         [Q_ROW | Q_WIDE] = "x->",
         [Q_COLUMN | Q_WIDE] = "y->",
     };
-    uint8_t where = e->p->values[v].where;
-    return e->section & Q_LATE || where == e->section ? "" : holders[where];
+    uint8_t scope = e->p->values[v].scope;
+    return e->section & Q_LATE || scope == e->section ? "" : holders[scope];
 }
 
 /* The section that computes a value for the function being written. */
 static const q_section *section_of(const q_emitter *e, q_ref v)
 {
-    uint8_t where = e->p->values[v].where;
-    return e->sections[e->section & Q_LATE ? Q_LATE | (where & Q_WIDE) : where];
+    uint8_t scope = e->p->values[v].scope;
+    return e->sections[e->section & Q_LATE ? Q_LATE | (scope & Q_WIDE) : scope];
 }
 
 uint32_t q_slot_of(const q_emitter *e, q_ref v)
@@ -60,7 +60,7 @@ void q_emit_slot_array(q_emitter *e, q_ref v, char out[16])
     const q_section *owner = section_of(e, v);
     uint32_t array = owner->steps[owner->at[v] - 1].a;
     const char *of = array < 4                             ? ""
-                     : e->p->values[v].where != e->section ? holder(e, v)
+                     : e->p->values[v].scope != e->section ? holder(e, v)
                      : e->section == Q_PAIR                ? "w->"
                                                            : "out.";
     snprintf(out, 16, "%s%s", of, names[array % 4]);
@@ -88,7 +88,7 @@ static void emit_name(q_emitter *e, q_ref v, bool integer)
 void q_emit_operand(q_emitter *e, q_ref v, const char *name, bool lanes, bool integer)
 {
     const q_scalar *value = &e->p->values[v];
-    bool own_lanes = on_lanes(value->where), widen = lanes && !own_lanes;
+    bool own_lanes = on_lanes(value->scope), widen = lanes && !own_lanes;
     bool convert = value->integer && !integer;
     if (widen) q_text_add(e->out, integer ? "(qint)(" : "(real)(");
     if (convert) q_text_add(e->out, own_lanes ? "q_to_real(" : "qs_to_real(");
@@ -106,7 +106,7 @@ static void emit_load(q_emitter *e, const q_scalar *value)
     const q_array *array = &e->p->inputs[value->k[1]];
     char number[16];
     snprintf(number, sizeof number, "%d", value->k[0]);
-    const char *component = value->where & (Q_DEEP | Q_WIDE) ? "d" : e->component ? e->component : number;
+    const char *component = value->scope & (Q_DEEP | Q_WIDE) ? "d" : e->component ? e->component : number;
     if (array->axis == Q_P) q_text_add(e->out, "a%d[%s]", value->k[1], component);
     else if (array->axis == e->p->rows)
         q_text_add(e->out, "q_gather%s(a%d, i, %u, %s, Q_ROW_COUNT)", array->integer ? "_int" : "", value->k[1],
@@ -157,7 +157,7 @@ static void emit_compared(q_emitter *e, const q_scalar *value, int a, bool lanes
    */
 static void emit_expression(q_emitter *e, const q_scalar *value)
 {
-    bool lanes = on_lanes(value->where), integers = on_integers(e, value);
+    bool lanes = on_lanes(value->scope), integers = on_integers(e, value);
     bool mixed =
         compares(value) && !integers && e->p->values[value->arg[0]].integer != e->p->values[value->arg[1]].integer;
     for (const char *p = q_ops[value->op].expression; *p;) {
@@ -180,7 +180,7 @@ static void emit_expression(q_emitter *e, const q_scalar *value)
 /* a / b, 1 / a of Inv, or 0 where b is 0 of DivNoNan, rounded once. */
 static void emit_quotient(q_emitter *e, const q_scalar *value)
 {
-    bool lanes = on_lanes(value->where), inverse = value->op == Q_OP_Inv;
+    bool lanes = on_lanes(value->scope), inverse = value->op == Q_OP_Inv;
     if (value->op == Q_OP_DivNoNan) {
         q_text_add(e->out, lanes ? "q_select(" : "qs_select(");
         q_emit_operand(e, value->arg[1], e->operand[1], lanes, false);
@@ -196,7 +196,7 @@ static void emit_quotient(q_emitter *e, const q_scalar *value)
 
 static void emit_fma(q_emitter *e, const q_scalar *value)
 {
-    bool lanes = on_lanes(value->where);
+    bool lanes = on_lanes(value->scope);
     q_text_add(e->out, lanes ? "q_fma(%s" : "qs_fma(%s", value->negate & 1 ? "-" : "");
     q_emit_operand(e, value->arg[0], e->operand[0], lanes, false);
     q_text_add(e->out, ", ");
@@ -237,7 +237,7 @@ static void emit_finish(q_emitter *e, const q_scalar *value)
 }
 
 /* At the end of no terms at all a sum is 0, whatever its weights are. */
-static void emit_share(q_emitter *e, const q_scalar *value)
+static void emit_normaliser(q_emitter *e, const q_scalar *value)
 {
     q_text_add(e->out, "q_LogSumExp_%s(&t->r%d_0, ", value->arg[0] ? "over" : "share", value->k[1]);
     if (value->arg[0]) q_emit_operand(e, value->arg[0], e->operand[0], true, false);
@@ -246,15 +246,15 @@ static void emit_share(q_emitter *e, const q_scalar *value)
 
 static void emit_weight(q_emitter *e, const q_scalar *value)
 {
-    q_text_add(e->out, "q_weigh%d(t, ", value->k[0]);
+    q_text_add(e->out, "q_weight%d(t, ", value->k[0]);
     q_emit_operand(e, value->arg[0], e->operand[0], true, false);
     q_text_add(e->out, ")");
 }
 
 const char *q_emit_type(const q_scalar *value)
 {
-    if (value->integer) return on_lanes(value->where) ? "qint" : "sint";
-    return on_lanes(value->where) ? "real" : "sreal";
+    if (value->integer) return on_lanes(value->scope) ? "qint" : "sint";
+    return on_lanes(value->scope) ? "real" : "sreal";
 }
 
 void q_emit_expression(q_emitter *e, q_ref v)
@@ -263,13 +263,13 @@ void q_emit_expression(q_emitter *e, q_ref v)
     switch ((q_value_kind)value->kind) {
     case Q_V_CONSTANT: q_emit_number(e, value->number); break;
     case Q_V_LOAD: emit_load(e, value); break;
-    case Q_V_INDEX: q_text_add(e->out, value->where == Q_ROW ? "q_row_numbers(i)" : "(sint)j"); break;
+    case Q_V_INDEX: q_text_add(e->out, value->scope == Q_ROW ? "q_row_numbers(i)" : "(sint)j"); break;
     case Q_V_COUNT: q_text_add(e->out, "(sint)%c", value->k[0] == Q_I ? 'M' : 'N'); break;
     case Q_V_OP: q_is_exact_quotient(value) ? emit_quotient(e, value) : emit_expression(e, value); break;
     case Q_V_FMA: emit_fma(e, value); break;
     case Q_V_FINISH: emit_finish(e, value); break;
     case Q_V_SUM: q_text_add(e->out, "s->v%u", v); break;
     case Q_V_WEIGHT: emit_weight(e, value); break;
-    case Q_V_SHARE: emit_share(e, value); break;
+    case Q_V_NORMALISER: emit_normaliser(e, value); break;
     }
 }

@@ -43,10 +43,12 @@ static const struct state_function {
     {"merge", "merge", "q_state *t, const q_state *other", OTHER_STATE, false, true},
     {"merge_wide", "merge", "q_wide *wide, const q_wide *other_wide, const q_state *t, const q_state *other",
      OTHER_STATE, true, true},
-    {"put", "put", "const q_state *t, __global sreal *p, const long stride", MEMORY, false, true},
-    {"put_wide", "put", "const q_wide *wide, __global sreal *p, const long stride, const int d0", MEMORY, true, true},
-    {"get", "get", "q_state *t, __global const sreal *p, const long stride", MEMORY, false, true},
-    {"get_wide", "get", "q_wide *wide, __global const sreal *p, const long stride, const int d0", MEMORY, true, true},
+    {"store_state", "store_state", "const q_state *t, __global sreal *p, const long stride", MEMORY, false, true},
+    {"store_state_wide", "store_state", "const q_wide *wide, __global sreal *p, const long stride, const int d0",
+     MEMORY, true, true},
+    {"load_state", "load_state", "q_state *t, __global const sreal *p, const long stride", MEMORY, false, true},
+    {"load_state_wide", "load_state", "q_wide *wide, __global const sreal *p, const long stride, const int d0", MEMORY,
+     true, true},
 };
 
 /* The arguments of a call for one component, which stands at [d] of a wide state. */
@@ -56,9 +58,9 @@ static void emit_call(q_emitter *e, size_t r, const char *component, extra more,
     int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
     q_text_add(e->out, "&%s->r%zu%s", wide ? "wide" : "t", r, component);
     if (more == OTHER_STATE) q_text_add(e->out, ", &other%s->r%zu%s", wide ? "_wide" : "", r, component);
-    if (more == OTHER_STATE && e->p->reductions[r].follows)
-        q_text_add(e->out, ", scale%zu, other_scale%zu", e->p->reductions[r].follows - 1,
-                   e->p->reductions[r].follows - 1);
+    if (more == OTHER_STATE && e->p->reductions[r].scaled_by)
+        q_text_add(e->out, ", scale%zu, other_scale%zu", e->p->reductions[r].scaled_by - 1,
+                   e->p->reductions[r].scaled_by - 1);
     if (more == MEMORY && wide)
         q_text_add(e->out, ", p + (%d + %d * min(d0 + d, %u)) * stride, stride", word, words, e->p->width - 1);
     if (more == MEMORY && q_is_state_array(e->p, r))
@@ -81,7 +83,7 @@ static void emit_merge_scales(q_emitter *e)
 /* The calls for a reduction whose words begin at `word`. */
 static void emit_calls(q_emitter *e, const struct state_function *f, size_t r, int word)
 {
-    bool scaled = f->more == OTHER_STATE && e->p->reductions[r].follows;
+    bool scaled = f->more == OTHER_STATE && e->p->reductions[r].scaled_by;
     int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
     uint32_t calls = f->wide ? q_owns_wide(e->p, r) : state_count(e->p, r);
     bool array = q_is_state_array(e->p, r);
@@ -91,7 +93,7 @@ static void emit_calls(q_emitter *e, const struct state_function *f, size_t r, i
         q_text_add(e->out, "    ");
         if (array) q_text_add(e->out, "for (int d = 0; d < %u; d++) ", e->p->reductions[r].dim);
         if (f->wide) q_text_add(e->out, "for (int d = 0; d < Q_KEPT");
-        if (f->wide && strcmp(f->call, "put") == 0) q_text_add(e->out, " && d0 + d < %u", e->p->width);
+        if (f->wide && strcmp(f->call, "store_state") == 0) q_text_add(e->out, " && d0 + d < %u", e->p->width);
         if (f->wide) q_text_add(e->out, "; d++) ");
         q_emit_state_name(e, r);
         q_text_add(e->out, "_%s%s(", f->call, scaled ? "_scaled" : "");
@@ -109,8 +111,8 @@ static void emit_state_function(q_emitter *e, const struct state_function *f)
         if (e->p->reductions[r].state == r)
             word += q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K) * (int)e->p->reductions[r].dim;
     }
-    if (strcmp(f->name, "start") == 0 && q_wide_follows(e->p))
-        q_text_add(e->out, "    t->scales = q_no_scales();\n    t->raised = 0;\n");
+    if (strcmp(f->name, "start") == 0 && q_rhs_is_scaled(e->p))
+        q_text_add(e->out, "    t->scales = q_no_scales();\n    t->rescaled = 0;\n");
     q_text_add(e->out, "}\n");
 }
 
@@ -128,7 +130,7 @@ static void emit_scales(q_emitter *e)
 
 void q_emit_state(q_emitter *e)
 {
-    if (q_wide_follows(e->p)) emit_scales(e);
+    if (q_rhs_is_scaled(e->p)) emit_scales(e);
     q_text_add(e->out, "typedef struct {\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
         for (uint32_t d = 0; d < state_count(e->p, r); d++) {
@@ -138,7 +140,7 @@ void q_emit_state(q_emitter *e)
             else q_text_add(e->out, " r%zu_%u;\n", r, d);
         }
     if (!e->p->reduction_count) q_text_add(e->out, "    int none;\n");
-    q_text_add(e->out, "%s} q_state;\n", q_wide_follows(e->p) ? "    q_scales scales;\n    int raised;\n" : "");
+    q_text_add(e->out, "%s} q_state;\n", q_rhs_is_scaled(e->p) ? "    q_scales scales;\n    int rescaled;\n" : "");
     if (e->p->width) q_text_add(e->out, "typedef struct {\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
         if (q_owns_wide(e->p, r)) q_text_add(e->out, "    q_Sum r%zu[Q_KEPT];\n", r);
@@ -150,34 +152,34 @@ void q_emit_state(q_emitter *e)
 
 // ---- softmax weights, and the sums that follow them ----
 
-void q_mark_followers(q_emitter *e)
+void q_mark_scaled(q_emitter *e)
 {
     for (q_ref v = 1; v < e->p->count; v++) {
         const q_scalar *value = &e->p->values[v];
-        if (value->where & Q_LATE) continue;
-        if (value->kind == Q_V_WEIGHT) e->follows[v] = (uint8_t)(value->k[0] + 1);
+        if (value->scope & Q_LATE) continue;
+        if (value->kind == Q_V_WEIGHT) e->scaled_by[v] = (uint8_t)(value->k[0] + 1);
         for (int a = 0; a < 3; a++)
-            if (e->follows[value->arg[a]]) e->follows[v] = e->follows[value->arg[a]];
+            if (e->scaled_by[value->arg[a]]) e->scaled_by[v] = e->scaled_by[value->arg[a]];
     }
 }
 
 /* Gives the weight of a term that reduction r is the scale of. Where the term is the largest so far, what follows is
    scaled; wide sums and weights of this tile's columns by the scheme, by t->scales. */
-static void emit_weigh(q_emitter *e, size_t r)
+static void emit_weight(q_emitter *e, size_t r)
 {
     const q_ir *p = e->p;
-    q_text_add(e->out, "Q_FN real q_weigh%zu(q_state *t, const real f)\n{\n    real bounded = f;\n", r);
+    q_text_add(e->out, "Q_FN real q_weight%zu(q_state *t, const real f)\n{\n    real bounded = f;\n", r);
     q_text_add(e->out, "    if (q_LogSumExp_is_below(&t->r%zu_0, f)) {\n", r);
-    q_text_add(e->out, "        const real scale = q_LogSumExp_raise(&t->r%zu_0, f);\n", r);
+    q_text_add(e->out, "        const real scale = q_LogSumExp_rescale(&t->r%zu_0, f);\n", r);
     for (size_t sum = 0; sum < p->reduction_count; sum++)
-        for (uint32_t d = 0; d < state_count(p, sum) && p->reductions[sum].follows == r + 1; d++)
+        for (uint32_t d = 0; d < state_count(p, sum) && p->reductions[sum].scaled_by == r + 1; d++)
             if (q_is_state_array(p, sum))
                 q_text_add(e->out, "        for (int d = 0; d < %u; d++) q_Sum_scale(&t->r%zu[d], scale);\n",
                            p->reductions[sum].dim, sum);
             else q_text_add(e->out, "        q_Sum_scale(&t->r%zu_%u, scale);\n", sum, d);
-    if (q_wide_follows(p)) q_text_add(e->out, "        t->scales.s%zu *= scale;\n        t->raised = 1;\n", r);
+    if (q_rhs_is_scaled(p)) q_text_add(e->out, "        t->scales.s%zu *= scale;\n        t->rescaled = 1;\n", r);
     q_text_add(e->out, "        bounded = q_LogSumExp_bound(f);\n    }\n");
-    q_text_add(e->out, "    return q_LogSumExp_weigh(&t->r%zu_0, bounded);\n}\n", r);
+    q_text_add(e->out, "    return q_LogSumExp_weight(&t->r%zu_0, bounded);\n}\n", r);
 }
 
 /* What the schemes need to scale weights and wide sums. */
@@ -186,17 +188,17 @@ static void emit_rescale(q_emitter *e)
     const q_ir *p = e->p;
     q_text_add(e->out, "Q_FN void q_rescale_weights(q_weights *w, const q_scales *s)\n{\n");
     for (q_ref v = 1; v < p->count; v++)
-        if (e->follows[v] && q_is_member(e, v, Q_PAIR))
-            q_text_add(e->out, "    w->v%u *= s->s%d;\n", v, e->follows[v] - 1);
+        if (e->scaled_by[v] && q_is_member(e, v, Q_PAIR))
+            q_text_add(e->out, "    w->v%u *= s->s%d;\n", v, e->scaled_by[v] - 1);
     q_text_add(e->out, "}\nQ_FN void q_rescale_partial(q_partial *p, const q_scales *s)\n{\n");
     for (size_t r = 0; r < p->reduction_count; r++)
-        if (q_owns_wide(p, r) && p->reductions[r].follows)
-            q_text_add(e->out, "    p->r%zu *= s->s%zu;\n", r, p->reductions[r].follows - 1);
+        if (q_owns_wide(p, r) && p->reductions[r].scaled_by)
+            q_text_add(e->out, "    p->r%zu *= s->s%zu;\n", r, p->reductions[r].scaled_by - 1);
     q_text_add(e->out, "}\nQ_FN void q_rescale_wide(q_wide *wide, const q_scales *s)\n{\n");
     for (size_t r = 0; r < p->reduction_count; r++)
-        if (q_owns_wide(p, r) && p->reductions[r].follows)
+        if (q_owns_wide(p, r) && p->reductions[r].scaled_by)
             q_text_add(e->out, "    for (int d = 0; d < Q_KEPT; d++) q_Sum_scale(&wide->r%zu[d], s->s%zu);\n", r,
-                       p->reductions[r].follows - 1);
+                       p->reductions[r].scaled_by - 1);
     q_text_add(e->out, "}\nQ_FN void q_rescale_more(q_scales *all, const q_scales *s)\n{\n");
     for (size_t r = 0; r < p->reduction_count; r++)
         if (p->reductions[r].weight) q_text_add(e->out, "    all->s%zu *= s->s%zu;\n", r, r);
@@ -206,6 +208,6 @@ static void emit_rescale(q_emitter *e)
 void q_emit_weights(q_emitter *e)
 {
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (e->p->reductions[r].weight) emit_weigh(e, r);
-    if (q_wide_follows(e->p)) emit_rescale(e);
+        if (e->p->reductions[r].weight) emit_weight(e, r);
+    if (q_rhs_is_scaled(e->p)) emit_rescale(e);
 }

@@ -47,19 +47,19 @@ static q_ref product_of(q_ir *p, const factors *f, unsigned without, unsigned wi
 {
     q_ref product = start;
     for (size_t k = 0; k < f->count; k++) {
-        unsigned where = p->values[f->of[k]].where;
-        if (!(where & without) && (where & with) == with) product = q_value_times(p, product, f->of[k]);
+        unsigned scope = p->values[f->of[k]].scope;
+        if (!(scope & without) && (scope & with) == with) product = q_value_times(p, product, f->of[k]);
     }
     return product;
 }
 
-/* Splits term = outside * rest, where outside is free of the walk; returns rest. Factors of one loop are multiplied
+/* Splits term = hoisted * rest, where hoisted is free of the walk; returns rest. Factors of one loop are multiplied
    among themselves before they meet those of another; within a loop the youngest come first, which tend to be the
    shared ones. */
-q_ref q_split_term(q_ir *p, q_ref term, q_ref *outside)
+q_ref q_split_term(q_ir *p, q_ref term, q_ref *hoisted)
 {
     factors f = {.constant = 1};
-    *outside = q_value_number(p, 1);
+    *hoisted = q_value_number(p, 1);
     if (p->status || !take_apart(p, term, &f)) return term;
     for (size_t k = 0; k < f.count; k++) {
         q_ref opposite = q_value_opposite(p, f.of[k]);
@@ -68,27 +68,27 @@ q_ref q_split_term(q_ir *p, q_ref term, q_ref *outside)
     qsort(f.of, f.count, sizeof f.of[0], younger_first);
     q_ref walked = product_of(p, &f, Q_ROW, Q_COLUMN, q_value_number(p, 1));
     walked = product_of(p, &f, 0, Q_ROW | Q_COLUMN, walked);
-    if (q_value_is(p, walked, 1) || !q_numbers_may_meet(f.constant, 1.5)) return term;
-    *outside = product_of(p, &f, Q_ROW | Q_COLUMN, 0, q_value_number(p, f.constant));
+    if (q_value_is(p, walked, 1) || !q_constants_may_fold(f.constant, 1.5)) return term;
+    *hoisted = product_of(p, &f, Q_ROW | Q_COLUMN, 0, q_value_number(p, f.constant));
     for (size_t k = 0; k < f.count; k++)
-        if (p->values[f.of[k]].where == Q_ROW) *outside = q_value_times(p, *outside, f.of[k]);
+        if (p->values[f.of[k]].scope == Q_ROW) *hoisted = q_value_times(p, *hoisted, f.of[k]);
     return walked;
 }
 
 /* The same for a slice: what is of the pair alone meets first, then what differs from component to component. */
-q_ref q_split_slice(q_ir *p, q_ref term, q_ref *outside)
+q_ref q_split_slice(q_ir *p, q_ref term, q_ref *hoisted)
 {
     factors f = {.constant = 1};
-    *outside = q_value_number(p, 1);
+    *hoisted = q_value_number(p, 1);
     if (p->status || !take_apart(p, term, &f)) return term;
     q_ref weight = q_value_number(p, 1), vector = weight;
     qsort(f.of, f.count, sizeof f.of[0], younger_first);
     weight = product_of(p, &f, Q_WIDE | Q_ROW, Q_COLUMN, weight);
     weight = product_of(p, &f, Q_WIDE, Q_PAIR, weight);
     for (size_t k = 0; k < f.count; k++)
-        if (p->values[f.of[k]].where & Q_WIDE) vector = q_value_times(p, vector, f.of[k]);
+        if (p->values[f.of[k]].scope & Q_WIDE) vector = q_value_times(p, vector, f.of[k]);
     q_ref walked = q_value_times(p, weight, vector);
-    if (q_value_is(p, walked, 1) || !q_numbers_may_meet(f.constant, 1.5)) return term;
-    *outside = product_of(p, &f, Q_WIDE | Q_COLUMN, 0, q_value_number(p, f.constant));
+    if (q_value_is(p, walked, 1) || !q_constants_may_fold(f.constant, 1.5)) return term;
+    *hoisted = product_of(p, &f, Q_WIDE | Q_COLUMN, 0, q_value_number(p, f.constant));
     return walked;
 }

@@ -24,7 +24,7 @@ static bool slices_alike(const q_node *node)
 
 static bool on_pairs(const q_node *node)
 {
-    return node->where == (Q_I | Q_J);
+    return node->axes == (Q_I | Q_J);
 }
 
 /* In which loops the components of a node can be taken one after the other, from those of its operands. A number is the

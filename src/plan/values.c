@@ -1,6 +1,6 @@
 /*
  * values.c: the scalar values of a program, interned like graph nodes, and the constructors that keep arithmetic in its
- * cheapest form: numbers meet, signs and inverses move to outer loops. A failure is sticky in the program.
+ * cheapest form: constants fold, signs and inverses move to outer loops. A failure is sticky in the program.
  */
 #include <float.h>
 #include <math.h>
@@ -62,13 +62,13 @@ q_ref q_value_op(q_ir *p, q_op op, const q_ref *args, const int32_t *k)
 {
     q_scalar scalar = {.kind = Q_V_OP, .op = (uint16_t)op};
     const q_op_row *row = &q_ops[op];
-    unsigned where = 0;
+    unsigned scope = 0;
     for (int a = 0; a < row->operands; a++) {
         scalar.arg[a] = args[a];
-        where |= p->values[args[a]].where;
+        scope |= p->values[args[a]].scope;
     }
     for (int i = 0; i < row->integers; i++) scalar.k[i] = k[i];
-    scalar.where = (uint8_t)where;
+    scalar.scope = (uint8_t)scope;
     return p->status ? 0 : q_value_intern(p, &scalar);
 }
 
@@ -89,7 +89,7 @@ static double split_number(const q_ir *p, q_ref v, q_ref *rest)
 }
 
 /* Whether the product of two numbers may stand for both: 1e30*(1e30*v) must not become inf*v in float32. */
-bool q_numbers_may_meet(double a, double b)
+bool q_constants_may_fold(double a, double b)
 {
     double size = fabs(a * b);
     return fabs(a) == 1 || fabs(b) == 1 || (size >= (double)FLT_MIN && size <= (double)FLT_MAX);
@@ -101,7 +101,7 @@ q_ref q_value_times(q_ir *p, q_ref a, q_ref b)
     if (q_value_is(p, a, 1)) return b;
     if (q_value_is(p, b, 1)) return a;
     if (q_value_is(p, a, 0) || q_value_is(p, b, 0)) return q_value_number(p, 0);
-    /* numbers meet: c * (d * v) is (c d) * v */
+    /* constants fold: c * (d * v) is (c d) * v */
     if (p->values[b].kind == Q_V_CONSTANT) {
         q_ref swap = a;
         a = b, b = swap;
@@ -109,7 +109,7 @@ q_ref q_value_times(q_ir *p, q_ref a, q_ref b)
     if (p->values[a].kind == Q_V_CONSTANT) {
         q_ref rest;
         double own = p->values[a].number, factor = split_number(p, b, &rest);
-        if (factor != 1 && q_numbers_may_meet(own, factor))
+        if (factor != 1 && q_constants_may_fold(own, factor))
             return q_value_times(p, q_value_number(p, own * factor), rest);
     }
     return q_value_op(p, Q_OP_Mult, (q_ref[]){a < b ? a : b, a < b ? b : a}, NULL);
@@ -127,8 +127,8 @@ q_ref q_value_product(q_ir *p, q_ref a, q_ref b)
     if (p->status) return 0;
     bool trivial = q_value_is(p, a, 0) || q_value_is(p, b, 0) || q_value_is(p, a, 1) || q_value_is(p, b, 1);
     if (trivial) return q_value_times(p, a, b);
-    unsigned where = p->values[a].where | p->values[b].where;
-    q_scalar scalar = {.kind = Q_V_OP, .op = Q_OP_Mult, .where = (uint8_t)where, .exact = 1};
+    unsigned scope = p->values[a].scope | p->values[b].scope;
+    q_scalar scalar = {.kind = Q_V_OP, .op = Q_OP_Mult, .scope = (uint8_t)scope, .exact = 1};
     scalar.arg[0] = a < b ? a : b, scalar.arg[1] = a < b ? b : a;
     return q_value_intern(p, &scalar);
 }
@@ -137,8 +137,8 @@ q_ref q_value_product(q_ir *p, q_ref a, q_ref b)
 q_ref q_value_divide(q_ir *p, q_ref a, q_ref b)
 {
     const q_scalar *divisor = &p->values[b];
-    uint8_t where = p->values[a].where | divisor->where;
-    if (where == divisor->where || (where & Q_PAIR) != Q_PAIR) return q_value_op(p, Q_OP_Divide, (q_ref[]){a, b}, NULL);
+    uint8_t scope = p->values[a].scope | divisor->scope;
+    if (scope == divisor->scope || (scope & Q_PAIR) != Q_PAIR) return q_value_op(p, Q_OP_Divide, (q_ref[]){a, b}, NULL);
     bool number_divides = divisor->kind == Q_V_CONSTANT && divisor->number != 0;
     return q_value_times(p, a,
                          number_divides ? q_value_number(p, 1 / divisor->number) : q_value_op(p, Q_OP_Inv, &b, NULL));
@@ -153,7 +153,7 @@ q_ref q_value_minus(q_ir *p, q_ref a)
     for (int f = 0; f < 2 && value->kind == Q_V_OP && value->op == Q_OP_Mult && !value->exact; f++) {
         const q_scalar *factor = &p->values[factors[f]];
         if (factor->kind == Q_V_CONSTANT) return q_value_times(p, q_value_number(p, -factor->number), factors[1 - f]);
-        if (factor->where != value->where)
+        if (factor->scope != value->scope)
             return q_value_times(p, q_value_op(p, Q_OP_Minus, &factors[f], NULL), factors[1 - f]);
     }
     return q_value_op(p, Q_OP_Minus, &a, NULL);
@@ -166,8 +166,8 @@ q_ref q_value_opposite(q_ir *p, q_ref a)
     const q_scalar *value = &p->values[a];
     if (value->kind != Q_V_OP || value->op != Q_OP_Subtract) return 0;
     q_ref x = value->arg[0], y = value->arg[1];
-    unsigned loop = value->where & ~(unsigned)Q_PAIR;
-    if (p->values[x].where != (Q_ROW | loop) || p->values[y].where != (Q_COLUMN | loop) || p->values[x].integer)
+    unsigned loop = value->scope & ~(unsigned)Q_PAIR;
+    if (p->values[x].scope != (Q_ROW | loop) || p->values[y].scope != (Q_COLUMN | loop) || p->values[x].integer)
         return 0;
     return q_value_op(p, Q_OP_Subtract, (q_ref[]){y, x}, NULL);
 }
@@ -208,10 +208,10 @@ uint32_t q_term_count(const q_ir *program, size_t r)
     return program->reductions[r].wide ? 1 : program->reductions[r].dim;
 }
 
-bool q_wide_follows(const q_ir *p)
+bool q_rhs_is_scaled(const q_ir *p)
 {
     bool any = false;
-    for (size_t r = 0; r < p->reduction_count; r++) any = any || (p->reductions[r].wide && p->reductions[r].follows);
+    for (size_t r = 0; r < p->reduction_count; r++) any = any || (p->reductions[r].wide && p->reductions[r].scaled_by);
     return any;
 }
 
@@ -223,7 +223,7 @@ void q_count_weights(q_ir *p)
     for (size_t r = 0; r < p->reduction_count; r++)
         if (p->reductions[r].wide) read[p->reductions[r].terms[0]] = true;
     for (q_ref v = 1; v < p->count; v++)
-        for (int a = 0; a < 3 && p->uses[v] && p->values[v].where == (Q_PAIR | Q_WIDE); a++)
+        for (int a = 0; a < 3 && p->uses[v] && p->values[v].scope == (Q_PAIR | Q_WIDE); a++)
             read[p->values[v].arg[a]] = true;
-    for (q_ref v = 1; v < p->count; v++) p->weights += read[v] && p->values[v].where == Q_PAIR;
+    for (q_ref v = 1; v < p->count; v++) p->weights += read[v] && p->values[v].scope == Q_PAIR;
 }

@@ -21,7 +21,7 @@ bool q_weight_read(q_weight *out, const q_graph *graph, q_id id)
     if (out->finite) out->scale = q_node_of(graph, out->scale)->arg[0];
     const q_node *scale = q_node_of(graph, out->scale);
     return (scale->op == Q_RED_LogSumExp || scale->op == Q_RED_Max) && scale->arg[0] == out->term &&
-           q_node_of(graph, out->term)->where & scale->k[0];
+           q_node_of(graph, out->term)->axes & scale->k[0];
 }
 
 enum { FREE, MULTIPLE, OTHER }; /* of the weight: none of it, a multiple of it, anything else */
@@ -64,7 +64,7 @@ q_id q_weight_of(const q_graph *graph, q_id sum, const uint32_t *level, uint8_t 
     for (q_id id = 1; id <= term && !weight; id++)
         if (reached[id] && level[id] == level[term] && q_weight_read(&read, graph, id) &&
             level[read.scale] == level[term] && q_node_of(graph, read.scale)->k[0] == node->k[0] &&
-            q_node_of(graph, read.scale)->where == node->where)
+            q_node_of(graph, read.scale)->axes == node->axes)
             weight = id;
     for (q_id id = 1; id <= term && weight; id++)
         form[id] = !reached[id] || level[id] < level[term] ? FREE

@@ -36,7 +36,7 @@ quern_status q_host_count(quern_operator *op)
     for (q_id id = 1; id < graph->count; id++) {
         const q_node *node = q_node_of(graph, id);
         bool reduces = q_ops[node->op].kind == Q_KIND_REDUCTION;
-        unsigned axes = node->where | (reduces ? (unsigned)node->k[0] : 0);
+        unsigned axes = node->axes | (reduces ? (unsigned)node->k[0] : 0);
         if (marks[id]) op->host_numbers[axes] += node->dim * terms_of(graph, node);
     }
     free(marks);

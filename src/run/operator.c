@@ -205,7 +205,7 @@ static quern_status weights_of(quern_operator *op, const char *e, q_id *out)
         return op->graph->status;
     }
     const q_variable *known = q_variable_find(op->graph, e);
-    if (!known) return declare_weights(op->graph, e, result.where, result.dim, out);
+    if (!known) return declare_weights(op->graph, e, result.axes, result.dim, out);
     *out = known->id;
     return QUERN_OK;
 }
@@ -283,7 +283,7 @@ quern_value quern_result(const quern_operator *op, size_t index)
 {
     if (!op || index >= op->result_count) return (quern_value){0};
     const q_node *node = q_node_of(op->graph, op->results[index]);
-    return (quern_value){"", axis_letter(node->where), node->dim, node->integer, false};
+    return (quern_value){"", axis_letter(node->axes), node->dim, node->integer, false};
 }
 
 const char *quern_operator_text(const quern_operator *op)

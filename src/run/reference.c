@@ -197,22 +197,22 @@ static size_t axis_size(const evaluation *e, unsigned axis)
 /* Rows of a value along one axis: 1 if it does not depend on it. */
 static size_t extent(const evaluation *e, const q_node *node, unsigned axis)
 {
-    return node->where & axis ? axis_size(e, axis) : 1;
+    return node->axes & axis ? axis_size(e, axis) : 1;
 }
 
 /* The components of a value in row i and column j. */
 static double *row_at(const evaluation *e, q_id id, size_t i, size_t j)
 {
     const q_node *node = q_node_of(e->graph, id);
-    size_t row = node->where & Q_I ? i : 0;
-    if (node->where & Q_J) row = row * e->N + j;
+    size_t row = node->axes & Q_I ? i : 0;
+    if (node->axes & Q_J) row = row * e->N + j;
     return e->values[id] + row * node->dim;
 }
 
 /* Numbers between a value's neighbours along an axis: 0 if it does not depend on it. */
 static size_t stride_along(const evaluation *e, const q_node *node, unsigned axis)
 {
-    if (!(node->where & axis)) return 0;
+    if (!(node->axes & axis)) return 0;
     return axis == Q_I ? node->dim * extent(e, node, Q_J) : node->dim;
 }
 
