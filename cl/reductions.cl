@@ -5,12 +5,13 @@
  * A section defines the state of one component, struct q_NAME, and
  *     start    the state of no terms
  *     add      takes in a term f of column j; LINEAR ones also take a product of two factors
- *     block    is called after at most 256 terms, and before merge, put and finish
+ *     block    is called after at most 256 terms, and before merge, store_state and finish
  *     merge    takes in another state, of columns that come later
- *     store_state load_state  to and from `words` numbers at p, p + stride, ... (a lane apart)
+ *     store_state  to `words` numbers at p, p + stride, ... (a lane apart)
+ *     load_state   from them
  *     finish   the result; of INDEX ones: index
  *     limit    of smallest ones: a term that is not below it changes nothing
- * LogSumExp has more for sums that follow it: those with softmax weights (src/plan/weights.c).
+ * LogSumExp has more for sums that are scaled by it: those with softmax weights (src/plan/weights.c).
  * Only the sections whose Q_USE_NAME is defined are compiled.
  */
 #ifndef Q_FN
@@ -91,7 +92,7 @@ Q_FN void q_Sum_load_state(q_Sum *t, __global const sreal *p, const long stride)
     t->low = q_read(p + stride);
 }
 
-/* For sums that follow a LogSumExp. */
+/* For sums that are scaled by a LogSumExp. */
 Q_FN void q_Sum_scale(q_Sum *t, const real scale)
 {
     t->s *= scale;
@@ -181,10 +182,10 @@ Q_ARG_EXTREMUM(ArgMin, <, INFINITY)
 #endif
 
 #ifdef Q_USE_LogSumExp
-/* The sum of exp(f - top), where top is never below a term so far, and kept finite, so that f - top is not inf - inf:
-   terms of -inf add 0, and a top of Q_HUGE stands for +inf. */
+/* The sum of exp(f - maximum), where the running maximum is never below a term so far, and kept finite, so that f - maximum
+   is not inf - inf: terms of -inf add 0, and a maximum of Q_HUGE stands for +inf. */
 typedef struct {
-    real maximum, s;            /* the present block, relative to top */
+    real maximum, s;        /* the present block, relative to maximum */
     real all, high, low;    /* the blocks before it, relative to all */
 } q_LogSumExp;
 
@@ -194,10 +195,10 @@ Q_FN void q_LogSumExp_start(q_LogSumExp *t)
     t->s = t->high = t->low = 0;
 }
 
-/* Where top seldom moves, so that looking whether it must costs little: is_below looks, raise moves it above f, by some
-   headroom more than it must, and bound is what stands for f then: for +inf Q_HUGE, for NaN NaN. Everything is relative
-   to top after that, as it was before; raise returns what other sums relative to it are to be multiplied with: those with
-   weights exp(f - top) of their own, which weigh returns. */
+/* Online softmax. The maximum seldom moves, so that looking whether it must costs little: is_below looks, rescale moves it
+   above f, by some slack more than it must, and bound is what stands for f then: for +inf Q_HUGE, for NaN NaN. Everything
+   is relative to the maximum after that, as it was before; rescale returns what other sums relative to it are to be
+   multiplied with: those with weights exp(f - maximum) of their own, which weight returns. */
 #define Q_SLACK ((real)(Q_WIDTH ? 4 : 1))
 
 Q_FN int q_LogSumExp_is_below(const q_LogSumExp *t, const real f)
@@ -245,7 +246,7 @@ Q_FN void q_LogSumExp_add(q_LogSumExp *t, const real f, const sint j)
 #endif
 }
 
-/* high + low, relative to all, += s relative to top. */
+/* high + low, relative to all, += s relative to maximum. */
 Q_FN void q_LogSumExp_include(q_LogSumExp *t, const real maximum, const real s)
 {
     const real most = fmax(t->all, maximum), old = q_exp_not_positive(t->all - most);
@@ -267,7 +268,7 @@ Q_FN void q_LogSumExp_merge(q_LogSumExp *t, const q_LogSumExp *other)
     t->low += other->low * q_exp_not_positive(other->all - t->all);
 }
 
-/* What other sums relative to a state's top are multiplied with where they are merged. */
+/* What other sums relative to a state's maximum are multiplied with where they are merged. */
 Q_FN real q_LogSumExp_scale(const q_LogSumExp *t, const q_LogSumExp *other)
 {
     return q_exp_not_positive(t->all - fmax(t->all, other->all));
@@ -294,7 +295,7 @@ Q_FN real q_LogSumExp_finish(const q_LogSumExp *t)
     return q_select(t->all >= (real)Q_HUGE && sum == sum, INFINITY, q_select(sum == 0, -INFINITY, result));
 }
 
-/* What other sums relative to top are multiplied with at the end, to have the weights exp(f - r) of the formula: r is the
+/* The normaliser: what other sums relative to the maximum are multiplied with at the end, to have the weights exp(f - r) of the formula: r is the
    state's own result, or, in the second function, the largest term. Where r is not finite the formula has 0 in its
    place, and then `rest` is 1, or a difference that is not defined, and then it is NaN. */
 Q_FN real q_LogSumExp_normaliser(const q_LogSumExp *t, const real rest)

@@ -255,7 +255,7 @@ Q_INLINED void q_widen_turn(q_partial partial[Q_KEPT][Q_NEAR], __local q_shared 
 #endif
 
 #if Q_RHS_SCALED
-/* The weights of vector v of rows and the turn's columns before column k, when the next have another scale; sums follow
+/* The weights of vector v of rows and the turn's columns before column k, when the next have another scale; sums are rescaled
    at the end of the turn. */
 Q_INLINED void q_rescale(q_state *t, __local q_shared *shared, const int k, const int v)
 {

@@ -208,7 +208,7 @@ typedef struct q_ir {
         q_ref *terms;     /* what each component reduces */
         size_t state;     /* the reduction that keeps the state: its own number, or that of one that has it already */
         bool wide;        /* one term, a slice, stands for all components */
-        q_ref weight;     /* LogSumExp with weights that sums follow: its term */
+        q_ref weight;     /* LogSumExp with weights by which sums are scaled: its term */
         size_t scaled_by; /* 1 + the number of the LogSumExp whose weights its terms are multiples of; 0: none */
     } reductions[2 * Q_MAX_STAGE_OUTPUTS];
     size_t reduction_count;
@@ -451,7 +451,7 @@ bool q_is_state_array(const q_ir *program, size_t r);
 void q_mark_scaled(q_emitter *e);
 /* Types and functions of states. */
 void q_emit_state(q_emitter *e);
-/* Functions of softmax weights, and what scales all that follows them. */
+/* Functions of softmax weights, and what rescales all that is scaled by them. */
 void q_emit_weights(q_emitter *e);
 
 // emit.c: the functions of a program as OpenCL C

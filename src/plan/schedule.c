@@ -269,7 +269,7 @@ static q_ref lower_weight(scheduler *s, q_id id)
     return s->out->reductions[r].weight = q_value_intern(s->out, &scalar);
 }
 
-/* What a sum that follows is multiplied with at the end; 1 for others. */
+/* What a sum that is scaled by weights is multiplied with at the end; 1 for others. */
 static q_ref normaliser_of(scheduler *s, size_t r)
 {
     q_weight weight = {0};

@@ -239,7 +239,7 @@ static void emit_finish(q_emitter *e, const q_scalar *value)
 /* At the end of no terms at all a sum is 0, whatever its weights are. */
 static void emit_normaliser(q_emitter *e, const q_scalar *value)
 {
-    q_text_add(e->out, "q_LogSumExp_%s(&t->r%d_0, ", value->arg[0] ? "over" : "share", value->k[1]);
+    q_text_add(e->out, "q_LogSumExp_%s(&t->r%d_0, ", value->arg[0] ? "normaliser_to" : "normaliser", value->k[1]);
     if (value->arg[0]) q_emit_operand(e, value->arg[0], e->operand[0], true, false);
     q_text_add(e->out, "%s%s)", value->arg[0] ? ", " : "", value->k[0] ? "1" : "Q_COLUMN_COUNT ? NAN : 0");
 }

@@ -69,7 +69,7 @@ static void emit_call(q_emitter *e, size_t r, const char *component, extra more,
     q_text_add(e->out, ");\n");
 }
 
-/* What sums that follow are scaled by before they are merged; wide ones are merged first. */
+/* What sums with weights are scaled by before they are merged; wide ones are merged first. */
 static void emit_merge_scales(q_emitter *e)
 {
     for (size_t r = 0; r < e->p->reduction_count; r++)
@@ -150,7 +150,7 @@ void q_emit_state(q_emitter *e)
             emit_state_function(e, &state_functions[f]);
 }
 
-// ---- softmax weights, and the sums that follow them ----
+// ---- softmax weights, and the sums that are scaled by them ----
 
 void q_mark_scaled(q_emitter *e)
 {
