@@ -9,6 +9,7 @@
 
 #include "quern/array.h"
 #include "run_helpers.h"
+#include "solver.h"
 
 enum { M = 37, N = 53, D = 3 };
 
@@ -356,55 +357,14 @@ static void handles_of_the_program(void **state)
 
 // ---- a loop on the device ----
 
-/* Conjugate gradients for (K + 1) u = b, a regularised Gaussian kernel, with all vectors and numbers on the device. */
-typedef struct solver {
-    quern_operator *apply, *step, *correct, *dot;
-    quern_array *x, *u, *r, *p, *q, *rr, *pq, *next;
-} solver;
-
-static void iterate(solver *s)
-{
-    quern_view x = quern_array_view(s->x), u = quern_array_view(s->u), r = quern_array_view(s->r),
-               p = quern_array_view(s->p), q = quern_array_view(s->q), rr = quern_array_view(s->rr),
-               pq = quern_array_view(s->pq), next = quern_array_view(s->next);
-    succeed(quern_run(s->apply, QUERN_ARGS({"x", x}, {"y", x}, {"p", p}, {"d", p}), q));
-    succeed(quern_run(s->dot, QUERN_ARGS({"a", p}, {"b", q}), pq));
-    succeed(quern_run(s->step, QUERN_ARGS({"u", u}, {"p", p}, {"n", rr}, {"m", pq}), u));
-    succeed(quern_run(s->correct, QUERN_ARGS({"u", r}, {"p", q}, {"n", rr}, {"m", pq}), r));
-    succeed(quern_run(s->dot, QUERN_ARGS({"a", r}, {"b", r}), next));
-    succeed(quern_run(s->step, QUERN_ARGS({"u", r}, {"p", p}, {"n", next}, {"m", rr}), p));
-    succeed(quern_copy(context, rr, next));
-}
-
 static void conjugate_gradients(void **state)
 {
     (void)state;
     need_device();
-    float points[M * D], b[M], u[M], residual[M];
-    fill_host(points, M, D), fill_host(b, M, 1);
-    solver s = {.apply = compile("x=Vi(3); y=Vj(3); p=Vj(1); d=Vi(1); Sum_j(Exp(-SqDist(x,y))*p)+d", NULL),
-                .step = compile("u=Vi(1); p=Vi(1); n=Pm(1); m=Pm(1); u+n/m*p", NULL),
-                .correct = compile("u=Vi(1); p=Vi(1); n=Pm(1); m=Pm(1); u-n/m*p", NULL),
-                .dot = compile("a=Vi(1); b=Vi(1); Sum_i(a*b)", NULL)};
-    s.x = array_of(quern_f32(points, M, D)), s.r = array_of(quern_f32(b, M, 1)), s.p = array_of(quern_f32(b, M, 1));
-    succeed(quern_array_create(&s.u, context, QUERN_F32, M, 1));
-    succeed(quern_array_create(&s.q, context, QUERN_F32, M, 1));
-    succeed(quern_array_create(&s.rr, context, QUERN_F32, 1, 1));
-    succeed(quern_array_create(&s.pq, context, QUERN_F32, 1, 1));
-    succeed(quern_array_create(&s.next, context, QUERN_F32, 1, 1));
-    succeed(quern_run(s.dot, QUERN_ARGS({"a", quern_array_view(s.r)}, {"b", quern_array_view(s.r)}),
-                      quern_array_view(s.rr)));
-    for (int step = 0; step < 12; step++) iterate(&s);
-    succeed(quern_array_read(s.u, quern_f32(u, M, 1)));
-    succeed(quern_run(s.apply,
-                      QUERN_ARGS({"x", quern_f32(points, M, D)}, {"y", quern_f32(points, M, D)},
-                                 {"p", quern_f32(u, M, 1)}, {"d", quern_f32(u, M, 1)}),
-                      quern_f32(residual, M, 1)));
-    for (int i = 0; i < M; i++) assert_true(fabsf(residual[i] - b[i]) < 1e-4f);
-    quern_operator_destroy(&s.apply), quern_operator_destroy(&s.step), quern_operator_destroy(&s.correct);
-    quern_operator_destroy(&s.dot);
-    quern_array **arrays[] = {&s.x, &s.u, &s.r, &s.p, &s.q, &s.rr, &s.pq, &s.next};
-    for (size_t a = 0; a < Q_COUNT(arrays); a++) quern_array_destroy(arrays[a]);
+    solver s = solver_create(M);
+    for (int step = 0; step < 12; step++) solver_step(&s);
+    assert_true(solver_error(&s) < 1e-4);
+    solver_destroy(&s);
 }
 
 int main(void)

@@ -203,15 +203,22 @@ static quern_status copy_directly(quern_context *context, const quern_view *to, 
     return status;
 }
 
-static quern_status copy(quern_context *context, const quern_view *to, const quern_view *from)
+static quern_status enqueue_copy(quern_context *context, const quern_view *to, const quern_view *from)
 {
     bool done;
     Q_TRY(copy_directly(context, to, from, &done));
-    q_rows rows;
-    if (!done && to->array) rows = rows_of(to);
-    if (!done && !to->array) rows = rows_of(from);
-    if (!done) Q_TRY(to->array ? load_rows(&rows, context, from) : store_rows(&rows, context, to));
-    return from->array ? QUERN_OK : q_session_finish(context->session); /* the program may change its memory now */
+    if (done) return QUERN_OK;
+    q_rows rows = rows_of(to->array ? to : from);
+    return to->array ? load_rows(&rows, context, from) : store_rows(&rows, context, to);
+}
+
+/* The program may change its memory when this returns, also after a failure. */
+static quern_status copy(quern_context *context, const quern_view *to, const quern_view *from)
+{
+    quern_status status = enqueue_copy(context, to, from);
+    if (!status && !from->array) status = q_session_finish(context->session);
+    if (status) (void)clFinish(context->session->commands);
+    return status;
 }
 
 quern_status quern_copy(quern_context *context, quern_view to, quern_view from)
