@@ -18,6 +18,7 @@ typedef struct bench_options {
     size_t case_count;
     const char *against, *device, *json;
     int64_t n, repeat;
+    bool large, resident; /* the cases' large sizes; arrays that stay on the device */
 } bench_options;
 
 /* Whole calls of one competitor. */

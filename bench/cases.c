@@ -1,7 +1,7 @@
 /*
  * cases.c: the table of cases and their data. Numbers come from splitmix64 (Steele, Lea, Flood, OOPSLA 2014), one
  * stream per variable: uniform, or made normal by Box and Muller's method. Sizes are such that one call of quern takes
- * well under a second on two cores.
+ * well under a second on two cores, the large ones for GPUs.
  */
 #include "cases.h"
 
@@ -44,46 +44,46 @@ static void fill_normal(double *values, int64_t count, uint64_t seed)
 const bench_case bench_cases[] = {
     {"g3", "Gaussian sum, D = 3, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
-     QUERN_F32, 20000, 1, 1e-5, fill_uniform, bench_row_gaussian},
+     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_gaussian},
     {"g3-grad", "its gradient in x, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); e=Vi(1); Grad(" GAUSSIAN ", x, e)",
-     QUERN_F32, 20000, 1, 1e-5, fill_uniform, bench_row_gradient},
+     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_gradient},
     {"g3-both", "the sum and its gradient, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); e=Vi(1); F=" GAUSSIAN "; Concat(F, Grad(F, x, e))",
-     QUERN_F32, 20000, 1, 1e-5, fill_uniform, bench_row_both},
+     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_both},
     {"g3-lse", "log-sum-exp, D = 3, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); LogSumExp_j(b-SqDist(x,y))",
-     QUERN_F32, 20000, 1, 1e-5, fill_uniform, bench_row_logsumexp},
+     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_logsumexp},
     {"g3-f64", "Gaussian sum, D = 3, float64",
      "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
-     QUERN_F64, 20000, 1, 1e-13, fill_uniform, bench_row_gaussian},
+     QUERN_F64, 20000, 200000, 1, 1e-13, fill_uniform, bench_row_gaussian},
     {"g128", "Gaussian sum, D = 128",
      "x=Vi(128); y=Vj(128); b=Vj(1); " GAUSSIAN,
-     QUERN_F32, 4000, 1, 1e-5, fill_quarter, bench_row_gaussian},
+     QUERN_F32, 4000, 40000, 1, 1e-5, fill_quarter, bench_row_gaussian},
     {"multi64", "Gaussian sum, 64 right-hand sides",
      "x=Vi(3); y=Vj(3); b=Vj(64); " GAUSSIAN,
-     QUERN_F32, 5000, 1, 1e-5, fill_uniform, bench_row_gaussian},
+     QUERN_F32, 5000, 50000, 1, 1e-5, fill_uniform, bench_row_gaussian},
     {"knn3", "10 nearest neighbours, D = 3",
      "x=Vi(3); y=Vj(3); ArgKMin_j(SqDist(x,y),10)",
-     QUERN_F32, 10000, 1, 4e-7, fill_uniform, bench_row_distances},
+     QUERN_F32, 10000, 200000, 1, 4e-7, fill_uniform, bench_row_distances},
     {"knn50", "10 nearest neighbours, D = 50",
      "x=Vi(50); y=Vj(50); ArgKMin_j(SqDist(x,y),10)",
-     QUERN_F32, 5000, 1, 1e-6, fill_uniform, bench_row_distances},
+     QUERN_F32, 5000, 100000, 1, 1e-6, fill_uniform, bench_row_distances},
     {"attention", "softmax-weighted mean, D = E = 64",
      "x=Vi(64); y=Vj(64); b=Vj(64); SumSoftMaxWeight_j(Scalprod(x,y)/8,b)",
-     QUERN_F32, 3000, 1, 1e-5, fill_normal, bench_row_attention},
+     QUERN_F32, 3000, 30000, 1, 1e-5, fill_normal, bench_row_attention},
     {"softmax3", "softmax-weighted mean, D = E = 3",
      "x=Vi(3); y=Vj(3); b=Vj(3); SumSoftMaxWeight_j(Scalprod(x,y)/8,b)",
-     QUERN_F32, 20000, 1, 1e-5, fill_normal, bench_row_attention},
+     QUERN_F32, 20000, 200000, 1, 1e-5, fill_normal, bench_row_attention},
     {"energy", "sum of distances, D = 3",
      "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Norm2(x-y)*b)",
-     QUERN_F32, 20000, 1, 1e-5, fill_uniform, bench_row_energy},
+     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_energy},
     {"laplacian", "of a Gaussian sum, D = 3",
      "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Laplacian(Exp(-SqDist(x,y)),x)*b)",
-     QUERN_F32, 20000, 1, 1e-5, fill_uniform, bench_row_laplacian},
+     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_laplacian},
     {"small", "many calls at M = N = 100",
      "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
-     QUERN_F32, 100, 200, 1e-5, fill_uniform, bench_row_gaussian},
+     QUERN_F32, 100, 100, 200, 1e-5, fill_uniform, bench_row_gaussian},
 };
 /* clang-format on */
 const size_t bench_case_count = sizeof bench_cases / sizeof bench_cases[0];

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <quern.h>
+#include <quern/array.h>
 
 enum { BENCH_VARIABLES = 8, BENCH_COLUMNS = 256 };
 
@@ -38,6 +39,7 @@ struct bench_case {
     const char *name, *about, *formula;
     quern_dtype dtype;
     int64_t n;        /* rows and columns unless --n says otherwise */
+    int64_t large;    /* the same with --large: for a GPU to be busy */
     int calls;        /* calls per timed repetition, whose mean is its time: 1 but for very short calls */
     double tolerance; /* quern's error must not exceed it */
     void (*fill)(double *values, int64_t count, uint64_t seed);
@@ -67,6 +69,21 @@ void bench_row_distances(const bench_problem *problem, int64_t i, double *result
    BENCH_VARIABLES or more columns than BENCH_COLUMNS. */
 bool bench_problem_create(bench_problem *problem, const bench_case *which, const quern_operator *op, int64_t n);
 void bench_problem_destroy(bench_problem *problem);
+
+/* resident.c: copies of a problem's arrays on the device, and room there for its result. False: quern_last_error tells
+   why; to be destroyed all the same. The operator is of the same context. */
+typedef struct bench_resident {
+    quern_context *context;
+    quern_array *arrays[BENCH_VARIABLES], *result;
+    quern_arg args[BENCH_VARIABLES];
+} bench_resident;
+
+bool bench_resident_create(bench_resident *out, quern_context *context, const bench_problem *problem);
+void bench_resident_destroy(bench_resident *resident); /* accepts zeros */
+/* Waits once, after the last of the calls. */
+quern_status bench_resident_run(const bench_resident *resident, quern_operator *op, const bench_problem *problem,
+                                int calls);
+quern_status bench_resident_read(const bench_resident *resident, const bench_problem *problem, void *result);
 
 /* The array of that name, or null. */
 const bench_array *bench_array_find(const bench_problem *problem, const char *name);

@@ -219,8 +219,8 @@ static bool npy_write(const char *directory, const char *name, const float *data
 {
     char path[TEXT], header[119];
     snprintf(path, sizeof path, "%s/%s.npy", directory, name);
-    const int used = snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }",
-                              rows, columns);
+    const int used =
+        snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", rows, columns);
     memset(header + used, ' ', sizeof header - (size_t)used);
     header[117] = '\n';
     FILE *file = fopen(path, "wb");
@@ -305,7 +305,9 @@ int main(int count, char **words)
     else if (count == 3 && !strcmp(words[1], "--inputs")) ok = inputs_write(words[2]);
     else if (count > 2 && !strcmp(words[1], "--time")) ok = command_time(words + 2);
     else if (count == 3 && !strcmp(words[2], "launches")) ok = launches_serve();
-    else ok = fail("usage: first-call | first-call --inputs DIR | first-call --time COMMAND WORD... | "
-                   "first-call DIR launches", 0);
+    else
+        ok = fail("usage: first-call | first-call --inputs DIR | first-call --time COMMAND WORD... | "
+                  "first-call DIR launches",
+                  0);
     return ok ? 0 : 1;
 }

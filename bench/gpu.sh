@@ -11,7 +11,7 @@
 # (default 540); a step that fails or finds no time is recorded with its reason, and the next one follows. OUTDIR gets
 #
 #     summary.md   device, driver, clocks, a table of medians, and how each step ended
-#     bench.json   figures of all cases; large.json: for 10 times the rows and columns; clblast.json, limit.json: with peers
+#     bench.json   figures of all cases; large.json, million.json, small.json: on arrays of the device; the other .json: with peers
 #     code.txt     what the driver's compiler makes of each case: registers, spills, instructions of a pair
 #     tests.txt, log.txt   the end of what each test printed; everything
 #
@@ -53,6 +53,9 @@ maybe libclblast1
 END
 }
 
+# Of PyPI, for the peer keops-cuda; PyTorch is too large to bring.
+python_names="pykeops keopscore pybind11"
+
 pack() {
     command -v apt-get >/dev/null || stop "pack needs apt-get; put the .deb files of these into .gpu-packages/ by hand:" \
         "$(package_names | cut -d ' ' -f 2 | tr '\n' ' ')"
@@ -69,6 +72,9 @@ pack() {
             [ ! -e "$file" ] || mv "$file" "$(echo "$file" | tr '%~+' '___')"
         done
     ) || exit 1
+    # shellcheck disable=SC2086
+    python3 -m pip download --quiet --no-deps --dest "$packages" $python_names ||
+        say "note: $python_names could not be downloaded; KeOps will be left out where it is not installed"
     say "$(find "$packages" -name '*.deb' | wc -l) packages, $(du -sk "$packages" | cut -f 1) KiB, in $packages"
 }
 
@@ -82,8 +88,11 @@ unpack() {
         [ -e "$file" ] || { say "no .gpu-packages/: using what is installed"; return 0; }
         dpkg -x "$file" "$prefix" || stop "$file could not be unpacked"
     done
+    mkdir -p "$prefix/python"
+    for file in "$packages"/*.tar.gz; do [ ! -e "$file" ] || tar -xzf "$file" -C "$prefix/python" --strip-components 1; done
+    for file in "$packages"/*.whl; do [ ! -e "$file" ] || python3 -m zipfile -e "$file" "$prefix/python"; done
     triplet=$(basename "$(dirname "$(find "$prefix/usr/lib" -name libOpenCL.so.1 | head -n 1)")")
-    export PATH="$prefix/usr/bin:$PATH" PYTHONPATH="$prefix/usr/lib/python3/dist-packages${PYTHONPATH:+:$PYTHONPATH}"
+    export PATH="$prefix/usr/bin:$PATH" PYTHONPATH="$prefix/usr/lib/python3/dist-packages:$prefix/python${PYTHONPATH:+:$PYTHONPATH}"
     export PKG_CONFIG_SYSROOT_DIR="$prefix"
     export PKG_CONFIG_LIBDIR="$prefix/usr/lib/$triplet/pkgconfig:$prefix/usr/share/pkgconfig"
     export C_INCLUDE_PATH="$prefix/usr/include" LIBRARY_PATH="$prefix/usr/lib/$triplet"
@@ -166,7 +175,7 @@ describe_device() {
 }
 
 all_cases="g3 g3-grad g3-lse g3-f64 g128 multi64 knn3 knn50 attention energy laplacian small"
-large_cases="g3 g3-grad g3-lse g3-f64 knn3 energy laplacian"
+large_cases="g3 g3-grad g3-lse g3-f64 g128 multi64 knn3 knn50 attention energy laplacian"
 
 measure() {
     bench=$work/quern/bench/quern-bench
@@ -174,8 +183,12 @@ measure() {
     step "bench" 150 "$bench" $all_cases --against none --repeat "$repeat" ${small:+--n "$small"} --json "$out/bench.json"
     measured=$?
     # shellcheck disable=SC2086
-    [ -n "$rehearse" ] ||
-        step "bench, 200000 rows and columns" 120 "$bench" $large_cases --against none --n 200000 --repeat 5 --json "$out/large.json"
+    [ -n "$rehearse" ] || {
+        step "bench, large, device arrays" 120 "$bench" $large_cases --arrays device --against none --n large --repeat 3 \
+            --json "$out/large.json"
+        step "bench, g3 at a million" 30 "$bench" g3 --arrays device --against none --n 1000000 --repeat 3 --json "$out/million.json"
+    }
+    step "bench, small, device arrays" 20 "$bench" small --arrays device --against none --repeat "$repeat" --json "$out/small.json"
     return $measured
 }
 
@@ -186,6 +199,15 @@ compare() {
     if [ -x "$work/quern/bench/peer-clblast" ]; then
         step "bench beside CLBlast" 60 "$bench" g3 --against clblast --repeat 7 --n "${small:-10000}" --json "$out/clblast.json"
     else echo "| bench beside CLBlast | left out: built without CLBlast | 0 |" >>"$work/steps"; fi
+    for peer in torch keops; do
+        cases=$large_cases
+        [ $peer = keops ] || cases="g3 g3-lse g3-f64 g128 multi64 knn50 attention energy"
+        # shellcheck disable=SC2086
+        if "${BENCH_PYTHON:-python3}" -c "import torch; $([ $peer = torch ] || echo import pykeops)" >/dev/null 2>&1; then
+            step "bench beside $peer" 150 "$bench" $cases --arrays device --n large --against $peer-cuda --repeat 3 \
+                --json "$out/$peer.json"
+        else echo "| bench beside $peer | left out: ${BENCH_PYTHON:-python3} does not have it | 0 |" >>"$work/steps"; fi
+    done
 }
 
 check() {
@@ -218,7 +240,8 @@ import sys
 
 with open(sys.argv[1], encoding='utf-8') as file:
     run = json.load(file)
-print(f"\n{run['device']}, driver {run['driver']}, profile {run['profile']}; medians of {run['repeat']}\n")
+print(f"\n{run['device']}, driver {run['driver']}, profile {run['profile']}; arrays of the {run['arrays']}, medians of "
+      f"{run['repeat']}\n")
 print('| case | M | N | ms a call | least | ns a pair | error | peer | ms a call | quern/peer |\n' + '|---' * 10 + '|')
 for case in run['cases']:
     own, peer = case['quern'], case.get('peer')
@@ -236,7 +259,7 @@ summarise() {
         printf -- '---- after the measurements\n'
         describe_device
         printf '```\n'
-        for file in bench large limit clblast; do table_of "$out/$file.json"; done
+        for file in bench large million small limit clblast torch keops; do table_of "$out/$file.json"; done
         printf '\n| step | how it ended | s |\n|---|---|---|\n'
         cat "$work/steps"
     } >"$out/summary.md"
@@ -257,7 +280,7 @@ run() {
     mkdir -p "${1:-gpu-results}" "$work" || stop "no directory for results"
     out=$(cd "${1:-gpu-results}" && pwd)
     deadline=$(($(date +%s) + ${GPU_SECONDS:-540}))
-    for name in bench.json large.json limit.json clblast.json code.txt tests.txt log.txt summary.md; do rm -f "$out/$name"; done
+    for name in bench.json large.json million.json small.json limit.json clblast.json torch.json keops.json code.txt tests.txt log.txt summary.md; do rm -f "$out/$name"; done
     : >"$work/steps"
     unpack
     choose_driver

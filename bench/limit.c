@@ -79,7 +79,8 @@ __attribute__((target("avx512f"))) static void block_avx512(block *rows, const j
             const column *c = &columns[j];
             const __m512 y0 = _mm512_set1_ps(c->y[0]), y1 = _mm512_set1_ps(c->y[1]), y2 = _mm512_set1_ps(c->y[2]);
             const __m512 b0 = _mm512_set1_ps(c->b0), b1 = _mm512_set1_ps(c->b1), b2 = _mm512_set1_ps(c->b2);
-            UNROLL for (int v = 0; v < VECTORS; v++) {
+            UNROLL for (int v = 0; v < VECTORS; v++)
+            {
                 const __m512 d0 = _mm512_sub_ps(x[0][v], y0), d1 = _mm512_sub_ps(x[1][v], y1);
                 const __m512 d2 = _mm512_sub_ps(x[2][v], y2);
                 __m512 t = _mm512_fnmadd_ps(d2, d2, zero);
@@ -132,7 +133,10 @@ static size_t kind_choose(void)
 #endif
 }
 
-const char *limit_kind(void) { return kinds[kind_choose()].name; }
+const char *limit_kind(void)
+{
+    return kinds[kind_choose()].name;
+}
 
 int limit_threads(void)
 {

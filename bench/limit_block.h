@@ -23,7 +23,8 @@ TARGET static void BLOCK(block *rows, const job *work)
             memset(sum, 0, sizeof sum);
             for (int64_t j = start; j < end; j++) {
                 const column *c = &work->columns[j];
-                UNROLL for (int v = 0; v < VECTORS; v++) {
+                UNROLL for (int v = 0; v < VECTORS; v++)
+                {
                     const real d0 = x[0][v] - c->y[0], d1 = x[1][v] - c->y[1], d2 = x[2][v] - c->y[2];
                     const real exact = -(d0 * d0 + d1 * d1 + d2 * d2);
                     const word small = (word)(exact < least);

@@ -1,7 +1,7 @@
 /*
  * measure.c: times one case. Repetitions of quern and its peer alternate, so that both see the same machine; results
  * are first checked against float64 on some rows, as a fast wrong number is worth nothing. Times are those of whole
- * calls on host arrays: transfers, packing and threads included.
+ * calls on host arrays, transfers, packing and threads included, or, if so asked, on arrays of the device until they are done.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -15,7 +15,8 @@ typedef struct trial {
     outcome *out;
     quern_operator *op;
     bench_problem problem;
-    bench_session *session; /* null: no peer */
+    bench_resident resident; /* without arrays: those of the host are given */
+    bench_session *session;  /* null: no peer */
     void *result;
 } trial;
 
@@ -64,17 +65,24 @@ static bool accuracy_check(const char *name, double error, double tolerance)
     return false;
 }
 
-/* The mean of `calls` calls of quern. */
-static bool quern_time(double *seconds, trial *t, int calls)
+static quern_status host_run(trial *t, int calls)
 {
     const bench_problem *problem = &t->problem;
     const quern_args args = {.data = problem->args, .count = problem->count};
     const quern_view view = quern_view_of(t->result, problem->result_type, problem->m, problem->columns);
     quern_status status = QUERN_OK;
-    const double start = now();
     for (int k = 0; k < calls && !status; k++) status = quern_run(t->op, args, view);
+    return status;
+}
+
+/* The mean of `calls` calls of quern. */
+static bool quern_time(double *seconds, trial *t, int calls)
+{
+    const double start = now();
+    const quern_status status =
+        t->resident.result ? bench_resident_run(&t->resident, t->op, &t->problem, calls) : host_run(t, calls);
     *seconds = (now() - start) / calls;
-    return status == QUERN_OK || quern_fail(problem->which->name);
+    return status == QUERN_OK || quern_fail(t->out->which->name);
 }
 
 /* The first two calls of quern, with the check of their result. */
@@ -84,6 +92,8 @@ static bool quern_warm(trial *t)
     double first;
     if (!quern_time(&first, t, 1) || !quern_time(&out->second, t, 1)) return false;
     out->first += first;
+    if (t->resident.result && bench_resident_read(&t->resident, &t->problem, t->result))
+        return quern_fail(out->which->name);
     out->quern.error = bench_error(&t->problem, t->result);
     return accuracy_check(out->which->name, out->quern.error, out->which->tolerance);
 }
@@ -150,16 +160,20 @@ static bool calls_repeat(trial *t, int64_t repeat)
 }
 
 /* A trial with its operator compiled: makes the data, warms up, checks, repeats. */
-static bool trial_run(trial *t, const bench_options *options, const char *device)
+static bool trial_run(trial *t, const bench_options *options, quern_context *context)
 {
     outcome *out = t->out;
-    if (!bench_problem_create(&t->problem, out->which, t->op, options->n ? options->n : out->which->n))
+    const int64_t own = options->large ? out->which->large : out->which->n;
+    if (!bench_problem_create(&t->problem, out->which, t->op, options->n ? options->n : own))
         return measure_fail(out->which->name, "no memory for its data; give a smaller --n");
     out->m = t->problem.m;
     out->n = t->problem.n;
     t->result = calloc(1, bench_result_size(&t->problem));
     if (!t->result) return measure_fail(out->which->name, "no memory for the result; give a smaller --n");
-    return quern_warm(t) && (!out->peer || peer_warm(t, device)) && calls_repeat(t, options->repeat);
+    if (options->resident && !bench_resident_create(&t->resident, context, &t->problem))
+        return quern_fail(out->which->name);
+    return quern_warm(t) && (!out->peer || peer_warm(t, quern_context_device(context)->selector)) &&
+           calls_repeat(t, options->repeat);
 }
 
 bool case_measure(outcome *out, quern_context *context, const bench_case *which, const bench_options *options)
@@ -170,9 +184,10 @@ bool case_measure(outcome *out, quern_context *context, const bench_case *which,
     const double start = now();
     if (quern_compile(&t.op, context, which->formula, NULL)) return quern_fail(which->name);
     out->first = now() - start;
-    const bool ok = trial_run(&t, options, quern_context_device(context)->selector);
+    const bool ok = trial_run(&t, options, context);
     bench_session_close(&t.session);
     free(t.result);
+    bench_resident_destroy(&t.resident);
     bench_problem_destroy(&t.problem);
     quern_operator_destroy(&t.op);
     return ok;

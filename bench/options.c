@@ -19,8 +19,10 @@ void help_print(void)
     printf("quern-bench g3                        Gaussian sum, N = M = 20000, beside its peer `limit`\n"
            "quern-bench g3 g3-grad --n 5000       two cases at another size\n"
            "quern-bench g3 --json -               JSON on stdout; the table goes to stderr\n\n"
-           "usage: quern-bench CASE... [--n N] [--against PEER] [--repeat K] [--device D] [--json FILE|-]\n\n"
-           "  --n N           rows and columns, instead of the case's own\n"
+           "usage: quern-bench CASE... [--n N|large] [--arrays host|device] [--against PEER] [--repeat K] [--device D] "
+           "[--json FILE|-]\n\n"
+           "  --n N           rows and columns, instead of the case's own; large: the case's size for GPUs\n"
+           "  --arrays A      where quern's arrays are: host (default): calls copy them; device: they stay there\n"
            "  --against PEER  the peer (default: `limit` where it runs the case; `none`: no peer)\n"
            "  --repeat K      timed repetitions, 1 to %d (default 21)\n"
            "  --device D      as QUERN_DEVICE\n"
@@ -57,6 +59,11 @@ static int option_set(bench_options *options, const char *name, const char *valu
     if (!strcmp(name, "--against")) options->against = value;
     else if (!strcmp(name, "--device")) options->device = value;
     else if (!strcmp(name, "--json")) options->json = value;
+    else if (!strcmp(name, "--arrays")) {
+        options->resident = !strcmp(value, "device");
+        if (!options->resident && strcmp(value, "host"))
+            return usage_fail("bad --arrays", value, "give host or device");
+    } else if (!strcmp(name, "--n") && !strcmp(value, "large")) options->large = true;
     else if (!strcmp(name, "--n")) {
         if (!integer_parse(&options->n, value, 100000000)) return usage_fail("bad --n", value, "give 1 to 100000000");
     } else if (!strcmp(name, "--repeat")) {

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include <quern/array.h>
-
 #include "limit.h"
 
 static bool limit_run(const bench_problem *problem, void *result)
@@ -19,33 +17,18 @@ static bool limit_run(const bench_problem *problem, void *result)
 }
 
 /* quern itself on arrays that stay on the device: made by the first repetition, which is not timed, and kept. */
-static struct {
-    quern_context *context;
-    quern_operator *op;
-    quern_array *arrays[BENCH_VARIABLES], *result;
-    quern_arg args[BENCH_VARIABLES];
-} resident;
-
-static bool resident_open(const bench_problem *problem)
-{
-    if (quern_context_create(&resident.context, NULL)) return false;
-    if (quern_compile(&resident.op, resident.context, problem->which->formula, NULL)) return false;
-    for (size_t k = 0; k < problem->count; k++) {
-        if (quern_array_from(&resident.arrays[k], resident.context, problem->args[k].view)) return false;
-        resident.args[k] = (quern_arg){problem->args[k].name, quern_array_view(resident.arrays[k])};
-    }
-    return !quern_array_create(&resident.result, resident.context, problem->result_type, problem->m, problem->columns);
-}
-
 static bool resident_run(const bench_problem *problem, void *result)
 {
-    if (!resident.result && !resident_open(problem)) return false;
-    const quern_args args = {.data = resident.args, .count = problem->count};
-    quern_status status = QUERN_OK;
-    for (int k = 0; k < problem->which->calls && !status; k++)
-        status = quern_run(resident.op, args, quern_array_view(resident.result));
-    const quern_view view = quern_view_of(result, problem->result_type, problem->m, problem->columns);
-    return !status && !quern_array_read(resident.result, view);
+    static bench_resident resident;
+    static quern_operator *op;
+    if (!op) {
+        quern_context *context;
+        if (quern_context_create(&context, NULL)) return false;
+        if (!bench_resident_create(&resident, context, problem)) return false;
+        if (quern_compile(&op, context, problem->which->formula, NULL)) return false;
+    }
+    return !bench_resident_run(&resident, op, problem, problem->which->calls) &&
+           !bench_resident_read(&resident, problem, result);
 }
 
 /* clang-format off */
@@ -54,6 +37,12 @@ const bench_peer bench_peers[] = {
     {"keops", "KeOps on the CPU, without PyTorch",
      {"g3", "g3-grad", "g3-lse", "g3-f64", "g128", "multi64", "knn3", "knn50", "attention", "energy", "laplacian",
       "small"}, 1e-4, NULL, "keops.py", "", false},
+    {"keops-cuda", "KeOps on an NVIDIA GPU, tensors that stay there",
+     {"g3", "g3-grad", "g3-lse", "g3-f64", "g128", "multi64", "knn3", "knn50", "attention", "energy", "laplacian",
+      "small"}, 1e-4, NULL, "cuda.py", "keops", false},
+    {"torch-cuda", "PyTorch on an NVIDIA GPU in blocks of rows, tensors that stay there",
+     {"g3", "g3-lse", "g3-f64", "g128", "multi64", "knn3", "knn50", "attention", "energy", "small"}, 1e-3,
+     NULL, "cuda.py", "torch", false},
     {"faiss", "FAISS flat index, built and searched", {"knn3", "knn50"}, 1e-3, NULL, "faiss_flat.py", "", false},
     {"openblas", "sgemm by NumPy's OpenBLAS: seconds for as many multiply-adds", {"g128"}, 1e-4,
      NULL, "openblas.py", "", true},

@@ -23,7 +23,8 @@ typedef struct bench_peer {
     const char *name, *about;
     const char *cases[BENCH_PEER_CASES]; /* null-terminated */
     double tolerance;                    /* its error must not exceed it, or the case's where that is larger */
-    bool (*run)(const bench_problem *problem, void *result); /* all calls of a repetition, in this process; false: it could not. Or: */
+    bool (*run)(const bench_problem *problem,
+                void *result);  /* all calls of a repetition, in this process; false: it could not. Or: */
     const char *program, *mode; /* a script of bench/peers, if it ends in .py, or a program of the build's bench/ */
     bool rate;                  /* it does the same work but not the case: its own error counts */
 } bench_peer;

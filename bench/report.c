@@ -28,8 +28,8 @@ void header_print(FILE *to, const quern_device *device, const bench_options *opt
 {
     fprintf(to, "device %s (%s), profile %s; limit: %s, %d threads\n", device->name, device->selector, device->profile,
             limit_kind(), limit_threads());
-    fprintf(to, "medians of %lld repetitions each, in turn; load average at the start %.2f\n",
-            (long long)options->repeat, load_now());
+    fprintf(to, "medians of %lld repetitions each, in turn, arrays of the %s; load average at the start %.2f\n",
+            (long long)options->repeat, options->resident ? "device" : "host", load_now());
     fprintf(to, "%-9s %7s %7s | %9s %9s %9s %7s | %-15s %9s %9s %9s %7s | %10s %10s | %7s %8s\n", "case", "M", "N",
             "ms/call", "ns/pair", "least", "error", "peer", "ms/call", "ns/pair", "least", "error", "quern/peer",
             "peer/quern", "first s", "second s");
@@ -81,10 +81,10 @@ void document_add(json_t *document, const outcome *out)
 /* The document that --json writes: the run, and a list of cases to fill. */
 json_t *document_create(const quern_device *device, const bench_options *options)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:i, s:f, s:[]}", "version", quern_version(), "device",
-                     device->name, "driver", device->driver, "profile", device->profile, "repeat",
-                     (json_int_t)options->repeat, "limit_kind", limit_kind(), "limit_threads", limit_threads(), "load",
-                     load_now(), "cases");
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:i, s:f, s:[]}", "version", quern_version(), "device",
+                     device->name, "driver", device->driver, "profile", device->profile, "arrays",
+                     options->resident ? "device" : "host", "repeat", (json_int_t)options->repeat, "limit_kind",
+                     limit_kind(), "limit_threads", limit_threads(), "load", load_now(), "cases");
 }
 
 bool document_write(const json_t *document, const char *path)

@@ -31,6 +31,8 @@ def job_read(directory):
 def result_write(directory, job, result):
     import numpy
     kinds = {"f32": numpy.float32, "f64": numpy.float64, "i64": numpy.int64}
+    if hasattr(result, "cpu"):
+        result = result.cpu().numpy()
     shaped = numpy.ascontiguousarray(result, kinds[job["element"]]).reshape(job["M"], job["columns"])
     numpy.save(os.path.join(directory, "result.npy"), shaped)
 
