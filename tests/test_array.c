@@ -355,6 +355,87 @@ static void handles_of_the_program(void **state)
     quern_array_destroy(&array);
 }
 
+/* A part of the program's memory is a sub-buffer, of which no driver makes another one. */
+static void parts_of_wrapped_parts(void **state)
+{
+    (void)state;
+    need_device();
+    enum { WIDE = 64 };
+    const size_t step = context->session->alignment / sizeof(float) + 1, rows = 4 * step;
+    float *x = calloc(rows + 1, sizeof *x), out[WIDE];
+    assert_non_null(x);
+    for (size_t k = 0; k < rows; k++) x[k] = (float)k;
+    cl_int code;
+    cl_mem mem = clCreateBuffer(quern_context_opencl(context), CL_MEM_COPY_HOST_PTR, rows * sizeof *x, x, &code);
+    cl_buffer_region region = {context->session->alignment, 3 * step * sizeof *x};
+    cl_mem part = clCreateSubBuffer(mem, 0, CL_BUFFER_CREATE_TYPE_REGION, &region, &code);
+    assert_non_null(part);
+    quern_operator *op = compile("x=Vi(1); x+1", NULL);
+    quern_array *array, *whole;
+    succeed(quern_array_wrap(&array, context, part, QUERN_F32, (int64_t)(3 * step), 1));
+    succeed(quern_array_wrap(&whole, context, mem, QUERN_F32, (int64_t)rows, 1));
+    /* cut where the part's parent may be cut, one element further, at its start, and nothing */
+    const size_t starts[] = {step - 1, step, 0, 5};
+    for (size_t s = 0; s < Q_COUNT(starts); s++) {
+        int64_t count = s == 3 ? 0 : 3;
+        quern_view view = quern_view_rows(quern_array_view(array), (int64_t)starts[s], count);
+        succeed(quern_run(op, QUERN_ARGS({"x", view}), view));
+        succeed(quern_copy(context, quern_f32(out, count, 1), view));
+        for (int64_t k = 0; k < count; k++)
+            assert_true(out[k] == (float)(step - 1 + starts[s] + (size_t)k + 1 + (s == 1 && k < 2)));
+    }
+    succeed(quern_array_read(whole, quern_f32(x, (int64_t)rows, 1)));
+    size_t changed = 0;
+    for (size_t k = 0; k < rows; k++) changed += x[k] != (float)k;
+    assert_int_equal(changed, 7); /* two of the first two ranges are the same */
+    quern_operator_destroy(&op);
+    quern_array_destroy(&array), quern_array_destroy(&whole);
+    clReleaseMemObject(part), clReleaseMemObject(mem);
+    free(x);
+}
+
+/* Two arrays may be the same memory. */
+static void memory_that_is_wrapped_twice(void **state)
+{
+    (void)state;
+    need_device();
+    float x[M], out[M];
+    for (int i = 0; i < M; i++) x[i] = 1;
+    quern_array *first = array_of(quern_f32(x, M, 1)), *second, *part;
+    succeed(quern_array_wrap(&second, context, quern_array_opencl(first), QUERN_F32, M, 1));
+    succeed(quern_array_wrap(&part, context, quern_array_opencl(first), QUERN_I32, 2, 1));
+    quern_operator *op = compile("x=Vi(1); Sum_i(x)*x", NULL), *two = compile("x=Vi(1); x, 2*x", NULL);
+    succeed(quern_run(op, QUERN_ARGS({"x", quern_array_view(first)}), quern_array_view(second)));
+    succeed(quern_array_read(first, quern_f32(out, M, 1)));
+    for (int i = 0; i < M; i++) assert_true(out[i] == M);
+    expect_failure(quern_run_all(two, QUERN_ARGS({"x", quern_f32(x, M, 1)}),
+                                 QUERN_OUTS(quern_array_view(first), quern_array_view(second))),
+                   QUERN_USAGE, "overlap");
+    expect_failure(quern_copy(context, quern_view_rows(quern_array_view(first), 1, 2), quern_array_view(part)),
+                   QUERN_USAGE, "overlap");
+    succeed(quern_copy(context, quern_view_rows(quern_array_view(first), 2, 2), quern_array_view(part)));
+    quern_operator_destroy(&op), quern_operator_destroy(&two);
+    quern_array_destroy(&first), quern_array_destroy(&second), quern_array_destroy(&part);
+}
+
+/* Memory that the program may have kept is not used for another array. */
+static void shown_memory_is_not_used_again(void **state)
+{
+    (void)state;
+    need_device();
+    float x[M] = {1}, out[M];
+    quern_array *first = array_of(quern_f32(x, M, 1)), *second;
+    cl_mem mem = quern_array_opencl(first);
+    assert_int_equal(clRetainMemObject(mem), CL_SUCCESS);
+    quern_array_destroy(&first);
+    succeed(quern_array_create(&second, context, QUERN_F32, M, 1));
+    assert_int_equal(
+        clEnqueueReadBuffer(quern_context_opencl_queue(context), mem, CL_TRUE, 0, sizeof out, out, 0, NULL, NULL), 0);
+    assert_memory_equal(out, x, sizeof x);
+    clReleaseMemObject(mem);
+    quern_array_destroy(&second);
+}
+
 // ---- a loop on the device ----
 
 static void conjugate_gradients(void **state)
@@ -380,6 +461,9 @@ int main(void)
         cmocka_unit_test(what_cannot_be),
         cmocka_unit_test(columns_of_a_table),
         cmocka_unit_test(handles_of_the_program),
+        cmocka_unit_test(parts_of_wrapped_parts),
+        cmocka_unit_test(memory_that_is_wrapped_twice),
+        cmocka_unit_test(shown_memory_is_not_used_again),
         cmocka_unit_test(conjugate_gradients),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

@@ -234,6 +234,32 @@ static void destroyed_buffers_are_used_again(void **state)
     assert_int_equal(session->memory_in_use, 0);
 }
 
+/* What is released counts until its commands are done. */
+static void released_memory_counts_until_it_is_free(void **state)
+{
+    (void)state;
+    need_device();
+    q_buffer buffer;
+    char data[1000] = {0};
+    q_buffers_trim(session);
+    uint64_t limit = session->memory_limit, number = 8;
+    session->memory_limit = 1500;
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(q_buffer_create(&buffer, session, 1000), QUERN_OK); /* in the second round after a wait */
+        buffer.single_use = true;
+        assert_int_equal(q_buffer_write(&buffer, session, data, sizeof data), QUERN_OK);
+        q_buffer_destroy(&buffer, session);
+        assert_int_equal(session->memory_in_use, 0);
+        assert_int_equal(session->memory_released - session->memory_freed, 1000);
+    }
+    assert_int_equal(q_buffer_create_from(&buffer, session, &number, sizeof number), QUERN_OK); /* there is room */
+    assert_int_equal(session->memory_released - session->memory_freed, 1000);
+    q_buffer_destroy(&buffer, session);
+    assert_int_equal(q_session_finish(session), QUERN_OK);
+    assert_int_equal(session->memory_released, session->memory_freed);
+    session->memory_limit = limit;
+}
+
 static void the_driver_may_refuse_what_the_budget_grants(void **state)
 {
     (void)state;
@@ -468,6 +494,7 @@ int main(void)
         cmocka_unit_test(buffers_keep_their_bytes),
         cmocka_unit_test(buffers_obey_the_budget),
         cmocka_unit_test(destroyed_buffers_are_used_again),
+        cmocka_unit_test(released_memory_counts_until_it_is_free),
         cmocka_unit_test(the_driver_may_refuse_what_the_budget_grants),
         cmocka_unit_test(memory_may_be_missed_late),
         cmocka_unit_test(programs_run),

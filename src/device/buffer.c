@@ -2,12 +2,13 @@
  * buffer.c: device memory within the context's budget.
  *
  * Many drivers allocate at the first use of a buffer and fail there, or overcommit and crash. So quern keeps its own
- * account: memory_in_use is the sum of the sizes of all live buffers, and with the spare ones it never exceeds
- * memory_limit. Bytes are reserved before the driver is asked and given back when it refuses; that makes the account exact
- * with several threads.
+ * account: memory_in_use is the sum of the sizes of all live buffers, and with the spare ones, and those that were
+ * released while commands may still use them, it never exceeds memory_limit. Bytes are reserved before the driver is
+ * asked and given back when it refuses; that makes the account exact with several threads.
  *
  * Making and freeing buffers is much of a small run, so destroyed ones are kept for the next of exactly their size, as long
- * as they are few and small beside the budget.
+ * as they are few and small beside the budget. A driver frees what is released when its last command is done, so such bytes
+ * are counted until a wait has gone well; who lacks them waits.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -44,58 +45,92 @@ static void take_spare(q_session *session, size_t at)
 }
 
 /* With the lock held. */
+static void release(q_session *session, cl_mem mem, uint64_t bytes)
+{
+    if (session->process == q_process()) clReleaseMemObject(mem);
+    session->memory_released += bytes;
+}
+
+/* With the lock held. */
 static void drop_oldest(q_session *session)
 {
-    if (session->process == q_process()) clReleaseMemObject(session->spare[0].mem);
+    release(session, session->spare[0].mem, session->spare[0].bytes);
     take_spare(session, 0);
+}
+
+void q_buffers_drop(q_session *session)
+{
+    pthread_mutex_lock(&session->memory_lock);
+    while (session->spare[0].mem) drop_oldest(session);
+    pthread_mutex_unlock(&session->memory_lock);
 }
 
 bool q_buffers_trim(q_session *session)
 {
+    q_buffers_drop(session);
     pthread_mutex_lock(&session->memory_lock);
-    bool any = session->spare[0].mem;
-    while (session->spare[0].mem) drop_oldest(session);
+    bool any = session->memory_released > session->memory_freed;
     pthread_mutex_unlock(&session->memory_lock);
-    return any;
+    return any && q_session_settle(session) == CL_SUCCESS;
+}
+
+/* With the lock held. */
+static cl_mem find_spare(q_session *session, uint64_t bytes)
+{
+    for (size_t at = Q_MAX_SPARE; at-- > 0;)
+        if (session->spare[at].mem && session->spare[at].bytes == bytes) {
+            cl_mem mem = session->spare[at].mem;
+            take_spare(session, at);
+            return mem;
+        }
+    return NULL;
 }
 
 /* Room in the account, and where there is one the spare buffer to take; with data comes a new one. */
 static bool reserve(q_session *session, uint64_t bytes, bool data, uint64_t *in_use, cl_mem *spare)
 {
-    *spare = NULL;
     pthread_mutex_lock(&session->memory_lock);
     *in_use = session->memory_in_use;
-    bool fits = *in_use <= session->memory_limit && bytes <= session->memory_limit - *in_use;
-    for (size_t at = Q_MAX_SPARE; at-- > 0 && fits && !data && !*spare;)
-        if (session->spare[at].mem && session->spare[at].bytes == bytes) {
-            *spare = session->spare[at].mem;
-            take_spare(session, at);
-        }
-    if (fits) {
-        session->memory_in_use += bytes;
-        while (session->spare[0].mem && session->memory_spare > session->memory_limit - session->memory_in_use)
-            drop_oldest(session);
-    }
+    *spare = data ? NULL : find_spare(session, bytes);
+    uint64_t taken = *in_use + session->memory_spare + session->memory_released - session->memory_freed;
+    bool fits = taken <= session->memory_limit && bytes <= session->memory_limit - taken;
+    if (fits) session->memory_in_use += bytes;
+    if (!fits && *spare) release(session, *spare, bytes);
     pthread_mutex_unlock(&session->memory_lock);
     return fits;
 }
 
-/* Bytes out of the account; mem: what had them, to be kept or released, or null. */
-static void give_back(q_session *session, uint64_t bytes, cl_mem mem)
+/* The same; spare and released memory make way. */
+static bool reserve_or_trim(q_session *session, uint64_t bytes, bool data, uint64_t *in_use, cl_mem *spare)
+{
+    return reserve(session, bytes, data, in_use, spare) ||
+           (q_buffers_trim(session) && reserve(session, bytes, data, in_use, spare));
+}
+
+/* Bytes out of the account that no buffer has got. */
+static void give_back(q_session *session, uint64_t bytes)
 {
     pthread_mutex_lock(&session->memory_lock);
     session->memory_in_use -= bytes;
-    if (mem && bytes <= most_spare(session)) {
+    pthread_mutex_unlock(&session->memory_lock);
+}
+
+/* A buffer that is no longer in use: a spare one, if it can be kept, or released. */
+static void retire(q_session *session, cl_mem mem, uint64_t bytes, bool keep)
+{
+    pthread_mutex_lock(&session->memory_lock);
+    session->memory_in_use -= bytes;
+    if (keep && bytes <= most_spare(session)) {
         while (session->spare[Q_MAX_SPARE - 1].mem || session->memory_spare + bytes > most_spare(session))
             drop_oldest(session);
         size_t at = 0;
         while (session->spare[at].mem) at++;
         session->spare[at] = (q_spare){mem, bytes};
         session->memory_spare += bytes;
-        mem = NULL;
+    } else {
+        release(session, mem, bytes);
     }
     pthread_mutex_unlock(&session->memory_lock);
-    if (mem) clReleaseMemObject(mem);
 }
 
 // ---- making ----
@@ -137,17 +172,17 @@ static quern_status create(q_buffer *out, q_session *session, uint64_t size, con
     uint64_t bytes = allocated_bytes(size), in_use;
     cl_mem mem;
     if (bytes > session->device->max_allocation) return fail_too_long(session, bytes);
-    if (!reserve(session, bytes, data, &in_use, &mem)) return fail_budget(session, bytes, in_use);
+    if (!reserve_or_trim(session, bytes, data, &in_use, &mem)) return fail_budget(session, bytes, in_use);
     cl_mem_flags flags = CL_MEM_READ_WRITE | (data ? CL_MEM_COPY_HOST_PTR : 0);
     cl_int code = CL_SUCCESS;
     if (!mem) mem = clCreateBuffer(session->context, flags, (size_t)bytes, (void *)data, &code);
-    if (!mem && q_buffers_trim(session)) /* their memory may be what the driver lacks */
+    if (!mem && q_buffers_trim(session)) /* that may be what the driver lacks */
         mem = clCreateBuffer(session->context, flags, (size_t)bytes, (void *)data, &code);
     if (!mem) {
-        give_back(session, bytes, NULL);
+        give_back(session, bytes);
         return fail_driver(session, bytes, in_use, code);
     }
-    *out = (q_buffer){.mem = mem, .size = size, .filled = data};
+    *out = (q_buffer){.mem = mem, .size = size, .single_use = data};
     return QUERN_OK;
 }
 
@@ -185,9 +220,9 @@ quern_status q_buffer_borrow(q_buffer *out, q_session *session, cl_mem mem, uint
 void q_buffer_destroy(q_buffer *buffer, q_session *session)
 {
     if (!buffer->mem) return;
-    bool own = session->process == q_process(), keep = own && !buffer->borrowed && !buffer->filled;
-    if (own && !keep) clReleaseMemObject(buffer->mem);
-    if (!buffer->borrowed) give_back(session, allocated_bytes(buffer->size), keep ? buffer->mem : NULL);
+    bool own = session->process == q_process();
+    if (!buffer->borrowed) retire(session, buffer->mem, allocated_bytes(buffer->size), own && !buffer->single_use);
+    else if (own) clReleaseMemObject(buffer->mem);
     *buffer = (q_buffer){0};
 }
 

@@ -105,8 +105,9 @@ quern_status q_cl_fail(cl_int code, const char *call)
     int length = (int)strcspn(call, "("); /* Q_CL() gives the whole call */
     q_fail(status, "%.*s failed: %s (%d)", length, call, q_cl_name(code), code);
     q_fail_cl(code);
-    q_fail_next_step(status == QUERN_MEMORY ? "use smaller arrays, or a device with more free memory"
-                                            : "see what the system's log says of the device, and whether `quern doctor` "
-                                              "finds it well; a new context may go on where this one cannot");
+    q_fail_next_step(status == QUERN_MEMORY
+                         ? "use smaller arrays, or a device with more free memory"
+                         : "see what the system's log says of the device, and whether `quern doctor` "
+                           "finds it well; a new context may go on where this one cannot");
     return status;
 }

@@ -100,9 +100,11 @@ typedef struct q_session {
     q_lock_timeout lock_timeout; /* with the lock for builds; likewise */
     _Atomic bool lock_timed_out; /* a wait for that lock was in vain */
     uint64_t memory_limit;       /* bytes that buffers may take together */
-    pthread_mutex_t memory_lock; /* guards the next three */
+    pthread_mutex_t memory_lock; /* guards what follows */
     uint64_t memory_in_use;      /* bytes that they take */
     uint64_t memory_spare;       /* bytes of the spare ones */
+    uint64_t memory_released;    /* bytes of all that were ever released */
+    uint64_t memory_freed;       /* and of those that no command uses any more: the rest counts as taken */
     q_spare spare[Q_MAX_SPARE];  /* buffer.c: destroyed and kept for the next of their size, the oldest first */
     pthread_mutex_t programs_lock;
     q_program *programs; /* program.c: a list of all */
@@ -130,7 +132,9 @@ quern_status q_session_fail(q_session *session, cl_int code, const char *call);
         cl_int q_cl_code_ = (call);                                                      \
         if (q_cl_code_ != CL_SUCCESS) return q_session_fail(session, q_cl_code_, #call); \
     } while (0)
-/* Waits for everything that was enqueued. */
+/* Waits for everything that was enqueued; OpenCL's code. Also for failures: nothing may still use the program's memory. */
+cl_int q_session_settle(q_session *session);
+/* The same, with quern's errors. */
 quern_status q_session_finish(q_session *session);
 /* Fails with DEVICE when called in a process other than the one that made the session (after fork). */
 quern_status q_session_check(const q_session *session);
@@ -140,8 +144,8 @@ quern_status q_session_check(const q_session *session);
 typedef struct q_buffer {
     cl_mem mem;
     uint64_t size;
-    bool borrowed; /* memory of somebody else, which the account leaves out */
-    bool filled;   /* came with its data, and is not kept as a spare one */
+    bool borrowed;   /* memory of somebody else, which the account leaves out */
+    bool single_use; /* not kept as a spare one: it came with its data, or the program may hold it */
 } q_buffer;
 
 /* Room for size bytes (at least one byte is allocated), of any content: a spare buffer or a new one. MEMORY with need,
@@ -155,7 +159,9 @@ quern_status q_buffer_borrow(q_buffer *out, q_session *session, cl_mem mem, uint
 /* Accepts an empty one. The memory may stay with the session for the next buffer of this size: its commands are in order, so
    those that still use it come first. */
 void q_buffer_destroy(q_buffer *buffer, q_session *session);
-/* Gives the memory of destroyed buffers back to the driver; whether there was any. */
+/* Gives spare memory back to the driver, which frees it when the last command that uses it is done. */
+void q_buffers_drop(q_session *session);
+/* The same, and waits until all that was given back is free; false if there was nothing, or the wait failed. */
 bool q_buffers_trim(q_session *session);
 /* Copies of `size` bytes; size 0 does nothing. A write does not wait: `data` must stay as it is until a later read from
    the same session, or q_session_finish, has returned. A read waits. */

@@ -101,7 +101,7 @@ void q_session_destroy(q_session **session)
     *session = NULL;
     if (!q) return;
     q_programs_destroy(q);
-    q_buffers_trim(q);
+    q_buffers_drop(q);
     pthread_mutex_destroy(&q->programs_lock);
     pthread_mutex_destroy(&q->memory_lock);
     if (q->process == q_process()) {
@@ -132,11 +132,25 @@ const q_device *q_session_device(const q_session *session)
     return session->device;
 }
 
+/* What was released before the wait is free after it. Released bytes are only added up, so that a wait of another thread
+   does not take what is not its own. */
+cl_int q_session_settle(q_session *session)
+{
+    pthread_mutex_lock(&session->memory_lock);
+    uint64_t released = session->memory_released;
+    pthread_mutex_unlock(&session->memory_lock);
+    cl_int code = clFinish(session->commands);
+    pthread_mutex_lock(&session->memory_lock);
+    if (!code && session->memory_freed < released) session->memory_freed = released;
+    pthread_mutex_unlock(&session->memory_lock);
+    return code;
+}
+
 quern_status q_session_finish(q_session *session)
 {
     Q_TRY(q_session_check(session));
-    Q_SESSION_CL(session, clFinish(session->commands));
-    return QUERN_OK;
+    cl_int code = q_session_settle(session);
+    return code ? q_session_fail(session, code, "clFinish") : QUERN_OK;
 }
 
 quern_status q_session_check(const q_session *session)

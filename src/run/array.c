@@ -15,6 +15,9 @@ struct quern_array {
     q_buffer buffer;
     quern_dtype dtype;
     int64_t rows, columns;
+    cl_mem parent;      /* null, or what the buffer is a sub-buffer of: such a one has no sub-buffers itself */
+    uint64_t base;      /* there: bytes before it */
+    _Atomic bool shown; /* the program has got the cl_mem */
 };
 
 // ---- views ----
@@ -81,40 +84,68 @@ quern_status q_view_check(const quern_context *context, const char *name, const 
 }
 
 /* Whether two windows [a, a + n) and [b, b + m) have something in common. */
-static bool windows_meet(int64_t a, int64_t n, int64_t b, int64_t m)
+static bool windows_meet(uint64_t a, uint64_t n, uint64_t b, uint64_t m)
 {
     return a < b + m && b < a + n;
+}
+
+/* The first byte of a view, among those of what memory_of is the same for. */
+static uint64_t place_of(const quern_view *view)
+{
+    return view->array ? view->array->base + (uint64_t)view->offset * q_element_size(view->dtype)
+                       : (uint64_t)(uintptr_t)view->data;
+}
+
+/* Null: the host's memory. The program may have wrapped one buffer, or parts of it, more than once. */
+static cl_mem memory_of(const quern_view *view)
+{
+    const quern_array *array = view->array;
+    return !array ? NULL : array->parent ? array->parent : array->buffer.mem;
+}
+
+/* Whether two views are blocks of one table, and if so, whether these meet. */
+static bool are_blocks(const quern_view *a, const quern_view *b, bool *meet)
+{
+    uint64_t stride = (uint64_t)q_view_stride(a), columns_a = (uint64_t)a->columns, columns_b = (uint64_t)b->columns;
+    if (!a->array || a->array != b->array || stride != (uint64_t)q_view_stride(b)) return false;
+    uint64_t at_a = (uint64_t)a->offset % stride, at_b = (uint64_t)b->offset % stride;
+    if (at_a + columns_a > stride || at_b + columns_b > stride) return false;
+    *meet =
+        windows_meet(at_a, columns_a, at_b, columns_b) &&
+        windows_meet((uint64_t)a->offset / stride, (uint64_t)a->rows, (uint64_t)b->offset / stride, (uint64_t)b->rows);
+    return true;
 }
 
 bool q_views_overlap(const quern_view *a, const quern_view *b)
 {
     uint64_t extent_a, extent_b;
-    bool fits = extent_of(a, &extent_a) && extent_of(b, &extent_b);
-    if (a->array != b->array || !extent_a || !extent_b || !fits) return false;
-    size_t size_a = q_element_size(a->dtype), size_b = q_element_size(b->dtype);
-    if (!a->array) {
-        uintptr_t from_a = (uintptr_t)a->data, from_b = (uintptr_t)b->data;
-        return from_a < from_b ? from_b - from_a < extent_a * size_a : from_a - from_b < extent_b * size_b;
-    }
-    int64_t stride = q_view_stride(a), at_a = a->offset % stride, at_b = b->offset % stride;
-    bool blocks = stride == q_view_stride(b) && at_a + a->columns <= stride && at_b + b->columns <= stride;
-    if (blocks) /* of one table */
-        return windows_meet(at_a, a->columns, at_b, b->columns) &&
-               windows_meet(a->offset / stride, a->rows, b->offset / stride, b->rows);
-    return windows_meet(a->offset, (int64_t)extent_a, b->offset, (int64_t)extent_b);
+    bool fits = extent_of(a, &extent_a) && extent_of(b, &extent_b), meet;
+    if (memory_of(a) != memory_of(b) || !fits || !extent_a || !extent_b) return false;
+    if (are_blocks(a, b, &meet)) return meet;
+    return windows_meet(place_of(a), extent_a * q_element_size(a->dtype), place_of(b),
+                        extent_b * q_element_size(b->dtype));
+}
+
+/* Bytes of the array before the view, which may be anywhere if it is empty. */
+static uint64_t start_of(const quern_view *view)
+{
+    return is_empty(view) ? 0 : (uint64_t)view->offset * q_element_size(view->dtype);
 }
 
 bool q_view_is_buffer(const quern_context *context, const quern_view *view, quern_dtype dtype)
 {
-    size_t start = (size_t)view->offset * q_element_size(view->dtype);
-    return view->array && view->dtype == dtype && q_view_is_dense(view) && start % context->session->alignment == 0;
+    if (!view->array || view->dtype != dtype || !q_view_is_dense(view)) return false;
+    uint64_t start = start_of(view);
+    return !start || (view->array->base + start) % context->session->alignment == 0;
 }
 
 quern_status q_view_borrow(q_buffer *out, quern_context *context, const quern_view *view)
 {
-    uint64_t size = q_element_size(view->dtype), start = is_empty(view) ? 0 : (uint64_t)view->offset * size;
-    return q_buffer_borrow(out, context->session, view->array->buffer.mem, start,
-                           (uint64_t)view->rows * (uint64_t)view->columns * size);
+    const quern_array *array = view->array;
+    uint64_t start = start_of(view),
+             size = (uint64_t)view->rows * (uint64_t)view->columns * q_element_size(view->dtype);
+    if (!start || !array->parent) return q_buffer_borrow(out, context->session, array->buffer.mem, start, size);
+    return q_buffer_borrow(out, context->session, array->parent, array->base + start, size);
 }
 
 // ---- copies ----
@@ -217,7 +248,7 @@ static quern_status copy(quern_context *context, const quern_view *to, const que
 {
     quern_status status = enqueue_copy(context, to, from);
     if (!status && !from->array) status = q_session_finish(context->session);
-    if (status) (void)clFinish(context->session->commands);
+    if (status) (void)q_session_settle(context->session);
     return status;
 }
 
@@ -305,7 +336,7 @@ quern_status quern_array_from(quern_array **out, quern_context *context, quern_v
 static quern_status wrap(quern_array *array, cl_mem mem, uint64_t bytes)
 {
     cl_context context;
-    size_t size;
+    size_t size, base;
     Q_CL(clGetMemObjectInfo(mem, CL_MEM_CONTEXT, sizeof context, &context, NULL));
     if (context != array->context->session->context)
         return q_fail(QUERN_USAGE, "quern_array_wrap: the buffer is one of another cl_context");
@@ -313,6 +344,9 @@ static quern_status wrap(quern_array *array, cl_mem mem, uint64_t bytes)
     if (size < bytes)
         return q_fail(QUERN_SHAPE, "quern_array_wrap: the buffer has %zu bytes; %lld x %lld elements need %llu", size,
                       (long long)array->rows, (long long)array->columns, (unsigned long long)bytes);
+    Q_CL(clGetMemObjectInfo(mem, CL_MEM_ASSOCIATED_MEMOBJECT, sizeof array->parent, &array->parent, NULL));
+    Q_CL(clGetMemObjectInfo(mem, CL_MEM_OFFSET, sizeof base, &base, NULL));
+    array->base = array->parent ? base : 0;
     return q_buffer_borrow(&array->buffer, array->context->session, mem, 0, bytes);
 }
 
@@ -331,6 +365,7 @@ void quern_array_destroy(quern_array **given)
     if (!given || !*given) return;
     quern_array *array = *given;
     *given = NULL;
+    if (array->shown) array->buffer.single_use = true;
     q_buffer_destroy(&array->buffer, array->context->session);
     q_context_release(array->context);
     free(array);
@@ -403,6 +438,7 @@ quern_status quern_array_fill(quern_array *array, double number)
 
 void *quern_array_opencl(const quern_array *array)
 {
+    if (array) ((quern_array *)array)->shown = true;
     return array ? array->buffer.mem : NULL;
 }
 

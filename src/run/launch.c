@@ -129,9 +129,7 @@ quern_status q_launch(const q_run *run)
     }
     Q_TRY(q_plan_run(plans, run));
     quern_status status = run_stages(&l);
-    if (status)
-        (void)clFinish(
-            l.session->commands); /* nothing may still use the buffers; the first failure is the one to tell */
+    if (status) (void)q_session_settle(l.session); /* nothing may still use the arrays; the first failure is told */
     q_slots_free(&l);
     return status;
 }

@@ -44,7 +44,7 @@ static quern_status launch_pass(q_launcher *l, size_t stage, const row_pass *pas
     double done = l->done;
     Q_TRY(q_buffer_create(&partial, l->session, q_plan_partial_bytes(&pass->plan, l->run->op->programs[stage])));
     quern_status status = launch_parts(l, stage, pass, &partial);
-    if (status) (void)clFinish(l->session->commands);
+    if (status) (void)q_session_settle(l->session);
     else if (!pass->all) status = q_session_finish(l->session);
     q_buffer_destroy(&partial, l->session);
     if (status) l->done = done;
