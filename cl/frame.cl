@@ -13,32 +13,32 @@
 #define Q_KERNEL __kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
 #if Q_SPLIT
 #define Q_PARAMETERS                                                                                             \
-    Q_SIGNATURE, __global sreal *Q_RESTRICT partial, const long first, const long part, const long first_part, \
-        const long parts
-#define Q_PART (first_part + (long)get_group_id(1))
+    Q_SIGNATURE, __global sreal *Q_RESTRICT states, const long first, const long split_extent, const long first_split, \
+        const long split_count
+#define Q_SPLIT_INDEX (first_split + (long)get_group_id(1))
 #else
-#define Q_PARAMETERS Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long part
-#define Q_PART ((long)get_group_id(1))
+#define Q_PARAMETERS Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long split_extent
+#define Q_SPLIT_INDEX ((long)get_group_id(1))
 #endif
 
 /* Walks over the columns of the group's part, a segment at a time. */
-#define Q_FOR_PART(from, to) \
-    Q_FOR_SEGMENTS(from, to, part * Q_PART, min(part * Q_PART + part, (long)(Q_COLUMN_COUNT)))
+#define Q_FOR_COLUMNS(from, to) \
+    Q_FOR_SEGMENTS(from, to, split_extent * Q_SPLIT_INDEX, min(split_extent * Q_SPLIT_INDEX + split_extent, (long)(Q_COLUMN_COUNT)))
 
 /* Stores the results of the work-item's rows from row0 on; or their states, as partial[word][part][row], rows padded to
    whole groups. */
-#if Q_WIDTH
-#define Q_WRITE_OUT_WIDE Q_EACH_ROW q_store_state_wide(&wide[r], words + r * Q_ROW_STEP, padded * parts, 0)
+#if Q_RHS_DIM
+#define Q_WRITE_OUT_RHS Q_EACH_ROW q_store_state_rhs(&acc[r], words + r * Q_ROW_STEP, padded * split_count, 0)
 #else
-#define Q_WRITE_OUT_WIDE
+#define Q_WRITE_OUT_RHS
 #endif
 #if Q_SPLIT
 #define Q_WRITE_OUT(row0)                                                                                     \
     const long padded = (long)get_num_groups(0) * Q_ROWS * Q_ROW_STEP;                                    \
-    __global sreal *const words = partial + padded * Q_PART + (row0 - first);                             \
-    Q_EACH_ROW q_store_state(&t[r], words + r * Q_ROW_STEP, padded * parts);                                      \
-    Q_WRITE_OUT_WIDE
+    __global sreal *const words = states + padded * Q_SPLIT_INDEX + (row0 - first);                             \
+    Q_EACH_ROW q_store_state(&t[r], words + r * Q_ROW_STEP, padded * split_count);                                      \
+    Q_WRITE_OUT_RHS
 #else
 #define Q_WRITE_OUT(row0) \
-    Q_EACH_ROW q_store(Q_ARGUMENTS, Q_OUTPUTS, &t[r] Q_WITH_WIDE(&wide[r], 0), row0 + r * Q_ROW_STEP)
+    Q_EACH_ROW q_store(Q_ARGUMENTS, Q_OUTPUTS, &t[r] Q_WITH_RHS(&acc[r], 0), row0 + r * Q_ROW_STEP)
 #endif

@@ -10,8 +10,8 @@
 #ifndef Q_LOCAL
 #define Q_LOCAL 64
 #endif
-#ifndef Q_TILE
-#define Q_TILE Q_LOCAL
+#ifndef Q_STAGED_COLS
+#define Q_STAGED_COLS Q_LOCAL
 #endif
 #ifndef Q_UNROLL
 #define Q_UNROLL 8
@@ -27,7 +27,7 @@
 #endif
 #include "prelude.cl"
 #include "reductions.cl"
-#include "walk_dense.cl"
+#include "cols_dense.cl"
 #include "frame.cl"
 
 #define Q_SIGNATURE \
@@ -56,7 +56,7 @@ Q_FN q_column q_load_column(Q_SIGNATURE, const q_launch *u, const long j)
     return c;
 }
 Q_FN void q_start(q_state *t) { q_Sum_start(&t->sum); }
-#ifndef Q_COLUMNS
+#ifndef Q_REG_N
 Q_FN void q_pair(q_state *t, const q_launch *u, const q_row *r, const q_column *c, const sint j)
 {
     const real d0 = r->x0 - c->y0, d1 = r->x1 - c->y1, d2 = r->x2 - c->y2;
@@ -72,28 +72,28 @@ Q_FN void q_store(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const q_state *t, const long 
     q_scatter(a, i, 1, 0, M, q_Sum_finish(&t->sum));
 }
 
-#ifdef Q_COLUMNS /* for tile.cl: |x - y|^2 as a contraction */
+#ifdef Q_REG_N /* for gemm.cl: |x - y|^2 as a contraction */
 typedef struct { int none; } q_weights;
 typedef struct { real s; } q_sums;
-typedef struct { real x; } q_row_deep;
-typedef struct { sreal y; } q_column_deep;
+typedef struct { real x; } q_row_k;
+typedef struct { sreal y; } q_column_k;
 #define Q_EXPANDED_ROW x
 #define Q_EXPANDED_COLUMN y
 #define Q_EXPANDED s
 Q_FN q_sums q_no_sums(void) { q_sums s = {0}; return s; }
-Q_FN q_row_deep q_load_row_deep(Q_SIGNATURE, const q_launch *u, const q_row *r, const long i, const int d)
+Q_FN q_row_k q_load_row_k(Q_SIGNATURE, const q_launch *u, const q_row *r, const long i, const int d)
 {
-    q_row_deep out;
+    q_row_k out;
     out.x = q_gather(xs, i, 3, d, M);
     return out;
 }
-Q_FN q_column_deep q_load_column_deep(Q_SIGNATURE, const q_launch *u, const q_column *c, const long j, const int d)
+Q_FN q_column_k q_load_column_k(Q_SIGNATURE, const q_launch *u, const q_column *c, const long j, const int d)
 {
-    q_column_deep out;
+    q_column_k out;
     out.y = ys[j * 3 + d];
     return out;
 }
-Q_FN void q_contract(q_sums *s, const q_launch *u, const q_row *r, const q_column *c, const q_row_deep *x, const q_column_deep *y)
+Q_FN void q_contract(q_sums *s, const q_launch *u, const q_row *r, const q_column *c, const q_row_k *x, const q_column_k *y)
 {
     const real d = x->x - y->y;
     s->s += d * d;

@@ -1,5 +1,5 @@
 /*
- * merge.cl: the second pass of a split walk. A work-item owns one vector of rows, and Q_KEPT components of their wide sums,
+ * merge.cl: the second pass of a split walk. A work-item owns one vector of rows, and Q_RHS_PER_ITEM components of their wide sums,
  * takes their states from every part in the order of the columns, and stores the results; the order is fixed, so the bits
  * are the same in every run.
  *
@@ -12,27 +12,27 @@
 #undef Q_RESTRICT
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
 __kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
-void Q_NAME(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global const sreal *Q_RESTRICT partial, const long first, const long parts,
+void Q_NAME(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global const sreal *Q_RESTRICT states, const long first, const long split_count,
            const long padded)
 {
     const long i = (long)get_global_id(0) * Q_LANES;
     if (i >= padded) return;
     q_state all, one;
-#if Q_WIDTH
-    const int d0 = (int)get_group_id(2) * Q_KEPT;
-    q_wide all_wide, one_wide;
+#if Q_RHS_DIM
+    const int d0 = (int)get_group_id(2) * Q_RHS_PER_ITEM;
+    q_rhs_acc all_rhs, one_rhs;
 #endif
     q_start(&all);
-#if Q_WIDTH
-    q_start_wide(&all_wide);
+#if Q_RHS_DIM
+    q_start_rhs(&all_rhs);
 #endif
-    for (long p = 0; p < parts; p++) {
-        q_load_state(&one, partial + padded * p + i, padded * parts);
-#if Q_WIDTH
-        q_load_state_wide(&one_wide, partial + padded * p + i, padded * parts, d0);
-        q_merge_wide(&all_wide, &one_wide, &all, &one);
+    for (long p = 0; p < split_count; p++) {
+        q_load_state(&one, states + padded * p + i, padded * split_count);
+#if Q_RHS_DIM
+        q_load_state_rhs(&one_rhs, states + padded * p + i, padded * split_count, d0);
+        q_merge_rhs(&all_rhs, &one_rhs, &all, &one);
 #endif
         q_merge(&all, &one);
     }
-    q_store(Q_ARGUMENTS, Q_OUTPUTS, &all Q_WITH_WIDE(&all_wide, d0), first + i);
+    q_store(Q_ARGUMENTS, Q_OUTPUTS, &all Q_WITH_RHS(&all_rhs, d0), first + i);
 }

@@ -20,8 +20,8 @@
 #ifndef Q_VECTOR_MATH
 #define Q_VECTOR_MATH 0
 #endif
-#ifndef Q_WIDTH
-#define Q_WIDTH 0
+#ifndef Q_RHS_DIM
+#define Q_RHS_DIM 0
 #endif
 
 #if Q_F64
@@ -37,13 +37,13 @@ typedef int sint;
 
 #define Q_ROUNDING (Q_F64 ? 0x1p-53 : 0x1p-24) /* half the distance from 1 to the next number */
 
-#if Q_WIDTH /* of wide sums, see tile.cl */
-#define Q_WITH_WIDE(wide, d0) , wide, d0
-#ifndef Q_KEPT
-#define Q_KEPT Q_WIDTH /* components of them that a work-item keeps */
+#if Q_RHS_DIM /* of wide sums, see gemm.cl */
+#define Q_WITH_RHS(acc, d0) , acc, d0
+#ifndef Q_RHS_PER_ITEM
+#define Q_RHS_PER_ITEM Q_RHS_DIM /* components of them that a work-item keeps */
 #endif
 #else
-#define Q_WITH_WIDE(wide, d0)
+#define Q_WITH_RHS(acc, d0)
 #endif
 
 #define Q_PASTE_(a, b) a##b
@@ -316,7 +316,7 @@ Q_FN sreal qs_round(sreal x, int k)
 /* ---- memory ---- */
 
 /* Of a struct that is staged in local memory: it starts where one load can take in all of it, or 16 bytes of it. */
-#if Q_TILE
+#if Q_STAGED_COLS
 #define Q_STAGED(bytes) __attribute__((aligned(bytes)))
 #else
 #define Q_STAGED(bytes)

@@ -199,7 +199,7 @@ Q_FN void q_LogSumExp_start(q_LogSumExp *t)
    above f, by some slack more than it must, and bound is what stands for f then: for +inf Q_HUGE, for NaN NaN. Everything
    is relative to the maximum after that, as it was before; rescale returns what other sums relative to it are to be
    multiplied with: those with weights exp(f - maximum) of their own, which weight returns. */
-#define Q_SLACK ((real)(Q_WIDTH ? 4 : 1))
+#define Q_SLACK ((real)(Q_RHS_DIM ? 4 : 1))
 
 Q_FN int q_LogSumExp_is_below(const q_LogSumExp *t, const real f)
 {

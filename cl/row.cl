@@ -1,8 +1,8 @@
 /*
  * row.cl: the scheme `row`. A work-item owns Q_ROWS vectors of Q_LANES rows; the columns are walked one at a time, each
- * taken in by every row of the work-item. On a GPU a group stages Q_TILE columns in local memory and shares them, and a
+ * taken in by every row of the work-item. On a GPU a group stages Q_STAGED_COLS columns in local memory and shares them, and a
  * work-item takes Q_UNROLL of them between two looks at the loop's counter, which compilers would not do by themselves;
- * with Q_TILE 0 (CPU) each column is read where it is used. Everything else about a row sits in registers.
+ * with Q_STAGED_COLS 0 (CPU) each column is read where it is used. Everything else about a row sits in registers.
  *
  * Holes, filled by emit.c or, when this file is compiled alone, by gaussian.cl:
  *   Q_SIGNATURE Q_ARGUMENTS     inputs, M and N as parameters and as arguments
@@ -31,8 +31,8 @@ Q_FN void q_visit(q_state *t, const q_launch *u, const q_row *rows, const q_colu
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
 Q_KERNEL void Q_NAME(Q_PARAMETERS)
 {
-#if Q_TILE
-    __local q_column tile[Q_TILE];
+#if Q_STAGED_COLS
+    __local q_column staged[Q_STAGED_COLS];
 #endif
     const int item = (int)get_local_id(0);
     const long row0 = first + ((long)get_group_id(0) * Q_ROWS * Q_LOCAL + item) * Q_LANES;
@@ -44,26 +44,26 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
         rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + r * Q_ROW_STEP);
         q_start(&t[r]);
     }
-    Q_FOR_PART(from, to)
+    Q_FOR_COLUMNS(from, to)
     {
         for (long b0 = from; b0 < to; b0 += Q_BLOCK) {
             const int size = (int)min((long)Q_BLOCK, to - b0);
-#if Q_TILE
-            for (int c0 = 0; c0 < size; c0 += Q_TILE) {
-                const int count = min(Q_TILE, size - c0);
+#if Q_STAGED_COLS
+            for (int c0 = 0; c0 < size; c0 += Q_STAGED_COLS) {
+                const int count = min(Q_STAGED_COLS, size - c0);
                 barrier(CLK_LOCAL_MEM_FENCE);
-                if (item < count) tile[item] = q_load_column(Q_ARGUMENTS, &u, b0 + c0 + item);
+                if (item < count) staged[item] = q_load_column(Q_ARGUMENTS, &u, b0 + c0 + item);
                 barrier(CLK_LOCAL_MEM_FENCE);
                 int k = 0;
 #if Q_UNROLL > 1
                 for (; k <= count - Q_UNROLL; k += Q_UNROLL)
                     _Pragma("unroll") for (int n = 0; n < Q_UNROLL; n++) {
-                        const q_column c = tile[k + n];
+                        const q_column c = staged[k + n];
                         q_visit(t, &u, rows, &c, (sint)(b0 + c0 + k + n));
                     }
 #endif
                 for (; k < count; k++) {
-                    const q_column c = tile[k];
+                    const q_column c = staged[k];
                     q_visit(t, &u, rows, &c, (sint)(b0 + c0 + k));
                 }
             }

@@ -298,7 +298,7 @@ typedef struct quern_compile_options {
     /* Plan parameters; 0 lets the device's profile decide. Rows per work-item (in vectors of `lanes` rows), rows per
        vector (1, 2, 4, 8 or 16), local size, and parts into which the reduced index is split. For tests and tuning. */
     int rows, lanes, local, split;
-    /* Columns of cl/profiles.txt that replace those of the device's row, such as "rows=4 tile=0"; null: none. In
+    /* Columns of cl/profiles.txt that replace those of the device's row, such as "rows=4 staged_cols=0"; null: none. In
        contrast to the plan parameters above they say what is good for the device, not what to do for this formula. */
     const char *profile;
 } quern_compile_options;

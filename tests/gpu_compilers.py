@@ -181,7 +181,7 @@ def macro(source, name):
 
 
 def tile_bytes(source):
-    """Bytes of local memory of a group: see row.cl and tile_local.cl, but for what the latter pads."""
+    """Bytes of local memory of a group: see row.cl and gemm_local.cl, but for what the latter pads."""
     columns, chunk = macro(source, 'TILE'), macro(source, 'CHUNK')
     bytes_of_columns = columns * column_bytes(source)[1]
     if not chunk:

@@ -9,7 +9,7 @@ Columns of the table: rows of a work-item; columns taken at once by the main loo
 compiler does not tell); what is spilled; bytes of local memory of a group; waves of a processor held at once, of those
 that it could hold; instructions of a pair, on the shortest way around the main loop, and those of them for the slower
 unit of exponentials, roots and inverses. On AMD and NVIDIA an instruction is one of a whole wave; on Intel, where threads
-are 8, 16 or 32 work-items wide, one of 16. For the scheme `tile` in local memory a pair is its share of the loop over
+are 8, 16 or 32 work-items wide, one of 16. For the scheme `gemm` in local memory a pair is its share of the loop over
 slices, with staging, one turn of the loop over columns and one of that over wide sums; on Intel those are not told apart.
 
 Where the compilers are those of the table, figures must be equal; with others, nothing may be spilled that was not, and
@@ -58,7 +58,7 @@ def source_of(quern, formula, dtype, profile):
 
 
 def tile_of(source):
-    """The loops of the scheme tile with local memory; else None."""
+    """The loops of the scheme gemm with local memory; else None."""
     macros = dict(re.findall(r'#define Q_(ROWS|SIDE|COLUMNS|CHUNK|DEPTH|WIDTH|KEPT) (\d+)',
                              source.split('"prelude.cl"')[0]))
     if 'CHUNK' not in macros:

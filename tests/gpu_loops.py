@@ -14,7 +14,7 @@ WAITS = r'^(s_waitcnt|s_delay_alu|s_nop|s_clause|NOP\b|sync\.|\([^)]*\)\s+sync\.
 Instruction = collections.namedtuple('Instruction', 'text work special local barrier targets ends')
 Dialect = collections.namedtuple('Dialect', 'instruction label work special local barrier jump ends')
 
-# Of the scheme tile with local memory. pairs: of a work-item in its loop over slices; chunk: components that it does at
+# Of the scheme gemm with local memory. pairs: of a work-item in its loop over slices; chunk: components that it does at
 # once; depth: all of them; wide: partial wide sums of a work-item, to which its loop over wide sums adds a column; spans:
 # groups that do all else over again for other components.
 Tile = collections.namedtuple('Tile', 'pairs chunk depth wide spans')
@@ -108,7 +108,7 @@ def is_wide(way, tile):
 
 
 def column_loops(code, labels, tile):
-    """The ways around the loops over columns; for the scheme tile those behind its loops over slices, but not that over
+    """The ways around the loops over columns; for the scheme gemm those behind its loops over slices, but not that over
     wide sums."""
     begin = max((begin for begin, _ in slice_loops(code, labels, tile)), default=0) if tile else 0
     # a selection only compares there
@@ -130,7 +130,7 @@ def work_of_way(way):
 
 
 def main_loop(listing, target, tile=None):
-    """The shortest way around the loop that does most; for the scheme tile, around its loop over slices, of which there
+    """The shortest way around the loop that does most; for the scheme gemm, around its loop over slices, of which there
     may be another, which does more: for tiles that are done again."""
     code, labels = parse(listing, dialect_of(target))
     if tile:

@@ -28,7 +28,7 @@ def sizes_around(width):
     return [f'{M}x{N}' for M, N in zip(rows, (width + 1, 1, 2 * width + 3, width - 1, width))]
 
 
-TILES = 'deep=2 wide=2 wide_sums=8 deep_rows=2 deep_columns=4'
+TILES = 'min_k=2 min_rhs=2 rhs_registers=8 reg_m=2 reg_n=4'
 SPLIT = ['9x300', '300x9', '1x513']
 # name: (options of run_formula, sizes)
 SHAPES = {

@@ -121,8 +121,8 @@ static const pack_shape shapes[] = {
     {.M = 13, .N = 17, .lanes = 16, .narrow = true},
     {.M = 300, .N = 5, .lanes = 4, .split = 2},
     {.M = 13, .N = 17, .lanes = 1, .narrow = true, .near = true},
-    {.M = 13, .N = 17, .lanes = 4, .rows = 2, .profile = "deep=2 wide=2"},
-    {.M = 5, .N = 300, .lanes = 1, .split = 2, .profile = "deep=2 wide=2 deep_columns=3", .narrow = true},
+    {.M = 13, .N = 17, .lanes = 4, .rows = 2, .profile = "min_k=2 min_rhs=2"},
+    {.M = 5, .N = 300, .lanes = 1, .split = 2, .profile = "min_k=2 min_rhs=2 reg_n=3", .narrow = true},
 };
 
 static void set_compiler(const pack_shape *shape)

@@ -184,7 +184,8 @@ static void steps_of_quotients_are_exact(void **state)
         check_quotients(l % 2, dtype, &options);
         if (l % 3 == 0) check_parameter(dtype, &options);
     }
-    const quern_compile_options like_gpu = {.size = sizeof like_gpu, .lanes = 1, .local = 16, .profile = "tile=16"};
+    const quern_compile_options like_gpu = {
+        .size = sizeof like_gpu, .lanes = 1, .local = 16, .profile = "staged_cols=16"};
     check_quotients(false, dtype, &like_gpu);
     quern_context *device = context;
     context = host_context;

@@ -33,7 +33,7 @@ static void expect_stages(const char *formula, const char *expected)
     q_text got = {0};
     for (size_t s = 0; s < op->stages.count; s++) {
         const q_stage *stage = &op->stages.stage[s];
-        q_text_add(&got, "%s%c%c%zu.%zu", s ? " " : "", "pij"[stage->rows], "-ij"[stage->walk],
+        q_text_add(&got, "%s%c%c%zu.%zu", s ? " " : "", "pij"[stage->rows], "-ij"[stage->reduced],
                    stage -> reduction_count, stage -> output_count);
     }
     if (strcmp(got.data, expected) != 0) fail_msg("%s\n  has the stages %s, not %s", formula, got.data, expected);
@@ -211,7 +211,7 @@ static void short_formulas_take_several_columns_at_once(void **state)
         if (plan.unroll != cases[c].unroll)
             fail_msg("%s, %s: %d columns at once, not %d", cases[c].profile, cases[c].text, plan.unroll,
                      cases[c].unroll);
-        assert_true(plan.unroll == 1 || plan.tile % (16 * plan.unroll) == 0);
+        assert_true(plan.unroll == 1 || plan.staged_cols % (16 * plan.unroll) == 0);
         free(source);
         quern_operator_destroy(&op);
     }
@@ -231,12 +231,14 @@ static void long_contractions_fit_local_memory(void **state)
     for (size_t c = 0; c < Q_COUNT(cases); c++) {
         quern_compile_options options = {.size = sizeof options, .local = cases[c].local};
         q_plan plan = plan_of(op, "nvidia", cases[c].dtype, 1000000, 1000000, &options);
-        if (plan.chunk != cases[c].chunk || plan.side != cases[c].side || plan.turn != cases[c].turn)
-            fail_msg("local %d: chunk %d, side %d, turn %d", cases[c].local, plan.chunk, plan.side, plan.turn);
+        if (plan.tile_k != cases[c].chunk || plan.threads_n != cases[c].side || plan.epilogue_n != cases[c].turn)
+            fail_msg("local %d: chunk %d, side %d, turn %d", cases[c].local, plan.tile_k, plan.threads_n,
+                     plan.epilogue_n);
         assert_true(q_plan_local_bytes(&plan, op->programs[0]) <= 32768);
-        assert_true(!plan.chunk || (plan.tile == plan.side * plan.columns && plan.tile % plan.turn == 0));
+        assert_true(!plan.tile_k ||
+                    (plan.staged_cols == plan.threads_n * plan.reg_n && plan.staged_cols % plan.epilogue_n == 0));
         char *source = source_of(op, &plan, false);
-        assert_true((strstr(source, "q_shared") != NULL) == (plan.chunk > 0));
+        assert_true((strstr(source, "q_shared") != NULL) == (plan.tile_k > 0));
         free(source);
     }
     quern_operator_destroy(&op);
@@ -269,10 +271,10 @@ static void columns_are_split_where_rows_are_few(void **state)
     for (size_t c = 0; c < Q_COUNT(cases); c++) {
         q_plan plan = plan_of(op, "cpu", QUERN_F32, cases[c].M, cases[c].N, NULL);
         assert_int_equal(plan.split, cases[c].split);
-        assert_int_equal(plan.split, plan.parts > 1);
-        assert_true((int64_t)plan.parts * plan.part >= cases[c].N &&
-                    (int64_t)(plan.parts - 1) * plan.part <= cases[c].N);
-        if (plan.split) assert_int_equal(plan.part % plan.block, 0);
+        assert_int_equal(plan.split, plan.split_count > 1);
+        assert_true((int64_t)plan.split_count * plan.split_extent >= cases[c].N &&
+                    (int64_t)(plan.split_count - 1) * plan.split_extent <= cases[c].N);
+        if (plan.split) assert_int_equal(plan.split_extent % plan.block, 0);
         assert_true(plan.groups * q_plan_group_rows(&plan) >= cases[c].M);
     }
     quern_operator_destroy(&op);
@@ -287,7 +289,7 @@ static void long_walks_are_split_where_loops_are_short(void **state)
     for (int64_t N = 1000; N <= 100000000; N *= 10) {
         q_plan plan = plan_of(op, "soft", QUERN_F32, 100000, N, &options);
         assert_int_equal(plan.split, N > 8192);
-        assert_true(plan.part <= 8192 && plan.part * plan.parts >= N);
+        assert_true(plan.split_extent <= 8192 && plan.split_extent * plan.split_count >= N);
     }
     quern_operator_destroy(&op);
 }
@@ -299,16 +301,16 @@ static void options_override_the_profile(void **state)
     quern_compile_options options = {
         .size = sizeof options, .lanes = 8, .rows = 3, .local = 32, .split = 5, .sum = QUERN_SUM_KAHAN};
     q_plan plan = plan_of(op, "nvidia", QUERN_F32, 100000, 10000, &options);
-    assert_true(plan.lanes == 8 && plan.rows == 3 && plan.local == 32 && plan.tile == 32 && plan.parts == 5 &&
-                plan.kahan);
+    assert_true(plan.lanes == 8 && plan.rows == 3 && plan.local == 32 && plan.staged_cols == 32 &&
+                plan.split_count == 5 && plan.kahan);
     assert_int_equal(q_plan_group_rows(&plan), 8 * 3 * 32);
-    assert_int_equal(q_plan_partial_bytes(&plan, op->programs[0]), (uint64_t)plan.groups * 768 * 5 * 2 * 4);
+    assert_int_equal(q_plan_split_bytes(&plan, op->programs[0]), (uint64_t)plan.groups * 768 * 5 * 2 * 4);
     options = (quern_compile_options){.size = sizeof options, .sum = QUERN_SUM_PLAIN, .split = 1};
     plan = plan_of(op, "nvidia", QUERN_F32, 1, 1000000, &options);
     assert_true(!plan.kahan && !plan.split && plan.block >= 1 << 30);
     options = (quern_compile_options){.size = sizeof options, .split = 100};
     plan = plan_of(op, "cpu", QUERN_F32, 1, 700, &options);
-    assert_int_equal(plan.parts, 3); /* no part is shorter than a block */
+    assert_int_equal(plan.split_count, 3); /* no part is shorter than a block */
     quern_operator_destroy(&op);
 }
 

@@ -42,7 +42,7 @@ static void rows_inherit(void **state)
     assert_true(q_profile_find(&cpu, "cpu"));
     assert_string_equal(cpu.name, "cpu");
     assert_int_equal(cpu.lanes32, 16);
-    assert_int_equal(cpu.walk, usual.walk);
+    assert_int_equal(cpu.max_cols_per_item, usual.max_cols_per_item);
     assert_int_not_equal(cpu.local, usual.local);
 }
 

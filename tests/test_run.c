@@ -120,7 +120,7 @@ static void test_operations(const struct placement *place, quern_dtype dtype)
         quern_operator *compiled = compile(text, NULL);
         try_sizes(compiled, dtype, 33, 41);
         /* special functions have loops of their own: devices that limit loops take few columns */
-        try_sizes(compiled, dtype, 1, context->profile.walk ? 200 : EDGE);
+        try_sizes(compiled, dtype, 1, context->profile.max_cols_per_item ? 200 : EDGE);
         try_sizes(compiled, dtype, 130, 1);
         quern_operator_destroy(&compiled);
         operators++;

@@ -8,8 +8,8 @@
 
 #include "run_helpers.h"
 
-#define ROW "deep=0 wide=0"
-#define TILE "deep=2 wide=2 deep_rows=2 deep_columns=3"
+#define ROW "min_k=0 min_rhs=0"
+#define TILE "min_k=2 min_rhs=2 reg_m=2 reg_n=3"
 
 static quern_operator *compile_as(const char *formula, const char *profile, int split)
 {
@@ -85,7 +85,7 @@ static void one_pass_under_other_plans(void **state)
 {
     (void)state;
     need_device();
-    try_as(DECLARE "SumSoftMaxWeight_j(t,b)", QUERN_F32, ROW " lanes32=1 local=8 tile=8", 2);
+    try_as(DECLARE "SumSoftMaxWeight_j(t,b)", QUERN_F32, ROW " lanes32=1 local=8 staged_cols=8", 2);
     quern_compile_options options = {.size = sizeof options, .sum = QUERN_SUM_KAHAN, .profile = TILE};
     quern_operator *op = compile("x=Vi(3); y=Vj(3); a=Vi(1); b=Vi(5); t=a+(x|y); SumSoftMaxWeight_i(t,b)", &options);
     expect_one_pass(op);

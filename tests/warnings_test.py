@@ -4,7 +4,7 @@
     python3 tests/warnings_test.py PATH/TO/quern
 
 PoCL compiles with clang and its usual warnings, and counts those of each build on the user's stderr. So the formulas of
-tests/formulas.txt and tests/tiles.txt, and some with functions of their own, are compiled to LLVM's code as PoCL does
+tests/formulas.txt and tests/gemm.txt, and some with functions of their own, are compiled to LLVM's code as PoCL does
 it, for processors with 512-bit, 256-bit and 128-bit vectors. Prints an `ok` or `not ok` line per formula, then
 `N passed, N failed`; skipped (77) without clang.
 """
@@ -53,7 +53,7 @@ def main(arguments):
         print('there is no clang')
         return 77
     quern, failed = os.path.abspath(arguments[0]), 0
-    formulas = {**read_list('formulas.txt'), **{'tiles ' + n: f for n, f in read_list('tiles.txt').items()}, **MORE}
+    formulas = {**read_list('formulas.txt'), **{'tiles ' + n: f for n, f in read_list('gemm.txt').items()}, **MORE}
     for name, formula in formulas.items():
         found = [f'{profile} {dtype}: {line}' for profile in PROCESSORS for dtype in ('f32', 'f64')
                  for line in warnings(quern, formula, profile, dtype)]

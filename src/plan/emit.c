@@ -1,5 +1,5 @@
 /*
- * emit.c: a program as OpenCL C: the types and functions that fill the holes of cl/row.cl, cl/tile.cl and cl/merge.cl.
+ * emit.c: a program as OpenCL C: the types and functions that fill the holes of cl/row.cl, cl/gemm.cl and cl/merge.cl.
  * Nothing of the user's text gets here: only numbers, table rows and positions.
  */
 #include <stdlib.h>
@@ -31,7 +31,7 @@ bool q_is_selection(const q_ir *p, size_t o)
 /* The loop in which what is summed stands. */
 static uint8_t loop_of_term(const q_ir *p, size_t r)
 {
-    return p->reductions[r].wide ? Q_PAIR | Q_WIDE : Q_PAIR;
+    return p->reductions[r].rhs ? Q_PAIR | Q_RHS_LOOP : Q_PAIR;
 }
 
 /* Operands of what is needed are needed for the same purpose; values read by another loop are kept. */
@@ -49,7 +49,7 @@ static void spread_needs(q_emitter *e)
             q_ref operand = p->values[v].arg[a];
             if (!e->need[v] || !operand) continue;
             need(e, operand, e->need[v]);
-            uint8_t scope = p->values[v].kind == Q_V_SUM ? Q_PAIR | Q_DEEP : p->values[v].scope;
+            uint8_t scope = p->values[v].kind == Q_V_SUM ? Q_PAIR | Q_K_LOOP : p->values[v].scope;
             if ((e->need[v] & 1) && p->values[operand].scope != scope) e->kept[operand] = true;
         }
     for (size_t r = 0; r < p->reduction_count; r++)
@@ -79,7 +79,7 @@ static void mark_folded(q_emitter *e)
         }
     for (size_t k = 0; k < p->sum_count; k++) {
         q_ref term = p->values[p->sums[k]].arg[0];
-        e->folded[term] = is_single_product(p, term, Q_PAIR | Q_DEEP);
+        e->folded[term] = is_single_product(p, term, Q_PAIR | Q_K_LOOP);
     }
 }
 
@@ -158,19 +158,19 @@ static void emit_pair(q_emitter *e)
     q_text_add(e->out,
                "Q_FN void q_pair(q_state *t, %sconst q_launch *u, const q_row *r, const q_column *c, %s"
                "const sint j)\n{\n",
-               e->plan->columns ? "q_weights *w, " : "", e->plan->columns ? "const q_sums *s, " : "");
+               e->plan->reg_n ? "q_weights *w, " : "", e->plan->reg_n ? "const q_sums *s, " : "");
     q_emit_slots(e, Q_PAIR, false);
     q_emit_values(e);
     q_emit_ends(e);
-    for (q_ref v = 1; v < e->p->count && e->plan->columns; v++)
+    for (q_ref v = 1; v < e->p->count && e->plan->reg_n; v++)
         if (q_is_member(e, v, Q_PAIR) && !e->sections[Q_PAIR]->slot[v]) q_text_add(e->out, "    w->v%u = v%u;\n", v, v);
     q_text_add(e->out, "}\n");
 }
 
-// ---- the loops of the scheme tile ----
+// ---- the loops of the scheme gemm ----
 
 /* Adds a slice to a member of a struct of sums. */
-static void emit_add_slice(q_emitter *e, const char *member, size_t number, q_ref term)
+static void emit_add_component(q_emitter *e, const char *member, size_t number, q_ref term)
 {
     const q_scalar *value = &e->p->values[term];
     q_text_add(e->out, "    %s%zu = ", member, number);
@@ -190,18 +190,18 @@ static void emit_add_slice(q_emitter *e, const char *member, size_t number, q_re
 static void emit_contract(q_emitter *e)
 {
     const q_ir *p = e->p;
-    e->section = Q_PAIR | Q_DEEP;
+    e->section = Q_PAIR | Q_K_LOOP;
     q_text_add(e->out, "Q_FN void q_contract(q_sums *s, const q_launch *u, const q_row *r, const q_column *c, "
-                       "const q_row_deep *x, const q_column_deep *y)\n{\n");
+                       "const q_row_k *x, const q_column_k *y)\n{\n");
     q_emit_values(e);
     for (size_t k = 0; k < p->sum_count; k++)
-        if (e->need[p->sums[k]]) emit_add_slice(e, "s->v", p->sums[k], p->values[p->sums[k]].arg[0]);
+        if (e->need[p->sums[k]]) emit_add_component(e, "s->v", p->sums[k], p->values[p->sums[k]].arg[0]);
     q_text_add(e->out, "}\n");
     if (!p->expansion) return;
     q_text_add(e->out, "#define Q_EXPANDED_ROW v%u\n#define Q_EXPANDED_COLUMN v%u\n#define Q_EXPANDED v%u\n",
                p->expanded[0], p->expanded[1], p->sums[0]);
     const q_scalar *y = &p->values[p->expanded[1]];
-    if (y->kind == Q_V_LOAD && p->inputs[y->k[1]].axis == p->walk)
+    if (y->kind == Q_V_LOAD && p->inputs[y->k[1]].axis == p->reduced)
         q_text_add(e->out, "#define Q_EXPANDED_ARRAY(j, d) (a%d + (j) * %u + (d))\n", y->k[1], p->inputs[y->k[1]].dim);
     if (p->expansion != Q_SCREENED) return;
     q_text_add(e->out, "Q_FN real q_limit(const q_state *t) { return ");
@@ -209,19 +209,18 @@ static void emit_contract(q_emitter *e)
     q_text_add(e->out, "_limit(&t->r%zu_0); }\n", p->reductions[0].state);
 }
 
-static void emit_widen(q_emitter *e)
+static void emit_accumulate(q_emitter *e)
 {
-    e->section = Q_PAIR | Q_WIDE;
-    q_text_add(e->out, "Q_FN void q_widen(q_partial *p, const q_launch *u, const q_row *r, const q_column *c, "
-                       "const q_weights *w, const q_row_wide *x, const q_column_wide *y)\n{\n");
+    e->section = Q_PAIR | Q_RHS_LOOP;
+    q_text_add(e->out, "Q_FN void q_accumulate(q_block_acc *p, const q_launch *u, const q_row *r, const q_column *c, "
+                       "const q_weights *w, const q_row_rhs *x, const q_column_rhs *y)\n{\n");
     q_emit_values(e);
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (q_owns_wide(e->p, r)) emit_add_slice(e, "p->r", r, e->p->reductions[r].terms[0]);
-    q_text_add(e->out, "}\nQ_FN void q_flush(q_wide *wide, const q_partial *p, const int d)\n{\n");
+        if (q_owns_rhs(e->p, r)) emit_add_component(e, "p->r", r, e->p->reductions[r].terms[0]);
+    q_text_add(e->out, "}\nQ_FN void q_flush(q_rhs_acc *acc, const q_block_acc *p, const int d)\n{\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (q_owns_wide(e->p, r))
-            q_text_add(e->out, "    q_Sum_add(&wide->r%zu[d], p->r%zu, 0);\n    q_Sum_block(&wide->r%zu[d]);\n", r, r,
-                       r);
+        if (q_owns_rhs(e->p, r))
+            q_text_add(e->out, "    q_Sum_add(&acc->r%zu[d], p->r%zu, 0);\n    q_Sum_block(&acc->r%zu[d]);\n", r, r, r);
     q_text_add(e->out, "}\n");
 }
 
@@ -234,13 +233,13 @@ static void emit_sum_structs(q_emitter *e)
     for (size_t k = 0; k < e->p->sum_count; k++) q_text_add(e->out, "    s.v%u = 0;\n", e->p->sums[k]);
     if (!e->p->sum_count) q_text_add(e->out, "    s.none = 0;\n");
     q_text_add(e->out, "    return s;\n}\n");
-    if (!e->p->width) return;
+    if (!e->p->rhs_dim) return;
     q_text_add(e->out, "typedef struct {\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (q_owns_wide(e->p, r)) q_text_add(e->out, "    real r%zu;\n", r);
-    q_text_add(e->out, "} q_partial;\nQ_FN q_partial q_no_partial(void)\n{\n    q_partial p;\n");
+        if (q_owns_rhs(e->p, r)) q_text_add(e->out, "    real r%zu;\n", r);
+    q_text_add(e->out, "} q_block_acc;\nQ_FN q_block_acc q_no_block_acc(void)\n{\n    q_block_acc p;\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (q_owns_wide(e->p, r)) q_text_add(e->out, "    p.r%zu = 0;\n", r);
+        if (q_owns_rhs(e->p, r)) q_text_add(e->out, "    p.r%zu = 0;\n", r);
     q_text_add(e->out, "    return p;\n}\n");
 }
 
@@ -248,25 +247,25 @@ static void emit_tile_structs(q_emitter *e)
 {
     emit_struct(e, "q_weights", Q_PAIR);
     emit_sum_structs(e);
-    if (e->p->depth) emit_struct(e, "q_row_deep", Q_ROW | Q_DEEP);
-    if (e->p->depth) emit_struct(e, "q_column_deep", Q_COLUMN | Q_DEEP);
-    if (e->p->width) emit_struct(e, "q_row_wide", Q_ROW | Q_WIDE);
-    if (e->p->width) emit_struct(e, "q_column_wide", Q_COLUMN | Q_WIDE);
+    if (e->p->k_dim) emit_struct(e, "q_row_k", Q_ROW | Q_K_LOOP);
+    if (e->p->k_dim) emit_struct(e, "q_column_k", Q_COLUMN | Q_K_LOOP);
+    if (e->p->rhs_dim) emit_struct(e, "q_row_rhs", Q_ROW | Q_RHS_LOOP);
+    if (e->p->rhs_dim) emit_struct(e, "q_column_rhs", Q_COLUMN | Q_RHS_LOOP);
 }
 
 static void emit_tile_functions(q_emitter *e)
 {
     static const char row[] = ", const q_launch *u, const q_row *r, const long i, const int d",
                       column[] = ", const q_launch *u, const q_column *c, const long j, const int d";
-    if (e->p->depth) {
-        emit_loader(e, "q_row_deep", row, Q_ROW | Q_DEEP);
-        emit_loader(e, "q_column_deep", column, Q_COLUMN | Q_DEEP);
+    if (e->p->k_dim) {
+        emit_loader(e, "q_row_k", row, Q_ROW | Q_K_LOOP);
+        emit_loader(e, "q_column_k", column, Q_COLUMN | Q_K_LOOP);
         emit_contract(e);
     }
-    if (e->p->width) {
-        emit_loader(e, "q_row_wide", row, Q_ROW | Q_WIDE);
-        emit_loader(e, "q_column_wide", column, Q_COLUMN | Q_WIDE);
-        emit_widen(e);
+    if (e->p->rhs_dim) {
+        emit_loader(e, "q_row_rhs", row, Q_ROW | Q_RHS_LOOP);
+        emit_loader(e, "q_column_rhs", column, Q_COLUMN | Q_RHS_LOOP);
+        emit_accumulate(e);
     }
 }
 
@@ -306,7 +305,7 @@ static void emit_output(q_emitter *e, const q_step *step)
     const q_array *array = &e->p->outputs[step->a];
     q_text_add(e->out, "    ");
     emit_scatter(e, step->a);
-    if (array->sliced) q_text_add(e->out, "d, Q_ROW_COUNT, ");
+    if (array->looped) q_text_add(e->out, "d, Q_ROW_COUNT, ");
     else if (e->component) q_text_add(e->out, "%s, Q_ROW_COUNT, ", e->component);
     else q_text_add(e->out, "%u, Q_ROW_COUNT, ", step->d);
     q_emit_operand(e, step->v, e->operand[0], true, array->integer);
@@ -321,11 +320,11 @@ void q_emit_end(q_emitter *e, const q_step *step)
 }
 
 /* Outputs of the length of wide sums: the components that are kept here. */
-static void emit_sliced_outputs(q_emitter *e)
+static void emit_rhs_outputs(q_emitter *e)
 {
-    e->section = Q_LATE | Q_WIDE;
-    q_text_add(e->out, "    for (int k = 0; k < Q_KEPT && d0 + k < %u; k++) {\n    const int d = d0 + k;\n",
-               e->p->width);
+    e->section = Q_LATE | Q_RHS_LOOP;
+    q_text_add(e->out, "    for (int k = 0; k < Q_RHS_PER_ITEM && d0 + k < %u; k++) {\n    const int d = d0 + k;\n",
+               e->p->rhs_dim);
     q_emit_values(e);
     q_emit_ends(e);
     q_text_add(e->out, "    }\n");
@@ -335,13 +334,13 @@ static void emit_store(q_emitter *e)
 {
     e->section = Q_LATE;
     q_text_add(e->out, "Q_FN void q_store(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const q_state *t%s, const long i)\n{\n",
-               e->p->width ? ", const q_wide *wide, const int d0" : "");
+               e->p->rhs_dim ? ", const q_rhs_acc *acc, const int d0" : "");
     q_emit_slots(e, Q_LATE, false);
     q_emit_values(e);
-    if (e->p->width) q_text_add(e->out, "    if (d0 == 0) {\n");
+    if (e->p->rhs_dim) q_text_add(e->out, "    if (d0 == 0) {\n");
     q_emit_ends(e);
-    if (e->p->width) q_text_add(e->out, "    }\n");
-    if (e->p->width) emit_sliced_outputs(e);
+    if (e->p->rhs_dim) q_text_add(e->out, "    }\n");
+    if (e->p->rhs_dim) emit_rhs_outputs(e);
     q_text_add(e->out, "}\n");
 }
 
@@ -364,7 +363,7 @@ static void emit_signature(q_emitter *e)
     q_text_add(e->out, "\n#define Q_OUTPUTS ");
     for (size_t o = 0; o < e->p->output_count; o++) q_text_add(e->out, "%so%zu", o ? ", " : "", o);
     q_text_add(e->out, "\n#define Q_ROW_COUNT %s\n#define Q_COLUMN_COUNT %s\n", count_of(e->p->rows),
-               e->p->walk ? count_of(e->p->walk) : "0L");
+               e->p->reduced ? count_of(e->p->reduced) : "0L");
 }
 
 static quern_status check_size(const q_ir *p)
@@ -382,9 +381,18 @@ static quern_status check_size(const q_ir *p)
 /* Those of outer loops first. */
 static quern_status make_sections(q_emitter *e)
 {
-    static const uint8_t all[] = {
-        0,      Q_ROW,          Q_COLUMN,          Q_PAIR,          Q_ROW | Q_DEEP, Q_COLUMN | Q_DEEP, Q_PAIR | Q_DEEP,
-        Q_LATE, Q_ROW | Q_WIDE, Q_COLUMN | Q_WIDE, Q_PAIR | Q_WIDE, Q_LATE | Q_WIDE};
+    static const uint8_t all[] = {0,
+                                  Q_ROW,
+                                  Q_COLUMN,
+                                  Q_PAIR,
+                                  Q_ROW | Q_K_LOOP,
+                                  Q_COLUMN | Q_K_LOOP,
+                                  Q_PAIR | Q_K_LOOP,
+                                  Q_LATE,
+                                  Q_ROW | Q_RHS_LOOP,
+                                  Q_COLUMN | Q_RHS_LOOP,
+                                  Q_PAIR | Q_RHS_LOOP,
+                                  Q_LATE | Q_RHS_LOOP};
     for (size_t k = 0; k < Q_COUNT(all); k++) Q_TRY(q_section_make(e, all[k]));
     return QUERN_OK;
 }
@@ -411,14 +419,14 @@ static quern_status emit_program(q_emitter *e)
     emit_struct(e, "q_launch", 0);
     emit_struct(e, "q_row", Q_ROW);
     emit_struct(e, "q_column", Q_COLUMN);
-    if (e->plan->columns) emit_tile_structs(e);
+    if (e->plan->reg_n) emit_tile_structs(e);
     q_emit_state(e);
     emit_loader(e, "q_launch", "", 0);
     emit_loader(e, "q_row", ", const q_launch *u, const long i", Q_ROW);
     emit_loader(e, "q_column", ", const q_launch *u, const long j", Q_COLUMN);
     q_emit_weights(e);
     emit_pair(e);
-    if (e->plan->columns) emit_tile_functions(e);
+    if (e->plan->reg_n) emit_tile_functions(e);
     emit_store(e);
     return e->failed || e->out->failed ? q_fail_memory(e->out->capacity) : QUERN_OK;
 }

@@ -46,9 +46,9 @@ void q_expansion_find(q_ir *p)
     const q_scalar *square = &p->values[p->values[p->sums[0]].arg[0]], *difference = &p->values[square->arg[0]];
     if (square->kind != Q_V_OP || square->op != Q_OP_Mult || square->arg[0] != square->arg[1]) return;
     if (difference->kind != Q_V_OP || difference->op != Q_OP_Subtract || p->uses[square->arg[0]] != 2) return;
-    int row = p->values[difference->arg[0]].scope == (Q_ROW | Q_DEEP) ? 0 : 1;
+    int row = p->values[difference->arg[0]].scope == (Q_ROW | Q_K_LOOP) ? 0 : 1;
     q_ref x = difference->arg[row], y = difference->arg[1 - row];
-    if (p->values[x].scope != (Q_ROW | Q_DEEP) || p->values[y].scope != (Q_COLUMN | Q_DEEP)) return;
+    if (p->values[x].scope != (Q_ROW | Q_K_LOOP) || p->values[y].scope != (Q_COLUMN | Q_K_LOOP)) return;
     if (p->values[x].integer || p->values[y].integer || p->uses[x] != 1 || p->uses[y] != 1) return;
     bool linear = true, screened = p->reduction_count > 0;
     for (size_t r = 0; r < p->reduction_count; r++) {

@@ -86,11 +86,11 @@ static void find_other_readers(placer *p)
     const q_ir *ir = p->e->p;
     for (q_ref v = 1; v < ir->count; v++) {
         if (!(p->section & Q_LATE) && q_is_member(p->e, v, (uint8_t)p->section)) read_operand(p, v, 0, OTHER_FUNCTION);
-        bool wide = p->section == Q_LATE && (p->e->need[v] & 2) && (ir->values[v].scope & Q_WIDE);
-        for (int a = 0; a < 3 && wide; a++) read_operand(p, ir->values[v].arg[a], 0, OTHER_FUNCTION);
+        bool rhs = p->section == Q_LATE && (p->e->need[v] & 2) && (ir->values[v].scope & Q_RHS_LOOP);
+        for (int a = 0; a < 3 && rhs; a++) read_operand(p, ir->values[v].arg[a], 0, OTHER_FUNCTION);
     }
     for (size_t o = 0; o < ir->output_count && p->section == Q_LATE; o++)
-        if (ir->outputs[o].sliced) read_operand(p, ir->results[o][0], 0, OTHER_FUNCTION);
+        if (ir->outputs[o].looped) read_operand(p, ir->results[o][0], 0, OTHER_FUNCTION);
 }
 
 static void find_readers(placer *p)

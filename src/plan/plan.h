@@ -20,7 +20,7 @@ typedef struct q_output {
 /* One map (walk == Q_P) or map-reduce over an axis: for every row of axis `rows` (Q_P: one row), the reductions run
    over axis `walk` together, then the outputs are computed from their results. */
 typedef struct q_stage {
-    uint8_t rows, walk;
+    uint8_t rows, reduced;
     q_id reductions[Q_MAX_STAGE_OUTPUTS];
     q_id weights
         [Q_MAX_STAGE_OUTPUTS]; /* by reduction: the weight of which its term is a multiple, or 0: see weights.c */
@@ -56,19 +56,19 @@ q_id q_weight_of(const q_graph *graph, q_id sum, const uint32_t *level, uint8_t 
 /* A row of cl/profiles.txt, which says what the columns mean, or one that was learned. */
 typedef struct q_profile {
     char name[32];
-    int lanes32, lanes64; /* rows in a vector, by element size */
-    int rows;             /* most row vectors of a work-item */
-    int local;            /* work-items in a group */
-    int tile;             /* most columns staged in local memory, 0: read directly */
-    int groups_per_unit;  /* groups that keep a compute unit busy: fewer are split along the walk */
-    int launch_ms;        /* aim for the time of one launch */
-    int vector_math;      /* exp: 0 the built-in one, 1 quern's own for vectors, 2 by the hardware's 2^x */
-    int deep, wide;       /* least lengths of contractions and of wide sums for the scheme `tile`, 0: never */
-    int wide_sums;        /* partial wide sums that a work-item keeps in registers: tile_local.cl */
-    int deep_rows;        /* vectors of rows and ... */
-    int deep_columns;     /* ... columns of its tiles */
-    int walk;             /* most columns that one work-item walks, 0: any number */
-    int speed;            /* rough pairs per microsecond of the simplest formula, for slicing the first launch */
+    int lanes32, lanes64;  /* rows in a vector, by element size */
+    int rows;              /* most row vectors of a work-item */
+    int local;             /* work-items in a group */
+    int staged_cols;       /* most columns staged in local memory, 0: read directly */
+    int groups_per_unit;   /* groups that keep a compute unit busy: fewer are split along the walk */
+    int launch_ms;         /* aim for the time of one launch */
+    int vector_math;       /* exp: 0 the built-in one, 1 quern's own for vectors, 2 by the hardware's 2^x */
+    int min_k, min_rhs;    /* least lengths of contractions and of wide sums for the scheme `gemm`, 0: never */
+    int rhs_registers;     /* partial wide sums that a work-item keeps in registers: gemm_local.cl */
+    int reg_m;             /* vectors of rows and ... */
+    int reg_n;             /* ... columns of its tiles */
+    int max_cols_per_item; /* most columns that one work-item walks, 0: any number */
+    int speed;             /* rough pairs per microsecond of the simplest formula, for slicing the first launch */
 } q_profile;
 
 /* The shipped row of this name; false, with the row "default" in *out, if there is none. */
@@ -77,7 +77,7 @@ bool q_profile_find(q_profile *out, const char *name);
 void q_profile_names(q_text *out);
 /* Whether every row of the text can be read; USAGE with `where`, the text's name, and the line. */
 quern_status q_profiles_check(const char *text, const char *where);
-/* Changes columns: "rows=4 tile=0". USAGE, and nothing is changed, if the settings cannot be read. */
+/* Changes columns: "rows=4 staged_cols=0". USAGE, and nothing is changed, if the settings cannot be read. */
 quern_status q_profile_set(q_profile *profile, const char *settings, const char *where);
 /* All columns as settings; the number in one, -1 if there is no such column. */
 void q_profile_settings(q_text *out, const q_profile *profile);
@@ -104,9 +104,9 @@ quern_status q_profiles_without(q_text *out, const char *text, const char *where
 
 /* The least lengths from which on components are done in loops; 0: never. */
 typedef struct q_tiling {
-    uint32_t depth, width; /* of contractions, of wide sums: see tiling.c */
-    bool expand;           /* squared distances as |x|^2 + |y|^2 - 2 xy where that is accurate */
-    bool apart;            /* components of wide sums are kept in different work-items */
+    uint32_t k_dim, rhs_dim; /* of contractions, of wide sums: see tiling.c */
+    bool expand;             /* squared distances as |x|^2 + |y|^2 - 2 xy where that is accurate */
+    bool apart;              /* components of wide sums are kept in different work-items */
 } q_tiling;
 
 q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *options);
@@ -114,16 +114,16 @@ q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *opti
 /* What becomes of a node, bits: */
 enum {
     Q_FORM_COMPONENTS = 1,  /* a value for each component */
-    Q_FORM_DEEP = 2,        /* a slice in the loop of contractions */
-    Q_FORM_WIDE = 4,        /* a slice in the loop of wide sums */
+    Q_FORM_K = 2,           /* a slice in the loop of contractions */
+    Q_FORM_RHS = 4,         /* a slice in the loop of wide sums */
     Q_FORM_CONTRACTION = 8, /* it is one */
-    Q_FORM_WIDE_SUM = 16,   /* it is one */
+    Q_FORM_RHS_SUM = 16,    /* it is one */
     Q_FORM_OUTPUT = 32      /* what becomes of it as an output: a slice in the loop of wide sums */
 };
 
 typedef struct q_loops {
-    uint32_t depth, width; /* lengths of the loops, 0: there is none */
-    uint8_t *forms;        /* by node */
+    uint32_t k_dim, rhs_dim; /* lengths of the loops, 0: there is none */
+    uint8_t *forms;          /* by node */
 } q_loops;
 
 /* To be freed even if it fails. */
@@ -138,9 +138,9 @@ void q_loops_free(q_loops *loops);
 enum {
     Q_ROW = 1,
     Q_COLUMN = 2,
-    Q_LATE = 4, /* after the reductions of the stage are finished */
-    Q_DEEP = 8, /* in the loop over the components of contractions */
-    Q_WIDE = 16 /* in the loop over the components of wide sums */
+    Q_LATE = 4,     /* after the reductions of the stage are finished */
+    Q_K_LOOP = 8,   /* in the loop over the components of contractions */
+    Q_RHS_LOOP = 16 /* in the loop over the components of wide sums */
 };
 enum { Q_PAIR = Q_ROW | Q_COLUMN, Q_LOOPS = 32 };
 
@@ -181,7 +181,7 @@ typedef struct q_array {
     int variable;   /* number in the graph, or -1 */
     q_id temporary; /* node whose value it holds, or 0 */
     int result;     /* outputs: number of the operator's result, or -1 */
-    bool sliced;    /* outputs: one value, a slice, stands for all components */
+    bool looped;    /* outputs: one value, a slice, stands for all components */
 } q_array;
 
 enum { Q_MAX_ARRAYS = 128, Q_MAX_STATEMENTS = 65536, Q_MAX_CONTRACTIONS = 64 };
@@ -194,8 +194,8 @@ typedef enum q_expansion {
 } q_expansion;
 
 typedef struct q_ir {
-    uint8_t rows, walk; /* axes */
-    q_scalar *values;   /* values[0] is unused; operands before users */
+    uint8_t rows, reduced; /* axes */
+    q_scalar *values;      /* values[0] is unused; operands before users */
     size_t count, capacity;
     q_ref *table;
     size_t table_size;
@@ -207,12 +207,12 @@ typedef struct q_ir {
         uint32_t dim;     /* of the term */
         q_ref *terms;     /* what each component reduces */
         size_t state;     /* the reduction that keeps the state: its own number, or that of one that has it already */
-        bool wide;        /* one term, a slice, stands for all components */
+        bool rhs;         /* one term, a slice, stands for all components */
         q_ref weight;     /* LogSumExp with weights by which sums are scaled: its term */
         size_t scaled_by; /* 1 + the number of the LogSumExp whose weights its terms are multiples of; 0: none */
     } reductions[2 * Q_MAX_STAGE_OUTPUTS];
     size_t reduction_count;
-    uint32_t depth, width;          /* lengths of the loops over components; 0: there is none */
+    uint32_t k_dim, rhs_dim;        /* lengths of the loops over components; 0: there is none */
     size_t weights;                 /* values of the pair that the loop over wide sums reads */
     q_ref sums[Q_MAX_CONTRACTIONS]; /* Q_V_SUM values */
     size_t sum_count;
@@ -258,7 +258,7 @@ void q_count_weights(q_ir *program);
 /* What is left of a term of a linear reduction when the factor *hoisted, which is free of the walk, has left it; of a slice of
    one. */
 q_ref q_split_term(q_ir *program, q_ref term, q_ref *hoisted);
-q_ref q_split_slice(q_ir *program, q_ref term, q_ref *hoisted);
+q_ref q_split_loop_value(q_ir *program, q_ref term, q_ref *hoisted);
 
 // fuse.c
 
@@ -288,20 +288,20 @@ size_t q_plan_column_align(size_t numbers, quern_dtype dtype);
 typedef struct q_plan {
     q_profile profile;
     quern_dtype dtype;
-    int lanes, rows, local, tile;
-    int columns; /* of a register tile: scheme `tile`; 0: scheme `row` */
-    int chunk;   /* components staged in local memory at once: scheme `tile` in tile_local.cl; 0: read directly */
+    int lanes, rows, local, staged_cols;
+    int reg_n;  /* of a register tile: scheme `gemm`; 0: scheme `row` */
+    int tile_k; /* components staged in local memory at once: scheme `gemm` in gemm_local.cl; 0: read directly */
     q_expansion expansion;
-    int side, turn; /* there: work-items that share rows, columns whose sums change hands at once */
-    int kept;       /* there: components of wide sums that a work-item keeps */
-    int spans;      /* groups for the same rows, each with other components of wide sums; 1 elsewhere */
-    int unroll;     /* columns of a tile taken between two looks at the loop's counter */
-    int64_t block;  /* terms that are added without compensation */
-    bool kahan;     /* compensate each */
-    bool split;     /* parts of the walk are merged by a second kernel */
-    int parts;      /* in how many */
-    int64_t part;   /* columns of one part, a multiple of block unless there is one part */
-    int64_t groups; /* work-groups along the rows */
+    int threads_n, epilogue_n; /* there: work-items that share rows, columns whose sums change hands at once */
+    int rhs_per_item;          /* there: components of wide sums that a work-item keeps */
+    int rhs_groups;            /* groups for the same rows, each with other components of wide sums; 1 elsewhere */
+    int unroll;                /* columns of a tile taken between two looks at the loop's counter */
+    int64_t block;             /* terms that are added without compensation */
+    bool kahan;                /* compensate each */
+    bool split;                /* parts of the walk are merged by a second kernel */
+    int split_count;           /* in how many */
+    int64_t split_extent;      /* columns of one part, a multiple of block unless there is one part */
+    int64_t groups;            /* work-groups along the rows */
 } q_plan;
 
 /* Whether two plans of one program have the same source: all that source.c, emit.c and their like read of a plan. */
@@ -325,7 +325,7 @@ size_t q_plan_local_bytes(const q_plan *plan, const q_ir *program);
 /* Numbers that the states of all reductions of one row hold, shared ones counted once. */
 int q_plan_words(const q_ir *program);
 /* Bytes of the partial results of a split plan. */
-uint64_t q_plan_partial_bytes(const q_plan *plan, const q_ir *program);
+uint64_t q_plan_split_bytes(const q_plan *plan, const q_ir *program);
 
 // reroll.c: the statements of a function as steps, with what repeats as loops
 
@@ -442,7 +442,7 @@ void q_emit_slots(q_emitter *e, int section, bool kept);
 // states.c: states of reductions as OpenCL C
 
 /* Whether reduction r keeps a wide sum by itself. */
-bool q_owns_wide(const q_ir *program, size_t r);
+bool q_owns_rhs(const q_ir *program, size_t r);
 /* Components of the state that reduction r keeps by itself; none if it shares another's or is wide. */
 uint32_t q_own_dim(const q_ir *program, size_t r);
 /* Whether the states of the components of reduction r are an array. */

@@ -29,7 +29,7 @@ static bool in_section(const q_emitter *e, q_ref v, int section)
 {
     const q_scalar *value = &e->p->values[v];
     if (value->kind == Q_V_CONSTANT) return false;
-    if (section & Q_LATE) return (e->need[v] & 2) && (value->scope & Q_WIDE) == (section & Q_WIDE);
+    if (section & Q_LATE) return (e->need[v] & 2) && (value->scope & Q_RHS_LOOP) == (section & Q_RHS_LOOP);
     return (e->need[v] & 1) && value->scope == section && !e->folded[v];
 }
 
@@ -46,12 +46,12 @@ static void add_folds(const q_emitter *e, q_section *s)
             add_step(s, (q_step){Q_STEP_FOLD, 0, e->p->reductions[r].terms[d], (uint32_t)r, d});
 }
 
-static void add_stores(const q_emitter *e, q_section *s, bool sliced)
+static void add_stores(const q_emitter *e, q_section *s, bool looped)
 {
     for (size_t o = 0; o < e->p->output_count; o++)
-        if (!sliced && q_is_selection(e->p, o)) add_step(s, (q_step){Q_STEP_SELECT, 0, 0, (uint32_t)o, 0});
+        if (!looped && q_is_selection(e->p, o)) add_step(s, (q_step){Q_STEP_SELECT, 0, 0, (uint32_t)o, 0});
         else
-            for (uint32_t d = 0; d < q_value_count(e->p, o) && e->p->outputs[o].sliced == sliced; d++)
+            for (uint32_t d = 0; d < q_value_count(e->p, o) && e->p->outputs[o].looped == looped; d++)
                 add_step(s, (q_step){Q_STEP_STORE, 0, e->p->results[o][d], (uint32_t)o, d});
 }
 
@@ -62,7 +62,7 @@ static void add_steps(const q_emitter *e, q_section *s, int section)
         if (in_section(e, v, section)) add_step(s, (q_step){Q_STEP_VALUE, 0, v, 0, 0});
     s->values = s->count;
     if (section == Q_PAIR) add_folds(e, s);
-    if (section & Q_LATE) add_stores(e, s, section & Q_WIDE);
+    if (section & Q_LATE) add_stores(e, s, section & Q_RHS_LOOP);
 }
 
 q_ref q_step_operand(const q_emitter *e, const q_step *step, int a)
@@ -87,7 +87,7 @@ q_ref q_value_operand(const q_emitter *e, q_ref v, int a)
 
 static bool is_finished_in_loop(const q_ir *p, size_t r)
 {
-    return !p->reductions[r].K && (p->reductions[r].wide || q_is_state_array(p, r));
+    return !p->reductions[r].K && (p->reductions[r].rhs || q_is_state_array(p, r));
 }
 
 bool q_same_form(const q_emitter *e, q_ref v, q_ref w)
@@ -256,7 +256,7 @@ quern_status q_section_make(q_emitter *e, int section)
         memory = add_item(s, (q_item){.start = k});
     }
     s->top_count = (uint32_t)s->count;
-    if (!memory || ((section & (Q_DEEP | Q_WIDE)) == 0 && !q_section_roll(e, s, false)))
+    if (!memory || ((section & (Q_K_LOOP | Q_RHS_LOOP)) == 0 && !q_section_roll(e, s, false)))
         return q_fail_memory(s->count * sizeof(q_item));
     return q_section_place(e, s, section);
 }

@@ -19,8 +19,8 @@ typedef struct scheduler {
     const q_stage *stage;
     q_ir *out;
     q_loops loops;
-    uint32_t *first; /* by node: index of its components in `components`, plus one */
-    q_ref *slices;   /* by node, twice: its slice in the loop of contractions, and in that of wide sums */
+    uint32_t *first;    /* by node: index of its components in `components`, plus one */
+    q_ref *loop_values; /* by node, twice: its slice in the loop of contractions, and in that of wide sums */
     q_ref hoisted[Q_MAX_STAGE_OUTPUTS],
         normaliser[Q_MAX_STAGE_OUTPUTS]; /* by reduction, wide ones: what multiplies it after */
     q_ref *components;
@@ -284,13 +284,13 @@ static q_ref normaliser_of(scheduler *s, size_t r)
 
 // ---- slices ----
 
-static q_ref *slice_of(const scheduler *s, q_id id, uint8_t loop)
+static q_ref *loop_value_of(const scheduler *s, q_id id, uint8_t loop)
 {
-    return &s->slices[2 * id + (loop == Q_WIDE)];
+    return &s->loop_values[2 * id + (loop == Q_RHS_LOOP)];
 }
 
 /* A wide sum of this stage when it is finished, or what an earlier stage has left. */
-static q_ref lower_reduction_slice(scheduler *s, q_id id, uint8_t loop)
+static q_ref lower_reduction_loop_value(scheduler *s, q_id id, uint8_t loop)
 {
     for (size_t r = 0; r < s->stage->reduction_count; r++)
         if (s->stage->reductions[r] == id) {
@@ -301,15 +301,15 @@ static q_ref lower_reduction_slice(scheduler *s, q_id id, uint8_t loop)
     return load_temporary(s, id, 0, loop);
 }
 
-static q_ref lower_slice(scheduler *s, q_id id, uint8_t loop)
+static q_ref lower_loop_value(scheduler *s, q_id id, uint8_t loop)
 {
     const q_node *node = q_node_of(s->graph, id);
     if (node->dim == 1) return component(s, id, 0);
     if (node->op == Q_OP_VARIABLE) return load_variable(s, node, 0, loop);
     if (node->op == Q_OP_CONSTANT) return q_value_number(s->out, node->value);
-    if (q_is_reduction(node)) return lower_reduction_slice(s, id, loop);
+    if (q_is_reduction(node)) return lower_reduction_loop_value(s, id, loop);
     q_ref args[3] = {0};
-    for (int a = 0; a < 3 && node->arg[a]; a++) args[a] = *slice_of(s, node->arg[a], loop);
+    for (int a = 0; a < 3 && node->arg[a]; a++) args[a] = *loop_value_of(s, node->arg[a], loop);
     return q_ops[node->op].kind == Q_KIND_ELEMENTWISE ? lower_elementwise(s, id, args) : args[0];
 }
 
@@ -319,7 +319,7 @@ static q_ref lower_contraction(scheduler *s, q_id id)
     q_ir *p = s->out;
     const q_node *node = q_node_of(s->graph, id);
     if (s->exact[id] & Q_EXACT_JUMPS) s->expand = false;
-    q_scalar sum = {.kind = Q_V_SUM, .scope = Q_PAIR, .arg = {*slice_of(s, node->arg[0], Q_DEEP)}};
+    q_scalar sum = {.kind = Q_V_SUM, .scope = Q_PAIR, .arg = {*loop_value_of(s, node->arg[0], Q_K_LOOP)}};
     sum.k[0] = (int32_t)p->sum_count;
     if (p->sum_count == Q_MAX_CONTRACTIONS)
         p->status = q_fail(QUERN_LIMIT, "one pass of the formula sums more than %d long vectors", Q_MAX_CONTRACTIONS);
@@ -365,8 +365,9 @@ static void lower_marked(scheduler *s)
     for (q_id id = 1; id < s->graph->count; id++) {
         uint8_t forms = s->loops.forms[id];
         if (forms & Q_FORM_COMPONENTS && !s->first[id] && !s->out->status) lower_components(s, id);
-        if (forms & Q_FORM_DEEP && !s->out->status) *slice_of(s, id, Q_DEEP) = lower_slice(s, id, Q_DEEP);
-        if (forms & Q_FORM_WIDE && !s->out->status) *slice_of(s, id, Q_WIDE) = lower_slice(s, id, Q_WIDE);
+        if (forms & Q_FORM_K && !s->out->status) *loop_value_of(s, id, Q_K_LOOP) = lower_loop_value(s, id, Q_K_LOOP);
+        if (forms & Q_FORM_RHS && !s->out->status)
+            *loop_value_of(s, id, Q_RHS_LOOP) = lower_loop_value(s, id, Q_RHS_LOOP);
     }
 }
 
@@ -410,16 +411,17 @@ static void lower_terms(scheduler *s)
         q_id id = s->stage->reductions[r];
         const q_node *node = q_node_of(s->graph, id);
         uint32_t n = q_node_of(s->graph, node->arg[0])->dim;
-        bool wide = s->loops.forms[id] & Q_FORM_WIDE_SUM;
+        bool rhs = s->loops.forms[id] & Q_FORM_RHS_SUM;
         q_ref *terms = refs(s, n), hoisted = q_value_number(s->out, 1), normaliser = normaliser_of(s, r);
-        if (wide && !s->out->status) terms[0] = q_split_slice(s->out, *slice_of(s, node->arg[0], Q_WIDE), &hoisted);
+        if (rhs && !s->out->status)
+            terms[0] = q_split_loop_value(s->out, *loop_value_of(s, node->arg[0], Q_RHS_LOOP), &hoisted);
         s->hoisted[r] = hoisted, s->normaliser[r] = normaliser;
         s->first[id] = (uint32_t)s->component_count + 1;
         if (!q_grow(&s->components, &s->component_capacity, s->component_count + node->dim, sizeof(q_ref)))
             s->out->status = q_fail_memory(node->dim * sizeof(q_ref));
         for (uint32_t d = 0; d < node->dim && !s->out->status; d++) {
-            if (d < n && !wide) terms[d] = component(s, node->arg[0], d);
-            if (q_ops[node->op].reduction == Q_LINEAR && !wide && !is_counted(s, id))
+            if (d < n && !rhs) terms[d] = component(s, node->arg[0], d);
+            if (q_ops[node->op].reduction == Q_LINEAR && !rhs && !is_counted(s, id))
                 terms[d] = q_split_term(s->out, terms[d], &hoisted);
             q_ref finish = q_value_times(s->out, lower_reduction(s, id, d), normaliser);
             if (!s->out->status) s->components[s->component_count++] = q_value_times(s->out, finish, hoisted);
@@ -429,7 +431,7 @@ static void lower_terms(scheduler *s)
         s->out->reductions[r].K = node->k[1];
         s->out->reductions[r].dim = n;
         s->out->reductions[r].terms = terms;
-        s->out->reductions[r].wide = wide;
+        s->out->reductions[r].rhs = rhs;
     }
     s->out->reduction_count = s->stage->reduction_count + s->added_scales;
     for (size_t r = s->stage->reduction_count; r < s->out->reduction_count && !s->out->status; r++) {
@@ -450,12 +452,13 @@ static void lower_outputs(scheduler *s)
                          .variable = -1,
                          .temporary = output->result < 0 ? output->id : 0,
                          .result = output->result};
-        array.sliced = s->loops.forms[output->id] & Q_FORM_OUTPUT;
+        array.looped = s->loops.forms[output->id] & Q_FORM_OUTPUT;
         s->out->outputs[o] = array;
         uint32_t values = q_value_count(s->out, o);
         s->out->results[o] = refs(s, values);
         for (uint32_t d = 0; d < values && !s->out->status; d++)
-            s->out->results[o][d] = array.sliced ? *slice_of(s, output->id, Q_WIDE) : component(s, output->id, d);
+            s->out->results[o][d] =
+                array.looped ? *loop_value_of(s, output->id, Q_RHS_LOOP) : component(s, output->id, d);
     }
     s->out->output_count = s->stage->output_count;
 }
@@ -486,17 +489,17 @@ static void count_uses(q_ir *p)
 static void run(scheduler *s)
 {
     q_ir *p = s->out;
-    p->depth = s->loops.depth, p->width = s->loops.width;
+    p->k_dim = s->loops.k_dim, p->rhs_dim = s->loops.rhs_dim;
     for (size_t r = 0; r < s->stage->reduction_count; r++) {
         q_id id = s->stage->reductions[r];
-        bool wide = s->loops.forms[id] & Q_FORM_WIDE_SUM;
-        s->loops.forms[q_node_of(s->graph, id)->arg[0]] |= wide ? Q_FORM_WIDE : Q_FORM_COMPONENTS;
+        bool rhs = s->loops.forms[id] & Q_FORM_RHS_SUM;
+        s->loops.forms[q_node_of(s->graph, id)->arg[0]] |= rhs ? Q_FORM_RHS : Q_FORM_COMPONENTS;
     }
     lower_marked(s);
     lower_terms(s);
     for (size_t o = 0; o < s->stage->output_count; o++) {
         uint8_t *forms = &s->loops.forms[s->stage->outputs[o].id];
-        *forms |= *forms & Q_FORM_OUTPUT ? Q_FORM_WIDE : Q_FORM_COMPONENTS;
+        *forms |= *forms & Q_FORM_OUTPUT ? Q_FORM_RHS : Q_FORM_COMPONENTS;
     }
     lower_marked(s);
     lower_outputs(s);
@@ -528,14 +531,15 @@ quern_status q_schedule(q_ir **out, const q_graph *graph, const q_stages *stages
     if (!p) return q_fail_memory(sizeof *p);
     scheduler s = {.graph = graph, .stage = &stages->stage[stage], .out = p, .expand = tiling->expand};
     p->rows = s.stage->rows;
-    p->walk = s.stage->walk;
+    p->reduced = s.stage->reduced;
     p->count = 1;
     p->status = q_loops_find(&s.loops, graph, s.stage, tiling);
     s.first = calloc(graph->count, sizeof *s.first);
-    s.slices = calloc(graph->count, 2 * sizeof *s.slices);
+    s.loop_values = calloc(graph->count, 2 * sizeof *s.loop_values);
     s.bounds = malloc(graph->count * sizeof *s.bounds);
     s.exact = malloc(graph->count);
-    bool memory = s.first && s.slices && s.bounds && s.exact && q_grow(&p->values, &p->capacity, 64, sizeof(q_scalar));
+    bool memory =
+        s.first && s.loop_values && s.bounds && s.exact && q_grow(&p->values, &p->capacity, 64, sizeof(q_scalar));
     if (!p->status && !memory) p->status = q_fail_memory(graph->count * sizeof *s.bounds);
     if (!p->status) {
         memset(p->values, 0, sizeof(q_scalar));
@@ -543,7 +547,7 @@ quern_status q_schedule(q_ir **out, const q_graph *graph, const q_stages *stages
     }
     if (!p->status) run(&s);
     q_loops_free(&s.loops);
-    free(s.slices);
+    free(s.loop_values);
     free(s.first);
     free(s.bounds);
     free(s.exact);

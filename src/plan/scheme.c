@@ -39,10 +39,10 @@ int q_plan_words(const q_ir *program)
     return words;
 }
 
-uint64_t q_plan_partial_bytes(const q_plan *plan, const q_ir *program)
+uint64_t q_plan_split_bytes(const q_plan *plan, const q_ir *program)
 {
     uint64_t padded = (uint64_t)(plan->groups * q_plan_group_rows(plan));
-    return padded * (uint64_t)plan->parts * (uint64_t)q_plan_words(program) * q_element_size(plan->dtype);
+    return padded * (uint64_t)plan->split_count * (uint64_t)q_plan_words(program) * q_element_size(plan->dtype);
 }
 
 static size_t live_values(const q_ir *program, uint8_t scope)
@@ -82,7 +82,7 @@ static size_t column_bytes(const q_ir *program, const q_plan *plan)
 static int tile_that_fits(const q_ir *program, const q_plan *plan)
 {
     size_t bytes = column_bytes(program, plan);
-    int tile = plan->profile.tile < plan->local ? plan->profile.tile : plan->local;
+    int tile = plan->profile.staged_cols < plan->local ? plan->profile.staged_cols : plan->local;
     while (tile > 0 && bytes * (size_t)tile > LOCAL_BYTES) tile /= 2;
     return tile < LEAST_TILE && tile < plan->local ? 0 : tile;
 }
@@ -94,7 +94,7 @@ static int columns_at_once(const q_ir *program, const q_plan *plan)
 {
     size_t text = (program->statements[Q_ROW | Q_COLUMN] + (size_t)q_plan_words(program)) * (size_t)plan->rows;
     int columns = plan->dtype == QUERN_F64 ? 1 : MOST_COLUMNS; /* float64: long functions, and twice the registers */
-    while (columns > 1 && (columns * 16 > plan->tile || text * (size_t)columns > UNROLLED_TEXT)) columns /= 2;
+    while (columns > 1 && (columns * 16 > plan->staged_cols || text * (size_t)columns > UNROLLED_TEXT)) columns /= 2;
     return columns;
 }
 
@@ -120,10 +120,10 @@ static size_t weight_count(const q_ir *program)
     return program->weights ? program->weights : 1;
 }
 
-static size_t wide_count(const q_ir *program)
+static size_t rhs_sum_count(const q_ir *program)
 {
     size_t count = 0;
-    for (size_t r = 0; r < program->reduction_count; r++) count += q_owns_wide(program, r);
+    for (size_t r = 0; r < program->reduction_count; r++) count += q_owns_rhs(program, r);
     return count;
 }
 
@@ -134,61 +134,66 @@ static size_t scale_count(const q_ir *program)
     return q_rhs_is_scaled(program) ? count : 0;
 }
 
-/* What a group shares in tile_local.cl, in bytes, at most; each of its arrays may begin a little later for its alignment. */
+/* What a group shares in gemm_local.cl, in bytes, at most; each of its arrays may begin a little later for its alignment. */
 static size_t shared_bytes(const q_ir *program, const q_plan *plan)
 {
     size_t number = q_element_size(plan->dtype), vector = number * (size_t)plan->lanes, gaps = 12 * 16;
-    size_t rows = (size_t)(plan->rows * plan->local + 4), columns = (size_t)plan->tile, turn = (size_t)plan->turn;
+    size_t rows = (size_t)(plan->rows * plan->local + 4), columns = (size_t)plan->staged_cols,
+           turn = (size_t)plan->epilogue_n;
     size_t bytes = gaps + columns * (members(program, Q_COLUMN) * number + 16);
-    if (program->depth) {
-        size_t x = members(program, Q_ROW | Q_DEEP) * vector, y = members(program, Q_COLUMN | Q_DEEP) * number;
-        bytes += (size_t)plan->chunk * (x * rows + y * (columns + 4)) + turn * program->sum_count * vector * rows;
+    if (program->k_dim) {
+        size_t x = members(program, Q_ROW | Q_K_LOOP) * vector, y = members(program, Q_COLUMN | Q_K_LOOP) * number;
+        bytes += (size_t)plan->tile_k * (x * rows + y * (columns + 4)) + turn * program->sum_count * vector * rows;
     }
-    if (plan->expansion) bytes += number * (program->depth + columns) + vector * rows;
-    if (!program->width) return bytes;
-    size_t kept = (size_t)(plan->side * plan->kept + 4),
+    if (plan->expansion) bytes += number * (program->k_dim + columns) + vector * rows;
+    if (!program->rhs_dim) return bytes;
+    size_t kept = (size_t)(plan->threads_n * plan->rhs_per_item + 4),
            words = 2 + scale_count(program); /* of a state: more than it leaves */
     for (size_t r = 0; r < program->reduction_count; r++)
         words += 2 * (size_t)q_ops[program->reductions[r].op].words(program->reductions[r].K) * q_own_dim(program, r);
-    bytes += turn * (weight_count(program) * vector * rows + members(program, Q_COLUMN | Q_WIDE) * number * kept);
+    bytes += turn * (weight_count(program) * vector * rows + members(program, Q_COLUMN | Q_RHS_LOOP) * number * kept);
     bytes += scale_count(program) * vector * rows;
     return bytes > words * vector * rows ? bytes : words * vector * rows;
 }
 
 /* How many components of wide sums fit the registers of a work-item, for each row that it shares. */
-static void keep_wide(q_plan *plan, const q_ir *program)
+static void keep_rhs(q_plan *plan, const q_ir *program)
 {
-    int of_component = (int)(wide_count(program) + live_values(program, Q_ROW | Q_WIDE));
-    int most = plan->profile.wide_sums / (plan->dtype == QUERN_F64 ? 2 : 1) / (plan->rows * plan->side * of_component);
-    plan->kept = 1;
-    while (2 * plan->kept <= most && plan->kept * plan->side < (int)program->width) plan->kept *= 2;
-    plan->spans = ((int)program->width + plan->kept * plan->side - 1) / (plan->kept * plan->side);
+    int of_component = (int)(rhs_sum_count(program) + live_values(program, Q_ROW | Q_RHS_LOOP));
+    int most = plan->profile.rhs_registers / (plan->dtype == QUERN_F64 ? 2 : 1) /
+               (plan->rows * plan->threads_n * of_component);
+    plan->rhs_per_item = 1;
+    while (2 * plan->rhs_per_item <= most && plan->rhs_per_item * plan->threads_n < (int)program->rhs_dim)
+        plan->rhs_per_item *= 2;
+    plan->rhs_groups =
+        ((int)program->rhs_dim + plan->rhs_per_item * plan->threads_n - 1) / (plan->rhs_per_item * plan->threads_n);
 }
 
 /* How the work-items of a group share a tile of rows and columns; no chunk if it does not fit local memory: then slices
    are read where they are used. */
 static void share_tile(q_plan *plan, const q_ir *program)
 {
-    int near = plan->profile.deep_rows / plan->rows / (plan->dtype == QUERN_F64 ? 2 : 1); /* in registers of 4 bytes */
-    plan->side = largest_factor(near < 1 ? 1 : near, plan->local);
-    if (program->width && program->depth) plan->columns = (plan->columns + 1) / 2; /* their sums share the registers */
-    plan->tile = plan->side * plan->columns;
-    plan->turn = plan->tile;
-    plan->expansion = program->expansion == Q_GUARDED && program->depth <= MOST_CENTRE ? Q_GUARDED : Q_DIRECT;
-    plan->chunk = program->depth ? largest_factor(MOST_CHUNK, plan->local) : 1;
-    if (program->width) keep_wide(plan, program);
-    size_t sums = (program->sum_count + (program->width ? weight_count(program) : 0)) * q_element_size(plan->dtype) *
+    int near = plan->profile.reg_m / plan->rows / (plan->dtype == QUERN_F64 ? 2 : 1); /* in registers of 4 bytes */
+    plan->threads_n = largest_factor(near < 1 ? 1 : near, plan->local);
+    if (program->rhs_dim && program->k_dim) plan->reg_n = (plan->reg_n + 1) / 2; /* their sums share the registers */
+    plan->staged_cols = plan->threads_n * plan->reg_n;
+    plan->epilogue_n = plan->staged_cols;
+    plan->expansion = program->expansion == Q_GUARDED && program->k_dim <= MOST_CENTRE ? Q_GUARDED : Q_DIRECT;
+    plan->tile_k = program->k_dim ? largest_factor(MOST_CHUNK, plan->local) : 1;
+    if (program->rhs_dim) keep_rhs(plan, program);
+    size_t sums = (program->sum_count + (program->rhs_dim ? weight_count(program) : 0)) * q_element_size(plan->dtype) *
                   (size_t)(plan->lanes * plan->rows * plan->local);
-    size_t most = program->width ? SUM_BYTES / 2 : SUM_BYTES; /* by gpu.golden: more waves fit */
-    while (plan->turn > plan->columns && sums * (size_t)plan->turn > most) plan->turn /= 2;
-    while (plan->turn > plan->columns && shared_bytes(program, plan) > LOCAL_BYTES) plan->turn /= 2;
-    while (plan->chunk && shared_bytes(program, plan) > LOCAL_BYTES) plan->chunk /= 2;
-    if (!plan->chunk) plan->tile = plan->kept = 0, plan->spans = 1, plan->expansion = program->expansion;
+    size_t most = program->rhs_dim ? SUM_BYTES / 2 : SUM_BYTES; /* by gpu.golden: more waves fit */
+    while (plan->epilogue_n > plan->reg_n && sums * (size_t)plan->epilogue_n > most) plan->epilogue_n /= 2;
+    while (plan->epilogue_n > plan->reg_n && shared_bytes(program, plan) > LOCAL_BYTES) plan->epilogue_n /= 2;
+    while (plan->tile_k && shared_bytes(program, plan) > LOCAL_BYTES) plan->tile_k /= 2;
+    if (!plan->tile_k)
+        plan->staged_cols = plan->rhs_per_item = 0, plan->rhs_groups = 1, plan->expansion = program->expansion;
 }
 
 size_t q_plan_local_bytes(const q_plan *plan, const q_ir *program)
 {
-    return plan->chunk ? shared_bytes(program, plan) : (size_t)plan->tile * column_bytes(program, plan);
+    return plan->tile_k ? shared_bytes(program, plan) : (size_t)plan->staged_cols * column_bytes(program, plan);
 }
 
 static int choose(int wanted, int usual)
@@ -199,11 +204,12 @@ static int choose(int wanted, int usual)
 q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *options)
 {
     bool kahan = options && options->sum == QUERN_SUM_KAHAN;
-    bool unrolled = !profile->tile && profile->local > 1; /* where tile.cl would keep them in slow private memory */
-    q_tiling least = {.depth = (uint32_t)profile->deep,
-                      .width = kahan || unrolled ? 0 : (uint32_t)profile->wide,
+    bool unrolled =
+        !profile->staged_cols && profile->local > 1; /* where gemm.cl would keep them in slow private memory */
+    q_tiling least = {.k_dim = (uint32_t)profile->min_k,
+                      .rhs_dim = kahan || unrolled ? 0 : (uint32_t)profile->min_rhs,
                       .expand = !kahan,
-                      .apart = profile->tile};
+                      .apart = profile->staged_cols};
     return least;
 }
 
@@ -212,8 +218,8 @@ q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *opti
 static int tile_rows(const q_ir *program, const q_plan *plan)
 {
     size_t number = (size_t)plan->lanes * q_element_size(plan->dtype);
-    size_t bytes = number * (program->depth * (program->expansion ? 2 : 1) + program->width * 5);
-    int rows = plan->profile.deep_rows;
+    size_t bytes = number * (program->k_dim * (program->expansion ? 2 : 1) + program->rhs_dim * 5);
+    int rows = plan->profile.reg_m;
     while (rows > 1 && bytes * (size_t)rows > TILE_BYTES) rows /= 2;
     return rows;
 }
@@ -227,21 +233,21 @@ static void shape(q_plan *plan, const q_ir *program, int64_t rows, const quern_c
 {
     const q_profile *profile = &plan->profile;
     int lanes = plan->dtype == QUERN_F64 ? profile->lanes64 : profile->lanes32;
-    bool map = program->walk == Q_P, one_row = program->rows == Q_P;
+    bool map = program->reduced == Q_P, one_row = program->rows == Q_P;
     plan->lanes = choose(options ? options->lanes : 0, one_row ? 1 : lanes);
-    plan->local = choose(options ? options->local : 0, one_row && profile->tile ? 1 : profile->local);
+    plan->local = choose(options ? options->local : 0, one_row && profile->staged_cols ? 1 : profile->local);
     /* rows for two groups or less: small groups spread better, and build in a third of the time */
     bool few = rows <= 2 * (int64_t)plan->lanes * plan->local * profile->rows;
-    bool tiled = program->depth || program->width;
-    plan->columns = tiled ? profile->deep_columns : 0;
+    bool tiled = program->k_dim || program->rhs_dim;
+    plan->reg_n = tiled ? profile->reg_n : 0;
     plan->expansion = program->expansion;
-    bool shared = tiled && profile->tile;
-    plan->spans = 1;
+    bool shared = tiled && profile->staged_cols;
+    plan->rhs_groups = 1;
     plan->rows = choose(options ? options->rows : 0, map || few || shared ? 1
                                                      : tiled              ? tile_rows(program, plan)
                                                                           : rows_that_fit(program, plan));
-    plan->tile = map || !profile->tile ? 0 : tile_that_fits(program, plan);
-    if (tiled) plan->tile = 0;
+    plan->staged_cols = map || !profile->staged_cols ? 0 : tile_that_fits(program, plan);
+    if (tiled) plan->staged_cols = 0;
     if (shared) share_tile(plan, program);
     plan->unroll = columns_at_once(program, plan);
     plan->block = options && options->sum == QUERN_SUM_PLAIN ? 1 << 30 : BLOCK;
@@ -250,10 +256,10 @@ static void shape(q_plan *plan, const q_ir *program, int64_t rows, const quern_c
 
 double q_plan_seconds(const q_plan *plan, const q_ir *program, double pairs)
 {
-    double operations =
-        1 + (double)program->statements[Q_PAIR] + (double)program->depth * (double)program->statements[Q_PAIR | Q_DEEP];
-    double wide = (double)program->width * (double)program->statements[Q_PAIR | Q_WIDE];
-    return pairs * (operations * plan->spans + wide) / 10 / plan->profile.speed * 1e-6;
+    double operations = 1 + (double)program->statements[Q_PAIR] +
+                        (double)program->k_dim * (double)program->statements[Q_PAIR | Q_K_LOOP];
+    double rhs = (double)program->rhs_dim * (double)program->statements[Q_PAIR | Q_RHS_LOOP];
+    return pairs * (operations * plan->rhs_groups + rhs) / 10 / plan->profile.speed * 1e-6;
 }
 
 static void split(q_plan *plan, const q_ir *program, int64_t rows, int64_t columns, int units,
@@ -261,28 +267,28 @@ static void split(q_plan *plan, const q_ir *program, int64_t rows, int64_t colum
 {
     int64_t wanted = (int64_t)units * plan->profile.groups_per_unit;
     int64_t most = ceil_div(columns, 4 * BLOCK); /* a part is worth its merge only if it has some length */
-    int64_t groups = plan->groups * plan->spans, parts = groups < wanted ? ceil_div(wanted, groups) : 1;
+    int64_t groups = plan->groups * plan->rhs_groups, count = groups < wanted ? ceil_div(wanted, groups) : 1;
     /* a part is the least that one launch can do */
     double launches = q_plan_seconds(plan, program, (double)rows * (double)columns) * 1e3 / plan->profile.launch_ms;
-    if (parts > 1 && (double)parts < launches) parts = launches < (double)most ? (int64_t)launches : most;
-    if (parts > most) parts = most;
+    if (count > 1 && (double)count < launches) count = launches < (double)most ? (int64_t)launches : most;
+    if (count > most) count = most;
     if (options && options->split > 0)
-        parts = options->split < ceil_div(columns, BLOCK) ? options->split : ceil_div(columns, BLOCK);
-    if (plan->profile.walk && parts < ceil_div(columns, plan->profile.walk))
-        parts = ceil_div(columns, plan->profile.walk);
-    if (parts < 1) parts = 1;
-    plan->part = parts == 1 ? columns : ceil_div(ceil_div(columns, parts), BLOCK) * BLOCK;
-    plan->parts = parts == 1 ? 1 : (int)ceil_div(columns, plan->part);
-    plan->split = plan->parts > 1;
+        count = options->split < ceil_div(columns, BLOCK) ? options->split : ceil_div(columns, BLOCK);
+    if (plan->profile.max_cols_per_item && count < ceil_div(columns, plan->profile.max_cols_per_item))
+        count = ceil_div(columns, plan->profile.max_cols_per_item);
+    if (count < 1) count = 1;
+    plan->split_extent = count == 1 ? columns : ceil_div(ceil_div(columns, count), BLOCK) * BLOCK;
+    plan->split_count = count == 1 ? 1 : (int)ceil_div(columns, plan->split_extent);
+    plan->split = plan->split_count > 1;
 }
 
 bool q_plan_same_source(const q_plan *a, const q_plan *b)
 {
     return a->dtype == b->dtype && a->lanes == b->lanes && a->rows == b->rows && a->local == b->local &&
-           a->tile == b->tile && a->columns == b->columns && a->chunk == b->chunk && a->expansion == b->expansion &&
-           a->side == b->side && a->turn == b->turn && a->kept == b->kept && a->unroll == b->unroll &&
-           a->block == b->block && a->kahan == b->kahan && a->split == b->split &&
-           a->profile.vector_math == b->profile.vector_math;
+           a->staged_cols == b->staged_cols && a->reg_n == b->reg_n && a->tile_k == b->tile_k &&
+           a->expansion == b->expansion && a->threads_n == b->threads_n && a->epilogue_n == b->epilogue_n &&
+           a->rhs_per_item == b->rhs_per_item && a->unroll == b->unroll && a->block == b->block &&
+           a->kahan == b->kahan && a->split == b->split && a->profile.vector_math == b->profile.vector_math;
 }
 
 quern_status q_plan_check(const quern_compile_options *options)
@@ -303,7 +309,8 @@ quern_status q_plan_check(const quern_compile_options *options)
 quern_status q_plan_make(q_plan *out, const q_ir *program, const q_profile *profile, quern_dtype dtype, int64_t M,
                          int64_t N, int units, const quern_compile_options *options)
 {
-    int64_t rows = q_axis_size(program->rows, M, N), columns = program->walk ? q_axis_size(program->walk, M, N) : 0;
+    int64_t rows = q_axis_size(program->rows, M, N),
+            columns = program->reduced ? q_axis_size(program->reduced, M, N) : 0;
     *out = (q_plan){.profile = *profile, .dtype = dtype};
     if (options) Q_TRY(q_plan_check(options));
     if (M >= INT32_MAX || N >= INT32_MAX)
@@ -311,38 +318,38 @@ quern_status q_plan_make(q_plan *out, const q_ir *program, const q_profile *prof
                       (long long)M, (long long)N, INT32_MAX - 1);
     shape(out, program, rows, options);
     out->groups = ceil_div(rows, q_plan_group_rows(out));
-    if (program->walk && out->groups) split(out, program, rows, columns, units < 1 ? 1 : units, options);
-    else out->parts = 1, out->part = columns;
+    if (program->reduced && out->groups) split(out, program, rows, columns, units < 1 ? 1 : units, options);
+    else out->split_count = 1, out->split_extent = columns;
     return QUERN_OK;
 }
 
 void q_plan_resize(q_plan *plan, const q_ir *program, int64_t M, int64_t N)
 {
     plan->groups = ceil_div(q_axis_size(program->rows, M, N), q_plan_group_rows(plan));
-    plan->part = program->walk ? q_axis_size(program->walk, M, N) : 0;
-    plan->parts = 1;
+    plan->split_extent = program->reduced ? q_axis_size(program->reduced, M, N) : 0;
+    plan->split_count = 1;
 }
 
 void q_plan_dump(const q_plan *plan, const q_ir *program, q_text *out)
 {
-    q_text_add(out, "plan: profile %s, %s, scheme %s, walk dense\n", plan->profile.name,
-               plan->dtype == QUERN_F64 ? "float64" : "float32", plan->columns ? "tile" : "row");
+    q_text_add(out, "plan: profile %s, %s, scheme %s, columns dense\n", plan->profile.name,
+               plan->dtype == QUERN_F64 ? "float64" : "float32", plan->reg_n ? "gemm" : "row");
     q_text_add(out, "  %d lanes x %d vectors x %d work-items: %lld rows a group, %lld groups\n", plan->lanes,
                plan->rows, plan->local, (long long)q_plan_group_rows(plan), (long long)plan->groups);
-    if (plan->columns)
+    if (plan->reg_n)
         q_text_add(out, "  %d columns at once; loops over %u components of contractions%s, %u of wide sums\n",
-                   plan->columns, program->depth,
+                   plan->reg_n, program->k_dim,
                    plan->expansion == Q_GUARDED    ? " (expanded, guarded)"
                    : plan->expansion == Q_SCREENED ? " (expanded, screened)"
                                                    : "",
-                   program->width);
-    if (plan->kept)
-        q_text_add(out, "  %d components of wide sums in each of %d work-items, %d groups for all\n", plan->kept,
-                   plan->side, plan->spans);
-    if (program->walk)
+                   program->rhs_dim);
+    if (plan->rhs_per_item)
+        q_text_add(out, "  %d components of wide sums in each of %d work-items, %d groups for all\n",
+                   plan->rhs_per_item, plan->threads_n, plan->rhs_groups);
+    if (program->reduced)
         q_text_add(out, "  columns %s, in %d part%s of %lld; sums %s\n",
-                   plan->tile ? "staged in local memory" : "read directly", plan->parts, plan->parts == 1 ? "" : "s",
-                   (long long)plan->part,
+                   plan->staged_cols ? "staged in local memory" : "read directly", plan->split_count,
+                   plan->split_count == 1 ? "" : "s", (long long)plan->split_extent,
                    plan->kahan           ? "compensated at each term"
                    : plan->block > BLOCK ? "plain"
                                          : "compensated every 256 terms");

@@ -29,17 +29,17 @@ static void add_macros(q_text *out, const q_ir *program, const q_plan *plan, boo
 {
     q_text_add(out, "#define Q_GENERATED\n#define Q_F64 %d\n#define Q_LANES %d\n", plan->dtype == QUERN_F64,
                plan->lanes);
-    q_text_add(out, "#define Q_ROWS %d\n#define Q_LOCAL %d\n#define Q_TILE %d\n", plan->rows, plan->local,
-               merge ? 0 : plan->tile);
+    q_text_add(out, "#define Q_ROWS %d\n#define Q_LOCAL %d\n#define Q_STAGED_COLS %d\n", plan->rows, plan->local,
+               merge ? 0 : plan->staged_cols);
     q_text_add(out, "#define Q_UNROLL %d\n", merge ? 1 : plan->unroll);
-    if (plan->columns)
-        q_text_add(out, "#define Q_COLUMNS %d\n#define Q_DEPTH %u\n#define Q_WIDTH %u\n#define Q_EXPANSION %d\n",
-                   plan->columns, program->depth, program->width, plan->expansion);
+    if (plan->reg_n)
+        q_text_add(out, "#define Q_REG_N %d\n#define Q_K_DIM %u\n#define Q_RHS_DIM %u\n#define Q_EXPANSION %d\n",
+                   plan->reg_n, program->k_dim, program->rhs_dim, plan->expansion);
     if (q_rhs_is_scaled(program)) q_text_add(out, "#define Q_RHS_SCALED 1\n");
-    if (plan->chunk)
-        q_text_add(out, "#define Q_CHUNK %d\n#define Q_SIDE %d\n#define Q_TURN %d\n", plan->chunk, plan->side,
-                   plan->turn);
-    if (plan->kept) q_text_add(out, "#define Q_KEPT %d\n", plan->kept);
+    if (plan->tile_k)
+        q_text_add(out, "#define Q_TILE_K %d\n#define Q_THREADS_N %d\n#define Q_EPILOGUE_N %d\n", plan->tile_k,
+                   plan->threads_n, plan->epilogue_n);
+    if (plan->rhs_per_item) q_text_add(out, "#define Q_RHS_PER_ITEM %d\n", plan->rhs_per_item);
     q_text_add(out, "#define Q_BLOCK %lld\n#define Q_KAHAN %d\n", (long long)plan->block, plan->kahan);
     q_text_add(out, "#define Q_SPLIT %d\n#define Q_VECTOR_MATH %d\n", plan->split, plan->profile.vector_math);
     for (size_t r = 0; r < program->reduction_count; r++)
@@ -81,7 +81,7 @@ static void add_special(q_text *out, const q_plan *plan)
 
 static const char *scheme_file(const q_plan *plan)
 {
-    return plan->chunk ? "tile_local" : plan->columns ? "tile" : "row";
+    return plan->tile_k ? "gemm_local" : plan->reg_n ? "gemm" : "row";
 }
 
 static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan, bool merge)
@@ -96,7 +96,7 @@ static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan
     q_text_add(out, "#line 1 \"formula\"\n");
     add_counted_sections(out, program);
     Q_TRY(q_emit(out, program, plan));
-    if (!merge) add_file(out, "walk_dense");
+    if (!merge) add_file(out, "cols_dense");
     if (!merge) add_file(out, "frame");
     add_file(out, merge ? "merge" : scheme_file(plan));
     return out->failed ? q_fail_memory(out->capacity) : QUERN_OK;

@@ -57,13 +57,13 @@ static quern_status place_reduction(partitioner *c, q_id id, uint32_t level)
     q_stage *stage = NULL;
     for (size_t s = 0; s < c->out->count && !stage; s++) {
         q_stage *old = &c->out->stage[s];
-        bool fits = old->rows == row_axis(node) && old->walk == node->k[0] && c->level[old->reductions[0]] == level;
+        bool fits = old->rows == row_axis(node) && old->reduced == node->k[0] && c->level[old->reductions[0]] == level;
         if (fits && old->reduction_count < Q_MAX_STAGE_OUTPUTS) stage = old;
     }
     if (!stage) {
         if (c->out->count == Q_MAX_STAGES) return too_many("stages", Q_MAX_STAGES);
         stage = &c->out->stage[c->out->count++];
-        *stage = (q_stage){.rows = row_axis(node), .walk = (uint8_t)node->k[0]};
+        *stage = (q_stage){.rows = row_axis(node), .reduced = (uint8_t)node->k[0]};
     }
     c->stage_of[id] = (int)(stage - c->out->stage);
     q_weight weight = {0};
@@ -117,11 +117,11 @@ static quern_status place_result(partitioner *c, q_id id, int result, uint8_t *m
     }
     int stage_of = stage_of_value(c, id, marks);
     for (size_t s = 0; s < c->out->count && stage_of < 0; s++) /* a map that is there already */
-        if (c->out->stage[s].walk == Q_P && c->out->stage[s].rows == node->axes) stage_of = (int)s;
+        if (c->out->stage[s].reduced == Q_P && c->out->stage[s].rows == node->axes) stage_of = (int)s;
     if (stage_of < 0) {
         if (c->out->count == Q_MAX_STAGES) return too_many("stages", Q_MAX_STAGES);
         stage_of = (int)c->out->count++;
-        c->out->stage[stage_of] = (q_stage){.rows = node->axes, .walk = Q_P};
+        c->out->stage[stage_of] = (q_stage){.rows = node->axes, .reduced = Q_P};
     }
     return add_output(&c->out->stage[stage_of], id, result);
 }
@@ -179,7 +179,7 @@ void q_stages_dump(const q_graph *graph, const q_stages *stages, q_text *out)
     static const char *const rows[] = {"one row", "rows i", "rows j"}, *const walks[] = {"map", "over i", "over j"};
     for (size_t s = 0; s < stages->count; s++) {
         const q_stage *stage = &stages->stage[s];
-        q_text_add(out, "stage %zu: %s, %s\n", s, rows[stage->rows], walks[stage->walk]);
+        q_text_add(out, "stage %zu: %s, %s\n", s, rows[stage->rows], walks[stage->reduced]);
         for (size_t r = 0; r < stage->reduction_count; r++) {
             q_text_add(out, "  reduce %%%u = %s of %%%u", stage->reductions[r],
                        q_ops[q_node_of(graph, stage->reductions[r])->op].name,

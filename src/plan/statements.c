@@ -32,10 +32,10 @@ static const char *holder(const q_emitter *e, q_ref v)
         [Q_ROW] = "r->",
         [Q_COLUMN] = "c->",
         [Q_PAIR] = "w->",
-        [Q_ROW | Q_DEEP] = "x->",
-        [Q_COLUMN | Q_DEEP] = "y->",
-        [Q_ROW | Q_WIDE] = "x->",
-        [Q_COLUMN | Q_WIDE] = "y->",
+        [Q_ROW | Q_K_LOOP] = "x->",
+        [Q_COLUMN | Q_K_LOOP] = "y->",
+        [Q_ROW | Q_RHS_LOOP] = "x->",
+        [Q_COLUMN | Q_RHS_LOOP] = "y->",
     };
     uint8_t scope = e->p->values[v].scope;
     return e->section & Q_LATE || scope == e->section ? "" : holders[scope];
@@ -45,7 +45,7 @@ static const char *holder(const q_emitter *e, q_ref v)
 static const q_section *section_of(const q_emitter *e, q_ref v)
 {
     uint8_t scope = e->p->values[v].scope;
-    return e->sections[e->section & Q_LATE ? Q_LATE | (scope & Q_WIDE) : scope];
+    return e->sections[e->section & Q_LATE ? Q_LATE | (scope & Q_RHS_LOOP) : scope];
 }
 
 uint32_t q_slot_of(const q_emitter *e, q_ref v)
@@ -106,7 +106,7 @@ static void emit_load(q_emitter *e, const q_scalar *value)
     const q_array *array = &e->p->inputs[value->k[1]];
     char number[16];
     snprintf(number, sizeof number, "%d", value->k[0]);
-    const char *component = value->scope & (Q_DEEP | Q_WIDE) ? "d" : e->component ? e->component : number;
+    const char *component = value->scope & (Q_K_LOOP | Q_RHS_LOOP) ? "d" : e->component ? e->component : number;
     if (array->axis == Q_P) q_text_add(e->out, "a%d[%s]", value->k[1], component);
     else if (array->axis == e->p->rows)
         q_text_add(e->out, "q_gather%s(a%d, i, %u, %s, Q_ROW_COUNT)", array->integer ? "_int" : "", value->k[1],
@@ -216,10 +216,10 @@ void q_emit_state_name(q_emitter *e, size_t r)
 /* The address of the state of one component; of a wide sum, in the section of slices, that of the loop. */
 void q_emit_state_member(q_emitter *e, size_t r, uint32_t d)
 {
-    if (e->section == (Q_LATE | Q_WIDE)) q_text_add(e->out, "&wide->r%zu[k]", r);
+    if (e->section == (Q_LATE | Q_RHS_LOOP)) q_text_add(e->out, "&acc->r%zu[k]", r);
     else {
-        bool wide = e->p->reductions[r].wide, array = wide || q_is_state_array(e->p, r);
-        q_text_add(e->out, "&%s->r%zu%s", wide ? "wide" : "t", r, array ? "[" : "_");
+        bool rhs = e->p->reductions[r].rhs, array = rhs || q_is_state_array(e->p, r);
+        q_text_add(e->out, "&%s->r%zu%s", rhs ? "acc" : "t", r, array ? "[" : "_");
         if (e->component && array) q_text_add(e->out, "%s]", e->component);
         else q_text_add(e->out, array ? "%u]" : "%u", d);
     }

@@ -1,25 +1,25 @@
 /*
  * states.c: the states of a program's reductions as OpenCL C: what the walk keeps for a row. Wide sums are apart, in
- * q_wide, of which a work-item keeps Q_KEPT components, from d0 on.
+ * q_rhs_acc, of which a work-item keeps Q_RHS_PER_ITEM components, from d0 on.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "plan/plan.h"
 
-bool q_owns_wide(const q_ir *p, size_t r)
+bool q_owns_rhs(const q_ir *p, size_t r)
 {
-    return p->reductions[r].wide && p->reductions[r].state == r;
+    return p->reductions[r].rhs && p->reductions[r].state == r;
 }
 
 uint32_t q_own_dim(const q_ir *p, size_t r)
 {
-    return p->reductions[r].state == r && !p->reductions[r].wide ? p->reductions[r].dim : 0;
+    return p->reductions[r].state == r && !p->reductions[r].rhs ? p->reductions[r].dim : 0;
 }
 
 bool q_is_state_array(const q_ir *p, size_t r)
 {
-    return !p->reductions[r].wide && p->reductions[r].dim >= Q_LONG;
+    return !p->reductions[r].rhs && p->reductions[r].dim >= Q_LONG;
 }
 
 /* Members of the struct of states that reduction r has. */
@@ -35,37 +35,37 @@ typedef enum extra { NO_MORE, OTHER_STATE, MEMORY } extra;
 static const struct state_function {
     const char *name, *call, *parameters;
     extra more;
-    bool wide, of_parts; /* of wide sums; of use only where the walk is split */
+    bool rhs, of_parts; /* of wide sums; of use only where the walk is split */
 } state_functions[] = {
     {"start", "start", "q_state *t", NO_MORE, false, false},
-    {"start_wide", "start", "q_wide *wide", NO_MORE, true, false},
+    {"start_rhs", "start", "q_rhs_acc *acc", NO_MORE, true, false},
     {"block", "block", "q_state *t", NO_MORE, false, false},
     {"merge", "merge", "q_state *t, const q_state *other", OTHER_STATE, false, true},
-    {"merge_wide", "merge", "q_wide *wide, const q_wide *other_wide, const q_state *t, const q_state *other",
+    {"merge_rhs", "merge", "q_rhs_acc *acc, const q_rhs_acc *other_rhs, const q_state *t, const q_state *other",
      OTHER_STATE, true, true},
     {"store_state", "store_state", "const q_state *t, __global sreal *p, const long stride", MEMORY, false, true},
-    {"store_state_wide", "store_state", "const q_wide *wide, __global sreal *p, const long stride, const int d0",
+    {"store_state_rhs", "store_state", "const q_rhs_acc *acc, __global sreal *p, const long stride, const int d0",
      MEMORY, true, true},
     {"load_state", "load_state", "q_state *t, __global const sreal *p, const long stride", MEMORY, false, true},
-    {"load_state_wide", "load_state", "q_wide *wide, __global const sreal *p, const long stride, const int d0", MEMORY,
+    {"load_state_rhs", "load_state", "q_rhs_acc *acc, __global const sreal *p, const long stride, const int d0", MEMORY,
      true, true},
 };
 
 /* The arguments of a call for one component, which stands at [d] of a wide state. */
 static void emit_call(q_emitter *e, size_t r, const char *component, extra more, int word)
 {
-    bool wide = e->p->reductions[r].wide;
+    bool rhs = e->p->reductions[r].rhs;
     int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
-    q_text_add(e->out, "&%s->r%zu%s", wide ? "wide" : "t", r, component);
-    if (more == OTHER_STATE) q_text_add(e->out, ", &other%s->r%zu%s", wide ? "_wide" : "", r, component);
+    q_text_add(e->out, "&%s->r%zu%s", rhs ? "acc" : "t", r, component);
+    if (more == OTHER_STATE) q_text_add(e->out, ", &other%s->r%zu%s", rhs ? "_rhs" : "", r, component);
     if (more == OTHER_STATE && e->p->reductions[r].scaled_by)
         q_text_add(e->out, ", scale%zu, other_scale%zu", e->p->reductions[r].scaled_by - 1,
                    e->p->reductions[r].scaled_by - 1);
-    if (more == MEMORY && wide)
-        q_text_add(e->out, ", p + (%d + %d * min(d0 + d, %u)) * stride, stride", word, words, e->p->width - 1);
+    if (more == MEMORY && rhs)
+        q_text_add(e->out, ", p + (%d + %d * min(d0 + d, %u)) * stride, stride", word, words, e->p->rhs_dim - 1);
     if (more == MEMORY && q_is_state_array(e->p, r))
         q_text_add(e->out, ", p + (%d + %d * d) * stride, stride", word, words);
-    else if (more == MEMORY && !wide) q_text_add(e->out, ", p + %d * stride, stride", word);
+    else if (more == MEMORY && !rhs) q_text_add(e->out, ", p + %d * stride, stride", word);
     q_text_add(e->out, ");\n");
 }
 
@@ -85,16 +85,16 @@ static void emit_calls(q_emitter *e, const struct state_function *f, size_t r, i
 {
     bool scaled = f->more == OTHER_STATE && e->p->reductions[r].scaled_by;
     int words = q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K);
-    uint32_t calls = f->wide ? q_owns_wide(e->p, r) : state_count(e->p, r);
+    uint32_t calls = f->rhs ? q_owns_rhs(e->p, r) : state_count(e->p, r);
     bool array = q_is_state_array(e->p, r);
     for (uint32_t d = 0; d < calls; d++) {
         char component[16];
-        snprintf(component, sizeof component, f->wide || array ? "[d]" : "_%u", d);
+        snprintf(component, sizeof component, f->rhs || array ? "[d]" : "_%u", d);
         q_text_add(e->out, "    ");
         if (array) q_text_add(e->out, "for (int d = 0; d < %u; d++) ", e->p->reductions[r].dim);
-        if (f->wide) q_text_add(e->out, "for (int d = 0; d < Q_KEPT");
-        if (f->wide && strcmp(f->call, "store_state") == 0) q_text_add(e->out, " && d0 + d < %u", e->p->width);
-        if (f->wide) q_text_add(e->out, "; d++) ");
+        if (f->rhs) q_text_add(e->out, "for (int d = 0; d < Q_RHS_PER_ITEM");
+        if (f->rhs && strcmp(f->call, "store_state") == 0) q_text_add(e->out, " && d0 + d < %u", e->p->rhs_dim);
+        if (f->rhs) q_text_add(e->out, "; d++) ");
         q_emit_state_name(e, r);
         q_text_add(e->out, "_%s%s(", f->call, scaled ? "_scaled" : "");
         emit_call(e, r, component, f->more, word + (int)d * words);
@@ -141,12 +141,12 @@ void q_emit_state(q_emitter *e)
         }
     if (!e->p->reduction_count) q_text_add(e->out, "    int none;\n");
     q_text_add(e->out, "%s} q_state;\n", q_rhs_is_scaled(e->p) ? "    q_scales scales;\n    int rescaled;\n" : "");
-    if (e->p->width) q_text_add(e->out, "typedef struct {\n");
+    if (e->p->rhs_dim) q_text_add(e->out, "typedef struct {\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
-        if (q_owns_wide(e->p, r)) q_text_add(e->out, "    q_Sum r%zu[Q_KEPT];\n", r);
-    if (e->p->width) q_text_add(e->out, "} q_wide;\n");
+        if (q_owns_rhs(e->p, r)) q_text_add(e->out, "    q_Sum r%zu[Q_RHS_PER_ITEM];\n", r);
+    if (e->p->rhs_dim) q_text_add(e->out, "} q_rhs_acc;\n");
     for (size_t f = 0; f < Q_COUNT(state_functions); f++)
-        if ((e->plan->split || !state_functions[f].of_parts) && (e->p->width || !state_functions[f].wide))
+        if ((e->plan->split || !state_functions[f].of_parts) && (e->p->rhs_dim || !state_functions[f].rhs))
             emit_state_function(e, &state_functions[f]);
 }
 
@@ -190,14 +190,14 @@ static void emit_rescale(q_emitter *e)
     for (q_ref v = 1; v < p->count; v++)
         if (e->scaled_by[v] && q_is_member(e, v, Q_PAIR))
             q_text_add(e->out, "    w->v%u *= s->s%d;\n", v, e->scaled_by[v] - 1);
-    q_text_add(e->out, "}\nQ_FN void q_rescale_partial(q_partial *p, const q_scales *s)\n{\n");
+    q_text_add(e->out, "}\nQ_FN void q_rescale_block_acc(q_block_acc *p, const q_scales *s)\n{\n");
     for (size_t r = 0; r < p->reduction_count; r++)
-        if (q_owns_wide(p, r) && p->reductions[r].scaled_by)
+        if (q_owns_rhs(p, r) && p->reductions[r].scaled_by)
             q_text_add(e->out, "    p->r%zu *= s->s%zu;\n", r, p->reductions[r].scaled_by - 1);
-    q_text_add(e->out, "}\nQ_FN void q_rescale_wide(q_wide *wide, const q_scales *s)\n{\n");
+    q_text_add(e->out, "}\nQ_FN void q_rescale_rhs(q_rhs_acc *acc, const q_scales *s)\n{\n");
     for (size_t r = 0; r < p->reduction_count; r++)
-        if (q_owns_wide(p, r) && p->reductions[r].scaled_by)
-            q_text_add(e->out, "    for (int d = 0; d < Q_KEPT; d++) q_Sum_scale(&wide->r%zu[d], s->s%zu);\n", r,
+        if (q_owns_rhs(p, r) && p->reductions[r].scaled_by)
+            q_text_add(e->out, "    for (int d = 0; d < Q_RHS_PER_ITEM; d++) q_Sum_scale(&acc->r%zu[d], s->s%zu);\n", r,
                        p->reductions[r].scaled_by - 1);
     q_text_add(e->out, "}\nQ_FN void q_rescale_more(q_scales *all, const q_scales *s)\n{\n");
     for (size_t r = 0; r < p->reduction_count; r++)

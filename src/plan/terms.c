@@ -66,29 +66,29 @@ q_ref q_split_term(q_ir *p, q_ref term, q_ref *hoisted)
         if (opposite) f.of[k] = opposite, f.constant = -f.constant;
     }
     qsort(f.of, f.count, sizeof f.of[0], younger_first);
-    q_ref walked = product_of(p, &f, Q_ROW, Q_COLUMN, q_value_number(p, 1));
-    walked = product_of(p, &f, 0, Q_ROW | Q_COLUMN, walked);
-    if (q_value_is(p, walked, 1) || !q_constants_may_fold(f.constant, 1.5)) return term;
+    q_ref reduced = product_of(p, &f, Q_ROW, Q_COLUMN, q_value_number(p, 1));
+    reduced = product_of(p, &f, 0, Q_ROW | Q_COLUMN, reduced);
+    if (q_value_is(p, reduced, 1) || !q_constants_may_fold(f.constant, 1.5)) return term;
     *hoisted = product_of(p, &f, Q_ROW | Q_COLUMN, 0, q_value_number(p, f.constant));
     for (size_t k = 0; k < f.count; k++)
         if (p->values[f.of[k]].scope == Q_ROW) *hoisted = q_value_times(p, *hoisted, f.of[k]);
-    return walked;
+    return reduced;
 }
 
 /* The same for a slice: what is of the pair alone meets first, then what differs from component to component. */
-q_ref q_split_slice(q_ir *p, q_ref term, q_ref *hoisted)
+q_ref q_split_loop_value(q_ir *p, q_ref term, q_ref *hoisted)
 {
     factors f = {.constant = 1};
     *hoisted = q_value_number(p, 1);
     if (p->status || !take_apart(p, term, &f)) return term;
     q_ref weight = q_value_number(p, 1), vector = weight;
     qsort(f.of, f.count, sizeof f.of[0], younger_first);
-    weight = product_of(p, &f, Q_WIDE | Q_ROW, Q_COLUMN, weight);
-    weight = product_of(p, &f, Q_WIDE, Q_PAIR, weight);
+    weight = product_of(p, &f, Q_RHS_LOOP | Q_ROW, Q_COLUMN, weight);
+    weight = product_of(p, &f, Q_RHS_LOOP, Q_PAIR, weight);
     for (size_t k = 0; k < f.count; k++)
-        if (p->values[f.of[k]].scope & Q_WIDE) vector = q_value_times(p, vector, f.of[k]);
-    q_ref walked = q_value_times(p, weight, vector);
-    if (q_value_is(p, walked, 1) || !q_constants_may_fold(f.constant, 1.5)) return term;
-    *hoisted = product_of(p, &f, Q_WIDE | Q_COLUMN, 0, q_value_number(p, f.constant));
-    return walked;
+        if (p->values[f.of[k]].scope & Q_RHS_LOOP) vector = q_value_times(p, vector, f.of[k]);
+    q_ref reduced = q_value_times(p, weight, vector);
+    if (q_value_is(p, reduced, 1) || !q_constants_may_fold(f.constant, 1.5)) return term;
+    *hoisted = product_of(p, &f, Q_RHS_LOOP | Q_COLUMN, 0, q_value_number(p, f.constant));
+    return reduced;
 }

@@ -200,30 +200,30 @@ bool q_has_exact(const q_ir *p, bool quotients)
 
 uint32_t q_value_count(const q_ir *program, size_t o)
 {
-    return program->outputs[o].sliced ? 1 : program->outputs[o].dim;
+    return program->outputs[o].looped ? 1 : program->outputs[o].dim;
 }
 
 uint32_t q_term_count(const q_ir *program, size_t r)
 {
-    return program->reductions[r].wide ? 1 : program->reductions[r].dim;
+    return program->reductions[r].rhs ? 1 : program->reductions[r].dim;
 }
 
 bool q_rhs_is_scaled(const q_ir *p)
 {
     bool any = false;
-    for (size_t r = 0; r < p->reduction_count; r++) any = any || (p->reductions[r].wide && p->reductions[r].scaled_by);
+    for (size_t r = 0; r < p->reduction_count; r++) any = any || (p->reductions[r].rhs && p->reductions[r].scaled_by);
     return any;
 }
 
 void q_count_weights(q_ir *p)
 {
-    bool *read = p->width ? q_arena_alloc(&p->arena, p->count * sizeof *read) : NULL;
-    if (p->width && !read) p->status = q_fail_memory(p->count * sizeof *read);
+    bool *read = p->rhs_dim ? q_arena_alloc(&p->arena, p->count * sizeof *read) : NULL;
+    if (p->rhs_dim && !read) p->status = q_fail_memory(p->count * sizeof *read);
     if (!read) return;
     for (size_t r = 0; r < p->reduction_count; r++)
-        if (p->reductions[r].wide) read[p->reductions[r].terms[0]] = true;
+        if (p->reductions[r].rhs) read[p->reductions[r].terms[0]] = true;
     for (q_ref v = 1; v < p->count; v++)
-        for (int a = 0; a < 3 && p->uses[v] && p->values[v].scope == (Q_PAIR | Q_WIDE); a++)
+        for (int a = 0; a < 3 && p->uses[v] && p->values[v].scope == (Q_PAIR | Q_RHS_LOOP); a++)
             read[p->values[v].arg[a]] = true;
     for (q_ref v = 1; v < p->count; v++) p->weights += read[v] && p->values[v].scope == Q_PAIR;
 }

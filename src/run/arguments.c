@@ -153,7 +153,7 @@ static quern_status match_arguments(const quern_operator *op, quern_args args, q
 static quern_status check_sizes(const quern_operator *op, sizes *known)
 {
     for (size_t s = 0; s < op->stages.count; s++) {
-        unsigned axes = (unsigned)op->stages.stage[s].rows | op->stages.stage[s].walk;
+        unsigned axes = (unsigned)op->stages.stage[s].rows | op->stages.stage[s].reduced;
         for (q_ref v = 1; v < op->programs[s]->count; v++)
             if (op->programs[s]->values[v].kind == Q_V_COUNT && op->programs[s]->uses[v])
                 axes |= (unsigned)op->programs[s]->values[v].k[0];

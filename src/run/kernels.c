@@ -149,7 +149,7 @@ static quern_status check_local(const q_device *device, const q_plan *plan, cons
     if (bytes > device->info.local_memory) {
         quern_status status = q_fail(QUERN_UNSUPPORTED, "a group needs %zu bytes of local memory; %s has %zu", bytes,
                                      device->info.name, (size_t)device->info.local_memory);
-        q_fail_next_step("set quern_compile_options.profile to \"tile=0\", or .local to something smaller");
+        q_fail_next_step("set quern_compile_options.profile to \"staged_cols=0\", or .local to something smaller");
         return status;
     }
     if ((size_t)plan->local <= device->max_group) return QUERN_OK;

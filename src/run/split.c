@@ -16,7 +16,7 @@ typedef struct row_pass {
     q_program *program, *merge;
 } row_pass;
 
-static quern_status launch_parts(q_launcher *l, size_t stage, const row_pass *pass, const q_buffer *partial)
+static quern_status launch_parts(q_launcher *l, size_t stage, const row_pass *pass, const q_buffer *states)
 {
     const q_ir *p = l->run->op->programs[stage];
     const q_plan *plan = &pass->plan;
@@ -24,29 +24,30 @@ static quern_status launch_parts(q_launcher *l, size_t stage, const row_pass *pa
     size_t local[3] = {(size_t)plan->local, 1, 1};
     int64_t padded = plan->groups * q_plan_group_rows(plan);
     q_add_inputs(l, &args, p);
-    q_add_buffer(&args, partial);
+    q_add_buffer(&args, states);
     Q_TRY(q_launch_slices(l, pass->program, p, plan, &args, pass->pairs));
     args.count = 0;
     q_add_inputs(l, &args, p);
     q_add_outputs(l, &args, p);
-    q_add_buffer(&args, partial);
+    q_add_buffer(&args, states);
     q_add_number(&args, 2, pass->first);
-    q_add_number(&args, 3, plan->parts);
+    q_add_number(&args, 3, plan->split_count);
     q_add_number(&args, 4, padded);
-    size_t items = (size_t)(padded / plan->lanes), slices = plan->kept ? (size_t)(plan->spans * plan->side) : 1;
+    size_t items = (size_t)(padded / plan->lanes),
+           slices = plan->rhs_per_item ? (size_t)(plan->rhs_groups * plan->threads_n) : 1;
     return q_program_launch(pass->merge, l->session, args.arg, args.count, (size_t[]){items, 1, slices}, local);
 }
 
 /* The states of a pass are gone from the device before those of the next, or of the same with less, are made. */
 static quern_status launch_pass(q_launcher *l, size_t stage, const row_pass *pass)
 {
-    q_buffer partial = {0};
+    q_buffer states = {0};
     double done = l->done;
-    Q_TRY(q_buffer_create(&partial, l->session, q_plan_partial_bytes(&pass->plan, l->run->op->programs[stage])));
-    quern_status status = launch_parts(l, stage, pass, &partial);
+    Q_TRY(q_buffer_create(&states, l->session, q_plan_split_bytes(&pass->plan, l->run->op->programs[stage])));
+    quern_status status = launch_parts(l, stage, pass, &states);
     if (status) (void)q_session_settle(l->session);
     else if (!pass->all) status = q_session_finish(l->session);
-    q_buffer_destroy(&partial, l->session);
+    q_buffer_destroy(&states, l->session);
     if (status) l->done = done;
     return status;
 }
@@ -59,10 +60,10 @@ static bool shrink(q_plan *plan, int64_t *at_once)
         *at_once = (*at_once + 1) / 2;
         return true;
     }
-    if (plan->profile.walk && 2 * plan->part > plan->profile.walk) return false;
-    plan->part *= 2;
-    plan->parts = (plan->parts + 1) / 2;
-    plan->split = plan->parts > 1;
+    if (plan->profile.max_cols_per_item && 2 * plan->split_extent > plan->profile.max_cols_per_item) return false;
+    plan->split_extent *= 2;
+    plan->split_count = (plan->split_count + 1) / 2;
+    plan->split = plan->split_count > 1;
     return true;
 }
 
@@ -71,7 +72,8 @@ static quern_status fail_pass(const q_plan *plan)
 {
     q_fail(QUERN_MEMORY,
            "%s; tried down to %lld rows at a time in %d parts, and the device walks no more than %d columns",
-           quern_last_error()->message, (long long)q_plan_group_rows(plan), plan->parts, plan->profile.walk);
+           quern_last_error()->message, (long long)q_plan_group_rows(plan), plan->split_count,
+           plan->profile.max_cols_per_item);
     q_fail_next_step("wait for other runs in this context, use smaller arrays, or raise quern_context_options.memory");
     return QUERN_MEMORY;
 }
@@ -94,8 +96,8 @@ quern_status q_launch_split(q_launcher *l, size_t stage, const q_stage_plan *pla
         else if (!shrink(&plan, &at_once)) return fail_pass(&plan);
         else
             q_context_log(l->context, "stage %zu goes on with %lld of %lld groups of rows at a time, in %d part%s: %s",
-                          stage, (long long)at_once, (long long)plan.groups, plan.parts, plan.parts == 1 ? "" : "s",
-                          quern_last_error()->message);
+                          stage, (long long)at_once, (long long)plan.groups, plan.split_count,
+                          plan.split_count == 1 ? "" : "s", quern_last_error()->message);
     }
     if (plan.split) return QUERN_OK;
     l->done = done;

@@ -36,8 +36,8 @@ static const q_tune_formula formulas[] = {
     {"x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", 100}, /* few rows: the walk is split */
 };
 
-static const char *const tuned_columns[] = {"lanes32", "lanes64", "rows",      "local",
-                                            "tile",    "groups",  "deep_rows", "deep_columns"};
+static const char *const tuned_columns[] = {"lanes32",     "lanes64", "rows",  "local",
+                                            "staged_cols", "groups",  "reg_m", "reg_n"};
 
 /* A formula with its data, in one element type. */
 typedef struct job {
@@ -302,7 +302,7 @@ static bool same_plans(const tuner *t, const job *j, const q_profile *a, const q
         const q_ir *program = j->best->programs[s];
         if (q_plan_make(&p, program, a, j->dtype, j->M, j->N, units, NULL)) return false;
         if (q_plan_make(&q, program, b, j->dtype, j->M, j->N, units, NULL)) return false;
-        if (!q_plan_same_source(&p, &q) || p.part != q.part) return false;
+        if (!q_plan_same_source(&p, &q) || p.split_extent != q.split_extent) return false;
     }
     return true;
 }
@@ -422,7 +422,7 @@ static int next_value(const tuner *t, const char *column, bool up)
 {
     int old = q_profile_get(&t->best, column);
     if (strncmp(column, "lanes", 5) == 0 && q_profile_get(&t->shipped, column) == 1) return -1;
-    if (strcmp(column, "tile") != 0) return up ? 2 * old : old / 2;
+    if (strcmp(column, "staged_cols") != 0) return up ? 2 * old : old / 2;
     return t->best.local == 1 || !up ? -1 : old ? 0 : t->best.local;
 }
 
@@ -431,8 +431,8 @@ static bool change(const tuner *t, q_profile *row, const char *column, int value
 {
     char settings[96];
     *row = t->best;
-    bool both = strcmp(column, "local") == 0 && row->tile;
-    snprintf(settings, sizeof settings, both ? "%s=%d tile=%d" : "%s=%d", column, value, value);
+    bool both = strcmp(column, "local") == 0 && row->staged_cols;
+    snprintf(settings, sizeof settings, both ? "%s=%d staged_cols=%d" : "%s=%d", column, value, value);
     return value >= 0 && !q_profile_set(row, settings, "");
 }
 

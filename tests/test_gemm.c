@@ -1,5 +1,5 @@
 /*
- * test_tile.c: the scheme `tile`: long contractions and wide sums, at sizes around those of its tiles, split and not;
+ * test_gemm.c: the scheme `gemm`: long contractions and wide sums, at sizes around those of its tiles, split and not;
  * squared distances by their expansion, where it is accurate, where it is not, and where it only screens.
  */
 #include <math.h>
@@ -9,14 +9,14 @@
 
 #include "run_helpers.h"
 
-#define SHORT "deep=2 wide=2" /* tiles for the shortest vectors */
+#define SHORT "min_k=2 min_rhs=2" /* tiles for the shortest vectors */
 
 /* Whether the program of an operator's only stage has the loops, and how squared distances are computed. */
-static void expect_loops(const quern_operator *op, uint32_t depth, uint32_t width, q_expansion expansion)
+static void expect_loops(const quern_operator *op, uint32_t k_dim, uint32_t rhs_dim, q_expansion expansion)
 {
     const q_ir *p = op->programs[op->stages.count - 1];
-    if (p->depth != depth || p->width != width || p->expansion != expansion)
-        fail_msg("%s: depth %u, width %u, expansion %d", op->text, p->depth, p->width, p->expansion);
+    if (p->k_dim != k_dim || p->rhs_dim != rhs_dim || p->expansion != expansion)
+        fail_msg("%s: depth %u, width %u, expansion %d", op->text, p->k_dim, p->rhs_dim, p->expansion);
 }
 
 static quern_operator *compile_tiled(const char *text, const char *profile)
@@ -32,34 +32,34 @@ static void long_vectors_are_done_in_loops(void **state)
     need_device();
     static const struct {
         const char *text, *profile;
-        uint32_t depth, width;
+        uint32_t k_dim, rhs_dim;
         q_expansion expansion;
     } cases[] = {
-        {"x=Vi(30); y=Vj(30); Sum_j(Exp(-SqDist(x,y)))", "deep=24 wide=16", 30, 0, Q_GUARDED},
-        {"x=Vi(30); y=Vj(30); LogSumExp_j(-SqDist(x,y))", "deep=24 wide=16", 30, 0, Q_GUARDED},
-        {"x=Vi(23); y=Vj(23); Sum_j(Exp(-SqDist(x,y)))", "deep=24 wide=16", 0, 0, Q_DIRECT},
-        {"x=Vi(30); y=Vj(30); Sum_j(Exp(-SqDist(x,y)))", "deep=0 wide=0", 0, 0, Q_DIRECT},
-        {"x=Vi(30); y=Vj(30); Sum_j(Exp(x|y))", "deep=24 wide=16", 30, 0, Q_DIRECT},
-        {"x=Vi(30); y=Vj(30); p=Pm(30); Sum_j(Sum(p*Abs(x-y)))", "deep=24 wide=16", 30, 0, Q_DIRECT},
-        {"x=Vi(30); y=Vj(30); ArgKMin_j(SqDist(x,y),3)", "deep=24 wide=16", 30, 0, Q_SCREENED},
-        {"x=Vi(30); y=Vj(30); Min_j(SqDist(x,y)), ArgMin_j(SqDist(x,y))", "deep=24 wide=16", 30, 0, Q_SCREENED},
-        {"x=Vi(30); y=Vj(30); Max_j(SqDist(x,y))", "deep=24 wide=16", 30, 0, Q_DIRECT},
-        {"x=Vi(30); y=Vj(30); KMin_j(Norm2(x-y),3)", "deep=24 wide=16", 30, 0, Q_DIRECT},
-        {"x=Vi(30); y=Vj(30); Sum_j(Exp(-SqDist(x,y))+(x|y))", "deep=24 wide=16", 30, 0, Q_DIRECT},
-        {"x=Vi(3); y=Vj(3); b=Vj(20); Sum_j(Exp(-SqDist(x,y))*b)", "deep=24 wide=16", 0, 20, Q_DIRECT},
-        {"x=Vi(30); y=Vj(30); Grad(Sum_j(Exp(-SqDist(x,y))),x,1)", "deep=24 wide=16", 30, 30, Q_GUARDED},
-        {"y=Vj(30); Sum_j(y)", "deep=24 wide=16", 0, 0, Q_DIRECT},
+        {"x=Vi(30); y=Vj(30); Sum_j(Exp(-SqDist(x,y)))", "min_k=24 min_rhs=16", 30, 0, Q_GUARDED},
+        {"x=Vi(30); y=Vj(30); LogSumExp_j(-SqDist(x,y))", "min_k=24 min_rhs=16", 30, 0, Q_GUARDED},
+        {"x=Vi(23); y=Vj(23); Sum_j(Exp(-SqDist(x,y)))", "min_k=24 min_rhs=16", 0, 0, Q_DIRECT},
+        {"x=Vi(30); y=Vj(30); Sum_j(Exp(-SqDist(x,y)))", "min_k=0 min_rhs=0", 0, 0, Q_DIRECT},
+        {"x=Vi(30); y=Vj(30); Sum_j(Exp(x|y))", "min_k=24 min_rhs=16", 30, 0, Q_DIRECT},
+        {"x=Vi(30); y=Vj(30); p=Pm(30); Sum_j(Sum(p*Abs(x-y)))", "min_k=24 min_rhs=16", 30, 0, Q_DIRECT},
+        {"x=Vi(30); y=Vj(30); ArgKMin_j(SqDist(x,y),3)", "min_k=24 min_rhs=16", 30, 0, Q_SCREENED},
+        {"x=Vi(30); y=Vj(30); Min_j(SqDist(x,y)), ArgMin_j(SqDist(x,y))", "min_k=24 min_rhs=16", 30, 0, Q_SCREENED},
+        {"x=Vi(30); y=Vj(30); Max_j(SqDist(x,y))", "min_k=24 min_rhs=16", 30, 0, Q_DIRECT},
+        {"x=Vi(30); y=Vj(30); KMin_j(Norm2(x-y),3)", "min_k=24 min_rhs=16", 30, 0, Q_DIRECT},
+        {"x=Vi(30); y=Vj(30); Sum_j(Exp(-SqDist(x,y))+(x|y))", "min_k=24 min_rhs=16", 30, 0, Q_DIRECT},
+        {"x=Vi(3); y=Vj(3); b=Vj(20); Sum_j(Exp(-SqDist(x,y))*b)", "min_k=24 min_rhs=16", 0, 20, Q_DIRECT},
+        {"x=Vi(30); y=Vj(30); Grad(Sum_j(Exp(-SqDist(x,y))),x,1)", "min_k=24 min_rhs=16", 30, 30, Q_GUARDED},
+        {"y=Vj(30); Sum_j(y)", "min_k=24 min_rhs=16", 0, 0, Q_DIRECT},
     };
     for (size_t c = 0; c < Q_COUNT(cases); c++) {
         char profile[64];
-        snprintf(profile, sizeof profile, "tile=0 local=1 %s", cases[c].profile);
+        snprintf(profile, sizeof profile, "staged_cols=0 local=1 %s", cases[c].profile);
         quern_operator *op = compile_tiled(cases[c].text, profile);
-        expect_loops(op, cases[c].depth, cases[c].width, cases[c].expansion);
+        expect_loops(op, cases[c].k_dim, cases[c].rhs_dim, cases[c].expansion);
         quern_operator_destroy(&op);
     }
     quern_operator *op = compile("x=Vi(30); y=Vj(30); b=Vj(30); Sum_j(Exp(-SqDist(x,y))*b)",
                                  &(quern_compile_options){sizeof(quern_compile_options), QUERN_SUM_KAHAN,
-                                                          .profile = "tile=0 local=1 deep=24 wide=16"});
+                                                          .profile = "staged_cols=0 local=1 min_k=24 min_rhs=16"});
     expect_loops(op, 30, 0, Q_DIRECT);
     quern_operator_destroy(&op);
 }
@@ -71,7 +71,7 @@ static void wide_sums_in_local_memory_are_used_by_slices(void **state)
     need_device();
     static const struct {
         const char *text;
-        uint32_t depth, width;
+        uint32_t k_dim, rhs_dim;
     } cases[] = {
         {"x=Vi(3); y=Vj(3); b=Vj(20); Sum_j(Exp(-SqDist(x,y))*b)", 0, 20},
         {"x=Vi(3); y=Vj(3); b=Vj(20); c=Vi(20); c*Sum_j(Exp(-SqDist(x,y))*b)+1, Max_j(x|y)", 0, 20},
@@ -83,8 +83,8 @@ static void wide_sums_in_local_memory_are_used_by_slices(void **state)
         {"x=Vi(30); y=Vj(30); b=Vj(20); Norm2(Sum_j(Exp(-SqDist(x,y))*b))", 0, 0},
     };
     for (size_t c = 0; c < Q_COUNT(cases); c++) {
-        quern_operator *op = compile_tiled(cases[c].text, "tile=64 deep=48 wide=16");
-        expect_loops(op, cases[c].depth, cases[c].width, cases[c].depth ? Q_GUARDED : Q_DIRECT);
+        quern_operator *op = compile_tiled(cases[c].text, "staged_cols=64 min_k=48 min_rhs=16");
+        expect_loops(op, cases[c].k_dim, cases[c].rhs_dim, cases[c].k_dim ? Q_GUARDED : Q_DIRECT);
         quern_operator_destroy(&op);
     }
 }
@@ -130,9 +130,9 @@ static void check_all(quern_dtype dtype)
         int lanes, rows, local, split;
         const char *profile;
     } ways[] = {
-        {1, 1, 1, 1, 1, 0, SHORT " deep_columns=6"},    {5, 6, 4, 2, 1, 0, SHORT " deep_columns=6"},
-        {37, 23, 8, 2, 1, 0, SHORT " deep_columns=4"},  {21, 600, 4, 4, 2, 3, SHORT " deep_columns=5"},
-        {300, 13, 1, 3, 4, 0, SHORT " deep_columns=2"},
+        {1, 1, 1, 1, 1, 0, SHORT " reg_n=6"},    {5, 6, 4, 2, 1, 0, SHORT " reg_n=6"},
+        {37, 23, 8, 2, 1, 0, SHORT " reg_n=4"},  {21, 600, 4, 4, 2, 3, SHORT " reg_n=5"},
+        {300, 13, 1, 3, 4, 0, SHORT " reg_n=2"},
     };
     for (size_t w = 0; w < (takes_lanes() ? Q_COUNT(ways) : 2); w++)
         for (size_t f = 0; f < Q_COUNT(formulas); f++) {
@@ -192,7 +192,7 @@ static void expanded_distances_are_accurate(void **state)
     static const struct {
         double x, y, radius;
     } clouds[] = {{0, 0, 1}, {1000, 1000, 1}, {0, 1e-3, 1e-3}, {0, 50, 1}, {-3e15, -3e15, 4e9}, {0, 0, 1e-15}};
-    quern_operator *op = compile_tiled("x=Vi(100); y=Vj(100); t=Vj(1); Sum_j(SqDist(x,y)*t)", "deep=24");
+    quern_operator *op = compile_tiled("x=Vi(100); y=Vj(100); t=Vj(1); Sum_j(SqDist(x,y)*t)", "min_k=24");
     expect_loops(op, 100, 0, Q_GUARDED);
     for (size_t c = 0; c < Q_COUNT(clouds); c++) {
         trial t = trial_create(op, QUERN_F32, 70, 23, 1);
@@ -217,8 +217,8 @@ static void equal_points_have_no_distance(void **state)
 {
     (void)state;
     need_device();
-    quern_operator *op = compile_tiled("x=Vi(60); y=Vj(60); Min_j(SqDist(x,y)), ArgMin_j(SqDist(x,y))", "deep=24");
-    quern_operator *sum = compile_tiled("x=Vi(60); y=Vj(60); Sum_j(Equal(SqDist(x,y),0))", "deep=24");
+    quern_operator *op = compile_tiled("x=Vi(60); y=Vj(60); Min_j(SqDist(x,y)), ArgMin_j(SqDist(x,y))", "min_k=24");
+    quern_operator *sum = compile_tiled("x=Vi(60); y=Vj(60); Sum_j(Equal(SqDist(x,y),0))", "min_k=24");
     trial t = trial_create(op, QUERN_F32, 150, 150, 1), u = trial_create(sum, QUERN_F32, 150, 150, 1);
     scatter(&t, "x", 10, 1, 3), scatter(&t, "y", 10, 1, 3);
     scatter(&u, "x", 10, 1, 3), scatter(&u, "y", 10, 1, 3);
@@ -237,7 +237,7 @@ static void ties_go_to_the_lowest_index_across_tiles(void **state)
 {
     (void)state;
     need_device();
-    quern_operator *op = compile_tiled("x=Vi(31); y=Vj(31); ArgKMin_j(SqDist(x,y),4)", "deep=24");
+    quern_operator *op = compile_tiled("x=Vi(31); y=Vj(31); ArgKMin_j(SqDist(x,y),4)", "min_k=24");
     expect_loops(op, 31, 0, Q_SCREENED);
     trial t = trial_create(op, QUERN_F32, 40, 203, 1);
     scatter(&t, "x", 0.3, 0.01, 1);
@@ -267,7 +267,7 @@ static void columns_that_are_not_finite(void **state)
     for (size_t f = 0; f < Q_COUNT(texts); f++)
         for (size_t v = 0; v < Q_COUNT(values); v++)
             for (size_t at = 0; at < 19 * 40; at += 7 * 40) {
-                quern_operator *op = compile_tiled(texts[f], "deep=24");
+                quern_operator *op = compile_tiled(texts[f], "min_k=24");
                 trial t = trial_create(op, QUERN_F32, 21, 19, 1);
                 size_t count;
                 trial_data(&t, "y", &count)[at] = values[v];

@@ -1,0 +1,325 @@
+/*
+ * gemm.cl: the scheme `gemm`, for long vectors. A work-item owns Q_ROWS vectors of Q_LANES rows, as in row.cl, and takes
+ * in Q_REG_N columns at once:
+ *
+ *   1. contractions: sums over Q_K_DIM components gather in registers for all rows and columns of the tile;
+ *   2. the rest of the formula runs on each pair, and leaves weights for
+ *   3. wide sums: for each of Q_RHS_DIM components the columns of the tile are added to partial sums in memory.
+ *
+ * Vectors of rows are gathered once, into slices. A squared distance may be expanded, |x|^2 + |y|^2 - 2 xy with both
+ * moved to a common centre, which halves the work. With Q_EXPANSION 1 (guarded) it is computed again term by term where
+ * much has cancelled: where it is less than Q_CANCELLED of |x|^2 + |y|^2. With 2 (screened) the expansion, less what it can be
+ * off by, Q_DOUBT of the same, only tells which terms cannot enter a selection; the others are computed term by term.
+ *
+ * Holes besides those of row.cl:
+ *   q_row_k q_column_k q_load_... q_sums q_contract    contractions; Q_EXPANDED... names their members, and
+ *                                                            where component d of column j is, if it is in an array
+ *   q_limit                                                  screened: the least term that cannot enter the selection
+ *   q_weights                                                what q_pair leaves for wide sums
+ *   q_row_rhs q_column_rhs q_load_... q_block_acc q_accumulate    partial wide sums
+ *   q_rhs_acc q_flush                                            wide sums, and what takes a partial sum into them
+ *   q_scales q_no_scales q_rescale_weights _partial _wide, with Q_RHS_SCALED: when softmax weights get another scale,
+ *   t->scales, as t->rescaled tells
+ */
+#ifndef Q_SIGNATURE
+#define Q_REG_N 4
+#define Q_K_DIM 3
+#define Q_EXPANSION 1
+#define Q_RHS_DIM 0
+#define Q_TILE 0
+#include "gaussian.cl"
+#endif
+#define Q_EACH_COLUMN _Pragma("unroll") for (int c = 0; c < Q_REG_N; c++)
+#if Q_K_DIM
+#define Q_SUMS(c, r) &sums[c][r]
+#else
+#define Q_SUMS(c, r) &none
+#endif
+#if Q_RHS_DIM
+#define Q_WEIGHTS(c, r) &weights[c][r]
+#else
+#define Q_WEIGHTS(c, r) &weight
+#endif
+#define Q_DOUBT ((4 * Q_K_DIM + 16) * (real)Q_ROUNDING) /* see docs/numbers.md */
+
+/* Where an expansion must not be taken as it stands; not comparisons with <, so that NaN is among it. */
+#if Q_EXPANSION == 2
+#define Q_DOUBTFUL(c, r) !(sums[c][r].Q_EXPANDED - Q_DOUBT * squares[c][r] >= q_limit(&t[r]))
+#else
+#define Q_DOUBTFUL(c, r) !(sums[c][r].Q_EXPANDED >= Q_CANCELLED * squares[c][r])
+#endif
+#define Q_VECTORS ((Q_K_DIM + Q_LANES - 1) / Q_LANES) /* that hold a column */
+
+/* The columns of a tile; past the last one they repeat it. */
+typedef struct {
+    long j[Q_REG_N];
+    q_column column[Q_REG_N];
+} q_columns;
+
+#if Q_K_DIM
+typedef struct {
+    q_row_k row[Q_K_DIM][Q_ROWS];
+#if Q_EXPANSION
+    real moved[Q_K_DIM][Q_ROWS], square[Q_ROWS]; /* x - centre, and |x - centre|^2 */
+    real centre[Q_VECTORS];
+#endif
+} q_rows_k;
+
+#if !Q_EXPANSION
+Q_FN void q_contract_tile(Q_SIGNATURE, q_sums sums[Q_REG_N][Q_ROWS], const q_launch *u, const q_row *rows,
+                          const q_columns *columns, const q_rows_k *rows_k)
+{
+    q_sums s[Q_REG_N][Q_ROWS]; /* in registers: never indexed but by unrolled loops */
+    Q_EACH_COLUMN Q_EACH_ROW s[c][r] = q_no_sums();
+    for (int d = 0; d < Q_K_DIM; d++)
+        Q_EACH_COLUMN
+        {
+            const q_column_k y = q_load_column_k(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d);
+            Q_EACH_ROW q_contract(&s[c][r], u, &rows[r], &columns->column[c], &rows_k->row[d][r], &y);
+        }
+    Q_EACH_COLUMN Q_EACH_ROW sums[c][r] = s[c][r];
+}
+#else
+Q_FN void q_add_component(Q_SIGNATURE, q_sums *s, const q_launch *u, const q_row *rows, const q_columns *columns,
+                      const q_rows_k *rows_k, const int r, const int c, const int d)
+{
+    const q_column_k y = q_load_column_k(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d);
+    q_contract(s, u, &rows[r], &columns->column[c], &rows_k->row[d][r], &y);
+}
+
+/* One vector of rows with one column, term by term. */
+Q_FN q_sums q_contract_one(Q_SIGNATURE, const q_launch *u, const q_row *rows, const q_columns *columns,
+                           const q_rows_k *rows_k, const int r, const int c)
+{
+    q_sums s[4]; /* sums that do not wait for each other */
+    for (int k = 0; k < 4; k++) s[k] = q_no_sums();
+    for (int d = 0; d < Q_K_DIM / 4 * 4; d += 4)
+        _Pragma("unroll") for (int k = 0; k < 4; k++)
+            q_add_component(Q_ARGUMENTS, &s[k], u, rows, columns, rows_k, r, c, d + k);
+    for (int d = Q_K_DIM / 4 * 4; d < Q_K_DIM; d++)
+        q_add_component(Q_ARGUMENTS, &s[0], u, rows, columns, rows_k, r, c, d);
+    s[0].Q_EXPANDED = (s[0].Q_EXPANDED + s[1].Q_EXPANDED) + (s[2].Q_EXPANDED + s[3].Q_EXPANDED);
+    return s[0];
+}
+
+/* The centre: the mean of some columns, anything that is near the data. */
+Q_FN void q_find_centre(Q_SIGNATURE, q_rows_k *rows_k, const q_launch *u)
+{
+    const long step = max((long)(Q_COLUMN_COUNT) / 16, 1L);
+    sreal *centre = (sreal *)rows_k->centre;
+    for (int d = 0; d < Q_VECTORS * Q_LANES; d++) centre[d] = 0;
+    int count = 0;
+    for (long j = 0; j < (long)(Q_COLUMN_COUNT) && count < 16; j += step, count++) {
+        const q_column column = q_load_column(Q_ARGUMENTS, u, j);
+        for (int d = 0; d < Q_K_DIM; d++)
+            centre[d] += q_load_column_k(Q_ARGUMENTS, u, &column, j, d).Q_EXPANDED_COLUMN;
+    }
+    for (int d = 0; d < Q_K_DIM; d++) centre[d] /= (sreal)max(count, 1);
+}
+
+Q_FN void q_move_rows(q_rows_k *rows_k)
+{
+    Q_EACH_ROW
+    {
+        rows_k->square[r] = 0;
+        for (int d = 0; d < Q_K_DIM; d++) {
+            const real x = rows_k->row[d][r].Q_EXPANDED_ROW - ((const sreal *)rows_k->centre)[d];
+            rows_k->moved[d][r] = x;
+            rows_k->square[r] = q_fma(x, x, rows_k->square[r]);
+        }
+    }
+}
+
+/* As many components of a column as there are lanes, from d on. */
+Q_FN real q_column_lanes(Q_SIGNATURE, const q_launch *u, const q_columns *columns, const int c, const int d)
+{
+#ifdef Q_EXPANDED_ARRAY
+    return q_read_global(Q_EXPANDED_ARRAY(columns->j[c], d));
+#else
+    sreal lanes[Q_LANES];
+    for (int l = 0; l < Q_LANES; l++)
+        lanes[l] = q_load_column_k(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d + l).Q_EXPANDED_COLUMN;
+    return q_read(lanes);
+#endif
+}
+
+/* Moves column c to *to; returns its square. */
+Q_FN sreal q_move_column(Q_SIGNATURE, real to[Q_VECTORS], const q_launch *u, const q_columns *columns,
+                         const q_rows_k *rows_k, const int c)
+{
+    real squares = 0;
+    for (int v = 0; v < Q_K_DIM / Q_LANES; v++) {
+        to[v] = q_column_lanes(Q_ARGUMENTS, u, columns, c, v * Q_LANES) - rows_k->centre[v];
+        squares = q_fma(to[v], to[v], squares);
+    }
+    sreal rest = 0;
+    for (int d = Q_K_DIM / Q_LANES * Q_LANES; d < Q_K_DIM; d++) {
+        const sreal y = q_load_column_k(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d).Q_EXPANDED_COLUMN -
+                        ((const sreal *)rows_k->centre)[d];
+        ((sreal *)to)[d] = y;
+        rest = qs_fma(y, y, rest);
+    }
+    return rest + q_across(squares);
+}
+
+/* The expansions, and |x|^2 + |y|^2 of each. */
+Q_FN void q_contract_tile(Q_SIGNATURE, q_sums sums[Q_REG_N][Q_ROWS], real squares[Q_REG_N][Q_ROWS],
+                          const q_launch *u, const q_columns *columns, const q_rows_k *rows_k)
+{
+    real y[Q_REG_N][Q_VECTORS];
+    sreal square[Q_REG_N];
+    real s[Q_REG_N][Q_ROWS]; /* in registers: never indexed but by unrolled loops */
+    Q_EACH_COLUMN square[c] = q_move_column(Q_ARGUMENTS, y[c], u, columns, rows_k, c);
+    Q_EACH_COLUMN Q_EACH_ROW s[c][r] = 0;
+    for (int d = 0; d < Q_K_DIM; d++)
+        Q_EACH_COLUMN
+        {
+            const real yd = (real)(((const sreal *)y[c])[d]);
+            Q_EACH_ROW s[c][r] = q_fma(rows_k->moved[d][r], yd, s[c][r]);
+        }
+    Q_EACH_COLUMN Q_EACH_ROW
+    {
+        squares[c][r] = rows_k->square[r] + (real)(square[c]);
+        sums[c][r].Q_EXPANDED = q_fma((real)-2, s[c][r], squares[c][r]);
+    }
+}
+#endif
+#endif
+
+#if Q_RHS_DIM
+/* Adds `count` columns to the partial sums: full tiles in registers, the last columns one by one. */
+Q_FN void q_accumulate_tile(Q_SIGNATURE, q_block_acc sums[Q_RHS_DIM][Q_ROWS], const q_launch *u, const q_row *rows,
+                       const q_columns *columns, const q_row_rhs rows_k[Q_RHS_DIM][Q_ROWS],
+                       const q_weights weights[Q_REG_N][Q_ROWS], const int count)
+{
+    for (int d = 0; d < Q_RHS_DIM && count == Q_REG_N; d++) {
+        q_column_rhs y[Q_REG_N];
+        Q_EACH_COLUMN y[c] = q_load_column_rhs(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d);
+        Q_EACH_ROW
+        {
+            q_block_acc p = sums[d][r];
+            Q_EACH_COLUMN q_accumulate(&p, u, &rows[r], &columns->column[c], &weights[c][r], &rows_k[d][r], &y[c]);
+            sums[d][r] = p;
+        }
+    }
+    for (int c = 0; c < count && count < Q_REG_N; c++)
+        for (int d = 0; d < Q_RHS_DIM; d++) {
+            const q_column_rhs y = q_load_column_rhs(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d);
+            for (int r = 0; r < Q_ROWS; r++)
+                q_accumulate(&sums[d][r], u, &rows[r], &columns->column[c], &weights[c][r], &rows_k[d][r], &y);
+        }
+}
+#endif
+
+#if Q_RHS_SCALED
+/* The weights of the tile's columns before c, and the wide sums, of a vector of rows whose weights have a new scale. */
+Q_FN void q_rescale(q_state *t, q_rhs_acc *acc, q_block_acc sums[Q_RHS_DIM][Q_ROWS], q_weights weights[Q_REG_N][Q_ROWS],
+                    const int r, const int c)
+{
+    const q_scales s = t[r].scales;
+    for (int k = 0; k < c; k++) q_rescale_weights(&weights[k][r], &s);
+    for (int d = 0; d < Q_RHS_DIM; d++) q_rescale_block_acc(&sums[d][r], &s);
+    q_rescale_rhs(&acc[r], &s);
+    t[r].scales = q_no_scales();
+    t[r].rescaled = 0;
+}
+#endif
+
+#undef Q_RESTRICT
+#define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
+Q_KERNEL void Q_NAME(Q_PARAMETERS)
+{
+    const long row0 = first + ((long)get_group_id(0) * Q_ROWS * Q_LOCAL + (long)get_local_id(0)) * Q_LANES;
+    const q_launch u = q_load_launch(Q_ARGUMENTS);
+    q_row rows[Q_ROWS];
+    q_state t[Q_ROWS];
+#if Q_RHS_DIM
+    q_rhs_acc acc[Q_ROWS];
+    q_block_acc block_acc[Q_RHS_DIM][Q_ROWS];
+    q_row_rhs rows_rhs[Q_RHS_DIM][Q_ROWS];
+    q_weights weights[Q_REG_N][Q_ROWS];
+#else
+    q_weights weight;
+#endif
+#if !Q_K_DIM
+    const q_sums none = q_no_sums();
+#endif
+    Q_EACH_ROW
+    {
+        rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + r * Q_ROW_STEP);
+        q_start(&t[r]);
+#if Q_RHS_DIM
+        q_start_rhs(&acc[r]);
+#endif
+    }
+#if Q_K_DIM
+    q_rows_k rows_k;
+    for (int d = 0; d < Q_K_DIM; d++)
+        Q_EACH_ROW rows_k.row[d][r] = q_load_row_k(Q_ARGUMENTS, &u, &rows[r], row0 + r * Q_ROW_STEP, d);
+#if Q_EXPANSION
+    q_find_centre(Q_ARGUMENTS, &rows_k, &u);
+    q_move_rows(&rows_k);
+#endif
+#endif
+#if Q_RHS_DIM
+    for (int d = 0; d < Q_RHS_DIM; d++)
+        Q_EACH_ROW
+        {
+            rows_rhs[d][r] = q_load_row_rhs(Q_ARGUMENTS, &u, &rows[r], row0 + r * Q_ROW_STEP, d);
+            block_acc[d][r] = q_no_block_acc();
+        }
+#endif
+    Q_FOR_COLUMNS(from, to)
+    {
+        for (long b0 = from; b0 < to; b0 += Q_BLOCK) {
+            const int size = (int)min((long)Q_BLOCK, to - b0);
+            for (int k = 0; k < size; k += Q_REG_N) {
+                const int count = min(Q_REG_N, size - k);
+                q_columns columns;
+                Q_EACH_COLUMN
+                {
+                    columns.j[c] = b0 + min(k + c, size - 1);
+                    columns.column[c] = q_load_column(Q_ARGUMENTS, &u, columns.j[c]);
+                }
+#if Q_K_DIM && !Q_EXPANSION
+                q_sums sums[Q_REG_N][Q_ROWS];
+                q_contract_tile(Q_ARGUMENTS, sums, &u, rows, &columns, &rows_k);
+#elif Q_K_DIM
+                q_sums sums[Q_REG_N][Q_ROWS];
+                real squares[Q_REG_N][Q_ROWS];
+                q_contract_tile(Q_ARGUMENTS, sums, squares, &u, &columns, &rows_k);
+#endif
+                for (int c = 0; c < count; c++)
+                    Q_EACH_ROW
+                    {
+#if Q_EXPANSION
+                        if (q_any(Q_DOUBTFUL(c, r)))
+                            sums[c][r] = q_contract_one(Q_ARGUMENTS, &u, rows, &columns, &rows_k, r, c);
+                        else if (Q_EXPANSION == 2) continue;
+#endif
+                        q_pair(&t[r], Q_WEIGHTS(c, r), &u, &rows[r], &columns.column[c], Q_SUMS(c, r),
+                               (sint)columns.j[c]);
+#if Q_RHS_SCALED
+                        if (t[r].rescaled) q_rescale(t, acc, block_acc, weights, r, c);
+#endif
+#if Q_KAHAN
+                        q_block(&t[r]);
+#endif
+                    }
+#if Q_RHS_DIM
+                q_accumulate_tile(Q_ARGUMENTS, block_acc, &u, rows, &columns, rows_rhs, weights, count);
+#endif
+            }
+            Q_EACH_ROW q_block(&t[r]);
+#if Q_RHS_DIM
+            for (int d = 0; d < Q_RHS_DIM; d++)
+                Q_EACH_ROW
+                {
+                    q_flush(&acc[r], &block_acc[d][r], d);
+                    block_acc[d][r] = q_no_block_acc();
+                }
+#endif
+        }
+    }
+    Q_WRITE_OUT(row0);
+}
