@@ -65,7 +65,7 @@ typedef struct {
     q_column column[Q_TILE_N] Q_WIDE_LOADS;
 #if Q_RHS_DIM
     q_weights weights[Q_EPILOGUE_N][Q_PADDED] Q_WIDE_LOADS;
-    q_column_rhs acc[Q_EPILOGUE_N][Q_THREADS_N * Q_RHS_PER_ITEM + 4] Q_WIDE_LOADS;
+    q_column_rhs rhs[Q_EPILOGUE_N][Q_THREADS_N * Q_RHS_PER_ITEM + 4] Q_WIDE_LOADS;
 #endif
 #if Q_RHS_SCALED
     q_scales scales[Q_TILE_M];
@@ -229,14 +229,14 @@ Q_INLINED void q_stage_rhs(Q_SIGNATURE, __local q_shared *shared, const q_launch
     {
         const int k = n / (Q_THREADS_N * Q_RHS_PER_ITEM), d = n - k * (Q_THREADS_N * Q_RHS_PER_ITEM);
         const q_column column = shared->column[turn + k];
-        shared->acc[k][d] =
+        shared->rhs[k][d] =
             q_load_column_rhs(Q_ARGUMENTS, u, &column, min(j0 + turn + k, j1 - 1), min(d0 + d, Q_RHS_DIM - 1));
     }
 }
 
 /* Adds the first `count` columns of a turn to the partial sums of rows from vector x0 of the group on, of components
    from z0 of the group on. */
-Q_INLINED void q_accumulate_step(q_block_acc states[Q_RHS_PER_ITEM][Q_REG_M], __local q_shared *shared, const q_launch *u,
+Q_INLINED void q_accumulate_step(q_block_acc block_acc[Q_RHS_PER_ITEM][Q_REG_M], __local q_shared *shared, const q_launch *u,
                             const q_row *near, const q_row_rhs rows_rhs[Q_RHS_PER_ITEM][Q_REG_M], const int x0, const int z0,
                             const int turn, const int count)
 {
@@ -247,8 +247,8 @@ Q_INLINED void q_accumulate_step(q_block_acc states[Q_RHS_PER_ITEM][Q_REG_M], __
         Q_EACH_REG_M w[r] = shared->weights[k][x0 + r];
         Q_EACH_RHS
         {
-            const q_column_rhs y = shared->acc[k][z0 + c];
-            Q_EACH_REG_M q_accumulate(&states[c][r], u, &near[r], &column, &w[r], &rows_rhs[c][r], &y);
+            const q_column_rhs y = shared->rhs[k][z0 + c];
+            Q_EACH_REG_M q_accumulate(&block_acc[c][r], u, &near[r], &column, &w[r], &rows_rhs[c][r], &y);
         }
     }
 }
@@ -274,13 +274,13 @@ Q_INLINED void q_rescale(q_state *t, __local q_shared *shared, const int k, cons
 }
 
 /* The sums of rows from vector x0 of the group on, at the end of a turn. */
-Q_INLINED void q_rescale_sums(q_block_acc states[Q_RHS_PER_ITEM][Q_REG_M], q_rhs_acc *acc, __local q_shared *shared, const int x0,
+Q_INLINED void q_rescale_sums(q_block_acc block_acc[Q_RHS_PER_ITEM][Q_REG_M], q_rhs_acc *acc, __local q_shared *shared, const int x0,
                               const int one)
 {
     Q_EACH_REG_M
     {
         const q_scales scales = shared->scales[x0 + r];
-        Q_EACH_RHS q_rescale_block_acc(&states[c][r], &scales);
+        Q_EACH_RHS q_rescale_block_acc(&block_acc[c][r], &scales);
         q_rescale_rhs(&acc[r * one], &scales);
     }
 }

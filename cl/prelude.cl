@@ -37,7 +37,7 @@ typedef int sint;
 
 #define Q_ROUNDING (Q_F64 ? 0x1p-53 : 0x1p-24) /* half the distance from 1 to the next number */
 
-#if Q_RHS_DIM /* of wide sums, see gemm.cl */
+#if Q_RHS_DIM /* right-hand sides, see gemm.cl */
 #define Q_WITH_RHS(acc, d0) , acc, d0
 #ifndef Q_RHS_PER_ITEM
 #define Q_RHS_PER_ITEM Q_RHS_DIM /* components of them that a work-item keeps */
@@ -316,7 +316,7 @@ Q_FN sreal qs_round(sreal x, int k)
 /* ---- memory ---- */
 
 /* Of a struct that is staged in local memory: it starts where one load can take in all of it, or 16 bytes of it. */
-#if Q_STAGED_COLS
+#if Q_STAGED_COLS || Q_TILE_N
 #define Q_STAGED(bytes) __attribute__((aligned(bytes)))
 #else
 #define Q_STAGED(bytes)

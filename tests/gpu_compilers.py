@@ -182,16 +182,16 @@ def macro(source, name):
 
 def tile_bytes(source):
     """Bytes of local memory of a group: see row.cl and gemm_local.cl, but for what the latter pads."""
-    columns, chunk = macro(source, 'TILE'), macro(source, 'CHUNK')
+    columns, tile_k = macro(source, 'TILE_N') or macro(source, 'STAGED_COLS'), macro(source, 'TILE_K')
     bytes_of_columns = columns * column_bytes(source)[1]
-    if not chunk:
+    if not tile_k:
         return bytes_of_columns
-    rows, turn = macro(source, 'ROWS') * macro(source, 'LOCAL'), macro(source, 'TURN')
-    expanded = rows + columns + macro(source, 'DEPTH') if macro(source, 'EXPANSION') else 0
-    contraction = chunk * (rows + columns) + turn * rows if macro(source, 'DEPTH') else 0
+    rows, epilogue = macro(source, 'ROWS') * macro(source, 'LOCAL'), macro(source, 'EPILOGUE_N')
+    expanded = rows + columns + macro(source, 'K_DIM') if macro(source, 'EXPANSION') else 0
+    contraction = tile_k * (rows + columns) + epilogue * rows if macro(source, 'K_DIM') else 0
     weights = re.search(r'typedef struct \{([^}]*)\} q_weights;', source).group(1).count(' v')
-    wide = turn * (weights * rows + macro(source, 'SIDE') * macro(source, 'KEPT')) if macro(source, 'WIDTH') else 0
-    return bytes_of_columns + (contraction + expanded + wide) * (8 if '#define Q_F64 1' in source else 4)
+    rhs = epilogue * (weights * rows + macro(source, 'THREADS_N') * macro(source, 'RHS_PER_ITEM')) if macro(source, 'RHS_DIM') else 0
+    return bytes_of_columns + (contraction + expanded + rhs) * (8 if '#define Q_F64 1' in source else 4)
 
 
 # ---- targets

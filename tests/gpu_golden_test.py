@@ -9,8 +9,8 @@ Columns of the table: rows of a work-item; columns taken at once by the main loo
 compiler does not tell); what is spilled; bytes of local memory of a group; waves of a processor held at once, of those
 that it could hold; instructions of a pair, on the shortest way around the main loop, and those of them for the slower
 unit of exponentials, roots and inverses. On AMD and NVIDIA an instruction is one of a whole wave; on Intel, where threads
-are 8, 16 or 32 work-items wide, one of 16. For the scheme `gemm` in local memory a pair is its share of the loop over
-slices, with staging, one turn of the loop over columns and one of that over wide sums; on Intel those are not told apart.
+are 8, 16 or 32 work-items wide, one of 16. For the scheme `gemm` in local memory a pair is its share of the K
+loop, with staging, one turn of the loop over columns and one of that over right-hand sides; on Intel those are not told apart.
 
 Where the compilers are those of the table, figures must be equal; with others, nothing may be spilled that was not, and
 a pair may take a quarter more. What is to hold in any case stands in LIMITS. Skipped are targets whose compiler is
@@ -59,14 +59,14 @@ def source_of(quern, formula, dtype, profile):
 
 def tile_of(source):
     """The loops of the scheme gemm with local memory; else None."""
-    macros = dict(re.findall(r'#define Q_(ROWS|SIDE|COLUMNS|CHUNK|DEPTH|WIDTH|KEPT) (\d+)',
+    macros = dict(re.findall(r'#define Q_(ROWS|THREADS_N|REG_N|TILE_K|K_DIM|RHS_DIM|RHS_PER_ITEM) (\d+)',
                              source.split('"prelude.cl"')[0]))
-    if 'CHUNK' not in macros:
+    if 'TILE_K' not in macros:
         return None
     n = {name: int(value) for name, value in macros.items()}
-    near, kept = n['ROWS'] * n['SIDE'], n.get('KEPT', 0)
-    spans = -(-n['WIDTH'] // (n['SIDE'] * kept)) if kept else 1
-    return Tile(near * n['COLUMNS'], n['CHUNK'], n['DEPTH'], near * kept, spans)
+    reg_m, kept = n['ROWS'] * n['THREADS_N'], n.get('RHS_PER_ITEM', 0)
+    groups = -(-n['RHS_DIM'] // (n['THREADS_N'] * kept)) if kept else 1
+    return Tile(reg_m * n['REG_N'], n['TILE_K'], n['K_DIM'], reg_m * kept, groups)
 
 
 def figures_of(made, source, target):

@@ -14,10 +14,10 @@ WAITS = r'^(s_waitcnt|s_delay_alu|s_nop|s_clause|NOP\b|sync\.|\([^)]*\)\s+sync\.
 Instruction = collections.namedtuple('Instruction', 'text work special local barrier targets ends')
 Dialect = collections.namedtuple('Dialect', 'instruction label work special local barrier jump ends')
 
-# Of the scheme gemm with local memory. pairs: of a work-item in its loop over slices; chunk: components that it does at
-# once; depth: all of them; wide: partial wide sums of a work-item, to which its loop over wide sums adds a column; spans:
-# groups that do all else over again for other components.
-Tile = collections.namedtuple('Tile', 'pairs chunk depth wide spans')
+# Of the scheme gemm with local memory. pairs: of a work-item in its K loop; tile_k: components that it does at once;
+# k_dim: all of them; rhs: block accumulators of a work-item, to which its loop over right-hand sides adds a column;
+# rhs_groups: groups that do all else over again for other components.
+Tile = collections.namedtuple('Tile', 'pairs tile_k k_dim rhs rhs_groups')
 
 NVIDIA = Dialect(r'\s*/\*[0-9a-f]{4,}\*/\s+(.*?) ?;', r'(\.L_\w+):', r'\b[FD](?:ADD|MUL|FMA)\b', r'\bMUFU', r'\bLDS\b',
                  r'\bBAR\b', r'^(@\S+ )?BRA\S*(?: !?U?P\d+,)* `\((\.L_\w+)\)', r'^(EXIT|RET|BRA\S* `)')
@@ -82,7 +82,7 @@ def shortest(code, labels, begin, end):
 
 def loops(code, labels, staging=False, least=1):
     """The shortest way around each loop that reads local memory and does some work, as (begin, instructions): those over staged
-    columns, without a barrier inside, or, staging, those that stage slices themselves, with barriers and innermost."""
+    columns, without a barrier inside, or, staging, those that stage components themselves, with barriers and innermost."""
     found = []
     for end, one in enumerate(code):
         for begin in {labels[label] for label in one.targets if label in labels and labels[label] <= end}:
@@ -96,29 +96,29 @@ def loops(code, labels, staging=False, least=1):
     return [(begin, way) for begin, _, way in inner]
 
 
-def slice_loops(code, labels, tile):
-    """(begin, instructions) of the loops over slices: each pair takes an operation for each component at least."""
+def k_loops(code, labels, tile):
+    """(begin, instructions) of the K loops: each pair takes an operation for each component at least."""
     return [(begin, way) for begin, way in loops(code, labels, True)
-            if tile.depth and sum(i.work for i in way) >= tile.pairs * tile.chunk]
+            if tile.k_dim and sum(i.work for i in way) >= tile.pairs * tile.tile_k]
 
 
-def is_wide(way, tile):
-    """Whether a loop over columns is that over wide sums, in which there are no functions."""
-    return bool(tile and tile.wide and work_of_way(way) >= tile.wide and not special_of_way(way))
+def is_rhs(way, tile):
+    """Whether a loop over columns is that over right-hand sides, in which there are no functions."""
+    return bool(tile and tile.rhs and work_of_way(way) >= tile.rhs and not special_of_way(way))
 
 
 def column_loops(code, labels, tile):
-    """The ways around the loops over columns; for the scheme gemm those behind its loops over slices, but not that over
-    wide sums."""
-    begin = max((begin for begin, _ in slice_loops(code, labels, tile)), default=0) if tile else 0
+    """The ways around the loops over columns; for the scheme gemm those behind its K loops, but not that over
+    right-hand sides."""
+    begin = max((begin for begin, _ in k_loops(code, labels, tile)), default=0) if tile else 0
     # a selection only compares there
     ways = [way for at, way in loops(code, labels, least=0 if tile else 1) if at >= begin]
-    return [way for way in ways if not is_wide(way, tile)]
+    return [way for way in ways if not is_rhs(way, tile)]
 
 
-def wide_loop(code, labels, tile):
-    """The way around the loop over the columns of wide sums."""
-    return min((way for _, way in loops(code, labels) if is_wide(way, tile)), key=work_of_way, default=[])
+def rhs_loop(code, labels, tile):
+    """The way around the loop over the columns of right-hand sides."""
+    return min((way for _, way in loops(code, labels) if is_rhs(way, tile)), key=work_of_way, default=[])
 
 
 def special_of_way(way):
@@ -130,27 +130,27 @@ def work_of_way(way):
 
 
 def main_loop(listing, target, tile=None):
-    """The shortest way around the loop that does most; for the scheme gemm, around its loop over slices, of which there
+    """The shortest way around the loop that does most; for the scheme gemm, around its K loop, of which there
     may be another, which does more: for tiles that are done again."""
     code, labels = parse(listing, dialect_of(target))
     if tile:
-        return min((way for _, way in slice_loops(code, labels, tile)), key=work_of_way, default=[])
+        return min((way for _, way in k_loops(code, labels, tile)), key=work_of_way, default=[])
     return max(column_loops(code, labels, None), key=work_of_way, default=[])
 
 
 def cost_of_pair(listing, target, rows, tile=None):
     """(instructions, special instructions, columns at once) of the main loop, or None where there is no such loop. The
-    loop that does least is taken to do one column; the main one does most. Where there are wide sums, a pair has one
-    special instruction, which tells columns. With a tile the loops over slices and over wide sums come on top."""
+    loop that does least is taken to do one column; the main one does most. Where there are right-hand sides, a pair has one
+    special instruction, which tells columns. With a tile the K loop and that over right-hand sides come on top."""
     code, labels = parse(listing, dialect_of(target))
     ways = column_loops(code, labels, tile)
-    slices = main_loop(listing, target, tile) if tile and tile.depth else []
-    wide = wide_loop(code, labels, tile) if tile and tile.wide else []
-    if not ways or (tile and ((tile.depth and not slices) or (tile.wide and not wide))):
+    k_loop = main_loop(listing, target, tile) if tile and tile.k_dim else []
+    rhs = rhs_loop(code, labels, tile) if tile and tile.rhs else []
+    if not ways or (tile and ((tile.k_dim and not k_loop) or (tile.rhs and not rhs))):
         return None
-    main = max(ways, key=lambda way: (wide and special_of_way(way), work_of_way(way)))
+    main = max(ways, key=lambda way: (rhs and special_of_way(way), work_of_way(way)))
     special = special_of_way(main)
-    columns = special if wide else round(work_of_way(main) / max(min(map(work_of_way, ways)), 1))
-    columns, spans = columns or 1, tile.spans if tile else 1
-    contraction = len(slices) / tile.pairs / tile.chunk * tile.depth if slices else 0
-    return (spans * ((len(main) / columns + len(wide)) / rows + contraction), spans * special / columns / rows, columns)
+    columns = special if rhs else round(work_of_way(main) / max(min(map(work_of_way, ways)), 1))
+    columns, groups = columns or 1, tile.rhs_groups if tile else 1
+    contraction = len(k_loop) / tile.pairs / tile.tile_k * tile.k_dim if k_loop else 0
+    return (groups * ((len(main) / columns + len(rhs)) / rows + contraction), groups * special / columns / rows, columns)

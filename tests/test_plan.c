@@ -235,8 +235,7 @@ static void long_contractions_fit_local_memory(void **state)
             fail_msg("local %d: chunk %d, side %d, turn %d", cases[c].local, plan.tile_k, plan.threads_n,
                      plan.epilogue_n);
         assert_true(q_plan_local_bytes(&plan, op->programs[0]) <= 32768);
-        assert_true(!plan.tile_k ||
-                    (plan.staged_cols == plan.threads_n * plan.reg_n && plan.staged_cols % plan.epilogue_n == 0));
+        assert_true(!plan.tile_k || (plan.tile_n == plan.threads_n * plan.reg_n && plan.tile_n % plan.epilogue_n == 0));
         char *source = source_of(op, &plan, false);
         assert_true((strstr(source, "q_shared") != NULL) == (plan.tile_k > 0));
         free(source);

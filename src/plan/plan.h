@@ -104,7 +104,7 @@ quern_status q_profiles_without(q_text *out, const char *text, const char *where
 
 /* The least lengths from which on components are done in loops; 0: never. */
 typedef struct q_tiling {
-    uint32_t k_dim, rhs_dim; /* of contractions, of wide sums: see tiling.c */
+    uint32_t min_k, min_rhs; /* of contractions, of right-hand sides: see tiling.c */
     bool expand;             /* squared distances as |x|^2 + |y|^2 - 2 xy where that is accurate */
     bool apart;              /* components of wide sums are kept in different work-items */
 } q_tiling;
@@ -288,9 +288,11 @@ size_t q_plan_column_align(size_t numbers, quern_dtype dtype);
 typedef struct q_plan {
     q_profile profile;
     quern_dtype dtype;
-    int lanes, rows, local, staged_cols;
-    int reg_n;  /* of a register tile: scheme `gemm`; 0: scheme `row` */
-    int tile_k; /* components staged in local memory at once: scheme `gemm` in gemm_local.cl; 0: read directly */
+    int lanes, rows, local;
+    int staged_cols; /* columns staged in local memory: scheme `row`; 0: read directly */
+    int reg_n;       /* of a register tile: scheme `gemm`; 0: scheme `row` */
+    int tile_n;      /* columns of a group's tile: scheme `gemm` in gemm_local.cl */
+    int tile_k;      /* there: components staged in local memory at once; 0: read directly */
     q_expansion expansion;
     int threads_n, epilogue_n; /* there: work-items that share rows, columns whose sums change hands at once */
     int rhs_per_item;          /* there: components of wide sums that a work-item keeps */

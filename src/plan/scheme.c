@@ -138,7 +138,7 @@ static size_t scale_count(const q_ir *program)
 static size_t shared_bytes(const q_ir *program, const q_plan *plan)
 {
     size_t number = q_element_size(plan->dtype), vector = number * (size_t)plan->lanes, gaps = 12 * 16;
-    size_t rows = (size_t)(plan->rows * plan->local + 4), columns = (size_t)plan->staged_cols,
+    size_t rows = (size_t)(plan->rows * plan->local + 4), columns = (size_t)plan->tile_n,
            turn = (size_t)plan->epilogue_n;
     size_t bytes = gaps + columns * (members(program, Q_COLUMN) * number + 16);
     if (program->k_dim) {
@@ -176,8 +176,8 @@ static void share_tile(q_plan *plan, const q_ir *program)
     int near = plan->profile.reg_m / plan->rows / (plan->dtype == QUERN_F64 ? 2 : 1); /* in registers of 4 bytes */
     plan->threads_n = largest_factor(near < 1 ? 1 : near, plan->local);
     if (program->rhs_dim && program->k_dim) plan->reg_n = (plan->reg_n + 1) / 2; /* their sums share the registers */
-    plan->staged_cols = plan->threads_n * plan->reg_n;
-    plan->epilogue_n = plan->staged_cols;
+    plan->tile_n = plan->threads_n * plan->reg_n;
+    plan->epilogue_n = plan->tile_n;
     plan->expansion = program->expansion == Q_GUARDED && program->k_dim <= MOST_CENTRE ? Q_GUARDED : Q_DIRECT;
     plan->tile_k = program->k_dim ? largest_factor(MOST_CHUNK, plan->local) : 1;
     if (program->rhs_dim) keep_rhs(plan, program);
@@ -188,7 +188,7 @@ static void share_tile(q_plan *plan, const q_ir *program)
     while (plan->epilogue_n > plan->reg_n && shared_bytes(program, plan) > LOCAL_BYTES) plan->epilogue_n /= 2;
     while (plan->tile_k && shared_bytes(program, plan) > LOCAL_BYTES) plan->tile_k /= 2;
     if (!plan->tile_k)
-        plan->staged_cols = plan->rhs_per_item = 0, plan->rhs_groups = 1, plan->expansion = program->expansion;
+        plan->tile_n = plan->rhs_per_item = 0, plan->rhs_groups = 1, plan->expansion = program->expansion;
 }
 
 size_t q_plan_local_bytes(const q_plan *plan, const q_ir *program)
@@ -206,8 +206,8 @@ q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *opti
     bool kahan = options && options->sum == QUERN_SUM_KAHAN;
     bool unrolled =
         !profile->staged_cols && profile->local > 1; /* where gemm.cl would keep them in slow private memory */
-    q_tiling least = {.k_dim = (uint32_t)profile->min_k,
-                      .rhs_dim = kahan || unrolled ? 0 : (uint32_t)profile->min_rhs,
+    q_tiling least = {.min_k = (uint32_t)profile->min_k,
+                      .min_rhs = kahan || unrolled ? 0 : (uint32_t)profile->min_rhs,
                       .expand = !kahan,
                       .apart = profile->staged_cols};
     return least;
@@ -285,10 +285,11 @@ static void split(q_plan *plan, const q_ir *program, int64_t rows, int64_t colum
 bool q_plan_same_source(const q_plan *a, const q_plan *b)
 {
     return a->dtype == b->dtype && a->lanes == b->lanes && a->rows == b->rows && a->local == b->local &&
-           a->staged_cols == b->staged_cols && a->reg_n == b->reg_n && a->tile_k == b->tile_k &&
-           a->expansion == b->expansion && a->threads_n == b->threads_n && a->epilogue_n == b->epilogue_n &&
-           a->rhs_per_item == b->rhs_per_item && a->unroll == b->unroll && a->block == b->block &&
-           a->kahan == b->kahan && a->split == b->split && a->profile.vector_math == b->profile.vector_math;
+           a->staged_cols == b->staged_cols && a->tile_n == b->tile_n && a->reg_n == b->reg_n &&
+           a->tile_k == b->tile_k && a->expansion == b->expansion && a->threads_n == b->threads_n &&
+           a->epilogue_n == b->epilogue_n && a->rhs_per_item == b->rhs_per_item && a->unroll == b->unroll &&
+           a->block == b->block && a->kahan == b->kahan && a->split == b->split &&
+           a->profile.vector_math == b->profile.vector_math;
 }
 
 quern_status q_plan_check(const quern_compile_options *options)
@@ -348,7 +349,7 @@ void q_plan_dump(const q_plan *plan, const q_ir *program, q_text *out)
                    plan->rhs_per_item, plan->threads_n, plan->rhs_groups);
     if (program->reduced)
         q_text_add(out, "  columns %s, in %d part%s of %lld; sums %s\n",
-                   plan->staged_cols ? "staged in local memory" : "read directly", plan->split_count,
+                   plan->staged_cols || plan->tile_n ? "staged in local memory" : "read directly", plan->split_count,
                    plan->split_count == 1 ? "" : "s", (long long)plan->split_extent,
                    plan->kahan           ? "compensated at each term"
                    : plan->block > BLOCK ? "plain"

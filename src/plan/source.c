@@ -1,6 +1,6 @@
 /*
  * source.c: the text of a kernel: the plan's numbers as macros, the prelude, the reductions that are used, the
- * generated functions, the walk and the scheme. #line directives name the .cl files, so that a compiler's messages
+ * generated functions, the columns and the scheme. #line directives name the .cl files, so that a compiler's messages
  * point into them. The kernel's name ends in the digest of the rest, so profilers tell kernels apart.
  */
 #include <stdio.h>
@@ -37,8 +37,8 @@ static void add_macros(q_text *out, const q_ir *program, const q_plan *plan, boo
                    plan->reg_n, program->k_dim, program->rhs_dim, plan->expansion);
     if (q_rhs_is_scaled(program)) q_text_add(out, "#define Q_RHS_SCALED 1\n");
     if (plan->tile_k)
-        q_text_add(out, "#define Q_TILE_K %d\n#define Q_THREADS_N %d\n#define Q_EPILOGUE_N %d\n", plan->tile_k,
-                   plan->threads_n, plan->epilogue_n);
+        q_text_add(out, "#define Q_TILE_N %d\n#define Q_TILE_K %d\n#define Q_THREADS_N %d\n#define Q_EPILOGUE_N %d\n",
+                   merge ? 0 : plan->tile_n, plan->tile_k, plan->threads_n, plan->epilogue_n);
     if (plan->rhs_per_item) q_text_add(out, "#define Q_RHS_PER_ITEM %d\n", plan->rhs_per_item);
     q_text_add(out, "#define Q_BLOCK %lld\n#define Q_KAHAN %d\n", (long long)plan->block, plan->kahan);
     q_text_add(out, "#define Q_SPLIT %d\n#define Q_VECTOR_MATH %d\n", plan->split, plan->profile.vector_math);

@@ -62,11 +62,11 @@ static uint32_t rhs_length(const q_graph *graph, q_id id, const uint8_t *loopabl
 static void find_lengths(q_loops *out, const q_graph *graph, const q_stage *stage, const q_tiling *least,
                          const uint8_t *reached, const uint8_t *loopable)
 {
-    for (size_t r = 0; r < stage->reduction_count && least->rhs_dim; r++) {
+    for (size_t r = 0; r < stage->reduction_count && least->min_rhs; r++) {
         uint32_t length = rhs_length(graph, stage->reductions[r], loopable);
-        if (length >= least->rhs_dim && length > out->rhs_dim) out->rhs_dim = length;
+        if (length >= least->min_rhs && length > out->rhs_dim) out->rhs_dim = length;
     }
-    uint32_t k_dim = out->rhs_dim && least->apart && least->rhs_dim < least->k_dim ? least->rhs_dim : least->k_dim;
+    uint32_t k_dim = out->rhs_dim && least->apart && least->min_rhs < least->min_k ? least->min_rhs : least->min_k;
     for (q_id id = 1; id < graph->count && k_dim; id++) {
         uint32_t length = reached[id] ? contraction_length(graph, id, loopable) : 0;
         if (length >= k_dim && length > out->k_dim) out->k_dim = length;
@@ -136,7 +136,7 @@ static void find_loops(q_loops *out, const q_graph *graph, const q_stage *stage,
     mark_forms(out, graph, stage, reached, loopable);
     if (out->rhs_dim) mark_outputs(out, graph, stage, loopable);
     if (!out->rhs_dim || !least->apart || kept_apart(out, graph, stage, loopable, reached)) return;
-    find_loops(out, graph, stage, &(q_tiling){.k_dim = least->k_dim, .expand = least->expand}, reached, loopable);
+    find_loops(out, graph, stage, &(q_tiling){.min_k = least->min_k, .expand = least->expand}, reached, loopable);
 }
 
 quern_status q_loops_find(q_loops *out, const q_graph *graph, const q_stage *stage, const q_tiling *least)
