@@ -2,9 +2,9 @@
  * frame.cl: what the kernels of all schemes have in common: arguments, the columns of a work-group, and what is done with
  * the states of its rows in the end.
  *
- * Arguments: first: the first row; part: the number of columns of one group along dimension 1. With Q_SPLIT a group
- * writes its state to `partial` (for merge.cl) in place of results; first_part: the part of group 0 of this launch;
- * parts: how many there are in all launches.
+ * Arguments: first: the first row; split_extent: the number of columns of one group along dimension 1. With Q_SPLIT
+ * (split-K) a group writes its state to `states` (for merge.cl) in place of results; first_split: the number of group 0 of
+ * this launch along dimension 1; split_count: how many there are in all launches.
  */
 #define Q_EACH_ROW _Pragma("unroll") for (int r = 0; r < Q_ROWS; r++)
 #define Q_ROW_STEP ((long)Q_LOCAL * Q_LANES) /* from a vector of rows of a work-item to its next */
@@ -21,11 +21,12 @@
 #define Q_SPLIT_INDEX ((long)get_group_id(1))
 #endif
 
-/* Walks over the columns of the group's part, a segment at a time. */
-#define Q_FOR_COLUMNS(from, to) \
-    Q_FOR_SEGMENTS(from, to, split_extent * Q_SPLIT_INDEX, min(split_extent * Q_SPLIT_INDEX + split_extent, (long)(Q_COLUMN_COUNT)))
+/* Goes over the columns of the group, a segment at a time. */
+#define Q_FOR_COLUMNS(from, to)                                             \
+    Q_FOR_SEGMENTS(from, to, split_extent * Q_SPLIT_INDEX,                  \
+                   min(split_extent * Q_SPLIT_INDEX + split_extent, (long)(Q_COLUMN_COUNT)))
 
-/* Stores the results of the work-item's rows from row0 on; or their states, as partial[word][part][row], rows padded to
+/* Stores the results of the work-item's rows from row0 on; or their states, as states[word][split][row], rows padded to
    whole groups. */
 #if Q_RHS_DIM
 #define Q_WRITE_OUT_RHS Q_EACH_ROW q_store_state_rhs(&acc[r], words + r * Q_ROW_STEP, padded * split_count, 0)
@@ -33,10 +34,10 @@
 #define Q_WRITE_OUT_RHS
 #endif
 #if Q_SPLIT
-#define Q_WRITE_OUT(row0)                                                                                     \
-    const long padded = (long)get_num_groups(0) * Q_ROWS * Q_ROW_STEP;                                    \
-    __global sreal *const words = states + padded * Q_SPLIT_INDEX + (row0 - first);                             \
-    Q_EACH_ROW q_store_state(&t[r], words + r * Q_ROW_STEP, padded * split_count);                                      \
+#define Q_WRITE_OUT(row0)                                                                            \
+    const long padded = (long)get_num_groups(0) * Q_ROWS * Q_ROW_STEP;                               \
+    __global sreal *const words = states + padded * Q_SPLIT_INDEX + (row0 - first);                  \
+    Q_EACH_ROW q_store_state(&t[r], words + r * Q_ROW_STEP, padded * split_count);                   \
     Q_WRITE_OUT_RHS
 #else
 #define Q_WRITE_OUT(row0) \

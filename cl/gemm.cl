@@ -2,23 +2,23 @@
  * gemm.cl: the scheme `gemm`, for long vectors. A work-item owns Q_ROWS vectors of Q_LANES rows, as in row.cl, and takes
  * in Q_REG_N columns at once:
  *
- *   1. contractions: sums over Q_K_DIM components gather in registers for all rows and columns of the tile;
+ *   1. contractions (K loop): sums over Q_K_DIM components gather in registers for all rows and columns of the tile;
  *   2. the rest of the formula runs on each pair, and leaves weights for
- *   3. wide sums: for each of Q_RHS_DIM components the columns of the tile are added to partial sums in memory.
+ *   3. right-hand sides: for each of Q_RHS_DIM the columns of the tile are added to block accumulators in memory.
  *
- * Vectors of rows are gathered once, into slices. A squared distance may be expanded, |x|^2 + |y|^2 - 2 xy with both
+ * Vectors of rows are gathered once, by component. A squared distance may be expanded, |x|^2 + |y|^2 - 2 xy with both
  * moved to a common centre, which halves the work. With Q_EXPANSION 1 (guarded) it is computed again term by term where
  * much has cancelled: where it is less than Q_CANCELLED of |x|^2 + |y|^2. With 2 (screened) the expansion, less what it can be
  * off by, Q_DOUBT of the same, only tells which terms cannot enter a selection; the others are computed term by term.
  *
  * Holes besides those of row.cl:
- *   q_row_k q_column_k q_load_... q_sums q_contract    contractions; Q_EXPANDED... names their members, and
- *                                                            where component d of column j is, if it is in an array
- *   q_limit                                                  screened: the least term that cannot enter the selection
- *   q_weights                                                what q_pair leaves for wide sums
- *   q_row_rhs q_column_rhs q_load_... q_block_acc q_accumulate    partial wide sums
- *   q_rhs_acc q_flush                                            wide sums, and what takes a partial sum into them
- *   q_scales q_no_scales q_rescale_weights _partial _wide, with Q_RHS_SCALED: when softmax weights get another scale,
+ *   q_row_k q_column_k q_load_... q_sums q_contract  contractions; Q_EXPANDED... names their members, and where component
+ *                                                    d of column j is, if it is in an array
+ *   q_limit                                          screened: the least term that cannot enter the selection
+ *   q_weights                                        what q_pair leaves for right-hand sides
+ *   q_row_rhs q_column_rhs q_load_... q_accumulate   right-hand sides, in block accumulators, q_block_acc
+ *   q_rhs_acc q_flush                                their compensated sums, and what adds a block accumulator to them
+ *   q_scales q_no_scales q_rescale_weights _block_acc _rhs, with Q_RHS_SCALED: when softmax weights get another scale,
  *   t->scales, as t->rescaled tells
  */
 #ifndef Q_SIGNATURE
@@ -26,7 +26,6 @@
 #define Q_K_DIM 3
 #define Q_EXPANSION 1
 #define Q_RHS_DIM 0
-#define Q_TILE 0
 #include "gaussian.cl"
 #endif
 #define Q_EACH_COLUMN _Pragma("unroll") for (int c = 0; c < Q_REG_N; c++)
@@ -187,9 +186,9 @@ Q_FN void q_contract_tile(Q_SIGNATURE, q_sums sums[Q_REG_N][Q_ROWS], real square
 #endif
 
 #if Q_RHS_DIM
-/* Adds `count` columns to the partial sums: full tiles in registers, the last columns one by one. */
+/* Adds `count` columns to the block accumulators: full tiles in registers, the last columns one by one. */
 Q_FN void q_accumulate_tile(Q_SIGNATURE, q_block_acc sums[Q_RHS_DIM][Q_ROWS], const q_launch *u, const q_row *rows,
-                       const q_columns *columns, const q_row_rhs rows_k[Q_RHS_DIM][Q_ROWS],
+                       const q_columns *columns, const q_row_rhs rows_rhs[Q_RHS_DIM][Q_ROWS],
                        const q_weights weights[Q_REG_N][Q_ROWS], const int count)
 {
     for (int d = 0; d < Q_RHS_DIM && count == Q_REG_N; d++) {
@@ -198,7 +197,7 @@ Q_FN void q_accumulate_tile(Q_SIGNATURE, q_block_acc sums[Q_RHS_DIM][Q_ROWS], co
         Q_EACH_ROW
         {
             q_block_acc p = sums[d][r];
-            Q_EACH_COLUMN q_accumulate(&p, u, &rows[r], &columns->column[c], &weights[c][r], &rows_k[d][r], &y[c]);
+            Q_EACH_COLUMN q_accumulate(&p, u, &rows[r], &columns->column[c], &weights[c][r], &rows_rhs[d][r], &y[c]);
             sums[d][r] = p;
         }
     }
@@ -206,13 +205,13 @@ Q_FN void q_accumulate_tile(Q_SIGNATURE, q_block_acc sums[Q_RHS_DIM][Q_ROWS], co
         for (int d = 0; d < Q_RHS_DIM; d++) {
             const q_column_rhs y = q_load_column_rhs(Q_ARGUMENTS, u, &columns->column[c], columns->j[c], d);
             for (int r = 0; r < Q_ROWS; r++)
-                q_accumulate(&sums[d][r], u, &rows[r], &columns->column[c], &weights[c][r], &rows_k[d][r], &y);
+                q_accumulate(&sums[d][r], u, &rows[r], &columns->column[c], &weights[c][r], &rows_rhs[d][r], &y);
         }
 }
 #endif
 
 #if Q_RHS_SCALED
-/* The weights of the tile's columns before c, and the wide sums, of a vector of rows whose weights have a new scale. */
+/* The weights of the tile's columns before c, and the sums, of a vector of rows whose weights have a new scale. */
 Q_FN void q_rescale(q_state *t, q_rhs_acc *acc, q_block_acc sums[Q_RHS_DIM][Q_ROWS], q_weights weights[Q_REG_N][Q_ROWS],
                     const int r, const int c)
 {

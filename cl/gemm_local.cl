@@ -1,13 +1,13 @@
 /*
  * gemm_local.cl: the scheme `gemm` where a group shares local memory (GPUs), for contractions, sums over Q_K_DIM
- * components for each pair, and wide sums, of Q_RHS_DIM components. A group takes in Q_TILE_N columns at once, in four steps:
+ * components for each pair, and right-hand sides, of Q_RHS_DIM components. A group takes in Q_TILE_N columns at once, in four steps:
  *
  *   1. Q_TILE_K components of its rows and columns, their slices, are staged in local memory, and each work-item adds
  *      them to the sums of Q_REG_M vectors of rows with Q_REG_N columns, in registers; until all components are in;
  *   2. the sums go to local memory, those of Q_EPILOGUE_N columns at a time;
  *   3. there each work-item, which owns Q_ROWS vectors of rows as in row.cl, finds the sums of its own rows, and runs
  *      the rest of the formula on each pair; it leaves weights in local memory for
- *   4. wide sums: each work-item adds the Q_EPILOGUE_N columns to partial sums of Q_RHS_PER_ITEM components for Q_REG_M vectors of rows,
+ *   4. right-hand sides: each work-item adds the Q_EPILOGUE_N columns to partial sums of Q_RHS_PER_ITEM components for Q_REG_M vectors of rows,
  *      in registers.
  *
  * So a component of a row is read from global memory once for Q_TILE_N columns, one of a column once for all rows of the
@@ -18,7 +18,7 @@
  * Where much has cancelled for one pair of a tile, the group does all of the tile again, term by term: work-items that
  * go separate ways would wait for each other anyway.
  *
- * Wide sums of more components than a group keeps are spread over groups along dimension 2, each of which does steps 1 to
+ * Right-hand sides of more components than a group keeps are spread over groups along dimension 2, each of which does steps 1 to
  * 3 for itself. Partial sums are added to compensated ones, which are in private memory, once for each block.
  *
  * The holes are those of gemm.cl, but for q_limit and Q_EXPANDED_ARRAY.
@@ -321,7 +321,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
 {
     __local union {
         q_shared walk;
-        q_state state[Q_TILE_M]; /* in the end, for those who keep their wide sums */
+        q_state state[Q_TILE_M]; /* in the end, for those who keep their right-hand sides */
     } local_memory;
     __local q_shared *const shared = &local_memory.walk;
     const int item = (int)get_local_id(0), x0 = (int)((uint)item % Q_THREADS_M * Q_REG_M),

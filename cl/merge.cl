@@ -1,9 +1,9 @@
 /*
- * merge.cl: the second pass of a split walk. A work-item owns one vector of rows, and Q_RHS_PER_ITEM components of their wide sums,
- * takes their states from every part in the order of the columns, and stores the results; the order is fixed, so the bits
+ * merge.cl: the second pass of split-K. A work-item owns one vector of rows, and Q_RHS_PER_ITEM of their right-hand sides,
+ * takes their states from every split in the order of the columns, and stores the results; the order is fixed, so the bits
  * are the same in every run.
  *
- * Holes as in row.cl. Arguments: partial[word][part][row] as row.cl leaves it, for `padded` rows from row `first` on.
+ * Holes as in row.cl. Arguments: states[word][split][row] as the schemes leave it, for `padded` rows from row `first` on.
  */
 #ifndef Q_SIGNATURE
 #include "gaussian.cl"

@@ -155,12 +155,12 @@ Q_FN qint q_Sum_index(const q_Sum *t)
         t->index = q_select_int(other->best BEFORE t->best, other->index, t->index);          \
         t->best = q_select(other->best BEFORE t->best, other->best, t->best);                 \
     }                                                                                         \
-    Q_FN void q_##NAME##_store_state(const q_##NAME *t, __global sreal *p, const long stride)         \
+    Q_FN void q_##NAME##_store_state(const q_##NAME *t, __global sreal *p, const long stride) \
     {                                                                                         \
         q_write(t->best, p);                                                                  \
         q_write(t->index, (__global sint *)(p + stride));                                     \
     }                                                                                         \
-    Q_FN void q_##NAME##_load_state(q_##NAME *t, __global const sreal *p, const long stride)         \
+    Q_FN void q_##NAME##_load_state(q_##NAME *t, __global const sreal *p, const long stride)  \
     {                                                                                         \
         t->best = q_read(p);                                                                  \
         t->index = q_read((__global const sint *)(p + stride));                               \

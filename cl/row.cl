@@ -1,7 +1,7 @@
 /*
- * row.cl: the scheme `row`. A work-item owns Q_ROWS vectors of Q_LANES rows; the columns are walked one at a time, each
- * taken in by every row of the work-item. On a GPU a group stages Q_STAGED_COLS columns in local memory and shares them, and a
- * work-item takes Q_UNROLL of them between two looks at the loop's counter, which compilers would not do by themselves;
+ * row.cl: the scheme `row`. A work-item owns Q_ROWS vectors of Q_LANES rows; the columns are taken one at a time,
+ * each by every row of the work-item. On a GPU a group stages Q_STAGED_COLS columns in local memory and shares them, and
+ * a work-item takes Q_UNROLL of them between two looks at the loop's counter, which compilers would not do by themselves;
  * with Q_STAGED_COLS 0 (CPU) each column is read where it is used. Everything else about a row sits in registers.
  *
  * Holes, filled by emit.c or, when this file is compiled alone, by gaussian.cl:

@@ -40,14 +40,14 @@
     {                                                                                                       \
         for (int k = 0; k < K; k++) q_##NAME##_insert(t, other->best[k], other->index[k]);                  \
     }                                                                                                       \
-    Q_FN void q_##NAME##_store_state(const q_##NAME *t, __global sreal *p, const long stride)                       \
+    Q_FN void q_##NAME##_store_state(const q_##NAME *t, __global sreal *p, const long stride)                   \
     {                                                                                                       \
         for (int k = 0; k < K; k++) {                                                                       \
             q_write(t->best[k], p + 2 * k * stride);                                                        \
             q_write(t->index[k], (__global sint *)(p + (2 * k + 1) * stride));                              \
         }                                                                                                   \
     }                                                                                                       \
-    Q_FN void q_##NAME##_load_state(q_##NAME *t, __global const sreal *p, const long stride)                       \
+    Q_FN void q_##NAME##_load_state(q_##NAME *t, __global const sreal *p, const long stride)                    \
     {                                                                                                       \
         for (int k = 0; k < K; k++) {                                                                       \
             t->best[k] = q_read(p + 2 * k * stride);                                                        \

@@ -1,5 +1,5 @@
 /*
- * test_gemm.c: the scheme `gemm`: long contractions and wide sums, at sizes around those of its tiles, split and not;
+ * test_gemm.c: the scheme `gemm`: long contractions and right-hand sides, at sizes around those of its tiles, split and not;
  * squared distances by their expansion, where it is accurate, where it is not, and where it only screens.
  */
 #include <math.h>
@@ -64,7 +64,7 @@ static void long_vectors_are_done_in_loops(void **state)
     quern_operator_destroy(&op);
 }
 
-/* In local memory components of wide sums are in different work-items, so no output can take all of them in. */
+/* In local memory right-hand sides are in different work-items, so no output can take all of them in. */
 static void wide_sums_in_local_memory_are_used_by_slices(void **state)
 {
     (void)state;

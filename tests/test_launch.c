@@ -178,9 +178,9 @@ static void memory_is_limited(void **state)
     quern_context_destroy(&small);
 }
 
-enum { FEW = 70, LONG = 20000 }; /* rows and columns of a split walk */
+enum { FEW = 70, LONG = 20000 }; /* rows and columns of split-K */
 
-/* An operator of whose walk the options make 8 parts, one group of rows being few rows. */
+/* An operator of whose columns the options make 8 parts, one group of rows being few rows. */
 static quern_operator *compile_split(quern_context *own, const char *profile)
 {
     quern_operator *op;

@@ -25,7 +25,7 @@ static void expect_failure(quern_status got, quern_status status, const char *pa
 
 /* ---- stages ---- */
 
-/* One word a stage: rows, walk, reductions, outputs; "ij1.2" is a stage with rows i that walks j for one reduction
+/* One word a stage: rows, reduced axis, reductions, outputs; "ij1.2" is a stage with rows i that reduces j for one reduction
    and two outputs. */
 static void expect_stages(const char *formula, const char *expected)
 {
@@ -184,7 +184,7 @@ static void sizes_do_not_reach_the_source(void **state)
     quern_operator_destroy(&op);
 }
 
-/* Several columns between two looks at the counter: where the tile is long and the text for them short. */
+/* Several columns between two looks at the counter: where many are staged and the text for them short. */
 static void short_formulas_take_several_columns_at_once(void **state)
 {
     (void)state;
@@ -217,22 +217,23 @@ static void short_formulas_take_several_columns_at_once(void **state)
     }
 }
 
-/* What a group shares fits local memory, whatever its size; a group too large for that reads slices directly. */
+/* What a group shares fits local memory, whatever its size; a group too large for that reads components directly. */
 static void long_contractions_fit_local_memory(void **state)
 {
     (void)state;
     static const struct {
         int local;
         quern_dtype dtype;
-        int chunk, side, turn;
+        int tile_k, threads_n, epilogue_n;
     } cases[] = {{0, QUERN_F32, 4, 8, 16}, {0, QUERN_F64, 4, 4, 8},   {12, QUERN_F32, 4, 4, 32},
                  {1, QUERN_F32, 1, 1, 8},  {512, QUERN_F32, 4, 8, 8}, {1024, QUERN_F64, 0, 4, 8}};
     quern_operator *op = compile("x=Vi(128); y=Vj(128); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)");
     for (size_t c = 0; c < Q_COUNT(cases); c++) {
         quern_compile_options options = {.size = sizeof options, .local = cases[c].local};
         q_plan plan = plan_of(op, "nvidia", cases[c].dtype, 1000000, 1000000, &options);
-        if (plan.tile_k != cases[c].chunk || plan.threads_n != cases[c].side || plan.epilogue_n != cases[c].turn)
-            fail_msg("local %d: chunk %d, side %d, turn %d", cases[c].local, plan.tile_k, plan.threads_n,
+        if (plan.tile_k != cases[c].tile_k || plan.threads_n != cases[c].threads_n ||
+            plan.epilogue_n != cases[c].epilogue_n)
+            fail_msg("local %d: tile_k %d, threads_n %d, epilogue_n %d", cases[c].local, plan.tile_k, plan.threads_n,
                      plan.epilogue_n);
         assert_true(q_plan_local_bytes(&plan, op->programs[0]) <= 32768);
         assert_true(!plan.tile_k || (plan.tile_n == plan.threads_n * plan.reg_n && plan.tile_n % plan.epilogue_n == 0));

@@ -53,7 +53,7 @@ def main(arguments):
         print('there is no clang')
         return 77
     quern, failed = os.path.abspath(arguments[0]), 0
-    formulas = {**read_list('formulas.txt'), **{'tiles ' + n: f for n, f in read_list('gemm.txt').items()}, **MORE}
+    formulas = {**read_list('formulas.txt'), **{'gemm ' + n: f for n, f in read_list('gemm.txt').items()}, **MORE}
     for name, formula in formulas.items():
         found = [f'{profile} {dtype}: {line}' for profile in PROCESSORS for dtype in ('f32', 'f64')
                  for line in warnings(quern, formula, profile, dtype)]

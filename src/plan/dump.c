@@ -46,7 +46,7 @@ static const char *axis_text(uint8_t axis)
 }
 
 /* Floating-point operations and numbers read, by loop. An operation counts as one whatever its kind (an exponential
-   like a sum), a fused multiply-add as two, a reduction as one for each component that it keeps a state for, a slice once
+   like a sum), a fused multiply-add as two, a reduction as one for each component that it keeps a state for, a component value once
    for each component. */
 typedef struct cost {
     size_t operations[Q_LOOPS], reads[Q_LOOPS], writes;

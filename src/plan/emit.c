@@ -169,7 +169,7 @@ static void emit_pair(q_emitter *e)
 
 // ---- the loops of the scheme gemm ----
 
-/* Adds a slice to a member of a struct of sums. */
+/* Adds a component value to a member of a struct of sums. */
 static void emit_add_component(q_emitter *e, const char *member, size_t number, q_ref term)
 {
     const q_scalar *value = &e->p->values[term];
@@ -319,7 +319,7 @@ void q_emit_end(q_emitter *e, const q_step *step)
     if (step->kind == Q_STEP_SELECT) emit_selection(e, step->a);
 }
 
-/* Outputs of the length of wide sums: the components that are kept here. */
+/* Outputs with a value for each right-hand side: those that are kept here. */
 static void emit_rhs_outputs(q_emitter *e)
 {
     e->section = Q_LATE | Q_RHS_LOOP;

@@ -80,7 +80,7 @@ static void read_operand(placer *p, q_ref v, uint32_t reader, uint8_t relation_o
     of->room = room;
 }
 
-/* What is read in other functions, or in this one's loop over wide sums. */
+/* What is read in other functions, or in this one's loop over right-hand sides. */
 static void find_other_readers(placer *p)
 {
     const q_ir *ir = p->e->p;

@@ -17,8 +17,8 @@ typedef struct q_output {
     int result; /* number of the operator's result, or -1: a temporary that later stages read */
 } q_output;
 
-/* One map (walk == Q_P) or map-reduce over an axis: for every row of axis `rows` (Q_P: one row), the reductions run
-   over axis `walk` together, then the outputs are computed from their results. */
+/* One map (reduced == Q_P) or map-reduce over an axis: for every row of axis `rows` (Q_P: one row), the reductions run
+   over axis `reduced` together, then the outputs are computed from their results. */
 typedef struct q_stage {
     uint8_t rows, reduced;
     q_id reductions[Q_MAX_STAGE_OUTPUTS];
@@ -60,14 +60,14 @@ typedef struct q_profile {
     int rows;              /* most row vectors of a work-item */
     int local;             /* work-items in a group */
     int staged_cols;       /* most columns staged in local memory, 0: read directly */
-    int groups_per_unit;   /* groups that keep a compute unit busy: fewer are split along the walk */
+    int groups_per_unit;   /* groups that keep a compute unit busy: fewer are split along the reduced axis */
     int launch_ms;         /* aim for the time of one launch */
     int vector_math;       /* exp: 0 the built-in one, 1 quern's own for vectors, 2 by the hardware's 2^x */
-    int min_k, min_rhs;    /* least lengths of contractions and of wide sums for the scheme `gemm`, 0: never */
-    int rhs_registers;     /* partial wide sums that a work-item keeps in registers: gemm_local.cl */
-    int reg_m;             /* vectors of rows and ... */
-    int reg_n;             /* ... columns of its tiles */
-    int max_cols_per_item; /* most columns that one work-item walks, 0: any number */
+    int min_k, min_rhs;    /* least lengths of contractions and of right-hand sides for the scheme `gemm`, 0: never */
+    int rhs_registers;     /* block accumulators that a work-item keeps in registers: gemm_local.cl */
+    int reg_m;             /* register tile of the scheme `gemm`: vectors of rows and ... */
+    int reg_n;             /* ... columns */
+    int max_cols_per_item; /* most columns of one work-item, 0: any number */
     int speed;             /* rough pairs per microsecond of the simplest formula, for slicing the first launch */
 } q_profile;
 
@@ -106,7 +106,7 @@ quern_status q_profiles_without(q_text *out, const char *text, const char *where
 typedef struct q_tiling {
     uint32_t min_k, min_rhs; /* of contractions, of right-hand sides: see tiling.c */
     bool expand;             /* squared distances as |x|^2 + |y|^2 - 2 xy where that is accurate */
-    bool apart;              /* components of wide sums are kept in different work-items */
+    bool apart;              /* right-hand sides are kept in different work-items */
 } q_tiling;
 
 q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *options);
@@ -114,11 +114,11 @@ q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *opti
 /* What becomes of a node, bits: */
 enum {
     Q_FORM_COMPONENTS = 1,  /* a value for each component */
-    Q_FORM_K = 2,           /* a slice in the loop of contractions */
-    Q_FORM_RHS = 4,         /* a slice in the loop of wide sums */
+    Q_FORM_K = 2,           /* a component value in the K loop */
+    Q_FORM_RHS = 4,         /* one in the loop over right-hand sides */
     Q_FORM_CONTRACTION = 8, /* it is one */
     Q_FORM_RHS_SUM = 16,    /* it is one */
-    Q_FORM_OUTPUT = 32      /* what becomes of it as an output: a slice in the loop of wide sums */
+    Q_FORM_OUTPUT = 32      /* what becomes of it as an output: one value in the loop over right-hand sides */
 };
 
 typedef struct q_loops {
@@ -140,13 +140,13 @@ enum {
     Q_COLUMN = 2,
     Q_LATE = 4,     /* after the reductions of the stage are finished */
     Q_K_LOOP = 8,   /* in the loop over the components of contractions */
-    Q_RHS_LOOP = 16 /* in the loop over the components of wide sums */
+    Q_RHS_LOOP = 16 /* in the loop over right-hand sides */
 };
 enum { Q_PAIR = Q_ROW | Q_COLUMN, Q_LOOPS = 32 };
 
 typedef enum q_value_kind {
     Q_V_CONSTANT,
-    Q_V_LOAD,       /* component k of array a; with Q_DEEP or Q_WIDE, that of the loop */
+    Q_V_LOAD,       /* component k of array a; with Q_K_LOOP or Q_RHS_LOOP, that of the loop */
     Q_V_INDEX,      /* number of the row (where Q_ROW) or column (Q_COLUMN) */
     Q_V_COUNT,      /* number of rows of axis k */
     Q_V_OP,         /* elementwise operation `op` */
@@ -154,7 +154,7 @@ typedef enum q_value_kind {
     Q_V_FINISH,     /* component k of reduction a of the stage; with Q_WIDE, that of the loop */
     Q_V_SUM,        /* contraction k: the sum of arg0 over the loop */
     Q_V_WEIGHT,     /* of the term arg0, relative to the largest so far, which reduction k keeps */
-    Q_V_NORMALISER, /* what sums with weights of reduction a are multiplied with: see q_LogSumExp_normaliser, or, with arg0, _normaliser_to */
+    Q_V_NORMALISER, /* what sums with weights of reduction a are multiplied with: q_LogSumExp_normaliser, with arg0 _to */
 } q_value_kind;
 
 typedef uint32_t q_ref; /* a value of a program; 0 is none */
@@ -181,7 +181,7 @@ typedef struct q_array {
     int variable;   /* number in the graph, or -1 */
     q_id temporary; /* node whose value it holds, or 0 */
     int result;     /* outputs: number of the operator's result, or -1 */
-    bool looped;    /* outputs: one value, a slice, stands for all components */
+    bool looped;    /* outputs: one value, that of the loop, stands for all components */
 } q_array;
 
 enum { Q_MAX_ARRAYS = 128, Q_MAX_STATEMENTS = 65536, Q_MAX_CONTRACTIONS = 64 };
@@ -207,17 +207,17 @@ typedef struct q_ir {
         uint32_t dim;     /* of the term */
         q_ref *terms;     /* what each component reduces */
         size_t state;     /* the reduction that keeps the state: its own number, or that of one that has it already */
-        bool rhs;         /* one term, a slice, stands for all components */
+        bool rhs;         /* one term, that of the loop, stands for all right-hand sides */
         q_ref weight;     /* LogSumExp with weights by which sums are scaled: its term */
         size_t scaled_by; /* 1 + the number of the LogSumExp whose weights its terms are multiples of; 0: none */
     } reductions[2 * Q_MAX_STAGE_OUTPUTS];
     size_t reduction_count;
     uint32_t k_dim, rhs_dim;        /* lengths of the loops over components; 0: there is none */
-    size_t weights;                 /* values of the pair that the loop over wide sums reads */
+    size_t weights;                 /* values of the pair that the loop over right-hand sides reads */
     q_ref sums[Q_MAX_CONTRACTIONS]; /* Q_V_SUM values */
     size_t sum_count;
     q_expansion expansion;
-    q_ref expanded[2];                   /* slices x of the row and y of the column */
+    q_ref expanded[2];                   /* component values x of the row and y of the column */
     q_ref *results[Q_MAX_STAGE_OUTPUTS]; /* by output: its values */
     uint32_t *uses;                      /* by value, from live values and roots */
     size_t statements[Q_LOOPS];          /* live operations by scope */
@@ -247,7 +247,7 @@ bool q_constants_may_fold(double a, double b);
 bool q_is_exact_quotient(const q_scalar *value);
 /* Whether values that are in use are quotients of that kind; or any that must be rounded by themselves. */
 bool q_has_exact(const q_ir *program, bool quotients);
-/* Terms that reduction r has, and values that output o has: one for each component, or one slice. */
+/* Terms that reduction r has, and values that output o has: one for each component, or that of the loop. */
 uint32_t q_term_count(const q_ir *program, size_t r);
 uint32_t q_value_count(const q_ir *program, size_t o);
 /* Sets program->weights, from the uses of values. */
@@ -255,8 +255,8 @@ void q_count_weights(q_ir *program);
 
 // terms.c
 
-/* What is left of a term of a linear reduction when the factor *hoisted, which is free of the walk, has left it; of a slice of
-   one. */
+/* What is left of a term of a linear reduction when the factor *hoisted, which is free of the reduced axis, has left it;
+   the same of a term in the loop over right-hand sides. */
 q_ref q_split_term(q_ir *program, q_ref term, q_ref *hoisted);
 q_ref q_split_loop_value(q_ir *program, q_ref term, q_ref *hoisted);
 
@@ -270,7 +270,7 @@ void q_fuse(q_ir *program);
 // schedule.c, continued
 
 quern_status q_schedule(q_ir **out, const q_graph *graph, const q_stages *stages, size_t stage, const q_tiling *tiling);
-/* Whether a wide sum has softmax weights. */
+/* Whether a sum of right-hand sides has softmax weights. */
 bool q_rhs_is_scaled(const q_ir *program);
 void q_ir_destroy(q_ir **program);
 
@@ -290,17 +290,17 @@ typedef struct q_plan {
     quern_dtype dtype;
     int lanes, rows, local;
     int staged_cols; /* columns staged in local memory: scheme `row`; 0: read directly */
-    int reg_n;       /* of a register tile: scheme `gemm`; 0: scheme `row` */
+    int reg_n;       /* columns of a register tile: scheme `gemm`; 0: scheme `row` */
     int tile_n;      /* columns of a group's tile: scheme `gemm` in gemm_local.cl */
     int tile_k;      /* there: components staged in local memory at once; 0: read directly */
     q_expansion expansion;
     int threads_n, epilogue_n; /* there: work-items that share rows, columns whose sums change hands at once */
-    int rhs_per_item;          /* there: components of wide sums that a work-item keeps */
-    int rhs_groups;            /* groups for the same rows, each with other components of wide sums; 1 elsewhere */
-    int unroll;                /* columns of a tile taken between two looks at the loop's counter */
+    int rhs_per_item;          /* there: right-hand sides that a work-item keeps */
+    int rhs_groups;            /* groups for the same rows, each with other right-hand sides; 1 elsewhere */
+    int unroll;                /* staged columns taken between two looks at the loop's counter */
     int64_t block;             /* terms that are added without compensation */
     bool kahan;                /* compensate each */
-    bool split;                /* parts of the walk are merged by a second kernel */
+    bool split;                /* parts of the columns are merged by a second kernel */
     int split_count;           /* in how many */
     int64_t split_extent;      /* columns of one part, a multiple of block unless there is one part */
     int64_t groups;            /* work-groups along the rows */
@@ -314,7 +314,7 @@ quern_status q_plan_check(const quern_compile_options *options);
 /* M and N: sizes of axes i and j; units: the device's compute units. Overrides in `options` may be 0 or null. */
 quern_status q_plan_make(q_plan *out, const q_ir *program, const q_profile *profile, quern_dtype dtype, int64_t M,
                          int64_t N, int units, const quern_compile_options *options);
-/* Gives a plan other sizes and leaves its source as it is; a walk that is split has one part then. */
+/* Gives a plan other sizes and leaves its source as it is; one that is split has one part then. */
 void q_plan_resize(q_plan *plan, const q_ir *program, int64_t M, int64_t N);
 void q_plan_dump(const q_plan *plan, const q_ir *program, q_text *out);
 int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N); /* 1 for Q_P */
@@ -326,7 +326,7 @@ int64_t q_plan_group_rows(const q_plan *plan);
 size_t q_plan_local_bytes(const q_plan *plan, const q_ir *program);
 /* Numbers that the states of all reductions of one row hold, shared ones counted once. */
 int q_plan_words(const q_ir *program);
-/* Bytes of the partial results of a split plan. */
+/* Bytes of the states of a split plan. */
 uint64_t q_plan_split_bytes(const q_plan *plan, const q_ir *program);
 
 // reroll.c: the statements of a function as steps, with what repeats as loops
@@ -390,7 +390,7 @@ typedef struct q_emitter {
     q_arena *arena;
     const q_ir *p;
     const q_plan *plan;
-    uint8_t *need; /* by value: 1 where the walk needs it, 2 where the outputs do */
+    uint8_t *need; /* by value: 1 where the pairs need it, 2 where the outputs do */
     bool *kept;    /* by value: member of the struct of its loop, because another loop reads it */
     bool *folded;  /* by value: a product that has no statement of its own, because what sums it takes both factors */
     uint8_t *scaled_by; /* by value: 1 + the number of the LogSumExp whose weight it is a multiple of, or 0 */
@@ -443,9 +443,9 @@ void q_emit_slots(q_emitter *e, int section, bool kept);
 
 // states.c: states of reductions as OpenCL C
 
-/* Whether reduction r keeps a wide sum by itself. */
+/* Whether reduction r keeps a sum of right-hand sides by itself. */
 bool q_owns_rhs(const q_ir *program, size_t r);
-/* Components of the state that reduction r keeps by itself; none if it shares another's or is wide. */
+/* Components of the state that reduction r keeps by itself; none if it shares another's, or has right-hand sides. */
 uint32_t q_own_dim(const q_ir *program, size_t r);
 /* Whether the states of the components of reduction r are an array. */
 bool q_is_state_array(const q_ir *program, size_t r);

@@ -1,10 +1,10 @@
 /*
  * schedule.c: a stage as scalar values in static single assignment, one for each component of each vector, interned
- * like graph nodes; each is tagged with the loop it lives in. Broadcasts, slices and concatenations vanish here.
+ * like graph nodes; each is tagged with the loop it lives in. Broadcasts, subvectors and concatenations vanish here.
  *
- * The tags do the hoisting: a value without Q_COLUMN is computed before the walk, one without Q_ROW once per column.
- * Products under a linear reduction are taken apart and put together again by loop: factors free of the walk leave the
- * reduction, factors of the column alone are multiplied once per column. Products that feed a sum become fused
+ * The tags do the hoisting: a value without Q_COLUMN is computed before the loop over columns, one without Q_ROW once per
+ * column. Products under a linear reduction are taken apart and put together again by loop: factors free of the reduced
+ * axis leave the reduction, factors of the column alone are multiplied once per column. Products that feed a sum become fused
  * multiply-adds, which are written out because compilers may not contract across statements.
  */
 #include <stdlib.h>
@@ -20,9 +20,9 @@ typedef struct scheduler {
     q_ir *out;
     q_loops loops;
     uint32_t *first;    /* by node: index of its components in `components`, plus one */
-    q_ref *loop_values; /* by node, twice: its slice in the loop of contractions, and in that of wide sums */
+    q_ref *loop_values; /* by node, twice: its value in the K loop, and in that over right-hand sides */
     q_ref hoisted[Q_MAX_STAGE_OUTPUTS],
-        normaliser[Q_MAX_STAGE_OUTPUTS]; /* by reduction, wide ones: what multiplies it after */
+        normaliser[Q_MAX_STAGE_OUTPUTS]; /* by reduction, those with right-hand sides: what multiplies it after */
     q_ref *components;
     size_t component_count, component_capacity;
     q_interval *bounds;  /* by node */
@@ -58,7 +58,7 @@ static bool same_array(const q_array *a, const q_array *b)
     return a->variable == b->variable && a->temporary == b->temporary;
 }
 
-/* Loop: 0, or Q_DEEP or Q_WIDE for a slice. What belongs to no row is read with the columns there. */
+/* Loop: 0, or Q_K_LOOP or Q_RHS_LOOP for the component of the loop. What belongs to no row is read with the columns there. */
 static q_ref load(scheduler *s, q_array array, uint32_t component, uint8_t loop)
 {
     q_ir *p = s->out;
@@ -282,14 +282,14 @@ static q_ref normaliser_of(scheduler *s, size_t r)
     return q_value_intern(s->out, &scalar);
 }
 
-// ---- slices ----
+// ---- component values in loops ----
 
 static q_ref *loop_value_of(const scheduler *s, q_id id, uint8_t loop)
 {
     return &s->loop_values[2 * id + (loop == Q_RHS_LOOP)];
 }
 
-/* A wide sum of this stage when it is finished, or what an earlier stage has left. */
+/* A sum of right-hand sides of this stage when it is finished, or what an earlier stage has left. */
 static q_ref lower_reduction_loop_value(scheduler *s, q_id id, uint8_t loop)
 {
     for (size_t r = 0; r < s->stage->reduction_count; r++)

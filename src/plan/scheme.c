@@ -1,22 +1,22 @@
 /*
  * scheme.c: how a stage runs on a device: from the device's profile row it decides vector width, rows per work-item,
- * tile and split.
+ * staged columns, register tiles and split.
  *
- * What shapes the source (lanes, rows, local, tile, block, split) depends on sizes only through two yes-or-no
+ * What shapes the source (lanes, rows, local, tiles, block, split) depends on sizes only through two yes-or-no
  * questions, few rows? and split?, so a new M or N does not mean a new program.
  */
 #include "plan/plan.h"
 
 enum {
     BLOCK = 256,          /* terms added before the sum is compensated: see docs/numbers.md */
-    LOCAL_BYTES = 32768,  /* of a tile: the local memory that every full-profile device has */
-    LEAST_TILE = 16,      /* columns below which staging costs more than it saves */
+    LOCAL_BYTES = 32768,  /* the local memory that every full-profile device has */
+    LEAST_STAGED = 16,    /* columns below which staging costs more than it saves */
     MOST_COLUMNS = 8,     /* taken at once */
     UNROLLED_TEXT = 384,  /* statements of them for all rows of a work-item */
     MOST_ROWS = 64,       /* of a work-item: each is unrolled text and has its state on the stack */
     TILE_BYTES = 1 << 20, /* of a work-item on its thread's stack */
     MOST_CENTRE = 1024,   /* components of a centre that is kept in local memory */
-    MOST_CHUNK = 4,       /* components staged at once: more would take registers on their way */
+    MOST_TILE_K = 4,      /* components staged at once: more would take registers on their way */
     SUM_BYTES = 8192      /* of the sums that go through local memory at once, so that several groups fit a processor */
 };
 
@@ -79,16 +79,16 @@ static size_t column_bytes(const q_ir *program, const q_plan *plan)
 }
 
 /* How many columns fit local memory, at most one for each work-item; 0: read them directly. */
-static int tile_that_fits(const q_ir *program, const q_plan *plan)
+static int staged_that_fit(const q_ir *program, const q_plan *plan)
 {
     size_t bytes = column_bytes(program, plan);
-    int tile = plan->profile.staged_cols < plan->local ? plan->profile.staged_cols : plan->local;
-    while (tile > 0 && bytes * (size_t)tile > LOCAL_BYTES) tile /= 2;
-    return tile < LEAST_TILE && tile < plan->local ? 0 : tile;
+    int columns = plan->profile.staged_cols < plan->local ? plan->profile.staged_cols : plan->local;
+    while (columns > 0 && bytes * (size_t)columns > LOCAL_BYTES) columns /= 2;
+    return columns < LEAST_STAGED && columns < plan->local ? 0 : columns;
 }
 
 /* How many columns a work-item takes between two looks at its counter. With more than some text the looks cost nothing
-   beside it, and the text would leave the caches of instructions; the rest of a tile is taken one by one, so it must be
+   beside it, and the text would leave the caches of instructions; the rest is taken one by one, so it must be
    short. */
 static int columns_at_once(const q_ir *program, const q_plan *plan)
 {
@@ -98,7 +98,7 @@ static int columns_at_once(const q_ir *program, const q_plan *plan)
     return columns;
 }
 
-// ---- tiles with slices in local memory ----
+// ---- tiles in local memory ----
 
 static int largest_factor(int most, int of)
 {
@@ -139,24 +139,25 @@ static size_t shared_bytes(const q_ir *program, const q_plan *plan)
 {
     size_t number = q_element_size(plan->dtype), vector = number * (size_t)plan->lanes, gaps = 12 * 16;
     size_t rows = (size_t)(plan->rows * plan->local + 4), columns = (size_t)plan->tile_n,
-           turn = (size_t)plan->epilogue_n;
+           epilogue = (size_t)plan->epilogue_n;
     size_t bytes = gaps + columns * (members(program, Q_COLUMN) * number + 16);
     if (program->k_dim) {
         size_t x = members(program, Q_ROW | Q_K_LOOP) * vector, y = members(program, Q_COLUMN | Q_K_LOOP) * number;
-        bytes += (size_t)plan->tile_k * (x * rows + y * (columns + 4)) + turn * program->sum_count * vector * rows;
+        bytes += (size_t)plan->tile_k * (x * rows + y * (columns + 4)) + epilogue * program->sum_count * vector * rows;
     }
     if (plan->expansion) bytes += number * (program->k_dim + columns) + vector * rows;
     if (!program->rhs_dim) return bytes;
-    size_t kept = (size_t)(plan->threads_n * plan->rhs_per_item + 4),
+    size_t rhs = (size_t)(plan->threads_n * plan->rhs_per_item + 4),
            words = 2 + scale_count(program); /* of a state: more than it leaves */
     for (size_t r = 0; r < program->reduction_count; r++)
         words += 2 * (size_t)q_ops[program->reductions[r].op].words(program->reductions[r].K) * q_own_dim(program, r);
-    bytes += turn * (weight_count(program) * vector * rows + members(program, Q_COLUMN | Q_RHS_LOOP) * number * kept);
+    bytes +=
+        epilogue * (weight_count(program) * vector * rows + members(program, Q_COLUMN | Q_RHS_LOOP) * number * rhs);
     bytes += scale_count(program) * vector * rows;
     return bytes > words * vector * rows ? bytes : words * vector * rows;
 }
 
-/* How many components of wide sums fit the registers of a work-item, for each row that it shares. */
+/* How many right-hand sides fit the registers of a work-item, for each row that it shares. */
 static void keep_rhs(q_plan *plan, const q_ir *program)
 {
     int of_component = (int)(rhs_sum_count(program) + live_values(program, Q_ROW | Q_RHS_LOOP));
@@ -169,17 +170,17 @@ static void keep_rhs(q_plan *plan, const q_ir *program)
         ((int)program->rhs_dim + plan->rhs_per_item * plan->threads_n - 1) / (plan->rhs_per_item * plan->threads_n);
 }
 
-/* How the work-items of a group share a tile of rows and columns; no chunk if it does not fit local memory: then slices
+/* How the work-items of a group share a tile of rows and columns; no tile_k if it does not fit local memory: then components
    are read where they are used. */
 static void share_tile(q_plan *plan, const q_ir *program)
 {
-    int near = plan->profile.reg_m / plan->rows / (plan->dtype == QUERN_F64 ? 2 : 1); /* in registers of 4 bytes */
-    plan->threads_n = largest_factor(near < 1 ? 1 : near, plan->local);
+    int reg_m = plan->profile.reg_m / plan->rows / (plan->dtype == QUERN_F64 ? 2 : 1); /* in registers of 4 bytes */
+    plan->threads_n = largest_factor(reg_m < 1 ? 1 : reg_m, plan->local);
     if (program->rhs_dim && program->k_dim) plan->reg_n = (plan->reg_n + 1) / 2; /* their sums share the registers */
     plan->tile_n = plan->threads_n * plan->reg_n;
     plan->epilogue_n = plan->tile_n;
     plan->expansion = program->expansion == Q_GUARDED && program->k_dim <= MOST_CENTRE ? Q_GUARDED : Q_DIRECT;
-    plan->tile_k = program->k_dim ? largest_factor(MOST_CHUNK, plan->local) : 1;
+    plan->tile_k = program->k_dim ? largest_factor(MOST_TILE_K, plan->local) : 1;
     if (program->rhs_dim) keep_rhs(plan, program);
     size_t sums = (program->sum_count + (program->rhs_dim ? weight_count(program) : 0)) * q_element_size(plan->dtype) *
                   (size_t)(plan->lanes * plan->rows * plan->local);
@@ -213,8 +214,8 @@ q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *opti
     return least;
 }
 
-/* What a work-item keeps of its rows: slices of contractions, twice if they are expanded, and wide sums of four
-   numbers. */
+/* What a work-item keeps of its rows: contracted components, twice if they are expanded, and right-hand sides of
+   four numbers. */
 static int tile_rows(const q_ir *program, const q_plan *plan)
 {
     size_t number = (size_t)plan->lanes * q_element_size(plan->dtype);
@@ -246,7 +247,7 @@ static void shape(q_plan *plan, const q_ir *program, int64_t rows, const quern_c
     plan->rows = choose(options ? options->rows : 0, map || few || shared ? 1
                                                      : tiled              ? tile_rows(program, plan)
                                                                           : rows_that_fit(program, plan));
-    plan->staged_cols = map || !profile->staged_cols ? 0 : tile_that_fits(program, plan);
+    plan->staged_cols = map || !profile->staged_cols ? 0 : staged_that_fit(program, plan);
     if (tiled) plan->staged_cols = 0;
     if (shared) share_tile(plan, program);
     plan->unroll = columns_at_once(program, plan);
@@ -338,15 +339,15 @@ void q_plan_dump(const q_plan *plan, const q_ir *program, q_text *out)
     q_text_add(out, "  %d lanes x %d vectors x %d work-items: %lld rows a group, %lld groups\n", plan->lanes,
                plan->rows, plan->local, (long long)q_plan_group_rows(plan), (long long)plan->groups);
     if (plan->reg_n)
-        q_text_add(out, "  %d columns at once; loops over %u components of contractions%s, %u of wide sums\n",
+        q_text_add(out, "  %d columns at once; loops over %u components of contractions%s, %u of right-hand sides\n",
                    plan->reg_n, program->k_dim,
                    plan->expansion == Q_GUARDED    ? " (expanded, guarded)"
                    : plan->expansion == Q_SCREENED ? " (expanded, screened)"
                                                    : "",
                    program->rhs_dim);
     if (plan->rhs_per_item)
-        q_text_add(out, "  %d components of wide sums in each of %d work-items, %d groups for all\n",
-                   plan->rhs_per_item, plan->threads_n, plan->rhs_groups);
+        q_text_add(out, "  %d right-hand sides in each of %d work-items, %d groups for all\n", plan->rhs_per_item,
+                   plan->threads_n, plan->rhs_groups);
     if (program->reduced)
         q_text_add(out, "  columns %s, in %d part%s of %lld; sums %s\n",
                    plan->staged_cols || plan->tile_n ? "staged in local memory" : "read directly", plan->split_count,

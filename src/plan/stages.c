@@ -28,7 +28,7 @@ static quern_status too_many(const char *what, int limit)
     return status;
 }
 
-/* What the reduction runs over: every row of `rows`, along `walk`. */
+/* What the reduction runs over: every row of `rows`, along `reduced`. */
 static uint8_t row_axis(const q_node *node)
 {
     return node->axes;
@@ -176,10 +176,10 @@ quern_status q_stages_make(q_stages *out, const q_graph *graph, const q_id *resu
 
 void q_stages_dump(const q_graph *graph, const q_stages *stages, q_text *out)
 {
-    static const char *const rows[] = {"one row", "rows i", "rows j"}, *const walks[] = {"map", "over i", "over j"};
+    static const char *const rows[] = {"one row", "rows i", "rows j"}, *const over[] = {"map", "over i", "over j"};
     for (size_t s = 0; s < stages->count; s++) {
         const q_stage *stage = &stages->stage[s];
-        q_text_add(out, "stage %zu: %s, %s\n", s, rows[stage->rows], walks[stage->reduced]);
+        q_text_add(out, "stage %zu: %s, %s\n", s, rows[stage->rows], over[stage->reduced]);
         for (size_t r = 0; r < stage->reduction_count; r++) {
             q_text_add(out, "  reduce %%%u = %s of %%%u", stage->reductions[r],
                        q_ops[q_node_of(graph, stage->reductions[r])->op].name,

@@ -213,7 +213,7 @@ void q_emit_state_name(q_emitter *e, size_t r)
     if (e->p->reductions[r].K) q_text_add(e->out, "%d", e->p->reductions[r].K);
 }
 
-/* The address of the state of one component; of a wide sum, in the section of slices, that of the loop. */
+/* The address of the state of one component; of a sum of right-hand sides, in their loop, that of the loop. */
 void q_emit_state_member(q_emitter *e, size_t r, uint32_t d)
 {
     if (e->section == (Q_LATE | Q_RHS_LOOP)) q_text_add(e->out, "&acc->r%zu[k]", r);

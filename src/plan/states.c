@@ -1,5 +1,5 @@
 /*
- * states.c: the states of a program's reductions as OpenCL C: what the walk keeps for a row. Wide sums are apart, in
+ * states.c: the states of a program's reductions as OpenCL C: what is kept for a row. Right-hand sides are apart, in
  * q_rhs_acc, of which a work-item keeps Q_RHS_PER_ITEM components, from d0 on.
  */
 #include <stdio.h>
@@ -35,7 +35,7 @@ typedef enum extra { NO_MORE, OTHER_STATE, MEMORY } extra;
 static const struct state_function {
     const char *name, *call, *parameters;
     extra more;
-    bool rhs, of_parts; /* of wide sums; of use only where the walk is split */
+    bool rhs, of_parts; /* of right-hand sides; of use only where the columns are split */
 } state_functions[] = {
     {"start", "start", "q_state *t", NO_MORE, false, false},
     {"start_rhs", "start", "q_rhs_acc *acc", NO_MORE, true, false},
@@ -51,7 +51,7 @@ static const struct state_function {
      true, true},
 };
 
-/* The arguments of a call for one component, which stands at [d] of a wide state. */
+/* The arguments of a call for one component, which stands at [d] of those of right-hand sides. */
 static void emit_call(q_emitter *e, size_t r, const char *component, extra more, int word)
 {
     bool rhs = e->p->reductions[r].rhs;
@@ -69,7 +69,7 @@ static void emit_call(q_emitter *e, size_t r, const char *component, extra more,
     q_text_add(e->out, ");\n");
 }
 
-/* What sums with weights are scaled by before they are merged; wide ones are merged first. */
+/* What sums with weights are scaled by before they are merged; right-hand sides are merged first. */
 static void emit_merge_scales(q_emitter *e)
 {
     for (size_t r = 0; r < e->p->reduction_count; r++)
@@ -116,7 +116,7 @@ static void emit_state_function(q_emitter *e, const struct state_function *f)
     q_text_add(e->out, "}\n");
 }
 
-/* What wide sums are still to be scaled by. */
+/* What right-hand sides are still to be scaled by. */
 static void emit_scales(q_emitter *e)
 {
     q_text_add(e->out, "typedef struct {\n");
@@ -164,7 +164,7 @@ void q_mark_scaled(q_emitter *e)
 }
 
 /* Gives the weight of a term that reduction r is the scale of. Where the term is the largest so far, what follows is
-   scaled; wide sums and weights of this tile's columns by the scheme, by t->scales. */
+   scaled; right-hand sides and weights of this tile's columns by the scheme, by t->scales. */
 static void emit_weight(q_emitter *e, size_t r)
 {
     const q_ir *p = e->p;
@@ -182,7 +182,7 @@ static void emit_weight(q_emitter *e, size_t r)
     q_text_add(e->out, "    return q_LogSumExp_weight(&t->r%zu_0, bounded);\n}\n", r);
 }
 
-/* What the schemes need to scale weights and wide sums. */
+/* What the schemes need to scale weights and right-hand sides. */
 static void emit_rescale(q_emitter *e)
 {
     const q_ir *p = e->p;

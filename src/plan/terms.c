@@ -1,7 +1,7 @@
 /*
- * terms.c: products under linear reductions, taken apart and put together again by loop: factors free of the walk leave
- * the reduction, factors of the column alone are multiplied once per column. What is to be rounded by itself, or is an
- * integer, stays whole.
+ * terms.c: products under linear reductions, taken apart and put together again by loop: factors free of the reduced
+ * axis leave the reduction, factors of the column alone are multiplied once per column. What is to be rounded by
+ * itself, or is an integer, stays whole.
  */
 #include <stdlib.h>
 
@@ -53,7 +53,7 @@ static q_ref product_of(q_ir *p, const factors *f, unsigned without, unsigned wi
     return product;
 }
 
-/* Splits term = hoisted * rest, where hoisted is free of the walk; returns rest. Factors of one loop are multiplied
+/* Splits term = hoisted * rest, where hoisted is free of the reduced axis; returns rest. Factors of one loop are multiplied
    among themselves before they meet those of another; within a loop the youngest come first, which tend to be the
    shared ones. */
 q_ref q_split_term(q_ir *p, q_ref term, q_ref *hoisted)
@@ -75,7 +75,7 @@ q_ref q_split_term(q_ir *p, q_ref term, q_ref *hoisted)
     return reduced;
 }
 
-/* The same for a slice: what is of the pair alone meets first, then what differs from component to component. */
+/* The same in the loop over right-hand sides: what is of the pair alone meets first, then what differs from component to component. */
 q_ref q_split_loop_value(q_ir *p, q_ref term, q_ref *hoisted)
 {
     factors f = {.constant = 1};

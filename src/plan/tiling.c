@@ -2,20 +2,21 @@
  * tiling.c: which work of a stage is done in loops over components, for the scheme `gemm`, instead of one statement for
  * each component:
  *
- *   contractions  sums over the components of long vectors that depend on row and column, such as |x_i - y_j|^2 in 128
- *                 dimensions: they come before all else that is done for a pair
- *   wide sums     long results of Sum, such as 64 right-hand sides: they come after
+ *   contractions      sums over the components of long vectors that depend on row and column, such as |x_i - y_j|^2 in 128
+ *                     dimensions: they come before all else that is done for a pair
+ *   right-hand sides  the components of long results of Sum, such as 64 of them: they come after
  *
- * In both the vectors must be made of loads by elementwise operations, so that a component looks like any other: a slice.
+ * In both the vectors must be made of loads by elementwise operations, so that a component looks
+ * like any other: its value is that of the loop.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "plan/plan.h"
 
-enum { IN_K_LOOP = Q_FORM_K, IN_RHS_LOOP = Q_FORM_RHS, MOST_COMPONENTS = 8192 /* of which a work-item keeps slices */ };
+enum { IN_K_LOOP = Q_FORM_K, IN_RHS_LOOP = Q_FORM_RHS, MOST_COMPONENTS = 8192 /* of which a work-item keeps all */ };
 
-/* Whether a slice of the node is made of the same slices of its operands. */
+/* Whether a component of the node is made of the same components of its operands. */
 static bool components_alike(const q_node *node)
 {
     q_op_kind kind = q_ops[node->op].kind;
@@ -28,7 +29,7 @@ static bool on_pairs(const q_node *node)
 }
 
 /* In which loops the components of a node can be taken one after the other, from those of its operands. A number is the
-   same in every turn; one that belongs to the pair must exist before the loop, so it can be used in the second only. */
+   same in every trip; one that belongs to the pair must exist before the loop, so it can be used in the second only. */
 static uint8_t loops_of(const q_node *node, const uint8_t *loopable)
 {
     if (node->dim == 1) return on_pairs(node) ? IN_RHS_LOOP : IN_K_LOOP | IN_RHS_LOOP;
@@ -57,8 +58,8 @@ static uint32_t rhs_length(const q_graph *graph, q_id id, const uint8_t *loopabl
     return fits ? node->dim : 0;
 }
 
-/* One loop of each kind, of the greatest length that occurs; what has another length is done by component. Where partial
-   wide sums take the registers, vectors as long as they are not kept there whole. */
+/* One loop of each kind, of the greatest length that occurs; what has another length is done by component. Where block
+   accumulators take the registers, vectors as long as they are not kept there whole. */
 static void find_lengths(q_loops *out, const q_graph *graph, const q_stage *stage, const q_tiling *least,
                          const uint8_t *reached, const uint8_t *loopable)
 {
@@ -73,7 +74,7 @@ static void find_lengths(q_loops *out, const q_graph *graph, const q_stage *stag
     }
 }
 
-/* Outputs of the length of wide sums, made of nothing but wide sums and what else comes in slices. */
+/* Outputs with a component for each right-hand side, made of nothing but those and what else comes by component. */
 static void mark_outputs(q_loops *out, const q_graph *graph, const q_stage *stage, uint8_t *loopable)
 {
     for (size_t r = 0; r < stage->reduction_count; r++)
@@ -97,8 +98,8 @@ static void mark_forms(q_loops *out, const q_graph *graph, const q_stage *stage,
             out->forms[stage->reductions[r]] |= Q_FORM_RHS_SUM;
 }
 
-/* Where the components of wide sums are kept in different work-items, outputs must be slices of them and of what comes in
-   slices: each other use of a wide sum, such as the norm of all of it, needs all components in one. */
+/* Where the right-hand sides are kept in different work-items, outputs must be made of them and of what comes by
+   component: each other use of a sum of right-hand sides, such as the norm of all of it, needs all components in one. */
 static bool kept_apart(const q_loops *loops, const q_graph *graph, const q_stage *stage, const uint8_t *loopable,
                        uint8_t *reached)
 {
@@ -161,12 +162,12 @@ void q_loops_mark(q_loops *loops, const q_graph *graph)
 {
     for (q_id id = (q_id)graph->count - 1; id; id--) {
         const q_node *node = q_node_of(graph, id);
-        uint8_t *forms = &loops->forms[id], loop_values = *forms & (IN_K_LOOP | IN_RHS_LOOP);
+        uint8_t *forms = &loops->forms[id], loops_in = *forms & (IN_K_LOOP | IN_RHS_LOOP);
         bool reduction = q_ops[node->op].kind == Q_KIND_REDUCTION;
-        if (loop_values && node->dim == 1) *forms |= Q_FORM_COMPONENTS;
+        if (loops_in && node->dim == 1) *forms |= Q_FORM_COMPONENTS;
         if (*forms & Q_FORM_COMPONENTS && !reduction)
             pass_down(loops, node, *forms & Q_FORM_CONTRACTION ? IN_K_LOOP : Q_FORM_COMPONENTS);
-        if (loop_values && node->dim > 1 && !reduction) pass_down(loops, node, loop_values);
+        if (loops_in && node->dim > 1 && !reduction) pass_down(loops, node, loops_in);
     }
 }
 

@@ -5,7 +5,8 @@
  *
  * need r before the first term is added, so a sum over them would be a second pass over the same pairs. But where each
  * term is a multiple of one weight, the sum relative to the largest term so far will do: it is scaled when that grows,
- * and once more at the end, by exp(maximum - r). So it is in the same stage as r, and is scaled by it. This is the online softmax.
+ * and once more at the end, by exp(maximum - r). So it is in the same stage as r, and is scaled by
+ * it. This is the online softmax.
  */
 #include <string.h>
 

@@ -51,7 +51,7 @@ void q_kernels_destroy(q_kernels **kernels, q_session *session)
 /* Statements and states from which on a compiler takes seconds. */
 enum { LARGE_PROGRAM = 4096 };
 
-/* Numbers of state that the program names; those of a wide sum are one in a loop. */
+/* Numbers of state that the program names; those of a sum of right-hand sides are one in a loop. */
 static size_t states_of(const q_ir *p)
 {
     size_t states = 0;

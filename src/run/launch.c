@@ -49,7 +49,7 @@ double q_pairs_of(const q_launcher *l, const q_ir *p)
     return (double)q_axis_size(p->rows, l->run->M, l->run->N) * (double)(columns ? columns : 1);
 }
 
-/* How a stage is cut: along its groups of rows, or, where the walk is split, along its parts. */
+/* How a stage is cut: along its groups of rows, or, where the columns are split, along its parts. */
 static int64_t slices_of(const q_plan *plan)
 {
     return plan->split ? plan->split_count : plan->groups;
@@ -58,9 +58,9 @@ static int64_t slices_of(const q_plan *plan)
 static quern_status launch_slice(q_launcher *l, q_program *program, const q_plan *plan, q_arguments args, int64_t at,
                                  int64_t count)
 {
-    size_t local[3] = {(size_t)plan->local, 1, 1}, spans = (size_t)plan->rhs_groups;
-    size_t rows[3] = {(size_t)count * local[0], 1, spans},
-           parts[3] = {(size_t)plan->groups * local[0], (size_t)count, spans};
+    size_t local[3] = {(size_t)plan->local, 1, 1}, rhs_groups = (size_t)plan->rhs_groups;
+    size_t rows[3] = {(size_t)count * local[0], 1, rhs_groups},
+           parts[3] = {(size_t)plan->groups * local[0], (size_t)count, rhs_groups};
     for (size_t n = 0; n < 2; n++) args.arg[args.sizes + n].value = &args.numbers[n]; /* the copy's own */
     q_add_number(&args, 2, args.first + (plan->split ? 0 : at * q_plan_group_rows(plan)));
     q_add_number(&args, 3, plan->split_extent);

@@ -67,13 +67,13 @@ void q_add_number(q_arguments *args, int index, int64_t value);
 void q_add_inputs(q_launcher *l, q_arguments *args, const q_ir *p);
 void q_add_outputs(q_launcher *l, q_arguments *args, const q_ir *p);
 double q_pairs_of(const q_launcher *l, const q_ir *p);
-/* Slices of rows, or of the parts of a split walk, each measured to size the next; one launch if it looks short. */
+/* Slices of rows, or of the parts of split-K, each measured to size the next; one launch if it looks short. */
 quern_status q_launch_slices(q_launcher *l, q_program *program, const q_ir *p, const q_plan *plan,
                              const q_arguments *args, double pairs);
-/* A stage whose walk is not split. */
+/* A stage that is not split. */
 quern_status q_launch_rows(q_launcher *l, size_t stage, const q_plan *plan, q_program *program);
 
-// split.c: split walks
+// split.c: split-K
 
 quern_status q_launch_split(q_launcher *l, size_t stage, const q_stage_plan *planned);
 

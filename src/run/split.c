@@ -34,8 +34,8 @@ static quern_status launch_parts(q_launcher *l, size_t stage, const row_pass *pa
     q_add_number(&args, 3, plan->split_count);
     q_add_number(&args, 4, padded);
     size_t items = (size_t)(padded / plan->lanes),
-           slices = plan->rhs_per_item ? (size_t)(plan->rhs_groups * plan->threads_n) : 1;
-    return q_program_launch(pass->merge, l->session, args.arg, args.count, (size_t[]){items, 1, slices}, local);
+           rhs_groups = plan->rhs_per_item ? (size_t)(plan->rhs_groups * plan->threads_n) : 1;
+    return q_program_launch(pass->merge, l->session, args.arg, args.count, (size_t[]){items, 1, rhs_groups}, local);
 }
 
 /* The states of a pass are gone from the device before those of the next, or of the same with less, are made. */
@@ -52,7 +52,7 @@ static quern_status launch_pass(q_launcher *l, size_t stage, const row_pass *pas
     return status;
 }
 
-/* Half as much memory for states: half the groups at a time, or else half the parts, unless the device walks no
+/* Half as much memory for states: half the groups at a time, or else half the parts, unless the device takes no
    further. False if there is nothing left to halve. */
 static bool shrink(q_plan *plan, int64_t *at_once)
 {
@@ -71,7 +71,7 @@ static bool shrink(q_plan *plan, int64_t *at_once)
 static quern_status fail_pass(const q_plan *plan)
 {
     q_fail(QUERN_MEMORY,
-           "%s; tried down to %lld rows at a time in %d parts, and the device walks no more than %d columns",
+           "%s; tried down to %lld rows at a time in %d parts, and the device takes no more than %d columns",
            quern_last_error()->message, (long long)q_plan_group_rows(plan), plan->split_count,
            plan->profile.max_cols_per_item);
     q_fail_next_step("wait for other runs in this context, use smaller arrays, or raise quern_context_options.memory");
