@@ -344,6 +344,10 @@ QUERN_API const char *quern_operator_text(const quern_operator *op);
 QUERN_API quern_status quern_run(quern_operator *op, quern_args args, quern_view result);
 QUERN_API quern_status quern_run_all(quern_operator *op, quern_args args, quern_outs results);
 
+/* The same in any context: one operator serves several devices and queues, also one that was compiled without a context. It
+   is built for each context that it is run in, and keeps those contexts alive as it does its own. Thread-safe. */
+QUERN_API quern_status quern_run_in(quern_operator *op, quern_context *context, quern_args args, quern_outs results);
+
 /* Builds the programs that runs with this element type (QUERN_NUMBER: float32) and sizes like M and N need, without data,
    so that they start at once, and those of later processes from the cache (quern/cache.h). They are run once on arrays of
    one row. Programs depend on sizes only in steps: few rows or many, one part or several. Thread-safe.

@@ -102,10 +102,10 @@ static size_t count_operations(const quern_operator *op, int wanted)
 {
     size_t count = 0;
     for (size_t s = 0; s < op->stages.count; s++)
-        for (q_ref v = 1; v < op->programs[s]->count; v++) {
-            const q_scalar *value = &op->programs[s]->values[v];
+        for (q_ref v = 1; v < op->build->programs[s]->count; v++) {
+            const q_scalar *value = &op->build->programs[s]->values[v];
             bool is = wanted == FUSED ? value->kind == Q_V_FMA : value->kind == Q_V_OP && value->op == wanted;
-            count += is && op->programs[s]->uses[v];
+            count += is && op->build->programs[s]->uses[v];
         }
     return count;
 }

@@ -14,7 +14,7 @@
 /* Whether the program of an operator's only stage has the loops, and how squared distances are computed. */
 static void expect_loops(const quern_operator *op, uint32_t k_dim, uint32_t rhs_dim, q_expansion expansion)
 {
-    const q_ir *p = op->programs[op->stages.count - 1];
+    const q_ir *p = op->build->programs[op->stages.count - 1];
     if (p->k_dim != k_dim || p->rhs_dim != rhs_dim || p->expansion != expansion)
         fail_msg("%s: depth %u, width %u, expansion %d", op->text, p->k_dim, p->rhs_dim, p->expansion);
 }

@@ -41,22 +41,22 @@ static void the_smallest_runs_stay_on_the_host(void **state)
     (void)state;
     need_device();
     quern_operator *op = compile(GAUSSIAN, NULL);
-    assert_true(q_host_would_take(op, QUERN_F32, 0, 0));
-    assert_true(q_host_would_take(op, QUERN_F32, 10, 10));
-    assert_true(q_host_would_take(op, QUERN_F32, 1, 100));
-    assert_false(q_host_would_take(op, QUERN_F32, 20, 20));
-    assert_false(q_host_would_take(op, QUERN_F32, 1, 1000));
-    assert_false(q_host_would_take(op, QUERN_F32, 1000, 0x7ffffffe));
+    assert_true(q_host_would_take(op, op->context, QUERN_F32, 0, 0));
+    assert_true(q_host_would_take(op, op->context, QUERN_F32, 10, 10));
+    assert_true(q_host_would_take(op, op->context, QUERN_F32, 1, 100));
+    assert_false(q_host_would_take(op, op->context, QUERN_F32, 20, 20));
+    assert_false(q_host_would_take(op, op->context, QUERN_F32, 1, 1000));
+    assert_false(q_host_would_take(op, op->context, QUERN_F32, 1000, 0x7ffffffe));
     quern_operator_destroy(&op);
     op = compile("x=Vi(64); y=Vj(64); Sum_j(Exp(-SqDist(x,y)))", NULL); /* longer vectors, fewer rows */
-    assert_true(q_host_would_take(op, QUERN_F32, 2, 2));
-    assert_false(q_host_would_take(op, QUERN_F32, 10, 10));
+    assert_true(q_host_would_take(op, op->context, QUERN_F32, 2, 2));
+    assert_false(q_host_would_take(op, op->context, QUERN_F32, 10, 10));
     quern_operator_destroy(&op);
     op = compile("a=Pm(64); b=Pm(4096); x=Vi(1); x*(MatVecMult(b,a)|MatVecMult(b,a))", NULL); /* 4096 products */
-    assert_false(q_host_would_take(op, QUERN_F32, 1, 1));
+    assert_false(q_host_would_take(op, op->context, QUERN_F32, 1, 1));
     quern_operator_destroy(&op);
     op = compile("y=Vj(1); KMin_j(y,50)", NULL); /* 50 selections in N */
-    assert_false(q_host_would_take(op, QUERN_F32, 1, 100));
+    assert_false(q_host_would_take(op, op->context, QUERN_F32, 1, 100));
     quern_operator_destroy(&op);
 }
 
@@ -64,12 +64,14 @@ static void whoever_plans_a_launch_gets_one(void **state)
 {
     (void)state;
     need_device();
-    const quern_compile_options plans[] = {
-        {.size = sizeof *plans, .lanes = 1}, {.size = sizeof *plans, .rows = 1}, {.size = sizeof *plans, .local = 1},
-        {.size = sizeof *plans, .split = 1}, {.size = sizeof *plans, .sum = QUERN_SUM_KAHAN}};
+    const quern_compile_options plans[] = {{.size = sizeof *plans, .lanes = 1},
+                                           {.size = sizeof *plans, .rows = 1},
+                                           {.size = sizeof *plans, .local = 1},
+                                           {.size = sizeof *plans, .split = 1},
+                                           {.size = sizeof *plans, .sum = QUERN_SUM_KAHAN}};
     for (size_t p = 0; p < Q_COUNT(plans); p++) {
         quern_operator *op = compile(GAUSSIAN, &plans[p]);
-        assert_false(q_host_would_take(op, QUERN_F32, 2, 2));
+        assert_false(q_host_would_take(op, op->context, QUERN_F32, 2, 2));
         quern_operator_destroy(&op);
     }
 }
@@ -92,7 +94,7 @@ static void results_are_right(void **state)
             quern_operator *op = compile(texts[k / Q_COUNT(sizes)], NULL);
             const int64_t *size = sizes[k % Q_COUNT(sizes)];
             lines[0] = 0;
-            assert_true(q_host_would_take(op, dtype, size[0], size[1]));
+            assert_true(q_host_would_take(op, op->context, dtype, size[0], size[1]));
             trial t = trial_create(op, dtype, size[0], size[1], k);
             trial_run(&t);
             trial_compare(&t, dtype == QUERN_F32 ? 1e-6 : 1e-15);
@@ -122,7 +124,10 @@ static void float32_is_float32(void **state)
 {
     (void)state;
     need_device();
-    static const struct { const char *text; float x, expected; } cases[] = {
+    static const struct {
+        const char *text;
+        float x, expected;
+    } cases[] = {
         {"x=Vi(1); g=Pm(1); Log(Exp(x)+g)", 100, INFINITY},
         {"x=Vi(1); g=Pm(1); Exp(x)*0+g", 1, 0.1f},
         {"x=Vi(1); g=Pm(1); (g-0.1)*x", 1e8f, 0},
@@ -169,7 +174,7 @@ static bool takes(quern_switch choice, int64_t size)
     const quern_context_options options = {.size = sizeof options, .host = choice};
     succeed(quern_context_create(&own, &options));
     succeed(quern_compile(&op, own, GAUSSIAN, NULL));
-    bool taken = q_host_would_take(op, QUERN_F32, size, size);
+    bool taken = q_host_would_take(op, op->context, QUERN_F32, size, size);
     quern_operator_destroy(&op);
     quern_context_destroy(&own);
     return taken;

@@ -194,7 +194,7 @@ static quern_operator *compile_split(quern_context *own, const char *profile)
 static q_plan split_plan(const quern_operator *op, uint64_t *arrays)
 {
     q_plan plan;
-    succeed(q_plan_make(&plan, op->programs[0], &op->profile, QUERN_F32, FEW, LONG, 1, &op->options));
+    succeed(q_plan_make(&plan, op->build->programs[0], &op->build->profile, QUERN_F32, FEW, LONG, 1, &op->options));
     assert_true(plan.split_count == 8 && plan.groups > 2);
     *arrays = 4 * (2 * FEW + 2 * LONG + FEW);
     return plan;
@@ -211,7 +211,7 @@ static void states_are_made_to_fit(void **state)
     quern_operator *op = compile_split(small, "max_cols_per_item=0");
     uint64_t arrays, *limit = &small->session->memory_limit;
     q_plan plan = split_plan(op, &arrays);
-    uint64_t bytes = q_plan_split_bytes(&plan, op->programs[0]), group = bytes / (uint64_t)plan.groups;
+    uint64_t bytes = q_plan_split_bytes(&plan, op->build->programs[0]), group = bytes / (uint64_t)plan.groups;
     const struct {
         uint64_t limit;
         const char *parts; /* in the last line that tells of them; null: there is none */
@@ -254,7 +254,7 @@ static void parts_stay_as_short_as_the_device_needs(void **state)
     quern_operator *op = compile_split(context, "max_cols_per_item=6000");
     uint64_t arrays, *limit = &context->session->memory_limit, old = *limit;
     q_plan plan = split_plan(op, &arrays);
-    uint64_t group = q_plan_split_bytes(&plan, op->programs[0]) / (uint64_t)plan.groups;
+    uint64_t group = q_plan_split_bytes(&plan, op->build->programs[0]) / (uint64_t)plan.groups;
     cloud c = cloud_create(LONG);
     *limit = arrays + group / 2;
     succeed(run(op, &c, FEW, LONG, c.a));
@@ -275,9 +275,9 @@ static void states_of_long_sums_are_made_to_fit(void **state)
     quern_operator *op = compile("x=Vi(2); y=Vj(2); b=Vj(20); Sum_j(Exp(-SqDist(x,y))*b), Max_j(x|y)", &options);
     trial t = trial_create(op, QUERN_F32, FEW, 2000, 3);
     q_plan plan;
-    succeed(q_plan_make(&plan, op->programs[0], &op->profile, QUERN_F32, FEW, t.N, 1, &op->options));
+    succeed(q_plan_make(&plan, op->build->programs[0], &op->build->profile, QUERN_F32, FEW, t.N, 1, &op->options));
     assert_true(op->stages.count == 1 && plan.split_count == 4 && plan.groups == 5);
-    uint64_t group = q_plan_split_bytes(&plan, op->programs[0]) / (uint64_t)plan.groups, old;
+    uint64_t group = q_plan_split_bytes(&plan, op->build->programs[0]) / (uint64_t)plan.groups, old;
     uint64_t arrays = 4 * (2 * FEW + 22 * (uint64_t)t.N + 21 * FEW), *limit = &context->session->memory_limit;
     old = *limit;
     for (uint64_t groups = 2; groups < 4; groups++) { /* 5 are done as 2, 2, 1 or as 3, 2 */

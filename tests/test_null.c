@@ -187,6 +187,19 @@ static void null_run_all(void)
     quern_operator_destroy(&op);
 }
 
+static void null_run_in(void)
+{
+    float a;
+    quern_view to = quern_f32(&a, 1, 1);
+    quern_operator *op;
+    usage(quern_run_in(NULL, context, (quern_args){0}, (quern_outs){&to, 1}));
+    if (!context) return;
+    op = compile("p=Pm(1); p*p", NULL);
+    usage(quern_run_in(op, NULL, QUERN_ARGS({"p", quern_number(1)}), (quern_outs){&to, 1}));
+    usage(quern_run_in(op, context, QUERN_ARGS({"p", quern_number(1)}), (quern_outs){NULL, 1}));
+    quern_operator_destroy(&op);
+}
+
 static void null_prepare(void)
 {
     usage(quern_prepare(NULL, QUERN_F32, 1, 1));
@@ -501,7 +514,7 @@ static const struct {
     ROW(devices), ROW(platforms), ROW(device_fits), ROW(context_create), ROW(context_destroy), ROW(context_device),
     ROW(context_profile), ROW(wait),
     ROW(compile), ROW(gradient), ROW(operator_destroy), ROW(variable_count), ROW(result_count), ROW(variable),
-    ROW(result), ROW(operator_text), ROW(run), ROW(run_all), ROW(prepare), ROW(explain), ROW(graph_create),
+    ROW(result), ROW(operator_text), ROW(run), ROW(run_all), ROW(run_in), ROW(prepare), ROW(explain), ROW(graph_create),
     ROW(graph_destroy), ROW(graph_status), ROW(compile_graph), ROW(vi), ROW(vj), ROW(pm), ROW(literal),
     ROW(index_i), ROW(index_j), ROW(formula), ROW(name), ROW(length), ROW(apply), ROW(apply_lists), ROW(add),
     ROW(subtract), ROW(multiply), ROW(divide), ROW(negate), ROW(exp), ROW(log), ROW(sqrt), ROW(square), ROW(sqdist),

@@ -105,7 +105,7 @@ static void heavy_factors_leave_the_pair_loop(void **state)
     quern_operator *heavy =
         compile("x=Vi(3); y=Vj(3); b=Vj(1); g=Pm(1); "
                 "Sum_j(Exp(-SqDist(x,y))*Sin(b)*Cos(Norm2(y))*Log(Square(g)+1)*Sqrt(Sum(Square(Sin(x))))*b)");
-    const q_ir *p = heavy->programs[0], *q = plain->programs[0];
+    const q_ir *p = heavy->build->programs[0], *q = plain->build->programs[0];
     assert_int_equal(operations(p, PAIR), operations(q, PAIR));
     assert_int_equal(count_operations(p, Q_OP_Exp, PAIR), 1);
     assert_int_equal(count_operations(p, Q_OP_Sin, Q_COLUMN), 1);
@@ -124,7 +124,7 @@ static void the_gaussian_is_tight(void **state)
 {
     (void)state;
     quern_operator *op = compile("x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)");
-    const q_ir *p = op->programs[0];
+    const q_ir *p = op->build->programs[0];
     assert_int_equal(operations(p, PAIR), 8);
     assert_int_equal(operations(p, Q_COLUMN), 0);
     assert_int_equal(operations(p, Q_ROW), 0);
@@ -137,8 +137,8 @@ static void a_value_and_its_gradient_share_the_exponential(void **state)
     (void)state;
     quern_operator *op = compile("x=Vi(3); y=Vj(3); b=Vj(1); a=Sum_j(Exp(-SqDist(x,y))*b); a, Grad(a,x,1)");
     assert_int_equal(op->stages.count, 1);
-    assert_int_equal(count_operations(op->programs[0], Q_OP_Exp, PAIR), 1);
-    assert_int_equal(count_operations(op->programs[0], Q_OP_Subtract, PAIR), 3);
+    assert_int_equal(count_operations(op->build->programs[0], Q_OP_Exp, PAIR), 1);
+    assert_int_equal(count_operations(op->build->programs[0], Q_OP_Subtract, PAIR), 3);
     quern_operator_destroy(&op);
 }
 
@@ -150,7 +150,8 @@ static q_plan plan_of(const quern_operator *op, const char *profile_name, quern_
     q_profile profile;
     q_plan plan;
     assert_true(q_profile_find(&profile, profile_name));
-    if (q_plan_make(&plan, op->programs[0], &profile, dtype, M, N, 8, options)) fail_msg("%s", quern_last_error_text());
+    if (q_plan_make(&plan, op->build->programs[0], &profile, dtype, M, N, 8, options))
+        fail_msg("%s", quern_last_error_text());
     return plan;
 }
 
@@ -158,7 +159,7 @@ static char *source_of(const quern_operator *op, const q_plan *plan, bool merge)
 {
     q_text text = {0};
     char name[Q_KERNEL_NAME];
-    if (q_source(&text, name, op->programs[0], plan, merge)) fail_msg("%s", quern_last_error_text());
+    if (q_source(&text, name, op->build->programs[0], plan, merge)) fail_msg("%s", quern_last_error_text());
     return q_text_take(&text);
 }
 
@@ -235,7 +236,7 @@ static void long_contractions_fit_local_memory(void **state)
             plan.epilogue_n != cases[c].epilogue_n)
             fail_msg("local %d: tile_k %d, threads_n %d, epilogue_n %d", cases[c].local, plan.tile_k, plan.threads_n,
                      plan.epilogue_n);
-        assert_true(q_plan_local_bytes(&plan, op->programs[0]) <= 32768);
+        assert_true(q_plan_local_bytes(&plan, op->build->programs[0]) <= 32768);
         assert_true(!plan.tile_k || (plan.tile_n == plan.threads_n * plan.reg_n && plan.tile_n % plan.epilogue_n == 0));
         char *source = source_of(op, &plan, false);
         assert_true((strstr(source, "q_shared") != NULL) == (plan.tile_k > 0));
@@ -304,7 +305,7 @@ static void options_override_the_profile(void **state)
     assert_true(plan.lanes == 8 && plan.rows == 3 && plan.local == 32 && plan.staged_cols == 32 &&
                 plan.split_count == 5 && plan.kahan);
     assert_int_equal(q_plan_group_rows(&plan), 8 * 3 * 32);
-    assert_int_equal(q_plan_split_bytes(&plan, op->programs[0]), (uint64_t)plan.groups * 768 * 5 * 2 * 4);
+    assert_int_equal(q_plan_split_bytes(&plan, op->build->programs[0]), (uint64_t)plan.groups * 768 * 5 * 2 * 4);
     options = (quern_compile_options){.size = sizeof options, .sum = QUERN_SUM_PLAIN, .split = 1};
     plan = plan_of(op, "nvidia", QUERN_F32, 1, 1000000, &options);
     assert_true(!plan.kahan && !plan.split && plan.block >= 1 << 30);
@@ -349,14 +350,15 @@ static void limits_are_told(void **state)
     q_plan plan = plan_of(op, "cpu", QUERN_F32, 1000, 1000, NULL);
     q_text source = {0};
     char name[Q_KERNEL_NAME];
-    expect_failure(q_source(&source, name, op->programs[0], &plan, false), QUERN_LIMIT,
+    expect_failure(q_source(&source, name, op->build->programs[0], &plan, false), QUERN_LIMIT,
                    "80000 statements of OpenCL C; the limit is 65536");
     q_text_free(&source);
     q_profile profile = plan.profile;
-    expect_failure(q_plan_make(&plan, op->programs[0], &profile, QUERN_F32, 2147483647, 5, 2, NULL), QUERN_LIMIT,
+    expect_failure(q_plan_make(&plan, op->build->programs[0], &profile, QUERN_F32, 2147483647, 5, 2, NULL), QUERN_LIMIT,
                    "M = 2147483647");
     quern_compile_options options = {.size = sizeof options, .lanes = 5};
-    expect_failure(q_plan_make(&plan, op->programs[0], &profile, QUERN_F32, 5, 5, 2, &options), QUERN_USAGE, "not 5");
+    expect_failure(q_plan_make(&plan, op->build->programs[0], &profile, QUERN_F32, 5, 5, 2, &options), QUERN_USAGE,
+                   "not 5");
     quern_operator_destroy(&op);
 }
 
@@ -385,8 +387,9 @@ static size_t source_bytes(const char *formula, int length)
     q_plan plan;
     q_profile_find(&profile, "cpu-avx512");
     for (size_t s = 0; s < op->stages.count; s++) {
-        assert_int_equal(q_plan_make(&plan, op->programs[s], &profile, QUERN_F32, 1000, 1000, 2, NULL), QUERN_OK);
-        assert_int_equal(q_source(&source, name, op->programs[s], &plan, false), QUERN_OK);
+        assert_int_equal(q_plan_make(&plan, op->build->programs[s], &profile, QUERN_F32, 1000, 1000, 2, NULL),
+                         QUERN_OK);
+        assert_int_equal(q_source(&source, name, op->build->programs[s], &plan, false), QUERN_OK);
     }
     size_t bytes = source.size;
     q_text_free(&source);

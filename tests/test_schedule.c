@@ -20,7 +20,7 @@ static void expect_operations(const char *text, size_t launch, size_t row, size_
 {
     quern_operator *op = compile(text);
     assert_int_equal(op->stages.count, 1);
-    const size_t *got = op->programs[0]->statements;
+    const size_t *got = op->build->programs[0]->statements;
     if (got[0] != launch || got[Q_ROW] != row || got[Q_COLUMN] != column || got[Q_ROW | Q_COLUMN] != pair)
         fail_msg("%s\n  has %zu, %zu, %zu, %zu operations a launch, row, column, pair; not %zu, %zu, %zu, %zu", text,
                  got[0], got[Q_ROW], got[Q_COLUMN], got[Q_ROW | Q_COLUMN], launch, row, column, pair);
@@ -74,10 +74,10 @@ static void expect_states(const char *text, size_t states)
 {
     quern_operator *op = compile(text);
     size_t own = 0;
-    for (size_t r = 0; r < op->programs[0]->reduction_count; r++) {
-        size_t holder = op->programs[0]->reductions[r].state;
+    for (size_t r = 0; r < op->build->programs[0]->reduction_count; r++) {
+        size_t holder = op->build->programs[0]->reductions[r].state;
         own += holder == r;
-        assert_int_equal(op->programs[0]->reductions[holder].state, holder);
+        assert_int_equal(op->build->programs[0]->reductions[holder].state, holder);
     }
     if (own != states) fail_msg("%s: %zu states, not %zu", text, own, states);
     quern_operator_destroy(&op);

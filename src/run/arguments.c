@@ -128,8 +128,9 @@ static quern_status missing_argument(quern_value value)
 
 /* Sorts the arguments by variable, and checks each. Variables that the results do not depend on may be given: they tell
    sizes. */
-static quern_status match_arguments(const quern_operator *op, quern_args args, quern_view *views, sizes *known)
+static quern_status match_arguments(const q_build *build, quern_args args, quern_view *views, sizes *known)
 {
+    const quern_operator *op = build->op;
     bool given[Q_MAX_VARIABLES] = {false};
     for (size_t a = 0; a < args.count; a++) {
         if (is_size(&args.data[a])) continue;
@@ -140,7 +141,7 @@ static quern_status match_arguments(const quern_operator *op, quern_args args, q
         size_t number = (size_t)(variable - op->graph->variables);
         if (given[number]) return q_fail(QUERN_NAME, "variable %s is given twice", name);
         given[number] = true;
-        Q_TRY(check_argument(op->context, known, q_value_of(variable), &args.data[a].view));
+        Q_TRY(check_argument(build->context, known, q_value_of(variable), &args.data[a].view));
         for (size_t v = 0; v < op->variable_count; v++)
             if ((size_t)op->variables[v] == number) views[v] = args.data[a].view;
     }
@@ -150,13 +151,14 @@ static quern_status match_arguments(const quern_operator *op, quern_args args, q
 }
 
 /* Sizes that no array tells are 0, unless the formula counts them. */
-static quern_status check_sizes(const quern_operator *op, sizes *known)
+static quern_status check_sizes(const q_build *build, sizes *known)
 {
+    const quern_operator *op = build->op;
     for (size_t s = 0; s < op->stages.count; s++) {
         unsigned axes = (unsigned)op->stages.stage[s].rows | op->stages.stage[s].reduced;
-        for (q_ref v = 1; v < op->programs[s]->count; v++)
-            if (op->programs[s]->values[v].kind == Q_V_COUNT && op->programs[s]->uses[v])
-                axes |= (unsigned)op->programs[s]->values[v].k[0];
+        const q_ir *p = build->programs[s];
+        for (q_ref v = 1; v < p->count; v++)
+            if (p->values[v].kind == Q_V_COUNT && p->uses[v]) axes |= (unsigned)p->values[v].k[0];
         char axis = axes & Q_I && known->M < 0 ? 'i' : axes & Q_J && known->N < 0 ? 'j' : 0;
         if (axis) {
             quern_status status =
@@ -181,13 +183,14 @@ static quern_status check_overlaps(quern_outs results)
     return QUERN_OK;
 }
 
-static quern_status check_run(quern_operator *op, quern_args args, quern_outs results, quern_view *views, q_run *run)
+static quern_status check_run(q_build *build, quern_args args, quern_outs results, quern_view *views, q_run *run)
 {
+    const quern_operator *op = build->op;
     sizes known = {
         .M = args.M ? args.M : -1, .N = args.N ? args.N : -1, .M_from = "quern_args.M", .N_from = "quern_args.N"};
     if (args.M < 0 || args.N < 0) return q_fail(QUERN_SHAPE, "quern_args.M or N is negative");
     Q_TRY(learn_sizes(args, &known));
-    Q_TRY(match_arguments(op, args, views, &known));
+    Q_TRY(match_arguments(build, args, views, &known));
     if (results.count && !results.data) return q_fail_null("quern_run", "the list of results");
     if (results.count != op->result_count)
         return q_fail(QUERN_USAGE, "the formula has %zu results, but %zu were asked for", op->result_count,
@@ -195,24 +198,37 @@ static quern_status check_run(quern_operator *op, quern_args args, quern_outs re
     for (size_t r = 0; r < results.count; r++) {
         char name[32];
         snprintf(name, sizeof name, "result %zu", r);
-        Q_TRY(check_result(op->context, &known, op->result_count == 1 ? "the result" : name, quern_result(op, r),
+        Q_TRY(check_result(build->context, &known, op->result_count == 1 ? "the result" : name, quern_result(op, r),
                            &results.data[r]));
     }
     Q_TRY(check_overlaps(results));
-    Q_TRY(check_sizes(op, &known));
-    *run = (q_run){op, known.M, known.N, known.M, known.N, known.dtype ? known.dtype : QUERN_F32, views, results.data};
+    Q_TRY(check_sizes(build, &known));
+    *run = (q_run){op,    build,       known.M, known.N, known.M, known.N, known.dtype ? known.dtype : QUERN_F32,
+                   views, results.data};
     return QUERN_OK;
+}
+
+quern_status quern_run_in(quern_operator *op, quern_context *context, quern_args args, quern_outs results)
+{
+    quern_view views[Q_MAX_VARIABLES];
+    q_run run;
+    q_build *build;
+    if (!op) return q_fail_null("quern_run", "the operator");
+    if (!context) return q_fail_null("quern_run_in", "the context");
+    Q_TRY(q_session_check(context->session));
+    Q_TRY(q_build_find(&build, op, context));
+    Q_TRY(check_run(build, args, results, views, &run));
+    return q_host_takes(&run) ? q_host_run(&run) : q_launch(&run);
 }
 
 quern_status quern_run_all(quern_operator *op, quern_args args, quern_outs results)
 {
-    quern_view views[Q_MAX_VARIABLES];
-    q_run run;
-    if (!op) return q_fail_null("quern_run", "the operator");
-    if (!op->context) return q_fail(QUERN_USAGE, "this operator was compiled without a context and cannot run");
-    Q_TRY(q_session_check(op->context->session));
-    Q_TRY(check_run(op, args, results, views, &run));
-    return q_host_takes(&run) ? q_host_run(&run) : q_launch(&run);
+    if (op && !op->context) {
+        q_fail(QUERN_USAGE, "this operator was compiled without a context and cannot run");
+        q_fail_next_step("give it one when it is compiled, or run it by quern_run_in");
+        return QUERN_USAGE;
+    }
+    return quern_run_in(op, op ? op->context : NULL, args, results);
 }
 
 quern_status quern_run(quern_operator *op, quern_args args, quern_view result)

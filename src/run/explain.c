@@ -69,7 +69,7 @@ static quern_status explain(const request *r, q_text *out)
     }
     if (wants(r, "graph")) q_text_add(out, "formula: %s\n", op->text);
     if (wants(r, "graph")) q_graph_dump(op->graph, op->results, op->result_count, out);
-    if (wants(r, "plan") && q_host_would_take(op, r->dtype, r->M, r->N))
+    if (wants(r, "plan") && q_host_would_take(op, op->context, r->dtype, r->M, r->N))
         q_text_add(out, "computed on the host: M = %lld, N = %lld are too few for a launch; else:\n", (long long)r->M,
                    (long long)r->N);
     if (wants(r, "stages")) q_stages_dump(op->graph, &op->stages, out);

@@ -49,10 +49,9 @@ static double count_numbers(const quern_operator *op, int64_t M, int64_t N)
     return numbers[Q_P] + numbers[Q_I] * m + numbers[Q_J] * n + numbers[Q_I | Q_J] * m * n;
 }
 
-bool q_host_would_take(const quern_operator *op, quern_dtype dtype, int64_t M, int64_t N)
+bool q_host_would_take(const quern_operator *op, const quern_context *context, quern_dtype dtype, int64_t M, int64_t N)
 {
     const quern_compile_options *o = &op->options;
-    const quern_context *context = op->context;
     quern_switch choice = context ? context->options.host : QUERN_AUTO;
     if (choice == QUERN_OFF || (context && dtype == QUERN_F64 && !quern_context_device(context)->f64)) return false;
     bool planned = o->sum || o->rows || o->lanes || o->local || o->split; /* whoever plans launches wants them */
@@ -65,7 +64,7 @@ bool q_host_takes(const q_run *run)
         if (run->variables[v].array) return false;
     for (size_t r = 0; r < run->op->result_count; r++)
         if (run->results[r].array) return false;
-    return q_host_would_take(run->op, run->dtype, run->M, run->N);
+    return q_host_would_take(run->op, run->build->context, run->dtype, run->M, run->N);
 }
 
 // ---- a run ----
@@ -129,10 +128,10 @@ static quern_status fill(arrays *a, const q_run *run)
 
 quern_status q_host_run(const q_run *run)
 {
-    quern_operator *op = run->op;
+    const quern_operator *op = run->op;
     arrays a = {0};
-    if (!atomic_exchange(&op->host_notified, true))
-        q_context_log(op->context, "on the host, without a launch: M = %lld, N = %lld of %s", (long long)run->M,
+    if (!atomic_exchange(&run->build->host_notified, true))
+        q_context_log(run->build->context, "on the host, without a launch: M = %lld, N = %lld of %s", (long long)run->M,
                       (long long)run->N, op->text);
     quern_status status = fill(&a, run);
     if (!status)

@@ -92,7 +92,7 @@ quern_status q_launch_slices(q_launcher *l, q_program *program, const q_ir *p, c
 
 quern_status q_launch_rows(q_launcher *l, size_t stage, const q_plan *plan, q_program *program)
 {
-    const q_ir *p = l->run->op->programs[stage];
+    const q_ir *p = l->run->build->programs[stage];
     q_arguments args = {.count = 0};
     q_add_inputs(l, &args, p);
     q_add_outputs(l, &args, p);
@@ -111,16 +111,16 @@ static quern_status run_stages(q_launcher *l)
 {
     const quern_operator *op = l->run->op;
     Q_TRY(q_slots_make(l));
-    for (size_t s = 0; s < op->stages.count; s++) l->total += q_pairs_of(l, op->programs[s]);
+    for (size_t s = 0; s < op->stages.count; s++) l->total += q_pairs_of(l, l->run->build->programs[s]);
     for (size_t s = 0; s < op->stages.count; s++) Q_TRY(launch_stage(l, s));
     return q_slots_read_results(l);
 }
 
 quern_status q_launch(const q_run *run)
 {
-    quern_context *context = run->op->context;
+    quern_context *context = run->build->context;
     q_stage_plan plans[Q_MAX_STAGES];
-    q_launcher l = {.run = run, .context = context, .session = context->session, .plans = plans};
+    q_launcher l = {.run = run, .context = context, .session = run->build->session, .plans = plans};
     if (run->dtype == QUERN_F64 && !quern_context_device(context)->f64) {
         quern_status status =
             q_fail(QUERN_UNSUPPORTED, "device %s has no float64", quern_context_device(context)->name);

@@ -1,12 +1,12 @@
 /*
- * launcher.h: what the files of one run share: kernels.c, slots.c, launch.c and split.c. The banners follow them.
+ * launcher.h: what the files of one run share: builds.c, slots.c, launch.c and split.c. The banners follow them.
  */
 #ifndef QUERN_LAUNCHER_H
 #define QUERN_LAUNCHER_H
 
 #include "run/run.h"
 
-// kernels.c: plans and programs of an operator, made on first use and kept
+// builds.c: plans and programs of an operator on a device, made on first use and kept
 
 typedef struct q_stage_plan {
     q_plan plan;
@@ -18,7 +18,7 @@ typedef struct q_stage_plan {
 quern_status q_plan_run(q_stage_plan *out, const q_run *run);
 /* The program of a stage for a plan that differs from the run's; merge: its second kernel. Kept, as the others are, as
    long as the operator. */
-quern_status q_stage_program(q_program **out, quern_operator *op, size_t stage, const q_plan *plan, bool merge);
+quern_status q_stage_program(q_program **out, q_build *build, size_t stage, const q_plan *plan, bool merge);
 
 // slots.c: the arrays of a run on the device
 

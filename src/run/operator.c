@@ -1,6 +1,6 @@
 /*
- * operator.c: from formula text to an operator, a pass a line. After compiling, an operator is immutable but for the list
- * of kernels that launch.c builds for it, so it may run from several threads.
+ * operator.c: from formula text to an operator, a pass a line. After compiling, an operator does not change but for the
+ * list of its builds (builds.c), so it may run from several threads and in several contexts.
  */
 #include <locale.h>
 #include <stdio.h>
@@ -29,9 +29,7 @@ void quern_operator_destroy(quern_operator **given)
 {
     if (!given || !*given) return;
     quern_operator *op = *given;
-    if (op->kernels) q_kernels_destroy(&op->kernels, op->context->session);
-    for (size_t s = 0; s < op->stages.count && op->programs; s++) q_ir_destroy(&op->programs[s]);
-    free(op->programs);
+    q_builds_destroy(op);
     free(op->text);
     free((char *)op->options.profile);
     q_graph_destroy(&op->graph);
@@ -51,13 +49,6 @@ static quern_status keep_settings(quern_compile_options *options, const char *se
     Q_TRY(q_profile_set(&ignored, settings, "quern_compile_options.profile"));
     options->profile = strdup(settings);
     return options->profile ? QUERN_OK : q_fail_memory(strlen(settings));
-}
-
-q_profile q_operator_profile(const quern_operator *op, const q_profile *base)
-{
-    q_profile profile = *base;
-    if (op->options.profile) q_profile_set(&profile, op->options.profile, "");
-    return profile;
 }
 
 static quern_status create(quern_operator **out, quern_context *context, const quern_compile_options *options)
@@ -97,20 +88,6 @@ static quern_status write_text(quern_operator *op)
     return op->text ? QUERN_OK : q_fail_memory(64);
 }
 
-static quern_status schedule_stages(quern_operator *op)
-{
-    op->programs = calloc(op->stages.count + 1, sizeof(q_ir *));
-    if (!op->programs) return q_fail_memory(op->stages.count * sizeof(q_ir *));
-    q_profile base;
-    if (op->context) base = op->context->profile;
-    else q_profile_find(&base, "cpu");
-    op->profile = q_operator_profile(op, &base);
-    q_tiling tiling = q_tiling_of(&op->profile, &op->options);
-    for (size_t s = 0; s < op->stages.count; s++)
-        Q_TRY(q_schedule(&op->programs[s], op->graph, &op->stages, s, &tiling));
-    return QUERN_OK;
-}
-
 /* The passes between a graph with results and an operator that can run. */
 static quern_status finish(quern_operator *op)
 {
@@ -121,7 +98,7 @@ static quern_status finish(quern_operator *op)
     Q_TRY(write_text(op));
     Q_TRY(q_host_count(op));
     Q_TRY(q_stages_make(&op->stages, op->graph, op->results, op->result_count));
-    return schedule_stages(op);
+    return q_build_own(op);
 }
 
 static quern_status compile(quern_operator *op, const char *formula)

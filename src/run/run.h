@@ -98,11 +98,12 @@ typedef struct q_locale {
 q_locale q_locale_enter(void);
 void q_locale_leave(q_locale locale);
 
-/* Plans and programs of its runs. */
-typedef struct q_kernels q_kernels;
+typedef struct q_build q_build;
 
+/* A formula and all that follows from it without a device: nothing of this changes once it is compiled. What devices make
+   of it are its builds. */
 struct quern_operator {
-    quern_context *context; /* null: cannot run */
+    quern_context *context; /* of runs that name no other; may be null */
     q_graph *graph;
     q_id results[Q_MAX_RESULTS];
     size_t result_count;
@@ -112,16 +113,11 @@ struct quern_operator {
     char *text;            /* canonical */
     quern_compile_options options; /* options.profile is the operator's own */
     q_stages stages;
-    q_profile profile;          /* the device's row with the options' changes */
-    q_ir **programs;            /* by stage, made for it */
-    double host_numbers[4];     /* host.c: what an evaluation there costs, by axes */
-    _Atomic bool host_notified; /* the log has been told that small runs stay on the host */
-    pthread_mutex_t lock;       /* of what follows */
-    q_kernels *kernels;         /* null before the first run */
+    double host_numbers[4]; /* host.c: what an evaluation there costs, by axes */
+    q_build *build;         /* builds.c: in its own context, made when it is compiled; then those of others */
+    pthread_mutex_t lock;   /* of the others */
 };
 
-/* The row that the operator would be planned with on a device whose row is `base`. */
-q_profile q_operator_profile(const quern_operator *op, const q_profile *base);
 /* An operator of these nodes of a graph, which it copies. *out is null after a failure. */
 quern_status q_operator_from_graph(quern_operator **out, quern_context *context, const q_graph *graph,
                                    const q_id *results, size_t count, const quern_compile_options *options);
@@ -130,11 +126,37 @@ quern_status q_operator_from_graph(quern_operator **out, quern_context *context,
 
 quern_value q_value_of(const q_variable *variable);
 
-// arguments.c, prepare.c, kernels.c, launch.c: one run of an operator, checked and done
+// builds.c: an operator on a device
+
+typedef struct q_kernels q_kernels;
+
+struct q_build {
+    q_build *next;
+    const quern_operator *op;
+    quern_context *context;     /* null: only to be looked at */
+    q_session *session;         /* of the context */
+    q_profile profile;          /* the device's row with the operator's changes; without a context the row "cpu" */
+    q_ir **programs;            /* by stage, made for it */
+    _Atomic bool host_notified; /* the log has been told that small runs stay on the host */
+    pthread_mutex_t lock;       /* of what follows */
+    q_kernels *kernels;         /* plans and kernels of its runs; null before the first */
+};
+
+/* The row that the operator would be planned with on a device whose row is `base`. */
+q_profile q_operator_profile(const quern_operator *op, const q_profile *base);
+/* The operator's build in a context, made on first use, when it retains a context that is not the operator's own. It lives
+   as long as the operator. Thread-safe. */
+quern_status q_build_find(q_build **out, quern_operator *op, quern_context *context);
+/* The operator's first build, in its own context. */
+quern_status q_build_own(quern_operator *op);
+void q_builds_destroy(quern_operator *op);
+
+// arguments.c, prepare.c, launch.c: one run of an operator, checked and done
 
 /* Array rows and element type are checked; M, N and dtype are known. */
 typedef struct q_run {
-    quern_operator *op;
+    const quern_operator *op;
+    q_build *build;
     int64_t M, N;
     int64_t plan_M, plan_N; /* what the programs are planned for: the same, but in quern_prepare */
     quern_dtype dtype;
@@ -143,7 +165,6 @@ typedef struct q_run {
 } q_run;
 
 quern_status q_launch(const q_run *run);
-void q_kernels_destroy(q_kernels **kernels, q_session *session); /* *kernels may be null */
 
 // reference.c: graph to doubles on the host; slow, simple, the oracle of every test
 
@@ -169,8 +190,8 @@ quern_status q_reference_with(const q_rounding *rounding, const q_graph *graph, 
 
 /* Fills op->host_numbers. */
 quern_status q_host_count(quern_operator *op);
-/* Whether runs of this type and size are done on the host if all their arrays are there. */
-bool q_host_would_take(const quern_operator *op, quern_dtype dtype, int64_t M, int64_t N);
+/* Whether runs of this type and size are done on the host if all their arrays are there; a null context is any. */
+bool q_host_would_take(const quern_operator *op, const quern_context *context, quern_dtype dtype, int64_t M, int64_t N);
 bool q_host_takes(const q_run *run);
 quern_status q_host_run(const q_run *run);
 

@@ -89,14 +89,14 @@ static quern_status add_slot(q_launcher *l, const q_array *array)
 
 quern_status q_slots_make(q_launcher *l)
 {
-    const quern_operator *op = l->run->op;
-    size_t most = 1;
-    for (size_t s = 0; s < op->stages.count; s++) most += op->programs[s]->input_count + op->programs[s]->output_count;
+    q_ir *const *programs = l->run->build->programs;
+    size_t most = 1, stages = l->run->op->stages.count;
+    for (size_t s = 0; s < stages; s++) most += programs[s]->input_count + programs[s]->output_count;
     l->slots = calloc(most, sizeof *l->slots);
     if (!l->slots) return q_fail_memory(most * sizeof *l->slots);
-    for (size_t s = 0; s < op->stages.count; s++) {
-        for (size_t a = 0; a < op->programs[s]->input_count; a++) Q_TRY(add_slot(l, &op->programs[s]->inputs[a]));
-        for (size_t o = 0; o < op->programs[s]->output_count; o++) Q_TRY(add_slot(l, &op->programs[s]->outputs[o]));
+    for (size_t s = 0; s < stages; s++) {
+        for (size_t a = 0; a < programs[s]->input_count; a++) Q_TRY(add_slot(l, &programs[s]->inputs[a]));
+        for (size_t o = 0; o < programs[s]->output_count; o++) Q_TRY(add_slot(l, &programs[s]->outputs[o]));
     }
     return QUERN_OK;
 }

@@ -18,7 +18,7 @@ typedef struct row_pass {
 
 static quern_status launch_parts(q_launcher *l, size_t stage, const row_pass *pass, const q_buffer *states)
 {
-    const q_ir *p = l->run->op->programs[stage];
+    const q_ir *p = l->run->build->programs[stage];
     const q_plan *plan = &pass->plan;
     q_arguments args = {.first = pass->first};
     size_t local[3] = {(size_t)plan->local, 1, 1};
@@ -43,7 +43,7 @@ static quern_status launch_pass(q_launcher *l, size_t stage, const row_pass *pas
 {
     q_buffer states = {0};
     double done = l->done;
-    Q_TRY(q_buffer_create(&states, l->session, q_plan_split_bytes(&pass->plan, l->run->op->programs[stage])));
+    Q_TRY(q_buffer_create(&states, l->session, q_plan_split_bytes(&pass->plan, l->run->build->programs[stage])));
     quern_status status = launch_parts(l, stage, pass, &states);
     if (status) (void)q_session_settle(l->session);
     else if (!pass->all) status = q_session_finish(l->session);
@@ -80,7 +80,7 @@ static quern_status fail_pass(const q_plan *plan)
 
 quern_status q_launch_split(q_launcher *l, size_t stage, const q_stage_plan *planned)
 {
-    double pairs = q_pairs_of(l, l->run->op->programs[stage]), done = l->done;
+    double pairs = q_pairs_of(l, l->run->build->programs[stage]), done = l->done;
     q_plan plan = planned->plan;
     int64_t at_once = plan.groups;
     row_pass pass = {.program = planned->program, .merge = planned->merge};
@@ -102,6 +102,6 @@ quern_status q_launch_split(q_launcher *l, size_t stage, const q_stage_plan *pla
     if (plan.split) return QUERN_OK;
     l->done = done;
     q_program *whole;
-    Q_TRY(q_stage_program(&whole, l->run->op, stage, &plan, false));
+    Q_TRY(q_stage_program(&whole, l->run->build, stage, &plan, false));
     return q_launch_rows(l, stage, &plan, whole);
 }

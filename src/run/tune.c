@@ -299,7 +299,7 @@ static bool same_plans(const tuner *t, const job *j, const q_profile *a, const q
     int units = quern_context_device(t->context)->compute_units;
     for (size_t s = 0; s < j->best->stages.count; s++) {
         q_plan p, q;
-        const q_ir *program = j->best->programs[s];
+        const q_ir *program = j->best->build->programs[s];
         if (q_plan_make(&p, program, a, j->dtype, j->M, j->N, units, NULL)) return false;
         if (q_plan_make(&q, program, b, j->dtype, j->M, j->N, units, NULL)) return false;
         if (!q_plan_same_source(&p, &q) || p.split_extent != q.split_extent) return false;
