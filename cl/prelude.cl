@@ -20,6 +20,9 @@
 #ifndef Q_VECTOR_MATH
 #define Q_VECTOR_MATH 0
 #endif
+#ifndef Q_PTX
+#define Q_PTX 0
+#endif
 #ifndef Q_RHS_DIM
 #define Q_RHS_DIM 0
 #endif
@@ -109,7 +112,11 @@ typedef struct {
 #else
 #define Q_OWN_IN_DOUBLE(f) f
 #endif
+#if Q_PTX /* of ptx.cl */
+#define q_sqrt q_ptx_sqrt
+#else
 #define q_sqrt sqrt
+#endif
 #define q_abs fabs
 #define q_floor floor
 #define q_ceil ceil
@@ -211,7 +218,11 @@ Q_FN sreal qs_clamp_unit(sreal x)
 
 Q_FN real q_rsqrt(real x)
 {
+#if Q_PTX
+    return q_select(fabs(x) < FLT_MIN, 0, q_ptx_rsqrt(x));
+#else
     return q_select(x == 0, 0, rsqrt(x));
+#endif
 }
 
 Q_FN sreal qs_rsqrt(sreal x)
@@ -300,14 +311,19 @@ Q_FN sreal qs_round(sreal x, int k)
 #if Q_OWN_MATH
 #define q_exp_not_positive q_own_exp_not_positive
 #define q_exp_minus q_own_exp_minus
-#elif Q_VECTOR_MATH == 2 && !Q_F64 && !Q_KAHAN
+#elif Q_VECTOR_MATH >= 2 && !Q_F64 && !Q_KAHAN
 /* exp(x) for x never positive, as 2^(x log2(e)) by the hardware's 2^x: one instruction on GPUs, where the built-in
  * exponential takes 8 to 40. Within the hardware's own error (2 ulp on NVIDIA, 1 ulp on AMD) plus 7.3e-8 |x| in relation
  * to exp(x), which is what rounding log2(e) and its product with x does: 1.23 times what rounding x itself can do, and x,
  * being a squared distance or the like, was rounded before. As a number that is 2.6e-8 at most. NaN and -infinity are
  * right; results below the normal range may be 0. Where each term is compensated (Q_KAHAN) the built-in one is used. */
-#define q_exp_not_positive(x) native_exp2((x)*Q_LOG2_E)
-#define q_exp_minus(x) native_exp2((x) * -Q_LOG2_E)
+#if Q_PTX
+#define q_hardware_exp2 q_ptx_exp2
+#else
+#define q_hardware_exp2 native_exp2
+#endif
+#define q_exp_not_positive(x) q_hardware_exp2((x)*Q_LOG2_E)
+#define q_exp_minus(x) q_hardware_exp2((x) * -Q_LOG2_E)
 #else
 #define q_exp_not_positive exp
 #define q_exp_minus(x) exp(-(x))

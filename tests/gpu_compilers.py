@@ -90,10 +90,11 @@ def compile_amd(chip, source, folder):
 
 # ---- NVIDIA
 
-# libclc has no native_exp2 for NVIDIA; the instruction is what NVIDIA's own is (PTX ISA: ex2.approx.ftz.f32, 2 ulp).
+# libclc has no native_exp2 for NVIDIA; the instruction is that of NVIDIA's driver, which keeps denormal numbers
+# (docs/drivers.md). What ptx.cl has comes as it is.
 # Roots, and with DIVISION quotients, are approximations, as OpenCL allows (3 and 2.5 ulp) to who does not ask for
 # -cl-fp32-correctly-rounded-divide-sqrt.
-NVIDIA_HEAD = """#define native_exp2 __nvvm_ex2_approx_ftz_f
+NVIDIA_HEAD = """#define native_exp2 __nvvm_ex2_approx_f
 #define sqrt __nvvm_sqrt_approx_f
 #define rsqrt __nvvm_rsqrt_approx_f
 """

@@ -174,7 +174,7 @@ static void ask_numbers(q_device *device)
 }
 
 /* Drivers refuse the questions of other vendors, which leaves the numbers 0 and the text empty. */
-static const char *ask_family(survey *found, const q_device *device)
+static const char *ask_family(survey *found, q_device *device)
 {
     const quern_device *info = &device->info;
     cl_uint preferred = 0, native = 0, major = 0, minor = 0, ip_version = 0;
@@ -183,6 +183,7 @@ static const char *ask_family(survey *found, const q_device *device)
     ASK(device->id, NV_CAPABILITY_MAJOR, &major);
     ASK(device->id, NV_CAPABILITY_MINOR, &minor);
     ASK(device->id, INTEL_IP_VERSION, &ip_version);
+    device->takes_ptx = major > 0;
     return q_device_family(&(q_device_facts){.kind = info->kind,
                                              .name = info->name,
                                              .vendor = info->vendor,

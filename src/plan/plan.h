@@ -53,6 +53,9 @@ q_id q_weight_of(const q_graph *graph, q_id sum, const uint32_t *level, uint8_t 
 
 // profile.c: rows of text that say how to generate for a kind of device
 
+/* Whose functions of float: the column vector_math. */
+typedef enum q_math { Q_MATH_BUILT_IN, Q_MATH_VECTORS, Q_MATH_EXP2, Q_MATH_PTX } q_math;
+
 /* A row of cl/profiles.txt, which says what the columns mean, or one that was learned. */
 typedef struct q_profile {
     char name[32];
@@ -62,7 +65,7 @@ typedef struct q_profile {
     int staged_cols;       /* most columns staged in local memory, 0: read directly */
     int groups_per_unit;   /* groups that keep a compute unit busy: fewer are split along the reduced axis */
     int launch_ms;         /* aim for the time of one launch */
-    int vector_math;       /* exp: 0 the built-in one, 1 quern's own for vectors, 2 by the hardware's 2^x */
+    int vector_math;       /* q_math: whose functions of float */
     int min_k, min_rhs;    /* least lengths of contractions and of right-hand sides for the scheme `gemm`, 0: never */
     int rhs_registers;     /* block accumulators that a work-item keeps in registers: gemm_local.cl */
     int reg_m;             /* register tile of the scheme `gemm`: vectors of rows and ... */
@@ -306,6 +309,8 @@ typedef struct q_plan {
     int64_t groups;            /* work-groups along the rows */
 } q_plan;
 
+/* Whether functions are those of ptx.cl. */
+bool q_plan_uses_ptx(const q_plan *plan);
 /* Whether two plans of one program have the same source: all that source.c, emit.c and their like read of a plan. */
 bool q_plan_same_source(const q_plan *a, const q_plan *b);
 

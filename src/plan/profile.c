@@ -39,7 +39,7 @@ static const struct column {
     {"staged_cols", offsetof(entry, profile.staged_cols), WHOLE, 0, 1024},
     {"groups", offsetof(entry, profile.groups_per_unit), WHOLE, 1, 1024},
     {"launch_ms", offsetof(entry, profile.launch_ms), WHOLE, 1, 10000},
-    {"vector_math", offsetof(entry, profile.vector_math), WHOLE, 0, 2},
+    {"vector_math", offsetof(entry, profile.vector_math), WHOLE, 0, Q_MATH_PTX},
     {"min_k", offsetof(entry, profile.min_k), WHOLE, 0, 65536},
     {"min_rhs", offsetof(entry, profile.min_rhs), WHOLE, 0, 65536},
     {"rhs_registers", offsetof(entry, profile.rhs_registers), POWER_OF_TWO, 1, 256},

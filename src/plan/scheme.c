@@ -283,6 +283,11 @@ static void split(q_plan *plan, const q_ir *program, int64_t rows, int64_t colum
     plan->split = plan->split_count > 1;
 }
 
+bool q_plan_uses_ptx(const q_plan *plan)
+{
+    return plan->profile.vector_math == Q_MATH_PTX && plan->dtype == QUERN_F32 && plan->lanes == 1;
+}
+
 bool q_plan_same_source(const q_plan *a, const q_plan *b)
 {
     return a->dtype == b->dtype && a->lanes == b->lanes && a->rows == b->rows && a->local == b->local &&
@@ -332,12 +337,28 @@ void q_plan_resize(q_plan *plan, const q_ir *program, int64_t M, int64_t N)
     plan->split_count = 1;
 }
 
+/* What prelude.cl makes of the column vector_math. */
+static const char *functions_of(const q_plan *plan)
+{
+    int math = plan->dtype == QUERN_F64 ? Q_MATH_BUILT_IN : plan->profile.vector_math;
+    if (plan->lanes > 1 && math) math = Q_MATH_VECTORS;
+    else if (plan->lanes == 1 && math == Q_MATH_VECTORS) math = Q_MATH_BUILT_IN;
+    static const char *const words[] = {
+        [Q_MATH_BUILT_IN] = "the device's",
+        [Q_MATH_VECTORS] = "quern's own",
+        [Q_MATH_EXP2] = "the device's, exp of what is never positive by its 2^x",
+        [Q_MATH_PTX] = "the device's, 2^x, 1/x, a/b, sqrt and rsqrt by inline PTX",
+    };
+    return words[math];
+}
+
 void q_plan_dump(const q_plan *plan, const q_ir *program, q_text *out)
 {
     q_text_add(out, "plan: profile %s, %s, scheme %s, columns dense\n", plan->profile.name,
                plan->dtype == QUERN_F64 ? "float64" : "float32", plan->reg_n ? "gemm" : "row");
     q_text_add(out, "  %d lanes x %d vectors x %d work-items: %lld rows a group, %lld groups\n", plan->lanes,
                plan->rows, plan->local, (long long)q_plan_group_rows(plan), (long long)plan->groups);
+    q_text_add(out, "  functions: %s\n", functions_of(plan));
     if (plan->reg_n)
         q_text_add(out, "  %d columns at once; loops over %u components of contractions%s, %u of right-hand sides\n",
                    plan->reg_n, program->k_dim,

@@ -42,6 +42,7 @@ static void add_macros(q_text *out, const q_ir *program, const q_plan *plan, boo
     if (plan->rhs_per_item) q_text_add(out, "#define Q_RHS_PER_ITEM %d\n", plan->rhs_per_item);
     q_text_add(out, "#define Q_BLOCK %lld\n#define Q_KAHAN %d\n", (long long)plan->block, plan->kahan);
     q_text_add(out, "#define Q_SPLIT %d\n#define Q_VECTOR_MATH %d\n", plan->split, plan->profile.vector_math);
+    if (q_plan_uses_ptx(plan)) q_text_add(out, "#define Q_PTX 1\n");
     for (size_t r = 0; r < program->reduction_count; r++)
         if (is_first(program, r, false)) q_text_add(out, "#define Q_USE_%s\n", q_ops[program->reductions[r].op].state);
 }
@@ -87,6 +88,7 @@ static const char *scheme_file(const q_plan *plan)
 static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan, bool merge)
 {
     add_macros(out, program, plan, merge);
+    if (q_plan_uses_ptx(plan)) add_file(out, "ptx");
     add_file(out, "prelude");
     if (plan->lanes > 1 && plan->dtype == QUERN_F32 && plan->profile.vector_math) add_file(out, "math");
     if (uses_special(program)) add_special(out, plan);

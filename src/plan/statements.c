@@ -194,6 +194,25 @@ static void emit_quotient(q_emitter *e, const q_scalar *value)
     q_text_add(e->out, value->op == Q_OP_DivNoNan ? "))" : ")");
 }
 
+/* a / b, or 1 / a of Inv, by a function of ptx.cl. */
+static void emit_ptx_quotient(q_emitter *e, const q_scalar *value)
+{
+    bool inverse = value->op == Q_OP_Inv;
+    q_text_add(e->out, inverse ? "q_ptx_inverse(" : "q_ptx_quotient(");
+    q_emit_operand(e, value->arg[0], e->operand[0], true, false);
+    if (!inverse) q_text_add(e->out, ", ");
+    if (!inverse) q_emit_operand(e, value->arg[1], e->operand[1], true, false);
+    q_text_add(e->out, ")");
+}
+
+static void emit_op(q_emitter *e, const q_scalar *value)
+{
+    bool quotient = value->op == Q_OP_Divide || value->op == Q_OP_Inv;
+    if (q_is_exact_quotient(value)) emit_quotient(e, value);
+    else if (quotient && on_lanes(value->scope) && q_plan_uses_ptx(e->plan)) emit_ptx_quotient(e, value);
+    else emit_expression(e, value);
+}
+
 static void emit_fma(q_emitter *e, const q_scalar *value)
 {
     bool lanes = on_lanes(value->scope);
@@ -265,7 +284,7 @@ void q_emit_expression(q_emitter *e, q_ref v)
     case Q_V_LOAD: emit_load(e, value); break;
     case Q_V_INDEX: q_text_add(e->out, value->scope == Q_ROW ? "q_row_numbers(i)" : "(sint)j"); break;
     case Q_V_COUNT: q_text_add(e->out, "(sint)%c", value->k[0] == Q_I ? 'M' : 'N'); break;
-    case Q_V_OP: q_is_exact_quotient(value) ? emit_quotient(e, value) : emit_expression(e, value); break;
+    case Q_V_OP: emit_op(e, value); break;
     case Q_V_FMA: emit_fma(e, value); break;
     case Q_V_FINISH: emit_finish(e, value); break;
     case Q_V_SUM: q_text_add(e->out, "s->v%u", v); break;

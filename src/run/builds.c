@@ -84,6 +84,7 @@ static quern_status schedule(q_build *build)
     if (build->context) base = build->context->profile;
     else q_profile_find(&base, "cpu");
     build->profile = q_operator_profile(op, &base);
+    if (build->context) q_context_limit(build->context, &build->profile);
     q_tiling tiling = q_tiling_of(&build->profile, &op->options);
     for (size_t s = 0; s < op->stages.count; s++)
         Q_TRY(q_schedule(&build->programs[s], op->graph, &op->stages, s, &tiling));

@@ -108,6 +108,7 @@ quern_status quern_explain(const quern_operator *op, const quern_explain_options
     const char *profile = options.profile ? options.profile : "cpu";
     if ((options.profile || !op->context) && !q_profile_find(&r.profile, profile)) return fail_profile(profile);
     r.profile = q_operator_profile(op, &r.profile);
+    if (!options.profile && op->context) q_context_limit(op->context, &r.profile);
     q_text out = {0};
     q_locale locale = q_locale_enter();
     quern_status status = explain(&r, &out);

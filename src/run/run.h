@@ -20,6 +20,7 @@ struct quern_context {
     q_session *session;
     q_profile profile;
     quern_context_options options;
+    quern_switch ptx;            /* probe.c, under lock: whether the device takes inline PTX; QUERN_AUTO: not tried yet */
     q_program *converters[7][7]; /* convert.c, under lock: by element types from and to */
 };
 
@@ -27,6 +28,15 @@ void q_context_retain(quern_context *context);
 void q_context_release(quern_context *context);
 /* Passes one line to the context's log callback, if it has one. */
 void q_context_log(const quern_context *context, const char *fmt, ...) Q_PRINTF(2, 3);
+
+// probe.c: what a device is tried for
+
+/* Takes from the profile what the context's device cannot do: inline PTX, which is tried when it is first asked for. */
+void q_context_limit(quern_context *context, q_profile *profile);
+/* The results of the probe's kernel beside the host's: the first that is wrong, or -1. */
+int q_probe_wrong(const float *results);
+enum { Q_PROBE_FUNCTIONS = 5, Q_PROBE_OPERANDS = 20 };
+extern const float q_probe_operands[Q_PROBE_OPERANDS];
 
 // convert.c: copies with a change of element type and stride, on the device
 

@@ -1,0 +1,149 @@
+/*
+ * test_probe.c: functions by inline PTX are used where a trial finds that they work, and nowhere else.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run_helpers.h"
+
+#define GAUSSIAN "x=Vi(1); y=Vj(1); Sum_j(Exp(-SqDist(x,y))/(1+Sqrt(SqDist(x,y))))"
+
+enum { RESULTS = Q_PROBE_FUNCTIONS * Q_PROBE_OPERANDS };
+
+/* What a device gives that does all well, and flushes. */
+static void fill(float *results)
+{
+    for (int n = 0; n < Q_PROBE_OPERANDS; n++) {
+        double x = (double)q_probe_operands[n];
+        const double exact[] = {exp2(x), 1 / x, sqrt(x), 1 / sqrt(x), 3 / x};
+        for (int f = 0; f < Q_PROBE_FUNCTIONS; f++) {
+            float *got = &results[n * Q_PROBE_FUNCTIONS + f];
+            *got = fabs(exact[f]) < 0x1p-126 ? 0 : (float)(exact[f] * (1 + 0x1p-23));
+        }
+    }
+}
+
+static void results_are_judged(void **state)
+{
+    (void)state;
+    float results[RESULTS];
+    fill(results);
+    assert_int_equal(q_probe_wrong(results), -1);
+    for (int n = 0; n < RESULTS; n++) {
+        const float right = results[n], others[] = {right * 1.00001f, right + 1, -right, NAN, INFINITY, 0};
+        for (size_t k = 0; k < Q_COUNT(others); k++) {
+            bool near = fabsf(others[k] - right) <= 0x1p-22f * fabsf(right) || memcmp(&others[k], &right, 4) == 0;
+            if (near || (isnan(right) && isnan(others[k])) || others[k] == right) continue;
+            results[n] = others[k];
+            assert_int_equal(q_probe_wrong(results), n);
+        }
+        results[n] = right;
+    }
+}
+
+// ---- devices ----
+
+static void on_line(void *user, const char *line)
+{
+    q_text_add(user, "%s\n", line);
+}
+
+/* A context that pretends, if asked to, to be NVIDIA's. */
+static quern_context *open(q_text *lines, bool pretends, quern_switch cache)
+{
+    quern_context *opened;
+    succeed(quern_context_create(
+        &opened, &(quern_context_options){
+                     .size = sizeof(quern_context_options), .log = on_line, .log_user = lines, .cache = cache}));
+    if (pretends) opened->session->device->takes_ptx = true;
+    return opened;
+}
+
+/* Compiles with the column set, and checks what is made of it. */
+static void check(quern_context *opened, bool takes)
+{
+    quern_operator *op;
+    char *text;
+    succeed(quern_compile(
+        &op, opened, GAUSSIAN,
+        &(quern_compile_options){.size = sizeof(quern_compile_options), .profile = "lanes32=1 vector_math=3"}));
+    succeed(quern_explain(op, &(quern_explain_options){.size = sizeof(quern_explain_options), .stage = "plan"}, &text));
+    assert_int_equal(strstr(text, "by inline PTX") != NULL, takes);
+    assert_int_equal(strstr(text, "by its 2^x") != NULL, !takes);
+    free(text);
+    float x[] = {0, 1, 30}, y[] = {0, 2}, a[3];
+    succeed(quern_run(op, QUERN_ARGS({"x", quern_f32(x, 3, 1)}, {"y", quern_f32(y, 2, 1)}), quern_f32(a, 3, 1)));
+    for (int i = 0; i < 3; i++) {
+        double exact = 0;
+        for (int j = 0; j < 2; j++) exact += exp(-pow((double)(x[i] - y[j]), 2)) / (1 + fabs((double)(x[i] - y[j])));
+        assert_true(fabs((double)a[i] - exact) <= 1e-6 * exact + 0x1p-126);
+    }
+    quern_operator_destroy(&op);
+}
+
+static bool is_nvidia(void)
+{
+    return context->session->device->takes_ptx;
+}
+
+static void other_drivers_are_not_asked(void **state)
+{
+    (void)state;
+    need_device();
+    if (is_nvidia()) skip();
+    q_text lines = {0};
+    quern_context *opened = open(&lines, false, QUERN_OFF);
+    check(opened, false);
+    assert_null(strstr(lines.data, "PTX"));
+    quern_context_destroy(&opened);
+    q_text_free(&lines);
+}
+
+static void a_refusal_is_told_and_kept(void **state)
+{
+    (void)state;
+    need_device();
+    if (!strstr(quern_context_device(context)->platform, "Portable Computing")) skip(); /* others may not survive it */
+    q_text lines = {0};
+    for (int again = 0; again < 2; again++) {
+        quern_context *opened = open(&lines, true, QUERN_OFF);
+        check(opened, false);
+        assert_non_null(strstr(lines.data, "inline PTX is not used on "));
+        quern_context_destroy(&opened);
+        q_text_free(&lines);
+    }
+    quern_context *first = open(&lines, true, QUERN_ON);
+    check(first, false);
+    quern_context_destroy(&first);
+    q_text_free(&lines);
+    quern_context *second = open(&lines, true, QUERN_ON);
+    check(second, false);
+    assert_null(strstr(lines.data, "inline PTX")); /* it was not tried again */
+    quern_context_destroy(&second);
+    q_text_free(&lines);
+}
+
+static void nvidia_takes_it(void **state)
+{
+    (void)state;
+    need_device();
+    if (!is_nvidia()) skip();
+    q_text lines = {0};
+    quern_context *opened = open(&lines, false, QUERN_OFF);
+    check(opened, true);
+    assert_null(strstr(lines.data, "inline PTX is not used"));
+    quern_context_destroy(&opened);
+    q_text_free(&lines);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(results_are_judged),
+        cmocka_unit_test(other_drivers_are_not_asked),
+        cmocka_unit_test(a_refusal_is_told_and_kept),
+        cmocka_unit_test(nvidia_takes_it),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}
