@@ -1,6 +1,6 @@
 /*
  * fuzz_text.c: a formula's text through everything that needs no device: parse, print, parse again, differentiate,
- * stages, schedule, plan, source. What must hold for any bytes: no crash, no hang, a status with a message or a sound
+ * stages, lower, plan, source. What must hold for any bytes: no crash, no hang, a status with a message or a sound
  * graph, printed text that means the same. The first byte chooses the variable to differentiate by, the element type
  * and the profile.
  *
@@ -48,7 +48,7 @@ static void plan_results(const q_graph *graph, const q_id *results, size_t count
             q_ir *program = NULL;
             q_tiling tiling = {choice & 8 ? 4 : 0, choice & 16 ? 4 : 0, choice & 1,
                                choice >> 1 & 3}; /* apart but for cpu */
-            if (!q_schedule(&program, graph, stages, s, &tiling)) plan_stage(program, choice);
+            if (!q_lower(&program, graph, stages, s, &tiling)) plan_stage(program, choice);
             q_ir_destroy(&program);
         }
     free(stages);

@@ -4,7 +4,7 @@
  *     growth [--count N] [--seed S]
  *
  * Gradients of <F, e> by a variable, of <that, e'> and of <that, e''>, with all that they need, are counted in nodes of
- * the graph and in statements of the scheduled program: those of each pair, and all. No device is needed.
+ * the graph and in statements of the lowered program: those of each pair, and all. No device is needed.
  */
 #include <math.h>
 #include <stdio.h>
@@ -64,7 +64,7 @@ static bool measure(const q_graph *graph, q_id id, double size[SIZES])
     if (q_stages_make(&stages, graph, &id, 1)) return false;
     for (size_t s = 0; s < stages.count; s++) {
         q_ir *program;
-        if (q_schedule(&program, graph, &stages, s, &(q_tiling){0})) return false;
+        if (q_lower(&program, graph, &stages, s, &(q_tiling){0})) return false;
         size[1] += (double)program->statements[Q_ROW | Q_COLUMN];
         for (size_t scope = 0; scope < Q_COUNT(program->statements); scope++)
             size[2] += (double)program->statements[scope];

@@ -4,7 +4,7 @@
  *     rounding [--markdown]
  *
  * A row per rule: a formula that it applies to, evaluated by the device with and without it, beside q_reference in
- * float64. Rules of rules.def are switched off in the graph; the scheduler's have no switch, but do not see through
+ * float64. Rules of rules.def are switched off in the graph; those of lower.c have no switch, but do not see through
  * Finite, nor take Where(x-y,p,p) for the row's or launch's p that it is. Both leave finite numbers as they are. Errors
  * are relative, in units of u = 2^-24, the most that one rounding does. A row's bound follows from the roundings that are
  * left, and holds where division and square roots round correctly, as they do on CPUs.

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formula/formula.h"
+#include "formula/parser.h"
 
 // ---- suffixes: Sum_j, Repeat_i, KeOps's Sum_Reduction ----
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formula/formula.h"
+#include "formula/parser.h"
 
 void q_parse_fail(q_parser *p, quern_status status, size_t at, const char *fmt, ...)
 {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan/plan.h"
+#include "plan/emitter.h"
 
 enum { NAME_BYTES = 96 };
 

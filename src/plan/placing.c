@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan/plan.h"
+#include "plan/emitter.h"
 
 enum { MOST_PEELS = 6, MOST_SPLITS = 3, LEAST_SPLIT = 8 };
 

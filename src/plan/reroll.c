@@ -1,6 +1,6 @@
 /*
  * reroll.c: the statements of a generated function as steps in order, in which what repeats is a loop: loop rerolling.
- * Vectors were taken apart into scalar values (schedule.c), so that a sum over 768 components is 768 statements of one
+ * Vectors were taken apart into scalar values (lower.c), so that a sum over 768 components is 768 statements of one
  * form, whose operands move by the same step from each to the next. Here they become one statement in a loop; loops that
  * repeat become loops of loops. What is computed, and in which order, stays the same to the last bit. Short functions stay as
  * they are.
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan/plan.h"
+#include "plan/emitter.h"
 
 enum {
     LARGE = 1024, /* steps of a function in which loops ... */

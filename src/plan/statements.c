@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "plan/plan.h"
+#include "plan/emitter.h"
 
 static bool on_lanes(uint8_t scope)
 {
@@ -22,6 +22,12 @@ void q_emit_number(q_emitter *e, double value)
     if (isnan(value)) q_text_add(e->out, "NAN");
     else if (isinf(value) || (!f64 && isinf((float)value))) q_text_add(e->out, value > 0 ? "INFINITY" : "(-INFINITY)");
     else q_text_add(e->out, "%s%s%s", digits, strpbrk(digits, ".e") ? "" : ".0", f64 ? "" : "f");
+}
+
+bool q_is_member(const q_emitter *e, q_ref v, uint8_t scope)
+{
+    const q_scalar *value = &e->p->values[v];
+    return e->kept[v] && value->scope == scope && value->kind != Q_V_CONSTANT;
 }
 
 /* The struct that holds a value in the function being written, or "" if it is a local name. */

@@ -5,22 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "plan/plan.h"
-
-bool q_owns_rhs(const q_ir *p, size_t r)
-{
-    return p->reductions[r].rhs && p->reductions[r].state == r;
-}
-
-uint32_t q_own_dim(const q_ir *p, size_t r)
-{
-    return p->reductions[r].state == r && !p->reductions[r].rhs ? p->reductions[r].dim : 0;
-}
-
-bool q_is_state_array(const q_ir *p, size_t r)
-{
-    return !p->reductions[r].rhs && p->reductions[r].dim >= Q_LONG;
-}
+#include "plan/emitter.h"
 
 /* Members of the struct of states that reduction r has. */
 static uint32_t state_count(const q_ir *p, size_t r)

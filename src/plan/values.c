@@ -227,3 +227,30 @@ void q_count_weights(q_ir *p)
             read[p->values[v].arg[a]] = true;
     for (q_ref v = 1; v < p->count; v++) p->weights += read[v] && p->values[v].scope == Q_PAIR;
 }
+
+bool q_owns_rhs(const q_ir *p, size_t r)
+{
+    return p->reductions[r].rhs && p->reductions[r].state == r;
+}
+
+uint32_t q_own_dim(const q_ir *p, size_t r)
+{
+    return p->reductions[r].state == r && !p->reductions[r].rhs ? p->reductions[r].dim : 0;
+}
+
+bool q_is_state_array(const q_ir *p, size_t r)
+{
+    return !p->reductions[r].rhs && p->reductions[r].dim >= Q_LONG;
+}
+
+/* Whether an output is the result of a reduction with a count K as it stands: that is stored by a loop over K, since K may
+   be large. */
+bool q_is_selection(const q_ir *p, size_t o)
+{
+    size_t r = (size_t)p->values[p->results[o][0]].k[1];
+    for (uint32_t d = 0; d < q_value_count(p, o); d++) {
+        const q_scalar *value = &p->values[p->results[o][d]];
+        if (value->kind != Q_V_FINISH || (size_t)value->k[1] != r || value->k[0] != (int32_t)d) return false;
+    }
+    return p->reductions[r].K && p->outputs[o].dim == p->reductions[r].dim * (uint32_t)p->reductions[r].K;
+}

@@ -1,5 +1,5 @@
 /*
- * builds.c: what a device makes of an operator: a program for each stage, scheduled for the device's row, and for its runs
+ * builds.c: what a device makes of an operator: a program for each stage, lowered for the device's row, and for its runs
  * plans and kernels. These are made on first use and kept, plans for the sizes of the last few runs, so that a run like
  * one before it plans nothing. Kernels are the device's (device/program.c): equal formulas of two operators have one.
  *
@@ -75,7 +75,7 @@ q_profile q_operator_profile(const quern_operator *op, const q_profile *base)
     return profile;
 }
 
-static quern_status schedule(q_build *build)
+static quern_status lower_stages(q_build *build)
 {
     const quern_operator *op = build->op;
     build->programs = calloc(op->stages.count + 1, sizeof(q_ir *));
@@ -87,7 +87,7 @@ static quern_status schedule(q_build *build)
     if (build->context) q_context_limit(build->context, &build->profile);
     q_tiling tiling = q_tiling_of(&build->profile, &op->options);
     for (size_t s = 0; s < op->stages.count; s++)
-        Q_TRY(q_schedule(&build->programs[s], op->graph, &op->stages, s, &tiling));
+        Q_TRY(q_lower(&build->programs[s], op->graph, &op->stages, s, &tiling));
     return QUERN_OK;
 }
 
@@ -101,7 +101,7 @@ static quern_status create(q_build **out, const quern_operator *op, quern_contex
         q_context_retain(build->context = context);
         build->session = context->session;
     }
-    quern_status status = schedule(build);
+    quern_status status = lower_stages(build);
     if (status) destroy(build), build = NULL;
     *out = build;
     return status;

@@ -49,12 +49,12 @@ static quern_status explain_program(const request *r, const q_ir *program, size_
     return QUERN_OK;
 }
 
-/* The profile may be another than the operator's, so the stage is scheduled again. */
+/* The profile may be another than the operator's, so the stage is lowered again. */
 static quern_status explain_stage(const request *r, size_t stage, q_text *out)
 {
     q_ir *program;
     q_tiling tiling = q_tiling_of(&r->profile, &r->op->options);
-    Q_TRY(q_schedule(&program, r->op->graph, &r->op->stages, stage, &tiling));
+    Q_TRY(q_lower(&program, r->op->graph, &r->op->stages, stage, &tiling));
     quern_status status = explain_program(r, program, stage, out);
     q_ir_destroy(&program);
     return status;

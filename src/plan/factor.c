@@ -1,5 +1,5 @@
 /*
- * terms.c: products under linear reductions, taken apart and put together again by loop: factors free of the reduced
+ * factor.c: products under linear reductions, taken apart and put together again by loop: factors free of the reduced
  * axis leave the reduction, factors of the column alone are multiplied once per column. What is to be rounded by
  * itself, or is an integer, stays whole.
  */

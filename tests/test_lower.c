@@ -1,5 +1,5 @@
 /*
- * test_schedule.c: what the scheduler makes of products, quotients and signs: which loop each operation lands in, counted
+ * test_lower.c: what lower.c and factor.c make of products, quotients and signs: which loop each operation lands in, counted
  * by loop, and that the value stays the same. And which reductions share a state.
  */
 #include <math.h>

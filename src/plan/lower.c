@@ -1,5 +1,5 @@
 /*
- * schedule.c: a stage as scalar values in static single assignment, one for each component of each vector, interned
+ * lower.c: a stage as scalar values in static single assignment, one for each component of each vector, interned
  * like graph nodes; each is tagged with the loop it lives in. Broadcasts, subvectors and concatenations vanish here.
  *
  * The tags do the hoisting: a value without Q_COLUMN is computed before the loop over columns, one without Q_ROW once per
@@ -14,7 +14,7 @@
 
 enum { MAX_COMPONENTS = 1 << 24 };
 
-typedef struct scheduler {
+typedef struct lowering {
     const q_graph *graph;
     const q_stage *stage;
     q_ir *out;
@@ -29,23 +29,23 @@ typedef struct scheduler {
     uint8_t *exact;      /* by node: see q_exact_all */
     size_t added_scales; /* reductions besides those of the stage, which its weights need */
     bool expand;
-} scheduler;
+} lowering;
 
-static uint8_t loop_of(const scheduler *s, uint8_t axis)
+static uint8_t loop_of(const lowering *s, uint8_t axis)
 {
     if (!axis) return 0;
     return axis == s->stage->rows ? Q_ROW : Q_COLUMN;
 }
 
 /* Whether the node is computed as an integer. */
-static bool is_counted(const scheduler *s, q_id id)
+static bool is_counted(const lowering *s, q_id id)
 {
     return s->exact[id] & Q_EXACT_COUNTED;
 }
 
 /* Whether products that are this node are to be rounded by themselves: what follows jumps, and it is not whole; or the
    difference that it is in must keep its sign. */
-static bool is_rounded(const scheduler *s, q_id id)
+static bool is_rounded(const lowering *s, q_id id)
 {
     uint8_t known = s->exact[id];
     return known & Q_EXACT_ALONE || (known & Q_EXACT_JUMPS && !(known & Q_EXACT_WHOLE));
@@ -59,7 +59,7 @@ static bool same_array(const q_array *a, const q_array *b)
 }
 
 /* Loop: 0, or Q_K_LOOP or Q_RHS_LOOP for the component of the loop. What belongs to no row is read with the columns there. */
-static q_ref load(scheduler *s, q_array array, uint32_t component, uint8_t loop)
+static q_ref load(lowering *s, q_array array, uint32_t component, uint8_t loop)
 {
     q_ir *p = s->out;
     size_t a = 0;
@@ -77,14 +77,14 @@ static q_ref load(scheduler *s, q_array array, uint32_t component, uint8_t loop)
     return q_value_intern(s->out, &scalar);
 }
 
-static q_ref load_variable(scheduler *s, const q_node *node, uint32_t component, uint8_t loop)
+static q_ref load_variable(lowering *s, const q_node *node, uint32_t component, uint8_t loop)
 {
     const q_variable *variable = &s->graph->variables[node->k[0]];
     q_array array = {.axis = variable->axis, .dim = variable->dim, .variable = node->k[0], .result = -1};
     return load(s, array, component, loop);
 }
 
-static q_ref load_temporary(scheduler *s, q_id id, uint32_t component, uint8_t loop)
+static q_ref load_temporary(lowering *s, q_id id, uint32_t component, uint8_t loop)
 {
     const q_node *node = q_node_of(s->graph, id);
     q_array array = {.axis = node->axes,
@@ -98,12 +98,12 @@ static q_ref load_temporary(scheduler *s, q_id id, uint32_t component, uint8_t l
 
 // ---- nodes to components ----
 
-static q_ref component(const scheduler *s, q_id id, uint32_t d)
+static q_ref component(const lowering *s, q_id id, uint32_t d)
 {
     return s->components[s->first[id] - 1 + d];
 }
 
-static q_ref lower_reduction(scheduler *s, q_id id, uint32_t d)
+static q_ref lower_reduction(lowering *s, q_id id, uint32_t d)
 {
     for (size_t r = 0; r < s->stage->reduction_count; r++)
         if (s->stage->reductions[r] == id) {
@@ -116,7 +116,7 @@ static q_ref lower_reduction(scheduler *s, q_id id, uint32_t d)
     return load_temporary(s, id, d, 0);
 }
 
-static q_ref lower_leaf(scheduler *s, const q_node *node, uint32_t d)
+static q_ref lower_leaf(lowering *s, const q_node *node, uint32_t d)
 {
     if (node->op == Q_OP_VARIABLE) return load_variable(s, node, d, 0);
     if (node->op == Q_OP_CONSTANT) return q_value_number(s->out, node->value);
@@ -127,7 +127,7 @@ static q_ref lower_leaf(scheduler *s, const q_node *node, uint32_t d)
 }
 
 /* The exponential of what is never positive has a cheaper bound, and takes a minus for nothing. */
-static q_ref exp_not_positive(scheduler *s, q_ref a)
+static q_ref exp_not_positive(lowering *s, q_ref a)
 {
     const q_scalar *argument = &s->out->values[a];
     bool minus = argument->kind == Q_V_OP && argument->op == Q_OP_Minus;
@@ -141,7 +141,7 @@ static q_ref exp_not_positive(scheduler *s, q_ref a)
 }
 
 /* The operation as the formula says it, on integers where the node is one. */
-static q_ref lower_exact(scheduler *s, q_id id, const q_ref *args)
+static q_ref lower_exact(lowering *s, q_id id, const q_ref *args)
 {
     const q_node *node = q_node_of(s->graph, id);
     q_scalar scalar = {.kind = Q_V_OP, .op = node->op, .integer = is_counted(s, id), .k = {node->k[0], node->k[1]}};
@@ -153,7 +153,7 @@ static q_ref lower_exact(scheduler *s, q_id id, const q_ref *args)
     return q_value_intern(s->out, &scalar);
 }
 
-static q_ref lower_elementwise(scheduler *s, q_id id, const q_ref *args)
+static q_ref lower_elementwise(lowering *s, q_id id, const q_ref *args)
 {
     const q_node *node = q_node_of(s->graph, id);
     bool product = node->op == Q_OP_Square || node->op == Q_OP_Mult,
@@ -171,7 +171,7 @@ static q_ref lower_elementwise(scheduler *s, q_id id, const q_ref *args)
     return q_value_op(s->out, (q_op)node->op, args, node->k);
 }
 
-static q_ref lower_elementwise_component(scheduler *s, q_id id, uint32_t d)
+static q_ref lower_elementwise_component(lowering *s, q_id id, uint32_t d)
 {
     const q_node *node = q_node_of(s->graph, id);
     q_ref args[3] = {0};
@@ -179,7 +179,7 @@ static q_ref lower_elementwise_component(scheduler *s, q_id id, uint32_t d)
     return lower_elementwise(s, id, args);
 }
 
-static q_ref lower_gather(scheduler *s, const q_node *node, uint32_t d)
+static q_ref lower_gather(lowering *s, const q_node *node, uint32_t d)
 {
     uint32_t n = q_node_of(s->graph, node->arg[0])->dim, m = node->arg[1] ? q_node_of(s->graph, node->arg[1])->dim : 0,
              from;
@@ -187,9 +187,9 @@ static q_ref lower_gather(scheduler *s, const q_node *node, uint32_t d)
     return a < 0 ? q_value_number(s->out, 0) : component(s, node->arg[a], from);
 }
 
-/* Expansions build with the scheduler's own values. */
+/* Expansions build with the lowering's own values. */
 typedef struct expansion {
-    scheduler *s;
+    lowering *s;
     q_id operand;
 } expansion;
 
@@ -206,18 +206,18 @@ static uint32_t expand_number(void *self, double value)
 
 static uint32_t expand_apply(void *self, q_op op, uint32_t a, uint32_t b, uint32_t c)
 {
-    scheduler *s = ((expansion *)self)->s;
+    lowering *s = ((expansion *)self)->s;
     return op == Q_OP_Add ? q_value_plus(s->out, a, b) : q_value_op(s->out, op, (q_ref[]){a, b, c}, NULL);
 }
 
-static q_ref lower_expand(scheduler *s, const q_node *node, uint32_t d)
+static q_ref lower_expand(lowering *s, const q_node *node, uint32_t d)
 {
     expansion self = {s, node->arg[0]};
     q_expander x = {&self, q_node_of(s->graph, node->arg[0])->dim, expand_component, expand_number, expand_apply};
     return q_ops[node->op].expand(&x, d);
 }
 
-static q_ref lower_contract(scheduler *s, q_id id, uint32_t d)
+static q_ref lower_contract(lowering *s, q_id id, uint32_t d)
 {
     const q_node *node = q_node_of(s->graph, id);
     const q_contraction *c = q_contraction_of(s->graph, node);
@@ -236,7 +236,7 @@ static q_ref lower_contract(scheduler *s, q_id id, uint32_t d)
 
 // ---- softmax weights: see weights.c ----
 
-static bool is_weight(const scheduler *s, q_id id)
+static bool is_weight(const lowering *s, q_id id)
 {
     for (size_t r = 0; r < s->stage->reduction_count; r++)
         if (s->stage->weights[r] == id) return true;
@@ -245,7 +245,7 @@ static bool is_weight(const scheduler *s, q_id id)
 
 /* The reduction whose largest term weights of `a` are relative to: the LogSumExp of it, which is added to those of the
    stage if need be. */
-static size_t scale_of(scheduler *s, q_id a)
+static size_t scale_of(lowering *s, q_id a)
 {
     for (size_t r = 0; r < s->stage->reduction_count; r++) {
         const q_node *node = q_node_of(s->graph, s->stage->reductions[r]);
@@ -260,7 +260,7 @@ static size_t scale_of(scheduler *s, q_id a)
     return r;
 }
 
-static q_ref lower_weight(scheduler *s, q_id id)
+static q_ref lower_weight(lowering *s, q_id id)
 {
     q_weight weight = {0};
     q_weight_read(&weight, s->graph, id);
@@ -270,7 +270,7 @@ static q_ref lower_weight(scheduler *s, q_id id)
 }
 
 /* What a sum that is scaled by weights is multiplied with at the end; 1 for others. */
-static q_ref normaliser_of(scheduler *s, size_t r)
+static q_ref normaliser_of(lowering *s, size_t r)
 {
     q_weight weight = {0};
     if (!s->stage->weights[r] || s->out->status) return q_value_number(s->out, 1);
@@ -284,13 +284,13 @@ static q_ref normaliser_of(scheduler *s, size_t r)
 
 // ---- component values in loops ----
 
-static q_ref *loop_value_of(const scheduler *s, q_id id, uint8_t loop)
+static q_ref *loop_value_of(const lowering *s, q_id id, uint8_t loop)
 {
     return &s->loop_values[2 * id + (loop == Q_RHS_LOOP)];
 }
 
 /* A sum of right-hand sides of this stage when it is finished, or what an earlier stage has left. */
-static q_ref lower_reduction_loop_value(scheduler *s, q_id id, uint8_t loop)
+static q_ref lower_reduction_loop_value(lowering *s, q_id id, uint8_t loop)
 {
     for (size_t r = 0; r < s->stage->reduction_count; r++)
         if (s->stage->reductions[r] == id) {
@@ -301,7 +301,7 @@ static q_ref lower_reduction_loop_value(scheduler *s, q_id id, uint8_t loop)
     return load_temporary(s, id, 0, loop);
 }
 
-static q_ref lower_loop_value(scheduler *s, q_id id, uint8_t loop)
+static q_ref lower_loop_value(lowering *s, q_id id, uint8_t loop)
 {
     const q_node *node = q_node_of(s->graph, id);
     if (node->dim == 1) return component(s, id, 0);
@@ -314,7 +314,7 @@ static q_ref lower_loop_value(scheduler *s, q_id id, uint8_t loop)
 }
 
 /* The expansion of a squared distance rounds otherwise. */
-static q_ref lower_contraction(scheduler *s, q_id id)
+static q_ref lower_contraction(lowering *s, q_id id)
 {
     q_ir *p = s->out;
     const q_node *node = q_node_of(s->graph, id);
@@ -326,7 +326,7 @@ static q_ref lower_contraction(scheduler *s, q_id id)
     return p->status ? 0 : (p->sums[p->sum_count++] = q_value_intern(p, &sum));
 }
 
-static q_ref lower_component(scheduler *s, q_id id, uint32_t d)
+static q_ref lower_component(lowering *s, q_id id, uint32_t d)
 {
     const q_node *node = q_node_of(s->graph, id);
     if (s->loops.forms[id] & Q_FORM_CONTRACTION) return lower_contraction(s, id);
@@ -343,7 +343,7 @@ static q_ref lower_component(scheduler *s, q_id id, uint32_t d)
     return 0;
 }
 
-static void lower_components(scheduler *s, q_id id)
+static void lower_components(lowering *s, q_id id)
 {
     uint32_t dim = q_node_of(s->graph, id)->dim;
     bool many = s->component_count + dim > MAX_COMPONENTS;
@@ -359,7 +359,7 @@ static void lower_components(scheduler *s, q_id id)
 
 /* Lowers what the roots, marked in `forms`, are made of, up to reductions, and is not lowered yet; in order, so that
    operands come first. */
-static void lower_marked(scheduler *s)
+static void lower_marked(lowering *s)
 {
     q_loops_mark(&s->loops, s->graph);
     for (q_id id = 1; id < s->graph->count; id++) {
@@ -373,7 +373,7 @@ static void lower_marked(scheduler *s)
 
 // ---- the stage ----
 
-static q_ref *refs(scheduler *s, uint32_t dim)
+static q_ref *refs(lowering *s, uint32_t dim)
 {
     q_ref *memory = q_arena_alloc(&s->out->arena, dim * sizeof(q_ref));
     if (!memory) s->out->status = q_fail_memory(dim * sizeof(q_ref));
@@ -405,7 +405,7 @@ static void share_states(q_ir *p)
 }
 
 /* Registers what the reductions reduce; the components of a linear one get the factor that left it. */
-static void lower_terms(scheduler *s)
+static void lower_terms(lowering *s)
 {
     for (size_t r = 0; r < s->stage->reduction_count && !s->out->status; r++) {
         q_id id = s->stage->reductions[r];
@@ -441,7 +441,7 @@ static void lower_terms(scheduler *s)
     if (!s->out->status) share_states(s->out);
 }
 
-static void lower_outputs(scheduler *s)
+static void lower_outputs(lowering *s)
 {
     for (size_t o = 0; o < s->stage->output_count && !s->out->status; o++) {
         const q_output *output = &s->stage->outputs[o];
@@ -486,7 +486,7 @@ static void count_uses(q_ir *p)
     }
 }
 
-static void run(scheduler *s)
+static void run(lowering *s)
 {
     q_ir *p = s->out;
     p->k_dim = s->loops.k_dim, p->rhs_dim = s->loops.rhs_dim;
@@ -513,8 +513,8 @@ static void run(scheduler *s)
     q_count_weights(p);
 }
 
-/* What the scheduler knows of all nodes. */
-static quern_status analyse(scheduler *s, const q_stages *stages)
+/* What the lowering knows of all nodes. */
+static quern_status analyse(lowering *s, const q_stages *stages)
 {
     q_id results[Q_MAX_RESULTS];
     size_t count = 0;
@@ -525,11 +525,11 @@ static quern_status analyse(scheduler *s, const q_stages *stages)
     return q_exact_all(s->graph, results, count, s->exact);
 }
 
-quern_status q_schedule(q_ir **out, const q_graph *graph, const q_stages *stages, size_t stage, const q_tiling *tiling)
+quern_status q_lower(q_ir **out, const q_graph *graph, const q_stages *stages, size_t stage, const q_tiling *tiling)
 {
     q_ir *p = *out = calloc(1, sizeof *p);
     if (!p) return q_fail_memory(sizeof *p);
-    scheduler s = {.graph = graph, .stage = &stages->stage[stage], .out = p, .expand = tiling->expand};
+    lowering s = {.graph = graph, .stage = &stages->stage[stage], .out = p, .expand = tiling->expand};
     p->rows = s.stage->rows;
     p->reduced = s.stage->reduced;
     p->count = 1;
