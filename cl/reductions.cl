@@ -296,17 +296,17 @@ Q_FN real q_LogSumExp_finish(const q_LogSumExp *t)
 }
 
 /* The normaliser: what other sums relative to the maximum are multiplied with at the end, to have the weights exp(f - r) of the formula: r is the
-   state's own result, or, in the second function, the largest term. Where r is not finite the formula has 0 in its
-   place, and then `rest` is 1, or a difference that is not defined, and then it is NaN. */
+   state's own result, or, in the second function, the largest term. Where r is not finite `rest` is to be used: 1 for weights
+   that are 1 for terms of +inf and 0 for all others, as those relative to the maximum are then, or NaN. */
 Q_FN real q_LogSumExp_normaliser(const q_LogSumExp *t, const real rest)
 {
     const real sum = q_sum_of(t->high, t->low);
-    return q_select(sum > 0 && t->all < (real)Q_HUGE, 1 / sum, q_select(sum > 0, (real)INFINITY, (real)1) * rest);
+    return q_select(sum > 0 && t->all < (real)Q_HUGE, 1 / sum, rest);
 }
 
 Q_FN real q_LogSumExp_normaliser_to(const q_LogSumExp *t, const real r, const real rest)
 {
-    return q_select(fabs(r) < INFINITY, q_exp(t->all - r), q_select(r > 0, (real)INFINITY, (real)1) * rest);
+    return q_select(fabs(r) < INFINITY, q_exp(t->all - r), rest);
 }
 #endif
 

@@ -33,6 +33,8 @@ typedef struct rule {
 static const rule rules[] = {
     {"inv_inv", "Max_j(Inv(Inv(x)))", NULL, Q_OP_Inv, {0, 2}, 0, 1},
     {"sqrt_square", "Max_j(Sqrt(Square(x)))", NULL, Q_OP_Sqrt, {0, 1}, 0, 1},
+    {"square_sqrt", "Max_j(Square(Sqrt(Abs(x))))", NULL, Q_OP_Sqrt, {0, 1}, 0, 1},
+    {"powf_two", "Max_j(Powf(x,2))", NULL, Q_OP_Powf, {0, 1}, 1, 1},
     {"log_exp", "Max_j(Log(Exp(x)))", NULL, Q_OP_Exp, {0, 1}, 0, 1},
     /* the sum, the number, the product */
     {"constants fold", "Max_j(2.3*(1.7*(x+y)))", "Max_j(2.3*Finite(1.7*(x+y)))", Q_OP_Mult, {1, 2}, 3, 1},

@@ -30,16 +30,20 @@ TWO(Add, mpfr_add)
 TWO(Subtract, mpfr_sub)
 TWO(Mult, mpfr_mul)
 TWO(Divide, mpfr_div)
-ONE(Minus, mpfr_neg) ONE(Square, mpfr_sqr) EXACT(Inv, mpfr_ui_div(r, 1, a, MPFR_RNDN))
-    EXACT(Pow, mpfr_pow_si(r, a, k, MPFR_RNDN)) TWO(Powf, mpfr_pow) ONE(Exp, mpfr_exp) ONE(Log, mpfr_log) ONE(
-        Expm1, mpfr_expm1) ONE(Log1p, mpfr_log1p) ONE(Sqrt, mpfr_sqrt) ONE(Cbrt, mpfr_cbrt) TWO(Hypot, mpfr_hypot)
-        ONE(Abs, mpfr_abs) EXACT(Floor, mpfr_floor(r, a)) EXACT(Ceil, mpfr_ceil(r, a)) EXACT(Trunc, mpfr_trunc(r, a))
-            ONE(Sin, mpfr_sin) ONE(Cos, mpfr_cos) ONE(Tan, mpfr_tan) ONE(Asin, mpfr_asin) ONE(Acos, mpfr_acos)
-                ONE(Asinh, mpfr_asinh) ONE(Atanh, mpfr_atanh) ONE(Atan, mpfr_atan) TWO(Atan2, mpfr_atan2)
-                    ONE(Sinh, mpfr_sinh) ONE(Cosh, mpfr_cosh) ONE(Tanh, mpfr_tanh) ONE(Erf, mpfr_erf) ONE(Erfc,
-                                                                                                          mpfr_erfc)
-                        EXACT(BesselJ, mpfr_jn(r, k, a, MPFR_RNDN)) EXACT(Sign, mpfr_set_si(r, mpfr_sgn(a), MPFR_RNDN))
-                            EXACT(Step, mpfr_set_si(r, mpfr_sgn(a) >= 0, MPFR_RNDN))
+ONE(Minus, mpfr_neg)
+ONE(Square, mpfr_sqr) EXACT(Inv, mpfr_ui_div(r, 1, a, MPFR_RNDN)) EXACT(Pow, mpfr_pow_si(r, a, k, MPFR_RNDN))
+    TWO(Powf, mpfr_pow) ONE(Exp, mpfr_exp) ONE(Log, mpfr_log) ONE(Expm1, mpfr_expm1) ONE(Log1p, mpfr_log1p) ONE(
+        Sqrt, mpfr_sqrt) ONE(Cbrt, mpfr_cbrt) TWO(Hypot, mpfr_hypot) ONE(Abs, mpfr_abs) EXACT(Floor, mpfr_floor(r, a))
+        EXACT(Ceil, mpfr_ceil(r, a)) EXACT(Trunc, mpfr_trunc(r, a)) ONE(Sin, mpfr_sin) ONE(Cos, mpfr_cos)
+            ONE(Tan, mpfr_tan) ONE(Asin, mpfr_asin) ONE(Acos, mpfr_acos) ONE(Asinh, mpfr_asinh) ONE(Atanh, mpfr_atanh)
+                ONE(Atan, mpfr_atan) TWO(Atan2, mpfr_atan2) ONE(Sinh, mpfr_sinh) ONE(Cosh, mpfr_cosh)
+                    ONE(Tanh, mpfr_tanh) ONE(Erf, mpfr_erf) ONE(Erfc, mpfr_erfc) EXACT(BesselJ,
+                                                                                       mpfr_jn(r, k, a, MPFR_RNDN))
+                        EXACT(Sign, mpfr_set_si(r, mpfr_sgn(a),
+                                                MPFR_RNDN)) EXACT(Step, mpfr_set_si(r, mpfr_sgn(a) >= 0, MPFR_RNDN))
+                            EXACT(LogRatio, if (!mpfr_equal_p(a, b)) mpfr_sub(r, a, b, MPFR_RNDN);
+                                  else if (mpfr_inf_p(a) && mpfr_sgn(a) < 0) mpfr_set(r, a, MPFR_RNDN);
+                                  else mpfr_set_zero(r, 1))
                                 EXACT(Finite, if (mpfr_number_p(a)) mpfr_set(r, a, MPFR_RNDN);
                                       else mpfr_set_zero(r, 1)) EXACT(IfElse,
                                                                       mpfr_set(r, mpfr_sgn(a) >= 0 ? b : c, MPFR_RNDN))
@@ -266,6 +270,7 @@ static const struct row {
     ROW(Matern, 0, 4000, 40, 0, 5),
     ROW(Matern, 1e-9, 4000, 40, 0, -1),
     ROW(Matern, 1e-9, 4000, 40, 0, -4),
+    ROW(LogRatio, 0, 0, 0.5, 0, 0),
 #undef ROW
 };
 

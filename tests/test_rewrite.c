@@ -1,6 +1,6 @@
 /*
  * test_rewrite.c: every rule of rules.def fires: its left side, built by the constructor from variables, is its
- * right side; and both have the same value, bit for bit where the rule says EXACT. Wildcards are tried as scalars
+ * right side; and both have the same value, bit for bit where the rule says EXACT. Where it says POSITIVE they are tried with what is not negative. Wildcards are tried as scalars
  * and as vectors.
  */
 #include <math.h>
@@ -13,13 +13,14 @@
 enum { INTEGER_K = 3, INTEGER_L = 5 };
 
 /* What the letters of a rule stand for; bit n of `vectors`: the n-th of a b c is a vector. */
-static q_scope bind_letters(q_graph *graph, unsigned vectors)
+static q_scope bind_letters(q_graph *graph, unsigned vectors, bool positive)
 {
     static const char *const letters[] = {"a", "b", "c"};
     static const uint8_t axes[] = {Q_I, Q_J, Q_I};
     q_scope scope = {0};
     for (unsigned n = 0; n < Q_COUNT(letters); n++) {
         q_id id = q_variable_make(graph, letters[n], axes[n], vectors >> n & 1 ? 3 : 1);
+        if (positive) id = q_apply1(graph, Q_OP_Softplus, id);
         scope.names[scope.count++] = (q_binding){letters[n], id};
     }
     scope.names[scope.count++] = (q_binding){"k", q_constant(graph, INTEGER_K, 1)};
@@ -59,10 +60,11 @@ static void check_values(sample *s, q_id left, q_id right, const char *name, boo
     free(b);
 }
 
-static void check_rule(const char *name, const char *pattern, const char *replacement, bool exact, unsigned vectors)
+static void check_rule(const char *name, const char *pattern, const char *replacement, q_rule_effect effect,
+                       unsigned vectors)
 {
     sample s = sample_create(3, 4, vectors + 1);
-    q_scope scope = bind_letters(s.graph, vectors);
+    q_scope scope = bind_letters(s.graph, vectors, effect == Q_RULE_POSITIVE);
     q_id left = parse_side(s.graph, pattern, &scope), right = parse_side(s.graph, replacement, &scope);
     q_id unchanged = parse_unchanged(s.graph, pattern, &scope);
     uint32_t dim = q_node_of(s.graph, unchanged)->dim;
@@ -71,7 +73,7 @@ static void check_rule(const char *name, const char *pattern, const char *replac
     assert_int_not_equal(unchanged, left);
     assert_int_equal(q_graph_verify(s.graph), QUERN_OK);
     sample_fill(&s, -2, 2);
-    check_values(&s, unchanged, left, name, exact);
+    check_values(&s, unchanged, left, name, effect == Q_RULE_EXACT);
     sample_destroy(&s);
 }
 
@@ -79,13 +81,13 @@ static void every_rule_fires(void **state)
 {
     (void)state;
     const char *name, *pattern, *replacement, *names[200];
-    bool exact;
+    q_rule_effect effect;
     size_t count = 0;
-    for (; q_rule_info(count, &name, &pattern, &replacement, &exact); count++) {
+    for (; q_rule_info(count, &name, &pattern, &replacement, &effect); count++) {
         assert_in_range(count, 0, Q_COUNT(names) - 1);
         for (size_t n = 0; n < count; n++) assert_string_not_equal(names[n], name);
         names[count] = name;
-        for (unsigned vectors = 0; vectors < 8; vectors++) check_rule(name, pattern, replacement, exact, vectors);
+        for (unsigned vectors = 0; vectors < 8; vectors++) check_rule(name, pattern, replacement, effect, vectors);
     }
     assert_in_range(count, 20, Q_COUNT(names));
 }

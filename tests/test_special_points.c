@@ -40,6 +40,20 @@ static void products(void **state)
 #undef HESSIAN
 }
 
+/* The square of a norm has no kink at 0. */
+static void squares_of_norms(void **state)
+{
+    (void)state;
+    static const value_row rows[] = {
+        {"x=Vi(2); Grad(Grad(Norm2(x)**2,x,1),x,1), Laplacian(Norm2(x)*Norm2(x),x)", "x=0,0", "2 2 4"},
+        {"x=Vi(2); Laplacian(Exp(-Norm2(x)**2),x), Laplacian(Powf(Norm2(x),2),x)", "x=0,0", "-4 4"},
+        {"x=Vi(2); a=Sqrt(SqNorm2(x))**2; Laplacian(a,x), Grad(Laplacian(a*a,x),x,1)", "x=0,0", "4 0 0"},
+        {"x=Vi(2); Laplacian(Norm2(x)**4,x), Laplacian(Norm2(x)**3,x)", "x=0,0", "0 0"},
+        {"x=Vi(1); Sqrt(x)**2", "x=-1,4", "nan 4"},
+    };
+    check_value_rows(rows, Q_COUNT(rows));
+}
+
 /* Derivatives at large |x|, where the value has reached its limit in the type. */
 static void saturation(void **state)
 {
@@ -59,12 +73,32 @@ static void saturation(void **state)
 #undef THREE
 }
 
+/* A term of +inf, and none but -inf: the derivatives of LogSumExp are the weights 0, 1, 0, and of these 0. */
+static void infinite_scales(void **state)
+{
+    (void)state;
+#define TWO "y=Vj(1); a=Grad(LogSumExp_j(y),y,1); a, Grad(Sum_j(a*(J+1)),y,1)"
+    static const value_row rows[] = {
+        {TWO, "y=1,inf,2", "0 1 0 0 0 0"},
+        {TWO, "y=-inf,-inf,-inf", "0 0 0 0 0 0"},
+        {TWO, "y=1,-inf,2", "0.268941421369995121 0 0.731058578630004879 -0.393223866482963706 0 0.393223866482963706"},
+        {"y=Vj(1); Diff(LogSumExp_j(y),y,1), Sum_j(Grad(LogSumExp_j(y),y,1)*Exp(-y))", "y=1,inf,2", "1 0"},
+        {"y=Vj(1); SumSoftMaxWeight_j(y,J), LogSumExpWeight_j(y,2), Max_SumShiftExp_j(y)", "y=1,inf,2", "1 inf inf 1"},
+        {"y=Vj(1); SumSoftMaxWeight_j(y,J), LogSumExpWeight_j(y,2), Max_SumShiftExp_j(y)", "y=-inf,-inf",
+         "0 -inf -inf 0"},
+        {"y=Vj(1); b=Vj(1); Grad(LogSumExpWeight_j(y,b),b,1), Grad(SumSoftMaxWeight_j(y,b),y,1)", "y=1,inf,2 b=4,2,4",
+         "0 0.5 0 0 0 0"},
+        {"y=Vj(1); LogSumExp_j(y), SumSoftMaxWeight_j(y,J)", "y=inf", "inf 0"},
+    };
+    check_value_rows(rows, Q_COUNT(rows));
+#undef TWO
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matern),
-        cmocka_unit_test(products),
-        cmocka_unit_test(saturation),
+        cmocka_unit_test(matern),     cmocka_unit_test(products),        cmocka_unit_test(squares_of_norms),
+        cmocka_unit_test(saturation), cmocka_unit_test(infinite_scales),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

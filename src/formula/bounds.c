@@ -277,13 +277,12 @@ static q_interval bound_node(const q_graph *graph, const q_node *node, const q_i
     return node->op == Q_RED_Sum ? bound_sum(x[0], 0) : everything;
 }
 
-/* a - r, where r is the LogSumExp or the largest of the a: the logarithm of a softmax weight. */
-static bool is_log_weight(const q_graph *graph, const q_node *node)
+bool q_weight_read(q_weight *out, const q_graph *graph, const q_node *node)
 {
-    const q_node *scale = q_node_of(graph, node->arg[1]);
-    if (scale->op == Q_OP_Finite) scale = q_node_of(graph, scale->arg[0]);
-    return node->op == Q_OP_Subtract && (scale->op == Q_RED_LogSumExp || scale->op == Q_RED_Max) &&
-           scale->arg[0] == node->arg[0];
+    if (node->op != Q_OP_Subtract && node->op != Q_OP_LogRatio) return false;
+    *out = (q_weight){node->arg[0], node->arg[1], node->op == Q_OP_LogRatio};
+    const q_node *scale = q_node_of(graph, out->scale);
+    return (scale->op == Q_RED_LogSumExp || scale->op == Q_RED_Max) && scale->arg[0] == out->term;
 }
 
 q_interval q_bounds_expected(const q_graph *graph, q_id id, const q_interval *x, bool parameters)
@@ -291,7 +290,8 @@ q_interval q_bounds_expected(const q_graph *graph, q_id id, const q_interval *x,
     const q_node *node = q_node_of(graph, id);
     if (parameters && node->op == Q_OP_VARIABLE && node->axes == 0) return positive;
     q_interval bounds = bound_node(graph, node, x);
-    if (is_log_weight(graph, node)) bounds.high = fmin(bounds.high, 0);
+    q_weight weight;
+    if (q_weight_read(&weight, graph, node)) bounds.high = fmin(bounds.high, 0);
     if (node->op == Q_OP_Exp) bounds = (q_interval){fmax(bounds.low, positive.low), fmax(bounds.high, positive.low)};
     return bounds;
 }

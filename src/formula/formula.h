@@ -306,8 +306,12 @@ quern_status q_rules_create(q_rules **out);
 void q_rules_destroy(q_rules **rules);
 /* Tries the rules on a node that is not yet interned: *out is its replacement, or 0 if none applies. */
 void q_rewrite(q_graph *graph, const q_node *node, q_id *out);
+/* As rules.def has them. */
+typedef enum q_rule_effect { Q_RULE_EXACT, Q_RULE_ROUNDS, Q_RULE_POSITIVE } q_rule_effect;
+
 /* For tests: the name, sides and effect of a rule; false past the last. */
-bool q_rule_info(size_t index, const char **name, const char **pattern, const char **replacement, bool *exact);
+bool q_rule_info(size_t index, const char **name, const char **pattern, const char **replacement,
+                 q_rule_effect *effect);
 
 // chain.c: the product in the chain rule
 
@@ -354,6 +358,15 @@ q_id q_grad_total(q_graph *graph, q_id value, q_id variable, q_id e);
 q_interval q_bounds(const q_graph *graph, q_id id);
 /* The same for all nodes at once: out[graph->count]. */
 void q_bounds_all(const q_graph *graph, q_interval *out);
+/* The logarithm of a softmax weight, term - scale, where scale is the LogSumExp or the largest of the terms. */
+typedef struct q_weight {
+    q_id term, scale; /* scale: a reduction of term */
+    bool finite;      /* LogRatio(term, scale): the weights are 1 and 0 where the scale is infinite, not NaN */
+} q_weight;
+
+/* Reads a difference as one; false if it is none. */
+bool q_weight_read(q_weight *out, const q_graph *graph, const q_node *node);
+
 /* Of a node, from those of its operands, as one expects them: exponentials do not vanish, softmax weights are 1 at most,
    and, if so wished, parameters are positive. */
 q_interval q_bounds_expected(const q_graph *graph, q_id id, const q_interval *x, bool parameters);

@@ -12,13 +12,11 @@
 
 typedef struct rule {
     const char *name, *pattern, *replacement;
-    bool exact;
+    q_rule_effect effect;
 } rule;
 
-enum { EXACT = 1, ROUNDS = 0 };
-
 static const rule rules[] = {
-#define RULE(name, pattern, replacement, effect) {#name, pattern, replacement, effect},
+#define RULE(name, pattern, replacement, effect) {#name, pattern, replacement, Q_RULE_##effect},
 #include "formula/rules.def"
 };
 
@@ -63,13 +61,13 @@ void q_rules_destroy(q_rules **given)
     *given = NULL;
 }
 
-bool q_rule_info(size_t index, const char **name, const char **pattern, const char **replacement, bool *exact)
+bool q_rule_info(size_t index, const char **name, const char **pattern, const char **replacement, q_rule_effect *effect)
 {
     if (index >= Q_COUNT(rules)) return false;
     *name = rules[index].name;
     *pattern = rules[index].pattern;
     *replacement = rules[index].replacement;
-    *exact = rules[index].exact;
+    *effect = rules[index].effect;
     return true;
 }
 
@@ -140,6 +138,7 @@ void q_rewrite(q_graph *graph, const q_node *node, q_id *out)
         match found = {0};
         if (q_node_of(patterns, graph->rules->pattern[r])->op != node->op) continue;
         if (!match_node(graph, patterns, graph->rules->pattern[r], node, 0, &found)) continue;
+        if (rules[r].effect == Q_RULE_POSITIVE && !(q_bounds(graph, found.value['a']).low >= 0)) continue;
         *out = q_broadcast(graph, build(graph, patterns, graph->rules->replacement[r], &found), node->dim);
         return;
     }

@@ -263,7 +263,7 @@ static size_t scale_of(lowering *s, q_id a)
 static q_ref lower_weight(lowering *s, q_id id)
 {
     q_weight weight = {0};
-    q_weight_read(&weight, s->graph, id);
+    q_weight_of_exp(&weight, s->graph, id);
     size_t r = scale_of(s, weight.term);
     q_scalar scalar = {.kind = Q_V_WEIGHT, .scope = Q_PAIR, .arg = {component(s, weight.term, 0)}, .k = {(int32_t)r}};
     return s->out->reductions[r].weight = q_value_intern(s->out, &scalar);
@@ -274,7 +274,7 @@ static q_ref normaliser_of(lowering *s, size_t r)
 {
     q_weight weight = {0};
     if (!s->stage->weights[r] || s->out->status) return q_value_number(s->out, 1);
-    q_weight_read(&weight, s->graph, s->stage->weights[r]);
+    q_weight_of_exp(&weight, s->graph, s->stage->weights[r]);
     size_t scale = (size_t)s->out->values[component(s, s->stage->weights[r], 0)].k[0];
     s->out->reductions[r].scaled_by = scale + 1;
     q_scalar scalar = {.kind = Q_V_NORMALISER, .scope = Q_ROW | Q_LATE, .k = {weight.finite, (int32_t)scale}};

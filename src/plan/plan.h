@@ -41,13 +41,8 @@ void q_stages_dump(const q_graph *graph, const q_stages *stages, q_text *out);
 
 // weights.c: sums that can be taken in the pass that finds the scale of their weights
 
-/* The weight exp(term - scale). */
-typedef struct q_weight {
-    q_id term, scale; /* scale: a reduction of term */
-    bool finite;      /* 0 stands for a scale that is not finite */
-} q_weight;
-
-bool q_weight_read(q_weight *out, const q_graph *graph, q_id id);
+/* Reads an exponential as a weight; false if it is not one. */
+bool q_weight_of_exp(q_weight *out, const q_graph *graph, q_id id);
 /* level: by node, up to the sum's term; reached and form: room for as many bytes as there are nodes. */
 q_id q_weight_of(const q_graph *graph, q_id sum, const uint32_t *level, uint8_t *reached, uint8_t *form);
 

@@ -67,7 +67,7 @@ static quern_status place_reduction(partitioner *c, q_id id, uint32_t level)
     }
     c->stage_of[id] = (int)(stage - c->out->stage);
     q_weight weight = {0};
-    if (c->weight[id]) q_weight_read(&weight, c->graph, c->weight[id]);
+    if (c->weight[id]) q_weight_of_exp(&weight, c->graph, c->weight[id]);
     bool scaled_by = weight.scale && c->stage_of[weight.scale] == c->stage_of[id]; /* unless that stage was full */
     stage->weights[stage->reduction_count] = scaled_by ? c->weight[id] : 0;
     stage->reductions[stage->reduction_count++] = id;

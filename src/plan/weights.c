@@ -1,7 +1,7 @@
 /*
  * weights.c: which sums of a formula can be taken in the pass that finds their weights' scale. Softmax weights
  *
- *     exp(a - r), where r is LogSumExp_j(a) or Max_j(a), or Finite of one of them,
+ *     exp(a - r) or exp(LogRatio(a, r)), where r is LogSumExp_j(a) or Max_j(a),
  *
  * need r before the first term is added, so a sum over them would be a second pass over the same pairs. But where each
  * term is a multiple of one weight, the sum relative to the largest term so far will do: it is scaled when that grows,
@@ -12,17 +12,11 @@
 
 #include "plan/plan.h"
 
-/* Reads an exponential as a weight; false if it is not one. */
-bool q_weight_read(q_weight *out, const q_graph *graph, q_id id)
+bool q_weight_of_exp(q_weight *out, const q_graph *graph, q_id id)
 {
-    const q_node *node = q_node_of(graph, id), *difference = q_node_of(graph, node->arg[0]);
-    if (node->op != Q_OP_Exp || node->dim != 1 || difference->op != Q_OP_Subtract) return false;
-    *out = (q_weight){.term = difference->arg[0], .scale = difference->arg[1]};
-    out->finite = q_node_of(graph, out->scale)->op == Q_OP_Finite;
-    if (out->finite) out->scale = q_node_of(graph, out->scale)->arg[0];
-    const q_node *scale = q_node_of(graph, out->scale);
-    return (scale->op == Q_RED_LogSumExp || scale->op == Q_RED_Max) && scale->arg[0] == out->term &&
-           q_node_of(graph, out->term)->axes & scale->k[0];
+    const q_node *node = q_node_of(graph, id);
+    return node->op == Q_OP_Exp && node->dim == 1 && q_weight_read(out, graph, q_node_of(graph, node->arg[0])) &&
+           q_node_of(graph, out->term)->axes & q_node_of(graph, out->scale)->k[0];
 }
 
 enum { FREE, MULTIPLE, OTHER }; /* of the weight: none of it, a multiple of it, anything else */
@@ -63,7 +57,7 @@ q_id q_weight_of(const q_graph *graph, q_id sum, const uint32_t *level, uint8_t 
     if (node->op != Q_RED_Sum || !level[term]) return 0;
     q_mark(graph, &term, 1, true, reached);
     for (q_id id = 1; id <= term && !weight; id++)
-        if (reached[id] && level[id] == level[term] && q_weight_read(&read, graph, id) &&
+        if (reached[id] && level[id] == level[term] && q_weight_of_exp(&read, graph, id) &&
             level[read.scale] == level[term] && q_node_of(graph, read.scale)->k[0] == node->k[0] &&
             q_node_of(graph, read.scale)->axes == node->axes)
             weight = id;
