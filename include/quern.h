@@ -19,16 +19,19 @@
  *              to do next. The library never prints, exits or aborts.
  *   Ownership  create(&out, ...) gives a handle that its destroy(&handle) releases; destroy accepts null and nulls the
  *              handle. Operators keep their context alive. Returned `const char *` are borrowed from the handle.
- *   Threads    A context and its operators may be used from several threads at once. Creating and destroying one handle
+ *   Threads    Contexts, operators and arrays may be used from several threads at once. Runs may read one array at the same
+ *              time; one that is written must not be used by another call meanwhile. Creating and destroying one handle
  *              must not overlap its use. After fork() the child must not use handles of the parent: it gets an error.
  *   Null       A handle, place or text that must be there and is null gives USAGE; functions that return no status give
  *              0, null or "" for a null handle. No null pointer crashes.
- *   Arrays     Row-major, contiguous, rows x columns elements, at any alignment. Host memory, borrowed for the duration of
- *              the call. A result may overlap arguments or be one of them: all are read before the first result is
- *              written. Results of one run that overlap each other are refused (USAGE).
+ *   Arrays     Row-major, rows x columns elements, at any alignment, rows side by side or `stride` elements apart. Host
+ *              memory is borrowed for the duration of the call; arrays that stay on the device are in quern/array.h. A result
+ *              may overlap arguments or be one of them: all are read before the first result is written. Results of one run
+ *              that overlap each other are refused (USAGE).
  *   Options    Structs whose first member is `size`; zero in any member means the default:
  *              &(quern_context_options){.size = sizeof(quern_context_options), .device = "gpu"}, or, in C++ too,
  *              quern_context_options options = QUERN_DEFAULTS(quern_context_options); options.device = "gpu";
+ *              Structs of older and newer headers are both taken, as long as members that the library does not know are 0.
  *   C++        C++11 and later, without exceptions, run-time types or a C++ library to link. QUERN_ARGS and its kin are
  *              for the call that they stand in: what they list lives until the end of the full expression (in C: of the
  *              block).
@@ -116,50 +119,52 @@ typedef enum quern_dtype {
 typedef struct quern_array quern_array;
 
 /* A borrowed array in host memory or, with `array`, in device memory; or (QUERN_NUMBER) one number that takes the element
-   type of the other arrays. As an argument it is only read; as a result it is written. */
+   type of the other arrays. As an argument it is only read; as a result it is written. All members that are not set must be
+   0: begin with quern_view_of, quern_array_view or {0}. */
 typedef struct quern_view {
     void *data; /* host memory; null for device memory */
     int64_t rows, columns;
     quern_dtype dtype;
     double number;
-    int64_t stride;     /* elements from the start of one row to that of the next; 0: columns */
-    quern_array *array; /* device memory, else null */
-    int64_t offset;     /* there: elements before the first row */
+    int64_t stride;      /* elements from the start of one row to that of the next; 0: columns */
+    quern_array *array;  /* device memory, else null */
+    int64_t offset;      /* there: elements before the first row */
+    int64_t reserved[4]; /* 0: for batches of arrays */
 } quern_view;
 
 static inline quern_view quern_f32(const float *data, int64_t rows, int64_t columns)
 {
-    quern_view view = {(void *)data, rows, columns, QUERN_F32, 0, 0, NULL, 0};
+    quern_view view = {(void *)data, rows, columns, QUERN_F32, 0, 0, NULL, 0, {0}};
     return view;
 }
 static inline quern_view quern_f64(const double *data, int64_t rows, int64_t columns)
 {
-    quern_view view = {(void *)data, rows, columns, QUERN_F64, 0, 0, NULL, 0};
+    quern_view view = {(void *)data, rows, columns, QUERN_F64, 0, 0, NULL, 0, {0}};
     return view;
 }
 /* A dense array on the host of any type. */
 static inline quern_view quern_view_of(const void *data, quern_dtype dtype, int64_t rows, int64_t columns)
 {
-    quern_view view = {(void *)data, rows, columns, dtype, 0, 0, NULL, 0};
+    quern_view view = {(void *)data, rows, columns, dtype, 0, 0, NULL, 0, {0}};
     return view;
 }
 /* For results that are indices (ArgMin, ArgMax). */
 static inline quern_view quern_i64(const int64_t *data, int64_t rows, int64_t columns)
 {
-    quern_view view = {(void *)data, rows, columns, QUERN_I64, 0, 0, NULL, 0};
+    quern_view view = {(void *)data, rows, columns, QUERN_I64, 0, 0, NULL, 0, {0}};
     return view;
 }
 /* For parameters of length 1: {"g", quern_number(0.5)}. */
 static inline quern_view quern_number(double value)
 {
-    quern_view view = {NULL, 1, 1, QUERN_NUMBER, value, 0, NULL, 0};
+    quern_view view = {NULL, 1, 1, QUERN_NUMBER, value, 0, NULL, 0, {0}};
     return view;
 }
 
 /* How many rows or columns there are, where no array tells: {"M", quern_size(1000)}, {"N", quern_size(0)}. */
 static inline quern_view quern_size(int64_t count)
 {
-    quern_view view = {NULL, count, 0, QUERN_NUMBER, 0, 0, NULL, 0};
+    quern_view view = {NULL, count, 0, QUERN_NUMBER, 0, 0, NULL, 0, {0}};
     return view;
 }
 
@@ -317,7 +322,8 @@ QUERN_API quern_status quern_gradient(quern_operator **out, const quern_operator
 
 QUERN_API void quern_operator_destroy(quern_operator **op);
 
-/* A variable or result of an operator. `axis` is 'i' (M rows), 'j' (N rows) or 'p' (one row). */
+/* The signature of a variable or result of an operator: no array, and nothing that is computed. `axis` is 'i' (M rows), 'j'
+   (N rows) or 'p' (one row). */
 typedef struct quern_value {
     const char *name; /* variables: name or number; results: "" */
     char axis;

@@ -284,6 +284,9 @@ static void what_cannot_be(void **state)
     expect_failure(quern_copy(context, quern_f32(x, 3, 2), view), QUERN_DTYPE, "says int32; its array is float32");
     view = quern_array_view(array), view.offset = 1;
     expect_failure(quern_copy(context, quern_f32(x, 3, 2), view), QUERN_SHAPE, "leaves its array");
+    view = quern_array_view(array), view.reserved[3] = 1;
+    expect_failure(quern_copy(context, quern_f32(x, 3, 2), view), QUERN_USAGE,
+                   "reserved member of the view of the source");
     view = quern_f32(x, 3, 2), view.stride = 1;
     expect_failure(quern_array_write(array, view), QUERN_SHAPE, "would overlap");
     quern_operator *op = compile("x=Vi(2); Sum(x), 2*x", NULL);

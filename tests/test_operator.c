@@ -97,10 +97,18 @@ static void options_know_their_size(void **state)
     quern_operator *op;
     quern_context *other;
     char *text;
-    quern_compile_options none = {.rows = 1}, large = {.size = sizeof large + 1},
-                          old = {.size = offsetof(quern_compile_options, rows)};
+    quern_compile_options none = {.rows = 1}, odd = {.size = 3}, old = {.size = offsetof(quern_compile_options, rows)};
+    struct {
+        quern_compile_options known;
+        int more[2];
+    } newer = {.known = {.size = sizeof newer, .rows = 1}};
     expect_failure(quern_compile(&op, NULL, GAUSSIAN, &none), QUERN_USAGE, "sizeof(quern_compile_options)");
-    expect_failure(quern_compile(&op, NULL, GAUSSIAN, &large), QUERN_USAGE, "quern_compile_options.size");
+    expect_failure(quern_compile(&op, NULL, GAUSSIAN, &odd), QUERN_USAGE, "quern_compile_options.size is 3");
+    succeed(quern_compile(&op, NULL, GAUSSIAN, &newer.known)); /* of a program built with a newer one */
+    assert_int_equal(op->options.rows, 1);
+    quern_operator_destroy(&op);
+    newer.more[1] = 1;
+    expect_failure(quern_compile(&op, NULL, GAUSSIAN, &newer.known), QUERN_USAGE, "one of the others is not 0");
     succeed(quern_compile(&op, NULL, GAUSSIAN, &old)); /* of a program built with an older header */
     expect_failure(quern_context_create(&other, &(quern_context_options){.device = "cpu"}), QUERN_USAGE,
                    "quern_context_options");

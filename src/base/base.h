@@ -40,6 +40,12 @@ void q_fail_next_step(const char *fmt, ...) Q_PRINTF(1, 2);
 void q_fail_cl(int code);
 void q_fail_build_log(const char *log);
 
+// options.c: options of other versions of the headers
+
+/* Copies options, whose first member is their size, over *out, `known` bytes of zeros. Null stands for none. USAGE where
+   the size cannot be, or members that are newer than this version are set. */
+quern_status q_options_copy(void *out, size_t known, const void *options, const char *type);
+
 // arena.c: memory that is released all at once
 
 typedef struct q_arena {

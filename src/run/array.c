@@ -69,6 +69,8 @@ quern_status q_view_check(const quern_context *context, const char *name, const 
     if (view->rows < 0 || view->columns < 0)
         return q_fail(QUERN_SHAPE, "%s has a negative shape, %lld x %lld", name, (long long)view->rows,
                       (long long)view->columns);
+    for (size_t k = 0; k < Q_COUNT(view->reserved); k++)
+        if (view->reserved[k]) return q_fail(QUERN_USAGE, "a reserved member of the view of %s is not 0", name);
     if (view->dtype == QUERN_NUMBER) return QUERN_OK;
     if (!q_dtype_is_known(view->dtype))
         return q_fail(QUERN_USAGE, "there is no element type %d, as %s has", (int)view->dtype, name);

@@ -38,17 +38,6 @@ void q_context_release(quern_context *context)
     free(context);
 }
 
-/* Copies the part of the user's options that his version of the header knows. */
-static quern_status copy_options(quern_context *context, const quern_context_options *options)
-{
-    if (!options) return QUERN_OK;
-    if (!options->size || options->size > sizeof *options)
-        return q_fail(QUERN_USAGE, "quern_context_options.size is %zu; set it to sizeof(quern_context_options)",
-                      options->size);
-    memcpy(&context->options, options, options->size);
-    return QUERN_OK;
-}
-
 /* Replaces a choice that is left to quern by what the environment says. */
 static quern_status ask_environment(quern_switch *choice, const char *name)
 {
@@ -108,7 +97,7 @@ quern_status quern_context_create(quern_context **out, const quern_context_optio
     if (!context) return q_fail_memory(sizeof *context);
     pthread_mutex_init(&context->lock, NULL);
     context->references = 1;
-    quern_status status = copy_options(context, options);
+    quern_status status = q_options_copy(&context->options, sizeof context->options, options, "quern_context_options");
     if (!status) status = ask_environment(&context->options.cache, "QUERN_CACHE");
     if (!status) status = ask_environment(&context->options.host, "QUERN_HOST");
     if (!status) status = open_device(context);

@@ -93,10 +93,7 @@ quern_status quern_explain(const quern_operator *op, const quern_explain_options
     if (!text) return q_fail_null("quern_explain", "text");
     *text = NULL;
     if (!op) return q_fail_null("quern_explain", "the operator");
-    if (given && (!given->size || given->size > sizeof *given))
-        return q_fail(QUERN_USAGE, "quern_explain_options.size is %zu; set it to sizeof(quern_explain_options)",
-                      given->size);
-    if (given) memcpy(&options, given, given->size);
+    Q_TRY(q_options_copy(&options, sizeof options, given, "quern_explain_options"));
     Q_TRY(check_stage(options.stage));
     request r = {.op = op,
                  .stage = options.stage,

@@ -57,11 +57,7 @@ static quern_status create(quern_operator **out, quern_context *context, const q
     if (!op) return q_fail_memory(sizeof *op);
     pthread_mutex_init(&op->lock, NULL);
     if (context) q_context_retain(op->context = context);
-    if (!options) return QUERN_OK;
-    if (!options->size || options->size > sizeof *options)
-        return q_fail(QUERN_USAGE, "quern_compile_options.size is %zu; set it to sizeof(quern_compile_options)",
-                      options->size);
-    memcpy(&op->options, options, options->size);
+    Q_TRY(q_options_copy(&op->options, sizeof op->options, options, "quern_compile_options"));
     Q_TRY(keep_settings(&op->options, op->options.profile));
     return q_plan_check(&op->options);
 }

@@ -522,10 +522,7 @@ quern_status q_tune(quern_tuning **out, quern_context *context, const quern_tune
     if (!out) return q_fail_null("quern_tune", "out");
     *out = NULL;
     if (!context) return q_fail_null("quern_tune", "the context");
-    if (options && (!options->size || options->size > sizeof *options))
-        return q_fail(QUERN_USAGE, "quern_tune_options.size is %zu; set it to sizeof(quern_tune_options)",
-                      options->size);
-    if (options) memcpy(&t.options, options, options->size);
+    Q_TRY(q_options_copy(&t.options, sizeof t.options, options, "quern_tune_options"));
     bool sized = t.options.points >= LEAST_POINTS && t.options.points <= MOST_POINTS;
     if ((t.options.points && !sized) || !(t.options.seconds >= 0))
         return q_fail(QUERN_USAGE, "quern_tune: points can be 0 or %d to %d, and seconds cannot be negative",
