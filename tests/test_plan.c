@@ -150,7 +150,7 @@ static q_plan plan_of(const quern_operator *op, const char *profile_name, quern_
     q_profile profile;
     q_plan plan;
     assert_true(q_profile_find(&profile, profile_name));
-    if (q_plan_make(&plan, op->build->programs[0], &profile, dtype, M, N, 8, options))
+    if (q_plan_make(&plan, op->build->programs[0], &(q_plan_request){&profile, dtype, M, N, 8, options}))
         fail_msg("%s", quern_last_error_text());
     return plan;
 }
@@ -209,10 +209,10 @@ static void short_formulas_take_several_columns_at_once(void **state)
         char *source = source_of(op, &plan, false), align[32];
         snprintf(align, sizeof align, "} Q_STAGED(%d) q_column;", cases[c].align);
         assert_non_null(strstr(source, align));
-        if (plan.unroll != cases[c].unroll)
-            fail_msg("%s, %s: %d columns at once, not %d", cases[c].profile, cases[c].text, plan.unroll,
-                     cases[c].unroll);
-        assert_true(plan.unroll == 1 || plan.staged_cols % (16 * plan.unroll) == 0);
+        if (q_plan_shape(&plan, "UNROLL") != cases[c].unroll)
+            fail_msg("%s, %s: %d columns at once, not %d", cases[c].profile, cases[c].text,
+                     q_plan_shape(&plan, "UNROLL"), cases[c].unroll);
+        assert_true(cases[c].unroll == 1 || q_plan_shape(&plan, "STAGED_COLS") % (16 * cases[c].unroll) == 0);
         free(source);
         quern_operator_destroy(&op);
     }
@@ -227,19 +227,21 @@ static void long_contractions_fit_local_memory(void **state)
         quern_dtype dtype;
         int tile_k, threads_n, epilogue_n;
     } cases[] = {{0, QUERN_F32, 4, 8, 16}, {0, QUERN_F64, 4, 4, 8},   {12, QUERN_F32, 4, 4, 32},
-                 {1, QUERN_F32, 1, 1, 8},  {512, QUERN_F32, 4, 8, 8}, {1024, QUERN_F64, 0, 4, 8}};
+                 {1, QUERN_F32, 1, 1, 8},  {512, QUERN_F32, 4, 8, 8}, {1024, QUERN_F64, 0, 0, 0}};
     quern_operator *op = compile("x=Vi(128); y=Vj(128); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)");
     for (size_t c = 0; c < Q_COUNT(cases); c++) {
         quern_compile_options options = {.size = sizeof options, .local = cases[c].local};
         q_plan plan = plan_of(op, "nvidia", cases[c].dtype, 1000000, 1000000, &options);
-        if (plan.tile_k != cases[c].tile_k || plan.threads_n != cases[c].threads_n ||
-            plan.epilogue_n != cases[c].epilogue_n)
-            fail_msg("local %d: tile_k %d, threads_n %d, epilogue_n %d", cases[c].local, plan.tile_k, plan.threads_n,
-                     plan.epilogue_n);
+        int tile_k = q_plan_shape(&plan, "TILE_K"), threads_n = q_plan_shape(&plan, "THREADS_N"),
+            epilogue_n = q_plan_shape(&plan, "EPILOGUE_N"), tile_n = q_plan_shape(&plan, "TILE_N");
+        if (tile_k != cases[c].tile_k || threads_n != cases[c].threads_n || epilogue_n != cases[c].epilogue_n)
+            fail_msg("local %d: tile_k %d, threads_n %d, epilogue_n %d", cases[c].local, tile_k, threads_n, epilogue_n);
         assert_true(q_plan_local_bytes(&plan, op->build->programs[0]) <= 32768);
-        assert_true(!plan.tile_k || (plan.tile_n == plan.threads_n * plan.reg_n && plan.tile_n % plan.epilogue_n == 0));
+        assert_true(plan.scheme == (tile_k ? &q_scheme_gemm_local : &q_scheme_gemm));
+        assert_true(tile_n == threads_n * q_plan_shape(&plan, "REG_N") * (tile_k > 0) &&
+                    (!tile_k || tile_n % epilogue_n == 0));
         char *source = source_of(op, &plan, false);
-        assert_true((strstr(source, "q_shared") != NULL) == (plan.tile_k > 0));
+        assert_true((strstr(source, "q_shared") != NULL) == (tile_k > 0));
         free(source);
     }
     quern_operator_destroy(&op);
@@ -302,7 +304,7 @@ static void options_override_the_profile(void **state)
     quern_compile_options options = {
         .size = sizeof options, .lanes = 8, .rows = 3, .local = 32, .split = 5, .sum = QUERN_SUM_KAHAN};
     q_plan plan = plan_of(op, "nvidia", QUERN_F32, 100000, 10000, &options);
-    assert_true(plan.lanes == 8 && plan.rows == 3 && plan.local == 32 && plan.staged_cols == 32 &&
+    assert_true(plan.lanes == 8 && plan.rows == 3 && plan.local == 32 && q_plan_shape(&plan, "STAGED_COLS") == 32 &&
                 plan.split_count == 5 && plan.kahan);
     assert_int_equal(q_plan_group_rows(&plan), 8 * 3 * 32);
     assert_int_equal(q_plan_split_bytes(&plan, op->build->programs[0]), (uint64_t)plan.groups * 768 * 5 * 2 * 4);
@@ -354,11 +356,13 @@ static void limits_are_told(void **state)
                    "80000 statements of OpenCL C; the limit is 65536");
     q_text_free(&source);
     q_profile profile = plan.profile;
-    expect_failure(q_plan_make(&plan, op->build->programs[0], &profile, QUERN_F32, 2147483647, 5, 2, NULL), QUERN_LIMIT,
-                   "M = 2147483647");
+    expect_failure(
+        q_plan_make(&plan, op->build->programs[0], &(q_plan_request){&profile, QUERN_F32, 2147483647, 5, 2, NULL}),
+        QUERN_LIMIT, "M = 2147483647");
     quern_compile_options options = {.size = sizeof options, .lanes = 5};
-    expect_failure(q_plan_make(&plan, op->build->programs[0], &profile, QUERN_F32, 5, 5, 2, &options), QUERN_USAGE,
-                   "not 5");
+    expect_failure(
+        q_plan_make(&plan, op->build->programs[0], &(q_plan_request){&profile, QUERN_F32, 5, 5, 2, &options}),
+        QUERN_USAGE, "not 5");
     quern_operator_destroy(&op);
 }
 
@@ -387,8 +391,9 @@ static size_t source_bytes(const char *formula, int length)
     q_plan plan;
     q_profile_find(&profile, "cpu-avx512");
     for (size_t s = 0; s < op->stages.count; s++) {
-        assert_int_equal(q_plan_make(&plan, op->build->programs[s], &profile, QUERN_F32, 1000, 1000, 2, NULL),
-                         QUERN_OK);
+        assert_int_equal(
+            q_plan_make(&plan, op->build->programs[s], &(q_plan_request){&profile, QUERN_F32, 1000, 1000, 2, NULL}),
+            QUERN_OK);
         assert_int_equal(q_source(&source, name, op->build->programs[s], &plan, false), QUERN_OK);
     }
     size_t bytes = source.size;

@@ -185,7 +185,8 @@ static quern_operator *reductions(char axis, const char *value, int integers, co
 static size_t edges_of_rows(const quern_operator *op, quern_dtype dtype, int64_t sizes[10])
 {
     q_plan plan;
-    succeed(q_plan_make(&plan, op->build->programs[0], &context->profile, dtype, 100000, 100000, 2, &op->options));
+    succeed(q_plan_make(&plan, op->build->programs[0],
+                        &(q_plan_request){&context->profile, dtype, 100000, 100000, 2, &op->options}));
     int64_t lanes = plan.lanes, group = q_plan_group_rows(&plan);
     const int64_t edges[] = {0, 1, lanes - 1, lanes, lanes + 1, group - 1, group, group + 1, 2 * group + 3};
     memcpy(sizes, edges, sizeof edges);

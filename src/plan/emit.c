@@ -123,11 +123,11 @@ static void emit_pair(q_emitter *e)
     q_text_add(e->out,
                "Q_FN void q_pair(q_state *t, %sconst q_launch *u, const q_row *r, const q_column *c, %s"
                "const sint j)\n{\n",
-               e->plan->reg_n ? "q_weights *w, " : "", e->plan->reg_n ? "const q_sums *s, " : "");
+               e->plan->scheme->loops ? "q_weights *w, " : "", e->plan->scheme->loops ? "const q_sums *s, " : "");
     q_emit_slots(e, Q_PAIR, false);
     q_emit_values(e);
     q_emit_ends(e);
-    for (q_ref v = 1; v < e->p->count && e->plan->reg_n; v++)
+    for (q_ref v = 1; v < e->p->count && e->plan->scheme->loops; v++)
         if (q_is_member(e, v, Q_PAIR) && !e->sections[Q_PAIR]->slot[v]) q_text_add(e->out, "    w->v%u = v%u;\n", v, v);
     q_text_add(e->out, "}\n");
 }
@@ -336,14 +336,14 @@ static quern_status emit_program(q_emitter *e)
     emit_struct(e, "q_launch", 0);
     emit_struct(e, "q_row", Q_ROW);
     emit_struct(e, "q_column", Q_COLUMN);
-    if (e->plan->reg_n) emit_tile_structs(e);
+    if (e->plan->scheme->loops) emit_tile_structs(e);
     q_emit_state(e);
     emit_loader(e, "q_launch", "", 0);
     emit_loader(e, "q_row", ", const q_launch *u, const long i", Q_ROW);
     emit_loader(e, "q_column", ", const q_launch *u, const long j", Q_COLUMN);
     q_emit_weights(e);
     emit_pair(e);
-    if (e->plan->reg_n) emit_tile_functions(e);
+    if (e->plan->scheme->loops) emit_tile_functions(e);
     emit_store(e);
     return e->failed || e->out->failed ? q_fail_memory(e->out->capacity) : QUERN_OK;
 }

@@ -256,6 +256,8 @@ bool q_owns_rhs(const q_ir *program, size_t r);
 uint32_t q_own_dim(const q_ir *program, size_t r);
 /* Whether the states of the components of reduction r are an array. */
 bool q_is_state_array(const q_ir *program, size_t r);
+/* Values of this scope that are in use. */
+size_t q_live_values(const q_ir *program, uint8_t scope);
 /* Whether output o is a selection as it stands, which is stored by a loop over its count. */
 bool q_is_selection(const q_ir *program, size_t o);
 /* Sets program->weights, from the uses of values. */
@@ -287,32 +289,66 @@ void q_ir_destroy(q_ir **program);
 /* With flops and bytes of arrays of this type, for a pair, a column and a row. */
 void q_ir_dump(const q_ir *program, quern_dtype dtype, q_text *out);
 
+// schemes.c, scheme_*.c: how the rows and columns of a stage are shared among work-items
+
+typedef struct q_plan q_plan;
+enum { Q_MAX_SHAPE = 8, Q_LOCAL_BYTES = 32768 /* the local memory that every full-profile device has */ };
+
+/* A scheme. Its kernel is cl/NAME.cl, which may use all of frame.cl; its part of a plan, the shape, is a few numbers. */
+typedef struct q_scheme {
+    const char *name;               /* also in the names of kernels */
+    const char *shape[Q_MAX_SHAPE]; /* names of its numbers, which the kernel has as macros Q_NAME; null: no more */
+    bool loops;                     /* it runs stages with loops over components: q_pair has sums and weights */
+    /* Chooses the shape and, unless it is given, plan->rows, of a plan that has the rest up to local. Null, or why this
+       scheme cannot run the program: the end of a sentence. */
+    const char *(*choose)(q_plan *plan, const q_ir *program);
+    size_t (*local_bytes)(const q_plan *plan, const q_ir *program);     /* of a group, at most; null: none */
+    void (*dump)(const q_plan *plan, const q_ir *program, q_text *out); /* lines for `explain`; null: none */
+    const char *(*text)(void); /* of its kernel; null: the embedded file of its name */
+} q_scheme;
+
+extern const q_scheme *const q_schemes[]; /* the first that can run a stage is taken; a null pointer at the end */
+extern const q_scheme q_scheme_row, q_scheme_gemm, q_scheme_gemm_local;
+#define Q_NO_LOOPS "no contraction is of min_k components, no sum of min_rhs right-hand sides"
+void q_dump_loops(int reg_n, q_expansion expansion, const q_ir *program, q_text *out);
+
 // scheme.c: how a stage runs on a device, from the device's profile and the sizes
 
 /* Where a column of so many numbers must start in local memory, so that one load takes in all of it, or 16 bytes. */
 size_t q_plan_column_align(size_t numbers, quern_dtype dtype);
+/* Whether groups are to share local memory: GPUs. */
+static inline bool q_shares_local(const q_profile *profile)
+{
+    return profile->staged_cols > 0;
+}
 
-/* What was decided for one stage: up to `split` and profile.vector_math what shapes the source, and launch arguments. */
-typedef struct q_plan {
+/* What was decided for one stage: a scheme and its shape, what else shapes the source, and launch arguments. */
+struct q_plan {
+    const q_scheme *scheme;
     q_profile profile;
     quern_dtype dtype;
-    int lanes, rows, local;
-    int staged_cols; /* columns staged in local memory: scheme `row`; 0: read directly */
-    int reg_n;       /* columns of a register tile: scheme `gemm`; 0: scheme `row` */
-    int tile_n;      /* columns of a group's tile: scheme `gemm` in gemm_local.cl */
-    int tile_k;      /* there: components staged in local memory at once; 0: read directly */
-    q_expansion expansion;
-    int threads_n, epilogue_n; /* there: work-items that share rows, columns whose sums change hands at once */
-    int rhs_per_item;          /* there: right-hand sides that a work-item keeps */
-    int rhs_groups;            /* groups for the same rows, each with other right-hand sides; 1 elsewhere */
-    int unroll;                /* staged columns taken between two looks at the loop's counter */
-    int64_t block;             /* terms that are added without compensation */
-    bool kahan;                /* compensate each */
-    bool split;                /* parts of the columns are merged by a second kernel */
-    int split_count;           /* in how many */
-    int64_t split_extent;      /* columns of one part, a multiple of block unless there is one part */
-    int64_t groups;            /* work-groups along the rows */
-} q_plan;
+    int lanes, local;       /* rows in a vector; work-items in a group */
+    bool few_rows;          /* two groups of the profile's rows, or less */
+    int rows;               /* vectors of rows of a work-item */
+    int shape[Q_MAX_SHAPE]; /* the scheme's numbers */
+    int rhs_per_item;       /* right-hand sides that a work-item keeps; 0: all */
+    int rhs_groups;         /* groups for the same rows, each with other right-hand sides: dimension 2 of a launch */
+    int64_t block;          /* terms that are added without compensation */
+    bool kahan;             /* compensate each */
+    bool split;             /* parts of the columns are merged by a second kernel */
+    int split_count;        /* in how many: dimension 1 of a launch */
+    int64_t split_extent;   /* columns of one part, a multiple of block unless there is one part */
+    int64_t groups;         /* work-groups along the rows: dimension 0 */
+};
+
+/* What a plan is made for. */
+typedef struct q_plan_request {
+    const q_profile *profile;
+    quern_dtype dtype;
+    int64_t M, N;                         /* sizes of axes i and j */
+    int units;                            /* the device's compute units */
+    const quern_compile_options *options; /* overrides; may be null */
+} q_plan_request;
 
 /* Whether functions are those of ptx.cl. */
 bool q_plan_uses_ptx(const q_plan *plan);
@@ -321,12 +357,13 @@ bool q_plan_same_source(const q_plan *a, const q_plan *b);
 
 /* USAGE for plan parameters that no plan can have. */
 quern_status q_plan_check(const quern_compile_options *options);
-/* M and N: sizes of axes i and j; units: the device's compute units. Overrides in `options` may be 0 or null. */
-quern_status q_plan_make(q_plan *out, const q_ir *program, const q_profile *profile, quern_dtype dtype, int64_t M,
-                         int64_t N, int units, const quern_compile_options *options);
+quern_status q_plan_make(q_plan *out, const q_ir *program, const q_plan_request *request);
+/* The number of this name in the shape of the plan's scheme; 0 if it has none. */
+int q_plan_shape(const q_plan *plan, const char *name);
 /* Gives a plan other sizes and leaves its source as it is; one that is split has one part then. */
 void q_plan_resize(q_plan *plan, const q_ir *program, int64_t M, int64_t N);
-void q_plan_dump(const q_plan *plan, const q_ir *program, q_text *out);
+/* With all schemes: which one was taken, and why others were not. */
+void q_plan_dump(const q_plan *plan, const q_ir *program, const q_plan_request *request, q_text *out);
 int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N); /* 1 for Q_P */
 /* A guess of the time that so many pairs take: a Gaussian in 3-D has about 10 operations per pair. */
 double q_plan_seconds(const q_plan *plan, const q_ir *program, double pairs);

@@ -1,23 +1,17 @@
 /*
- * scheme.c: how a stage runs on a device: from the device's profile row it decides vector width, rows per work-item,
- * staged columns, register tiles and split.
+ * scheme.c: how a stage runs on a device: from the device's profile row it decides vector width and local size, takes the
+ * first scheme that can run the stage, which chooses the rest of its shape, and splits the columns where rows are few.
  *
- * What shapes the source (lanes, rows, local, tiles, block, split) depends on sizes only through two yes-or-no
- * questions, few rows? and split?, so a new M or N does not mean a new program.
+ * What shapes the source (lanes, rows, local, the scheme's shape, block, split) depends on sizes only through two
+ * yes-or-no questions, few rows? and split?, so a new M or N does not mean a new program.
  */
+#include <string.h>
+
 #include "plan/plan.h"
 
 enum {
-    BLOCK = 256,          /* terms added before the sum is compensated: see docs/numbers.md */
-    LOCAL_BYTES = 32768,  /* the local memory that every full-profile device has */
-    LEAST_STAGED = 16,    /* columns below which staging costs more than it saves */
-    MOST_COLUMNS = 8,     /* taken at once */
-    UNROLLED_TEXT = 384,  /* statements of them for all rows of a work-item */
-    MOST_ROWS = 64,       /* of a work-item: each is unrolled text and has its state on the stack */
-    TILE_BYTES = 1 << 20, /* of a work-item on its thread's stack */
-    MOST_CENTRE = 1024,   /* components of a centre that is kept in local memory */
-    MOST_TILE_K = 4,      /* components staged at once: more would take registers on their way */
-    SUM_BYTES = 8192      /* of the sums that go through local memory at once, so that several groups fit a processor */
+    BLOCK = 256,   /* terms added before the sum is compensated: see docs/numbers.md */
+    MOST_ROWS = 64 /* of a work-item: each is unrolled text and has its state on the stack */
 };
 
 int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N)
@@ -45,156 +39,10 @@ uint64_t q_plan_split_bytes(const q_plan *plan, const q_ir *program)
     return padded * (uint64_t)plan->split_count * (uint64_t)q_plan_words(program) * q_element_size(plan->dtype);
 }
 
-static size_t live_values(const q_ir *program, uint8_t scope)
-{
-    size_t count = 0;
-    for (q_ref v = 1; v < program->count; v++)
-        if (program->uses[v] && program->values[v].scope == scope) count++;
-    return count;
-}
-
-/* How many vectors of rows a work-item can own before its rows and states leave the registers. A vector is one
-   register, a single number one per 4 bytes. */
-static int rows_that_fit(const q_ir *program, const q_plan *plan)
-{
-    size_t registers = plan->lanes == 1 && plan->dtype == QUERN_F64 ? 2 : 1;
-    size_t pair = program->statements[Q_ROW | Q_COLUMN];
-    size_t live = (live_values(program, Q_ROW) + (size_t)q_plan_words(program)) * registers;
-    int most = plan->profile.rows;
-    int rows = live <= 8 ? 8 : live <= 16 ? 4 : live <= 32 ? 2 : 1;
-    while (rows > 1 && pair * (size_t)rows > 1024) rows /= 2; /* unrolled text */
-    return rows < most ? rows : most;
-}
-
 size_t q_plan_column_align(size_t numbers, quern_dtype dtype)
 {
     size_t bytes = numbers * q_element_size(dtype);
     return bytes <= 4 ? 4 : bytes <= 8 ? 8 : 16;
-}
-
-static size_t column_bytes(const q_ir *program, const q_plan *plan)
-{
-    size_t numbers = live_values(program, Q_COLUMN), align = q_plan_column_align(numbers, plan->dtype);
-    return (numbers * q_element_size(plan->dtype) + align - 1) / align * align;
-}
-
-/* How many columns fit local memory, at most one for each work-item; 0: read them directly. */
-static int staged_that_fit(const q_ir *program, const q_plan *plan)
-{
-    size_t bytes = column_bytes(program, plan);
-    int columns = plan->profile.staged_cols < plan->local ? plan->profile.staged_cols : plan->local;
-    while (columns > 0 && bytes * (size_t)columns > LOCAL_BYTES) columns /= 2;
-    return columns < LEAST_STAGED && columns < plan->local ? 0 : columns;
-}
-
-/* How many columns a work-item takes between two looks at its counter. With more than some text the looks cost nothing
-   beside it, and the text would leave the caches of instructions; the rest is taken one by one, so it must be
-   short. */
-static int columns_at_once(const q_ir *program, const q_plan *plan)
-{
-    size_t text = (program->statements[Q_ROW | Q_COLUMN] + (size_t)q_plan_words(program)) * (size_t)plan->rows;
-    int columns = plan->dtype == QUERN_F64 ? 1 : MOST_COLUMNS; /* float64: long functions, and twice the registers */
-    while (columns > 1 && (columns * 16 > plan->staged_cols || text * (size_t)columns > UNROLLED_TEXT)) columns /= 2;
-    return columns;
-}
-
-// ---- tiles in local memory ----
-
-static int largest_factor(int most, int of)
-{
-    int factor = 1;
-    while (2 * factor <= most && of % (2 * factor) == 0) factor *= 2;
-    return factor;
-}
-
-/* Members of a struct of local memory, which has one at least: live values of a loop, at most. */
-static size_t members(const q_ir *program, uint8_t scope)
-{
-    size_t count = live_values(program, scope);
-    return count ? count : 1;
-}
-
-/* Members of q_weights, which has one at least. */
-static size_t weight_count(const q_ir *program)
-{
-    return program->weights ? program->weights : 1;
-}
-
-static size_t rhs_sum_count(const q_ir *program)
-{
-    size_t count = 0;
-    for (size_t r = 0; r < program->reduction_count; r++) count += q_owns_rhs(program, r);
-    return count;
-}
-
-static size_t scale_count(const q_ir *program)
-{
-    size_t count = 0;
-    for (size_t r = 0; r < program->reduction_count; r++) count += program->reductions[r].weight != 0;
-    return q_rhs_is_scaled(program) ? count : 0;
-}
-
-/* What a group shares in gemm_local.cl, in bytes, at most; each of its arrays may begin a little later for its alignment. */
-static size_t shared_bytes(const q_ir *program, const q_plan *plan)
-{
-    size_t number = q_element_size(plan->dtype), vector = number * (size_t)plan->lanes, gaps = 12 * 16;
-    size_t rows = (size_t)(plan->rows * plan->local + 4), columns = (size_t)plan->tile_n,
-           epilogue = (size_t)plan->epilogue_n;
-    size_t bytes = gaps + columns * (members(program, Q_COLUMN) * number + 16);
-    if (program->k_dim) {
-        size_t x = members(program, Q_ROW | Q_K_LOOP) * vector, y = members(program, Q_COLUMN | Q_K_LOOP) * number;
-        bytes += (size_t)plan->tile_k * (x * rows + y * (columns + 4)) + epilogue * program->sum_count * vector * rows;
-    }
-    if (plan->expansion) bytes += number * (program->k_dim + columns) + vector * rows;
-    if (!program->rhs_dim) return bytes;
-    size_t rhs = (size_t)(plan->threads_n * plan->rhs_per_item + 4),
-           words = 2 + scale_count(program); /* of a state: more than it leaves */
-    for (size_t r = 0; r < program->reduction_count; r++)
-        words += 2 * (size_t)q_ops[program->reductions[r].op].words(program->reductions[r].K) * q_own_dim(program, r);
-    bytes +=
-        epilogue * (weight_count(program) * vector * rows + members(program, Q_COLUMN | Q_RHS_LOOP) * number * rhs);
-    bytes += scale_count(program) * vector * rows;
-    return bytes > words * vector * rows ? bytes : words * vector * rows;
-}
-
-/* How many right-hand sides fit the registers of a work-item, for each row that it shares. */
-static void keep_rhs(q_plan *plan, const q_ir *program)
-{
-    int of_component = (int)(rhs_sum_count(program) + live_values(program, Q_ROW | Q_RHS_LOOP));
-    int most = plan->profile.rhs_registers / (plan->dtype == QUERN_F64 ? 2 : 1) /
-               (plan->rows * plan->threads_n * of_component);
-    plan->rhs_per_item = 1;
-    while (2 * plan->rhs_per_item <= most && plan->rhs_per_item * plan->threads_n < (int)program->rhs_dim)
-        plan->rhs_per_item *= 2;
-    plan->rhs_groups =
-        ((int)program->rhs_dim + plan->rhs_per_item * plan->threads_n - 1) / (plan->rhs_per_item * plan->threads_n);
-}
-
-/* How the work-items of a group share a tile of rows and columns; no tile_k if it does not fit local memory: then components
-   are read where they are used. */
-static void share_tile(q_plan *plan, const q_ir *program)
-{
-    int reg_m = plan->profile.reg_m / plan->rows / (plan->dtype == QUERN_F64 ? 2 : 1); /* in registers of 4 bytes */
-    plan->threads_n = largest_factor(reg_m < 1 ? 1 : reg_m, plan->local);
-    if (program->rhs_dim && program->k_dim) plan->reg_n = (plan->reg_n + 1) / 2; /* their sums share the registers */
-    plan->tile_n = plan->threads_n * plan->reg_n;
-    plan->epilogue_n = plan->tile_n;
-    plan->expansion = program->expansion == Q_GUARDED && program->k_dim <= MOST_CENTRE ? Q_GUARDED : Q_DIRECT;
-    plan->tile_k = program->k_dim ? largest_factor(MOST_TILE_K, plan->local) : 1;
-    if (program->rhs_dim) keep_rhs(plan, program);
-    size_t sums = (program->sum_count + (program->rhs_dim ? weight_count(program) : 0)) * q_element_size(plan->dtype) *
-                  (size_t)(plan->lanes * plan->rows * plan->local);
-    size_t most = program->rhs_dim ? SUM_BYTES / 2 : SUM_BYTES; /* by gpu.golden: more waves fit */
-    while (plan->epilogue_n > plan->reg_n && sums * (size_t)plan->epilogue_n > most) plan->epilogue_n /= 2;
-    while (plan->epilogue_n > plan->reg_n && shared_bytes(program, plan) > LOCAL_BYTES) plan->epilogue_n /= 2;
-    while (plan->tile_k && shared_bytes(program, plan) > LOCAL_BYTES) plan->tile_k /= 2;
-    if (!plan->tile_k)
-        plan->tile_n = plan->rhs_per_item = 0, plan->rhs_groups = 1, plan->expansion = program->expansion;
-}
-
-size_t q_plan_local_bytes(const q_plan *plan, const q_ir *program)
-{
-    return plan->tile_k ? shared_bytes(program, plan) : (size_t)plan->staged_cols * column_bytes(program, plan);
 }
 
 static int choose(int wanted, int usual)
@@ -205,54 +53,17 @@ static int choose(int wanted, int usual)
 q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *options)
 {
     bool kahan = options && options->sum == QUERN_SUM_KAHAN;
-    bool unrolled =
-        !profile->staged_cols && profile->local > 1; /* where gemm.cl would keep them in slow private memory */
+    bool unrolled = !q_shares_local(profile) && profile->local > 1; /* gemm.cl would keep them in slow private memory */
     q_tiling least = {.min_k = (uint32_t)profile->min_k,
                       .min_rhs = kahan || unrolled ? 0 : (uint32_t)profile->min_rhs,
                       .expand = !kahan,
-                      .apart = profile->staged_cols};
+                      .apart = q_shares_local(profile)};
     return least;
-}
-
-/* What a work-item keeps of its rows: contracted components, twice if they are expanded, and right-hand sides of
-   four numbers. */
-static int tile_rows(const q_ir *program, const q_plan *plan)
-{
-    size_t number = (size_t)plan->lanes * q_element_size(plan->dtype);
-    size_t bytes = number * (program->k_dim * (program->expansion ? 2 : 1) + program->rhs_dim * 5);
-    int rows = plan->profile.reg_m;
-    while (rows > 1 && bytes * (size_t)rows > TILE_BYTES) rows /= 2;
-    return rows;
 }
 
 static int64_t ceil_div(int64_t a, int64_t b)
 {
     return a / b + (a % b != 0);
-}
-
-static void shape(q_plan *plan, const q_ir *program, int64_t rows, const quern_compile_options *options)
-{
-    const q_profile *profile = &plan->profile;
-    int lanes = plan->dtype == QUERN_F64 ? profile->lanes64 : profile->lanes32;
-    bool map = program->reduced == Q_P, one_row = program->rows == Q_P;
-    plan->lanes = choose(options ? options->lanes : 0, one_row ? 1 : lanes);
-    plan->local = choose(options ? options->local : 0, one_row && profile->staged_cols ? 1 : profile->local);
-    /* rows for two groups or less: small groups spread better, and build in a third of the time */
-    bool few = rows <= 2 * (int64_t)plan->lanes * plan->local * profile->rows;
-    bool tiled = program->k_dim || program->rhs_dim;
-    plan->reg_n = tiled ? profile->reg_n : 0;
-    plan->expansion = program->expansion;
-    bool shared = tiled && profile->staged_cols;
-    plan->rhs_groups = 1;
-    plan->rows = choose(options ? options->rows : 0, map || few || shared ? 1
-                                                     : tiled              ? tile_rows(program, plan)
-                                                                          : rows_that_fit(program, plan));
-    plan->staged_cols = map || !profile->staged_cols ? 0 : staged_that_fit(program, plan);
-    if (tiled) plan->staged_cols = 0;
-    if (shared) share_tile(plan, program);
-    plan->unroll = columns_at_once(program, plan);
-    plan->block = options && options->sum == QUERN_SUM_PLAIN ? 1 << 30 : BLOCK;
-    plan->kahan = options && options->sum == QUERN_SUM_KAHAN;
 }
 
 double q_plan_seconds(const q_plan *plan, const q_ir *program, double pairs)
@@ -290,12 +101,22 @@ bool q_plan_uses_ptx(const q_plan *plan)
 
 bool q_plan_same_source(const q_plan *a, const q_plan *b)
 {
-    return a->dtype == b->dtype && a->lanes == b->lanes && a->rows == b->rows && a->local == b->local &&
-           a->staged_cols == b->staged_cols && a->tile_n == b->tile_n && a->reg_n == b->reg_n &&
-           a->tile_k == b->tile_k && a->expansion == b->expansion && a->threads_n == b->threads_n &&
-           a->epilogue_n == b->epilogue_n && a->rhs_per_item == b->rhs_per_item && a->unroll == b->unroll &&
-           a->block == b->block && a->kahan == b->kahan && a->split == b->split &&
+    return a->scheme == b->scheme && a->dtype == b->dtype && a->lanes == b->lanes && a->rows == b->rows &&
+           a->local == b->local && memcmp(a->shape, b->shape, sizeof a->shape) == 0 &&
+           a->rhs_per_item == b->rhs_per_item && a->block == b->block && a->kahan == b->kahan && a->split == b->split &&
            a->profile.vector_math == b->profile.vector_math;
+}
+
+int q_plan_shape(const q_plan *plan, const char *name)
+{
+    for (size_t k = 0; k < Q_MAX_SHAPE && plan->scheme->shape[k]; k++)
+        if (strcmp(plan->scheme->shape[k], name) == 0) return plan->shape[k];
+    return 0;
+}
+
+size_t q_plan_local_bytes(const q_plan *plan, const q_ir *program)
+{
+    return plan->scheme->local_bytes ? plan->scheme->local_bytes(plan, program) : 0;
 }
 
 quern_status q_plan_check(const quern_compile_options *options)
@@ -313,19 +134,63 @@ quern_status q_plan_check(const quern_compile_options *options)
     return QUERN_OK;
 }
 
-quern_status q_plan_make(q_plan *out, const q_ir *program, const q_profile *profile, quern_dtype dtype, int64_t M,
-                         int64_t N, int units, const quern_compile_options *options)
+/* What is the same for all schemes. */
+static q_plan begin(const q_plan_request *request, const q_ir *program)
 {
-    int64_t rows = q_axis_size(program->rows, M, N),
+    const q_profile *profile = request->profile;
+    const quern_compile_options *options = request->options;
+    bool one_row = program->rows == Q_P;
+    int lanes = request->dtype == QUERN_F64 ? profile->lanes64 : profile->lanes32;
+    q_plan plan = {.profile = *profile, .dtype = request->dtype, .rhs_groups = 1};
+    plan.lanes = choose(options ? options->lanes : 0, one_row ? 1 : lanes);
+    plan.local = choose(options ? options->local : 0, one_row && q_shares_local(profile) ? 1 : profile->local);
+    plan.block = options && options->sum == QUERN_SUM_PLAIN ? 1 << 30 : BLOCK;
+    plan.kahan = options && options->sum == QUERN_SUM_KAHAN;
+    plan.rows = options ? options->rows : 0;
+    /* rows for two groups or less: small groups spread better, and build in a third of the time */
+    plan.few_rows =
+        q_axis_size(program->rows, request->M, request->N) <= 2 * (int64_t)plan.lanes * plan.local * profile->rows;
+    return plan;
+}
+
+/* The plan with this scheme; null, or why there is none. */
+static const char *try_scheme(q_plan *out, const q_scheme *scheme, const q_ir *program, const q_plan_request *request)
+{
+    *out = begin(request, program);
+    out->scheme = scheme;
+    return scheme->choose(out, program);
+}
+
+/* The first that can run the stage. */
+static quern_status take_scheme(q_plan *out, const q_ir *program, const q_plan_request *request)
+{
+    q_text refusals = {0};
+    for (size_t s = 0; q_schemes[s]; s++) {
+        const char *refusal = try_scheme(out, q_schemes[s], program, request);
+        if (!refusal) {
+            q_text_free(&refusals);
+            return QUERN_OK;
+        }
+        q_text_add(&refusals, "; %s: %s", q_schemes[s]->name, refusal);
+    }
+    q_fail(QUERN_UNSUPPORTED, "no scheme can run this stage%s", refusals.data ? refusals.data : "");
+    q_text_free(&refusals);
+    return QUERN_UNSUPPORTED;
+}
+
+quern_status q_plan_make(q_plan *out, const q_ir *program, const q_plan_request *request)
+{
+    int64_t M = request->M, N = request->N, rows = q_axis_size(program->rows, M, N),
             columns = program->reduced ? q_axis_size(program->reduced, M, N) : 0;
-    *out = (q_plan){.profile = *profile, .dtype = dtype};
-    if (options) Q_TRY(q_plan_check(options));
+    *out = (q_plan){0};
+    if (request->options) Q_TRY(q_plan_check(request->options));
     if (M >= INT32_MAX || N >= INT32_MAX)
         return q_fail(QUERN_LIMIT, "M = %lld, N = %lld: at most %d rows and columns fit a device's indices",
                       (long long)M, (long long)N, INT32_MAX - 1);
-    shape(out, program, rows, options);
+    Q_TRY(take_scheme(out, program, request));
     out->groups = ceil_div(rows, q_plan_group_rows(out));
-    if (program->reduced && out->groups) split(out, program, rows, columns, units < 1 ? 1 : units, options);
+    if (program->reduced && out->groups)
+        split(out, program, rows, columns, request->units < 1 ? 1 : request->units, request->options);
     else out->split_count = 1, out->split_extent = columns;
     return QUERN_OK;
 }
@@ -352,26 +217,35 @@ static const char *functions_of(const q_plan *plan)
     return words[math];
 }
 
-void q_plan_dump(const q_plan *plan, const q_ir *program, q_text *out)
+/* Each scheme in the order in which they are asked: taken, refused, or not needed, and what it would take. */
+static void dump_schemes(const q_ir *program, const q_plan_request *request, q_text *out)
+{
+    int64_t columns = program->reduced ? q_axis_size(program->reduced, request->M, request->N) : 1;
+    double pairs = (double)q_axis_size(program->rows, request->M, request->N) * (double)columns;
+    bool taken = false;
+    for (size_t s = 0; q_schemes[s]; s++) {
+        q_plan plan;
+        const char *refusal = try_scheme(&plan, q_schemes[s], program, request);
+        q_text_add(out, "  scheme %s: ", q_schemes[s]->name);
+        if (refusal) q_text_add(out, "no: %s\n", refusal);
+        else
+            q_text_add(out, "%s, about %.2g ms\n", taken ? "would do too" : "taken",
+                       1e3 * q_plan_seconds(&plan, program, pairs));
+        taken = taken || !refusal;
+    }
+}
+
+void q_plan_dump(const q_plan *plan, const q_ir *program, const q_plan_request *request, q_text *out)
 {
     q_text_add(out, "plan: profile %s, %s, scheme %s, columns dense\n", plan->profile.name,
-               plan->dtype == QUERN_F64 ? "float64" : "float32", plan->reg_n ? "gemm" : "row");
+               plan->dtype == QUERN_F64 ? "float64" : "float32", plan->scheme->name);
+    dump_schemes(program, request, out);
     q_text_add(out, "  %d lanes x %d vectors x %d work-items: %lld rows a group, %lld groups\n", plan->lanes,
                plan->rows, plan->local, (long long)q_plan_group_rows(plan), (long long)plan->groups);
     q_text_add(out, "  functions: %s\n", functions_of(plan));
-    if (plan->reg_n)
-        q_text_add(out, "  %d columns at once; loops over %u components of contractions%s, %u of right-hand sides\n",
-                   plan->reg_n, program->k_dim,
-                   plan->expansion == Q_GUARDED    ? " (expanded, guarded)"
-                   : plan->expansion == Q_SCREENED ? " (expanded, screened)"
-                                                   : "",
-                   program->rhs_dim);
-    if (plan->rhs_per_item)
-        q_text_add(out, "  %d right-hand sides in each of %d work-items, %d groups for all\n", plan->rhs_per_item,
-                   plan->threads_n, plan->rhs_groups);
+    if (plan->scheme->dump) plan->scheme->dump(plan, program, out);
     if (program->reduced)
-        q_text_add(out, "  columns %s, in %d part%s of %lld; sums %s\n",
-                   plan->staged_cols || plan->tile_n ? "staged in local memory" : "read directly", plan->split_count,
+        q_text_add(out, "  columns in %d part%s of %lld; sums %s\n", plan->split_count,
                    plan->split_count == 1 ? "" : "s", (long long)plan->split_extent,
                    plan->kahan           ? "compensated at each term"
                    : plan->block > BLOCK ? "plain"

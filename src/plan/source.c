@@ -8,11 +8,15 @@
 
 #include "plan/plan.h"
 
-static void add_file(q_text *out, const char *name)
+static void add_text(q_text *out, const char *name, const char *text)
 {
     q_text_add(out, "#line 1 \"%s.cl\"\n", name);
-    const char *text = q_cl_file(name);
     q_text_append(out, text, strlen(text));
+}
+
+static void add_file(q_text *out, const char *name)
+{
+    add_text(out, name, q_cl_file(name));
 }
 
 /* Whether no reduction before r uses the same section (with the same K). */
@@ -29,16 +33,12 @@ static void add_macros(q_text *out, const q_ir *program, const q_plan *plan, boo
 {
     q_text_add(out, "#define Q_GENERATED\n#define Q_F64 %d\n#define Q_LANES %d\n", plan->dtype == QUERN_F64,
                plan->lanes);
-    q_text_add(out, "#define Q_ROWS %d\n#define Q_LOCAL %d\n#define Q_STAGED_COLS %d\n", plan->rows, plan->local,
-               merge ? 0 : plan->staged_cols);
-    q_text_add(out, "#define Q_UNROLL %d\n", merge ? 1 : plan->unroll);
-    if (plan->reg_n)
-        q_text_add(out, "#define Q_REG_N %d\n#define Q_K_DIM %u\n#define Q_RHS_DIM %u\n#define Q_EXPANSION %d\n",
-                   plan->reg_n, program->k_dim, program->rhs_dim, plan->expansion);
+    q_text_add(out, "#define Q_ROWS %d\n#define Q_LOCAL %d\n", plan->rows, plan->local);
+    for (size_t k = 0; k < Q_MAX_SHAPE && plan->scheme->shape[k] && !merge; k++)
+        q_text_add(out, "#define Q_%s %d\n", plan->scheme->shape[k], plan->shape[k]);
+    if (plan->scheme->loops)
+        q_text_add(out, "#define Q_K_DIM %u\n#define Q_RHS_DIM %u\n", program->k_dim, program->rhs_dim);
     if (q_rhs_is_scaled(program)) q_text_add(out, "#define Q_RHS_SCALED 1\n");
-    if (plan->tile_k)
-        q_text_add(out, "#define Q_TILE_N %d\n#define Q_TILE_K %d\n#define Q_THREADS_N %d\n#define Q_EPILOGUE_N %d\n",
-                   merge ? 0 : plan->tile_n, plan->tile_k, plan->threads_n, plan->epilogue_n);
     if (plan->rhs_per_item) q_text_add(out, "#define Q_RHS_PER_ITEM %d\n", plan->rhs_per_item);
     q_text_add(out, "#define Q_BLOCK %lld\n#define Q_KAHAN %d\n", (long long)plan->block, plan->kahan);
     q_text_add(out, "#define Q_SPLIT %d\n#define Q_VECTOR_MATH %d\n", plan->split, plan->profile.vector_math);
@@ -80,11 +80,6 @@ static void add_special(q_text *out, const q_plan *plan)
     add_file(out, "special");
 }
 
-static const char *scheme_file(const q_plan *plan)
-{
-    return plan->tile_k ? "gemm_local" : plan->reg_n ? "gemm" : "row";
-}
-
 static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan, bool merge)
 {
     add_macros(out, program, plan, merge);
@@ -100,7 +95,9 @@ static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan
     Q_TRY(q_emit(out, program, plan));
     if (!merge) add_file(out, "cols_dense");
     if (!merge) add_file(out, "frame");
-    add_file(out, merge ? "merge" : scheme_file(plan));
+    const q_scheme *scheme = plan->scheme;
+    if (merge) add_file(out, "merge");
+    else add_text(out, scheme->name, scheme->text ? scheme->text() : q_cl_file(scheme->name));
     return out->failed ? q_fail_memory(out->capacity) : QUERN_OK;
 }
 
@@ -110,7 +107,7 @@ quern_status q_source(q_text *out, char name[Q_KERNEL_NAME], const q_ir *program
     char digest[33] = "";
     quern_status status = add_all(&body, program, plan, merge);
     if (!status) q_digest_hex(body.data, strlen(body.data), digest);
-    snprintf(name, Q_KERNEL_NAME, "quern_%s%s_%s_%.8s", scheme_file(plan), merge ? "_merge" : "",
+    snprintf(name, Q_KERNEL_NAME, "quern_%s%s_%s_%.8s", plan->scheme->name, merge ? "_merge" : "",
              plan->dtype == QUERN_F64 ? "f64" : "f32", digest);
     if (!status) q_text_add(out, "#define Q_NAME %s\n", name);
     if (!status) q_text_append(out, body.data, strlen(body.data));

@@ -254,3 +254,11 @@ bool q_is_selection(const q_ir *p, size_t o)
     }
     return p->reductions[r].K && p->outputs[o].dim == p->reductions[r].dim * (uint32_t)p->reductions[r].K;
 }
+
+size_t q_live_values(const q_ir *program, uint8_t scope)
+{
+    size_t count = 0;
+    for (q_ref v = 1; v < program->count; v++)
+        if (program->uses[v] && program->values[v].scope == scope) count++;
+    return count;
+}

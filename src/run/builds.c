@@ -258,8 +258,9 @@ static quern_status plan_stage(q_stage_plan *out, const q_run *run, size_t stage
     const q_ir *p = build->programs[stage];
     const q_device *device = q_session_device(build->session);
     *out = (q_stage_plan){0};
-    Q_TRY(q_plan_make(&out->plan, p, &build->profile, run->dtype, run->plan_M, run->plan_N, device->info.compute_units,
-                      &run->op->options));
+    Q_TRY(q_plan_make(&out->plan, p,
+                      &(q_plan_request){&build->profile, run->dtype, run->plan_M, run->plan_N,
+                                        device->info.compute_units, &run->op->options}));
     if (!out->plan.groups) return QUERN_OK;
     if (run->plan_M != run->M || run->plan_N != run->N) q_plan_resize(&out->plan, p, run->M, run->N);
     Q_TRY(check_local(device, &out->plan, p));

@@ -35,10 +35,11 @@ static quern_status explain_program(const request *r, const q_ir *program, size_
 {
     q_plan plan;
     char name[Q_KERNEL_NAME];
-    Q_TRY(q_plan_make(&plan, program, &r->profile, r->dtype, r->M, r->N, r->units, &r->op->options));
+    q_plan_request wanted = {&r->profile, r->dtype, r->M, r->N, r->units, &r->op->options};
+    Q_TRY(q_plan_make(&plan, program, &wanted));
     if (wants(r, "program") || wants(r, "plan")) q_text_add(out, "---- stage %zu ----\n", stage);
     if (wants(r, "program")) q_ir_dump(program, r->dtype, out);
-    if (wants(r, "plan")) q_plan_dump(&plan, program, out);
+    if (wants(r, "plan")) q_plan_dump(&plan, program, &wanted, out);
     if (!wants(r, "source")) return QUERN_OK;
     q_text_add(out, "// ---- source of stage %zu ----\n", stage);
     Q_TRY(q_source(out, name, program, &plan, false));

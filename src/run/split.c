@@ -34,7 +34,8 @@ static quern_status launch_parts(q_launcher *l, size_t stage, const row_pass *pa
     q_add_number(&args, 3, plan->split_count);
     q_add_number(&args, 4, padded);
     size_t items = (size_t)(padded / plan->lanes),
-           rhs_groups = plan->rhs_per_item ? (size_t)(plan->rhs_groups * plan->threads_n) : 1;
+           rhs_groups =
+               plan->rhs_per_item ? (p->rhs_dim + (size_t)plan->rhs_per_item - 1) / (size_t)plan->rhs_per_item : 1;
     return q_program_launch(pass->merge, l->session, args.arg, args.count, (size_t[]){items, 1, rhs_groups}, local);
 }
 

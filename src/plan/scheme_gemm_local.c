@@ -1,0 +1,141 @@
+/*
+ * scheme_gemm_local.c: the scheme `gemm_local` (cl/gemm_local.cl) for stages with loops over components where groups share
+ * local memory (GPUs): a group stages components of its rows and of a tile's columns there, each work-item has the sums of
+ * a register tile, and these change hands through local memory, so that the epilogue is done by the owners of rows.
+ */
+#include "plan/plan.h"
+
+enum {
+    REG_N,      /* columns of a register tile */
+    EXPANSION,  /* q_expansion */
+    TILE_N,     /* columns of a group's tile */
+    TILE_K,     /* components staged at once */
+    THREADS_N,  /* work-items along the columns, which share their rows */
+    EPILOGUE_N, /* columns whose sums change hands at once */
+};
+
+enum {
+    MOST_CENTRE = 1024, /* components of a centre that is kept in local memory */
+    MOST_TILE_K = 4,    /* components staged at once: more would take registers on their way */
+    SUM_BYTES = 8192    /* of the sums that go through local memory at once, so that several groups fit a processor */
+};
+
+static int largest_factor(int most, int of)
+{
+    int factor = 1;
+    while (2 * factor <= most && of % (2 * factor) == 0) factor *= 2;
+    return factor;
+}
+
+/* Members of a struct of local memory, which has one at least: live values of a loop, at most. */
+static size_t members(const q_ir *program, uint8_t scope)
+{
+    size_t count = q_live_values(program, scope);
+    return count ? count : 1;
+}
+
+/* Members of q_weights, which has one at least. */
+static size_t weight_count(const q_ir *program)
+{
+    return program->weights ? program->weights : 1;
+}
+
+static size_t rhs_sum_count(const q_ir *program)
+{
+    size_t count = 0;
+    for (size_t r = 0; r < program->reduction_count; r++) count += q_owns_rhs(program, r);
+    return count;
+}
+
+static size_t scale_count(const q_ir *program)
+{
+    size_t count = 0;
+    for (size_t r = 0; r < program->reduction_count; r++) count += program->reductions[r].weight != 0;
+    return q_rhs_is_scaled(program) ? count : 0;
+}
+
+/* What a group shares in gemm_local.cl, in bytes, at most; each of its arrays may begin a little later for its alignment. */
+static size_t shared_bytes(const q_plan *plan, const q_ir *program)
+{
+    size_t number = q_element_size(plan->dtype), vector = number * (size_t)plan->lanes, gaps = 12 * 16;
+    size_t rows = (size_t)(plan->rows * plan->local + 4), columns = (size_t)plan->shape[TILE_N],
+           epilogue = (size_t)plan->shape[EPILOGUE_N];
+    size_t bytes = gaps + columns * (members(program, Q_COLUMN) * number + 16);
+    if (program->k_dim) {
+        size_t x = members(program, Q_ROW | Q_K_LOOP) * vector, y = members(program, Q_COLUMN | Q_K_LOOP) * number;
+        bytes += (size_t)plan->shape[TILE_K] * (x * rows + y * (columns + 4)) +
+                 epilogue * program->sum_count * vector * rows;
+    }
+    if (plan->shape[EXPANSION]) bytes += number * (program->k_dim + columns) + vector * rows;
+    if (!program->rhs_dim) return bytes;
+    size_t rhs = (size_t)(plan->shape[THREADS_N] * plan->rhs_per_item + 4),
+           words = 2 + scale_count(program); /* of a state: more than it leaves */
+    for (size_t r = 0; r < program->reduction_count; r++)
+        words += 2 * (size_t)q_ops[program->reductions[r].op].words(program->reductions[r].K) * q_own_dim(program, r);
+    bytes +=
+        epilogue * (weight_count(program) * vector * rows + members(program, Q_COLUMN | Q_RHS_LOOP) * number * rhs);
+    bytes += scale_count(program) * vector * rows;
+    return bytes > words * vector * rows ? bytes : words * vector * rows;
+}
+
+/* How many right-hand sides fit the registers of a work-item, for each row that it shares. */
+static void keep_rhs(q_plan *plan, const q_ir *program)
+{
+    int of_component = (int)(rhs_sum_count(program) + q_live_values(program, Q_ROW | Q_RHS_LOOP));
+    int most = plan->profile.rhs_registers / (plan->dtype == QUERN_F64 ? 2 : 1) /
+               (plan->rows * plan->shape[THREADS_N] * of_component);
+    plan->rhs_per_item = 1;
+    while (2 * plan->rhs_per_item <= most && plan->rhs_per_item * plan->shape[THREADS_N] < (int)program->rhs_dim)
+        plan->rhs_per_item *= 2;
+    plan->rhs_groups = ((int)program->rhs_dim + plan->rhs_per_item * plan->shape[THREADS_N] - 1) /
+                       (plan->rhs_per_item * plan->shape[THREADS_N]);
+}
+
+/* How the work-items of a group share a tile of rows and columns; no tile_k if it does not fit local memory. */
+static void share_tile(q_plan *plan, const q_ir *program)
+{
+    int reg_m = plan->profile.reg_m / plan->rows / (plan->dtype == QUERN_F64 ? 2 : 1); /* in registers of 4 bytes */
+    plan->shape[REG_N] = plan->profile.reg_n;
+    plan->shape[THREADS_N] = largest_factor(reg_m < 1 ? 1 : reg_m, plan->local);
+    if (program->rhs_dim && program->k_dim)
+        plan->shape[REG_N] = (plan->shape[REG_N] + 1) / 2; /* their sums share the registers */
+    plan->shape[TILE_N] = plan->shape[THREADS_N] * plan->shape[REG_N];
+    plan->shape[EPILOGUE_N] = plan->shape[TILE_N];
+    plan->shape[EXPANSION] = program->expansion == Q_GUARDED && program->k_dim <= MOST_CENTRE ? Q_GUARDED : Q_DIRECT;
+    plan->shape[TILE_K] = program->k_dim ? largest_factor(MOST_TILE_K, plan->local) : 1;
+    if (program->rhs_dim) keep_rhs(plan, program);
+    size_t sums = (program->sum_count + (program->rhs_dim ? weight_count(program) : 0)) * q_element_size(plan->dtype) *
+                  (size_t)(plan->lanes * plan->rows * plan->local);
+    size_t most = program->rhs_dim ? SUM_BYTES / 2 : SUM_BYTES; /* by gpu.golden: more waves fit */
+    while (plan->shape[EPILOGUE_N] > plan->shape[REG_N] && sums * (size_t)plan->shape[EPILOGUE_N] > most)
+        plan->shape[EPILOGUE_N] /= 2;
+    while (plan->shape[EPILOGUE_N] > plan->shape[REG_N] && shared_bytes(plan, program) > Q_LOCAL_BYTES)
+        plan->shape[EPILOGUE_N] /= 2;
+    while (plan->shape[TILE_K] && shared_bytes(plan, program) > Q_LOCAL_BYTES) plan->shape[TILE_K] /= 2;
+}
+
+static const char *choose(q_plan *plan, const q_ir *program)
+{
+    if (!program->k_dim && !program->rhs_dim) return Q_NO_LOOPS;
+    if (!q_shares_local(&plan->profile)) return "the profile stages nothing in local memory";
+    if (!plan->rows) plan->rows = 1;
+    share_tile(plan, program);
+    return plan->shape[TILE_K] ? NULL : "a tile does not fit 32 KB of local memory";
+}
+
+static void dump(const q_plan *plan, const q_ir *program, q_text *out)
+{
+    q_dump_loops(plan->shape[REG_N], (q_expansion)plan->shape[EXPANSION], program, out);
+    q_text_add(out, "  tiles of %d columns, %d components at a time, in local memory; epilogues of %d columns\n",
+               plan->shape[TILE_N], plan->shape[TILE_K], plan->shape[EPILOGUE_N]);
+    if (plan->rhs_per_item)
+        q_text_add(out, "  %d right-hand sides in each of %d work-items, %d groups for all\n", plan->rhs_per_item,
+                   plan->shape[THREADS_N], plan->rhs_groups);
+}
+
+const q_scheme q_scheme_gemm_local = {.name = "gemm_local",
+                                      .shape = {"REG_N", "EXPANSION", "TILE_N", "TILE_K", "THREADS_N", "EPILOGUE_N"},
+                                      .loops = true,
+                                      .choose = choose,
+                                      .local_bytes = shared_bytes,
+                                      .dump = dump};
