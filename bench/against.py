@@ -5,10 +5,12 @@
 
 COMMIT is built with the usual options, into build/against/COMMIT; a folder is taken for a build that is there. BUILD in
 the environment names this build (default: build). In each turn both measure each case of quern-bench (default: all), one
-right after the other, each in a process of its own, and who begins changes. --first: whole first calls instead
-(first-call.sh), in seconds. A machine that others use is disturbed for a while and not for one turn alone, so `ratio`, this
-build's time over the other's, is the median over the turns of what was measured side by side; `least` is that of the
-least times of all turns. The last line is the largest ratio of any row.
+right after the other, each in a process of its own, and who begins changes. --first: whole first calls instead, with
+empty caches and with full ones, and their processor time, which a busy machine disturbs least.
+
+A machine that others use is disturbed for a while and not for one turn alone, so `ratio`, this build's time over the
+other's, is the median over the turns of what was measured side by side; `least` is that of the least times of all turns.
+The last line is the largest ratio of any row.
 
 --code compares instead what PoCL has made of each case: instructions without their operands, in order (objdump). Where they
 are the same, a difference of times is that of the host's part or of the machine.
@@ -20,13 +22,16 @@ import io
 import json
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+FIRST = 'x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)'
 PROGRAMS = ('bench/quern-bench', 'bench/first-call', 'src/cli/quern')
 
 
@@ -68,11 +73,22 @@ def time_case(build, case):
         return {case: json.load(file)['cases'][0]['quern']['median_s']}
 
 
+def time_process(words, **more):
+    """Seconds that a process took, and those of processor time."""
+    begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    run(*words, **more)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.monotonic() - begin, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def time_first(build, _):
-    out = run('sh', os.path.join(ROOT, 'bench', 'first-call.sh'), build, env=dict(os.environ, ROUNDS='1')).decode()
-    cold, warm = re.search(r'^quern +(\S+) +(\S+)', out, re.M).groups()
-    own = re.search(r'^own (\S+) s', out, re.M).group(1)
-    return {'cold': float(cold), 'warm': float(warm), 'own cache': float(own)}
+    """As first-call.sh has it: a process with empty caches, and one with what the first has left there."""
+    with tempfile.TemporaryDirectory() as work:
+        run(f'{build}/bench/first-call', '--inputs', work)
+        how = {'cwd': work, 'env': dict(os.environ, POCL_CACHE_DIR=work, QUERN_CACHE_DIR=work)}
+        words = (f'{build}/src/cli/quern', 'eval', FIRST, 'x=x.npy', 'y=y.npy', 'b=b.npy', '-o', 'a.npy')
+        cold, warm = time_process(words, **how), time_process(words, **how)
+    return {'cold': cold[0], 'cold, cpu': cold[1], 'warm': warm[0], 'warm, cpu': warm[1]}
 
 
 def code_of(build, case):

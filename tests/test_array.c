@@ -397,6 +397,31 @@ static void parts_of_wrapped_parts(void **state)
     free(x);
 }
 
+static void memory_that_kernels_only_read_or_write(void **state)
+{
+    (void)state;
+    need_device();
+    float x[M] = {1}, out[M];
+    cl_int code;
+    cl_context opened = quern_context_opencl(context);
+    cl_mem in = clCreateBuffer(opened, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, sizeof x, x, &code),
+           to = clCreateBuffer(opened, CL_MEM_WRITE_ONLY, sizeof x, NULL, &code);
+    quern_array *input, *output;
+    succeed(quern_array_wrap(&input, context, in, QUERN_F32, M, 1));
+    succeed(quern_array_wrap(&output, context, to, QUERN_F32, M, 1));
+    quern_operator *op = compile("x=Vi(1); x+1", NULL);
+    quern_view readable = quern_array_view(input), writable = quern_array_view(output);
+    succeed(quern_run(op, QUERN_ARGS({"x", readable}), writable));
+    succeed(quern_array_read(output, quern_f32(out, M, 1)));
+    assert_true(out[0] == 2 && out[1] == 1);
+    expect_failure(quern_run(op, QUERN_ARGS({"x", readable}), readable), QUERN_USAGE,
+                   "kernels cannot write the result");
+    expect_failure(quern_run(op, QUERN_ARGS({"x", writable}), writable), QUERN_USAGE, "kernels cannot read x");
+    quern_operator_destroy(&op);
+    quern_array_destroy(&input), quern_array_destroy(&output);
+    clReleaseMemObject(in), clReleaseMemObject(to);
+}
+
 /* Two arrays may be the same memory. */
 static void memory_that_is_wrapped_twice(void **state)
 {
@@ -466,6 +491,7 @@ int main(void)
         cmocka_unit_test(handles_of_the_program),
         cmocka_unit_test(parts_of_wrapped_parts),
         cmocka_unit_test(memory_that_is_wrapped_twice),
+        cmocka_unit_test(memory_that_kernels_only_read_or_write),
         cmocka_unit_test(shown_memory_is_not_used_again),
         cmocka_unit_test(conjugate_gradients),
     };

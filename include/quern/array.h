@@ -13,8 +13,9 @@
  * with an array on the host waits for it. An array that is dense, starts at an aligned place and has the element type of
  * the run is used as it is; others are copied on the device first, and results of another kind afterwards.
  *
- * An array belongs to the context that it was made in, and keeps it alive. Arrays may be used from several threads, but not
- * written by one while another uses them, unless the order is that of calls which follow each other.
+ * An array belongs to the context that it was made in, and keeps it alive. Threads: several may read one array at the same
+ * time, in runs and copies. While a call writes an array no other thread may use it; the device does what was enqueued in
+ * the order of the calls, so a thread that learns that a call has returned may use its result without waiting.
  */
 #ifndef QUERN_ARRAY_H
 #define QUERN_ARRAY_H
@@ -32,10 +33,13 @@ QUERN_API quern_status quern_array_create(quern_array **out, quern_context *cont
 /* The same with the shape, type and elements of a view of the host or of the device. */
 QUERN_API quern_status quern_array_from(quern_array **out, quern_context *context, quern_view view);
 /* An array in memory of the program's own: `mem` is a cl_mem of the context's cl_context (see
-   quern_context_options.opencl_context), which is kept alive. SHAPE if it is too small. */
+   quern_context_options.opencl_context), or a sub-buffer, which is kept alive. It may be wrapped more than once. Runs refuse to
+   write what was made with CL_MEM_READ_ONLY, and to read what was made with CL_MEM_WRITE_ONLY (USAGE). Statuses: those of
+   quern_array_create; USAGE for memory of another cl_context; SHAPE if it is too small. */
 QUERN_API quern_status quern_array_wrap(quern_array **out, quern_context *context, void *mem, quern_dtype dtype,
                                         int64_t rows, int64_t columns);
-/* Frees the memory when all that uses it is done; does not wait. */
+/* Frees the memory when all that uses it is done; does not wait. Until then it counts as taken
+   (quern_context_options.memory). */
 QUERN_API void quern_array_destroy(quern_array **array);
 
 /* All of the array: what is given to runs. Without rows, columns and data for a null array. */
@@ -49,7 +53,8 @@ QUERN_API quern_view quern_view_columns(quern_view view, int64_t first, int64_t 
    the array; from the array into a view. They wait where a host array is concerned. Rows and columns must agree: SHAPE. */
 QUERN_API quern_status quern_array_write(quern_array *array, quern_view from);
 QUERN_API quern_status quern_array_read(const quern_array *array, quern_view to);
-/* Copies one view into another of the same shape, at least one of which is on the device; they must not overlap. */
+/* Copies one view into another of the same shape, at least one of which is on the device; they must not overlap (USAGE).
+   When it returns, also with a failure, host memory is no longer in use; between device arrays it does not wait. */
 QUERN_API quern_status quern_copy(quern_context *context, quern_view to, quern_view from);
 /* Sets all elements to a number, rounded to their type. Does not wait. */
 QUERN_API quern_status quern_array_fill(quern_array *array, double number);

@@ -64,6 +64,7 @@ static quern_status check_argument(const quern_context *context, sizes *known, q
                                    const quern_view *view)
 {
     Q_TRY(check_view(context, known, value.name, value, view));
+    Q_TRY(q_view_check_access(value.name, view, false));
     if (view->dtype != QUERN_NUMBER) return check_dtype(known, value.name, view->dtype);
     if (value.axis != 'p')
         return q_fail(QUERN_DTYPE, "%s is an array of axis %c and cannot be given as a number", value.name, value.axis);
@@ -75,6 +76,7 @@ static quern_status check_result(const quern_context *context, sizes *known, con
 {
     bool integer = view->dtype == QUERN_I64 || view->dtype == QUERN_I32;
     Q_TRY(check_view(context, known, name, value, view));
+    Q_TRY(q_view_check_access(name, view, true));
     if (view->dtype != QUERN_NUMBER && integer == value.integer) return check_dtype(known, name, view->dtype);
     quern_status status =
         q_fail(QUERN_DTYPE, "%s holds %s and must be %s, not %s", name, value.integer ? "indices" : "numbers",

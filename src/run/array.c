@@ -17,6 +17,7 @@ struct quern_array {
     int64_t rows, columns;
     cl_mem parent;      /* null, or what the buffer is a sub-buffer of: such a one has no sub-buffers itself */
     uint64_t base;      /* there: bytes before it */
+    cl_mem_flags flags; /* of the program's own memory: what kernels may do with it */
     _Atomic bool shown; /* the program has got the cl_mem */
 };
 
@@ -83,6 +84,14 @@ quern_status q_view_check(const quern_context *context, const char *name, const 
     if (view->array) return check_array(context, name, view, extent);
     if (!view->data && extent) return q_fail(QUERN_USAGE, "the data of %s is null", name);
     return QUERN_OK;
+}
+
+quern_status q_view_check_access(const char *name, const quern_view *view, bool write)
+{
+    cl_mem_flags only = write ? CL_MEM_READ_ONLY : CL_MEM_WRITE_ONLY;
+    if (!view->array || !(view->array->flags & only)) return QUERN_OK;
+    return q_fail(QUERN_USAGE, "kernels cannot %s %s: its memory was made with %s", write ? "write" : "read", name,
+                  write ? "CL_MEM_READ_ONLY" : "CL_MEM_WRITE_ONLY");
 }
 
 /* Whether two windows [a, a + n) and [b, b + m) have something in common. */
@@ -346,6 +355,7 @@ static quern_status wrap(quern_array *array, cl_mem mem, uint64_t bytes)
     if (size < bytes)
         return q_fail(QUERN_SHAPE, "quern_array_wrap: the buffer has %zu bytes; %lld x %lld elements need %llu", size,
                       (long long)array->rows, (long long)array->columns, (unsigned long long)bytes);
+    Q_CL(clGetMemObjectInfo(mem, CL_MEM_FLAGS, sizeof array->flags, &array->flags, NULL));
     Q_CL(clGetMemObjectInfo(mem, CL_MEM_ASSOCIATED_MEMOBJECT, sizeof array->parent, &array->parent, NULL));
     Q_CL(clGetMemObjectInfo(mem, CL_MEM_OFFSET, sizeof base, &base, NULL));
     array->base = array->parent ? base : 0;

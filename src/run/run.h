@@ -56,6 +56,8 @@ void q_converters_free(quern_context *context);
 /* Whether a view can be read or written in this context: its type, shape, stride, and that it lies within its array. `name`
    is for the message. */
 quern_status q_view_check(const quern_context *context, const char *name, const quern_view *view);
+/* USAGE for memory of the program's own that kernels may not read, or write. */
+quern_status q_view_check_access(const char *name, const quern_view *view, bool write);
 int64_t q_view_stride(const quern_view *view);
 /* Whether the elements of a view follow each other. */
 bool q_view_is_dense(const quern_view *view);
