@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "run/launcher.h"
 #include "run_helpers.h"
 
 #define GAUSSIAN "x=Vi(2); y=Vj(2); Sum_j(Exp(-SqDist(x,y)))"
@@ -60,7 +61,7 @@ static bool on_progress(void *user, double done)
 static int64_t long_count(void)
 {
     double seconds = 2.5e-3 * context->profile.launch_ms;
-    return (int64_t)sqrt(seconds * 1e6 * context->profile.speed);
+    return (int64_t)sqrt(seconds * 1e6 * context->profile.speed * quern_context_device(context)->compute_units);
 }
 
 static void progress_stops_a_run(void **state)
@@ -292,6 +293,63 @@ static void states_of_long_sums_are_made_to_fit(void **state)
     quern_operator_destroy(&op);
 }
 
+/* ---- slices ---- */
+
+static void slices_are_whole_waves(void **state)
+{
+    (void)state;
+    q_pace pace = {.aim = 0.1, .wave = 100};
+    static const struct {
+        int64_t count;
+        double seconds;
+        int64_t next;
+    } cases[] = {{100, 0.01, 400}, {400, 0.12, 300}, {300, 0.1, 200}, {100, 0.3, 100},   {100, 0.5, 26},
+                 {20, 0.05, 100},  {4, 0.1, 4},      {1, 10, 1},      {100, 0.0999, 100}};
+    for (size_t c = 0; c < Q_COUNT(cases); c++) {
+        q_pace_measured(&pace, cases[c].count, cases[c].seconds);
+        if (llabs(pace.size - cases[c].next) > (cases[c].next < 100))
+            fail_msg("after %d in %g s the next slice has %d", (int)cases[c].count, cases[c].seconds, (int)pace.size);
+    }
+    pace.wave = 1;
+    q_pace_measured(&pace, 10, 0.2);
+    assert_int_equal(pace.size, 4);
+}
+
+/* The same run in one launch and in many: slices of rows, passes of rows of split-K, and slices of its parts. */
+static void slices_change_no_bit(void **state)
+{
+    (void)state;
+    need_device();
+    enum { M = 1000, N = 6000 };
+    static const struct {
+        int64_t M;
+        int split;
+    } cases[] = {{M, 1}, {M, 3}, {20, 12}};
+    cloud c = cloud_create(N);
+    watch w = {0};
+    quern_context *watched;
+    succeed(quern_context_create(
+        &watched,
+        &(quern_context_options){.size = sizeof(quern_context_options), .progress = on_progress, .progress_user = &w}));
+    for (size_t k = 0; k < Q_COUNT(cases); k++) {
+        float a[2][M];
+        for (int slow = 0; slow < 2; slow++) {
+            quern_compile_options options = {
+                .size = sizeof options, .lanes = 1, .rows = 1, .local = 8, .split = cases[k].split};
+            options.profile = slow ? "waves=2 groups=3 launch_ms=1 speed=1" : "waves=2 groups=3 launch_ms=10000";
+            quern_operator *op;
+            w = (watch){0};
+            succeed(quern_compile(&op, slow ? watched : context, GAUSSIAN, &options));
+            succeed(run(op, &c, cases[k].M, N, a[slow]));
+            assert_true(!slow || (w.calls > 1 && !w.falls && fabs(w.last - 1) < 1e-9));
+            quern_operator_destroy(&op);
+        }
+        assert_memory_equal(a[0], a[1], (size_t)cases[k].M * sizeof(float));
+    }
+    quern_context_destroy(&watched);
+    cloud_destroy(&c);
+}
+
 /* ---- processes ---- */
 
 /* What the child of a fork sees; 0 if all is as it should be. */
@@ -445,6 +503,8 @@ int main(void)
         cmocka_unit_test(events_are_logged),
         cmocka_unit_test(a_loop_of_long_sums_is_no_large_program),
         cmocka_unit_test(memory_is_limited),
+        cmocka_unit_test(slices_are_whole_waves),
+        cmocka_unit_test(slices_change_no_bit),
         cmocka_unit_test(states_are_made_to_fit),
         cmocka_unit_test(states_of_long_sums_are_made_to_fit),
         cmocka_unit_test(parts_stay_as_short_as_the_device_needs),

@@ -3,6 +3,7 @@
  * which loop each operation lives in, that sizes do not reach the source, when columns are split, overrides, limits.
  */
 #include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -283,6 +284,63 @@ static void columns_are_split_where_rows_are_few(void **state)
     quern_operator_destroy(&op);
 }
 
+/* Groups of a plan for a GPU of so many compute units. */
+static int64_t groups_of(const quern_operator *op, const char *name, int units, int64_t size, q_plan *plan)
+{
+    q_profile profile;
+    assert_true(q_profile_find(&profile, name));
+    assert_int_equal(q_plan_make(plan, op->build->programs[0],
+                                 &(q_plan_request){&profile, QUERN_F32, size, size, units, &op->options}),
+                     QUERN_OK);
+    return plan->groups * plan->split_count;
+}
+
+static void long_runs_on_gpus_have_several_waves(void **state)
+{
+    (void)state;
+    static const char *const formulas[] = {"x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)",
+                                           "x=Vi(3); y=Vj(3); LogSumExp_j(-SqDist(x,y))"};
+    static const char *const names[] = {"nvidia-sm_90", "amd-gfx942", "intel-xe-hpg"};
+    static const int units[] = {16, 108, 132, 304};
+    for (size_t c = 0; c < Q_COUNT(formulas) * Q_COUNT(names) * Q_COUNT(units); c++) {
+        quern_operator *op = compile(formulas[c % 2]);
+        const char *name = names[c / 2 % 3];
+        q_plan plan;
+        for (int64_t size = 200000; size <= 1000000; size += 200000) {
+            int64_t groups = groups_of(op, name, units[c / 6], size, &plan);
+            double each = (double)groups / units[c / 6], loss = ceil(each) / each - 1;
+            /* from two and a half waves on one group more or less for each unit is 4 % or so */
+            bool short_parts = plan.split_extent < 40000;
+            assert_true(groups >= 5 * q_plan_wave(&plan) / 2 || short_parts);
+            assert_true(loss <= 0.04 || each < 25);
+            if (!strcmp(name, "nvidia-sm_90") && units[c / 6] == 132) assert_true(groups >= 2500 && groups <= 10000);
+            assert_true(!plan.split || plan.split_extent >= 1024);
+        }
+        groups_of(op, name, units[c / 6], 20000, &plan);
+        assert_true(plan.split_count == 1 || plan.groups * (plan.split_count - 1) < q_plan_wave(&plan));
+        quern_operator_destroy(&op);
+    }
+    quern_operator *nearest = compile("x=Vi(3); y=Vj(3); ArgKMin_j(SqDist(x,y),10)");
+    q_plan plan;
+    groups_of(nearest, "nvidia-sm_90", 132, 300000, &plan);
+    assert_int_equal(plan.split_count, 1); /* each part begins lists of its own, which costs more than a wave */
+    quern_operator_destroy(&nearest);
+}
+
+/* No slice of whole waves takes much longer than a launch should. */
+static void long_runs_are_split_for_time(void **state)
+{
+    (void)state;
+    quern_operator *op = compile("x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)");
+    q_plan plan;
+    for (int64_t size = 100000; size <= 20000000; size *= 2) {
+        int64_t groups = groups_of(op, "nvidia-sm_90", 132, size, &plan);
+        double seconds = q_plan_seconds(&plan, op->build->programs[0], (double)size * (double)size);
+        assert_true(seconds * (double)q_plan_wave(&plan) / (double)groups <= 0.15);
+    }
+    quern_operator_destroy(&op);
+}
+
 /* llvmpipe ends loops that are too long, whatever the options say. */
 static void long_walks_are_split_where_loops_are_short(void **state)
 {
@@ -447,6 +505,8 @@ int main(void)
         cmocka_unit_test(the_element_type_changes_the_source),
         cmocka_unit_test(short_formulas_take_several_columns_at_once),
         cmocka_unit_test(columns_are_split_where_rows_are_few),
+        cmocka_unit_test(long_runs_on_gpus_have_several_waves),
+        cmocka_unit_test(long_runs_are_split_for_time),
         cmocka_unit_test(long_walks_are_split_where_loops_are_short),
         cmocka_unit_test(options_override_the_profile),
         cmocka_unit_test(long_contractions_fit_local_memory),

@@ -102,17 +102,17 @@ static void tuned_rows_are_used_where_their_key_fits(void **state)
         const char *line;
     } cases[] = {
         {"rows=3", NULL, "", tuned, 3, "profile "},
-        {"rows=3", NULL, "# a comment\nother : default device=\"a\" vendor=\"b\" driver=\"c\" format=1 new_column=7\n",
+        {"rows=3", NULL, "# a comment\nother : default device=\"a\" vendor=\"b\" driver=\"c\" format=2 new_column=7\n",
          tuned, 3, "profile "},
         {"rows=3", "driver=\"", "driver=\"old ", shipped, rows, "was learned with another driver; run `quern tune`"},
-        {"rows=3", "format=1", "format=0", shipped, rows, "is of another version of quern; run `quern tune`"},
-        {"rows=3", "rows=3", "new_column=3 format=1 #", shipped, rows, "format is stated"},
+        {"rows=3", "format=2", "format=0", shipped, rows, "is of another version of quern; run `quern tune`"},
+        {"rows=3", "rows=3", "new_column=3 format=2 #", shipped, rows, "format is stated"},
         {"rows=3", "device=\"", "device=\"not ", shipped, rows, "it has no row for this device; run `quern tune`"},
         {"rows=3", "rows=3", "rows=300", shipped, rows, "rows can be a whole number from 1 to 64, not '300'"},
         {"rows=3", "rows=3", "rwos=3", shipped, rows, "there is no column 'rwos'; the shipped row"},
-        {"rows=3", "format=1", "", shipped, rows, "a key of device, vendor, driver and format is expected"},
+        {"rows=3", "format=2", "", shipped, rows, "a key of device, vendor, driver and format is expected"},
         {"rows=3", " : ", " : abacus #", shipped, rows, "has the parent 'abacus', which is no shipped profile"},
-        {"rows=3", "format=1\n", "format=1", shipped, rows, "the last line is cut off"},
+        {"rows=3", "format=2\n", "format=2", shipped, rows, "the last line is cut off"},
         {"rows=3", NULL,
          "\x7f"
          "ELF\n",
@@ -265,7 +265,7 @@ static void a_dry_run_and_a_stopped_one_write_nothing(void **state)
     options.dry_run = true;
     succeed(q_tune(&tuning, context, &options, &small));
     assert_string_equal(tuning->path, "");
-    assert_non_null(strstr(tuning->row, "format=1"));
+    assert_non_null(strstr(tuning->row, "format=2"));
     quern_free(tuning);
     char *text = read_rows();
     assert_string_equal(text, "# as it was\n");

@@ -59,6 +59,7 @@ typedef struct q_profile {
     int local;             /* work-items in a group */
     int staged_cols;       /* most columns staged in local memory, 0: read directly */
     int groups_per_unit;   /* groups that keep a compute unit busy: fewer are split along the reduced axis */
+    int waves;             /* as many times these groups a long run should have; it is cut into whole ones */
     int launch_ms;         /* aim for the time of one launch */
     int vector_math;       /* q_math: whose functions of float */
     int min_k, min_rhs;    /* least lengths of contractions and of right-hand sides for the scheme `gemm`, 0: never */
@@ -66,7 +67,7 @@ typedef struct q_profile {
     int reg_m;             /* register tile of the scheme `gemm`: vectors of rows and ... */
     int reg_n;             /* ... columns */
     int max_cols_per_item; /* most columns of one work-item, 0: any number */
-    int speed;             /* rough pairs per microsecond of the simplest formula, for slicing the first launch */
+    int speed;             /* rough pairs per microsecond and compute unit of the simplest formula: the first slice */
 } q_profile;
 
 /* The shipped row of this name; false, with the row "default" in *out, if there is none. */
@@ -83,7 +84,7 @@ int q_profile_get(const q_profile *profile, const char *column);
 
 /* The key of a tuned row, which is of use only where all of it agrees; and the format, which is raised when a column
    changes its meaning. */
-enum { Q_KEY_TEXT = 128, Q_PROFILE_FORMAT = 1 };
+enum { Q_KEY_TEXT = 128, Q_PROFILE_FORMAT = 2 };
 typedef struct q_profile_key {
     char device[Q_KEY_TEXT], vendor[Q_KEY_TEXT], driver[Q_KEY_TEXT];
 } q_profile_key;
@@ -326,6 +327,7 @@ static inline bool q_shares_local(const q_profile *profile)
 struct q_plan {
     const q_scheme *scheme;
     q_profile profile;
+    int units; /* compute units of the device */
     quern_dtype dtype;
     int lanes, local;       /* rows in a vector; work-items in a group */
     bool few_rows;          /* two groups of the profile's rows, or less */
@@ -367,6 +369,8 @@ void q_plan_dump(const q_plan *plan, const q_ir *program, const q_plan_request *
 int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N); /* 1 for Q_P */
 /* A guess of the time that so many pairs take: a Gaussian in 3-D has about 10 operations per pair. */
 double q_plan_seconds(const q_plan *plan, const q_ir *program, double pairs);
+/* Groups that the device does at a time, roughly. */
+int64_t q_plan_wave(const q_plan *plan);
 /* Rows that one group covers. */
 int64_t q_plan_group_rows(const q_plan *plan);
 /* Bytes of local memory of one group, at most. */

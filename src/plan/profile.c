@@ -38,6 +38,7 @@ static const struct column {
     {"local", offsetof(entry, profile.local), WHOLE, 1, 1024},
     {"staged_cols", offsetof(entry, profile.staged_cols), WHOLE, 0, 1024},
     {"groups", offsetof(entry, profile.groups_per_unit), WHOLE, 1, 1024},
+    {"waves", offsetof(entry, profile.waves), WHOLE, 1, 64},
     {"launch_ms", offsetof(entry, profile.launch_ms), WHOLE, 1, 10000},
     {"vector_math", offsetof(entry, profile.vector_math), WHOLE, 0, Q_MATH_PTX},
     {"min_k", offsetof(entry, profile.min_k), WHOLE, 0, 65536},

@@ -10,8 +10,9 @@
 #include "plan/plan.h"
 
 enum {
-    BLOCK = 256,   /* terms added before the sum is compensated: see docs/numbers.md */
-    MOST_ROWS = 64 /* of a work-item: each is unrolled text and has its state on the stack */
+    LEAST_EXTENT = 8192, /* columns of a part for each number of its state, where it is not needed to fill the device */
+    BLOCK = 256,         /* terms added before the sum is compensated: see docs/numbers.md */
+    MOST_ROWS = 64       /* of a work-item: each is unrolled text and has its state on the stack */
 };
 
 int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N)
@@ -71,18 +72,42 @@ double q_plan_seconds(const q_plan *plan, const q_ir *program, double pairs)
     double operations = 1 + (double)program->statements[Q_PAIR] +
                         (double)program->k_dim * (double)program->statements[Q_PAIR | Q_K_LOOP];
     double rhs = (double)program->rhs_dim * (double)program->statements[Q_PAIR | Q_RHS_LOOP];
-    return pairs * (operations * plan->rhs_groups + rhs) / 10 / plan->profile.speed * 1e-6;
+    return pairs * (operations * plan->rhs_groups + rhs) / 10 / plan->profile.speed / plan->units * 1e-6;
 }
 
-static void split(q_plan *plan, const q_ir *program, int64_t rows, int64_t columns, int units,
+int64_t q_plan_wave(const q_plan *plan)
+{
+    return (int64_t)plan->units * plan->profile.groups_per_unit;
+}
+
+/* Into how many parts the columns are split so that there are enough groups: a wave of them at least; and several, so that
+   the last one, in which some compute units have nothing to do, does not matter, where parts stay so long that their
+   states do not either. */
+static int64_t parts_for_waves(const q_plan *plan, const q_ir *program, int64_t columns)
+{
+    int64_t groups = plan->groups * plan->rhs_groups, wave = q_plan_wave(plan), several = plan->profile.waves * wave;
+    int64_t least = groups < wave ? ceil_div(wave, groups) : 1, wanted = ceil_div(several, groups);
+    int64_t most = columns / ((int64_t)LEAST_EXTENT * q_plan_words(program));
+    if (wanted > most) wanted = most;
+    return wanted > least ? wanted : least;
+}
+
+/* ... so that the least that one launch does, a part of all rows, or of a wave of groups where waves count, takes no longer
+   than a launch should. */
+static double parts_for_time(const q_plan *plan, const q_ir *program, double pairs)
+{
+    double launches = q_plan_seconds(plan, program, pairs) * 1e3 / plan->profile.launch_ms;
+    double groups = (double)plan->groups * plan->rhs_groups, wave = (double)q_plan_wave(plan);
+    return plan->profile.waves > 1 ? launches * wave / groups : groups < wave ? launches : 1;
+}
+
+static void split(q_plan *plan, const q_ir *program, int64_t rows, int64_t columns,
                   const quern_compile_options *options)
 {
-    int64_t wanted = (int64_t)units * plan->profile.groups_per_unit;
     int64_t most = ceil_div(columns, 4 * BLOCK); /* a part is worth its merge only if it has some length */
-    int64_t groups = plan->groups * plan->rhs_groups, count = groups < wanted ? ceil_div(wanted, groups) : 1;
-    /* a part is the least that one launch can do */
-    double launches = q_plan_seconds(plan, program, (double)rows * (double)columns) * 1e3 / plan->profile.launch_ms;
-    if (count > 1 && (double)count < launches) count = launches < (double)most ? (int64_t)launches : most;
+    int64_t count = parts_for_waves(plan, program, columns);
+    double for_time = parts_for_time(plan, program, (double)rows * (double)columns);
+    if ((double)count < for_time) count = for_time < (double)most ? (int64_t)for_time : most;
     if (count > most) count = most;
     if (options && options->split > 0)
         count = options->split < ceil_div(columns, BLOCK) ? options->split : ceil_div(columns, BLOCK);
@@ -142,6 +167,7 @@ static q_plan begin(const q_plan_request *request, const q_ir *program)
     bool one_row = program->rows == Q_P;
     int lanes = request->dtype == QUERN_F64 ? profile->lanes64 : profile->lanes32;
     q_plan plan = {.profile = *profile, .dtype = request->dtype, .rhs_groups = 1};
+    plan.units = request->units < 1 ? 1 : request->units;
     plan.lanes = choose(options ? options->lanes : 0, one_row ? 1 : lanes);
     plan.local = choose(options ? options->local : 0, one_row && q_shares_local(profile) ? 1 : profile->local);
     plan.block = options && options->sum == QUERN_SUM_PLAIN ? 1 << 30 : BLOCK;
@@ -189,8 +215,7 @@ quern_status q_plan_make(q_plan *out, const q_ir *program, const q_plan_request 
                       (long long)M, (long long)N, INT32_MAX - 1);
     Q_TRY(take_scheme(out, program, request));
     out->groups = ceil_div(rows, q_plan_group_rows(out));
-    if (program->reduced && out->groups)
-        split(out, program, rows, columns, request->units < 1 ? 1 : request->units, request->options);
+    if (program->reduced && out->groups) split(out, program, rows, columns, request->options);
     else out->split_count = 1, out->split_extent = columns;
     return QUERN_OK;
 }
@@ -237,6 +262,7 @@ static void dump_schemes(const q_ir *program, const q_plan_request *request, q_t
 
 void q_plan_dump(const q_plan *plan, const q_ir *program, const q_plan_request *request, q_text *out)
 {
+    int64_t groups = plan->groups * plan->rhs_groups * plan->split_count;
     q_text_add(out, "plan: profile %s, %s, scheme %s, columns dense\n", plan->profile.name,
                plan->dtype == QUERN_F64 ? "float64" : "float32", plan->scheme->name);
     dump_schemes(program, request, out);
@@ -244,6 +270,9 @@ void q_plan_dump(const q_plan *plan, const q_ir *program, const q_plan_request *
                plan->rows, plan->local, (long long)q_plan_group_rows(plan), (long long)plan->groups);
     q_text_add(out, "  functions: %s\n", functions_of(plan));
     if (plan->scheme->dump) plan->scheme->dump(plan, program, out);
+    if (program->reduced && plan->profile.waves > 1)
+        q_text_add(out, "  %lld groups in all, %.1f waves of %lld on %d compute units\n", (long long)groups,
+                   (double)groups / (double)q_plan_wave(plan), (long long)q_plan_wave(plan), plan->units);
     if (program->reduced)
         q_text_add(out, "  columns in %d part%s of %lld; sums %s\n", plan->split_count,
                    plan->split_count == 1 ? "" : "s", (long long)plan->split_extent,

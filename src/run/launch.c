@@ -2,7 +2,9 @@
  * launch.c: one run of an operator: its stages in order, each a launch or several.
  *
  * Long launches are cut into slices of rows that aim for the time in the device's profile. That one mechanism keeps
- * watchdogs quiet, reports progress and lets a run be stopped.
+ * watchdogs quiet, reports progress and lets a run be stopped. On GPUs slices are whole waves of groups. Each is timed by
+ * the host's clock, from an empty queue to an empty queue: that is good to some 20 us of 100 ms, costs no more than that,
+ * and unlike events' profiling works with any queue of the user's.
  */
 #include "run/launcher.h"
 
@@ -69,21 +71,43 @@ static quern_status launch_slice(q_launcher *l, q_program *program, const q_plan
     return q_program_launch(program, l->session, args.arg, args.count, plan->split ? parts : rows, local);
 }
 
+/* Whole waves, for in one that is not full some compute units have nothing to do; but where one takes much longer than a
+   slice should, less. */
+static int64_t whole_waves(const q_pace *pace, double size)
+{
+    if (size >= (double)pace->wave) return (int64_t)size / pace->wave * pace->wave;
+    return 4 * size > (double)pace->wave ? pace->wave : 1 + (int64_t)size;
+}
+
+quern_status q_pace_begin(q_pace *pace, q_launcher *l, const q_plan *plan, int64_t total, int64_t groups, double guess)
+{
+    int64_t wave = plan->profile.waves > 1 ? q_plan_wave(plan) / groups : 1;
+    *pace = (q_pace){.aim = plan->profile.launch_ms * 1e-3, .wave = wave > 1 ? wave : 1, .size = total};
+    pace->sliced = guess > 2 * pace->aim || l->context->options.progress;
+    if (!pace->sliced) return QUERN_OK;
+    pace->size = whole_waves(pace, (double)total * pace->aim / (guess > pace->aim ? guess : pace->aim));
+    return q_session_finish(l->session);
+}
+
+void q_pace_measured(q_pace *pace, int64_t count, double seconds)
+{
+    double factor = pace->aim / (seconds + 1e-6);
+    pace->size = whole_waves(pace, (double)count * (factor > 4 ? 4 : factor < 0.25 ? 0.25 : factor));
+}
+
 quern_status q_launch_slices(q_launcher *l, q_program *program, const q_ir *p, const q_plan *plan,
                              const q_arguments *args, double pairs)
 {
-    int64_t total = slices_of(plan), size = total;
-    double aim = plan->profile.launch_ms * 1e-3, guess = q_plan_seconds(plan, p, pairs);
-    bool slice = guess > 2 * aim || l->context->options.progress;
-    if (slice) size = 1 + (int64_t)((double)total * aim / (guess > aim ? guess : aim));
+    int64_t total = slices_of(plan), groups = plan->rhs_groups * (plan->split ? plan->groups : 1);
+    q_pace pace;
+    Q_TRY(q_pace_begin(&pace, l, plan, total, groups, q_plan_seconds(plan, p, pairs)));
     for (int64_t at = 0, count; at < total; at += count) {
-        count = size < total - at ? size : total - at;
+        count = pace.size < total - at ? pace.size : total - at;
         double start = q_seconds();
         Q_TRY(launch_slice(l, program, plan, *args, at, count));
-        if (slice) {
+        if (pace.sliced) {
             Q_TRY(q_session_finish(l->session));
-            double factor = aim / (q_seconds() - start + 1e-6);
-            size = 1 + (int64_t)((double)count * (factor > 4 ? 4 : factor < 0.25 ? 0.25 : factor));
+            q_pace_measured(&pace, count, q_seconds() - start);
         }
         Q_TRY(report(l, pairs * (double)count / (double)total));
     }

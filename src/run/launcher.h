@@ -67,6 +67,18 @@ void q_add_number(q_arguments *args, int index, int64_t value);
 void q_add_inputs(q_launcher *l, q_arguments *args, const q_ir *p);
 void q_add_outputs(q_launcher *l, q_arguments *args, const q_ir *p);
 double q_pairs_of(const q_launcher *l, const q_ir *p);
+/* How a long run is cut into slices that take about as long as the profile asks for. */
+typedef struct q_pace {
+    double aim;         /* seconds */
+    bool sliced;        /* else all is done at once */
+    int64_t wave, size; /* of what is cut: what fills the device, and the next slice */
+} q_pace;
+
+/* For `total` of something of which each is done by `groups` groups, and which takes `guess` seconds. Waits for what was
+   enqueued before if it is sliced, so that this is not measured with the first slice. */
+quern_status q_pace_begin(q_pace *pace, q_launcher *l, const q_plan *plan, int64_t total, int64_t groups, double guess);
+/* `count` of them, of a slice that has ended, took so long. */
+void q_pace_measured(q_pace *pace, int64_t count, double seconds);
 /* Slices of rows, or of the parts of split-K, each measured to size the next; one launch if it looks short. */
 quern_status q_launch_slices(q_launcher *l, q_program *program, const q_ir *p, const q_plan *plan,
                              const q_arguments *args, double pairs);

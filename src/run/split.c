@@ -81,24 +81,35 @@ static quern_status fail_pass(const q_plan *plan)
 
 quern_status q_launch_split(q_launcher *l, size_t stage, const q_stage_plan *planned)
 {
-    double pairs = q_pairs_of(l, l->run->build->programs[stage]), done = l->done;
+    const q_ir *p = l->run->build->programs[stage];
+    double pairs = q_pairs_of(l, p), done = l->done;
     q_plan plan = planned->plan;
     int64_t at_once = plan.groups;
+    q_pace pace = {.size = plan.groups};
+    if (plan.groups > plan.split_count)
+        Q_TRY(q_pace_begin(&pace, l, &plan, plan.groups, (int64_t)plan.split_count * plan.rhs_groups,
+                           q_plan_seconds(&plan, p, pairs)));
     row_pass pass = {.program = planned->program, .merge = planned->merge};
     for (int64_t at = 0; plan.split && at < plan.groups;) {
         pass.plan = plan;
         pass.first = at * q_plan_group_rows(&plan);
-        pass.plan.groups = at_once < plan.groups - at ? at_once : plan.groups - at;
+        int64_t now = at_once < pace.size ? at_once : pace.size;
+        pass.plan.groups = now < plan.groups - at ? now : plan.groups - at;
         pass.all = pass.plan.groups == plan.groups;
         pass.pairs = pairs * (double)pass.plan.groups / (double)plan.groups;
+        double start = q_seconds();
         quern_status status = launch_pass(l, stage, &pass);
-        if (!status) at += pass.plan.groups;
-        else if (status != QUERN_MEMORY) return status;
-        else if (!shrink(&plan, &at_once)) return fail_pass(&plan);
-        else
-            q_context_log(l->context, "stage %zu goes on with %lld of %lld groups of rows at a time, in %d part%s: %s",
-                          stage, (long long)at_once, (long long)plan.groups, plan.split_count,
-                          plan.split_count == 1 ? "" : "s", quern_last_error()->message);
+        if (!status) {
+            at += pass.plan.groups;
+            if (pace.sliced) q_pace_measured(&pace, pass.plan.groups, q_seconds() - start);
+            continue;
+        }
+        if (status != QUERN_MEMORY) return status;
+        at_once = pass.plan.groups;
+        if (!shrink(&plan, &at_once)) return fail_pass(&plan);
+        q_context_log(l->context, "stage %zu goes on with %lld of %lld groups of rows at a time, in %d part%s: %s",
+                      stage, (long long)at_once, (long long)plan.groups, plan.split_count,
+                      plan.split_count == 1 ? "" : "s", quern_last_error()->message);
     }
     if (plan.split) return QUERN_OK;
     l->done = done;
