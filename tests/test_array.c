@@ -287,6 +287,12 @@ static void what_cannot_be(void **state)
     view = quern_array_view(array), view.reserved[3] = 1;
     expect_failure(quern_copy(context, quern_f32(x, 3, 2), view), QUERN_USAGE,
                    "reserved member of the view of the source");
+    view = quern_array_view(array), view.data = x;
+    expect_failure(quern_copy(context, quern_f32(x, 3, 2), view), QUERN_USAGE, "both data, on the host, and array");
+    view = quern_array_view(array), view.dtype = QUERN_NUMBER;
+    expect_failure(quern_copy(context, quern_f32(x, 3, 2), view), QUERN_DTYPE, "does not say the element type");
+    view = quern_f32(x, 3, 2), view.offset = 2;
+    expect_failure(quern_array_write(array, view), QUERN_USAGE, "an offset, which is for arrays on the device");
     view = quern_f32(x, 3, 2), view.stride = 1;
     expect_failure(quern_array_write(array, view), QUERN_SHAPE, "would overlap");
     quern_operator *op = compile("x=Vi(2); Sum(x), 2*x", NULL);

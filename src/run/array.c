@@ -64,14 +64,27 @@ static quern_status check_array(const quern_context *context, const char *name, 
     return QUERN_OK;
 }
 
+/* What no view has, and a forgotten member makes. */
+static quern_status check_members(const char *name, const quern_view *view)
+{
+    for (size_t k = 0; k < Q_COUNT(view->reserved); k++)
+        if (view->reserved[k]) return q_fail(QUERN_USAGE, "a reserved member of the view of %s is not 0", name);
+    if (view->data && view->array)
+        return q_fail(QUERN_USAGE, "the view of %s has both data, on the host, and array, on the device", name);
+    if (view->dtype == QUERN_NUMBER && (view->data || view->array))
+        return q_fail(QUERN_DTYPE, "the view of %s does not say the element type of its array", name);
+    if (view->offset && !view->array)
+        return q_fail(QUERN_USAGE, "the view of %s has an offset, which is for arrays on the device", name);
+    return QUERN_OK;
+}
+
 quern_status q_view_check(const quern_context *context, const char *name, const quern_view *view)
 {
     uint64_t extent;
     if (view->rows < 0 || view->columns < 0)
         return q_fail(QUERN_SHAPE, "%s has a negative shape, %lld x %lld", name, (long long)view->rows,
                       (long long)view->columns);
-    for (size_t k = 0; k < Q_COUNT(view->reserved); k++)
-        if (view->reserved[k]) return q_fail(QUERN_USAGE, "a reserved member of the view of %s is not 0", name);
+    Q_TRY(check_members(name, view));
     if (view->dtype == QUERN_NUMBER) return QUERN_OK;
     if (!q_dtype_is_known(view->dtype))
         return q_fail(QUERN_USAGE, "there is no element type %d, as %s has", (int)view->dtype, name);
