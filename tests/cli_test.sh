@@ -166,7 +166,9 @@ prints 'by the new one' '' eval 'a=Vi(1); a*1' a=made/s.npy
 prints '/dev/null stays a device' '' eval "$sum" x=x.npy y=y.npy b=b.npy -o /dev/null
 report 'it does' "$([ -c /dev/null ] || echo ' it is a file now')"
 
-shows 'explain everything' kernel explain "$sum"
+shows 'explain everything' kernel explain "$sum" --stage all
+shows 'explain in short' '^a run: about .* ms on profile cpu in float32, M = 1000, N = 1000; the first builds 1 program$' explain "$sum"
+report 'on one screen' "$([ "$("$quern" explain "$sum" | wc -l)" -le 24 ] || echo 'it has more lines')"
 shows 'explain the source' kernel explain "$sum" --stage source
 shows 'explain a gradient' Exp explain "$sum" --grad x --stage=graph
 shows 'explain for a profile' kernel explain "$sum" --stage source --profile nvidia --dtype f64 --M 10 --N 1000000

@@ -121,7 +121,7 @@ static void it_is_explained(void **state)
     for (size_t c = 0; c < Q_COUNT(cases); c++) {
         quern_operator *op = compile(cases[c].formula, NULL);
         char *got;
-        quern_explain_options options = {.size = sizeof options, .profile = cases[c].profile};
+        quern_explain_options options = {.size = sizeof options, .stage = "all", .profile = cases[c].profile};
         succeed(quern_explain(op, &options, &got));
         for (size_t e = 0; e < 4 && cases[c].expected[e]; e++)
             if (!strstr(got, cases[c].expected[e])) fail_msg("'%s' is not in:\n%s", cases[c].expected[e], got);

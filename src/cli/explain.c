@@ -17,8 +17,8 @@ typedef struct request {
 } request;
 
 static const cli_option options[] = {
-    {"--stage", CLI_TEXT, offsetof(request, stage), "graph|stages|program|plan|source",
-     "only this stage; without it, all of them"},
+    {"--stage", CLI_TEXT, offsetof(request, stage), "graph|stages|program|plan|source|all",
+     "this stage, or all of them; without it one screen: arrays, stages, expected time"},
     {"--dot", CLI_FLAG, offsetof(request, dot), "",
      "only the graph, as a picture for Graphviz: quern explain ... --dot | dot -Tsvg >graph.svg"},
     CLI_GRAD(request),
@@ -94,7 +94,7 @@ const cli_command cli_explain = {
         "quern explain 'x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))' --grad x --stage graph\n"
         "quern explain 'x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))' --stage source --profile nvidia --dtype f64\n",
     .synopsis = "FORMULA [options]",
-    .text = "Shows what quern makes of a formula.\n",
+    .text = "Shows what quern makes of a formula: in short, or a stage of it in full.\n",
     .options = options,
     .option_count = CLI_COUNT(options),
 };

@@ -1,6 +1,6 @@
 /*
  * explain.c: what each pass makes of an operator, as text: its graph, its stages, and for each stage program, plan and
- * source.
+ * source; and on one screen, what it is and what it will cost.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,16 +18,16 @@ typedef struct request {
 
 static bool wants(const request *r, const char *stage)
 {
-    return !r->stage || strcmp(r->stage, stage) == 0;
+    return strcmp(r->stage, "all") == 0 || strcmp(r->stage, stage) == 0;
 }
 
 static quern_status check_stage(const char *stage)
 {
-    static const char *const known[] = {"graph", "stages", "program", "plan", "source", "dot"};
+    static const char *const known[] = {"graph", "stages", "program", "plan", "source", "all", "dot"};
     for (size_t s = 0; s < Q_COUNT(known); s++)
         if (!stage || strcmp(stage, known[s]) == 0) return QUERN_OK;
     quern_status status = q_fail(QUERN_USAGE, "there is no stage '%s' to explain", stage);
-    q_fail_next_step("the stages are graph, stages, program, plan and source; or dot");
+    q_fail_next_step("the stages are graph, stages, program, plan and source; or all, or dot");
     return status;
 }
 
@@ -61,10 +61,106 @@ static quern_status explain_stage(const request *r, size_t stage, q_text *out)
     return status;
 }
 
+// ---- one screen ----
+
+static void add_shape(const request *r, uint8_t axes, int64_t dim, q_text *out)
+{
+    if (axes) q_text_add(out, "%lld x ", (long long)q_axis_size(axes, r->M, r->N));
+    q_text_add(out, "%lld", (long long)dim);
+}
+
+static void add_arrays(const request *r, q_text *out)
+{
+    const quern_operator *op = r->op;
+    for (size_t v = 0; v < quern_variable_count(op); v++) {
+        quern_value value = quern_variable(op, v);
+        q_text_add(out, "%s%s ", v ? ", " : "arguments: ", value.name);
+        add_shape(r, value.axis == 'i' ? Q_I : value.axis == 'j' ? Q_J : 0, value.dim, out);
+    }
+    for (size_t n = 0; n < op->result_count; n++) {
+        const q_node *result = q_node_of(op->graph, op->results[n]);
+        q_text_add(out, n ? ", " : "%sresults: ", quern_variable_count(op) ? "\n" : "");
+        add_shape(r, result->axes, result->dim, out);
+        if (quern_result(op, n).integer) q_text_add(out, " indices");
+    }
+    q_text_add(out, "\n");
+}
+
+static void add_time(double seconds, q_text *out)
+{
+    q_text_add(out,
+               seconds < 1e-5 ? "less than %.2g ms"
+               : seconds < 1  ? "about %.2g ms"
+                              : "about %.3g s",
+               seconds < 1e-5 ? 0.01
+               : seconds < 1  ? 1e3 * seconds
+                              : seconds);
+}
+
+/* The reductions, each once. */
+static void add_reductions(const q_ir *p, q_text *out)
+{
+    for (size_t r = 0; r < p->reduction_count; r++) {
+        size_t first = 0;
+        while (p->reductions[first].op != p->reductions[r].op) first++;
+        if (first == r) q_text_add(out, "%s%s_%c", r ? ", " : "", q_ops[p->reductions[r].op].name, "?ij"[p->reduced]);
+    }
+}
+
+static double add_plan(const request *r, size_t stage, const q_ir *p, const q_plan *plan, q_text *out)
+{
+    double rows = (double)q_axis_size(p->rows, r->M, r->N);
+    double pairs = rows * (p->reduced ? (double)q_axis_size(p->reduced, r->M, r->N) : 1);
+    double seconds = q_plan_seconds(plan, p, pairs);
+    q_text_add(out, "stage %zu: ", stage);
+    add_reductions(p, out);
+    q_text_add(out, "%s%.3g %s; scheme %s, %lld group%s", p->reduction_count ? " of " : "", pairs,
+               p->reduced && p->rows ? "pairs" : "rows", plan->scheme->name, (long long)plan->groups,
+               plan->groups == 1 ? "" : "s");
+    if (plan->split) q_text_add(out, " of rows, columns in %d parts", plan->split_count);
+    q_text_add(out, "; ");
+    add_time(seconds, out);
+    q_text_add(out, "\n");
+    return seconds;
+}
+
+/* As the profile at hand has it, which need not be that of the operator. */
+static quern_status add_stage(const request *r, size_t stage, q_text *out, double *seconds)
+{
+    q_ir *p;
+    q_plan plan;
+    q_tiling tiling = q_tiling_of(&r->profile, &r->op->options);
+    Q_TRY(q_lower(&p, r->op->graph, &r->op->stages, stage, &tiling));
+    quern_status status =
+        q_plan_make(&plan, p, &(q_plan_request){&r->profile, r->dtype, r->M, r->N, r->units, &r->op->options});
+    if (!status) *seconds += add_plan(r, stage, p, &plan, out);
+    q_ir_destroy(&p);
+    return status;
+}
+
+static quern_status explain_summary(const request *r, q_text *out)
+{
+    const quern_operator *op = r->op;
+    double seconds = 0;
+    q_text_add(out, "formula: %s\n", op->text);
+    add_arrays(r, out);
+    for (size_t s = 0; s < op->stages.count; s++) Q_TRY(add_stage(r, s, out, &seconds));
+    q_text_add(out, "a run: ");
+    add_time(seconds, out);
+    q_text_add(out, " on profile %s in %s, M = %lld, N = %lld; the first builds %zu program%s\n", r->profile.name,
+               r->dtype == QUERN_F64 ? "float64" : "float32", (long long)r->M, (long long)r->N, op->stages.count,
+               op->stages.count == 1 ? "" : "s");
+    if (q_host_would_take(op, op->context, r->dtype, r->M, r->N))
+        q_text_add(out, "so few entries are computed on the host, without the device\n");
+    q_text_add(out, "stages to ask for: graph, stages, program, plan, source; all; dot\n");
+    return QUERN_OK;
+}
+
 static quern_status explain(const request *r, q_text *out)
 {
     const quern_operator *op = r->op;
-    if (r->stage && strcmp(r->stage, "dot") == 0) { /* never among all stages */
+    if (!r->stage) return explain_summary(r, out);
+    if (strcmp(r->stage, "dot") == 0) { /* never among all stages */
         q_graph_dot(op->graph, op->results, op->result_count, out);
         return QUERN_OK;
     }
