@@ -27,7 +27,7 @@
 #endif
 #include "prelude.cl"
 #include "reductions.cl"
-#include "cols_dense.cl"
+#include "space_dense.cl"
 #include "frame.cl"
 
 #define Q_SIGNATURE \
@@ -35,6 +35,13 @@
 #define Q_ARGUMENTS xs, ys, bs, M, N
 #define Q_OUTPUT_SIGNATURE __global sreal *Q_RESTRICT a
 #define Q_OUTPUTS a
+#if defined(Q_MERGE)
+#define Q_PARAMETERS Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global sreal *Q_RESTRICT states, const long first, const long split_count, const long padded
+#elif Q_SPLIT
+#define Q_PARAMETERS Q_SIGNATURE, __global sreal *Q_RESTRICT states, const long first, const long split_extent, const long first_split, const long split_count
+#else
+#define Q_PARAMETERS Q_SIGNATURE, Q_OUTPUT_SIGNATURE, const long first, const long split_extent
+#endif
 #define Q_ROW_COUNT M
 #define Q_COLUMN_COUNT N
 #define Q_WORDS 2

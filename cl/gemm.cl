@@ -228,7 +228,7 @@ Q_FN void q_rescale(q_state *t, q_rhs_acc *acc, q_block_acc sums[Q_RHS_DIM][Q_RO
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
 Q_KERNEL void Q_NAME(Q_PARAMETERS)
 {
-    const long row0 = first + ((long)get_group_id(0) * Q_ROWS * Q_LOCAL + (long)get_local_id(0)) * Q_LANES;
+    const long row0 = Q_FIRST_ROW((long)get_group_id(0)) + (long)get_local_id(0) * Q_LANES;
     const q_launch u = q_load_launch(Q_ARGUMENTS);
     q_row rows[Q_ROWS];
     q_state t[Q_ROWS];
@@ -297,7 +297,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
                         else if (Q_EXPANSION == 2) continue;
 #endif
                         q_pair(&t[r], Q_WEIGHTS(c, r), &u, &rows[r], &columns.column[c], Q_SUMS(c, r),
-                               (sint)columns.j[c]);
+                               Q_COLUMN_NUMBER(columns.j[c]));
 #if Q_RHS_SCALED
                         if (t[r].rescaled) q_rescale(t, acc, block_acc, weights, r, c);
 #endif

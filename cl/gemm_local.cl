@@ -301,7 +301,7 @@ Q_INLINED void q_pair_step(q_state *t, __local q_shared *shared, const q_launch 
 #else
             const q_sums sums = q_no_sums();
 #endif
-            q_pair(&t[r], &weight, u, &rows[r], &column, &sums, (sint)(j0 + k));
+            q_pair(&t[r], &weight, u, &rows[r], &column, &sums, Q_COLUMN_NUMBER(j0 + k));
 #if Q_RHS_SCALED
             if (t[r].rescaled) q_rescale(&t[r], shared, k - turn, v);
 #endif
@@ -326,7 +326,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
     __local q_shared *const shared = &local_memory.walk;
     const int item = (int)get_local_id(0), x0 = (int)((uint)item % Q_THREADS_M * Q_REG_M),
               y0 = (int)((uint)item / Q_THREADS_M * Q_REG_N);
-    const long group = first + (long)get_group_id(0) * Q_TILE_M * Q_LANES, row0 = group + (long)item * Q_LANES;
+    const long group = Q_FIRST_ROW((long)get_group_id(0)), row0 = group + (long)item * Q_LANES;
     const q_launch u = q_load_launch(Q_ARGUMENTS);
     q_row rows[Q_ROWS], near[Q_REG_M];
     q_state t[Q_ROWS];
@@ -421,8 +421,8 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
 #if !Q_RHS_DIM
     Q_WRITE_OUT(row0);
 #elif Q_SPLIT
-    const long padded = (long)get_num_groups(0) * Q_ROWS * Q_ROW_STEP;
-    __global sreal *const words = states + padded * Q_SPLIT_INDEX + (group - first);
+    const long padded = (long)get_num_groups(0) * Q_GROUP_ROWS;
+    __global sreal *const words = states + padded * Q_SPLIT_INDEX + Q_STATE_ROW(group);
     if (span == 0) Q_EACH_ROW q_store_state(&t[r], words + (long)(item + r * Q_LOCAL) * Q_LANES, padded * split_count);
     Q_EACH_REG_M q_store_state_rhs(&acc[r * one], words + (long)(x0 + r) * Q_LANES, padded * split_count, span + z0);
 #else

@@ -3,17 +3,16 @@
  * takes their states from every split in the order of the columns, and stores the results; the order is fixed, so the bits
  * are the same in every run.
  *
- * Holes as in row.cl. Arguments: states[word][split][row] as the schemes leave it, for `padded` rows from row `first` on.
+ * Holes as in row.cl. It has states[word][split][row] as the schemes leave them, of `padded` rows: whole groups.
  */
 #ifndef Q_SIGNATURE
+#define Q_MERGE
 #include "gaussian.cl"
 #endif
 
 #undef Q_RESTRICT
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
-__kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
-void Q_NAME(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global const sreal *Q_RESTRICT states, const long first, const long split_count,
-           const long padded)
+Q_KERNEL void Q_NAME(Q_PARAMETERS)
 {
     const long i = (long)get_global_id(0) * Q_LANES;
     if (i >= padded) return;
@@ -34,5 +33,6 @@ void Q_NAME(Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global const sreal *Q_RESTRICT st
 #endif
         q_merge(&all, &one);
     }
-    q_store(Q_ARGUMENTS, Q_OUTPUTS, &all Q_WITH_RHS(&all_rhs, d0), first + i);
+    const long group = i / Q_GROUP_ROWS;
+    q_store(Q_ARGUMENTS, Q_OUTPUTS, &all Q_WITH_RHS(&all_rhs, d0), Q_FIRST_ROW(group) + (i - group * Q_GROUP_ROWS));
 }

@@ -35,7 +35,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
     __local q_column staged[Q_STAGED_COLS];
 #endif
     const int item = (int)get_local_id(0);
-    const long row0 = first + ((long)get_group_id(0) * Q_ROWS * Q_LOCAL + item) * Q_LANES;
+    const long row0 = Q_FIRST_ROW((long)get_group_id(0)) + (long)item * Q_LANES;
     const q_launch u = q_load_launch(Q_ARGUMENTS);
     q_row rows[Q_ROWS];
     q_state t[Q_ROWS];
@@ -59,18 +59,18 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
                 for (; k <= count - Q_UNROLL; k += Q_UNROLL)
                     _Pragma("unroll") for (int n = 0; n < Q_UNROLL; n++) {
                         const q_column c = staged[k + n];
-                        q_visit(t, &u, rows, &c, (sint)(b0 + c0 + k + n));
+                        q_visit(t, &u, rows, &c, Q_COLUMN_NUMBER(b0 + c0 + k + n));
                     }
 #endif
                 for (; k < count; k++) {
                     const q_column c = staged[k];
-                    q_visit(t, &u, rows, &c, (sint)(b0 + c0 + k));
+                    q_visit(t, &u, rows, &c, Q_COLUMN_NUMBER(b0 + c0 + k));
                 }
             }
 #else
             for (int k = 0; k < size; k++) {
                 const q_column c = q_load_column(Q_ARGUMENTS, &u, b0 + k);
-                q_visit(t, &u, rows, &c, (sint)(b0 + k));
+                q_visit(t, &u, rows, &c, Q_COLUMN_NUMBER(b0 + k));
             }
 #endif
             Q_EACH_ROW q_block(&t[r]);

@@ -4,7 +4,7 @@
  */
 Q_KERNEL void Q_NAME(Q_PARAMETERS)
 {
-    const long row0 = first + ((long)get_group_id(0) * Q_LOCAL + (long)get_local_id(0)) * Q_LANES;
+    const long row0 = Q_FIRST_ROW((long)get_group_id(0)) + (long)get_local_id(0) * Q_LANES;
     const q_launch u = q_load_launch(Q_ARGUMENTS);
     const q_row row = q_load_row(Q_ARGUMENTS, &u, row0);
     q_state t[1];
@@ -16,7 +16,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
             for (long j = b0; j < end; j += Q_STEP)
                 for (int n = 0; n < Q_STEP && j + n < end; n++) {
                     const q_column c = q_load_column(Q_ARGUMENTS, &u, j + n);
-                    q_pair(&t[0], &u, &row, &c, (sint)(j + n));
+                    q_pair(&t[0], &u, &row, &c, Q_COLUMN_NUMBER(j + n));
 #if Q_KAHAN
                     q_block(&t[0]);
 #endif

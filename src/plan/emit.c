@@ -261,28 +261,6 @@ static void emit_store(q_emitter *e)
     q_text_add(e->out, "}\n");
 }
 
-static const char *count_of(uint8_t axis)
-{
-    return axis == Q_I ? "M" : axis == Q_J ? "N" : "1L";
-}
-
-static void emit_signature(q_emitter *e)
-{
-    q_text_add(e->out, "#define Q_SIGNATURE ");
-    for (size_t a = 0; a < e->p->input_count; a++)
-        q_text_add(e->out, "__global const %s *Q_RESTRICT a%zu, ", e->p->inputs[a].integer ? "sint" : "sreal", a);
-    q_text_add(e->out, "const long M, const long N\n#define Q_ARGUMENTS ");
-    for (size_t a = 0; a < e->p->input_count; a++) q_text_add(e->out, "a%zu, ", a);
-    q_text_add(e->out, "M, N\n#define Q_OUTPUT_SIGNATURE ");
-    for (size_t o = 0; o < e->p->output_count; o++)
-        q_text_add(e->out, "%s__global %s *Q_RESTRICT o%zu", o ? ", " : "", e->p->outputs[o].integer ? "sint" : "sreal",
-                   o);
-    q_text_add(e->out, "\n#define Q_OUTPUTS ");
-    for (size_t o = 0; o < e->p->output_count; o++) q_text_add(e->out, "%so%zu", o ? ", " : "", o);
-    q_text_add(e->out, "\n#define Q_ROW_COUNT %s\n#define Q_COLUMN_COUNT %s\n", count_of(e->p->rows),
-               e->p->reduced ? count_of(e->p->reduced) : "0L");
-}
-
 static quern_status check_size(const q_ir *p)
 {
     size_t statements = 0;
@@ -332,7 +310,6 @@ static quern_status emit_program(q_emitter *e)
     mark_folded(e);
     q_mark_scaled(e);
     Q_TRY(make_sections(e));
-    emit_signature(e);
     emit_struct(e, "q_launch", 0);
     emit_struct(e, "q_row", Q_ROW);
     emit_struct(e, "q_column", Q_COLUMN);

@@ -380,6 +380,35 @@ int q_plan_words(const q_ir *program);
 /* Bytes of the states of a split plan. */
 uint64_t q_plan_split_bytes(const q_plan *plan, const q_ir *program);
 
+// parameters.c: the parameters of a kernel
+
+/* What a parameter is for, in their order. */
+typedef enum q_parameter_kind {
+    Q_PARAM_INPUT, /* array `index` */
+    Q_PARAM_M,
+    Q_PARAM_N,
+    Q_PARAM_OUTPUT,       /* output `index` */
+    Q_PARAM_STATES,       /* of a split plan: states[word][split][row], rows padded to whole groups */
+    Q_PARAM_FIRST,        /* the first row of the launch */
+    Q_PARAM_SPLIT_EXTENT, /* columns of one group along dimension 1 */
+    Q_PARAM_FIRST_SPLIT,  /* the number of group 0 of the launch along dimension 1 */
+    Q_PARAM_SPLIT_COUNT,  /* how many there are in all launches */
+    Q_PARAM_PADDED,       /* rows in whole groups */
+    Q_PARAM_KINDS
+} q_parameter_kind;
+
+typedef struct q_parameter {
+    uint8_t kind, index;
+} q_parameter;
+
+enum { Q_MAX_PARAMETERS = Q_MAX_ARRAYS + Q_MAX_STAGE_OUTPUTS + Q_PARAM_KINDS };
+
+/* The parameters of the kernel of the plan, or, with merge, of its second one; how many there are. */
+size_t q_parameters(q_parameter out[Q_MAX_PARAMETERS], const q_ir *program, const q_plan *plan, bool merge);
+/* Their declarations as macros: Q_PARAMETERS for the kernel; for its functions the inputs with M and N, and the outputs, as
+   parameters (Q_SIGNATURE, Q_OUTPUT_SIGNATURE) and as arguments. */
+void q_add_parameters(q_text *out, const q_ir *program, const q_plan *plan, bool merge);
+
 // emit.c: the functions of a program as OpenCL C; what its files share is in emitter.h
 
 /* Appends types and functions that fill the holes of the scheme files. LIMIT when there are too many statements. */

@@ -1,6 +1,6 @@
 /*
  * source.c: the text of a kernel: the plan's numbers as macros, the prelude, the reductions that are used, the
- * generated functions, the columns and the scheme. #line directives name the .cl files, so that a compiler's messages
+ * the space, the generated functions and the scheme. #line directives name the .cl files, so that a compiler's messages
  * point into them. The kernel's name ends in the digest of the rest, so profilers tell kernels apart.
  */
 #include <stdio.h>
@@ -83,6 +83,7 @@ static void add_special(q_text *out, const q_plan *plan)
 static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan, bool merge)
 {
     add_macros(out, program, plan, merge);
+    q_add_parameters(out, program, plan, merge);
     if (q_plan_uses_ptx(plan)) add_file(out, "ptx");
     add_file(out, "prelude");
     if (plan->lanes > 1 && plan->dtype == QUERN_F32 && plan->profile.vector_math) add_file(out, "math");
@@ -90,11 +91,11 @@ static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan
     if (program->reduction_count) add_file(out, "reductions");
     if (uses_count(program)) add_file(out, "select");
     if (q_has_exact(program, false)) q_text_add(out, "#pragma OPENCL FP_CONTRACT OFF\n");
+    add_file(out, "space_dense");
     q_text_add(out, "#line 1 \"formula\"\n");
     add_counted_sections(out, program);
     Q_TRY(q_emit(out, program, plan));
-    if (!merge) add_file(out, "cols_dense");
-    if (!merge) add_file(out, "frame");
+    add_file(out, "frame");
     const q_scheme *scheme = plan->scheme;
     if (merge) add_file(out, "merge");
     else add_text(out, scheme->name, scheme->text ? scheme->text() : q_cl_file(scheme->name));

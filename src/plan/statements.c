@@ -288,7 +288,9 @@ void q_emit_expression(q_emitter *e, q_ref v)
     switch ((q_value_kind)value->kind) {
     case Q_V_CONSTANT: q_emit_number(e, value->number); break;
     case Q_V_LOAD: emit_load(e, value); break;
-    case Q_V_INDEX: q_text_add(e->out, value->scope == Q_ROW ? "q_row_numbers(i)" : "(sint)j"); break;
+    case Q_V_INDEX:
+        q_text_add(e->out, value->scope == Q_ROW ? "q_row_numbers(Q_ROW_NUMBER(i))" : "Q_COLUMN_NUMBER(j)");
+        break;
     case Q_V_COUNT: q_text_add(e->out, "(sint)%c", value->k[0] == Q_I ? 'M' : 'N'); break;
     case Q_V_OP: emit_op(e, value); break;
     case Q_V_FMA: emit_fma(e, value); break;

@@ -8,28 +8,28 @@
  */
 #include "run/launcher.h"
 
-void q_add_buffer(q_arguments *args, const q_buffer *buffer)
+/* The buffer of an array. */
+static const cl_mem *memory_of(q_launcher *l, const q_array *array)
 {
-    args->arg[args->count++] = (q_kernel_arg){sizeof(cl_mem), &buffer->mem};
+    return &q_slot_find(l, array)->buffer.mem;
 }
 
-void q_add_number(q_arguments *args, int index, int64_t value)
+quern_status q_launch_kernel(q_launcher *l, q_program *program, const q_kernel *kernel, const q_values *values,
+                             const size_t global[3])
 {
-    args->numbers[index] = value;
-    args->arg[args->count++] = (q_kernel_arg){sizeof(cl_long), &args->numbers[index]};
-}
-
-void q_add_inputs(q_launcher *l, q_arguments *args, const q_ir *p)
-{
-    for (size_t a = 0; a < p->input_count; a++) q_add_buffer(args, &q_slot_find(l, &p->inputs[a])->buffer);
-    args->sizes = args->count;
-    q_add_number(args, 0, l->run->M);
-    q_add_number(args, 1, l->run->N);
-}
-
-void q_add_outputs(q_launcher *l, q_arguments *args, const q_ir *p)
-{
-    for (size_t o = 0; o < p->output_count; o++) q_add_buffer(args, &q_slot_find(l, &p->outputs[o])->buffer);
+    const q_ir *p = kernel->program;
+    q_parameter parameters[Q_MAX_PARAMETERS];
+    q_kernel_arg args[Q_MAX_PARAMETERS];
+    size_t count = q_parameters(parameters, p, kernel->plan, kernel->merge);
+    for (size_t k = 0; k < count; k++) {
+        q_parameter at = parameters[k];
+        if (at.kind == Q_PARAM_INPUT) args[k] = (q_kernel_arg){sizeof(cl_mem), memory_of(l, &p->inputs[at.index])};
+        else if (at.kind == Q_PARAM_OUTPUT)
+            args[k] = (q_kernel_arg){sizeof(cl_mem), memory_of(l, &p->outputs[at.index])};
+        else if (at.kind == Q_PARAM_STATES) args[k] = (q_kernel_arg){sizeof(cl_mem), &values->states->mem};
+        else args[k] = (q_kernel_arg){sizeof(cl_long), &values->number[at.kind]};
+    }
+    return q_program_launch(program, l->session, args, count, global, (size_t[]){(size_t)kernel->plan->local, 1, 1});
 }
 
 static quern_status report(q_launcher *l, double pairs)
@@ -57,18 +57,16 @@ static int64_t slices_of(const q_plan *plan)
     return plan->split ? plan->split_count : plan->groups;
 }
 
-static quern_status launch_slice(q_launcher *l, q_program *program, const q_plan *plan, q_arguments args, int64_t at,
-                                 int64_t count)
+static quern_status launch_slice(q_launcher *l, q_program *program, const q_kernel *kernel, const q_values *all,
+                                 int64_t at, int64_t count)
 {
-    size_t local[3] = {(size_t)plan->local, 1, 1}, rhs_groups = (size_t)plan->rhs_groups;
-    size_t rows[3] = {(size_t)count * local[0], 1, rhs_groups},
-           parts[3] = {(size_t)plan->groups * local[0], (size_t)count, rhs_groups};
-    for (size_t n = 0; n < 2; n++) args.arg[args.sizes + n].value = &args.numbers[n]; /* the copy's own */
-    q_add_number(&args, 2, args.first + (plan->split ? 0 : at * q_plan_group_rows(plan)));
-    q_add_number(&args, 3, plan->split_extent);
-    if (plan->split) q_add_number(&args, 4, at);
-    if (plan->split) q_add_number(&args, 5, plan->split_count);
-    return q_program_launch(program, l->session, args.arg, args.count, plan->split ? parts : rows, local);
+    const q_plan *plan = kernel->plan;
+    q_values values = *all;
+    size_t groups = (size_t)(plan->split ? plan->groups : count), splits = (size_t)(plan->split ? count : 1);
+    if (plan->split) values.number[Q_PARAM_FIRST_SPLIT] = at;
+    else values.number[Q_PARAM_FIRST] += at * q_plan_group_rows(plan);
+    return q_launch_kernel(l, program, kernel, &values,
+                           (size_t[]){groups * (size_t)plan->local, splits, (size_t)plan->rhs_groups});
 }
 
 /* Whole waves, for in one that is not full some compute units have nothing to do; but where one takes much longer than a
@@ -95,16 +93,17 @@ void q_pace_measured(q_pace *pace, int64_t count, double seconds)
     pace->size = whole_waves(pace, (double)count * (factor > 4 ? 4 : factor < 0.25 ? 0.25 : factor));
 }
 
-quern_status q_launch_slices(q_launcher *l, q_program *program, const q_ir *p, const q_plan *plan,
-                             const q_arguments *args, double pairs)
+quern_status q_launch_slices(q_launcher *l, q_program *program, const q_kernel *kernel, const q_values *values,
+                             double pairs)
 {
+    const q_plan *plan = kernel->plan;
     int64_t total = slices_of(plan), groups = plan->rhs_groups * (plan->split ? plan->groups : 1);
     q_pace pace;
-    Q_TRY(q_pace_begin(&pace, l, plan, total, groups, q_plan_seconds(plan, p, pairs)));
+    Q_TRY(q_pace_begin(&pace, l, plan, total, groups, q_plan_seconds(plan, kernel->program, pairs)));
     for (int64_t at = 0, count; at < total; at += count) {
         count = pace.size < total - at ? pace.size : total - at;
         double start = q_seconds();
-        Q_TRY(launch_slice(l, program, plan, *args, at, count));
+        Q_TRY(launch_slice(l, program, kernel, values, at, count));
         if (pace.sliced) {
             Q_TRY(q_session_finish(l->session));
             q_pace_measured(&pace, count, q_seconds() - start);
@@ -114,13 +113,22 @@ quern_status q_launch_slices(q_launcher *l, q_program *program, const q_ir *p, c
     return QUERN_OK;
 }
 
+q_values q_values_of(const q_launcher *l, const q_plan *plan)
+{
+    q_values values = {.states = NULL};
+    values.number[Q_PARAM_M] = l->run->M;
+    values.number[Q_PARAM_N] = l->run->N;
+    values.number[Q_PARAM_SPLIT_EXTENT] = plan->split_extent;
+    values.number[Q_PARAM_SPLIT_COUNT] = plan->split_count;
+    values.number[Q_PARAM_PADDED] = plan->groups * q_plan_group_rows(plan);
+    return values;
+}
+
 quern_status q_launch_rows(q_launcher *l, size_t stage, const q_plan *plan, q_program *program)
 {
-    const q_ir *p = l->run->build->programs[stage];
-    q_arguments args = {.count = 0};
-    q_add_inputs(l, &args, p);
-    q_add_outputs(l, &args, p);
-    return q_launch_slices(l, program, p, plan, &args, q_pairs_of(l, p));
+    q_kernel kernel = {l->run->build->programs[stage], plan, false};
+    q_values values = q_values_of(l, plan);
+    return q_launch_slices(l, program, &kernel, &values, q_pairs_of(l, kernel.program));
 }
 
 static quern_status launch_stage(q_launcher *l, size_t stage)

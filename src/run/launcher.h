@@ -51,21 +51,24 @@ quern_status q_slots_read_results(q_launcher *l);
 
 // launch.c: kernels over rows and columns, in slices
 
-enum { Q_MAX_ARGS = Q_MAX_ARRAYS + Q_MAX_STAGE_OUTPUTS + 8 };
+/* A kernel of a stage; merge: the second one of a split plan. */
+typedef struct q_kernel {
+    const q_ir *program;
+    const q_plan *plan;
+    bool merge;
+} q_kernel;
 
-typedef struct q_arguments {
-    q_kernel_arg arg[Q_MAX_ARGS];
-    size_t count;
-    size_t sizes;       /* position of M and N */
-    int64_t first;      /* row of the launches */
-    cl_long numbers[6]; /* M, N, and what the kernel's last arguments are */
-} q_arguments;
+/* What its parameters stand for beside the arrays. */
+typedef struct q_values {
+    cl_long number[Q_PARAM_KINDS];
+    const q_buffer *states;
+} q_values;
 
-void q_add_buffer(q_arguments *args, const q_buffer *buffer);
-void q_add_number(q_arguments *args, int index, int64_t value);
-/* Inputs, M and N, as Q_SIGNATURE has them. */
-void q_add_inputs(q_launcher *l, q_arguments *args, const q_ir *p);
-void q_add_outputs(q_launcher *l, q_arguments *args, const q_ir *p);
+/* Those of all launches of the plan; the first row is 0. */
+q_values q_values_of(const q_launcher *l, const q_plan *plan);
+/* One launch, with an argument for each parameter of the kernel. */
+quern_status q_launch_kernel(q_launcher *l, q_program *program, const q_kernel *kernel, const q_values *values,
+                             const size_t global[3]);
 double q_pairs_of(const q_launcher *l, const q_ir *p);
 /* How a long run is cut into slices that take about as long as the profile asks for. */
 typedef struct q_pace {
@@ -80,8 +83,8 @@ quern_status q_pace_begin(q_pace *pace, q_launcher *l, const q_plan *plan, int64
 /* `count` of them, of a slice that has ended, took so long. */
 void q_pace_measured(q_pace *pace, int64_t count, double seconds);
 /* Slices of rows, or of the parts of split-K, each measured to size the next; one launch if it looks short. */
-quern_status q_launch_slices(q_launcher *l, q_program *program, const q_ir *p, const q_plan *plan,
-                             const q_arguments *args, double pairs);
+quern_status q_launch_slices(q_launcher *l, q_program *program, const q_kernel *kernel, const q_values *values,
+                             double pairs);
 /* A stage that is not split. */
 quern_status q_launch_rows(q_launcher *l, size_t stage, const q_plan *plan, q_program *program);
 

@@ -20,23 +20,13 @@ static quern_status launch_parts(q_launcher *l, size_t stage, const row_pass *pa
 {
     const q_ir *p = l->run->build->programs[stage];
     const q_plan *plan = &pass->plan;
-    q_arguments args = {.first = pass->first};
-    size_t local[3] = {(size_t)plan->local, 1, 1};
-    int64_t padded = plan->groups * q_plan_group_rows(plan);
-    q_add_inputs(l, &args, p);
-    q_add_buffer(&args, states);
-    Q_TRY(q_launch_slices(l, pass->program, p, plan, &args, pass->pairs));
-    args.count = 0;
-    q_add_inputs(l, &args, p);
-    q_add_outputs(l, &args, p);
-    q_add_buffer(&args, states);
-    q_add_number(&args, 2, pass->first);
-    q_add_number(&args, 3, plan->split_count);
-    q_add_number(&args, 4, padded);
-    size_t items = (size_t)(padded / plan->lanes),
-           rhs_groups =
-               plan->rhs_per_item ? (p->rhs_dim + (size_t)plan->rhs_per_item - 1) / (size_t)plan->rhs_per_item : 1;
-    return q_program_launch(pass->merge, l->session, args.arg, args.count, (size_t[]){items, 1, rhs_groups}, local);
+    q_values values = q_values_of(l, plan);
+    values.number[Q_PARAM_FIRST] = pass->first;
+    values.states = states;
+    Q_TRY(q_launch_slices(l, pass->program, &(q_kernel){p, plan, false}, &values, pass->pairs));
+    size_t items = (size_t)(values.number[Q_PARAM_PADDED] / plan->lanes), rhs = (size_t)plan->rhs_per_item,
+           rhs_groups = rhs ? (p->rhs_dim + rhs - 1) / rhs : 1;
+    return q_launch_kernel(l, pass->merge, &(q_kernel){p, plan, true}, &values, (size_t[]){items, 1, rhs_groups});
 }
 
 /* The states of a pass are gone from the device before those of the next, or of the same with less, are made. */

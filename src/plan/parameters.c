@@ -1,0 +1,82 @@
+/*
+ * parameters.c: the parameters of a kernel in their order, with what each is for. Both the declarations in its source and
+ * the list by which a launch binds its arguments are made here, from one table.
+ */
+#include "plan/plan.h"
+
+enum { WHOLE = 1, PART = 2, MERGE = 4 }; /* kernels: of a plan that is not split, of one that is, the one that merges */
+
+static const struct {
+    const char *declaration;
+    int kernels;
+} kinds[] = {
+    [Q_PARAM_INPUT] = {"__global const %s *Q_RESTRICT a%zu", WHOLE | PART | MERGE},
+    [Q_PARAM_M] = {"const long M", WHOLE | PART | MERGE},
+    [Q_PARAM_N] = {"const long N", WHOLE | PART | MERGE},
+    [Q_PARAM_OUTPUT] = {"__global %s *Q_RESTRICT o%zu", WHOLE | MERGE},
+    [Q_PARAM_STATES] = {"__global sreal *Q_RESTRICT states", PART | MERGE},
+    [Q_PARAM_FIRST] = {"const long first", WHOLE | PART | MERGE},
+    [Q_PARAM_SPLIT_EXTENT] = {"const long split_extent", WHOLE | PART},
+    [Q_PARAM_FIRST_SPLIT] = {"const long first_split", PART},
+    [Q_PARAM_SPLIT_COUNT] = {"const long split_count", PART | MERGE},
+    [Q_PARAM_PADDED] = {"const long padded", MERGE},
+};
+
+size_t q_parameters(q_parameter out[Q_MAX_PARAMETERS], const q_ir *program, const q_plan *plan, bool merge)
+{
+    int kernel = merge ? MERGE : plan->split ? PART : WHOLE;
+    size_t count = 0;
+    for (int kind = 0; kind < Q_PARAM_KINDS; kind++) {
+        size_t times = kind == Q_PARAM_INPUT    ? program->input_count
+                       : kind == Q_PARAM_OUTPUT ? program->output_count
+                                                : 1;
+        for (size_t k = 0; k < times && kinds[kind].kernels & kernel; k++)
+            out[count++] = (q_parameter){(uint8_t)kind, (uint8_t)k};
+    }
+    return count;
+}
+
+static void add_declaration(q_text *out, const q_ir *program, q_parameter parameter)
+{
+    size_t k = parameter.index;
+    bool input = parameter.kind == Q_PARAM_INPUT, output = parameter.kind == Q_PARAM_OUTPUT;
+    const q_array *array = input ? &program->inputs[k] : &program->outputs[k];
+    if (input || output) q_text_add(out, kinds[parameter.kind].declaration, array->integer ? "sint" : "sreal", k);
+    else q_text_add(out, "%s", kinds[parameter.kind].declaration);
+}
+
+/* A macro that is the declarations of the parameters of these kinds, with commas. */
+static void add_list(q_text *out, const char *macro, const q_ir *program, const q_parameter *all, size_t count,
+                     int first, int last)
+{
+    const char *comma = " ";
+    q_text_add(out, "#define %s", macro);
+    for (size_t k = 0; k < count; k++)
+        if (all[k].kind >= first && all[k].kind <= last) {
+            q_text_add(out, "%s", comma);
+            add_declaration(out, program, all[k]);
+            comma = ", ";
+        }
+    q_text_add(out, "\n");
+}
+
+static const char *count_of(uint8_t axis)
+{
+    return axis == Q_I ? "M" : axis == Q_J ? "N" : "1L";
+}
+
+void q_add_parameters(q_text *out, const q_ir *program, const q_plan *plan, bool merge)
+{
+    q_parameter all[Q_MAX_PARAMETERS], outputs[Q_MAX_STAGE_OUTPUTS];
+    size_t count = q_parameters(all, program, plan, merge);
+    for (size_t o = 0; o < program->output_count; o++) outputs[o] = (q_parameter){Q_PARAM_OUTPUT, (uint8_t)o};
+    add_list(out, "Q_PARAMETERS", program, all, count, 0, Q_PARAM_KINDS);
+    add_list(out, "Q_SIGNATURE", program, all, count, Q_PARAM_INPUT, Q_PARAM_N);
+    add_list(out, "Q_OUTPUT_SIGNATURE", program, outputs, program->output_count, Q_PARAM_OUTPUT, Q_PARAM_OUTPUT);
+    q_text_add(out, "#define Q_ARGUMENTS ");
+    for (size_t a = 0; a < program->input_count; a++) q_text_add(out, "a%zu, ", a);
+    q_text_add(out, "M, N\n#define Q_OUTPUTS");
+    for (size_t o = 0; o < program->output_count; o++) q_text_add(out, "%so%zu", o ? ", " : " ", o);
+    q_text_add(out, "\n#define Q_ROW_COUNT %s\n#define Q_COLUMN_COUNT %s\n", count_of(program->rows),
+               program->reduced ? count_of(program->reduced) : "0L");
+}
