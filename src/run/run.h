@@ -51,7 +51,7 @@ typedef struct q_rows {
 quern_status q_convert(quern_context *context, const q_rows *from, const q_rows *to, int64_t rows, int64_t columns);
 void q_converters_free(quern_context *context);
 
-// array.c: arrays on the device, and copies between views and buffers
+// view.c: what a view covers
 
 /* Whether a view can be read or written in this context: its type, shape, stride, and that it lies within its array. `name`
    is for the message. */
@@ -59,6 +59,8 @@ quern_status q_view_check(const quern_context *context, const char *name, const 
 /* USAGE for memory of the program's own that kernels may not read, or write. */
 quern_status q_view_check_access(const char *name, const quern_view *view, bool write);
 int64_t q_view_stride(const quern_view *view);
+/* Elements from the first to the last, both counted; false if that does not fit. */
+bool q_view_extent(const quern_view *view, uint64_t *out);
 /* Whether the elements of a view follow each other. */
 bool q_view_is_dense(const quern_view *view);
 /* Whether two checked views have elements in common. */
@@ -66,6 +68,9 @@ bool q_views_overlap(const quern_view *a, const quern_view *b);
 /* The memory of an array's view, if it can be used in place of a buffer of this type: dense and at an allowed place. */
 bool q_view_is_buffer(const quern_context *context, const quern_view *view, quern_dtype dtype);
 quern_status q_view_borrow(q_buffer *out, quern_context *context, const quern_view *view);
+
+// copy.c: copies between views and buffers
+
 /* Copies between a view and a dense buffer of elements of type `dtype`. The first does not wait, so host memory must stay
    as it is until something of the session was waited for; the second waits where the view is on the host. */
 quern_status q_view_load(q_buffer *out, quern_context *context, const quern_view *view, quern_dtype dtype);
