@@ -138,6 +138,31 @@ static void warm_copies_only_launch(void **state)
     quern_array_destroy(&a), quern_array_destroy(&h);
 }
 
+/* A result that is an argument, too, costs no copy where the array is quern's own. */
+static void results_change_places_with_arguments(void **state)
+{
+    (void)state;
+    need_layer();
+    float x[M], out[M];
+    fill_host(x, M);
+    quern_array *a = array_of(quern_f32(x, M, 1));
+    quern_operator *op = compile("x=Vi(1); 2*x+1", NULL);
+    quern_view all = quern_array_view(a), some = quern_view_rows(all, 1, 5);
+    succeed(quern_run(op, QUERN_ARGS({"x", all}), all));
+    call_layer_reset();
+    for (int run = 0; run < 3; run++) succeed(quern_run(op, QUERN_ARGS({"x", all}), all));
+    assert_int_equal(call_layer_counts().calls[CALL_LAUNCH], 3);
+    only_launches("in place");
+    succeed(quern_run(op, QUERN_ARGS({"x", some}), some)); /* a part is copied, */
+    assert_non_null(quern_array_opencl(a));                /* and so is memory that the program knows */
+    succeed(quern_run(op, QUERN_ARGS({"x", all}), all));
+    assert_true(call_layer_counts().calls[CALL_LAUNCH] > 5);
+    succeed(quern_array_read(a, quern_f32(out, M, 1)));
+    for (int i = 0; i < M; i++) assert_true(out[i] == (i >= 1 && i < 6 ? 64 * x[i] + 63 : 32 * x[i] + 31));
+    quern_operator_destroy(&op);
+    quern_array_destroy(&a);
+}
+
 static void equal_formulas_build_once(void **state)
 {
     (void)state;
@@ -363,6 +388,7 @@ int main(void)
         cmocka_unit_test(a_solver_moves_nothing_over_the_bus),
         cmocka_unit_test(warm_runs_only_launch),
         cmocka_unit_test(warm_copies_only_launch),
+        cmocka_unit_test(results_change_places_with_arguments),
         cmocka_unit_test(equal_formulas_build_once),
         cmocka_unit_test(host_arrays_go_over_once),
         cmocka_unit_test(runs_fail),

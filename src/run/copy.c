@@ -77,6 +77,18 @@ quern_status q_view_store(q_buffer *from, quern_context *context, const quern_vi
     return store_rows(&(q_rows){from->mem, dtype, 0, view->columns}, context, view);
 }
 
+bool q_view_swap(const quern_view *view, q_buffer *buffer, quern_dtype dtype)
+{
+    quern_array *array = view->array;
+    if (!array || array->shown || array->dtype != dtype || !q_view_is_dense(view)) return false;
+    if (view->rows != array->rows || view->columns != array->columns) return false;
+    q_buffer old = array->buffer;
+    if (old.borrowed || buffer->borrowed || old.size != buffer->size) return false;
+    array->buffer = *buffer;
+    *buffer = old;
+    return true;
+}
+
 /* Between the host and a device view that is a buffer of the host's type, without a buffer in between; *done if so. */
 static quern_status copy_directly(quern_context *context, const quern_view *to, const quern_view *from, bool *done)
 {

@@ -75,6 +75,9 @@ quern_status q_view_borrow(q_buffer *out, quern_context *context, const quern_vi
    as it is until something of the session was waited for; the second waits where the view is on the host. */
 quern_status q_view_load(q_buffer *out, quern_context *context, const quern_view *view, quern_dtype dtype);
 quern_status q_view_store(q_buffer *from, quern_context *context, const quern_view *view, quern_dtype dtype);
+/* Instead of storing: where a view is all of an array in memory of quern's own, which nobody has been shown, the array takes
+   the buffer, and this gets the array's. False if not. */
+bool q_view_swap(const quern_view *view, q_buffer *buffer, quern_dtype dtype);
 
 // tuned.c: rows of profiles that `quern tune` has learned on this user's devices
 

@@ -127,6 +127,7 @@ static quern_status widen(q_launcher *l, q_slot *s, const quern_view *view)
 static quern_status read_result(q_launcher *l, q_slot *s, const quern_view *view)
 {
     quern_dtype dtype = dtype_of(l, &s->array);
+    if (q_view_swap(view, &s->buffer, dtype)) return QUERN_OK;
     bool widens = dtype == QUERN_I32 && view->dtype == QUERN_I64 && !view->array && q_view_is_dense(view);
     return widens ? widen(l, s, view) : q_view_store(&s->buffer, l->context, view, dtype);
 }
