@@ -175,7 +175,7 @@ static void an_operator_may_have_settings_of_its_own(void **state)
 // ---- tuning ----
 
 typedef struct tally {
-    size_t trials, by_verdict[4];
+    size_t trials, by_verdict[QUERN_BASELINE + 1];
     size_t stop_after; /* 0: never */
     char reason[256];
 } tally;
@@ -185,7 +185,7 @@ static bool count_trial(void *user, const quern_trial *tried)
     tally *t = user;
     t->by_verdict[tried->verdict]++;
     if (*tried->reason) snprintf(t->reason, sizeof t->reason, "%s", tried->reason);
-    bool measured = tried->verdict <= QUERN_WORSE;
+    bool measured = tried->verdict <= QUERN_WORSE || tried->verdict == QUERN_BASELINE;
     assert_true(measured ? tried->ratio > 0 : !tried->ratio && *tried->formula);
     return ++t->trials == t->stop_after;
 }
@@ -230,7 +230,8 @@ static void tuning_writes_a_row_that_is_used(void **state)
     setenv("QUERN_PROFILES", path, 1);
     succeed(q_tune(&tuning, context, &options, &small));
     char *text = read_rows();
-    assert_true(t.trials > 0 && t.trials == t.by_verdict[QUERN_BETTER] + t.by_verdict[QUERN_WORSE]);
+    assert_int_equal(t.by_verdict[QUERN_BASELINE], 1);
+    assert_true(t.trials > 1 && t.trials == 1 + t.by_verdict[QUERN_BETTER] + t.by_verdict[QUERN_WORSE]);
     assert_true(tuning->ratio > 0 && tuning->ratio <= 1);
     assert_string_equal(tuning->path, path);
     assert_non_null(strstr(text, other)); /* rows of others stay */
@@ -288,7 +289,7 @@ static void candidates_that_the_device_refuses_are_told(void **state)
     quern_tuning *tuning;
     options.dry_run = true;
     succeed(q_tune(&tuning, context, &options, &(q_tune_plan){gaussian, 1, local, 1}));
-    assert_int_equal(t.trials, 1);
+    assert_int_equal(t.trials, 2); /* the shipped row, and this */
     assert_int_equal(t.by_verdict[QUERN_REFUSED], 1);
     assert_non_null(strstr(t.reason, "a local size of 2 is asked for"));
     assert_true(tuning->ratio == 1);

@@ -17,11 +17,14 @@ typedef enum quern_verdict {
     QUERN_WORSE,   /* not faster, or by too little to tell */
     QUERN_WRONG,   /* its results are not those of the reference */
     QUERN_REFUSED, /* the device cannot build or run it */
+    QUERN_BASELINE /* none of these: the shipped row, before any other is tried */
 } quern_verdict;
 
 /* One value of one column, tried. */
 typedef struct quern_trial {
-    const char *column; /* of cl/profiles.txt; null: the row that was chosen, timed once more beside the shipped one */
+    const char
+        *column; /* of cl/profiles.txt; null: the shipped row, first of all, or in the end the row that was chosen,
+                           timed once more beside the shipped one */
     int value;
     quern_verdict verdict;
     double ns; /* time per pair, geometric mean over the formulas; 0 if it was given up before all were timed */

@@ -206,6 +206,7 @@ static const cli_option options[] = {
      "of what is kept, without a word: print {path, fault, programs, bytes, limit,\n"
      "devices: [{selector, name, driver_caches}]}; fault is null where the directory can be used"},
     CLI_DEVICE(command),
+    CLI_QUIET(command),
     CLI_VERBOSE(command)};
 
 static quern_status run(int argc, char **argv)

@@ -34,6 +34,9 @@ bool cli_is_near(size_t distance, const char *typed);
 quern_status cli_fail(quern_status status, const char *fmt, ...) CLI_PRINTF(2, 3);
 /* Prints quern's record of its last error to stderr; returns `status`. `about` (a file, a variable) may be null. */
 quern_status cli_fail_quern(quern_status status, const char *about);
+/* Prints "quern: " and a note to stderr, unless --quiet was given, which cli_parse has seen. */
+void cli_note(const char *fmt, ...) CLI_PRINTF(1, 2);
+bool cli_is_quiet(void);
 /* MEMORY, for a host allocation. */
 quern_status cli_fail_memory(void);
 /* Whether something was not written to stdout because its reader has gone: `quern ops | head -1`. */
@@ -66,7 +69,7 @@ typedef struct cli_option {
 /* What all commands that open a device have in common; it is the member `open` of their requests. */
 typedef struct cli_opening {
     const char *device;
-    bool verbose;
+    bool verbose, quiet, progress; /* progress: cli_progress_begin and _end are around all runs */
 } cli_opening;
 
 #define CLI_DEVICE(request)                                                                 \
@@ -77,6 +80,11 @@ typedef struct cli_opening {
 #define CLI_VERBOSE(request)                                                                     \
     {                                                                                            \
         "--verbose", CLI_FLAG, offsetof(request, open.verbose), "", "log what happens to stderr" \
+    }
+
+#define CLI_QUIET(request)                                                                                            \
+    {                                                                                                                 \
+        "--quiet", CLI_FLAG, offsetof(request, open.quiet), "", "no notes and no progress on stderr; errors are told" \
     }
 
 /* A command and all that is told about it. Texts are lines; in options, text and examples none is wider than a terminal. */
@@ -135,6 +143,16 @@ quern_status cli_print_completion(const char *shell);
 
 /* The file of the OpenCL loader; the linker's own text. */
 const char *cli_loader_path(void);
+
+// progress.c: what a terminal is told of long runs
+
+/* Whether stderr is a terminal, and --quiet was not given. */
+bool cli_progress_wanted(void);
+/* Around a run, on one thread. After a second without a slice done, a line says that a program is being built. */
+void cli_progress_begin(void);
+void cli_progress_end(void);
+/* For quern_context_options.progress: after a second the share done and the time left. */
+bool cli_progress(void *unused, double done);
 
 // input.c: the arguments NAME=... of eval
 

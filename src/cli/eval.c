@@ -31,6 +31,7 @@ static const cli_option options[] = {
     {"--M", CLI_TEXT, offsetof(request, m), "N", "the number of rows i, where no array tells it, as in Sum_i(1)"},
     {"--N", CLI_TEXT, offsetof(request, n), "N", "the number of rows j, likewise"},
     CLI_DEVICE(request),
+    CLI_QUIET(request),
     CLI_VERBOSE(request),
 };
 
@@ -70,9 +71,12 @@ static quern_status compile(quern_operator **op, quern_context *context, const r
 
 static quern_status run_operator(quern_operator *op, const cli_inputs *inputs, const cli_results *results)
 {
-    quern_status status = quern_run_all(op, (quern_args){inputs->args, inputs->count, inputs->M, inputs->N},
-                                        (quern_outs){results->views, results->count});
+    quern_status status;
 
+    cli_progress_begin();
+    status = quern_run_all(op, (quern_args){inputs->args, inputs->count, inputs->M, inputs->N},
+                           (quern_outs){results->views, results->count});
+    cli_progress_end();
     return status ? cli_fail_quern(status, NULL) : QUERN_OK;
 }
 
@@ -104,7 +108,7 @@ static quern_status compute(const request *r, cli_inputs *inputs)
 
 static quern_status run(int argc, char **argv)
 {
-    request r = {0};
+    request r = {.open.progress = true};
     cli_inputs inputs = {0};
     quern_status status = parse(argc, argv, &r);
 

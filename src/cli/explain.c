@@ -29,6 +29,7 @@ static const cli_option options[] = {
      "plan for a kind of device, such as cpu, nvidia, amd, intel; no device is needed"},
     {"--device", CLI_TEXT, offsetof(request, open.device), "D",
      "plan for this device; without --profile and --device: profile cpu"},
+    CLI_QUIET(request),
     CLI_VERBOSE(request),
 };
 

@@ -206,12 +206,12 @@ static void tell(const char *name, const cli_source *source, quern_dtype dtype, 
     bool other = source->npy.converted || (*source->npy.type && !has_own_type(source));
 
     if (other && !asked)
-        fprintf(stderr, "quern: %s: %s holds %s%s; read as %s\n", name, source->path, source->npy.type,
-                source->npy.by_columns ? ", stored by columns" : "", type);
+        cli_note("%s: %s holds %s%s; read as %s", name, source->path, source->npy.type,
+                 source->npy.by_columns ? ", stored by columns" : "", type);
     if (source->lost)
-        fprintf(stderr, "quern: %s: %" PRIu64 " number%s changed by the conversion to %s%s\n", name, source->lost,
-                source->lost == 1 ? " is" : "s are", type,
-                dtype == QUERN_F32 ? ", which holds whole numbers up to 16777216 exactly; --dtype f64" : "");
+        cli_note("%s: %" PRIu64 " number%s changed by the conversion to %s%s", name, source->lost,
+                 source->lost == 1 ? " is" : "s are", type,
+                 dtype == QUERN_F32 ? ", which holds whole numbers up to 16777216 exactly; --dtype f64" : "");
 }
 
 static quern_status convert_all(cli_inputs *inputs, quern_dtype wanted)

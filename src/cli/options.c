@@ -30,6 +30,25 @@ quern_status cli_fail(quern_status status, const char *fmt, ...)
     return status;
 }
 
+static bool quiet; /* --quiet was given */
+
+bool cli_is_quiet(void)
+{
+    return quiet;
+}
+
+void cli_note(const char *fmt, ...)
+{
+    va_list args;
+
+    if (quiet) return;
+    fputs("quern: ", stderr);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
 quern_status cli_fail_quern(quern_status status, const char *about)
 {
     const char *text = quern_last_error_text();
@@ -170,6 +189,7 @@ static quern_status take_option(int argc, char **argv, int *at, const parser *p)
     if (option->kind == CLI_FLAG) {
         if (equals) return cli_fail(QUERN_USAGE, "option %s takes no value", option->name);
         *(bool *)((char *)p->request + option->at) = true;
+        quiet = quiet || !strcmp(option->name, "--quiet");
         return QUERN_OK;
     }
     if (equals) return store(option, p->request, equals + 1);
@@ -240,16 +260,17 @@ static void tell_ambiguity(const quern_context *context, const char *wanted)
             (strcmp(devices[k].name, taken->name) || strcmp(devices[k].platform, taken->platform)))
             size +=
                 (size_t)snprintf(others + size, sizeof others - size, "%s%s", size ? ", " : "", devices[k].selector);
-    if (*others)
-        fprintf(stderr, "quern: '%s' fits %s too; %s '%s' is taken\n", wanted, others, taken->selector, taken->name);
+    if (*others) cli_note("'%s' fits %s too; %s '%s' is taken", wanted, others, taken->selector, taken->name);
     quern_free(devices);
 }
 
 quern_status cli_open(quern_context **context, const cli_opening *open)
 {
     const char *wanted = open->device && *open->device ? open->device : getenv("QUERN_DEVICE");
-    quern_context_options options = {
-        .size = sizeof options, .device = open->device, .log = open->verbose ? log_line : NULL};
+    quern_context_options options = {.size = sizeof options,
+                                     .device = open->device,
+                                     .log = open->verbose ? log_line : NULL,
+                                     .progress = open->progress && cli_progress_wanted() ? cli_progress : NULL};
     quern_status status = quern_context_create(context, &options);
 
     if (status) return cli_fail_quern(status, NULL);

@@ -27,8 +27,11 @@ typedef struct request {
     json_t *trials; /* with --json */
 } request;
 
-static const char *const verdicts[] = {
-    [QUERN_BETTER] = "better", [QUERN_WORSE] = "not better", [QUERN_WRONG] = "WRONG", [QUERN_REFUSED] = "refused"};
+static const char *const verdicts[] = {[QUERN_BETTER] = "better",
+                                       [QUERN_WORSE] = "not better",
+                                       [QUERN_WRONG] = "WRONG",
+                                       [QUERN_REFUSED] = "refused",
+                                       [QUERN_BASELINE] = "baseline"};
 
 /* ---- reports ---------------------------------------------------------------------------------------------------- */
 
@@ -40,6 +43,7 @@ static void print_trial(const quern_trial *trial)
     if (trial->ratio > 0) snprintf(ratio, sizeof ratio, "%.3f", trial->ratio);
     if (trial->column)
         printf("%-8s %5d  %9s  %7s  %s", trial->column, trial->value, ns, ratio, verdicts[trial->verdict]);
+    else if (trial->verdict == QUERN_BASELINE) printf("shipped         %9s  %7s  the row to be beaten", ns, ratio);
     else printf("chosen          %9s  %7s  %s than the shipped row", ns, ratio, verdicts[trial->verdict]);
     if (*trial->formula) printf(": %s: %s", trial->formula, trial->reason);
     putchar('\n');
@@ -105,6 +109,7 @@ static const cli_option options[] = {
      "print {device, profile, trials: [{column, value, verdict, ns, ratio, formula,\n"
      "reason}], ratio, row, path}"},
     CLI_DEVICE(request),
+    CLI_QUIET(request),
     CLI_VERBOSE(request),
 };
 
@@ -133,7 +138,7 @@ static quern_status tune_device(request *r, const quern_tune_options *tune, quer
         fflush(stdout);
     }
     status = quern_tune(&tuning, context, tune);
-    if (status && ferror(stdout)) return QUERN_IO; /* which is told in the end */
+    if (status && ferror(stdout)) return QUERN_OK; /* cli_finish tells what became of stdout */
     if (status && interrupted) /* also where the signal broke off a build: LLVM removes its files then */
         return cli_fail(QUERN_CANCELLED, "tuning was stopped; no row was written");
     if (status) return cli_fail_quern(status, NULL);

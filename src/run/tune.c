@@ -376,8 +376,9 @@ static quern_status compare_rows(comparison *c, tuner *t, const q_profile *row, 
 static quern_status report(tuner *t, const comparison *c, const char *column, int value)
 {
     quern_trial trial = {column, value, c->verdict, 0, 0, c->formula, c->reason};
-    if (c->verdict <= QUERN_WORSE) trial.ratio = ratio_of(c);
-    if (c->verdict <= QUERN_WORSE && c->jobs == t->job_count) trial.ns = exp(c->log_ns / (double)c->jobs);
+    bool timed = c->verdict <= QUERN_WORSE || c->verdict == QUERN_BASELINE;
+    if (timed) trial.ratio = ratio_of(c);
+    if (timed && c->jobs == t->job_count) trial.ns = exp(c->log_ns / (double)c->jobs);
     if (!t->options.report || !t->options.report(t->options.user, &trial)) return QUERN_OK;
     return q_fail(QUERN_CANCELLED, "tuning was stopped; no row was written");
 }
@@ -476,10 +477,18 @@ static quern_status confirm(tuner *t, double *ratio)
     return QUERN_OK;
 }
 
+static quern_status report_baseline(tuner *t)
+{
+    comparison c = {.verdict = QUERN_BASELINE, .jobs = t->job_count, .formula = ""};
+    for (size_t n = 0; n < t->job_count; n++) c.log_ns += log(t->jobs[n].ns);
+    return report(t, &c, NULL, 0);
+}
+
 static quern_status search(tuner *t, double *ratio)
 {
     *ratio = 1;
     Q_TRY(add_jobs(t));
+    Q_TRY(report_baseline(t));
     for (bool moved = true; moved && q_seconds() < t->end;) {
         moved = false;
         for (size_t c = 0; c < t->plan->column_count; c++) Q_TRY(tune_column(t, t->plan->columns[c], &moved));
