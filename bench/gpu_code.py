@@ -5,7 +5,7 @@
 
 Compiles the kernels that quern generates with the driver's own compiler, as quern does, and fetches its binary, which is
 PTX on NVIDIA. With CUDA's ptxas and nvdisasm that gives the columns of tests/gpu.golden, which are from other compilers;
-without them, or where the binary is something else, its size is told. The PTX of g3 follows the table.
+without them, or where the binary is something else, its size is told. The PTX of each case follows the table.
 """
 import ctypes
 import os
@@ -84,7 +84,7 @@ def main():
     if len(sys.argv) != 3:
         print('usage: gpu_code.py PATH/TO/quern OUTPUT.txt', file=sys.stderr)
         return 2
-    lines, g3, failed = [], '', 0
+    lines, texts, failed = [], '', 0
     try:
         driver = Driver()
     except (OSError, Fault) as fault:
@@ -96,15 +96,15 @@ def main():
             binary = driver.compile(source)
             ptx = binary.rstrip(b'\0').decode(errors='replace')
             row = row_of(ptx, source)
-            if name == 'g3' and '.target' in ptx:
-                g3 = ptx
+            if '.target' in ptx:
+                texts += f'\n---- {name}\n{ptx}'
             lines.append('  '.join([name.ljust(10), *row]) if row else f'{name.ljust(10)}  a binary of {len(binary)} bytes')
         except Fault as fault:
             failed += 1
             lines.append(f'{name.ljust(10)}  failed: {fault}')
     head = f'{driver.name()}\n' + '  '.join(HEADINGS) + '\n'
     with open(sys.argv[2], 'w', encoding='utf-8') as file:
-        file.write(head + '\n'.join(lines) + '\n' + (f'\n---- g3\n{g3}' if g3 else ''))
+        file.write(head + '\n'.join(lines) + '\n' + texts)
     print(head + '\n'.join(lines))
     return 1 if failed else 0
 
