@@ -223,7 +223,7 @@ check() {
         test_step "formulas $dtype" 60 "$tests/run_formula" tests/formulas.txt --dtype $dtype --around 128 \
             --size 70x3000 --size 3000x70
     done
-    for name in test_device test_run test_numbers test_special test_operator test_arguments test_launch test_apply test_array test_builds \
+    for name in test_device test_probe test_run test_numbers test_special test_operator test_arguments test_launch test_apply test_array test_builds \
         test_exact test_values test_special_points test_zero_adjoint; do
         test_step "$name" 40 "$tests/$name"
     done

@@ -341,7 +341,8 @@ static void slices_change_no_bit(void **state)
             w = (watch){0};
             succeed(quern_compile(&op, slow ? watched : context, GAUSSIAN, &options));
             succeed(run(op, &c, cases[k].M, N, a[slow]));
-            assert_true(!slow || (w.calls > 1 && !w.falls && fabs(w.last - 1) < 1e-9));
+            bool small = quern_context_device(context)->compute_units <= 4; /* all is more than a wave of groups */
+            assert_true(!slow || (w.calls > small && !w.falls && fabs(w.last - 1) < 1e-9));
             quern_operator_destroy(&op);
         }
         assert_memory_equal(a[0], a[1], (size_t)cases[k].M * sizeof(float));

@@ -336,7 +336,7 @@ static void long_runs_are_split_for_time(void **state)
     for (int64_t size = 100000; size <= 20000000; size *= 2) {
         int64_t groups = groups_of(op, "nvidia-sm_90", 132, size, &plan);
         double seconds = q_plan_seconds(&plan, op->build->programs[0], (double)size * (double)size);
-        assert_true(seconds * (double)q_plan_wave(&plan) / (double)groups <= 0.15);
+        assert_true(seconds * (double)q_plan_wave(&plan) / (double)groups <= 0.051);
     }
     quern_operator_destroy(&op);
 }

@@ -5,6 +5,7 @@
  * What shapes the source (lanes, rows, local, the scheme's shape, block, split) depends on sizes only through two
  * yes-or-no questions, few rows? and split?, so a new M or N does not mean a new program.
  */
+#include <math.h>
 #include <string.h>
 
 #include "plan/plan.h"
@@ -92,13 +93,15 @@ static int64_t parts_for_waves(const q_plan *plan, const q_ir *program, int64_t 
     return wanted > least ? wanted : least;
 }
 
-/* ... so that the least that one launch does, a part of all rows, or of a wave of groups where waves count, takes no longer
-   than a launch should. */
+/* ... so that the least that one launch does, a part of all rows, takes no longer than a launch should; where waves count, that
+   is several of them. */
 static double parts_for_time(const q_plan *plan, const q_ir *program, double pairs)
 {
     double launches = q_plan_seconds(plan, program, pairs) * 1e3 / plan->profile.launch_ms;
     double groups = (double)plan->groups * plan->rhs_groups, wave = (double)q_plan_wave(plan);
-    return plan->profile.waves > 1 ? launches * wave / groups : groups < wave ? launches : 1;
+    return plan->profile.waves > 1 ? ceil(launches * plan->profile.waves * wave / groups)
+           : groups < wave         ? launches
+                                   : 1;
 }
 
 static void split(q_plan *plan, const q_ir *program, int64_t rows, int64_t columns,
