@@ -381,6 +381,47 @@ static void builds_fail(void **state)
     free(w);
 }
 
+static void on_line(void *user, const char *line)
+{
+    q_text_add(user, "%s\n", line);
+}
+
+/* NVIDIA's driver grants any buffer and fails where it is first used: for states that is as if it had been refused, and
+   fewer rows are done at a time. */
+static void late_refusals_of_states_shrink_them(void **state)
+{
+    (void)state;
+    need_layer();
+    enum { COLUMNS = 2000 };
+    q_text lines = {0};
+    quern_context_options options = own_options;
+    options.log = on_line;
+    options.log_user = &lines;
+    const quern_compile_options cut = {.size = sizeof cut, .lanes = 1, .rows = 1, .local = 8, .split = 4};
+    quern_context *own;
+    quern_operator *op;
+    succeed(quern_context_create(&own, &options));
+    succeed(quern_compile(&op, own, "x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))", &cut));
+    static float points[COLUMNS * D];
+    float got[3][N];
+    fill_host(points, COLUMNS * D);
+    for (long refusals = 0; refusals < 3; refusals++) {
+        q_text_free(&lines);
+        call_layer_reset();
+        if (refusals) call_layer_fail(CALL_LAUNCH, 1, refusals, CL_MEM_OBJECT_ALLOCATION_FAILURE);
+        succeed(quern_run(op, QUERN_ARGS({"x", quern_f32(points, N, D)}, {"y", quern_f32(points, COLUMNS, D)}),
+                          quern_f32(got[refusals], N, 1)));
+        assert_memory_equal(got[refusals], got[0], sizeof got[0]);
+        long told = 0;
+        for (const char *at = lines.data; at && (at = strstr(at, "goes on with")); at++) told++;
+        assert_int_equal(told, refusals);
+    }
+    call_layer_reset();
+    quern_operator_destroy(&op);
+    quern_context_destroy(&own);
+    q_text_free(&lines);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +435,7 @@ int main(void)
         cmocka_unit_test(runs_fail),
         cmocka_unit_test(contexts_fail),
         cmocka_unit_test(builds_fail),
+        cmocka_unit_test(late_refusals_of_states_shrink_them),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

@@ -147,6 +147,12 @@ static void codes_have_words(void **state)
     assert_int_equal(q_cl_fail(-54, "clX(a, b)"), QUERN_DEVICE);
     assert_string_equal(quern_last_error()->message, "clX failed: CL_INVALID_WORK_GROUP_SIZE (-54)");
     assert_int_equal(quern_last_error()->cl_code, -54);
+    assert_non_null(strstr(quern_last_error()->next_step, "a new context may go on"));
+    static const cl_int lost[] = {-9999, -36, -34};
+    for (size_t i = 0; i < Q_COUNT(lost); i++) {
+        assert_int_equal(q_cl_fail(lost[i], "clBuildProgram"), QUERN_DEVICE);
+        assert_non_null(strstr(quern_last_error()->next_step, "start the program anew"));
+    }
 }
 
 /* ---- buffers ---------------------------------------------------------------------------------------------------- */

@@ -99,15 +99,29 @@ static bool means_memory(cl_int code)
            code == CL_INVALID_BUFFER_SIZE;
 }
 
+/* Handles that were good are refused: the driver has given the device up, for all of the process. */
+static bool means_lost(cl_int code)
+{
+    return code == NVIDIA_ILLEGAL_ACCESS || code == CL_INVALID_COMMAND_QUEUE || code == CL_INVALID_CONTEXT;
+}
+
+static const char *step_after(cl_int code)
+{
+    if (means_memory(code)) return "use smaller arrays, or a device with more free memory";
+    if (means_lost(code))
+        return "start the program anew: the driver has given the device up, as NVIDIA's does when a kernel touches memory "
+               "that is not its own, and then no context of this process can use it; if all kernels are quern's, please "
+               "report it";
+    return "see what the system's log says of the device, and whether `quern doctor` finds it well; a new context may go on "
+           "where this one cannot";
+}
+
 quern_status q_cl_fail(cl_int code, const char *call)
 {
     quern_status status = means_memory(code) ? QUERN_MEMORY : QUERN_DEVICE;
     int length = (int)strcspn(call, "("); /* Q_CL() gives the whole call */
     q_fail(status, "%.*s failed: %s (%d)", length, call, q_cl_name(code), code);
     q_fail_cl(code);
-    q_fail_next_step(status == QUERN_MEMORY
-                         ? "use smaller arrays, or a device with more free memory"
-                         : "see what the system's log says of the device, and whether `quern doctor` "
-                           "finds it well; a new context may go on where this one cannot");
+    q_fail_next_step("%s", step_after(code));
     return status;
 }
