@@ -131,7 +131,7 @@ static void events_are_logged(void **state)
     quern_context_destroy(&logged);
 }
 
-static void a_loop_of_long_sums_is_no_large_program(void **state)
+static void loops_are_no_large_programs(void **state)
 {
     (void)state;
     need_device();
@@ -152,6 +152,14 @@ static void a_loop_of_long_sums_is_no_large_program(void **state)
     assert_true(a[DIM - 1] == 5);
     assert_non_null(strstr(lines.data, "built"));
     assert_null(strstr(lines.data, "may take a while"));
+    quern_operator_destroy(&op);
+    succeed(quern_compile(&op, logged, "x=Vi(768); Exp(-Square(x)/2)*Cos(x)", NULL));
+    succeed(quern_prepare(op, QUERN_F32, 100, 1));
+    assert_null(strstr(lines.data, "may take a while"));
+    quern_operator_destroy(&op);
+    succeed(quern_compile(&op, logged, "x=Vi(16); y=Vj(16); Sum_j(SoftDTW_SqDist(x,y,0.5))", NULL)); /* no loop */
+    succeed(quern_prepare(op, QUERN_F32, 100, 100));
+    assert_non_null(strstr(lines.data, " KB of source: the device's compiler may take a while"));
     q_text_free(&lines);
     quern_operator_destroy(&op);
     quern_context_destroy(&logged);
@@ -502,7 +510,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(progress_stops_a_run),
         cmocka_unit_test(events_are_logged),
-        cmocka_unit_test(a_loop_of_long_sums_is_no_large_program),
+        cmocka_unit_test(loops_are_no_large_programs),
         cmocka_unit_test(memory_is_limited),
         cmocka_unit_test(slices_are_whole_waves),
         cmocka_unit_test(slices_change_no_bit),

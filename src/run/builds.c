@@ -141,27 +141,8 @@ quern_status q_build_find(q_build **out, quern_operator *op, quern_context *cont
 
 // ---- programs ----
 
-/* Statements and states from which on a compiler takes seconds. */
-enum { LARGE_PROGRAM = 4096 };
-
-/* Numbers of state that the program names; those of a sum of right-hand sides are one in a loop. */
-static size_t states_of(const q_ir *p)
-{
-    size_t states = 0;
-    for (size_t r = 0; r < p->reduction_count; r++)
-        if (p->reductions[r].state == r)
-            states += (size_t)q_ops[p->reductions[r].op].words(p->reductions[r].K) * q_term_count(p, r);
-    return states;
-}
-
-static void warn_of_size(const kernel *k, const q_build *build)
-{
-    const q_ir *p = build->programs[k->stage];
-    size_t size = p->statements[Q_PAIR] * (size_t)k->plan.rows + states_of(p);
-    if (size > LARGE_PROGRAM)
-        q_context_log(build->context, "stage %zu has about %zu statements: the device's compiler may take a while",
-                      k->stage, size);
-}
+/* Bytes of source from which on a compiler takes seconds: some 4000 statements, and what all programs have. */
+enum { LARGE_SOURCE = 200000 };
 
 /* Where a quotient must be rounded correctly the device does so, if it can; else q_quotient of prelude.cl. */
 static const char *options_for(const kernel *k, const q_build *build)
@@ -177,10 +158,12 @@ static quern_status compile(kernel *k, const q_build *build)
     q_text source = {0};
     char name[Q_KERNEL_NAME];
     bool made = false;
-    warn_of_size(k, build);
     q_locale locale = q_locale_enter();
     quern_status status = q_source(&source, name, build->programs[k->stage], &k->plan, k->merge);
     q_locale_leave(locale);
+    if (!status && source.size > LARGE_SOURCE)
+        q_context_log(build->context, "stage %zu has %zu KB of source: the device's compiler may take a while",
+                      k->stage, source.size / 1000);
     if (!status) status = q_program_get(&k->program, build->session, name, source.data, options_for(k, build), &made);
     q_text_free(&source);
     if (status) return status;
