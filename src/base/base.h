@@ -14,6 +14,8 @@
 
 #define Q_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define Q_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+/* What makes a word the plural that so many need. */
+#define Q_S(count) ((count) == 1 ? "" : "s")
 
 /* Runs a fallible call and returns its status from the enclosing function unless it is QUERN_OK. */
 #define Q_TRY(call)                              \

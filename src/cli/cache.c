@@ -75,7 +75,8 @@ static quern_status clear(void)
 
     if (!status) status = quern_cache_clear();
     if (status) return cli_fail_quern(status, NULL);
-    printf("removed %" PRIu64 " programs, %.1f MiB, from %s\n", before.entries, mebibytes(before.bytes), before.path);
+    printf("removed %" PRIu64 " program%s, %.1f MiB, from %s\n", before.entries, CLI_S(before.entries),
+           mebibytes(before.bytes), before.path);
     return QUERN_OK;
 }
 

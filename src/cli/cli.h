@@ -17,6 +17,8 @@
 #include "quern/npy.h"
 
 #define CLI_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+/* What makes a word the plural that so many need. */
+#define CLI_S(count) ((count) == 1 ? "" : "s")
 #define CLI_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 // main.c: dispatch, help

@@ -62,8 +62,7 @@ static void print_table(const quern_device *devices, size_t count, const prefere
         printf("%c %-5s %-11s %s\n", is_preferred(d, preferred) ? '*' : ' ', d->selector, d->kind, d->name);
         printf("        %s (%s), %s, driver %s\n", d->platform, d->platform_vendor, d->version, d->driver);
         printf("        %d compute unit%s, %.1f GiB, %" PRIu64 " KiB local memory, %s float64\n", d->compute_units,
-               d->compute_units == 1 ? "" : "s", gibibytes(d->memory), d->local_memory / 1024,
-               d->f64 ? "with" : "without");
+               CLI_S(d->compute_units), gibibytes(d->memory), d->local_memory / 1024, d->f64 ? "with" : "without");
         printf("        profile %s, score %g: %s\n", profile_of(d, preferred), d->score, d->reason);
     }
     if (count) print_empty_platforms(); /* else the error tells */

@@ -133,7 +133,7 @@ static void check_drivers(visit *v)
     int count = check_icd_files(v, path);
     char text[512];
 
-    snprintf(text, sizeof text, "%d OpenCL driver%s registered in %.400s", count, count == 1 ? "" : "s", path);
+    snprintf(text, sizeof text, "%d OpenCL driver%s registered in %.400s", count, CLI_S(count), path);
     if (count > 0) {
         ok(v, "drivers", text);
     } else if (count < 0 && (!access(path, F_OK) || strstr(path, ".so"))) {
@@ -158,7 +158,7 @@ static void check_platform(visit *v, const quern_platform *p)
 {
     char text[512];
 
-    if (p->devices) snprintf(text, sizeof text, "%s: %d device%s", p->name, p->devices, p->devices == 1 ? "" : "s");
+    if (p->devices) snprintf(text, sizeof text, "%s: %d device%s", p->name, p->devices, CLI_S(p->devices));
     else snprintf(text, sizeof text, "%s: the driver is there, but gives no device", p->name);
     if (p->devices || (v->device_count && !p->serves_cpu)) ok(v, "platform", text);
     else if (v->device_count) warn(v, "platform", text, p->next_step);
@@ -326,12 +326,11 @@ static quern_status run(int argc, char **argv)
     if (v.json)
         status = cli_print_json(
             json_pack("{s:o, s:i, s:i}", "checks", v.lines, "failed", v.failures, "warnings", v.warnings), 2);
-    else printf("%d failed, %d warning%s\n", v.failures, v.warnings, v.warnings == 1 ? "" : "s");
+    else printf("%d failed, %d warning%s\n", v.failures, v.warnings, CLI_S(v.warnings));
     quern_context_destroy(&v.context);
     quern_free(v.devices);
     if (!v.status) return status;
-    return cli_fail(v.status, "the doctor found %d problem%s; see the fixes above", v.failures,
-                    v.failures == 1 ? "" : "s");
+    return cli_fail(v.status, "the doctor found %d problem%s; see the fixes above", v.failures, CLI_S(v.failures));
 }
 
 const cli_command cli_doctor = {

@@ -66,7 +66,7 @@ static quern_status compile(quern_operator **op, quern_context *context, const r
     if (!outputs || outputs == results) return QUERN_OK;
     return cli_fail(QUERN_USAGE,
                     "the formula has %zu result%s but -o is given %zu time%s; each result needs one, in order", results,
-                    results == 1 ? "" : "s", outputs, outputs == 1 ? "" : "s");
+                    CLI_S(results), outputs, CLI_S(outputs));
 }
 
 static quern_status run_operator(quern_operator *op, const cli_inputs *inputs, const cli_results *results)

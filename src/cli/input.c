@@ -259,7 +259,7 @@ static quern_status check_width(const quern_arg *arg, const cli_source *source, 
 {
     const quern_view *view = &arg->view;
     long long columns = (long long)view->columns, dim = (long long)variable.dim;
-    const char *leaf = variable.axis == 'i' ? "Vi" : variable.axis == 'j' ? "Vj" : "Pm", *s = columns == 1 ? "" : "s";
+    const char *leaf = variable.axis == 'i' ? "Vi" : variable.axis == 'j' ? "Vj" : "Pm", *s = CLI_S(columns);
 
     if (columns == dim) return QUERN_OK;
     if (source->typed && variable.axis == 'p')

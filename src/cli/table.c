@@ -178,7 +178,7 @@ static quern_status fail_field(const table *t, const field *f, size_t column)
 
 static quern_status fail_columns(const table *t, size_t columns)
 {
-    return FAIL_AT(t, QUERN_IO, " has %zu column%s, but line %ld has %zu", columns, columns == 1 ? "" : "s", t->first,
+    return FAIL_AT(t, QUERN_IO, " has %zu column%s, but line %ld has %zu", columns, CLI_S(columns), t->first,
                    t->columns);
 }
 

@@ -212,7 +212,7 @@ static void judge(survey *found, q_device *device)
     int units = info->compute_units;
     info->score = class->score + (units < 999 ? units : 999);
     char reason[96];
-    int length = snprintf(reason, sizeof reason, "%s, %d compute unit%s", class->words, units, units == 1 ? "" : "s");
+    int length = snprintf(reason, sizeof reason, "%s, %d compute unit%s", class->words, units, Q_S(units));
     info->reason = keep(found, reason, (size_t)length);
 }
 

@@ -263,7 +263,7 @@ q_id q_parse_name(q_parser *p, const char *text, size_t size, size_t at)
 static bool check_count(q_parser *p, const char *name, size_t at, size_t given, size_t wanted)
 {
     if (given == wanted) return true;
-    q_parse_fail(p, QUERN_SYNTAX, at, "%s takes %zu argument%s, not %zu", name, wanted, wanted == 1 ? "" : "s", given);
+    q_parse_fail(p, QUERN_SYNTAX, at, "%s takes %zu argument%s, not %zu", name, wanted, Q_S(wanted), given);
     return false;
 }
 

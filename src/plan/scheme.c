@@ -277,8 +277,8 @@ void q_plan_dump(const q_plan *plan, const q_ir *program, const q_plan_request *
         q_text_add(out, "  %lld groups in all, %.1f waves of %lld on %d compute units\n", (long long)groups,
                    (double)groups / (double)q_plan_wave(plan), (long long)q_plan_wave(plan), plan->units);
     if (program->reduced)
-        q_text_add(out, "  columns in %d part%s of %lld; sums %s\n", plan->split_count,
-                   plan->split_count == 1 ? "" : "s", (long long)plan->split_extent,
+        q_text_add(out, "  columns in %d part%s of %lld; sums %s\n", plan->split_count, Q_S(plan->split_count),
+                   (long long)plan->split_extent,
                    plan->kahan           ? "compensated at each term"
                    : plan->block > BLOCK ? "plain"
                                          : "compensated every 256 terms");

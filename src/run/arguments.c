@@ -26,8 +26,9 @@ static quern_status check_rows(sizes *known, const char *name, char axis, int64_
     const char **from = axis == 'i' ? &known->M_from : &known->N_from;
     if (*size < 0) *size = rows, *from = name;
     if (*size == rows) return QUERN_OK;
-    return q_fail(QUERN_SHAPE, "%s has %lld rows, but %s has %lld: %c-variables and results share their number of rows",
-                  name, (long long)rows, *from, (long long)*size, axis);
+    return q_fail(QUERN_SHAPE,
+                  "%s has %lld row%s, but %s has %lld: %c-variables and results share their number of rows", name,
+                  (long long)rows, Q_S(rows), *from, (long long)*size, axis);
 }
 
 /* The type that runs compute in with arrays of this type; QUERN_NUMBER: with integers in any. */
@@ -54,9 +55,16 @@ static quern_status check_view(const quern_context *context, sizes *known, const
                                const quern_view *view)
 {
     Q_TRY(q_view_check(context, name, view));
-    if (view->columns != value.dim)
-        return q_fail(QUERN_SHAPE, "%s has %lld columns; the formula wants %lld", name, (long long)view->columns,
-                      (long long)value.dim);
+    if (view->columns != value.dim) {
+        q_fail(QUERN_SHAPE, "%s has %lld column%s; the formula wants %lld", name, (long long)view->columns,
+               Q_S(view->columns), (long long)value.dim);
+        q_fail_next_step("give rows of %lld number%s each, %s x %lld in all", (long long)value.dim, Q_S(value.dim),
+                         value.axis == 'i'   ? "M"
+                         : value.axis == 'j' ? "N"
+                                             : "1",
+                         (long long)value.dim);
+        return QUERN_SHAPE;
+    }
     return check_rows(known, name, value.axis, view->rows);
 }
 

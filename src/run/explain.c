@@ -116,7 +116,7 @@ static double add_plan(const request *r, size_t stage, const q_ir *p, const q_pl
     add_reductions(p, out);
     q_text_add(out, "%s%.3g %s; scheme %s, %lld group%s", p->reduction_count ? " of " : "", pairs,
                p->reduced && p->rows ? "pairs" : "rows", plan->scheme->name, (long long)plan->groups,
-               plan->groups == 1 ? "" : "s");
+               Q_S(plan->groups));
     if (plan->split) q_text_add(out, " of rows, columns in %d parts", plan->split_count);
     q_text_add(out, "; ");
     add_time(seconds, out);
@@ -149,7 +149,7 @@ static quern_status explain_summary(const request *r, q_text *out)
     add_time(seconds, out);
     q_text_add(out, " on profile %s in %s, M = %lld, N = %lld; the first builds %zu program%s\n", r->profile.name,
                r->dtype == QUERN_F64 ? "float64" : "float32", (long long)r->M, (long long)r->N, op->stages.count,
-               op->stages.count == 1 ? "" : "s");
+               Q_S(op->stages.count));
     if (q_host_would_take(op, op->context, r->dtype, r->M, r->N))
         q_text_add(out, "so few entries are computed on the host, without the device\n");
     q_text_add(out, "stages to ask for: graph, stages, program, plan, source; all; dot\n");

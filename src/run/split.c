@@ -98,8 +98,8 @@ quern_status q_launch_split(q_launcher *l, size_t stage, const q_stage_plan *pla
         at_once = pass.plan.groups;
         if (!shrink(&plan, &at_once)) return fail_pass(&plan);
         q_context_log(l->context, "stage %zu goes on with %lld of %lld groups of rows at a time, in %d part%s: %s",
-                      stage, (long long)at_once, (long long)plan.groups, plan.split_count,
-                      plan.split_count == 1 ? "" : "s", quern_last_error()->message);
+                      stage, (long long)at_once, (long long)plan.groups, plan.split_count, Q_S(plan.split_count),
+                      quern_last_error()->message);
     }
     if (plan.split) return QUERN_OK;
     l->done = done;
