@@ -138,6 +138,29 @@ static void warm_copies_only_launch(void **state)
     quern_array_destroy(&a), quern_array_destroy(&h);
 }
 
+/* A parameter that is given as a number needs no buffer of its own and nothing of the bus. */
+static void numbers_make_no_buffers(void **state)
+{
+    (void)state;
+    need_layer();
+    float x[M], out[M];
+    fill_host(x, M);
+    quern_array *a = array_of(quern_f32(x, M, 1));
+    quern_view all = quern_array_view(a);
+    quern_operator *op = compile("x=Vi(1); p=Pm(1); p*x", NULL);
+    for (int run = 0; run < 20; run++) {
+        if (run == 1) call_layer_reset();
+        succeed(quern_run(op, QUERN_ARGS({"x", all}, {"p", quern_number(run % 2 ? 4 : 0.5)}), all));
+    }
+    call_counts counts = call_layer_counts();
+    assert_int_equal(counts.calls[CALL_CREATE_BUFFER] + counts.calls[CALL_FINISH] + counts.calls[CALL_WAIT], 0);
+    assert_int_equal(counts.up + counts.down, 0);
+    succeed(quern_array_read(a, quern_f32(out, M, 1)));
+    for (int i = 0; i < M; i++) assert_true(out[i] == 1024 * x[i]);
+    quern_operator_destroy(&op);
+    quern_array_destroy(&a);
+}
+
 /* A result that is an argument, too, costs no copy where the array is quern's own. */
 static void results_change_places_with_arguments(void **state)
 {
@@ -429,6 +452,7 @@ int main(void)
         cmocka_unit_test(a_solver_moves_nothing_over_the_bus),
         cmocka_unit_test(warm_runs_only_launch),
         cmocka_unit_test(warm_copies_only_launch),
+        cmocka_unit_test(numbers_make_no_buffers),
         cmocka_unit_test(results_change_places_with_arguments),
         cmocka_unit_test(equal_formulas_build_once),
         cmocka_unit_test(host_arrays_go_over_once),

@@ -26,7 +26,6 @@ quern_status q_stage_program(q_program **out, q_build *build, size_t stage, cons
 typedef struct q_slot {
     q_array array;
     q_buffer buffer;
-    float number;  /* of a parameter that is given as a number: uploads read it while they are under way */
     bool in_place; /* the buffer is the result's own array */
 } q_slot;
 

@@ -43,15 +43,20 @@ static quern_dtype dtype_of(const q_launcher *l, const q_array *array)
     return array->integer ? f64 ? QUERN_I64 : QUERN_I32 : l->run->dtype;
 }
 
+static quern_status fill_with(q_launcher *l, q_slot *s, double number, quern_dtype dtype, size_t bytes)
+{
+    char pattern[8];
+    q_element_write(dtype, pattern, number);
+    Q_TRY(q_buffer_create(&s->buffer, l->session, bytes));
+    return q_buffer_fill(&s->buffer, l->session, pattern, q_element_size(dtype), bytes);
+}
+
 /* A buffer with the numbers of a variable. */
 static quern_status upload(q_launcher *l, q_slot *s, size_t bytes)
 {
     const quern_view *view = view_of(l, s->array.variable);
     quern_dtype dtype = dtype_of(l, &s->array);
-    s->number = (float)view->number;
-    if (view->dtype == QUERN_NUMBER)
-        return q_buffer_create_from(&s->buffer, l->session,
-                                    dtype == QUERN_F64 ? (const void *)&view->number : (const void *)&s->number, bytes);
+    if (view->dtype == QUERN_NUMBER) return fill_with(l, s, view->number, dtype, bytes);
     if (q_view_is_buffer(l->context, view, dtype)) return q_view_borrow(&s->buffer, l->context, view);
     l->reads_host = l->reads_host || !view->array;
     if (!view->array && view->dtype == dtype && q_view_is_dense(view))
