@@ -1,10 +1,12 @@
 /*
  * frame.cl: what the kernels of all schemes have in common: the rows and columns of a work-group, and what is done with the
  * states of its rows in the end. A group of dimension 0 has Q_GROUP_ROWS rows from Q_FIRST_ROW(group) on, and of dimension 1
- * split_extent of their columns; where those lie is said by a file of spaces, space_dense.cl.
+ * split_extent of their columns; where those lie is said by a file of spaces, space_dense.cl or
+ * space_list.cl.
  *
- * With Q_SPLIT (split-K) a group writes its states to states[word][split][row], for merge.cl, in place of results. What
- * the other parameters are is said in src/plan/plan.h, Q_PARAM_...
+ * A kernel begins with Q_BEGIN_GROUP. With Q_SPLIT (split-K) a group writes its states to states[word][split][row], for
+ * merge.cl, in place of results; with Q_ACCUMULATE it goes on from those that are there. What the other parameters are is
+ * said in src/plan/plan.h, Q_PARAM_...
  */
 #define Q_EACH_ROW _Pragma("unroll") for (int r = 0; r < Q_ROWS; r++)
 #define Q_ROW_STEP ((long)Q_LOCAL * Q_LANES) /* from a vector of rows of a work-item to its next */
@@ -24,19 +26,33 @@
 
 /* Where the states of a row of this group are: groups follow each other. */
 #define Q_STATE_ROW(row) ((long)get_group_id(0) * Q_GROUP_ROWS + ((row) - Q_FIRST_ROW((long)get_group_id(0))))
+#if Q_SPLIT
+#define Q_PADDED_ROWS ((long)get_num_groups(0) * Q_GROUP_ROWS)
+#define Q_STATE_OF(row) (states + Q_PADDED_ROWS * Q_SPLIT_INDEX + Q_STATE_ROW(row)) /* its first word */
+#define Q_STATE_STRIDE (Q_PADDED_ROWS * split_count)                                /* from a word to the next */
+#endif
+
+/* The states of the work-item's rows from row0 on before the first column; with Q_ACCUMULATE those that were left. */
+#if Q_ACCUMULATE
+#define Q_START_STATE(t, row) q_load_state(t, Q_STATE_OF(row), Q_STATE_STRIDE)
+#define Q_START_RHS(acc, row, d0) q_load_state_rhs(acc, Q_STATE_OF(row), Q_STATE_STRIDE, d0)
+#else
+#define Q_START_STATE(t, row) q_start(t)
+#define Q_START_RHS(acc, row, d0) q_start_rhs(acc)
+#endif
+
 /* Stores the results of the work-item's rows from row0 on; or their states, as states[word][split][row], rows padded to
    whole groups. */
 #if Q_RHS_DIM
-#define Q_WRITE_OUT_RHS Q_EACH_ROW q_store_state_rhs(&acc[r], words + r * Q_ROW_STEP, padded * split_count, 0)
+#define Q_WRITE_OUT_RHS(row0) \
+    Q_EACH_ROW q_store_state_rhs(&acc[r], Q_STATE_OF(row0) + r * Q_ROW_STEP, Q_STATE_STRIDE, 0)
 #else
-#define Q_WRITE_OUT_RHS
+#define Q_WRITE_OUT_RHS(row0)
 #endif
 #if Q_SPLIT
-#define Q_WRITE_OUT(row0)                                                                            \
-    const long padded = (long)get_num_groups(0) * Q_GROUP_ROWS;                                      \
-    __global sreal *const words = states + padded * Q_SPLIT_INDEX + Q_STATE_ROW(row0);               \
-    Q_EACH_ROW q_store_state(&t[r], words + r * Q_ROW_STEP, padded * split_count);                   \
-    Q_WRITE_OUT_RHS
+#define Q_WRITE_OUT(row0)                                                                    \
+    Q_EACH_ROW q_store_state(&t[r], Q_STATE_OF(row0) + r * Q_ROW_STEP, Q_STATE_STRIDE);      \
+    Q_WRITE_OUT_RHS(row0)
 #else
 #define Q_WRITE_OUT(row0) \
     Q_EACH_ROW q_store(Q_ARGUMENTS, Q_OUTPUTS, &t[r] Q_WITH_RHS(&acc[r], 0), row0 + r * Q_ROW_STEP)

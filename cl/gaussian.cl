@@ -22,6 +22,9 @@
 #ifndef Q_KAHAN
 #define Q_KAHAN 0
 #endif
+#ifndef Q_ACCUMULATE
+#define Q_ACCUMULATE 0
+#endif
 #ifndef Q_SPLIT
 #define Q_SPLIT 0
 #endif
@@ -44,6 +47,7 @@
 #endif
 #define Q_ROW_COUNT M
 #define Q_COLUMN_COUNT N
+#define Q_TERM_COUNT N
 #define Q_WORDS 2
 typedef struct { int none; } q_launch;
 typedef struct { real x0, x1, x2; } q_row;

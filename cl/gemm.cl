@@ -228,6 +228,7 @@ Q_FN void q_rescale(q_state *t, q_rhs_acc *acc, q_block_acc sums[Q_RHS_DIM][Q_RO
 #define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
 Q_KERNEL void Q_NAME(Q_PARAMETERS)
 {
+    Q_BEGIN_GROUP((long)get_group_id(0))
     const long row0 = Q_FIRST_ROW((long)get_group_id(0)) + (long)get_local_id(0) * Q_LANES;
     const q_launch u = q_load_launch(Q_ARGUMENTS);
     q_row rows[Q_ROWS];
@@ -246,9 +247,9 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
     Q_EACH_ROW
     {
         rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + r * Q_ROW_STEP);
-        q_start(&t[r]);
+        Q_START_STATE(&t[r], row0 + r * Q_ROW_STEP);
 #if Q_RHS_DIM
-        q_start_rhs(&acc[r]);
+        Q_START_RHS(&acc[r], row0 + r * Q_ROW_STEP, 0);
 #endif
     }
 #if Q_K_DIM

@@ -286,8 +286,8 @@ Q_INLINED void q_rescale_sums(q_block_acc block_acc[Q_RHS_PER_ITEM][Q_REG_M], q_
 }
 #endif
 
-/* The rest of the formula for the work-item's own rows and the turn's columns, from j0 + turn to j0 + end - 1. */
-Q_INLINED void q_pair_step(q_state *t, __local q_shared *shared, const q_launch *u, const q_row *rows, const long j0,
+/* The rest of the formula for the work-item's own rows and columns turn to end - 1 of the tile, whose first has this number. */
+Q_INLINED void q_pair_step(q_state *t, __local q_shared *shared, const q_launch *u, const q_row *rows, const sint number,
                            const int turn, const int end)
 {
     q_weights weight;
@@ -301,7 +301,7 @@ Q_INLINED void q_pair_step(q_state *t, __local q_shared *shared, const q_launch 
 #else
             const q_sums sums = q_no_sums();
 #endif
-            q_pair(&t[r], &weight, u, &rows[r], &column, &sums, Q_COLUMN_NUMBER(j0 + k));
+            q_pair(&t[r], &weight, u, &rows[r], &column, &sums, number + k);
 #if Q_RHS_SCALED
             if (t[r].rescaled) q_rescale(&t[r], shared, k - turn, v);
 #endif
@@ -324,6 +324,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
         q_state state[Q_TILE_M]; /* in the end, for those who keep their right-hand sides */
     } local_memory;
     __local q_shared *const shared = &local_memory.walk;
+    Q_BEGIN_GROUP((long)get_group_id(0))
     const int item = (int)get_local_id(0), x0 = (int)((uint)item % Q_THREADS_M * Q_REG_M),
               y0 = (int)((uint)item / Q_THREADS_M * Q_REG_N);
     const long group = Q_FIRST_ROW((long)get_group_id(0)), row0 = group + (long)item * Q_LANES;
@@ -333,7 +334,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
     Q_EACH_ROW
     {
         rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + r * Q_ROW_STEP);
-        q_start(&t[r]);
+        Q_START_STATE(&t[r], row0 + r * Q_ROW_STEP);
     }
     Q_EACH_REG_M near[r] = q_load_row(Q_ARGUMENTS, &u, group + (long)(x0 + r) * Q_LANES);
 #if Q_RHS_DIM
@@ -342,7 +343,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
     q_rhs_acc acc[Q_REG_M];
     q_block_acc block_acc[Q_RHS_PER_ITEM][Q_REG_M];
     q_row_rhs rows_rhs[Q_RHS_PER_ITEM][Q_REG_M];
-    Q_EACH_REG_M q_start_rhs(&acc[r * one]);
+    Q_EACH_REG_M Q_START_RHS(&acc[r * one], group + (long)(x0 + r) * Q_LANES, span + z0);
     Q_EACH_RHS Q_EACH_REG_M
     {
         block_acc[c][r] = q_no_block_acc();
@@ -396,7 +397,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
                     if (item == 0) shared->rescaled = 0;
 #endif
                     barrier(CLK_LOCAL_MEM_FENCE);
-                    q_pair_step(t, shared, &u, rows, j0, turn, end);
+                    q_pair_step(t, shared, &u, rows, Q_COLUMN_NUMBER(j0), turn, end);
 #if Q_RHS_DIM
                     barrier(CLK_LOCAL_MEM_FENCE);
 #endif
@@ -421,10 +422,8 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
 #if !Q_RHS_DIM
     Q_WRITE_OUT(row0);
 #elif Q_SPLIT
-    const long padded = (long)get_num_groups(0) * Q_GROUP_ROWS;
-    __global sreal *const words = states + padded * Q_SPLIT_INDEX + Q_STATE_ROW(group);
-    if (span == 0) Q_EACH_ROW q_store_state(&t[r], words + (long)(item + r * Q_LOCAL) * Q_LANES, padded * split_count);
-    Q_EACH_REG_M q_store_state_rhs(&acc[r * one], words + (long)(x0 + r) * Q_LANES, padded * split_count, span + z0);
+    if (span == 0) Q_EACH_ROW q_store_state(&t[r], Q_STATE_OF(row0 + r * Q_ROW_STEP), Q_STATE_STRIDE);
+    Q_EACH_REG_M q_store_state_rhs(&acc[r * one], Q_STATE_OF(group + (long)(x0 + r) * Q_LANES), Q_STATE_STRIDE, span + z0);
 #else
     barrier(CLK_LOCAL_MEM_FENCE);
     Q_EACH_ROW local_memory.state[item + r * Q_LOCAL] = t[r];

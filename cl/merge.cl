@@ -16,6 +16,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
 {
     const long i = (long)get_global_id(0) * Q_LANES;
     if (i >= padded) return;
+    Q_BEGIN_GROUP(i / Q_GROUP_ROWS)
     q_state all, one;
 #if Q_RHS_DIM
     const int d0 = (int)get_group_id(2) * Q_RHS_PER_ITEM;

@@ -34,6 +34,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
 #if Q_STAGED_COLS
     __local q_column staged[Q_STAGED_COLS];
 #endif
+    Q_BEGIN_GROUP((long)get_group_id(0))
     const int item = (int)get_local_id(0);
     const long row0 = Q_FIRST_ROW((long)get_group_id(0)) + (long)item * Q_LANES;
     const q_launch u = q_load_launch(Q_ARGUMENTS);
@@ -42,7 +43,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
     Q_EACH_ROW
     {
         rows[r] = q_load_row(Q_ARGUMENTS, &u, row0 + r * Q_ROW_STEP);
-        q_start(&t[r]);
+        Q_START_STATE(&t[r], row0 + r * Q_ROW_STEP);
     }
     Q_FOR_COLUMNS(from, to)
     {

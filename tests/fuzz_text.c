@@ -35,7 +35,7 @@ static void plan_stage(const q_ir *program, uint8_t choice)
     quern_compile_options options = {.size = sizeof options};
     quern_dtype dtype = choice & 1 ? QUERN_F64 : QUERN_F32;
     q_profile_find(&profile, profiles[choice >> 1 & 3]);
-    if (q_plan_make(&plan, program, &(q_plan_request){&profile, dtype, 1000, 1000, 8, &options})) return;
+    if (q_plan_make(&plan, program, &(q_plan_request){&profile, dtype, 1000, 1000, 8, &options, NULL})) return;
     if (!q_source(&source, name, program, &plan, false)) require(source.data && !source.failed, "no source");
     q_text_free(&source);
 }

@@ -189,6 +189,15 @@ static char *make_result(const trial *t, size_t r, quern_view *view)
     return array;
 }
 
+static quern_status run_arrays(const trial *t, const quern_arg *args, const quern_view *results)
+{
+    size_t variables = t->op->variable_count, count = quern_result_count(t->op);
+    if (!t->space) return quern_run_all(t->op, (quern_args){args, variables, t->M, t->N}, (quern_outs){results, count});
+    quern_view views[Q_MAX_VARIABLES];
+    for (size_t v = 0; v < variables; v++) views[v] = args[v].view;
+    return q_launch(&(q_run){t->op, t->op->build, t->M, t->N, t->M, t->N, t->dtype, views, results, t->space});
+}
+
 quern_status trial_attempt(trial *t)
 {
     quern_arg args[Q_MAX_VARIABLES];
@@ -201,7 +210,7 @@ quern_status trial_attempt(trial *t)
             (quern_arg){value.name, quern_view_of(make_argument(t, v), t->dtype, rows_of(t, value.axis), value.dim)};
     }
     for (size_t r = 0; r < count; r++) arrays[r] = make_result(t, r, &results[r]);
-    quern_status status = quern_run_all(t->op, (quern_args){args, variables, t->M, t->N}, (quern_outs){results, count});
+    quern_status status = run_arrays(t, args, results);
     for (size_t r = 0; r < count; r++) {
         if (status) free(arrays[r]);
         else take_result(t, r, results[r], arrays[r]);

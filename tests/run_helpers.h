@@ -43,6 +43,7 @@ typedef struct trial {
     int64_t M, N;
     double *data[Q_MAX_VARIABLES]; /* null where the operator does not use it */
     double *got[Q_MAX_RESULTS], *expected[Q_MAX_RESULTS];
+    const q_space *space; /* null: all rows with all columns; else trial_compare is of no use */
 } trial;
 
 /* Every variable gets multiples of 1/8 between -1 and 1: their sums, differences and products are exact in float32,

@@ -4,11 +4,12 @@
  */
 Q_KERNEL void Q_NAME(Q_PARAMETERS)
 {
+    Q_BEGIN_GROUP((long)get_group_id(0))
     const long row0 = Q_FIRST_ROW((long)get_group_id(0)) + (long)get_local_id(0) * Q_LANES;
     const q_launch u = q_load_launch(Q_ARGUMENTS);
     const q_row row = q_load_row(Q_ARGUMENTS, &u, row0);
     q_state t[1];
-    q_start(&t[0]);
+    Q_START_STATE(&t[0], row0);
     Q_FOR_COLUMNS(from, to)
     {
         for (long b0 = from; b0 < to; b0 += Q_BLOCK) {

@@ -204,7 +204,7 @@ static q_plan split_plan(const quern_operator *op, uint64_t *arrays)
 {
     q_plan plan;
     succeed(q_plan_make(&plan, op->build->programs[0],
-                        &(q_plan_request){&op->build->profile, QUERN_F32, FEW, LONG, 1, &op->options}));
+                        &(q_plan_request){&op->build->profile, QUERN_F32, FEW, LONG, 1, &op->options, NULL}));
     assert_true(plan.split_count == 8 && plan.groups > 2);
     *arrays = 4 * (2 * FEW + 2 * LONG + FEW);
     return plan;
@@ -286,7 +286,7 @@ static void states_of_long_sums_are_made_to_fit(void **state)
     trial t = trial_create(op, QUERN_F32, FEW, 2000, 3);
     q_plan plan;
     succeed(q_plan_make(&plan, op->build->programs[0],
-                        &(q_plan_request){&op->build->profile, QUERN_F32, FEW, t.N, 1, &op->options}));
+                        &(q_plan_request){&op->build->profile, QUERN_F32, FEW, t.N, 1, &op->options, NULL}));
     assert_true(op->stages.count == 1 && plan.split_count == 4 && plan.groups == 5);
     uint64_t group = q_plan_split_bytes(&plan, op->build->programs[0]) / (uint64_t)plan.groups, old;
     uint64_t arrays = 4 * (2 * FEW + 22 * (uint64_t)t.N + 21 * FEW), *limit = &context->session->memory_limit;

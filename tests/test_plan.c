@@ -151,7 +151,7 @@ static q_plan plan_of(const quern_operator *op, const char *profile_name, quern_
     q_profile profile;
     q_plan plan;
     assert_true(q_profile_find(&profile, profile_name));
-    if (q_plan_make(&plan, op->build->programs[0], &(q_plan_request){&profile, dtype, M, N, 8, options}))
+    if (q_plan_make(&plan, op->build->programs[0], &(q_plan_request){&profile, dtype, M, N, 8, options, NULL}))
         fail_msg("%s", quern_last_error_text());
     return plan;
 }
@@ -290,7 +290,7 @@ static int64_t groups_of(const quern_operator *op, const char *name, int units, 
     q_profile profile;
     assert_true(q_profile_find(&profile, name));
     assert_int_equal(q_plan_make(plan, op->build->programs[0],
-                                 &(q_plan_request){&profile, QUERN_F32, size, size, units, &op->options}),
+                                 &(q_plan_request){&profile, QUERN_F32, size, size, units, &op->options, NULL}),
                      QUERN_OK);
     return plan->groups * plan->split_count;
 }
@@ -414,12 +414,12 @@ static void limits_are_told(void **state)
                    "80000 statements of OpenCL C; the limit is 65536");
     q_text_free(&source);
     q_profile profile = plan.profile;
-    expect_failure(
-        q_plan_make(&plan, op->build->programs[0], &(q_plan_request){&profile, QUERN_F32, 2147483647, 5, 2, NULL}),
-        QUERN_LIMIT, "M = 2147483647");
+    expect_failure(q_plan_make(&plan, op->build->programs[0],
+                               &(q_plan_request){&profile, QUERN_F32, 2147483647, 5, 2, NULL, NULL}),
+                   QUERN_LIMIT, "M = 2147483647");
     quern_compile_options options = {.size = sizeof options, .lanes = 5};
     expect_failure(
-        q_plan_make(&plan, op->build->programs[0], &(q_plan_request){&profile, QUERN_F32, 5, 5, 2, &options}),
+        q_plan_make(&plan, op->build->programs[0], &(q_plan_request){&profile, QUERN_F32, 5, 5, 2, &options, NULL}),
         QUERN_USAGE, "not 5");
     quern_operator_destroy(&op);
 }
@@ -449,9 +449,9 @@ static size_t source_bytes(const char *formula, int length)
     q_plan plan;
     q_profile_find(&profile, "cpu-avx512");
     for (size_t s = 0; s < op->stages.count; s++) {
-        assert_int_equal(
-            q_plan_make(&plan, op->build->programs[s], &(q_plan_request){&profile, QUERN_F32, 1000, 1000, 2, NULL}),
-            QUERN_OK);
+        assert_int_equal(q_plan_make(&plan, op->build->programs[s],
+                                     &(q_plan_request){&profile, QUERN_F32, 1000, 1000, 2, NULL, NULL}),
+                         QUERN_OK);
         assert_int_equal(q_source(&source, name, op->build->programs[s], &plan, false), QUERN_OK);
     }
     size_t bytes = source.size;

@@ -186,7 +186,7 @@ static size_t edges_of_rows(const quern_operator *op, quern_dtype dtype, int64_t
 {
     q_plan plan;
     succeed(q_plan_make(&plan, op->build->programs[0],
-                        &(q_plan_request){&context->profile, dtype, 100000, 100000, 2, &op->options}));
+                        &(q_plan_request){&context->profile, dtype, 100000, 100000, 2, &op->options, NULL}));
     int64_t lanes = plan.lanes, group = q_plan_group_rows(&plan);
     const int64_t edges[] = {0, 1, lanes - 1, lanes, lanes + 1, group - 1, group, group + 1, 2 * group + 3};
     memcpy(sizes, edges, sizeof edges);

@@ -138,7 +138,7 @@ static void a_stage_that_no_scheme_runs_is_a_failure(void **state)
     q_profile profile;
     q_plan plan;
     assert_true(q_profile_find(&profile, "cpu"));
-    q_plan_request request = {&profile, QUERN_F32, 5, 5, 1, NULL};
+    q_plan_request request = {&profile, QUERN_F32, 5, 5, 1, NULL, NULL};
     succeed(q_plan_make(&plan, op->build->programs[0], &request));
     assert_ptr_equal(plan.scheme, &serial);
     assert_int_equal(q_plan_shape(&plan, "STEP"), 1);

@@ -4,17 +4,21 @@
  */
 #include "plan/plan.h"
 
-enum { WHOLE = 1, PART = 2, MERGE = 4 }; /* kernels: of a plan that is not split, of one that is, the one that merges */
+/* Kernels: of a plan that is not split, of one that is, the one that merges; and only if its space is dense, or listed. */
+enum { WHOLE = 1, PART = 2, MERGE = 4, DENSE = 8, LISTED = 16 };
 
 static const struct {
     const char *declaration;
     int kernels;
 } kinds[] = {
     [Q_PARAM_INPUT] = {"__global const %s *Q_RESTRICT a%zu", WHOLE | PART | MERGE},
-    [Q_PARAM_M] = {"const long M", WHOLE | PART | MERGE},
-    [Q_PARAM_N] = {"const long N", WHOLE | PART | MERGE},
+    [Q_PARAM_M] = {"const long M", WHOLE | PART | MERGE | DENSE},
+    [Q_PARAM_N] = {"const long N", WHOLE | PART | MERGE | DENSE},
     [Q_PARAM_OUTPUT] = {"__global %s *Q_RESTRICT o%zu", WHOLE | MERGE},
     [Q_PARAM_STATES] = {"__global sreal *Q_RESTRICT states", PART | MERGE},
+    [Q_PARAM_GROUPS] = {"__global const long *Q_RESTRICT groups", WHOLE | PART | MERGE | LISTED},
+    [Q_PARAM_SEGMENTS] = {"__global const long *Q_RESTRICT segments", WHOLE | PART | LISTED},
+    [Q_PARAM_ENTRIES] = {"__global const long *Q_RESTRICT entries", WHOLE | PART | MERGE | LISTED},
     [Q_PARAM_FIRST] = {"const long first", WHOLE | PART | MERGE},
     [Q_PARAM_SPLIT_EXTENT] = {"const long split_extent", WHOLE | PART},
     [Q_PARAM_FIRST_SPLIT] = {"const long first_split", PART},
@@ -24,14 +28,14 @@ static const struct {
 
 size_t q_parameters(q_parameter out[Q_MAX_PARAMETERS], const q_ir *program, const q_plan *plan, bool merge)
 {
-    int kernel = merge ? MERGE : plan->split ? PART : WHOLE;
+    int kernel = merge ? MERGE : plan->split ? PART : WHOLE, not_for = plan->listed ? DENSE : LISTED;
     size_t count = 0;
     for (int kind = 0; kind < Q_PARAM_KINDS; kind++) {
         size_t times = kind == Q_PARAM_INPUT    ? program->input_count
                        : kind == Q_PARAM_OUTPUT ? program->output_count
                                                 : 1;
-        for (size_t k = 0; k < times && kinds[kind].kernels & kernel; k++)
-            out[count++] = (q_parameter){(uint8_t)kind, (uint8_t)k};
+        bool has = kinds[kind].kernels & kernel && !(kinds[kind].kernels & not_for);
+        for (size_t k = 0; k < times && has; k++) out[count++] = (q_parameter){(uint8_t)kind, (uint8_t)k};
     }
     return count;
 }
@@ -65,18 +69,36 @@ static const char *count_of(uint8_t axis)
     return axis == Q_I ? "M" : axis == Q_J ? "N" : "1L";
 }
 
+/* Moves arrays to the bases of an entry: those that the kernel has. */
+static void add_shift(q_text *out, const q_ir *program, bool inputs_only)
+{
+    q_text_add(out, "#define Q_ENTRY_ARRAYS %zu\n#define Q_SHIFT(bases)", program->input_count + program->output_count);
+    for (size_t a = 0; a < program->input_count; a++) q_text_add(out, " a%zu += (bases)[%zu];", a, a);
+    for (size_t o = 0; o < program->output_count && !inputs_only; o++)
+        q_text_add(out, " o%zu += (bases)[%zu];", o, program->input_count + o);
+    q_text_add(out, "\n");
+}
+
 void q_add_parameters(q_text *out, const q_ir *program, const q_plan *plan, bool merge)
 {
     q_parameter all[Q_MAX_PARAMETERS], outputs[Q_MAX_STAGE_OUTPUTS];
     size_t count = q_parameters(all, program, plan, merge);
     for (size_t o = 0; o < program->output_count; o++) outputs[o] = (q_parameter){Q_PARAM_OUTPUT, (uint8_t)o};
     add_list(out, "Q_PARAMETERS", program, all, count, 0, Q_PARAM_KINDS);
-    add_list(out, "Q_SIGNATURE", program, all, count, Q_PARAM_INPUT, Q_PARAM_N);
+    add_list(out, "Q_INPUT_SIGNATURE", program, all, count, Q_PARAM_INPUT, Q_PARAM_INPUT);
     add_list(out, "Q_OUTPUT_SIGNATURE", program, outputs, program->output_count, Q_PARAM_OUTPUT, Q_PARAM_OUTPUT);
-    q_text_add(out, "#define Q_ARGUMENTS ");
+    const char *comma = program->input_count ? ", " : "", *at = plan->listed ? ", const q_at at" : "";
+    q_text_add(out, "#define Q_SIGNATURE Q_INPUT_SIGNATURE%sconst long M, const long N%s\n#define Q_ARGUMENTS ", comma,
+               at);
     for (size_t a = 0; a < program->input_count; a++) q_text_add(out, "a%zu, ", a);
-    q_text_add(out, "M, N\n#define Q_OUTPUTS");
+    q_text_add(out, "M, N%s\n#define Q_OUTPUTS", plan->listed ? ", at" : "");
     for (size_t o = 0; o < program->output_count; o++) q_text_add(out, "%so%zu", o ? ", " : " ", o);
-    q_text_add(out, "\n#define Q_ROW_COUNT %s\n#define Q_COLUMN_COUNT %s\n", count_of(program->rows),
-               program->reduced ? count_of(program->reduced) : "0L");
+    q_text_add(out, "\n");
+    if (plan->listed) add_shift(out, program, plan->split && !merge);
+    q_text_add(out, "#define Q_ROW_COUNT %s\n#define Q_COLUMN_COUNT %s\n#define Q_TERM_COUNT %s\n",
+               plan->listed ? "at.row_end" : count_of(program->rows),
+               plan->listed       ? "at.held"
+               : program->reduced ? count_of(program->reduced)
+                                  : "0L",
+               plan->listed ? "at.terms" : "Q_COLUMN_COUNT");
 }

@@ -290,6 +290,52 @@ void q_ir_destroy(q_ir **program);
 /* With flops and bytes of arrays of this type, for a pair, a column and a row. */
 void q_ir_dump(const q_ir *program, quern_dtype dtype, q_text *out);
 
+// space.c: which rows meet which columns, where that is not a rectangle
+
+/* Columns from..to - 1 of the arrays of an entry. */
+typedef struct q_segment {
+    int64_t from, to;
+    size_t piece; /* pieces are taken one after the other, each from the states that the one before has left */
+} q_segment;
+
+/* Rows row..row + rows - 1 of the arrays of an entry, and the columns that they meet: segments in the order of pieces. */
+typedef struct q_row_block {
+    int64_t row, rows;
+    size_t first_segment, segment_count;
+    size_t entry;
+} q_row_block;
+
+/* A member of a batch, or what a device has of the arrays. */
+typedef struct q_space_entry {
+    int64_t M, N; /* the sizes that the formula sees */
+    int64_t row_number,
+        column_number; /* what the rows and columns 0 of its arrays are called, where indices are meant */
+} q_space_entry;
+
+typedef struct q_space {
+    const q_row_block *blocks;
+    const q_segment *segments;
+    const q_space_entry *entries;
+    /* by entry, arrays of it that the stage reads, then those it writes: the row where they begin; null: 0 */
+    const int64_t *bases;
+    size_t block_count, entry_count, piece_count;
+} q_space;
+
+/* The same for the work-groups of a plan, as its kernels read it: see space_list.cl. For free(). */
+typedef struct q_space_table {
+    int64_t *groups, *segments, *entries;
+    size_t group_bytes, segment_bytes, entry_bytes;
+} q_space_table;
+
+/* Rows; the most columns of a block; pairs. */
+int64_t q_space_rows(const q_space *space);
+int64_t q_space_columns(const q_space *space);
+double q_space_pairs(const q_space *space);
+/* Work-groups of so many rows each, none of which has rows of two blocks. */
+int64_t q_space_groups(const q_space *space, int64_t group_rows);
+quern_status q_space_tabulate(q_space_table *out, const q_space *space, const q_ir *program, int64_t group_rows);
+void q_space_table_free(q_space_table *table);
+
 // schemes.c, scheme_*.c: how the rows and columns of a stage are shared among work-items
 
 typedef struct q_plan q_plan;
@@ -337,7 +383,10 @@ struct q_plan {
     int rhs_groups;         /* groups for the same rows, each with other right-hand sides: dimension 2 of a launch */
     int64_t block;          /* terms that are added without compensation */
     bool kahan;             /* compensate each */
-    bool split;             /* parts of the columns are merged by a second kernel */
+    bool listed;            /* rows and columns are those of a q_space, else a rectangle */
+    bool accumulate;        /* starts from stored states; split */
+    size_t pieces;          /* of the space */
+    bool split;             /* parts of the columns, or pieces, leave states, which a second kernel merges */
     int split_count;        /* in how many: dimension 1 of a launch */
     int64_t split_extent;   /* columns of one part, a multiple of block unless there is one part */
     int64_t groups;         /* work-groups along the rows: dimension 0 */
@@ -350,6 +399,7 @@ typedef struct q_plan_request {
     int64_t M, N;                         /* sizes of axes i and j */
     int units;                            /* the device's compute units */
     const quern_compile_options *options; /* overrides; may be null */
+    const q_space *space;                 /* null: all M rows with all N columns */
 } q_plan_request;
 
 /* Whether functions are those of ptx.cl. */
@@ -387,9 +437,12 @@ typedef enum q_parameter_kind {
     Q_PARAM_INPUT, /* array `index` */
     Q_PARAM_M,
     Q_PARAM_N,
-    Q_PARAM_OUTPUT,       /* output `index` */
-    Q_PARAM_STATES,       /* of a split plan: states[word][split][row], rows padded to whole groups */
-    Q_PARAM_FIRST,        /* the first row of the launch */
+    Q_PARAM_OUTPUT, /* output `index` */
+    Q_PARAM_STATES, /* of a split plan: states[word][split][row], rows padded to whole groups */
+    Q_PARAM_GROUPS, /* of a listed plan: the tables of its space */
+    Q_PARAM_SEGMENTS,
+    Q_PARAM_ENTRIES,
+    Q_PARAM_FIRST,        /* the first row of the launch; listed: the first group in the table */
     Q_PARAM_SPLIT_EXTENT, /* columns of one group along dimension 1 */
     Q_PARAM_FIRST_SPLIT,  /* the number of group 0 of the launch along dimension 1 */
     Q_PARAM_SPLIT_COUNT,  /* how many there are in all launches */

@@ -119,7 +119,7 @@ static void split(q_plan *plan, const q_ir *program, int64_t rows, int64_t colum
     if (count < 1) count = 1;
     plan->split_extent = count == 1 ? columns : ceil_div(ceil_div(columns, count), BLOCK) * BLOCK;
     plan->split_count = count == 1 ? 1 : (int)ceil_div(columns, plan->split_extent);
-    plan->split = plan->split_count > 1;
+    plan->split = plan->split_count > 1 || plan->pieces > 1;
 }
 
 bool q_plan_uses_ptx(const q_plan *plan)
@@ -131,7 +131,8 @@ bool q_plan_same_source(const q_plan *a, const q_plan *b)
 {
     return a->scheme == b->scheme && a->dtype == b->dtype && a->lanes == b->lanes && a->rows == b->rows &&
            a->local == b->local && memcmp(a->shape, b->shape, sizeof a->shape) == 0 &&
-           a->rhs_per_item == b->rhs_per_item && a->block == b->block && a->kahan == b->kahan && a->split == b->split &&
+           a->rhs_per_item == b->rhs_per_item && a->listed == b->listed && a->accumulate == b->accumulate &&
+           a->block == b->block && a->kahan == b->kahan && a->split == b->split &&
            a->profile.vector_math == b->profile.vector_math;
 }
 
@@ -162,6 +163,18 @@ quern_status q_plan_check(const quern_compile_options *options)
     return QUERN_OK;
 }
 
+static int64_t rows_of(const q_plan_request *request, const q_ir *program)
+{
+    return request->space ? q_space_rows(request->space) : q_axis_size(program->rows, request->M, request->N);
+}
+
+/* The most that a row meets; 0 for a map. */
+static int64_t columns_of(const q_plan_request *request, const q_ir *program)
+{
+    if (!program->reduced) return 0;
+    return request->space ? q_space_columns(request->space) : q_axis_size(program->reduced, request->M, request->N);
+}
+
 /* What is the same for all schemes. */
 static q_plan begin(const q_plan_request *request, const q_ir *program)
 {
@@ -177,8 +190,9 @@ static q_plan begin(const q_plan_request *request, const q_ir *program)
     plan.kahan = options && options->sum == QUERN_SUM_KAHAN;
     plan.rows = options ? options->rows : 0;
     /* rows for two groups or less: small groups spread better, and build in a third of the time */
-    plan.few_rows =
-        q_axis_size(program->rows, request->M, request->N) <= 2 * (int64_t)plan.lanes * plan.local * profile->rows;
+    plan.few_rows = rows_of(request, program) <= 2 * (int64_t)plan.lanes * plan.local * profile->rows;
+    plan.listed = request->space;
+    plan.pieces = request->space ? request->space->piece_count : 1;
     return plan;
 }
 
@@ -209,15 +223,15 @@ static quern_status take_scheme(q_plan *out, const q_ir *program, const q_plan_r
 
 quern_status q_plan_make(q_plan *out, const q_ir *program, const q_plan_request *request)
 {
-    int64_t M = request->M, N = request->N, rows = q_axis_size(program->rows, M, N),
-            columns = program->reduced ? q_axis_size(program->reduced, M, N) : 0;
+    int64_t M = request->M, N = request->N, rows = rows_of(request, program), columns = columns_of(request, program);
     *out = (q_plan){0};
     if (request->options) Q_TRY(q_plan_check(request->options));
     if (M >= INT32_MAX || N >= INT32_MAX)
         return q_fail(QUERN_LIMIT, "M = %lld, N = %lld: at most %d rows and columns fit a device's indices",
                       (long long)M, (long long)N, INT32_MAX - 1);
     Q_TRY(take_scheme(out, program, request));
-    out->groups = ceil_div(rows, q_plan_group_rows(out));
+    out->groups = request->space ? q_space_groups(request->space, q_plan_group_rows(out))
+                                 : ceil_div(rows, q_plan_group_rows(out));
     if (program->reduced && out->groups) split(out, program, rows, columns, request->options);
     else out->split_count = 1, out->split_extent = columns;
     return QUERN_OK;
@@ -266,8 +280,8 @@ static void dump_schemes(const q_ir *program, const q_plan_request *request, q_t
 void q_plan_dump(const q_plan *plan, const q_ir *program, const q_plan_request *request, q_text *out)
 {
     int64_t groups = plan->groups * plan->rhs_groups * plan->split_count;
-    q_text_add(out, "plan: profile %s, %s, scheme %s, columns dense\n", plan->profile.name,
-               plan->dtype == QUERN_F64 ? "float64" : "float32", plan->scheme->name);
+    q_text_add(out, "plan: profile %s, %s, scheme %s, columns %s\n", plan->profile.name,
+               plan->dtype == QUERN_F64 ? "float64" : "float32", plan->scheme->name, plan->listed ? "listed" : "dense");
     dump_schemes(program, request, out);
     q_text_add(out, "  %d lanes x %d vectors x %d work-items: %lld rows a group, %lld groups\n", plan->lanes,
                plan->rows, plan->local, (long long)q_plan_group_rows(plan), (long long)plan->groups);

@@ -40,6 +40,7 @@ static void add_macros(q_text *out, const q_ir *program, const q_plan *plan, boo
         q_text_add(out, "#define Q_K_DIM %u\n#define Q_RHS_DIM %u\n", program->k_dim, program->rhs_dim);
     if (q_rhs_is_scaled(program)) q_text_add(out, "#define Q_RHS_SCALED 1\n");
     if (plan->rhs_per_item) q_text_add(out, "#define Q_RHS_PER_ITEM %d\n", plan->rhs_per_item);
+    if (plan->accumulate && !merge) q_text_add(out, "#define Q_ACCUMULATE 1\n");
     q_text_add(out, "#define Q_BLOCK %lld\n#define Q_KAHAN %d\n", (long long)plan->block, plan->kahan);
     q_text_add(out, "#define Q_SPLIT %d\n#define Q_VECTOR_MATH %d\n", plan->split, plan->profile.vector_math);
     if (q_plan_uses_ptx(plan)) q_text_add(out, "#define Q_PTX 1\n");
@@ -91,7 +92,7 @@ static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan
     if (program->reduction_count) add_file(out, "reductions");
     if (uses_count(program)) add_file(out, "select");
     if (q_has_exact(program, false)) q_text_add(out, "#pragma OPENCL FP_CONTRACT OFF\n");
-    add_file(out, "space_dense");
+    add_file(out, plan->listed ? "space_list" : "space_dense");
     q_text_add(out, "#line 1 \"formula\"\n");
     add_counted_sections(out, program);
     Q_TRY(q_emit(out, program, plan));

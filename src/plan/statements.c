@@ -266,7 +266,7 @@ static void emit_normaliser(q_emitter *e, const q_scalar *value)
 {
     q_text_add(e->out, "q_LogSumExp_%s(&t->r%d_0, ", value->arg[0] ? "normaliser_to" : "normaliser", value->k[1]);
     if (value->arg[0]) q_emit_operand(e, value->arg[0], e->operand[0], true, false);
-    q_text_add(e->out, "%s%s)", value->arg[0] ? ", " : "", value->k[0] ? "1" : "Q_COLUMN_COUNT ? NAN : 0");
+    q_text_add(e->out, "%s%s)", value->arg[0] ? ", " : "", value->k[0] ? "1" : "Q_TERM_COUNT ? NAN : 0");
 }
 
 static void emit_weight(q_emitter *e, const q_scalar *value)

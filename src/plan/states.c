@@ -96,8 +96,8 @@ static void emit_state_function(q_emitter *e, const struct state_function *f)
         if (e->p->reductions[r].state == r)
             word += q_ops[e->p->reductions[r].op].words(e->p->reductions[r].K) * (int)e->p->reductions[r].dim;
     }
-    if (strcmp(f->name, "start") == 0 && q_rhs_is_scaled(e->p))
-        q_text_add(e->out, "    t->scales = q_no_scales();\n    t->rescaled = 0;\n");
+    bool begins = strcmp(f->name, "start") == 0 || strcmp(f->name, "load_state") == 0;
+    if (begins && q_rhs_is_scaled(e->p)) q_text_add(e->out, "    t->scales = q_no_scales();\n    t->rescaled = 0;\n");
     q_text_add(e->out, "}\n");
 }
 

@@ -35,7 +35,7 @@ static quern_status explain_program(const request *r, const q_ir *program, size_
 {
     q_plan plan;
     char name[Q_KERNEL_NAME];
-    q_plan_request wanted = {&r->profile, r->dtype, r->M, r->N, r->units, &r->op->options};
+    q_plan_request wanted = {&r->profile, r->dtype, r->M, r->N, r->units, &r->op->options, NULL};
     Q_TRY(q_plan_make(&plan, program, &wanted));
     if (wants(r, "program") || wants(r, "plan")) q_text_add(out, "---- stage %zu ----\n", stage);
     if (wants(r, "program")) q_ir_dump(program, r->dtype, out);
@@ -132,7 +132,7 @@ static quern_status add_stage(const request *r, size_t stage, q_text *out, doubl
     q_tiling tiling = q_tiling_of(&r->profile, &r->op->options);
     Q_TRY(q_lower(&p, r->op->graph, &r->op->stages, stage, &tiling));
     quern_status status =
-        q_plan_make(&plan, p, &(q_plan_request){&r->profile, r->dtype, r->M, r->N, r->units, &r->op->options});
+        q_plan_make(&plan, p, &(q_plan_request){&r->profile, r->dtype, r->M, r->N, r->units, &r->op->options, NULL});
     if (!status) *seconds += add_plan(r, stage, p, &plan, out);
     q_ir_destroy(&p);
     return status;

@@ -26,7 +26,7 @@ quern_status q_launch_kernel(q_launcher *l, q_program *program, const q_kernel *
         if (at.kind == Q_PARAM_INPUT) args[k] = (q_kernel_arg){sizeof(cl_mem), memory_of(l, &p->inputs[at.index])};
         else if (at.kind == Q_PARAM_OUTPUT)
             args[k] = (q_kernel_arg){sizeof(cl_mem), memory_of(l, &p->outputs[at.index])};
-        else if (at.kind == Q_PARAM_STATES) args[k] = (q_kernel_arg){sizeof(cl_mem), &values->states->mem};
+        else if (values->buffer[at.kind]) args[k] = (q_kernel_arg){sizeof(cl_mem), &values->buffer[at.kind]->mem};
         else args[k] = (q_kernel_arg){sizeof(cl_long), &values->number[at.kind]};
     }
     return q_program_launch(program, l->session, args, count, global, (size_t[]){(size_t)kernel->plan->local, 1, 1});
@@ -47,6 +47,7 @@ static quern_status report(q_launcher *l, double pairs)
 
 double q_pairs_of(const q_launcher *l, const q_ir *p)
 {
+    if (l->run->space) return q_space_pairs(l->run->space);
     int64_t columns = p->reduced ? q_axis_size(p->reduced, l->run->M, l->run->N) : 1;
     return (double)q_axis_size(p->rows, l->run->M, l->run->N) * (double)(columns ? columns : 1);
 }
@@ -64,7 +65,7 @@ static quern_status launch_slice(q_launcher *l, q_program *program, const q_kern
     q_values values = *all;
     size_t groups = (size_t)(plan->split ? plan->groups : count), splits = (size_t)(plan->split ? count : 1);
     if (plan->split) values.number[Q_PARAM_FIRST_SPLIT] = at;
-    else values.number[Q_PARAM_FIRST] += at * q_plan_group_rows(plan);
+    else values.number[Q_PARAM_FIRST] += q_first_of(plan, at);
     return q_launch_kernel(l, program, kernel, &values,
                            (size_t[]){groups * (size_t)plan->local, splits, (size_t)plan->rhs_groups});
 }
@@ -113,9 +114,15 @@ quern_status q_launch_slices(q_launcher *l, q_program *program, const q_kernel *
     return QUERN_OK;
 }
 
+int64_t q_first_of(const q_plan *plan, int64_t group)
+{
+    return plan->listed ? group : group * q_plan_group_rows(plan);
+}
+
 q_values q_values_of(const q_launcher *l, const q_plan *plan)
 {
-    q_values values = {.states = NULL};
+    q_values values = {.buffer = {NULL}};
+    for (int t = 0; t < 3 && plan->listed; t++) values.buffer[Q_PARAM_GROUPS + t] = &l->tables[t];
     values.number[Q_PARAM_M] = l->run->M;
     values.number[Q_PARAM_N] = l->run->N;
     values.number[Q_PARAM_SPLIT_EXTENT] = plan->split_extent;
@@ -139,10 +146,25 @@ static quern_status launch_stage(q_launcher *l, size_t stage)
                                : q_launch_rows(l, stage, &planned->plan, planned->program);
 }
 
+/* The lists of the run's space on the device, for its only stage. */
+static quern_status make_tables(q_launcher *l)
+{
+    q_space_table table;
+    Q_TRY(q_space_tabulate(&table, l->run->space, l->run->build->programs[0], q_plan_group_rows(&l->plans[0].plan)));
+    const void *data[] = {table.groups, table.segments, table.entries};
+    size_t bytes[] = {table.group_bytes, table.segment_bytes, table.entry_bytes};
+    quern_status status = QUERN_OK;
+    for (int t = 0; t < 3 && !status; t++) status = q_buffer_create_from(&l->tables[t], l->session, data[t], bytes[t]);
+    if (!status) status = q_session_finish(l->session); /* they are being read */
+    q_space_table_free(&table);
+    return status;
+}
+
 static quern_status run_stages(q_launcher *l)
 {
     const quern_operator *op = l->run->op;
     Q_TRY(q_slots_make(l));
+    if (l->run->space) Q_TRY(make_tables(l));
     for (size_t s = 0; s < op->stages.count; s++) l->total += q_pairs_of(l, l->run->build->programs[s]);
     for (size_t s = 0; s < op->stages.count; s++) Q_TRY(launch_stage(l, s));
     return q_slots_read_results(l);
@@ -159,9 +181,12 @@ quern_status q_launch(const q_run *run)
         q_fail_next_step("give float32 arrays, or choose another device");
         return status;
     }
+    if (run->space && run->op->stages.count != 1)
+        return q_fail(QUERN_UNSUPPORTED, "a formula of %zu passes cannot run in blocks of rows", run->op->stages.count);
     Q_TRY(q_plan_run(plans, run));
     quern_status status = run_stages(&l);
     if (status) (void)q_session_settle(l.session); /* nothing may still use the arrays; the first failure is told */
+    for (int t = 0; t < 3; t++) q_buffer_destroy(&l.tables[t], l.session);
     q_slots_free(&l);
     return status;
 }

@@ -36,6 +36,7 @@ typedef struct q_launcher {
     const q_stage_plan *plans; /* by stage */
     q_slot *slots;
     size_t slot_count;
+    q_buffer tables[3]; /* of the run's space: groups, segments, entries */
     bool reads_host;    /* uploads may be under way that read the program's memory */
     double done, total; /* pairs */
     double notified;    /* share of them that progress was told; what is done again is not told again */
@@ -60,9 +61,11 @@ typedef struct q_kernel {
 /* What its parameters stand for beside the arrays. */
 typedef struct q_values {
     cl_long number[Q_PARAM_KINDS];
-    const q_buffer *states;
+    const q_buffer *buffer[Q_PARAM_KINDS]; /* states and tables */
 } q_values;
 
+/* What Q_PARAM_FIRST is for a group of the plan. */
+int64_t q_first_of(const q_plan *plan, int64_t group);
 /* Those of all launches of the plan; the first row is 0. */
 q_values q_values_of(const q_launcher *l, const q_plan *plan);
 /* One launch, with an argument for each parameter of the kernel. */

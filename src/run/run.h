@@ -20,7 +20,7 @@ struct quern_context {
     q_session *session;
     q_profile profile;
     quern_context_options options;
-    quern_switch ptx;            /* probe.c, under lock: whether the device takes inline PTX; QUERN_AUTO: not tried yet */
+    quern_switch ptx; /* probe.c, under lock: whether the device takes inline PTX; QUERN_AUTO: not tried yet */
     q_program *converters[7][7]; /* convert.c, under lock: by element types from and to */
 };
 
@@ -182,6 +182,7 @@ typedef struct q_run {
     quern_dtype dtype;
     const quern_view *variables; /* by op->variables */
     const quern_view *results;
+    const q_space *space; /* which rows meet which columns, of arrays of M and N rows; for one stage; null: all do */
 } q_run;
 
 quern_status q_launch(const q_run *run);

@@ -9,23 +9,38 @@
 
 /* Some groups of rows from one on: their states in each part, then the merge. */
 typedef struct row_pass {
-    q_plan plan;   /* of these groups alone */
-    int64_t first; /* row of them */
-    bool all;      /* groups are in this pass */
+    q_plan plan;        /* of these groups alone */
+    int64_t first;      /* of them */
+    int64_t all_groups; /* of the stage */
+    bool all;           /* groups are in this pass */
     double pairs;
     q_program *program, *merge;
 } row_pass;
+
+/* The program for a piece of the columns: all but the first start from the states of the one before. */
+static quern_status piece_program(q_program **out, q_launcher *l, size_t stage, const row_pass *pass, size_t piece)
+{
+    q_plan plan = pass->plan;
+    *out = pass->program;
+    plan.accumulate = true;
+    return piece ? q_stage_program(out, l->run->build, stage, &plan, false) : QUERN_OK;
+}
 
 static quern_status launch_parts(q_launcher *l, size_t stage, const row_pass *pass, const q_buffer *states)
 {
     const q_ir *p = l->run->build->programs[stage];
     const q_plan *plan = &pass->plan;
     q_values values = q_values_of(l, plan);
-    values.number[Q_PARAM_FIRST] = pass->first;
-    values.states = states;
-    Q_TRY(q_launch_slices(l, pass->program, &(q_kernel){p, plan, false}, &values, pass->pairs));
+    values.buffer[Q_PARAM_STATES] = states;
+    for (size_t piece = 0; piece < plan->pieces; piece++) {
+        q_program *program;
+        Q_TRY(piece_program(&program, l, stage, pass, piece));
+        values.number[Q_PARAM_FIRST] = q_first_of(plan, pass->first + (int64_t)piece * pass->all_groups);
+        Q_TRY(q_launch_slices(l, program, &(q_kernel){p, plan, false}, &values, pass->pairs / (double)plan->pieces));
+    }
     size_t items = (size_t)(values.number[Q_PARAM_PADDED] / plan->lanes), rhs = (size_t)plan->rhs_per_item,
            rhs_groups = rhs ? (p->rhs_dim + rhs - 1) / rhs : 1;
+    values.number[Q_PARAM_FIRST] = q_first_of(plan, pass->first);
     return q_launch_kernel(l, pass->merge, &(q_kernel){p, plan, true}, &values, (size_t[]){items, 1, rhs_groups});
 }
 
@@ -51,10 +66,11 @@ static bool shrink(q_plan *plan, int64_t *at_once)
         *at_once = (*at_once + 1) / 2;
         return true;
     }
+    if (plan->split_count == 1) return false; /* pieces of columns need the states */
     if (plan->profile.max_cols_per_item && 2 * plan->split_extent > plan->profile.max_cols_per_item) return false;
     plan->split_extent *= 2;
     plan->split_count = (plan->split_count + 1) / 2;
-    plan->split = plan->split_count > 1;
+    plan->split = plan->split_count > 1 || plan->pieces > 1;
     return true;
 }
 
@@ -82,7 +98,8 @@ quern_status q_launch_split(q_launcher *l, size_t stage, const q_stage_plan *pla
     row_pass pass = {.program = planned->program, .merge = planned->merge};
     for (int64_t at = 0; plan.split && at < plan.groups;) {
         pass.plan = plan;
-        pass.first = at * q_plan_group_rows(&plan);
+        pass.first = at;
+        pass.all_groups = plan.groups;
         int64_t now = at_once < pace.size ? at_once : pace.size;
         pass.plan.groups = now < plan.groups - at ? now : plan.groups - at;
         pass.all = pass.plan.groups == plan.groups;

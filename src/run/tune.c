@@ -300,8 +300,8 @@ static bool same_plans(const tuner *t, const job *j, const q_profile *a, const q
     for (size_t s = 0; s < j->best->stages.count; s++) {
         q_plan p, q;
         const q_ir *program = j->best->build->programs[s];
-        if (q_plan_make(&p, program, &(q_plan_request){a, j->dtype, j->M, j->N, units, NULL})) return false;
-        if (q_plan_make(&q, program, &(q_plan_request){b, j->dtype, j->M, j->N, units, NULL})) return false;
+        if (q_plan_make(&p, program, &(q_plan_request){a, j->dtype, j->M, j->N, units, NULL, NULL})) return false;
+        if (q_plan_make(&q, program, &(q_plan_request){b, j->dtype, j->M, j->N, units, NULL, NULL})) return false;
         if (!q_plan_same_source(&p, &q) || p.split_extent != q.split_extent) return false;
     }
     return true;
