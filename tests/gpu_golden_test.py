@@ -8,7 +8,8 @@
 Columns of the table: rows of a work-item; columns taken at once by the main loop; registers of a work-item ('-': the
 compiler does not tell); what is spilled; bytes of local memory of a group; waves of a processor held at once, of those
 that it could hold; instructions of a pair, on the shortest way around the main loop, and those of them for the slower
-unit of exponentials, roots and inverses. On AMD and NVIDIA an instruction is one of a whole wave; on Intel, where threads
+unit of exponentials, roots and inverses; of a pair too, floating-point operations (a multiply-add is one), reads of local
+memory and barriers; and what functions the slower unit does. On AMD and NVIDIA an instruction is one of a whole wave; on Intel, where threads
 are 8, 16 or 32 work-items wide, one of 16. For the scheme `gemm` in local memory a pair is its share of the K
 loop, with staging, one turn of the loop over columns and one of that over right-hand sides; on Intel those are not told apart.
 
@@ -25,13 +26,14 @@ import sys
 import tempfile
 
 from formulas import HERE, explain
-from gpu_compilers import TARGETS, Fault, compiler_versions, cuda_program
+from gpu_compilers import TARGETS, Fault, compiler_versions, cuda_program, macro
 from gpu_loops import Tile, cost_of_pair, main_loop
 
 GOLDEN = os.path.join(HERE, 'gpu.golden')
 CASES = os.path.join(HERE, '..', 'bench', 'cases.c')
 LEFT_OUT = ('small',)  # the formula of g3
-HEADINGS = ('case', 'target', 'rows', 'columns', 'registers', 'spilled', 'local', 'waves', 'instructions', 'special')
+HEADINGS = ('case', 'target', 'rows', 'columns', 'registers', 'spilled', 'local', 'waves', 'instructions', 'special', 'work', 'reads',
+            'barriers', 'functions')
 
 # (case, target): (most instructions of a pair, special ones)
 LIMITS = {('g3', 'sm_90'): (9.5, 1), ('g3', 'sm_80'): (9.5, 1), ('energy', 'sm_90'): (8.5, 1), ('g3', 'gfx90a'): (8, 1), ('g3', 'gfx1100'): (10, 1),
@@ -74,14 +76,16 @@ def figures_of(made, source, target):
     rows = int(re.search(r'#define Q_ROWS (\d+)', source).group(1))
     tile = tile_of(source)
     unclear = tile and TARGETS[target][0].startswith('intel')  # where every branch is one of many ways around a loop
-    cost = cost_of_pair(made.listing, target, rows, tile) if made.listing and not unclear else None
+    unroll, staged = macro(source, 'UNROLL') or 1, macro(source, 'STAGED_COLS')
+    cost = cost_of_pair(made.listing, target, rows, unroll, staged, tile) if made.listing and not unclear else None
     share = 16 / made.width if TARGETS[target][0].startswith('intel') and made.width else 1
-    instructions, special, columns = '-', '-', '-'
+    columns, measured = '-', ['-'] * 6
     if cost:
-        instructions, special, columns = f'{cost[0] * share:.2f}', f'{cost[1] * share:.2f}', str(cost[2])
+        columns, counts = str(cost.columns), (cost.instructions, cost.special, cost.work, cost.reads)
+        measured = [f'{count * share:.2f}' for count in counts] + [f'{cost.barriers * share:.3f}', cost.functions]
     registers = '-' if made.registers == '?' else str(made.registers)
     waves = f'{made.waves[0]}/{made.waves[1]}' if made.waves else '-'
-    return [str(rows), columns, registers, str(made.spilled), str(made.local), waves, instructions, special]
+    return [str(rows), columns, registers, str(made.spilled), str(made.local), waves, *measured]
 
 
 def compile_row(quern, case, target, listing):
@@ -142,8 +146,8 @@ def faults_of(key, cells, golden, same_compilers):
         return faults + ['no such row in gpu.golden: QUERN_UPDATE=1 writes it']
     then = dict(zip(HEADINGS[2:], golden))
     if same_compilers:
-        faults += [f'{name} {now[name]}, in gpu.golden {then[name]}' for name in HEADINGS[2:]
-                   if now[name] != then[name] and '-' not in (now[name], then[name])]
+        faults += [f'{name} {now[name]}, in gpu.golden {then.get(name)}' for name in HEADINGS[2:]
+                   if now[name] != then.get(name) and '-' not in (now[name], then.get(name))]
     elif now['spilled'] != '0' and then['spilled'] == '0':
         faults.append(f'{now["spilled"]} spilled, in gpu.golden nothing')
     elif more_than(now['instructions'], then['instructions'], 1.25):

@@ -9,8 +9,8 @@ import re
 
 WAITS = r'^(s_waitcnt|s_delay_alu|s_nop|s_clause|NOP\b|sync\.|\([^)]*\)\s+sync\.)'
 
-# work: floating-point operations of one work-item. special: instructions of the slower unit for exponentials, roots
-# and inverses. ends: control does not go on. targets: labels it can go to.
+# work: floating-point operations of one work-item. special: the function, of an instruction of the slower unit for exponentials,
+# roots and inverses, else ''. ends: control does not go on. targets: labels it can go to.
 Instruction = collections.namedtuple('Instruction', 'text work special local barrier targets ends')
 Dialect = collections.namedtuple('Dialect', 'instruction label work special local barrier jump ends')
 
@@ -19,12 +19,16 @@ Dialect = collections.namedtuple('Dialect', 'instruction label work special loca
 # rhs_groups: groups that do all else over again for other components.
 Tile = collections.namedtuple('Tile', 'pairs tile_k k_dim rhs rhs_groups')
 
-NVIDIA = Dialect(r'\s*/\*[0-9a-f]{4,}\*/\s+(.*?) ?;', r'(\.L_\w+):', r'\b[FD](?:ADD|MUL|FMA)\b', r'\bMUFU', r'\bLDS\b',
+# Of a pair: instructions; those of the slower unit; columns that the main loop takes at once; floating-point operations; reads of
+# local memory; barriers; and which functions the slower unit does.
+Cost = collections.namedtuple('Cost', 'instructions special columns work reads barriers functions')
+
+NVIDIA = Dialect(r'\s*/\*[0-9a-f]{4,}\*/\s+(.*?) ?;', r'(\.L_\w+):', r'\b[FD](?:ADD|MUL|FMA)\b', r'\bMUFU\.(\w+)', r'\bLDS\b',
                  r'\bBAR\b', r'^(@\S+ )?BRA\S*(?: !?U?P\d+,)* `\((\.L_\w+)\)', r'^(EXIT|RET|BRA\S* `)')
 AMD = Dialect(r'\t([a-z]+_[^;]*)', r'(\.LBB\w+):', r'v_(?:dual_)?(?:pk_)?(?:add|sub|subrev|mul|fma|fmac|mac|fmamk|fmaak)\w*_f(?:32|64)',
-              r'\bv_(?:exp|log|rcp|rsq|sqrt|sin|cos)_', r'\bds_(?:read|load)', r's_barrier',
+              r'\bv_(exp|log|rcp|rsq|sqrt|sin|cos)_', r'\bds_(?:read|load)', r's_barrier',
               r'^s_(c?)branch\w* (\.LBB\w+)', r'^s_(branch|endpgm|setpc)')
-INTEL = Dialect(r'((?:\([^)]*\))?\s+[a-z][a-z0-9.]* .*)', r'(\w+):$', r'\b(?:add|mul|mad)\b.*<\d.*:d?f\b', r'\bmath\b',
+INTEL = Dialect(r'((?:\([^)]*\))?\s+[a-z][a-z0-9.]* .*)', r'(\w+):$', r'\b(?:add|mul|mad)\b.*<\d.*:d?f\b', r'\bmath\.(\w+)',
                 r'load\.slm|send.*0x[0-9A-Fa-f]{6}FE ', r'signal barrier|\bgateway', r'^()', r'^\s*(goto|jmpi|ret)\b')
 
 
@@ -44,6 +48,11 @@ def work_of(dialect, text):
     return sum(2 if 'pk_' in one else 1 for one in found) if dialect is AMD else len(found)
 
 
+def special_of(dialect, text):
+    found = re.search(dialect.special, text)
+    return found.group(1).lower() if found else ''
+
+
 def parse(listing, dialect):
     """(instructions, {label: position})"""
     found, labels = [], {}
@@ -54,7 +63,7 @@ def parse(listing, dialect):
             labels[label.group(1)] = len(found)
         elif body and not line.lstrip().startswith('//') and not re.match(WAITS, body.group(1).strip()):
             text = body.group(1).strip()
-            found.append(Instruction(text, work_of(dialect, text), bool(re.search(dialect.special, text)),
+            found.append(Instruction(text, work_of(dialect, text), special_of(dialect, text),
                                      bool(re.search(dialect.local, text)), bool(re.search(dialect.barrier, text)),
                                      targets_of(dialect, text), bool(re.search(dialect.ends, text))))
     return found, labels
@@ -122,7 +131,7 @@ def rhs_loop(code, labels, tile):
 
 
 def special_of_way(way):
-    return sum(i.special for i in way)
+    return sum(bool(i.special) for i in way)
 
 
 def work_of_way(way):
@@ -138,10 +147,23 @@ def main_loop(listing, target, tile=None):
     return max(column_loops(code, labels, None), key=work_of_way, default=[])
 
 
-def cost_of_pair(listing, target, rows, tile=None):
-    """(instructions, special instructions, columns at once) of the main loop, or None where there is no such loop. The
-    loop that does least is taken to do one column; the main one does most. Where there are right-hand sides, a pair has one
-    special instruction, which tells columns. With a tile the K loop and that over right-hand sides come on top."""
+def weighted(ways, measure):
+    """The sum over (instructions, how often a pair goes around them)."""
+    return sum(share * sum(map(measure, way)) for way, share in ways)
+
+
+def barriers_of_pair(code, labels, ways, rows, staged):
+    """Those in the loops, or, for the scheme row, in the loop around them, which stages columns."""
+    within = weighted(ways, lambda i: i.barrier)
+    around = [sum(i.barrier for i in way) for _, way in loops(code, labels, True, 0)] if staged else []
+    return max(around) / staged / rows if around and not within else within
+
+
+def cost_of_pair(listing, target, rows, unroll, staged, tile=None):
+    """The Cost of the main loop, or None where there is no such loop. It takes in `unroll` columns, or as many times these as
+    it does more work than the loop that does least, which is taken to do one column. Where there are right-hand sides, a
+    pair has one special instruction, which tells columns. With a tile the K loop and that over right-hand sides come on top.
+    staged: columns in local memory."""
     code, labels = parse(listing, dialect_of(target))
     ways = column_loops(code, labels, tile)
     k_loop = main_loop(listing, target, tile) if tile and tile.k_dim else []
@@ -149,8 +171,12 @@ def cost_of_pair(listing, target, rows, tile=None):
     if not ways or (tile and ((tile.k_dim and not k_loop) or (tile.rhs and not rhs))):
         return None
     main = max(ways, key=lambda way: (rhs and special_of_way(way), work_of_way(way)))
-    special = special_of_way(main)
-    columns = special if rhs else round(work_of_way(main) / max(min(map(work_of_way, ways)), 1))
-    columns, groups = columns or 1, tile.rhs_groups if tile else 1
-    contraction = len(k_loop) / tile.pairs / tile.tile_k * tile.k_dim if k_loop else 0
-    return (groups * ((len(main) / columns + len(rhs)) / rows + contraction), groups * special / columns / rows, columns)
+    more = work_of_way(main) / max(min(map(work_of_way, ways)), 1)
+    columns = (special_of_way(main) if rhs else round(more) if tile else unroll * max(1, round(more / unroll))) or 1
+    groups = tile.rhs_groups if tile else 1
+    shares = [(main, groups / columns / rows), (rhs, groups / rows),
+              (k_loop, groups * tile.k_dim / tile.pairs / tile.tile_k if k_loop else 0)]
+    return Cost(weighted(shares, lambda i: 1), weighted(shares, lambda i: bool(i.special)), columns,
+                weighted(shares, lambda i: i.work), weighted(shares, lambda i: i.local),
+                barriers_of_pair(code, labels, shares, rows, 0 if tile else staged),
+                '+'.join(sorted({i.special for way, _ in shares for i in way if i.special})) or '-')
