@@ -9,7 +9,13 @@
 
 #include "run_helpers.h"
 
-enum { MOST_BLOCKS = 8, MOST_SEGMENTS = 64, MOST_ENTRIES = 2 };
+enum {
+    MOST_BLOCKS = 8,
+    MOST_SEGMENTS = 64,
+    MOST_MEMBERS = 2,
+    MOST_PIECES = 3,
+    MOST_ENTRIES = MOST_MEMBERS * MOST_PIECES
+};
 
 /* A space with all that it points to. */
 typedef struct sample_space {
@@ -19,7 +25,8 @@ typedef struct sample_space {
     q_space_entry entries[MOST_ENTRIES];
     int64_t bases[MOST_ENTRIES * (Q_MAX_ARRAYS + Q_MAX_STAGE_OUTPUTS)];
     int64_t rows, columns; /* of the arrays of an entry */
-    bool shared;           /* entries have the same columns */
+    int64_t members;
+    bool shared; /* they have the same columns */
     size_t segment_count;
 } sample_space;
 
@@ -64,7 +71,7 @@ static void draw_entry(sample_space *s, size_t entry, const q_ir *p, size_t piec
     for (size_t o = 0; o < p->output_count; o++) base[o] = (int64_t)entry * s->rows;
     for (int64_t row = 0; row < s->rows;) {
         q_row_block *block = &s->blocks[s->space.block_count++];
-        bool last = s->space.block_count >= MOST_BLOCKS / MOST_ENTRIES * (entry + 1);
+        bool last = s->space.block_count >= MOST_BLOCKS / MOST_MEMBERS * (entry + 1);
         *block = (q_row_block){.row = row, .rows = last ? s->rows - row : 1 + below(s->rows - row), .entry = entry};
         draw_segments(s, block, pieces);
         row += block->rows;
@@ -73,10 +80,19 @@ static void draw_entry(sample_space *s, size_t entry, const q_ir *p, size_t piec
 
 static void draw_space(sample_space *s, const q_ir *p, int64_t rows, int64_t columns)
 {
-    size_t entries = 1 + (size_t)below(MOST_ENTRIES), pieces = 1 + (size_t)below(3);
-    *s = (sample_space){.rows = rows, .columns = columns, .shared = below(2)};
-    s->space = (q_space){s->blocks, s->segments, s->entries, s->bases, 0, entries, pieces};
-    for (size_t e = 0; e < entries; e++) draw_entry(s, e, p, pieces);
+    size_t members = 1 + (size_t)below(MOST_MEMBERS), pieces = 1 + (size_t)below(MOST_PIECES), arrays;
+    *s = (sample_space){.rows = rows, .columns = columns, .shared = below(2), .members = (int64_t)members};
+    s->space = (q_space){s->blocks, s->segments, s->entries, s->bases, 0, members, pieces, 0};
+    for (size_t e = 0; e < members; e++) draw_entry(s, e, p, pieces);
+    if (pieces == 1 || below(2)) return;
+    s->space.piece_entries = members; /* pieces call their columns otherwise */
+    s->space.entry_count = members * pieces;
+    arrays = p->input_count + p->output_count;
+    for (size_t e = members; e < members * pieces; e++) {
+        s->entries[e] = s->entries[e - members];
+        s->entries[e].column_number = below(1000);
+        memcpy(s->bases + e * arrays, s->bases + (e - members) * arrays, arrays * sizeof *s->bases);
+    }
 }
 
 // ---- the reference ----
@@ -107,7 +123,8 @@ static double name_of_column(const sample_space *s, const q_row_block *block, do
     for (size_t k = 0; k < block->segment_count && n >= 0; k++) {
         q_segment segment = s->segments[block->first_segment + k];
         int64_t length = segment.to > segment.from ? segment.to - segment.from : 0;
-        if (n < (double)length) return (double)(segment.from + s->entries[block->entry].column_number) + n;
+        size_t entry = block->entry + segment.piece * s->space.piece_entries;
+        if (n < (double)length) return (double)(segment.from + s->entries[entry].column_number) + n;
         n -= (double)length;
     }
     return -1;
@@ -176,8 +193,7 @@ static void try_formula(const char *formula, const quern_compile_options *option
     for (size_t n = 0; n < Q_COUNT(sizes); n++) {
         sample_space s;
         draw_space(&s, p, sizes[n][0], sizes[n][1]);
-        int64_t rows = s.rows * (int64_t)s.space.entry_count,
-                columns = s.columns * (s.shared ? 1 : (int64_t)s.space.entry_count);
+        int64_t rows = s.rows * s.members, columns = s.columns * (s.shared ? 1 : s.members);
         bool by_i = p->rows == Q_I;
         trial t = trial_create(op, dtype, by_i ? rows : columns, by_i ? columns : rows, (uint64_t)n + 1);
         t.space = &s.space;
@@ -255,7 +271,7 @@ static void a_rectangle_gives_the_same_bits(void **state)
     q_row_block block = {0, 50, 0, 1, 0};
     q_segment segment = {0, 700, 0};
     q_space_entry entry = {50, 700, 0, 0};
-    q_space space = {&block, &segment, &entry, NULL, 1, 1, 1};
+    q_space space = {&block, &segment, &entry, NULL, 1, 1, 1, 0};
     listed.space = &space;
     trial_run(&t);
     trial_run(&listed);
@@ -273,7 +289,7 @@ static void formulas_of_several_passes_are_refused(void **state)
     trial t = trial_create(op, QUERN_F32, 5, 5, 1);
     q_row_block block = {0, 5, 0, 0, 0};
     q_space_entry entry = {5, 5, 0, 0};
-    q_space space = {&block, NULL, &entry, NULL, 1, 1, 1};
+    q_space space = {&block, NULL, &entry, NULL, 1, 1, 1, 0};
     t.space = &space;
     expect_failure(trial_attempt(&t), QUERN_UNSUPPORTED, "2 passes cannot run in blocks of rows");
     trial_destroy(&t);

@@ -302,7 +302,7 @@ typedef struct q_segment {
 typedef struct q_row_block {
     int64_t row, rows;
     size_t first_segment, segment_count;
-    size_t entry;
+    size_t entry; /* in the first piece */
 } q_row_block;
 
 /* A member of a batch, or what a device has of the arrays. */
@@ -319,6 +319,7 @@ typedef struct q_space {
     /* by entry, arrays of it that the stage reads, then those it writes: the row where they begin; null: 0 */
     const int64_t *bases;
     size_t block_count, entry_count, piece_count;
+    size_t piece_entries; /* entries from one piece's to the next's; 0: pieces have the same */
 } q_space;
 
 /* The same for the work-groups of a plan, as its kernels read it: see space_list.cl. For free(). */

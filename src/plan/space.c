@@ -71,8 +71,9 @@ static int64_t *add_groups(int64_t *to, const q_space *space, const q_row_block 
     size_t begin, end;
     segments_of(space, block, piece, &begin, &end);
     for (int64_t row = 0; row < block->rows; row += group_rows, to += GROUP) {
+        size_t entry = block->entry + piece * space->piece_entries;
         int64_t record[GROUP] = {block->row + row, block->row + block->rows, (int64_t)begin,
-                                 (int64_t)end,     (int64_t)block->entry,    columns_of(space, block)};
+                                 (int64_t)end,     (int64_t)entry,           columns_of(space, block)};
         for (int k = 0; k < GROUP; k++) to[k] = record[k];
     }
     return to;
@@ -83,9 +84,10 @@ static int64_t columns_held(const q_space *space, size_t entry)
 {
     int64_t held = 0;
     for (size_t b = 0; b < space->block_count; b++)
-        for (size_t s = 0; s < space->blocks[b].segment_count && space->blocks[b].entry == entry; s++) {
+        for (size_t s = 0; s < space->blocks[b].segment_count; s++) {
             const q_segment *segment = &space->segments[space->blocks[b].first_segment + s];
-            if (length_of(segment) && segment->to > held) held = segment->to;
+            bool own = space->blocks[b].entry + segment->piece * space->piece_entries == entry;
+            if (own && length_of(segment) && segment->to > held) held = segment->to;
         }
     return held;
 }
