@@ -231,12 +231,20 @@ Q_FN sreal qs_rsqrt(sreal x)
 }
 
 #if Q_F64 && Q_LANES > 1
-/* PoCL 3.1, for a vector with a denormal base in lane n, spoils the results of lanes n and n/2: it gets none. */
+/* PoCL 3.1, for a vector with a base that is 0, denormal, infinite or NaN in lane n, spoils the results of lanes n and n/2:
+   it gets none, and such lanes are done one by one. */
 Q_FN real q_double_pow(const real x, const real y)
 {
-    const qint denormal = fabs(x) < DBL_MIN;
-    const real result = pow(q_select(denormal, x * 0x1p54, x), y);
-    return q_any(denormal) ? result * q_select(denormal & (x != 0), exp2(y * -54), 1) : result;
+    const qint usual = (fabs(x) >= DBL_MIN) & (fabs(x) <= DBL_MAX);
+    const real result = pow(q_select(usual, x, 1), y);
+    if (!q_any(!usual)) return result;
+    double a[Q_LANES], b[Q_LANES], r[Q_LANES];
+    q_write(x, a);
+    q_write(y, b);
+    q_write(result, r);
+    for (int lane = 0; lane < Q_LANES; lane++)
+        if (!(fabs(a[lane]) >= DBL_MIN && fabs(a[lane]) <= DBL_MAX)) r[lane] = pow(a[lane], b[lane]);
+    return q_read(r);
 }
 #endif
 

@@ -171,6 +171,18 @@ double relative_error(const double *got, const double *expected, size_t count)
     return largest > 0 ? error / largest : error;
 }
 
+// ---- text ----
+
+bool formula_calls(const char *formula, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = strstr(formula, name); at; at = strstr(at + 1, name))
+        if ((at == formula || !strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_", at[-1])) &&
+            at[length] == '(')
+            return true;
+    return false;
+}
+
 // ---- files ----
 
 char *test_path(const char *name)

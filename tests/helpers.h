@@ -61,6 +61,11 @@ double *sample_differences(sample *s, q_id value, size_t v, const double *u);
 /* Largest |got - expected| over largest |expected| (over 1 if all are 0); infinity if anything is not a number. */
 double relative_error(const double *got, const double *expected, size_t count);
 
+/* ---- text ---- */
+
+/* Whether the formula calls the operation of this name, which may be the end or the beginning of others. */
+bool formula_calls(const char *formula, const char *name);
+
 /* ---- files ---- */
 
 /* Path of a file or directory below tests/, found by QUERN_TEST_DIR; for free(). */

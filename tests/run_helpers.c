@@ -267,6 +267,13 @@ void trial_destroy(trial *t)
     }
 }
 
+void trial_set(const trial *t, const char *name, double value)
+{
+    for (size_t v = 0; v < quern_variable_count(t->op); v++)
+        if (!quern_variable(t->op, v).unused && !strcmp(quern_variable(t->op, v).name, name))
+            t->data[t->op->variables[v]][0] = value;
+}
+
 // ---- values at given numbers ----
 
 /* The numbers behind "NAME=" in "x=1,2 y=3", or all of a text for NAME null; returns how many. */

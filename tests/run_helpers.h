@@ -51,6 +51,8 @@ typedef struct trial {
 trial trial_create(quern_operator *op, quern_dtype dtype, int64_t M, int64_t N, uint64_t seed);
 /* The numbers of a variable, and how many there are, for setting them by hand. */
 double *trial_data(const trial *t, const char *name, size_t *count);
+/* Sets the first number of a variable, if the operator uses it. */
+void trial_set(const trial *t, const char *name, double value);
 /* Rounds the data to the element type, runs the operator and fills `got`. Fails when something beside the results was
    written to. */
 void trial_run(trial *t);

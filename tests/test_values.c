@@ -72,24 +72,13 @@ static int free_table(void **state)
     return close_context(state);
 }
 
-/* Whether the name of an operation is a word of the formula: not the end or the beginning of another name. */
-static bool calls(const char *formula, const char *name)
-{
-    size_t length = strlen(name);
-    for (const char *at = strstr(formula, name); at; at = strstr(at + 1, name))
-        if ((at == formula || !strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_", at[-1])) &&
-            at[length] == '(')
-            return true;
-    return false;
-}
-
 static void every_operation_is_in_the_table(void **state)
 {
     (void)state;
     for (size_t op = 0; op < Q_OP_END; op++) {
         if (q_ops[op].kind != Q_KIND_ELEMENTWISE && q_ops[op].kind != Q_KIND_EXPAND) continue;
         bool found = false;
-        for (size_t r = 0; r < row_count; r++) found = found || calls(rows[r].formula, q_ops[op].name);
+        for (size_t r = 0; r < row_count; r++) found = found || formula_calls(rows[r].formula, q_ops[op].name);
         if (!found) fail_msg("values.txt has no formula with %s", q_ops[op].name);
     }
 }
@@ -129,35 +118,67 @@ static size_t check_result(const trial *t, size_t result, const row *r, const pl
     return wrong;
 }
 
-static void set(const trial *t, const char *name, double value)
-{
-    for (size_t v = 0; v < quern_variable_count(t->op); v++)
-        if (!quern_variable(t->op, v).unused && !strcmp(quern_variable(t->op, v).name, name))
-            t->data[t->op->variables[v]][0] = value;
-}
-
-static size_t check_rows(const place *where, quern_dtype dtype, const row *first, size_t count)
+/* The functions as results of one operator. */
+static quern_operator *make_operator(const place *where, const row *first, size_t count)
 {
     q_text formula = {0};
     q_text_add(&formula, "%s; p=Pm(1); q=Pm(1); r=Pm(1); z=Pm(1); u=Pm(1); ", where->declarations);
     for (size_t k = 0; k < count; k++)
         q_text_add(&formula, "%s%s%s%s", k ? ", " : "", where->before, first[k].formula, where->after);
     quern_operator *op = compile(formula.data, NULL);
+    q_text_free(&formula);
+    return op;
+}
+
+static void set_parameters(const trial *t)
+{
+    trial_set(t, "p", 2);
+    trial_set(t, "q", -2);
+    trial_set(t, "r", 0.5);
+    trial_set(t, "z", 0);
+    trial_set(t, "u", 1);
+}
+
+static size_t check_rows(const place *where, quern_dtype dtype, const row *first, size_t count)
+{
+    quern_operator *op = make_operator(where, first, count);
     trial t = trial_create(op, dtype, VALUES, 1, 1);
     size_t numbers, wrong = 0;
     double *x = trial_data(&t, where == &in_pairs ? "w" : "x", &numbers);
     for (size_t v = 0; v < VALUES; v++) x[v] = number(words[v], dtype);
-    set(&t, "t", 1);
-    set(&t, "p", 2);
-    set(&t, "q", -2);
-    set(&t, "r", 0.5);
-    set(&t, "z", 0);
-    set(&t, "u", 1);
+    trial_set(&t, "t", 1);
+    set_parameters(&t);
     trial_run(&t);
     for (size_t k = 0; k < count; k++) wrong += check_result(&t, k, &first[k], where);
     trial_destroy(&t);
     quern_operator_destroy(&op);
-    q_text_free(&formula);
+    return wrong;
+}
+
+/* Ordinary numbers beside each special value, in each lane of a vector. */
+static size_t check_neighbours(quern_dtype dtype, const row *first, size_t count)
+{
+    enum { MOST_LANES = 16, ORDINARY = 10 };
+    quern_operator *op = make_operator(&in_rows, first, count);
+    trial t = trial_create(op, dtype, VALUES * MOST_LANES * MOST_LANES, 1, 1);
+    size_t numbers, wrong = 0;
+    double *x = trial_data(&t, "x", &numbers);
+    for (size_t n = 0; n < numbers; n++) {
+        size_t v = n / (MOST_LANES * MOST_LANES), at = n / MOST_LANES % MOST_LANES;
+        x[n] = number(words[n % MOST_LANES == at ? v : ORDINARY], dtype);
+    }
+    set_parameters(&t);
+    trial_run(&t);
+    for (size_t n = 0; n < numbers; n++) {
+        size_t v = n / (MOST_LANES * MOST_LANES), at = n / MOST_LANES % MOST_LANES;
+        for (size_t k = 0; k < count && n % MOST_LANES != at; k++) {
+            if (agrees(t.got[k][n], &first[k], ORDINARY, dtype)) continue;
+            if (!wrong++)
+                print_error("%s at 2.5 beside %s in lane %zu is %.9g\n", first[k].formula, words[v], at, t.got[k][n]);
+        }
+    }
+    trial_destroy(&t);
+    quern_operator_destroy(&op);
     return wrong;
 }
 
@@ -168,6 +189,27 @@ static void check_table(const place *where, quern_dtype dtype)
     for (size_t r = 0; r < row_count; r += Q_MAX_RESULTS)
         wrong += check_rows(where, dtype, &rows[r], row_count - r < Q_MAX_RESULTS ? row_count - r : Q_MAX_RESULTS);
     assert_int_equal(wrong, 0);
+}
+
+static void check_all_neighbours(quern_dtype dtype)
+{
+    need_type(dtype);
+    size_t wrong = 0;
+    for (size_t r = 0; r < row_count; r += Q_MAX_RESULTS)
+        wrong += check_neighbours(dtype, &rows[r], row_count - r < Q_MAX_RESULTS ? row_count - r : Q_MAX_RESULTS);
+    assert_int_equal(wrong, 0);
+}
+
+static void neighbours_in_float32(void **state)
+{
+    (void)state;
+    check_all_neighbours(QUERN_F32);
+}
+
+static void neighbours_in_float64(void **state)
+{
+    (void)state;
+    check_all_neighbours(QUERN_F64);
 }
 
 static void rows_in_float32(void **state)
@@ -214,6 +256,8 @@ int main(void)
         cmocka_unit_test(every_operation_is_in_the_table),
         cmocka_unit_test(rows_in_float32),
         cmocka_unit_test(rows_in_float64),
+        cmocka_unit_test(neighbours_in_float32),
+        cmocka_unit_test(neighbours_in_float64),
         cmocka_unit_test(pairs_in_float32),
         cmocka_unit_test(pairs_in_float64),
         cmocka_unit_test_setup_teardown(rows_in_float32, use_host, use_device),
