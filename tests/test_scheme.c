@@ -60,6 +60,7 @@ static const char *const formulas[] = {
     "x=Vi(2); y=Vj(2); KMin_j(SqDist(x,y),3), ArgKMin_j(SqDist(x,y),3), ArgMax_j(x|y)",
     "x=Vi(2); y=Vj(2); p=Pm(1); Sum_i(p*Norm2(x-y)), Sum_i(Sum_j(x|y))",
     "x=Vi(3); Norm2(x)*2",
+    "x=Vi(3); x*0", /* of no array */
 };
 
 static void check(const char *formula, const quern_compile_options *options, quern_dtype dtype, int64_t M, int64_t N)

@@ -87,7 +87,7 @@ void q_add_parameters(q_text *out, const q_ir *program, const q_plan *plan, bool
     add_list(out, "Q_PARAMETERS", program, all, count, 0, Q_PARAM_KINDS);
     add_list(out, "Q_INPUT_SIGNATURE", program, all, count, Q_PARAM_INPUT, Q_PARAM_INPUT);
     add_list(out, "Q_OUTPUT_SIGNATURE", program, outputs, program->output_count, Q_PARAM_OUTPUT, Q_PARAM_OUTPUT);
-    const char *comma = program->input_count ? ", " : "", *at = plan->listed ? ", const q_at at" : "";
+    const char *comma = program->input_count ? ", " : " ", *at = plan->listed ? ", const q_at at" : "";
     q_text_add(out, "#define Q_SIGNATURE Q_INPUT_SIGNATURE%sconst long M, const long N%s\n#define Q_ARGUMENTS ", comma,
                at);
     for (size_t a = 0; a < program->input_count; a++) q_text_add(out, "a%zu, ", a);
