@@ -362,10 +362,10 @@ QUERN_API quern_status quern_prepare(quern_operator *op, quern_dtype dtype, int6
 
 typedef struct quern_explain_options {
     size_t size;
-    const char *stage; /* "graph", "stages", "plan", "program", "source", or "all" of these; "dot": the graph for Graphviz;
+    const char *stage;   /* "graph", "stages", "plan", "program", "source", or "all" of these; "dot": for Graphviz;
                           null: one screen: arrays, stages, the time that a run is expected to take */
-    quern_dtype dtype; /* QUERN_NUMBER: float32 */
-    int64_t M, N;      /* 0: 1000 */
+    quern_dtype dtype;   /* QUERN_NUMBER: float32 */
+    int64_t M, N;        /* 0: 1000 */
     const char *profile; /* for an operator without a context: a row of cl/profiles.txt; null: "cpu" */
 } quern_explain_options;
 

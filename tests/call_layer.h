@@ -13,15 +13,26 @@
 #include <stdint.h>
 
 /* Kinds of calls, and the words for them. Write and read are those of rows, too. */
-#define CALL_KINDS(ROW)                                                                                              \
-    ROW(CREATE_CONTEXT, "clCreateContext")                                                                           \
-    ROW(CREATE_QUEUE, "clCreateCommandQueue") ROW(CREATE_BUFFER, "clCreateBuffer")                                   \
-        ROW(CREATE_SUB_BUFFER, "clCreateSubBuffer") ROW(CREATE_PROGRAM, "clCreateProgramWithSource")                 \
-            ROW(BUILD, "clBuildProgram") ROW(CREATE_KERNEL, "clCreateKernel") ROW(SET_ARG, "clSetKernelArg")         \
-                ROW(WRITE, "clEnqueueWriteBuffer") ROW(READ, "clEnqueueReadBuffer") ROW(COPY, "clEnqueueCopyBuffer") \
-                    ROW(FILL, "clEnqueueFillBuffer") ROW(MAP, "clEnqueueMapBuffer")                                  \
-                        ROW(LAUNCH, "clEnqueueNDRangeKernel") ROW(FINISH, "clFinish") ROW(FLUSH, "clFlush")          \
-                            ROW(WAIT, "clWaitForEvents")
+// clang-format off
+#define CALL_KINDS(ROW) \
+    ROW(CREATE_CONTEXT, "clCreateContext") \
+    ROW(CREATE_QUEUE, "clCreateCommandQueue") \
+    ROW(CREATE_BUFFER, "clCreateBuffer") \
+    ROW(CREATE_SUB_BUFFER, "clCreateSubBuffer") \
+    ROW(CREATE_PROGRAM, "clCreateProgramWithSource") \
+    ROW(BUILD, "clBuildProgram") \
+    ROW(CREATE_KERNEL, "clCreateKernel") \
+    ROW(SET_ARG, "clSetKernelArg") \
+    ROW(WRITE, "clEnqueueWriteBuffer") \
+    ROW(READ, "clEnqueueReadBuffer") \
+    ROW(COPY, "clEnqueueCopyBuffer") \
+    ROW(FILL, "clEnqueueFillBuffer") \
+    ROW(MAP, "clEnqueueMapBuffer") \
+    ROW(LAUNCH, "clEnqueueNDRangeKernel") \
+    ROW(FINISH, "clFinish") \
+    ROW(FLUSH, "clFlush") \
+    ROW(WAIT, "clWaitForEvents")
+// clang-format on
 
 typedef enum call_kind {
 #define ROW(name, text) CALL_##name,

@@ -5,8 +5,8 @@
 
 Includes go down the layers only; the shared library exports what the public headers declare and nothing else; no symbol
 lies outside quern's name spaces; the library calls nothing that prints or ends the process; each .cl file compiles
-alone; sources open with a comment and hold no path of somebody's machine and no note of unfinished work. Prints an `ok`
-or `not ok` line per test, then `N passed, N failed, N skipped`.
+alone; C is laid out by .clang-format; sources open with a comment and hold no path of somebody's machine and no note of
+unfinished work. Prints an `ok` or `not ok` line per test, then `N passed, N failed, N skipped`.
 """
 import argparse
 import os
@@ -191,6 +191,19 @@ def test_kernels():
             report(name, [] if ok else [text])
 
 
+# ---- layout -----------------------------------------------------------------------------------------------------
+
+def test_layout():
+    """Other versions of clang-format break lines elsewhere. Kernels with holes are no C to it."""
+    name, formatter = 'C is laid out as clang-format 14 does', first_program('clang-format-14', 'clang-format')
+    if not formatter or ' 14.' not in run(formatter, '--version')[1]:
+        skip(name, 'there is no clang-format 14')
+        return
+    sources = [path for path in files_below('.', ('.c', '.h')) if not path.startswith('build')]
+    report(f'{name} ({len(sources)} files)',
+           [f'{path} deviates: {formatter} -i {path}' for path in sources if not run(formatter, '--dry-run', '-Werror', path)[0]])
+
+
 # ---- texts ------------------------------------------------------------------------------------------------------
 
 def test_texts():
@@ -225,6 +238,7 @@ def main():
     test_shared(shared)
     test_static(static)
     test_kernels()
+    test_layout()
     test_texts()
     print(f"{counts['ok']} passed, {counts['not ok']} failed, {counts['skip']} skipped")
     return 1 if counts['not ok'] or not counts['ok'] else 0

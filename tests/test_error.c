@@ -111,7 +111,9 @@ static void long_messages_end_in_dots(void **state)
 static void build_lines_are_found_and_normalised(void **state)
 {
     (void)state;
-    static const struct { const char *log, *line; } cases[] = {
+    static const struct {
+        const char *log, *line;
+    } cases[] = {
         {"", ""},
         {"\n\nonly this\n", "only this"},
         {"a\r\nb ERROR c\r\n", "b ERROR c"},

@@ -26,49 +26,62 @@ typedef void exact(mpfr_t r, mpfr_t a, mpfr_t b, mpfr_t c, int32_t k);
 #define ONE(name, f) EXACT(name, f(r, a, MPFR_RNDN))
 #define TWO(name, f) EXACT(name, f(r, a, b, MPFR_RNDN))
 
+// clang-format off
 TWO(Add, mpfr_add)
 TWO(Subtract, mpfr_sub)
 TWO(Mult, mpfr_mul)
 TWO(Divide, mpfr_div)
 ONE(Minus, mpfr_neg)
-ONE(Square, mpfr_sqr) EXACT(Inv, mpfr_ui_div(r, 1, a, MPFR_RNDN)) EXACT(Pow, mpfr_pow_si(r, a, k, MPFR_RNDN))
-    TWO(Powf, mpfr_pow) ONE(Exp, mpfr_exp) ONE(Log, mpfr_log) ONE(Expm1, mpfr_expm1) ONE(Log1p, mpfr_log1p) ONE(
-        Sqrt, mpfr_sqrt) ONE(Cbrt, mpfr_cbrt) TWO(Hypot, mpfr_hypot) ONE(Abs, mpfr_abs) EXACT(Floor, mpfr_floor(r, a))
-        EXACT(Ceil, mpfr_ceil(r, a)) EXACT(Trunc, mpfr_trunc(r, a)) ONE(Sin, mpfr_sin) ONE(Cos, mpfr_cos)
-            ONE(Tan, mpfr_tan) ONE(Asin, mpfr_asin) ONE(Acos, mpfr_acos) ONE(Asinh, mpfr_asinh) ONE(Atanh, mpfr_atanh)
-                ONE(Atan, mpfr_atan) TWO(Atan2, mpfr_atan2) ONE(Sinh, mpfr_sinh) ONE(Cosh, mpfr_cosh)
-                    ONE(Tanh, mpfr_tanh) ONE(Erf, mpfr_erf) ONE(Erfc, mpfr_erfc) EXACT(BesselJ,
-                                                                                       mpfr_jn(r, k, a, MPFR_RNDN))
-                        EXACT(Sign, mpfr_set_si(r, mpfr_sgn(a),
-                                                MPFR_RNDN)) EXACT(Step, mpfr_set_si(r, mpfr_sgn(a) >= 0, MPFR_RNDN))
-                            EXACT(LogRatio, if (!mpfr_equal_p(a, b)) mpfr_sub(r, a, b, MPFR_RNDN);
-                                  else if (mpfr_inf_p(a) && mpfr_sgn(a) < 0) mpfr_set(r, a, MPFR_RNDN);
-                                  else mpfr_set_zero(r, 1))
-                                EXACT(Finite, if (mpfr_number_p(a)) mpfr_set(r, a, MPFR_RNDN);
-                                      else mpfr_set_zero(r, 1)) EXACT(IfElse,
-                                                                      mpfr_set(r, mpfr_sgn(a) >= 0 ? b : c, MPFR_RNDN))
-                                    EXACT(Where, mpfr_set(r, mpfr_zero_p(a) ? c : b, MPFR_RNDN))
-                                        EXACT(Equal, mpfr_set_si(r, mpfr_equal_p(a, b), MPFR_RNDN))
-                                            EXACT(NotEqual, mpfr_set_si(r, !mpfr_equal_p(a, b), MPFR_RNDN))
-                                                EXACT(LessThan, mpfr_set_si(r, mpfr_less_p(a, b), MPFR_RNDN)) EXACT(
-                                                    LessOrEqual, mpfr_set_si(r, mpfr_lessequal_p(a, b), MPFR_RNDN))
-                                                    EXACT(XLogX, if (mpfr_zero_p(a)) mpfr_set_zero(r, 1);
-                                                          else mpfr_log(r, a, MPFR_RNDN), mpfr_mul(r, r, a, MPFR_RNDN))
-                                                        EXACT(Rsqrt, if (mpfr_zero_p(a)) mpfr_set_zero(r, 1);
-                                                              else mpfr_rec_sqrt(r, a, MPFR_RNDN))
-                                                            EXACT(ReLU, if (mpfr_sgn(a) < 0) mpfr_set_zero(r, 1);
-                                                                  else mpfr_set(r, a, MPFR_RNDN))
-                                                                EXACT(Lgamma, int sign;
-                                                                      mpfr_lgamma(r, &sign, a, MPFR_RNDN))
-                                                                    EXACT(Round, mpfr_set_si(r, 10, MPFR_RNDN);
-                                                                          mpfr_pow_si(r, r, k, MPFR_RNDN);
-                                                                          mpfr_mul(a, a, r, MPFR_RNDN);
-                                                                          mpfr_round(a, a);
-                                                                          mpfr_div(r, a, r, MPFR_RNDN))
+ONE(Square, mpfr_sqr)
+EXACT(Inv, mpfr_ui_div(r, 1, a, MPFR_RNDN))
+EXACT(Pow, mpfr_pow_si(r, a, k, MPFR_RNDN))
+TWO(Powf, mpfr_pow)
+ONE(Exp, mpfr_exp)
+ONE(Log, mpfr_log)
+ONE(Expm1, mpfr_expm1)
+ONE(Log1p, mpfr_log1p)
+ONE(Sqrt, mpfr_sqrt)
+ONE(Cbrt, mpfr_cbrt)
+TWO(Hypot, mpfr_hypot)
+ONE(Abs, mpfr_abs)
+EXACT(Floor, mpfr_floor(r, a))
+EXACT(Ceil, mpfr_ceil(r, a))
+EXACT(Trunc, mpfr_trunc(r, a))
+ONE(Sin, mpfr_sin)
+ONE(Cos, mpfr_cos)
+ONE(Tan, mpfr_tan)
+ONE(Asin, mpfr_asin)
+ONE(Acos, mpfr_acos)
+ONE(Asinh, mpfr_asinh)
+ONE(Atanh, mpfr_atanh)
+ONE(Atan, mpfr_atan)
+TWO(Atan2, mpfr_atan2)
+ONE(Sinh, mpfr_sinh)
+ONE(Cosh, mpfr_cosh)
+ONE(Tanh, mpfr_tanh)
+ONE(Erf, mpfr_erf)
+ONE(Erfc, mpfr_erfc)
+EXACT(BesselJ, mpfr_jn(r, k, a, MPFR_RNDN))
+EXACT(Sign, mpfr_set_si(r, mpfr_sgn(a), MPFR_RNDN))
+EXACT(Step, mpfr_set_si(r, mpfr_sgn(a) >= 0, MPFR_RNDN))
+EXACT(LogRatio, if (!mpfr_equal_p(a, b)) mpfr_sub(r, a, b, MPFR_RNDN);
+      else if (mpfr_inf_p(a) && mpfr_sgn(a) < 0) mpfr_set(r, a, MPFR_RNDN); else mpfr_set_zero(r, 1))
+EXACT(Finite, if (mpfr_number_p(a)) mpfr_set(r, a, MPFR_RNDN); else mpfr_set_zero(r, 1))
+EXACT(IfElse, mpfr_set(r, mpfr_sgn(a) >= 0 ? b : c, MPFR_RNDN))
+EXACT(Where, mpfr_set(r, mpfr_zero_p(a) ? c : b, MPFR_RNDN))
+EXACT(Equal, mpfr_set_si(r, mpfr_equal_p(a, b), MPFR_RNDN))
+EXACT(NotEqual, mpfr_set_si(r, !mpfr_equal_p(a, b), MPFR_RNDN))
+EXACT(LessThan, mpfr_set_si(r, mpfr_less_p(a, b), MPFR_RNDN))
+EXACT(LessOrEqual, mpfr_set_si(r, mpfr_lessequal_p(a, b), MPFR_RNDN))
+EXACT(XLogX, if (mpfr_zero_p(a)) mpfr_set_zero(r, 1); else mpfr_log(r, a, MPFR_RNDN), mpfr_mul(r, r, a, MPFR_RNDN))
+EXACT(Rsqrt, if (mpfr_zero_p(a)) mpfr_set_zero(r, 1); else mpfr_rec_sqrt(r, a, MPFR_RNDN))
+EXACT(ReLU, if (mpfr_sgn(a) < 0) mpfr_set_zero(r, 1); else mpfr_set(r, a, MPFR_RNDN))
+EXACT(Lgamma, int sign; mpfr_lgamma(r, &sign, a, MPFR_RNDN))
+EXACT(Round, mpfr_set_si(r, 10, MPFR_RNDN); mpfr_pow_si(r, r, k, MPFR_RNDN); mpfr_mul(a, a, r, MPFR_RNDN);
+      mpfr_round(a, a); mpfr_div(r, a, r, MPFR_RNDN))
+// clang-format on
 
-                                                                        static void exact_Sigmoid(mpfr_t r, mpfr_t a,
-                                                                                                  mpfr_t b, mpfr_t c,
-                                                                                                  int32_t k)
+static void exact_Sigmoid(mpfr_t r, mpfr_t a, mpfr_t b, mpfr_t c, int32_t k)
 {
     (void)b, (void)c, (void)k;
     mpfr_neg(a, a, MPFR_RNDN);

@@ -567,9 +567,9 @@ static void no_function_is_left_out(void **state)
 {
     (void)state;
     size_t count = 0;
-    static const char *const headers[] = {"../include/quern.h", "../include/quern/build.h", "../include/quern/cache.h",
-                                          "../include/quern/npy.h", "../include/quern/tune.h",
-                                          "../include/quern/array.h"};
+    static const char *const headers[] = {"../include/quern.h",       "../include/quern/build.h",
+                                          "../include/quern/cache.h", "../include/quern/npy.h",
+                                          "../include/quern/tune.h",  "../include/quern/array.h"};
     for (size_t h = 0; h < Q_COUNT(headers); h++) count += check_header(headers[h]);
     assert_int_equal(count, Q_COUNT(functions));
 }

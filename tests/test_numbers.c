@@ -187,7 +187,8 @@ static void check_exp(const char *formula, float x, float got)
 {
     double exact = exp((double)x), error = fabs((double)got - exact);
     bool good = error <= exact * exp_bound((double)x);
-    if (exact < (double)FLT_MIN * (1 + exp_bound((double)x))) good = got == 0 || error <= exact * exp_bound((double)x) + 1.5 * 0x1p-149;
+    if (exact < (double)FLT_MIN * (1 + exp_bound((double)x)))
+        good = got == 0 || error <= exact * exp_bound((double)x) + 1.5 * 0x1p-149;
     if (exact < 0x1p-150) good = got == 0;
     if (exact > (double)FLT_MAX) good = isinf(got) && got > 0;
     if (isnan(x)) good = isnan(got);

@@ -150,9 +150,16 @@ static void damage_is_noticed(void **state)
 {
     (void)state;
     /* magic, length of the key, length of the data, digest, key, data */
-    static const struct { long at; const char *reason; } bytes[] = {
-        {3, "no entry of this version"}, {16, "wrong length"}, {24, "wrong length"}, {40, "damaged"},
-        {HEADER, "damaged"}, {HEADER + 3, "damaged"}, {-1, "damaged"}};
+    static const struct {
+        long at;
+        const char *reason;
+    } bytes[] = {{3, "no entry of this version"},
+                 {16, "wrong length"},
+                 {24, "wrong length"},
+                 {40, "damaged"},
+                 {HEADER, "damaged"},
+                 {HEADER + 3, "damaged"},
+                 {-1, "damaged"}};
     for (size_t b = 0; b < Q_COUNT(bytes); b++) {
         assert_true(put("key", "abc"));
         change_byte(entry_name(), bytes[b].at);

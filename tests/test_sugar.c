@@ -74,32 +74,39 @@ static double acosh1p(double a, double b)
 {
     return b * 0 + acosh(1 + a * a);
 }
+// clang-format off
 EACH(f_mod, modulo)
 EACH(f_gelu, gelu)
-EACH(f_clamp, clamp) EACH(f_softplus, softplus) EACH(f_acosh, acosh1p) EACH(f_matern1, matern1) EACH(f_matern3, matern3)
-    EACH(f_matern5, matern) EACH(f_atan2, atan2) EACH(f_hypot, hypot)
-        FUNCTION(f_cosine, dot(x, y) / sqrt(dot(x, x) * dot(y, y)))
-            FUNCTION(f_manhattan, fabs(x[0] - y[0]) + fabs(x[1] - y[1]) + fabs(x[2] - y[2]) + fabs(x[3] - y[3]))
-                FUNCTION(f_chebyshev,
-                         fmax(fmax(fabs(x[0] - y[0]), fabs(x[1] - y[1])), fmax(fabs(x[2] - y[2]), fabs(x[3] - y[3]))))
-                    FUNCTION(f_ball, acosh(1 + 2 * sq_dist(x, y) / 9 / ((1 - dot(x, x) / 9) * (1 - dot(y, y) / 9))))
-                        FUNCTION(f_half, acosh(1 + (sq_dist(x, y) - (x[3] - y[3]) * (x[3] - y[3]) +
-                                                    pow(fabs(x[3]) - fabs(y[3]), 2)) /
-                                                       2 / fabs(x[3] * y[3])))
-                            FUNCTION(f_normalize, x[0] / sqrt(dot(x, x)), x[1] / sqrt(dot(x, x)),
-                                     x[2] / sqrt(dot(x, x)), x[3] / sqrt(dot(x, x)))
-                                FUNCTION(f_abs, hypot(x[0], x[1]), hypot(x[2], x[3]))
-                                    FUNCTION(f_angle, atan2(x[1], x[0]), atan2(x[3], x[2]))
-                                        FUNCTION(f_sum, x[0] + x[2], x[1] + x[3])
-                                            FUNCTION(f_exp1j, cos(x[0]), sin(x[0]), cos(x[1]), sin(x[1]), cos(x[2]),
-                                                     sin(x[2]), cos(x[3]), sin(x[3]))
-                                                FUNCTION(f_scal, x[0] * y[0], x[0] * y[1], x[1] * y[2], x[1] * y[3])
-                                                    FUNCTION(f_sum_t, x[0], x[1], x[0], x[1], x[0], x[1])
-                                                        COMPLEX(f_conj, conj(a)) COMPLEX(f_mult, a *b)
-                                                            COMPLEX(f_divide, a / b) COMPLEX(f_exp, cexp(a))
-                                                                COMPLEX(f_add, a + b) COMPLEX(f_subtract, a - b)
+EACH(f_clamp, clamp)
+EACH(f_softplus, softplus)
+EACH(f_acosh, acosh1p)
+EACH(f_matern1, matern1)
+EACH(f_matern3, matern3)
+EACH(f_matern5, matern)
+EACH(f_atan2, atan2)
+EACH(f_hypot, hypot)
+FUNCTION(f_cosine, dot(x, y) / sqrt(dot(x, x) * dot(y, y)))
+FUNCTION(f_manhattan, fabs(x[0] - y[0]) + fabs(x[1] - y[1]) + fabs(x[2] - y[2]) + fabs(x[3] - y[3]))
+FUNCTION(f_chebyshev, fmax(fmax(fabs(x[0] - y[0]), fabs(x[1] - y[1])), fmax(fabs(x[2] - y[2]), fabs(x[3] - y[3]))))
+FUNCTION(f_ball, acosh(1 + 2 * sq_dist(x, y) / 9 / ((1 - dot(x, x) / 9) * (1 - dot(y, y) / 9))))
+FUNCTION(f_half, acosh(1 + (sq_dist(x, y) - (x[3] - y[3]) * (x[3] - y[3]) + pow(fabs(x[3]) - fabs(y[3]), 2)) / 2 /
+                       fabs(x[3] * y[3])))
+FUNCTION(f_normalize, x[0] / sqrt(dot(x, x)), x[1] / sqrt(dot(x, x)), x[2] / sqrt(dot(x, x)), x[3] / sqrt(dot(x, x)))
+FUNCTION(f_abs, hypot(x[0], x[1]), hypot(x[2], x[3]))
+FUNCTION(f_angle, atan2(x[1], x[0]), atan2(x[3], x[2]))
+FUNCTION(f_sum, x[0] + x[2], x[1] + x[3])
+FUNCTION(f_exp1j, cos(x[0]), sin(x[0]), cos(x[1]), sin(x[1]), cos(x[2]), sin(x[2]), cos(x[3]), sin(x[3]))
+FUNCTION(f_scal, x[0] * y[0], x[0] * y[1], x[1] * y[2], x[1] * y[3])
+FUNCTION(f_sum_t, x[0], x[1], x[0], x[1], x[0], x[1])
+COMPLEX(f_conj, conj(a))
+COMPLEX(f_mult, a * b)
+COMPLEX(f_divide, a / b)
+COMPLEX(f_exp, cexp(a))
+COMPLEX(f_add, a + b)
+COMPLEX(f_subtract, a - b)
+// clang-format on
 
-                                                                    static const struct {
+static const struct {
     const char *formula;
     function *f;
     size_t dim;

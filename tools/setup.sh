@@ -62,6 +62,7 @@ needs() {
   maybe  rusticl     mesa-opencl-icd                    mesa-libOpenCL                    opencl-mesa             Mesa-libRusticlOpenCL             -
   maybe  oclgrind    oclgrind                           oclgrind                          -                       oclgrind                          -
   maybe  clang       clang-15                           clang                             clang                   clang                             llvm
+  maybe  clang-format-14  clang-format-14               -                                 -                       -                                 -
   maybe  libclc      libclc-15                          libclc                            libclc                  libclc                            libclc
   maybe  ocloc       intel-opencl-icd                   intel-opencl                      intel-compute-runtime   intel-opencl                      -
   maybe  clblast     libclblast-dev                     clblast-devel                     clblast                 clblast-devel                     clblast
