@@ -13,7 +13,7 @@ import re
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'tests'))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'tests', 'plan'))
 from gpu_compilers import MULTIPROCESSOR, Compiled, Fault, assemble, cuda_program, group_size, number, warps_held
 from gpu_golden_test import HEADINGS, figures_of, read_cases, source_of
 

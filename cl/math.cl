@@ -4,7 +4,7 @@
  *
  * None has a branch but the trigonometric ones, which leave a vector to the built-in function when an angle in it is
  * beyond 2^16. Polynomials are minimax fits that tools/minimax.py makes; its rows bear the names that stand at the
- * polynomials here. tests/vector_math.c has a bound for every function and measures it; docs/numbers.md prints it.
+ * polynomials here. tests/run/vector_math.c has a bound for every function and measures it; docs/numbers.md prints it.
  * NaN, infinities, zeros, their signs and denormal numbers are those of IEEE 754 and C; comparisons are written so that
  * NaN passes.
  */

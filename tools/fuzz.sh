@@ -1,6 +1,6 @@
 #!/bin/sh
 # fuzz.sh [SECONDS [OPTION...]]: feeds formula texts to parser, derivatives, printer and planner under AddressSanitizer and
-# UndefinedBehaviorSanitizer (tests/fuzz_text.c). Needs clang with libFuzzer. Builds in build-fuzz/, where the corpus stays;
+# UndefinedBehaviorSanitizer (tests/formula/fuzz_text.c). Needs clang with libFuzzer. Builds in build-fuzz/, where the corpus stays;
 # seeds are the formulas of tests/conformance and tests/bad. What is found lies in build-fuzz/ as crash-*, timeout-*, oom-*.
 #
 #     sh tools/fuzz.sh 600            ten minutes
@@ -29,6 +29,6 @@ grep -v '^#' tests/formulas.txt | sed 's/^[^:]*:/A/' | split -l 1 - "$out/seeds/
 $cc -std=c11 -g -O2 -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined -fno-sanitize-coverage=trace-cmp \
     -fno-sanitize-recover=undefined \
     -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_XOPEN_SOURCE=700 -Isrc -Iinclude \
-    tests/fuzz_text.c src/base/*.c src/formula/*.c src/plan/*.c "$out/cl_files.c" -lxxhash -lm -lpthread -o "$out/fuzz_text"
+    tests/formula/fuzz_text.c src/base/*.c src/formula/*.c src/plan/*.c "$out/cl_files.c" -lxxhash -lm -lpthread -o "$out/fuzz_text"
 cd "$out"
-exec ./fuzz_text -max_total_time="$seconds" -timeout=20 -rss_limit_mb=3000 -max_len=4096 -dict=../tests/fuzz.dict "$@" corpus seeds
+exec ./fuzz_text -max_total_time="$seconds" -timeout=20 -rss_limit_mb=3000 -max_len=4096 -dict=../tests/formula/fuzz.dict "$@" corpus seeds

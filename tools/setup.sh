@@ -12,7 +12,7 @@
 # it. A thing that is there, wherever it came from, is left alone: with nothing missing the network is not touched.
 #
 # With install=no nothing is installed: what is missing ends the script, or, if it is optional, is told.
-# QUERN_SETUP_DRY_RUN=1 prints the commands instead of running them; tests/setup_test.sh uses it.
+# QUERN_SETUP_DRY_RUN=1 prints the commands instead of running them; tests/project/setup_test.sh uses it.
 # shellcheck shell=sh disable=SC2086 # lists of words are left to the shell to split
 
 : "${script:=setup.sh}" "${install:=yes}"

@@ -213,7 +213,7 @@ static quern_status check_run(q_build *build, quern_args args, quern_outs result
     }
     Q_TRY(check_overlaps(results));
     Q_TRY(check_sizes(build, &known));
-    *run = (q_run){op,    build,       known.M, known.N, known.M, known.N, known.dtype ? known.dtype : QUERN_F32,
+    *run = (q_run){op,    build,        known.M, known.N, known.M, known.N, known.dtype ? known.dtype : QUERN_F32,
                    views, results.data, NULL};
     return QUERN_OK;
 }

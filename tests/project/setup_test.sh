@@ -1,12 +1,12 @@
 #!/bin/sh
 # setup_test.sh: tools/setup.sh, demo.sh and test.sh as dry runs on pretended machines.
 #
-#     sh tests/setup_test.sh
+#     sh tests/project/setup_test.sh
 #
 # A machine is a directory of programs, the only one in PATH: the few that the scripts use and what a test adds to them,
 # among them package managers that note how they were called. Prints a line per test, then `N passed, N failed`.
 set -u
-root=$(cd "$(dirname "$0")/.." && pwd)
+root=$(cd "$(dirname "$0")/../.." && pwd)
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """warnings_test.py: clang has nothing to say about what is generated for CPUs.
 
-    python3 tests/warnings_test.py PATH/TO/quern
+    python3 tests/plan/warnings_test.py PATH/TO/quern
 
 PoCL compiles with clang and its usual warnings, and counts those of each build on the user's stderr. So the formulas of
 tests/formulas.txt and tests/gemm.txt, and some with functions of their own, are compiled to LLVM's code as PoCL does
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from formulas import HERE, explain
 from gpu_compilers import find_clang
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Files that users bring to `quern eval`: .npy of every type and order, tables as text, and what is written.
 
-    python3 tests/files_test.py build/src/cli/quern
+    python3 tests/cli/files_test.py build/src/cli/quern
 
 Each case is a file's bytes, a formula on it, and what is printed or told. Runs are small and stay on the host. Prints a
 line for each case that fails and the sums; NumPy, where it is installed, reads and writes the same files.

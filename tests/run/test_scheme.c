@@ -1,5 +1,5 @@
 /*
- * test_scheme.c: a scheme that the library does not have: a row of a table, functions of it and tests/serial.cl. It takes
+ * test_scheme.c: a scheme that the library does not have: a row of a table, functions of it and tests/run/serial.cl. It takes
  * the place of `row` in all that this program runs; CONTRIBUTING.md says how to add one for good.
  */
 #include <stdio.h>
@@ -45,7 +45,7 @@ const q_scheme *const q_schemes[] = {&serial, &q_scheme_gemm, NULL};
 static int read_kernel(void **state)
 {
     char path[512];
-    snprintf(path, sizeof path, "%s/serial.cl", getenv("QUERN_TEST_DIR"));
+    snprintf(path, sizeof path, "%s/run/serial.cl", getenv("QUERN_TEST_DIR"));
     FILE *file = fopen(path, "r");
     if (!file) return -1;
     kernel[fread(kernel, 1, sizeof kernel - 1, file)] = 0;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """manual_test.py: what the tool says of itself: help, manual page and completions agree with each other and with it.
 
-    python3 tests/manual_test.py PATH/TO/quern
+    python3 tests/cli/manual_test.py PATH/TO/quern
 
 Every option of `quern help COMMAND` is in the manual page and in the completions of each shell; what those name is an
 option that the command takes. The page is rendered without a warning, completions are parsed by their shell, bash's are
@@ -15,9 +15,10 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from verdicts import finish, report, skip
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHELLS = ('bash', 'zsh', 'fish')
 # Folders of the source tree.
 FOLDERS = re.compile(r'\b(?:docs|tests|examples|bench|tools|cl|src)/\w|\b[A-Z]+\.md\b')

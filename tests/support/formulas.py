@@ -3,7 +3,7 @@ import os
 import subprocess
 import tempfile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def read_formulas():

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """oclgrind_test.py: the formulas of tests/formulas.txt on oclgrind, which checks every access of a kernel.
 
-    python3 tests/oclgrind_test.py PATH/TO/run_formula
+    python3 tests/run/oclgrind_test.py PATH/TO/run_formula
 
 Each formula runs in each shape of kernel at sizes around those where the loops end: accesses outside of arrays, data
 races, use of uninitialised values and wrong use of the API are faults, as are wrong results. Two broken kernels show
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from formulas import HERE, read_formulas
 
 FORMULAS = os.path.join(HERE, 'formulas.txt')

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """install_test.py: quern installed, as another project finds it.
 
-    python3 tests/install_test.py
+    python3 tests/project/install_test.py
 
 A copy of the sources is built and installed below a prefix of its own, without optimisation. README's program is then
 compiled as README says, in C and in C++11 to C++20, and linked with the shared and the static library; examples/use is
@@ -17,9 +17,10 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from verdicts import finish, report, skip
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SOURCES = ('include', 'src', 'cl', 'cmake', 'tools', 'examples', 'bench', 'tests', 'meson.build', 'meson_options.txt')
 WITHOUT = ['-Dtests=disabled', '-Dexamples=disabled', '-Dbench=disabled', '-Dbuildtype=plain']
 STANDARDS = ('c++11', 'c++14', 'c++17', 'c++20')

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """headers_test.py: the public headers in every C and C++ that users may write.
 
-    python3 tests/headers_test.py PATH/TO/libquern.so
+    python3 tests/project/headers_test.py PATH/TO/libquern.so
 
 With gcc, clang, g++ and clang++, in C99 to C23 and C++11 to C++20, without a warning: every header alone, and
 headers_program.c, which has all their macros, and README's first program. Both programs then print what their comments
@@ -16,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from verdicts import finish, report, skip
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(HERE)
+ROOT = os.path.dirname(os.path.dirname(HERE))
 INCLUDE = os.path.join(ROOT, 'include')
 PROGRAM = os.path.join(HERE, 'headers_program.c')
 

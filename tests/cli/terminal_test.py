@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """terminal_test.py: what `quern eval` tells a terminal on stderr while it works, and nobody else.
 
-    python3 tests/terminal_test.py PATH/TO/quern
+    python3 tests/cli/terminal_test.py PATH/TO/quern
 
 Each run has a pseudo-terminal or a pipe for stderr, and a pipe for stdout. Prints an `ok` or `not ok` line for each check,
 then `N passed, N failed`.

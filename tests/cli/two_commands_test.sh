@@ -1,13 +1,13 @@
 #!/bin/sh
 # two_commands_test.sh: tools/demo.sh and tools/test.sh in one tree, in either order, again, moved, and at once.
 #
-#     sh tests/two_commands_test.sh
+#     sh tests/cli/two_commands_test.sh
 #
 # Works on a copy of the tree, without installing anything. A package that has not come yet is one that pkg-config is
 # kept from seeing. The map is a small one and the tests are those of the suite `base`. Needs what both scripts need.
 # Prints a line per test, then `N passed, N failed`; exits 1 if one failed.
 set -u
-root=$(cd "$(dirname "$0")/.." && pwd)
+root=$(cd "$(dirname "$0")/../.." && pwd)
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """output_test.py: the tool `quern` when nobody reads its output, and when it cannot be written.
 
-    python3 tests/output_test.py PATH/TO/quern
+    python3 tests/cli/output_test.py PATH/TO/quern
 
 Every command, with every form of output, is run with a stdout whose reader has left, which ends it by SIGPIPE and
 without a word, or with IO where that signal is ignored; and with a full one, which is told. What --json prints is read
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from verdicts import finish, report, skip
 
 IO = 15

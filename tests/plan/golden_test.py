@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """golden_test.py: what each pass makes of the formulas in tests/formulas.txt, compared with tests/golden/NAME.txt.
 
-    python3 tests/golden_test.py PATH/TO/quern
-    QUERN_UPDATE=1 python3 tests/golden_test.py PATH/TO/quern      rewrites the files; review them like code
+    python3 tests/plan/golden_test.py PATH/TO/quern
+    QUERN_UPDATE=1 python3 tests/plan/golden_test.py PATH/TO/quern      rewrites the files; review them like code
 
 A file holds graph, stages and programs, then plan and generated source (without the text of cl/*.cl) for two profiles,
 in float32 with M = N = 20000. No device is needed. Prints an `ok` or `not ok` line per file, the latter with the
@@ -13,6 +13,7 @@ import os
 import re
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from formulas import HERE, explain, read_formulas
 
 GOLDEN = os.path.join(HERE, 'golden')

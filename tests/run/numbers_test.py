@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """numbers_test.py: the special cases of reductions in docs/numbers.md, through the tool `quern` on a device.
 
-    python3 tests/numbers_test.py PATH/TO/quern
+    python3 tests/run/numbers_test.py PATH/TO/quern
 
 Each row below is a set of terms and what Sum, LogSumExp, Min, Max, ArgMin and ArgMax make of it, in both element types
 (float64 where the device has it) and over both axes, all launched. Prints an `ok` or `not ok` line per row, then

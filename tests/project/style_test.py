@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """style_test.py: rules about the sources that no compiler checks.
 
-    python3 tests/style_test.py [--root DIR] [--shared LIBRARY] [--static LIBRARY]
+    python3 tests/project/style_test.py [--root DIR] [--shared LIBRARY] [--static LIBRARY]
 
 Includes go down the layers only; the shared library exports what the public headers declare and nothing else; no symbol
 lies outside quern's name spaces; the library calls nothing that prints or ends the process; each .cl file compiles
@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 
-HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # The layers that each may include, beside its own and the public headers.
 LAYERS = {
@@ -102,7 +102,8 @@ def include_fault(path, include, quoted):
     target = include.split('/')[0]
     if '/' not in include:
         beside = os.path.join(os.path.dirname(path), include)
-        return None if os.path.exists(beside) else f'there is no {beside}'
+        shared = parts[0] == 'tests' and os.path.exists(os.path.join('tests', 'support', include))
+        return None if shared or os.path.exists(beside) else f'there is no {beside}'
     if target not in LAYERS:
         return f'{target} is not a layer'
     if layer is None or target == layer:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """docs_test.py: what the documents say is what the tool does.
 
-    python3 tests/docs_test.py PATH/TO/quern
-    QUERN_UPDATE=1 python3 tests/docs_test.py PATH/TO/quern      rewrites docs/ops.md; review it like code
+    python3 tests/cli/docs_test.py PATH/TO/quern
+    QUERN_UPDATE=1 python3 tests/cli/docs_test.py PATH/TO/quern      rewrites docs/ops.md; review it like code
 
 docs/ops.md is the output of `quern ops --markdown`. In docs/formulas.md every `$ quern ...` of a ```console block is
 run and its output compared, numbers within 1e-5; the table of limits is compared with the sources; the tables about
@@ -20,7 +20,7 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(HERE)
+ROOT = os.path.dirname(os.path.dirname(HERE))
 DOCS = os.path.join(ROOT, 'docs')
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, 'bench'))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """gpu_compile_test.py: every kernel of the formulas in tests/formulas.txt, compiled for GPUs that need not be there.
 
-    python3 tests/gpu_compile_test.py PATH/TO/quern [--table FILE] [--only TARGET]
+    python3 tests/plan/gpu_compile_test.py PATH/TO/quern [--table FILE] [--only TARGET]
 
 The kernels are those for many rows and for few, which are split and merged, in float32 and float64, for the profile of
 the target's maker and for `default`, by the compilers of gpu_compilers.py.
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from formulas import explain, read_formulas
 from gpu_compilers import TARGETS, Fault
 

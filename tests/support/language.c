@@ -152,13 +152,14 @@ static void add_maps(collection *c)
     static const char *const operands[] = {"x*q", "y", "p"};
     for (int op = Q_OP_REPEAT + 1; op < Q_OP_REDUCTION; op++) {
         if (add_examples(c, q_ops[op].name)) continue;
-        if (q_ops[op].kind != Q_KIND_ELEMENTWISE) fail_msg("%s needs an example in tests/language.c", q_ops[op].name);
+        if (q_ops[op].kind != Q_KIND_ELEMENTWISE)
+            fail_msg("%s needs an example in tests/support/language.c", q_ops[op].name);
         add_elementwise(c, &q_ops[op]);
     }
     for (size_t n = 0; n < q_sugar_count; n++)
         if (!add_examples(c, q_sugar[n].name)) add_sugar(c, q_sugar[n].name, "", q_sugar[n].parameters, operands);
     for (size_t n = 0; n < Q_COUNT(forms); n++)
-        if (!add_examples(c, forms[n])) fail_msg("%s needs an example in tests/language.c", forms[n]);
+        if (!add_examples(c, forms[n])) fail_msg("%s needs an example in tests/support/language.c", forms[n]);
 }
 
 static void add_reductions(collection *c)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # cli_test.sh: the tool `quern` from the outside: what it prints, its exit codes, and that bad input leaves no file.
 #
-#     sh tests/cli_test.sh build/src/cli/quern
+#     sh tests/cli/cli_test.sh build/src/cli/quern
 #
 # Inputs are .npy files made with printf; outputs go to $made, which must be as empty after a failure as it was before.
 # Needs an OpenCL device that quern can use. Prints a line per test, then `N passed, N failed`; exits 1 if one failed.

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """gpu_golden_test.py: what compilers for GPUs make of the formulas that bench/cases.c measures, compared with gpu.golden.
 
-    python3 tests/gpu_golden_test.py PATH/TO/quern
-    QUERN_UPDATE=1 python3 tests/gpu_golden_test.py PATH/TO/quern     rewrites the table; review it like code
-    python3 tests/gpu_golden_test.py PATH/TO/quern --only sm_90 --case g3 --listing     shows the main loop
+    python3 tests/plan/gpu_golden_test.py PATH/TO/quern
+    QUERN_UPDATE=1 python3 tests/plan/gpu_golden_test.py PATH/TO/quern     rewrites the table; review it like code
+    python3 tests/plan/gpu_golden_test.py PATH/TO/quern --only sm_90 --case g3 --listing     shows the main loop
 
 Columns of the table: rows of a work-item; columns taken at once by the main loop; registers of a work-item ('-': the
 compiler does not tell); what is spilled; bytes of local memory of a group; waves of a processor held at once, of those
@@ -25,6 +25,7 @@ import re
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from formulas import HERE, explain
 from gpu_compilers import TARGETS, Fault, compiler_versions, cuda_program, macro
 from gpu_loops import Tile, cost_of_pair, main_loop
