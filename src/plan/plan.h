@@ -57,6 +57,7 @@ typedef struct q_profile {
     int lanes32, lanes64;  /* rows in a vector, by element size */
     int rows;              /* most row vectors of a work-item */
     int local;             /* work-items in a group */
+    int long_local;        /* the same in scheme `row`, where rows are many and states short; 0: local */
     int staged_cols;       /* most columns staged in local memory, 0: read directly */
     int groups_per_unit;   /* groups that keep a compute unit busy: fewer are split along the reduced axis */
     int waves;             /* as many times these groups a long run should have; it is cut into whole ones */
@@ -378,6 +379,7 @@ struct q_plan {
     quern_dtype dtype;
     int lanes, local;       /* rows in a vector; work-items in a group */
     bool few_rows;          /* two groups of the profile's rows, or less */
+    bool many_rows;         /* a group of them for each compute unit, or more */
     int rows;               /* vectors of rows of a work-item */
     int shape[Q_MAX_SHAPE]; /* the scheme's numbers */
     int rhs_per_item;       /* right-hand sides that a work-item keeps; 0: all */

@@ -36,6 +36,7 @@ static const struct column {
     {"lanes64", offsetof(entry, profile.lanes64), POWER_OF_TWO, 1, 16},
     {"rows", offsetof(entry, profile.rows), WHOLE, 1, 64},
     {"local", offsetof(entry, profile.local), WHOLE, 1, 1024},
+    {"long_local", offsetof(entry, profile.long_local), WHOLE, 0, 1024},
     {"staged_cols", offsetof(entry, profile.staged_cols), WHOLE, 0, 1024},
     {"groups", offsetof(entry, profile.groups_per_unit), WHOLE, 1, 1024},
     {"waves", offsetof(entry, profile.waves), WHOLE, 1, 64},

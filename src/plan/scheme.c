@@ -3,7 +3,7 @@
  * first scheme that can run the stage, which chooses the rest of its shape, and splits the columns where rows are few.
  *
  * What shapes the source (lanes, rows, local, the scheme's shape, block, split) depends on sizes only through two
- * yes-or-no questions, few rows? and split?, so a new M or N does not mean a new program.
+ * questions, few rows or many? and split?, so a new M or N does not mean a new program.
  */
 #include <math.h>
 #include <string.h>
@@ -190,7 +190,9 @@ static q_plan begin(const q_plan_request *request, const q_ir *program)
     plan.kahan = options && options->sum == QUERN_SUM_KAHAN;
     plan.rows = options ? options->rows : 0;
     /* rows for two groups or less: small groups spread better, and build in a third of the time */
-    plan.few_rows = rows_of(request, program) <= 2 * (int64_t)plan.lanes * plan.local * profile->rows;
+    int64_t rows = rows_of(request, program), of_group = (int64_t)plan.lanes * plan.local * profile->rows;
+    plan.few_rows = rows <= 2 * of_group;
+    plan.many_rows = rows >= plan.units * of_group;
     plan.listed = request->space;
     plan.pieces = request->space ? request->space->piece_count : 1;
     return plan;

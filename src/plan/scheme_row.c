@@ -10,8 +10,10 @@ enum {
 }; /* columns staged in local memory, 0: read directly; taken between two looks at a counter */
 
 enum {
-    LEAST_STAGED = 16,  /* columns below which staging costs more than it saves */
-    MOST_COLUMNS = 8,   /* taken at once */
+    LEAST_STAGED = 16, /* columns below which staging costs more than it saves */
+    MOST_COLUMNS = 8,  /* taken at once */
+    SHORT_STATE =
+        6, /* numbers: with longer ones registers leave fewer groups to a processor, which large ones fill badly */
     UNROLLED_TEXT = 384 /* statements of them for all rows of a work-item */
 };
 
@@ -55,10 +57,19 @@ static int columns_at_once(const q_ir *program, const q_plan *plan)
     return columns;
 }
 
+/* A larger group stages each column for more rows; `local` of the options stands. */
+static bool takes_long_group(const q_plan *plan, const q_ir *program)
+{
+    const q_profile *profile = &plan->profile;
+    bool free = plan->local == profile->local && profile->long_local > profile->local;
+    return free && plan->many_rows && q_plan_words(program) <= SHORT_STATE;
+}
+
 static const char *choose(q_plan *plan, const q_ir *program)
 {
     bool map = program->reduced == Q_P;
     if (program->k_dim || program->rhs_dim) return "the stage has loops over components";
+    if (!map && takes_long_group(plan, program)) plan->local = plan->profile.long_local;
     if (!plan->rows) plan->rows = map || plan->few_rows ? 1 : rows_that_fit(program, plan);
     plan->shape[STAGED_COLS] = map || !q_shares_local(&plan->profile) ? 0 : staged_that_fit(program, plan);
     plan->shape[UNROLL] = columns_at_once(program, plan);
