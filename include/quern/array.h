@@ -9,9 +9,12 @@
  *     quern_array_destroy(&a), quern_array_destroy(&x);
  *
  * Every argument and every result of a run may be on the host or on the device. A run whose arrays are all on the device
- * returns before it is done; what is enqueued later in the same context comes after it, and quern_wait, a read, or a run
- * with an array on the host waits for it. An array that is dense, starts at an aligned place and has the element type of
- * the run is used as it is; others are copied on the device first, and results of another kind afterwards.
+ * returns before it is done (unless it takes more than a few tenths of a second or there is a progress callback: then it is
+ * launched in parts, each of which is waited for); what is enqueued later in the same context comes after it, and
+ * quern_wait, a read, or a run with an array on the host waits for it. Failures of the device after a run has returned are
+ * told by the first of these. An array that is dense, starts at an aligned place and has the element type of the run is used
+ * as it is; others are copied on the device first, and results of another kind afterwards. A result that is an argument, too,
+ * is computed beside it.
  *
  * An array belongs to the context that it was made in, and keeps it alive. Threads: several may read one array at the same
  * time, in runs and copies. While a call writes an array no other thread may use it; the device does what was enqueued in
