@@ -108,6 +108,15 @@ typedef struct cli_command {
    failure. USAGE, MEMORY. */
 quern_status cli_parse(int argc, char **argv, const cli_option *options, size_t count, void *request, cli_list *words);
 /* "f32", "f64" or null, which leaves QUERN_NUMBER. USAGE. */
+/* The formula that a command is given: with -f FILE, or as the first word, @FILE, the text of a file, - being stdin; else
+   that word itself. *text is for free(), *words the number of words that it took. */
+quern_status cli_formula_read(char **text, size_t *taken, const cli_list *words, const char *file);
+#define CLI_FORMULA(request)                                                       \
+    {                                                                              \
+        "-f", CLI_TEXT, offsetof(request, file), "FILE",                           \
+            "read the formula from a file, as @FILE in its place does; - is stdin" \
+    }
+
 quern_status cli_parse_dtype(const char *text, quern_dtype *dtype);
 /* A decimal count of at least 1, or null, which leaves 0. `option` is for the message. USAGE. */
 quern_status cli_parse_count(const char *text, const char *option, int64_t *count);

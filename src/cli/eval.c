@@ -10,7 +10,9 @@
 #include "cli.h"
 
 typedef struct request {
-    const char *formula, *dtype_text, *m, *n;
+    const char *file, *dtype_text, *m, *n;
+    char *formula;
+    size_t taken; /* words that it was */
     quern_dtype dtype;
     cli_list words, outputs, grad;
     cli_opening open;
@@ -27,6 +29,7 @@ static const cli_option options[] = {
      "NaN and infinities are the strings \"nan\", \"inf\", \"-inf\""},
     {"--dtype", CLI_TEXT, offsetof(request, dtype_text), "f32|f64",
      "convert all arrays to this type first; without it they must have one type, as the result has"},
+    CLI_FORMULA(request),
     CLI_GRAD(request),
     {"--M", CLI_TEXT, offsetof(request, m), "N", "the number of rows i, where no array tells it, as in Sum_i(1)"},
     {"--N", CLI_TEXT, offsetof(request, n), "N", "the number of rows j, likewise"},
@@ -40,10 +43,9 @@ static quern_status parse(int argc, char **argv, request *r)
     quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), r, &r->words);
 
     if (!status) status = cli_parse_dtype(r->dtype_text, &r->dtype);
-    if (!status && !r->words.count)
+    if (!status && !r->words.count && !r->file)
         status = cli_fail(QUERN_USAGE, "eval needs a formula, in quotes; see `quern help eval`");
-    if (!status) r->formula = r->words.items[0];
-    return status;
+    return status ? status : cli_formula_read(&r->formula, &r->taken, &r->words, r->file);
 }
 
 static quern_status check_outputs(const request *r)
@@ -114,10 +116,11 @@ static quern_status run(int argc, char **argv)
 
     if (!status) status = cli_parse_count(r.m, "--M", &inputs.M);
     if (!status) status = cli_parse_count(r.n, "--N", &inputs.N);
-    if (!status) status = cli_inputs_read(&inputs, r.words.items + 1, r.words.count - 1, r.dtype);
+    if (!status) status = cli_inputs_read(&inputs, r.words.items + r.taken, r.words.count - r.taken, r.dtype);
     if (!status) status = check_outputs(&r);
     if (!status) status = compute(&r, &inputs);
     cli_inputs_free(&inputs);
+    free(r.formula);
     free(r.words.items);
     free(r.outputs.items);
     free(r.grad.items);
@@ -133,7 +136,7 @@ const cli_command cli_eval = {
         "quern eval 'x=Vi(3); y=Vj(3); g=Pm(1); LogSumExp_j(-g*SqDist(x,y))' x=x.npy y=y.npy g=0.5\n"
         "quern eval 'x=Vi(2); y=Vj(2); d=SqDist(x,y); Min_j(d), ArgMin_j(d)' x=x.npy y=y.npy -o d.npy -o k.npy\n"
         "quern eval 'x=Vi(1); y=Vj(1); Sum_j(Exp(-SqDist(x,y)))' x=0,1 y=0,1,3 --json\n",
-    .synopsis = "FORMULA NAME=VALUE... [options]",
+    .synopsis = "FORMULA|@FILE NAME=VALUE... [options]",
     .text =
         "NAME=FILE       an array, one row per i or j (a parameter: one row): .npy of any real type, or text such as CSV,\n"
         "                columns separated by commas, semicolons, tabs or blanks, with or without a header; - is stdin\n"

@@ -10,7 +10,8 @@
 #include "cli.h"
 
 typedef struct request {
-    const char *formula, *stage, *dtype, *m, *n, *profile;
+    const char *file, *stage, *dtype, *m, *n, *profile;
+    char *formula;
     cli_list grad;
     cli_opening open;
     bool dot;
@@ -21,6 +22,7 @@ static const cli_option options[] = {
      "this stage, or all of them; without it one screen: arrays, stages, expected time"},
     {"--dot", CLI_FLAG, offsetof(request, dot), "",
      "only the graph, as a picture for Graphviz: quern explain ... --dot | dot -Tsvg >graph.svg"},
+    CLI_FORMULA(request),
     CLI_GRAD(request),
     {"--dtype", CLI_TEXT, offsetof(request, dtype), "f32|f64", "the element type of the arrays; f32 without it"},
     {"--M", CLI_TEXT, offsetof(request, m), "N", "the number of rows i; 1000 without it"},
@@ -36,17 +38,19 @@ static const cli_option options[] = {
 static quern_status parse(int argc, char **argv, request *r)
 {
     cli_list words = {NULL, 0};
+    size_t taken;
     quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), r, &words);
 
-    if (!status && words.count != 1)
-        status = cli_fail(QUERN_USAGE,
-                          "explain takes one formula, in quotes, but got %zu arguments; see `quern help explain`",
-                          words.count);
+    if (!status && words.count != (r->file ? 0 : 1))
+        status =
+            cli_fail(QUERN_USAGE,
+                     "explain takes one formula, in quotes or with -f, but got %zu word%s%s; see `quern help explain`",
+                     words.count, CLI_S(words.count), r->file ? " and -f" : "");
     if (!status && r->profile && r->open.device)
         status = cli_fail(QUERN_USAGE, "--profile and --device exclude each other: a device has its own profile");
     if (!status && r->dot && r->stage)
         status = cli_fail(QUERN_USAGE, "--dot and --stage exclude each other: --dot is a stage of its own");
-    if (!status) r->formula = words.items[0];
+    if (!status) status = cli_formula_read(&r->formula, &taken, &words, r->file);
     if (r->dot) r->stage = "dot";
     free(words.items);
     return status;
@@ -82,6 +86,7 @@ static quern_status run(int argc, char **argv)
     if (!status) status = print(op, &what);
     quern_operator_destroy(&op);
     quern_context_destroy(&context);
+    free(r.formula);
     free(r.grad.items);
     return status;
 }
@@ -94,7 +99,7 @@ const cli_command cli_explain = {
         "quern explain 'x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)'\n"
         "quern explain 'x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))' --grad x --stage graph\n"
         "quern explain 'x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))' --stage source --profile nvidia --dtype f64\n",
-    .synopsis = "FORMULA [options]",
+    .synopsis = "FORMULA|@FILE [options]",
     .text = "Shows what quern makes of a formula: in short, or a stage of it in full.\n",
     .options = options,
     .option_count = CLI_COUNT(options),

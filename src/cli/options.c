@@ -213,6 +213,35 @@ quern_status cli_parse(int argc, char **argv, const cli_option *options, size_t 
     return QUERN_OK;
 }
 
+/* A text has no zero byte, so it ends where the file does. */
+static quern_status read_text(char **text, const char *path)
+{
+    bool from_stdin = !strcmp(path, "-");
+    FILE *file = from_stdin ? stdin : fopen(path, "rb");
+    size_t room = 0;
+    ssize_t size = 0;
+    quern_status status = QUERN_OK;
+
+    if (!file) return cli_fail(QUERN_IO, "the formula: cannot open '%s': %s", path, strerror(errno));
+    errno = 0;
+    size = getdelim(text, &room, '\0', file);
+    if (ferror(file)) status = cli_fail(QUERN_IO, "the formula: %s cannot be read: %s", path, strerror(errno));
+    else if (errno == ENOMEM) status = cli_fail_memory();
+    else if (size <= 0) status = cli_fail(QUERN_USAGE, "the formula: %s is empty", path);
+    else if (!(*text)[size - 1]) status = cli_fail(QUERN_USAGE, "the formula: %s is no text", path);
+    if (!from_stdin) fclose(file);
+    return status;
+}
+
+quern_status cli_formula_read(char **text, size_t *taken, const cli_list *words, const char *file)
+{
+    *taken = file == NULL;
+    if (file) return read_text(text, file);
+    if (words->items[0][0] == '@' && words->items[0][1]) return read_text(text, words->items[0] + 1);
+    *text = strdup(words->items[0]);
+    return *text ? QUERN_OK : cli_fail_memory();
+}
+
 quern_status cli_parse_dtype(const char *text, quern_dtype *dtype)
 {
     *dtype = QUERN_NUMBER;

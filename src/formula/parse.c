@@ -54,9 +54,16 @@ static size_t operator_size(const char *text)
     return *text && strchr("+-*/|<>=(),;[]", *text) ? 1 : 0;
 }
 
+/* Where the next word begins: behind blanks, and comments from # to the end of their line. */
+static size_t skip_blanks(const char *text, size_t at)
+{
+    while (isspace((unsigned char)text[at]) || text[at] == '#') at += text[at] == '#' ? strcspn(text + at, "\n") : 1;
+    return at;
+}
+
 static void next(q_parser *p)
 {
-    while (isspace((unsigned char)p->text[p->at])) p->at++;
+    p->at = skip_blanks(p->text, p->at);
     const char *from = p->text + p->at;
     q_token t = {.kind = Q_T_END, .at = p->at};
     if (isdigit((unsigned char)*from) || (*from == '.' && isdigit((unsigned char)from[1]))) {
@@ -88,9 +95,7 @@ static bool is(const q_parser *p, const char *symbol)
 
 char q_parse_peek(const q_parser *p)
 {
-    size_t at = p->at;
-    while (isspace((unsigned char)p->text[at])) at++;
-    return p->text[at];
+    return p->text[skip_blanks(p->text, p->at)];
 }
 
 // ---- stacks ----
@@ -333,7 +338,7 @@ static void bind(q_parser *p, const char *text, size_t size, q_id id)
 static bool is_binding(const q_parser *p)
 {
     size_t after = p->at;
-    while (isspace((unsigned char)p->text[after])) after++;
+    after = skip_blanks(p->text, after);
     return p->now.kind == Q_T_NAME && p->text[after] == '=' && p->text[after + 1] != '=';
 }
 

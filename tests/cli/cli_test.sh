@@ -166,6 +166,18 @@ prints 'by the new one' '' eval 'a=Vi(1); a*1' a=made/s.npy
 prints '/dev/null stays a device' '' eval "$sum" x=x.npy y=y.npy b=b.npy -o /dev/null
 report 'it does' "$([ -c /dev/null ] || echo ' it is a file now')"
 
+printf '# the sum\nx=Vi(1); # points\ny=Vj(1);\nSum_j(x*y) # of products' >formula
+prints 'a formula with comments, from a file' '7
+14' eval @formula x=1,2 y=3,4
+prints 'the same' '7
+14' eval -f formula x=1,2 y=3,4
+prints 'from stdin' '7
+14' eval -f - x=1,2 y=3,4 <formula
+shows 'explain it' '^formula: .*Sum_j(' explain @formula
+fails 'a formula from no file' 15 eval @missing x=1
+fails 'from an empty one' 2 eval -f /dev/null x=1
+fails 'from a directory' 15 eval @. x=1
+fails 'two formulas' 2 explain -f formula "$sum"
 shows 'explain everything' kernel explain "$sum" --stage all
 shows 'explain in short' '^a run: about .* ms on profile cpu in float32, M = 1000, N = 1000; the first builds 1 program$' explain "$sum"
 report 'on one screen' "$([ "$("$quern" explain "$sum" | wc -l)" -le 24 ] || echo 'it has more lines')"

@@ -42,6 +42,8 @@ static const char *const equal_texts[][2] = {
     {XY "Exp ( - SqDist ( x , y ) ) * b", XY "Exp(-SqDist(x,y))*b"},
     {"\tx = Vi( 3 ) ;\n y=Vj(3)\n;\nx+y;\n", XY "x+y"},
     {XY "d=x-y; q=Square(d); Exp(-Sum(q))", XY "Exp(-SqDist(x,y))"},
+    {"# one\nx=Vi(3); # two; three\ny=Vj(3);# four\nx# five\n+y # six", XY "x+y"},
+    {"2#", "2"},
     /* KeOps's positional text */
     {"Var(0,3,0)-Var(1,3,1)*Var(2,1,2)", "Vi(0,3)-Vj(1,3)*Pm(2,1)"},
     {"Sum_Reduction(Vi(0,3)*Vj(1,3),0)", "Sum_j(Vi(0,3)*Vj(1,3))"},
