@@ -340,15 +340,16 @@ Q_FN real q_ProdNonzero_finish(const q_ProdNonzero *t) { return t->product; }
 
 #ifdef Q_USE_Variance
 /* Blocks take sums of deviations, and of their squares, from the block's first term, and are combined by the update of
-   Chan, Golub and LeVeque (1979). A term as origin keeps the cancellation in s2 - s1 s1 / n harmless. */
+   Chan, Golub and LeVeque (1979). A term as origin keeps the cancellation in s2 - s1 s1 / n harmless; means are kept as
+   deviations from the first term of all, so that however large they are, nothing of them is lost. */
 typedef struct {
     real origin, n, s1, s2; /* the present block */
-    real count, mean, squares; /* the blocks before it: squares of deviations from their mean */
+    real count, base, mean, squares; /* the blocks before it: their first term, their mean less that, squares of deviations from it */
 } q_Variance;
 
 Q_FN void q_Variance_start(q_Variance *t)
 {
-    t->origin = t->n = t->s1 = t->s2 = t->count = t->mean = t->squares = 0;
+    t->origin = t->n = t->s1 = t->s2 = t->count = t->base = t->mean = t->squares = 0;
 }
 
 Q_FN void q_Variance_add(q_Variance *t, const real f, const sint j)
@@ -360,9 +361,11 @@ Q_FN void q_Variance_add(q_Variance *t, const real f, const sint j)
     t->s2 = q_fma(d, d, t->s2);
 }
 
-Q_FN void q_Variance_include(q_Variance *t, const real n, const real mean, const real squares)
+/* n terms with their mean, as a deviation from `base`. */
+Q_FN void q_Variance_include(q_Variance *t, const real n, const real base, const real mean, const real squares)
 {
-    const real count = t->count + n, share = q_select(count > 0, n / count, 0), d = mean - t->mean;
+    t->base = q_select(t->count == 0, base, t->base);
+    const real count = t->count + n, share = q_select(count > 0, n / count, 0), d = (base - t->base) + mean - t->mean;
     t->squares += q_select(n > 0, squares + d * d * t->count * share, 0);
     t->mean += q_select(n > 0, d * share, 0);
     t->count = count;
@@ -371,28 +374,30 @@ Q_FN void q_Variance_include(q_Variance *t, const real n, const real mean, const
 Q_FN void q_Variance_block(q_Variance *t)
 {
     const real deviation = t->s1 / t->n, squares = t->s2 - t->s1 * deviation;
-    q_Variance_include(t, t->n, t->origin + deviation, q_select(squares < 0, 0, squares));
+    q_Variance_include(t, t->n, t->origin, deviation, q_select(squares < 0, 0, squares));
     t->n = t->s1 = t->s2 = 0;
 }
 
 Q_FN void q_Variance_merge(q_Variance *t, const q_Variance *other)
 {
-    q_Variance_include(t, other->count, other->mean, other->squares);
+    q_Variance_include(t, other->count, other->base, other->mean, other->squares);
 }
 
 Q_FN void q_Variance_store_state(const q_Variance *t, __global sreal *p, const long stride)
 {
     q_write(t->count, p);
-    q_write(t->mean, p + stride);
-    q_write(t->squares, p + 2 * stride);
+    q_write(t->base, p + stride);
+    q_write(t->mean, p + 2 * stride);
+    q_write(t->squares, p + 3 * stride);
 }
 
 Q_FN void q_Variance_load_state(q_Variance *t, __global const sreal *p, const long stride)
 {
     q_Variance_start(t);
     t->count = q_read(p);
-    t->mean = q_read(p + stride);
-    t->squares = q_read(p + 2 * stride);
+    t->base = q_read(p + stride);
+    t->mean = q_read(p + 2 * stride);
+    t->squares = q_read(p + 3 * stride);
 }
 
 Q_FN real q_Variance_finish(const q_Variance *t)

@@ -249,6 +249,58 @@ static void exponential_agrees_with_the_host(void **state)
     free(x), free(got);
 }
 
+/* ---- variances ---- */
+
+enum { VARIANCE_TERMS = 300000 };
+
+/* Term j of N, of variance near 1: noise, a line, two halves, and a few far terms at the beginnings of blocks. */
+static double variance_term(random_source *random, int kind, int64_t j, int64_t N)
+{
+    double noise = random_between(random, -1.7, 1.7), place = (double)j / (double)N;
+    if (kind == 0) return noise;
+    if (kind == 1) return 3.4 * place;
+    if (kind == 2) return place < 0.5 ? -1 : 1;
+    return j % 2560 ? noise : noise + 20;
+}
+
+/* In units of u of the variance. */
+static double error_of_variance(const float *y, int64_t N, int split)
+{
+    float got;
+    quern_compile_options options = {.size = sizeof options, .split = split};
+    quern_operator *op = compile("y=Vj(1); Variance_j(y)", &options);
+    succeed(quern_run(op, QUERN_ARGS({"y", quern_f32(y, N, 1)}), quern_f32(&got, 1, 1)));
+    quern_operator_destroy(&op);
+    double mean = 0, squares = 0;
+    for (int64_t j = 0; j < N; j++) mean += (double)y[j] / (double)N;
+    for (int64_t j = 0; j < N; j++) squares += ((double)y[j] - mean) * ((double)y[j] - mean) / (double)N;
+    return fabs((double)got / squares - 1) * 0x1p24;
+}
+
+/* However large the mean is, and in whatever order the terms come. */
+static void variances_are_accurate(void **state)
+{
+    (void)state;
+    need_device();
+    const double means[] = {0, 1e2, 1e4, 1e6, 4e6};
+    const int64_t sizes[] = {2, 300, VARIANCE_TERMS};
+    float *y = floats(VARIANCE_TERMS);
+    for (size_t m = 0; m < Q_COUNT(means); m++)
+        for (int kind = 0; kind < 4; kind++)
+            for (size_t n = 0; n < Q_COUNT(sizes); n++) {
+                random_source random = {3};
+                for (int64_t j = 0; j < sizes[n]; j++)
+                    y[j] = (float)(means[m] + variance_term(&random, kind, j, sizes[n]));
+                for (int split = 1; split <= 7; split += 6) {
+                    double error = error_of_variance(y, sizes[n], split);
+                    if (!(error <= (kind == 3 ? 8192 : 512)))
+                        fail_msg("terms of kind %d about %g: N = %lld, %d parts: an error of %g u", kind, means[m],
+                                 (long long)sizes[n], split, error);
+                }
+            }
+    free(y);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +308,7 @@ int main(void)
         cmocka_unit_test(compensation_finds_what_plain_sums_lose),
         cmocka_unit_test(parts_keep_what_they_lost),
         cmocka_unit_test(logsumexp_is_accurate),
+        cmocka_unit_test(variances_are_accurate),
         cmocka_unit_test(runs_repeat_bit_for_bit),
         cmocka_unit_test(rows_do_not_depend_on_each_other),
         cmocka_unit_test(exponential_agrees_with_the_host),
