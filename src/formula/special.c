@@ -34,6 +34,19 @@ static q_id raise_degree(q_graph *graph, q_id knots, q_id x, q_id basis, int64_t
                     q_apply2(graph, Q_OP_Mult, down, slice(graph, basis, 1, count)));
 }
 
+/* 1 for the span between neighbouring knots that x is in, closed on the left; at the last knot the last one that is not
+   empty, as if it were closed. */
+static q_id spans(q_graph *graph, q_id knots, q_id x, int64_t count)
+{
+    q_id left = slice(graph, knots, 0, count), right = slice(graph, knots, 1, count),
+         last = slice(graph, knots, count, 1);
+    q_id within = q_apply2(graph, Q_OP_Mult, q_apply2(graph, Q_OP_LessOrEqual, left, x),
+                           q_apply2(graph, Q_OP_LessThan, x, right));
+    q_id ends = q_apply2(graph, Q_OP_Mult, q_apply2(graph, Q_OP_LessThan, left, last),
+                         q_apply2(graph, Q_OP_Equal, right, last));
+    return q_apply(graph, Q_OP_Where, (q_id[]){q_apply2(graph, Q_OP_Equal, x, last), ends, within}, 3, NULL, 0);
+}
+
 q_id q_b_spline(q_graph *graph, q_id knots, q_id x, int32_t order)
 {
     if (graph->status || !knots || !x) return 0;
@@ -41,8 +54,7 @@ q_id q_b_spline(q_graph *graph, q_id knots, q_id x, int32_t order)
     if (order < 0 || count - order < 1 || q_node_of(graph, x)->dim != 1)
         return q_graph_fail(graph, QUERN_DIMENSION, "BSpline of order %d needs %d knots or more and x of length 1",
                             order, order + 2);
-    q_id basis = q_apply2(graph, Q_OP_Mult, q_apply2(graph, Q_OP_LessOrEqual, slice(graph, knots, 0, count), x),
-                          q_apply2(graph, Q_OP_LessThan, x, slice(graph, knots, 1, count)));
+    q_id basis = spans(graph, knots, x, count);
     for (int64_t k = 1; k <= order; k++) basis = raise_degree(graph, knots, x, basis, k, count - k);
     return basis;
 }

@@ -151,12 +151,12 @@ static void b_splines(void **state)
     (void)state;
     for (int k = 0; k <= 5; k++) check_spline(k);
     /* Bernstein polynomials on clamped knots */
-    sample s = sample_create(4, 1, 0);
+    sample s = sample_create(5, 1, 0);
     q_id id = sample_parse(&s, "x=Vi(1); t=Pm(6); BSpline(t,x,2)");
     memcpy(sample_data(&s, "t"), (double[]){0, 0, 0, 1, 1, 1}, 6 * sizeof(double));
-    memcpy(sample_data(&s, "x"), (double[]){0, 0.25, 0.5, 0.875}, 4 * sizeof(double));
+    memcpy(sample_data(&s, "x"), (double[]){0, 0.25, 0.5, 0.875, 1}, 5 * sizeof(double));
     double *got = sample_evaluate(&s, id);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         double x = sample_data(&s, "x")[i], expected[] = {(1 - x) * (1 - x), 2 * x * (1 - x), x * x};
         assert_true(relative_error(got + 3 * i, expected, 3) <= 1e-15);
     }

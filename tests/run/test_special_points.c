@@ -286,6 +286,22 @@ static void powers(void **state)
     check_value_rows(rows, Q_COUNT(rows));
 }
 
+/* The last knot belongs to the last span that is not empty; slopes there are those from the left. Outside all is 0. */
+static void last_knots(void **state)
+{
+    (void)state;
+#define BASIS(order) "x=Vi(1); t=Pm(6); B=BSpline(t,x," #order "); B, Diff(B,x,1)"
+    static const value_row rows[] = {
+        {BASIS(2), "x=1,1.5,-0.5,0 t=0,0,0,1,1,1", "0 0 1 0 0 0 0 0 0 1 0 0 0 -2 2 0 0 0 0 0 0 -2 2 0"},
+        {BASIS(1), "x=2,1 t=0,0,1,2,2,2", "0 0 1 0 0 1 0 0 0 -1 1 0 0 -1 1 0"},
+        {BASIS(1), "x=5 t=0,1,2,3,4,5", "0 0 0 0 0 0 0 -1"},
+        {"x=Vi(1); t=Pm(3); BSpline(t,x,0)", "x=2,1,0,3 t=0,1,2", "0 1 0 1 1 0 0 0"},
+        {"x=Vi(1); t=Pm(3); BSpline(t,x,0), BSpline(t,x,1)", "x=1,2 t=1,1,1", "0 0 0 0 0 0"}, /* no span at all */
+    };
+    check_value_rows(rows, Q_COUNT(rows));
+#undef BASIS
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +314,7 @@ int main(void)
         cmocka_unit_test(saturation),
         cmocka_unit_test(infinite_scales),
         cmocka_unit_test(powers),
+        cmocka_unit_test(last_knots),
     };
     return cmocka_run_group_tests(tests, read_table, free_table);
 }
