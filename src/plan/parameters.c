@@ -40,25 +40,26 @@ size_t q_parameters(q_parameter out[Q_MAX_PARAMETERS], const q_ir *program, cons
     return count;
 }
 
-static void add_declaration(q_text *out, const q_ir *program, q_parameter parameter)
+static void add_declaration(q_text *out, const q_ir *program, const q_plan *plan, q_parameter parameter)
 {
     size_t k = parameter.index;
     bool input = parameter.kind == Q_PARAM_INPUT, output = parameter.kind == Q_PARAM_OUTPUT;
     const q_array *array = input ? &program->inputs[k] : &program->outputs[k];
-    if (input || output) q_text_add(out, kinds[parameter.kind].declaration, array->integer ? "sint" : "sreal", k);
+    if (input && q_plan_by_value(plan, array)) q_text_add(out, "const sreal a%zu", k);
+    else if (input || output) q_text_add(out, kinds[parameter.kind].declaration, array->integer ? "sint" : "sreal", k);
     else q_text_add(out, "%s", kinds[parameter.kind].declaration);
 }
 
 /* A macro that is the declarations of the parameters of these kinds, with commas. */
-static void add_list(q_text *out, const char *macro, const q_ir *program, const q_parameter *all, size_t count,
-                     int first, int last)
+static void add_list(q_text *out, const char *macro, const q_ir *program, const q_plan *plan, const q_parameter *all,
+                     size_t count, int first, int last)
 {
     const char *comma = " ";
     q_text_add(out, "#define %s", macro);
     for (size_t k = 0; k < count; k++)
         if (all[k].kind >= first && all[k].kind <= last) {
             q_text_add(out, "%s", comma);
-            add_declaration(out, program, all[k]);
+            add_declaration(out, program, plan, all[k]);
             comma = ", ";
         }
     q_text_add(out, "\n");
@@ -70,10 +71,11 @@ static const char *count_of(uint8_t axis)
 }
 
 /* Moves arrays to the bases of an entry: those that the kernel has. */
-static void add_shift(q_text *out, const q_ir *program, bool inputs_only)
+static void add_shift(q_text *out, const q_ir *program, const q_plan *plan, bool inputs_only)
 {
     q_text_add(out, "#define Q_ENTRY_ARRAYS %zu\n#define Q_SHIFT(bases)", program->input_count + program->output_count);
-    for (size_t a = 0; a < program->input_count; a++) q_text_add(out, " a%zu += (bases)[%zu];", a, a);
+    for (size_t a = 0; a < program->input_count; a++)
+        if (!q_plan_by_value(plan, &program->inputs[a])) q_text_add(out, " a%zu += (bases)[%zu];", a, a);
     for (size_t o = 0; o < program->output_count && !inputs_only; o++)
         q_text_add(out, " o%zu += (bases)[%zu];", o, program->input_count + o);
     q_text_add(out, "\n");
@@ -84,9 +86,9 @@ void q_add_parameters(q_text *out, const q_ir *program, const q_plan *plan, bool
     q_parameter all[Q_MAX_PARAMETERS], outputs[Q_MAX_STAGE_OUTPUTS];
     size_t count = q_parameters(all, program, plan, merge);
     for (size_t o = 0; o < program->output_count; o++) outputs[o] = (q_parameter){Q_PARAM_OUTPUT, (uint8_t)o};
-    add_list(out, "Q_PARAMETERS", program, all, count, 0, Q_PARAM_KINDS);
-    add_list(out, "Q_INPUT_SIGNATURE", program, all, count, Q_PARAM_INPUT, Q_PARAM_INPUT);
-    add_list(out, "Q_OUTPUT_SIGNATURE", program, outputs, program->output_count, Q_PARAM_OUTPUT, Q_PARAM_OUTPUT);
+    add_list(out, "Q_PARAMETERS", program, plan, all, count, 0, Q_PARAM_KINDS);
+    add_list(out, "Q_INPUT_SIGNATURE", program, plan, all, count, Q_PARAM_INPUT, Q_PARAM_INPUT);
+    add_list(out, "Q_OUTPUT_SIGNATURE", program, plan, outputs, program->output_count, Q_PARAM_OUTPUT, Q_PARAM_OUTPUT);
     const char *comma = program->input_count ? ", " : " ", *at = plan->listed ? ", const q_at at" : "";
     q_text_add(out, "#define Q_SIGNATURE Q_INPUT_SIGNATURE%sconst long M, const long N%s\n#define Q_ARGUMENTS ", comma,
                at);
@@ -94,7 +96,7 @@ void q_add_parameters(q_text *out, const q_ir *program, const q_plan *plan, bool
     q_text_add(out, "M, N%s\n#define Q_OUTPUTS", plan->listed ? ", at" : "");
     for (size_t o = 0; o < program->output_count; o++) q_text_add(out, "%so%zu", o ? ", " : " ", o);
     q_text_add(out, "\n");
-    if (plan->listed) add_shift(out, program, plan->split && !merge);
+    if (plan->listed) add_shift(out, program, plan, plan->split && !merge);
     q_text_add(out, "#define Q_ROW_COUNT %s\n#define Q_COLUMN_COUNT %s\n#define Q_TERM_COUNT %s\n",
                plan->listed ? "at.row_end" : count_of(program->rows),
                plan->listed       ? "at.held"

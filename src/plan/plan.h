@@ -386,6 +386,7 @@ struct q_plan {
     int rhs_groups;         /* groups for the same rows, each with other right-hand sides: dimension 2 of a launch */
     int64_t block;          /* terms that are added without compensation */
     bool kahan;             /* compensate each */
+    bool by_value;          /* parameters of one number are arguments by value, else arrays */
     bool listed;            /* rows and columns are those of a q_space, else a rectangle */
     bool accumulate;        /* starts from stored states; split */
     size_t pieces;          /* of the space */
@@ -405,6 +406,8 @@ typedef struct q_plan_request {
     const q_space *space;                 /* null: all M rows with all N columns */
 } q_plan_request;
 
+/* Whether an array is a plain number in the kernels of the plan. */
+bool q_plan_by_value(const q_plan *plan, const q_array *array);
 /* Whether functions are those of ptx.cl. */
 bool q_plan_uses_ptx(const q_plan *plan);
 /* Whether two plans of one program have the same source: all that source.c, emit.c and their like read of a plan. */

@@ -122,6 +122,11 @@ static void split(q_plan *plan, const q_ir *program, int64_t rows, int64_t colum
     plan->split = plan->split_count > 1 || plan->pieces > 1;
 }
 
+bool q_plan_by_value(const q_plan *plan, const q_array *array)
+{
+    return plan->by_value && array->variable >= 0 && array->axis == Q_P && array->dim == 1;
+}
+
 bool q_plan_uses_ptx(const q_plan *plan)
 {
     return plan->profile.vector_math == Q_MATH_PTX && plan->dtype == QUERN_F32 && plan->lanes == 1;
@@ -131,8 +136,8 @@ bool q_plan_same_source(const q_plan *a, const q_plan *b)
 {
     return a->scheme == b->scheme && a->dtype == b->dtype && a->lanes == b->lanes && a->rows == b->rows &&
            a->local == b->local && memcmp(a->shape, b->shape, sizeof a->shape) == 0 &&
-           a->rhs_per_item == b->rhs_per_item && a->listed == b->listed && a->accumulate == b->accumulate &&
-           a->block == b->block && a->kahan == b->kahan && a->split == b->split &&
+           a->rhs_per_item == b->rhs_per_item && a->by_value == b->by_value && a->listed == b->listed &&
+           a->accumulate == b->accumulate && a->block == b->block && a->kahan == b->kahan && a->split == b->split &&
            a->profile.vector_math == b->profile.vector_math;
 }
 
@@ -182,7 +187,7 @@ static q_plan begin(const q_plan_request *request, const q_ir *program)
     const quern_compile_options *options = request->options;
     bool one_row = program->rows == Q_P;
     int lanes = request->dtype == QUERN_F64 ? profile->lanes64 : profile->lanes32;
-    q_plan plan = {.profile = *profile, .dtype = request->dtype, .rhs_groups = 1};
+    q_plan plan = {.profile = *profile, .dtype = request->dtype, .rhs_groups = 1, .by_value = true};
     plan.units = request->units < 1 ? 1 : request->units;
     plan.lanes = choose(options ? options->lanes : 0, one_row ? 1 : lanes);
     plan.local = choose(options ? options->local : 0, one_row && q_shares_local(profile) ? 1 : profile->local);

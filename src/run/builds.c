@@ -23,6 +23,7 @@ typedef struct kernel {
 typedef struct planned {
     quern_dtype dtype;
     int64_t M, N, plan_M, plan_N;
+    bool by_value;
     q_stage_plan *stages; /* null: none */
 } planned;
 
@@ -235,6 +236,17 @@ static quern_status check_local(const q_device *device, const q_plan *plan, cons
     return status;
 }
 
+/* Whether all parameters of one number are known on the host, so that kernels can have them by value. */
+static bool takes_values(const q_run *run)
+{
+    bool all = true;
+    for (size_t v = 0; v < run->op->variable_count; v++) {
+        const q_variable *variable = &run->op->graph->variables[run->op->variables[v]];
+        all = all && (variable->axis != Q_P || variable->dim != 1 || !run->variables[v].array);
+    }
+    return all;
+}
+
 static quern_status plan_stage(q_stage_plan *out, const q_run *run, size_t stage)
 {
     q_build *build = run->build;
@@ -244,6 +256,7 @@ static quern_status plan_stage(q_stage_plan *out, const q_run *run, size_t stage
     Q_TRY(q_plan_make(&out->plan, p,
                       &(q_plan_request){&build->profile, run->dtype, run->plan_M, run->plan_N,
                                         device->info.compute_units, &run->op->options, run->space}));
+    out->plan.by_value = takes_values(run);
     if (!out->plan.groups) return QUERN_OK;
     if (run->plan_M != run->M || run->plan_N != run->N) q_plan_resize(&out->plan, p, run->M, run->N);
     Q_TRY(check_local(device, &out->plan, p));
@@ -255,7 +268,7 @@ static planned *find_plans(q_kernels *kernels, const q_run *run)
 {
     for (planned *p = kernels->plans; p < kernels->plans + KEPT_PLANS; p++)
         if (p->stages && p->dtype == run->dtype && p->M == run->M && p->N == run->N && p->plan_M == run->plan_M &&
-            p->plan_N == run->plan_N)
+            p->plan_N == run->plan_N && p->by_value == takes_values(run))
             return p;
     return NULL;
 }
@@ -266,7 +279,7 @@ static void keep_plans(q_kernels *kernels, const q_run *run, const q_stage_plan 
     size_t bytes = run->op->stages.count * sizeof *stages;
     planned *p = &kernels->plans[kernels->next_plan++ % KEPT_PLANS];
     free(p->stages);
-    *p = (planned){run->dtype, run->M, run->N, run->plan_M, run->plan_N, malloc(bytes)};
+    *p = (planned){run->dtype, run->M, run->N, run->plan_M, run->plan_N, takes_values(run), malloc(bytes)};
     if (p->stages) memcpy(p->stages, stages, bytes);
 }
 

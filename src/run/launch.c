@@ -14,6 +14,12 @@ static const cl_mem *memory_of(q_launcher *l, const q_array *array)
     return &q_slot_find(l, array)->buffer.mem;
 }
 
+static q_kernel_arg input_of(q_launcher *l, const q_plan *plan, const q_array *array)
+{
+    if (!q_plan_by_value(plan, array)) return (q_kernel_arg){sizeof(cl_mem), memory_of(l, array)};
+    return (q_kernel_arg){q_element_size(plan->dtype), q_slot_find(l, array)->value};
+}
+
 quern_status q_launch_kernel(q_launcher *l, q_program *program, const q_kernel *kernel, const q_values *values,
                              const size_t global[3])
 {
@@ -23,7 +29,7 @@ quern_status q_launch_kernel(q_launcher *l, q_program *program, const q_kernel *
     size_t count = q_parameters(parameters, p, kernel->plan, kernel->merge);
     for (size_t k = 0; k < count; k++) {
         q_parameter at = parameters[k];
-        if (at.kind == Q_PARAM_INPUT) args[k] = (q_kernel_arg){sizeof(cl_mem), memory_of(l, &p->inputs[at.index])};
+        if (at.kind == Q_PARAM_INPUT) args[k] = input_of(l, kernel->plan, &p->inputs[at.index]);
         else if (at.kind == Q_PARAM_OUTPUT)
             args[k] = (q_kernel_arg){sizeof(cl_mem), memory_of(l, &p->outputs[at.index])};
         else if (values->buffer[at.kind]) args[k] = (q_kernel_arg){sizeof(cl_mem), &values->buffer[at.kind]->mem};

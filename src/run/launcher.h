@@ -27,6 +27,7 @@ typedef struct q_slot {
     q_array array;
     q_buffer buffer;
     bool in_place; /* the buffer is the result's own array */
+    char value[8]; /* of a parameter that is given as a number, or is an argument by value */
 } q_slot;
 
 typedef struct q_launcher {

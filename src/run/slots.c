@@ -43,12 +43,19 @@ static quern_dtype dtype_of(const q_launcher *l, const q_array *array)
     return array->integer ? f64 ? QUERN_I64 : QUERN_I32 : l->run->dtype;
 }
 
+/* The number of a parameter for kernels that have it by value, in the run's type. */
+static void take_value(q_launcher *l, q_slot *s)
+{
+    const quern_view *view = view_of(l, s->array.variable);
+    double number = view->dtype == QUERN_NUMBER ? view->number : q_element_read(view->dtype, view->data);
+    q_element_write(l->run->dtype, s->value, number);
+}
+
 static quern_status fill_with(q_launcher *l, q_slot *s, double number, quern_dtype dtype, size_t bytes)
 {
-    char pattern[8];
-    q_element_write(dtype, pattern, number);
+    q_element_write(dtype, s->value, number);
     Q_TRY(q_buffer_create(&s->buffer, l->session, bytes));
-    return q_buffer_fill(&s->buffer, l->session, pattern, q_element_size(dtype), bytes);
+    return q_buffer_fill(&s->buffer, l->session, s->value, q_element_size(dtype), bytes);
 }
 
 /* A buffer with the numbers of a variable. */
@@ -89,6 +96,10 @@ static quern_status add_slot(q_launcher *l, const q_array *array)
     s->array = *array;
     Q_TRY(bytes_of(l, array, &bytes));
     l->slot_count++; /* also where it fails: there may be a buffer */
+    if (q_plan_by_value(&l->plans[0].plan, array)) {
+        take_value(l, s);
+        return QUERN_OK;
+    }
     return array->variable >= 0 ? upload(l, s, bytes) : make_room(l, s, bytes);
 }
 

@@ -482,6 +482,39 @@ static void conjugate_gradients(void **state)
     solver_destroy(&s);
 }
 
+/* A parameter of one number is an argument by value, unless one is on the device: the same bits. */
+static void numbers_by_value_and_in_memory(void **state)
+{
+    (void)state;
+    need_device();
+    static const float values[] = {0, -0.0F, 1.1F, -3e38F, INFINITY, NAN};
+    float x[M], expected[M], got[M];
+    for (int i = 0; i < M; i++) x[i] = (float)i * 0.37F - 2;
+    quern_operator *op = compile("x=Vi(1); y=Vj(1); p=Pm(1); q=Pm(1); p*Sum_j(Exp(-Square(x-y))*q)+p", NULL);
+    for (size_t v = 0; v < Q_COUNT(values); v++) {
+        float value = values[v], other = 0.3F;
+        uint16_t half = 0x34CD; /* 0.3 as far as float16 goes */
+        double rounded = q_element_read(QUERN_F16, &half);
+        quern_array *array = array_of(quern_f32(&value, 1, 1));
+        const quern_view ways[][2] = {
+            {quern_f32(&value, 1, 1), quern_number((double)other)},
+            {quern_number((double)value), quern_f32(&other, 1, 1)},
+            {quern_array_view(array), quern_f32(&other, 1, 1)},
+            {quern_array_view(array), quern_number((double)other)},
+            {quern_f32(&value, 1, 1), quern_view_of(&half, QUERN_F16, 1, 1)},
+            {quern_array_view(array), quern_number(rounded)},
+        };
+        for (size_t w = 0; w < Q_COUNT(ways); w++) {
+            quern_args args =
+                QUERN_ARGS({"x", quern_f32(x, M, 1)}, {"y", quern_f32(x, M, 1)}, {"p", ways[w][0]}, {"q", ways[w][1]});
+            succeed(quern_run(op, args, quern_f32(w % 4 ? got : expected, M, 1)));
+            if (w % 4) assert_memory_equal(got, expected, sizeof got);
+        }
+        quern_array_destroy(&array);
+    }
+    quern_operator_destroy(&op);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -500,6 +533,7 @@ int main(void)
         cmocka_unit_test(memory_that_kernels_only_read_or_write),
         cmocka_unit_test(shown_memory_is_not_used_again),
         cmocka_unit_test(conjugate_gradients),
+        cmocka_unit_test(numbers_by_value_and_in_memory),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
