@@ -112,7 +112,7 @@ typedef struct {
 #else
 #define Q_OWN_IN_DOUBLE(f) f
 #endif
-#if Q_PTX /* of ptx.cl */
+#if Q_PTX && !defined(Q_ROUNDED_QUOTIENTS) /* of ptx.cl; with the macro the built-in one is rounded correctly */
 #define q_sqrt q_ptx_sqrt
 #else
 #define q_sqrt sqrt
