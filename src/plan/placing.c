@@ -320,7 +320,7 @@ static void wish(placer *p, const q_varying *x)
 static void check_operand(placer *p, uint32_t k, int o, int level)
 {
     if (!level) p->wished = false;
-    if (level == p->depth) {
+    if (level >= p->depth || level == Q_NEST) {
         uint32_t now = k;
         for (int l = 0; l < p->depth; l++) now += p->now[l] * length_of(p, l);
         q_varying x = varying(p, k, o);

@@ -67,7 +67,7 @@ q_ref q_value_op(q_ir *p, q_op op, const q_ref *args, const int32_t *k)
         scalar.arg[a] = args[a];
         scope |= p->values[args[a]].scope;
     }
-    for (int i = 0; i < row->integers; i++) scalar.k[i] = k[i];
+    for (int i = 0; i < row->integers && k; i++) scalar.k[i] = k[i];
     scalar.scope = (uint8_t)scope;
     return p->status ? 0 : q_value_intern(p, &scalar);
 }
@@ -149,7 +149,7 @@ q_ref q_value_minus(q_ir *p, q_ref a)
 {
     const q_scalar *value = &p->values[a];
     if (value->kind == Q_V_CONSTANT) return q_value_number(p, -value->number);
-    q_ref factors[2] = {value->arg[0], value->arg[1]};
+    q_ref factors[3] = {value->arg[0], value->arg[1]};
     for (int f = 0; f < 2 && value->kind == Q_V_OP && value->op == Q_OP_Mult && !value->exact; f++) {
         const q_scalar *factor = &p->values[factors[f]];
         if (factor->kind == Q_V_CONSTANT) return q_value_times(p, q_value_number(p, -factor->number), factors[1 - f]);

@@ -51,7 +51,7 @@ static quern_status fill(quern_array *array, double number)
 quern_status quern_array_create(quern_array **out, quern_context *context, quern_dtype dtype, int64_t rows,
                                 int64_t columns)
 {
-    uint64_t bytes;
+    uint64_t bytes = 0;
     Q_TRY(create(out, "quern_array_create", context, dtype, rows, columns, &bytes));
     quern_status status = q_buffer_create(&(*out)->buffer, context->session, bytes);
     if (!status) status = fill(*out, 0);
@@ -61,7 +61,7 @@ quern_status quern_array_create(quern_array **out, quern_context *context, quern
 
 quern_status quern_array_from(quern_array **out, quern_context *context, quern_view view)
 {
-    uint64_t bytes;
+    uint64_t bytes = 0;
     Q_TRY(create(out, "quern_array_from", context, view.dtype, view.rows, view.columns, &bytes));
     quern_status status = q_buffer_create(&(*out)->buffer, context->session, bytes);
     if (!status) status = quern_copy(context, quern_array_view(*out), view);
@@ -90,7 +90,7 @@ static quern_status wrap(quern_array *array, cl_mem mem, uint64_t bytes)
 quern_status quern_array_wrap(quern_array **out, quern_context *context, void *mem, quern_dtype dtype, int64_t rows,
                               int64_t columns)
 {
-    uint64_t bytes;
+    uint64_t bytes = 0;
     Q_TRY(create(out, "quern_array_wrap", context, dtype, rows, columns, &bytes));
     quern_status status = mem ? wrap(*out, mem, bytes) : q_fail_null("quern_array_wrap", "the buffer");
     if (status) quern_array_destroy(out);

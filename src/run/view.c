@@ -130,7 +130,7 @@ static bool are_blocks(const quern_view *a, const quern_view *b, bool *meet)
 
 bool q_views_overlap(const quern_view *a, const quern_view *b)
 {
-    uint64_t extent_a, extent_b;
+    uint64_t extent_a = 0, extent_b = 0;
     bool fits = q_view_extent(a, &extent_a) && q_view_extent(b, &extent_b), meet;
     if (memory_of(a) != memory_of(b) || !fits || !extent_a || !extent_b) return false;
     if (are_blocks(a, b, &meet)) return meet;

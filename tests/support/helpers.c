@@ -233,8 +233,7 @@ static char *read_formula(const char *path)
     assert_int_equal(q_read_file(path, &text, &size), QUERN_OK);
     const char *line = strstr(text, "\nformula ");
     if (!line) fail_msg("%s has no formula", path);
-    line += strlen("\nformula ");
-    char *formula = strndup(line, strcspn(line, "\r\n"));
+    char *formula = line ? strndup(line + 9, strcspn(line + 9, "\r\n")) : NULL; /* fail_msg does not return */
     free(text);
     return formula;
 }
