@@ -18,6 +18,7 @@ are the same, a difference of times is that of the host's part or of the machine
 Exit status: 0 measured, 1 not, 2 wrong usage.
 """
 import argparse
+import difflib
 import io
 import json
 import os
@@ -105,14 +106,23 @@ def code_of(build, case):
     return sorted(kernels)
 
 
+def differing(this, other):
+    """How many instructions of one are not, in order, those of the other."""
+    blocks = difflib.SequenceMatcher(None, other, this, autojunk=False).get_opcodes()
+    return sum(max(b - a, d - c) for tag, a, b, c, d in blocks if tag != 'equal')
+
+
 def compare_code(builds, cases):
     for case in cases:
         this, other = (code_of(build, case) for build in builds)
         if not this or not other:
             sys.exit('against.py: --code needs a device of PoCL, whose cache keeps kernels')
         counts = [' + '.join(str(len(kernel)) for kernel in side) for side in (this, other)]
-        print(f'{case:10} ' + (f'the same, {counts[0]} instructions' if this == other else
-                               f'this {counts[0]}, other {counts[1]} instructions'), flush=True)
+        if this == other:
+            print(f'{case:10} the same, {counts[0]} instructions', flush=True)
+        else:
+            count = sum(differing(*kernels) for kernels in zip(this, other))
+            print(f'{case:10} this {counts[0]}, other {counts[1]} instructions, {count} of them another or elsewhere', flush=True)
 
 
 def measure(builds, measured, what, turns):
