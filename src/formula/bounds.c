@@ -98,16 +98,29 @@ q_interval q_interval_square(const q_interval *x, const int32_t k[2])
     return (q_interval){fmax(0, nextafter(a.low * a.low, -INFINITY)), nextafter(a.high * a.high, INFINITY)};
 }
 
+/* What rises from `low` to `high` but for the errors of libm. */
+static q_interval between(double low, double high)
+{
+    double below = fabs(low) < INFINITY ? fabs(low) * 4 * DBL_EPSILON : 0;
+    double above = fabs(high) < INFINITY ? fabs(high) * 4 * DBL_EPSILON : 0;
+    return make(low - below, high + above);
+}
+
 q_interval q_interval_power(const q_interval *x, const int32_t k[2])
 {
     bool even = k[0] % 2 == 0, positive = k[0] < 0 ? x[0].low > 0 : x[0].low >= 0; /* -0 as above */
-    return even || positive ? (q_interval){0, INFINITY} : everything;
+    if (!even && !positive) return everything;
+    q_interval size = q_interval_absolute(x, k);
+    return k[0] < 0 ? between(pow(size.high, k[0]), pow(size.low, k[0]))
+                    : between(pow(size.low, k[0]), pow(size.high, k[0]));
 }
 
 q_interval q_interval_exponent(const q_interval *x, const int32_t k[2])
 {
     (void)k;
-    return (q_interval){fmax(0, nextafter(exp(x[0].low), -INFINITY)), nextafter(exp(x[0].high), INFINITY)};
+    double high =
+        x[0].high < -750 ? 0 : nextafter(exp(x[0].high), INFINITY); /* vanishes below, however it is computed */
+    return (q_interval){fmax(0, nextafter(exp(x[0].low), -INFINITY)), high};
 }
 
 q_interval q_interval_positive(const q_interval *x, const int32_t k[2])
@@ -131,7 +144,7 @@ q_interval q_interval_truth(const q_interval *x, const int32_t k[2])
 /* a/b, 0 where b is 0 */
 q_interval q_interval_ratio(const q_interval *x, const int32_t k[2])
 {
-    (void)k;
+    if (x[1].low > 0 || x[1].high < 0) return q_interval_divide(x, k);
     if (x[1].low < 0) return everything;
     return (q_interval){x[0].low < 0 ? -INFINITY : 0, x[0].high > 0 ? INFINITY : 0};
 }
@@ -140,7 +153,27 @@ q_interval q_interval_ratio(const q_interval *x, const int32_t k[2])
 q_interval q_interval_powf(const q_interval *x, const int32_t k[2])
 {
     (void)k;
-    return x[0].low > 0 || (x[0].low >= 0 && x[1].low >= 0) ? (q_interval){0, INFINITY} : everything;
+    if (!(x[0].low > 0 || (x[0].low >= 0 && x[1].low >= 0))) return everything;
+    double p[] = {pow(x[0].low, x[1].low), pow(x[0].low, x[1].high), pow(x[0].high, x[1].low),
+                  pow(x[0].high, x[1].high)};
+    double low = p[0], high = p[0]; /* b log(a) is least and greatest at corners */
+    for (int c = 1; c < 4; c++) low = fmin(low, p[c]), high = fmax(high, p[c]);
+    return between(fmax(low, 0), high);
+}
+
+/* 1/sqrt(a), 0 at 0 */
+q_interval q_interval_rsqrt(const q_interval *x, const int32_t k[2])
+{
+    (void)k;
+    return x[0].low > 0 ? between(1 / sqrt(x[0].high), 1 / sqrt(x[0].low)) : (q_interval){0, INFINITY};
+}
+
+/* Falling from 1 for orders from 0 on. */
+q_interval q_interval_matern(const q_interval *x, const int32_t k[2])
+{
+    if (k[0] < 0 || !(x[0].low >= 0)) return everything;
+    q_interval wide = between(q_host_matern(x[0].high, k[0]), q_host_matern(x[0].low, k[0]));
+    return (q_interval){wide.low - 64 * DBL_EPSILON * wide.low, wide.high + 64 * DBL_EPSILON * wide.high};
 }
 
 q_interval q_interval_of_positive(const q_interval *x, const int32_t k[2])
@@ -227,16 +260,15 @@ static q_interval hull(q_interval a, q_interval b)
     return (q_interval){fmin(a.low, b.low), fmax(a.high, b.high)};
 }
 
-static q_interval bound_elementwise(const q_op_row *row, const q_node *node, const q_interval *x)
+q_interval q_bounds_elementwise(const q_node *node, const q_interval *x)
 {
+    const q_op_row *row = &q_ops[node->op];
     q_interval ends = row->interval(x, node->k);
     if (row->interval != q_interval_rising && row->interval != q_interval_falling) return ends;
     /* libm's functions are within two units of the last place, not monotone to the last one */
     double low = row->evaluate(ends.low, 0, 0, node->k[0], node->k[1]);
     double high = row->evaluate(ends.high, 0, 0, node->k[0], node->k[1]);
-    low -= fabs(low) < INFINITY ? fabs(low) * 4 * DBL_EPSILON : 0;
-    high += fabs(high) < INFINITY ? fabs(high) * 4 * DBL_EPSILON : 0;
-    return make(isnan(low) ? -INFINITY : low, isnan(high) ? INFINITY : high);
+    return between(isnan(low) ? -INFINITY : low, isnan(high) ? INFINITY : high);
 }
 
 /* n equal intervals added; n may be unknown (reductions over an axis): then only the sign is kept. */
@@ -268,7 +300,7 @@ static q_interval bound_node(const q_graph *graph, const q_node *node, const q_i
     if (node->op == Q_OP_CONSTANT) return isnan(node->value) ? everything : (q_interval){node->value, node->value};
     if (node->op == Q_OP_INDEX || node->op == Q_OP_COUNT) return (q_interval){0, INT32_MAX - 1};
     if (q_is_reduction(node) && row->reduction == Q_INDEX) return (q_interval){-1, INT32_MAX - 1};
-    if (row->kind == Q_KIND_ELEMENTWISE) return bound_elementwise(row, node, x);
+    if (row->kind == Q_KIND_ELEMENTWISE) return q_bounds_elementwise(node, x);
     if (row->kind == Q_KIND_EXPAND) return bound_expand(graph, node, x[0]);
     if (row->kind == Q_KIND_CONTRACT)
         return bound_sum(q_interval_multiply(x, node->k), q_contraction_terms(q_contraction_of(graph, node)));

@@ -46,6 +46,15 @@ typedef struct q_interval {
     double low, high;
 } q_interval;
 
+/* Terms of a reduction, before they are computed. */
+typedef struct q_block {
+    q_interval terms;
+    double
+        reached; /* what the reduction has so far; of those that select, the value that a term must pass to be chosen */
+    bool nan;    /* a term may be NaN */
+    bool single; /* the arithmetic is that of float32 */
+} q_block;
+
 struct q_node;
 struct q_graph;
 
@@ -81,11 +90,12 @@ typedef struct q_op_row {
     q_pick *pick;                                                           /* GATHER */
     int64_t (*length)(int64_t n, int64_t m, int64_t k, int64_t l);          /* GATHER, EXPAND */
     q_expand *expand;                                                       /* EXPAND: one operand */
-    const char *state;          /* REDUCTION: its section of reductions.cl */
-    q_reduction_kind reduction; /* REDUCTION */
-    int (*words)(int k);        /* REDUCTION: state carried by a merge */
-    const char *within;         /* REDUCTION: another state that holds it, or "" */
-    bool smallest;              /* REDUCTION: selects the smallest terms */
+    const char *state;                  /* REDUCTION: its section of reductions.cl */
+    q_reduction_kind reduction;         /* REDUCTION */
+    int (*words)(int k);                /* REDUCTION: state carried by a merge */
+    const char *within;                 /* REDUCTION: another state that holds it, or "" */
+    bool smallest;                      /* REDUCTION: selects the smallest terms */
+    bool (*idle)(const q_block *block); /* REDUCTION: whether these terms change nothing */
 } q_op_row;
 
 extern const q_op_row q_ops[Q_OP_END];
@@ -371,6 +381,30 @@ bool q_weight_read(q_weight *out, const q_graph *graph, const q_node *node);
    and, if so wished, parameters are positive. */
 q_interval q_bounds_expected(const q_graph *graph, q_id id, const q_interval *x, bool parameters);
 
+/* Of an elementwise node, from those of its operands. */
+q_interval q_bounds_elementwise(const q_node *node, const q_interval *x);
+
+// ranges.c: intervals over boxes, component by component
+
+/* Where the components of a node lie: a variable, or what is known of a reduction's results. */
+typedef struct q_box {
+    q_id id;
+    const q_interval *ranges; /* as many as the node has components; finite ones promise that none is NaN */
+} q_box;
+
+typedef struct q_ranges q_ranges;
+
+/* Room for the intervals of all that the roots are made of, as arrays of this type (float32 or float64) are computed with. */
+quern_status q_ranges_create(q_ranges **out, const q_graph *graph, const q_id *roots, size_t count, quern_dtype dtype);
+void q_ranges_destroy(q_ranges **ranges);
+/* Bounds every node while these are in their boxes; other variables may be anything. */
+void q_bounds_over(q_ranges *ranges, const q_box *boxes, size_t count);
+/* The intervals of a node's components; what is computed on a device lies in them, unless it is NaN. */
+const q_interval *q_ranges_of(const q_ranges *ranges, q_id id);
+bool q_ranges_nan(const q_ranges *ranges, q_id id);
+/* Whether the terms in the boxes change nothing of what the reduction has `reached`, a number for each component of the term. */
+bool q_ranges_idle(const q_ranges *ranges, q_id reduction, const double *reached);
+
 // cauchy.c: what the inequality of Cauchy and Schwarz bounds
 
 /* Whether the value is written as an inner product divided by both norms: from -1 to 1 but for rounding. */
@@ -400,5 +434,8 @@ bool q_is_whole(double value);
     q_interval q_interval_##interval(const q_interval *x, const int32_t k[2]);
 #define DOMAIN(name, operand, rule) bool q_domain_##rule(const q_interval *x, const int32_t k[2]);
 #include "formula/ops.def"
+#define REDUCTION(name, kind, integers, length, state, words, within, smallest, idle, derivative, sentence) \
+    bool q_idle_##idle(const q_block *block);
+#include "formula/reductions.def"
 
 #endif

@@ -43,7 +43,7 @@ static const entry entries[] = {
 #define AXIS(name, arguments, length, sentence) {NAMED(name, "form", true, arguments, length, sentence, "g", "")},
 #include "formula/forms.def"
 #define FAMILY(title_) {.title = title_},
-#define REDUCTION(name, kind, integers_, length, state, words, within, smallest, derivative, sentence) \
+#define REDUCTION(name, kind, integers_, length, state, words, within, smallest, idle, derivative, sentence) \
     {NAMED(name, "reduction", true, NULL, #length, sentence, derivative, ""),                          \
      .operands = 1, .integers = integers_},
 #define SUGAR(name, parameters, body, sentence) {NAMED(name, "reduction", true, parameters, "", sentence, "", body)},

@@ -299,18 +299,19 @@ const q_op_row q_ops[Q_OP_END] = {
                       .expand = expand_,                                 \
                       .length = length_##name_},
 #include "formula/ops.def"
-#define REDUCTION(name_, kind_, integers_, size_, state_, count_, within_, smallest_, derivative_, sentence_) \
-    [Q_RED_##name_] = {.name = #name_,                                                                        \
-                       .kind = Q_KIND_REDUCTION,                                                              \
-                       .operands = 1,                                                                         \
-                       .integers = integers_,                                                                 \
-                       .reduction = Q_##kind_,                                                                \
-                       .length = reduced_length_##name_,                                                      \
-                       .state = #state_,                                                                      \
-                       .words = words_##name_,                                                                \
-                       .within = within_,                                                                     \
-                       .smallest = smallest_,                                                                 \
-                       .derivative = derivative_,                                                             \
+#define REDUCTION(name_, kind_, integers_, size_, state_, count_, within_, smallest_, idle_, derivative_, sentence_) \
+    [Q_RED_##name_] = {.name = #name_,                                                                               \
+                       .kind = Q_KIND_REDUCTION,                                                                     \
+                       .operands = 1,                                                                                \
+                       .integers = integers_,                                                                        \
+                       .reduction = Q_##kind_,                                                                       \
+                       .length = reduced_length_##name_,                                                             \
+                       .state = #state_,                                                                             \
+                       .words = words_##name_,                                                                       \
+                       .within = within_,                                                                            \
+                       .smallest = smallest_,                                                                        \
+                       .idle = q_idle_##idle_,                                                                       \
+                       .derivative = derivative_,                                                                    \
                        .sentence = sentence_},
 #include "formula/reductions.def"
 };
