@@ -33,7 +33,7 @@ static const q_tune_formula formulas[] = {
     {"x=Vi(3); y=Vj(3); LogSumExp_j(-SqDist(x,y))", 0},
     {"x=Vi(3); y=Vj(3); KMin_j(SqDist(x,y),10)", 0},
     {"x=Vi(50); y=Vj(50); Min_j(SqDist(x,y))", 0},
-    {"x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", 100}, /* few rows: the walk is split */
+    {"x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", 100}, /* few rows: the columns are split */
 };
 
 static const char *const tuned_columns[] = {"lanes32",     "lanes64", "rows",  "local",

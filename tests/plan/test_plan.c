@@ -368,7 +368,7 @@ static void long_runs_are_split_for_time(void **state)
 }
 
 /* llvmpipe ends loops that are too long, whatever the options say. */
-static void long_walks_are_split_where_loops_are_short(void **state)
+static void long_columns_are_split_where_loops_are_short(void **state)
 {
     (void)state;
     quern_operator *op = compile("x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))");
@@ -534,7 +534,7 @@ int main(void)
         cmocka_unit_test(long_runs_on_gpus_have_several_waves),
         cmocka_unit_test(groups_are_large_where_it_pays),
         cmocka_unit_test(long_runs_are_split_for_time),
-        cmocka_unit_test(long_walks_are_split_where_loops_are_short),
+        cmocka_unit_test(long_columns_are_split_where_loops_are_short),
         cmocka_unit_test(options_override_the_profile),
         cmocka_unit_test(long_contractions_fit_local_memory),
         cmocka_unit_test(limits_are_told),

@@ -101,7 +101,7 @@ static void check_derivative(const char *formula)
 
 enum { MOST_TOGETHER = 160, SAMPLES = 8, MORE_SAMPLES = 64, TRUST = 8, AXES = 3 };
 
-/* Sizes and plan of a pack, in turn. A walk is split where it is longer than a block of terms. */
+/* Sizes and plan of a pack, in turn. Columns are split where there are more than a block of them. */
 typedef struct pack_shape {
     int64_t M, N;
     int rows, lanes, local, split;

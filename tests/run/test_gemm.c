@@ -65,7 +65,7 @@ static void long_vectors_are_done_in_loops(void **state)
 }
 
 /* In local memory right-hand sides are in different work-items, so no output can take all of them in. */
-static void wide_sums_in_local_memory_are_used_by_slices(void **state)
+static void right_hand_sides_in_local_memory_are_used_by_component(void **state)
 {
     (void)state;
     need_device();
@@ -294,7 +294,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(long_vectors_are_done_in_loops),
-        cmocka_unit_test(wide_sums_in_local_memory_are_used_by_slices),
+        cmocka_unit_test(right_hand_sides_in_local_memory_are_used_by_component),
         cmocka_unit_test(tiles_give_the_reference_in_float32),
         cmocka_unit_test(tiles_give_the_reference_in_float64),
         cmocka_unit_test(nothing_to_sum),
