@@ -39,11 +39,6 @@ const q_variable *q_variable_find(const q_graph *graph, const char *name)
     return NULL;
 }
 
-static const char *axis_word(uint8_t axis)
-{
-    return axis == Q_I ? "Vi" : axis == Q_J ? "Vj" : "Pm";
-}
-
 q_id q_variable_make(q_graph *graph, const char *name, uint8_t axis, int64_t dim)
 {
     if (graph->status) return 0;
@@ -54,7 +49,7 @@ q_id q_variable_make(q_graph *graph, const char *name, uint8_t axis, int64_t dim
     if (known && known->axis == axis && known->dim == dim) return known->id;
     if (known)
         return q_graph_fail(graph, QUERN_NAME, "variable %s is declared twice: as %s(%u) and as %s(%lld)", name,
-                            axis_word(known->axis), known->dim, axis_word(axis), (long long)dim);
+                            q_axes[known->axis].leaf, known->dim, q_axes[axis].leaf, (long long)dim);
     if (graph->variable_count == Q_MAX_VARIABLES)
         return q_graph_fail(graph, QUERN_LIMIT, "the formula has more than %d variables", Q_MAX_VARIABLES);
     char *copy = q_arena_strdup(&graph->arena, name, strlen(name));

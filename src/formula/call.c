@@ -29,7 +29,7 @@ static suffix split_name(const q_parser *p, const char *name, size_t size)
     if (s.keops) s.bare = size - tail;
     else if (size >= 3 && name[size - 2] == '_') {
         char letter = name[size - 1];
-        s.axis = letter == 'i' ? Q_I : letter == 'j' ? Q_J : letter == 'k' && p->scope ? p->scope->reduced : 0;
+        s.axis = letter == 'k' && p->scope ? p->scope->reduced : q_axis_of(letter);
         if (s.axis) s.bare = size - 2;
     }
     return s;
@@ -169,10 +169,25 @@ static const struct form_row *find_form(const char *name, size_t size)
 
 // ---- names ----
 
+/* The axis that Vi, Vj or Pm declares a variable of; -1 for other names. */
+static int declared_axis(const char *name, size_t size)
+{
+    for (int axis = Q_P; axis <= Q_J; axis++)
+        if (q_parse_same(q_axes[axis].leaf, name, size)) return axis;
+    return -1;
+}
+
 static bool is_declaration(const char *name, size_t size)
 {
-    return q_parse_same("Vi", name, size) || q_parse_same("Vj", name, size) || q_parse_same("Pm", name, size) ||
-           q_parse_same("Var", name, size);
+    return declared_axis(name, size) >= 0 || q_parse_same("Var", name, size);
+}
+
+/* The axis whose index is called so, I or J; Q_P for other names. */
+static uint8_t indexed_axis(const char *name, size_t size)
+{
+    for (uint8_t axis = Q_I; axis <= Q_J; axis++)
+        if (q_parse_same(q_axes[axis].index, name, size)) return axis;
+    return Q_P;
 }
 
 bool q_parse_reserved(const q_parser *p, const char *name, size_t size)
@@ -182,7 +197,7 @@ bool q_parse_reserved(const q_parser *p, const char *name, size_t size)
     if (reduces && (q_reduction_find(name, s.bare) || q_reduction_sugar_find(name, s.bare))) return true;
     if (is_repeat(&s, name)) return true;
     return is_declaration(name, size) || q_op_find(name, size) || q_sugar_find(name, size) || find_form(name, size) ||
-           q_parse_same("I", name, size) || q_parse_same("J", name, size);
+           indexed_axis(name, size);
 }
 
 typedef struct guess {
@@ -245,8 +260,7 @@ q_id q_parse_name(q_parser *p, const char *text, size_t size, size_t at)
 {
     q_id id = q_parse_bound(p, text, size);
     if (id) return id;
-    if (q_parse_same("I", text, size)) return q_index(p->graph, Q_I);
-    if (q_parse_same("J", text, size)) return q_index(p->graph, Q_J);
+    if (indexed_axis(text, size)) return q_index(p->graph, indexed_axis(text, size));
     if (q_parse_same("K", text, size) && p->scope && p->scope->reduced) return q_index(p->graph, p->scope->reduced);
     if (size == 1 && p->scope && p->scope->wild) return wildcard(p, *text);
     if (q_parse_reserved(p, text, size)) {
@@ -318,12 +332,6 @@ static bool declared_name(q_parser *p, const char *name, size_t size, size_t at,
     return false;
 }
 
-static uint8_t declared_axis(const char *name, bool full, int32_t category)
-{
-    if (full) return category == 0 ? Q_I : category == 1 ? Q_J : Q_P;
-    return name[0] == 'P' ? Q_P : name[1] == 'i' ? Q_I : Q_J;
-}
-
 /* Vi(3), Vi(0,3) or Var(0,3,cat). */
 static q_id declare(q_parser *p, const char *name, size_t size, size_t at, const q_parsed *args, size_t count)
 {
@@ -340,7 +348,8 @@ static q_id declare(q_parser *p, const char *name, size_t size, size_t at, const
         q_parse_fail(p, QUERN_SYNTAX, at, "the category of Var is 0 (i), 1 (j) or 2 (parameter), not %d", k[2]);
     char own[80];
     if (!q_parse_ok(p)) return 0;
-    uint8_t axis = declared_axis(name, full, k[2]);
+    static const uint8_t categories[] = {Q_I, Q_J, Q_P};
+    uint8_t axis = full ? categories[k[2]] : (uint8_t)declared_axis(name, size);
     if (count == 1) return declared_name(p, name, size, at, k[0], own) ? q_variable_make(p->graph, own, axis, k[0]) : 0;
     snprintf(own, sizeof own, "%d", k[0]);
     return q_variable_make(p->graph, own, axis, k[1]);

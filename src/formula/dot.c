@@ -7,17 +7,15 @@
 #include "formula/formula.h"
 
 static const char *const colours[] = {"white", "lightblue", "moccasin", "palegreen"}; /* by axes: none, i, j, both */
-static const char *const axes[] = {"-", "i", "j", "ij"};
-
 static void write_label(const q_graph *graph, const q_node *node, q_text *out)
 {
     const int32_t *integers = q_is_reduction(node) ? node->k + 1 : node->k;
     if (node->op == Q_OP_VARIABLE) q_text_add(out, "%s", graph->variables[node->k[0]].name);
     else if (node->op == Q_OP_CONSTANT) q_text_add(out, "%.6g", node->value);
-    else if (node->op == Q_OP_INDEX) q_text_add(out, node->k[0] == Q_I ? "I" : "J");
-    else if (node->op == Q_OP_COUNT) q_text_add(out, node->k[0] == Q_I ? "M" : "N");
+    else if (node->op == Q_OP_INDEX) q_text_add(out, "%s", q_axes[node->k[0]].index);
+    else if (node->op == Q_OP_COUNT) q_text_add(out, "%s", q_axes[node->k[0]].rows);
     else q_text_add(out, "%s", q_ops[node->op].name);
-    if (q_is_reduction(node) || node->op == Q_OP_REPEAT) q_text_add(out, "_%s", axes[node->k[0]]);
+    if (q_is_reduction(node) || node->op == Q_OP_REPEAT) q_text_add(out, "_%s", q_axes_text[node->k[0]]);
     for (int i = 0; i < q_ops[node->op].integers; i++) q_text_add(out, " %d", integers[i]);
     q_text_add(out, "\\nlength %u", node->dim);
 }

@@ -115,10 +115,36 @@ q_op q_reduction_find(const char *name, size_t size);
 const q_sugar_row *q_sugar_find(const char *name, size_t size);
 const q_sugar_row *q_reduction_sugar_find(const char *name, size_t size);
 
-// graph.c: interned nodes; operands have smaller ids than their users
+// notation.c: how axes and infix operators are written
 
 /* Axes double as bits of `axes`: a value that depends on i has bit Q_I, on j bit Q_J, a pair formula both. */
 enum { Q_P = 0, Q_I = 1, Q_J = 2 };
+
+typedef struct q_axis_row {
+    char letter;      /* of the axis, as in Sum_i; 'p' of parameters, which have none */
+    const char *leaf; /* declares a variable: Vi */
+    const char *index,
+        *rows; /* its index in formulas, I or "", and its number of rows in sources and messages, M or 1 */
+} q_axis_row;
+
+extern const q_axis_row q_axes[];       /* by axis: Q_P, Q_I, Q_J */
+extern const char *const q_axes_text[]; /* by bits of axes: "-", "i", "j", "ij" */
+/* The axis of this letter; Q_P for all other letters. */
+uint8_t q_axis_of(char letter);
+
+typedef struct q_infix_row {
+    const char *symbol;
+    int precedence; /* higher ones bind more strongly */
+    q_op op;        /* Q_OP_NONE: a|b, which is Sum(a*b) */
+    bool swap;      /* it is the operation on b and a */
+    bool right;     /* a**b**c is a**(b**c) */
+} q_infix_row;
+
+enum { Q_UNARY_PRECEDENCE = 6 }; /* of the sign in -a */
+extern const q_infix_row q_infixes[];
+extern const size_t q_infix_count;
+
+// graph.c: interned nodes; operands have smaller ids than their users
 
 typedef uint32_t q_id; /* a node of a graph; 0 is none */
 

@@ -48,10 +48,12 @@ static bool is_name_char(char c)
 
 static size_t operator_size(const char *text)
 {
-    static const char *const two[] = {"**", "==", "!=", "<=", ">="};
-    for (size_t s = 0; s < Q_COUNT(two); s++)
-        if (strncmp(text, two[s], 2) == 0) return 2;
-    return *text && strchr("+-*/|<>=(),;[]", *text) ? 1 : 0;
+    size_t longest = *text && strchr("=(),;[]", *text) ? 1 : 0;
+    for (size_t s = 0; s < q_infix_count; s++) {
+        size_t size = strlen(q_infixes[s].symbol);
+        if (size > longest && strncmp(text, q_infixes[s].symbol, size) == 0) longest = size;
+    }
+    return longest;
 }
 
 /* Where the next word begins: behind blanks, and comments from # to the end of their line. */
@@ -131,28 +133,10 @@ static void push_pending(q_parser *p, q_pending entry)
 
 // ---- operators ----
 
-typedef struct infix_row {
-    const char *symbol;
-    int precedence;
-    q_op op;
-    bool swap, right;
-} infix_row;
-
-enum { UNARY_PRECEDENCE = 6 };
-
-static const infix_row infixes[] = {
-    {"==", 1, Q_OP_Equal, false, false},   {"!=", 1, Q_OP_NotEqual, false, false},
-    {"<", 2, Q_OP_LessThan, false, false}, {"<=", 2, Q_OP_LessOrEqual, false, false},
-    {">", 2, Q_OP_LessThan, true, false},  {">=", 2, Q_OP_LessOrEqual, true, false},
-    {"|", 3, Q_OP_NONE, false, false},     {"+", 4, Q_OP_Add, false, false},
-    {"-", 4, Q_OP_Subtract, false, false}, {"*", 5, Q_OP_Mult, false, false},
-    {"/", 5, Q_OP_Divide, false, false},   {"**", 7, Q_OP_Powf, false, true},
-};
-
-static const infix_row *find_infix(const q_parser *p)
+static const q_infix_row *find_infix(const q_parser *p)
 {
-    for (size_t s = 0; s < Q_COUNT(infixes); s++)
-        if (is(p, infixes[s].symbol)) return &infixes[s];
+    for (size_t s = 0; s < q_infix_count; s++)
+        if (is(p, q_infixes[s].symbol)) return &q_infixes[s];
     return NULL;
 }
 
@@ -165,7 +149,7 @@ bool q_parse_integer(const q_graph *graph, q_id id, int32_t *out)
     return true;
 }
 
-static q_id apply_infix(const q_parser *p, const infix_row *infix, q_id a, q_id b)
+static q_id apply_infix(const q_parser *p, const q_infix_row *infix, q_id a, q_id b)
 {
     int32_t k;
     if (infix->op == Q_OP_NONE) return q_apply1(p->graph, Q_OP_Sum, q_apply2(p->graph, Q_OP_Mult, a, b));
@@ -179,18 +163,18 @@ static void reduce_top(q_parser *p)
     q_pending top = p->stack[--p->stack_count];
     locate(p, top.at);
     q_parsed *last = &p->values[p->value_count - 1];
-    if (!last->id || (top.precedence != UNARY_PRECEDENCE && !last[-1].id)) {
+    if (!last->id || (top.precedence != Q_UNARY_PRECEDENCE && !last[-1].id)) {
         q_parse_fail(p, QUERN_SYNTAX, top.at, "a list is not a value");
         return;
     }
-    if (top.precedence == UNARY_PRECEDENCE) {
+    if (top.precedence == Q_UNARY_PRECEDENCE) {
         const q_node *node = q_node_of(p->graph, last->id);
         last->id = node->op == Q_OP_CONSTANT ? q_constant(p->graph, -node->value, node->dim)
                                              : q_apply1(p->graph, Q_OP_Minus, last->id);
         last->at = top.at;
         return;
     }
-    const infix_row *infix = infixes;
+    const q_infix_row *infix = q_infixes;
     while (strcmp(infix->symbol, top.symbol) != 0) infix++;
     p->value_count--;
     unsigned axes = q_node_of(p->graph, last[-1].id)->axes | q_node_of(p->graph, last->id)->axes;
@@ -285,7 +269,7 @@ static void read_operand(q_parser *p)
         open_bracket(p, "[", t.at, 0);
         p->wants_operand = q_parse_peek(p) != ']';
     } else if (is(p, "-") || is(p, "+")) {
-        if (*text == '-') push_pending(p, (q_pending){.symbol = "-", .precedence = UNARY_PRECEDENCE, .at = t.at});
+        if (*text == '-') push_pending(p, (q_pending){.symbol = "-", .precedence = Q_UNARY_PRECEDENCE, .at = t.at});
         p->wants_operand = true;
     } else if (t.kind == Q_T_END) {
         q_parse_fail(p, QUERN_SYNTAX, t.at, "the formula ends where a value is expected");
@@ -309,7 +293,7 @@ static void read_comma(q_parser *p)
 
 static void read_operator(q_parser *p)
 {
-    const infix_row *infix = find_infix(p);
+    const q_infix_row *infix = find_infix(p);
     if (infix) {
         reduce(p, infix->precedence, infix->right);
         push_pending(p, (q_pending){.symbol = infix->symbol, .precedence = infix->precedence, .at = p->now.at});

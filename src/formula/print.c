@@ -21,20 +21,6 @@ typedef struct printer {
     uint32_t names;
 } printer;
 
-static const struct {
-    q_op op;
-    const char *symbol;
-    int precedence; /* as in parse.c */
-} infixes[] = {
-    {Q_OP_Add, "+", 4},    {Q_OP_Subtract, "-", 4},  {Q_OP_Mult, "*", 5},     {Q_OP_Divide, "/", 5},
-    {Q_OP_Equal, "==", 1}, {Q_OP_NotEqual, "!=", 1}, {Q_OP_LessThan, "<", 2}, {Q_OP_LessOrEqual, "<=", 2},
-};
-
-static char axis_letter(int32_t axis)
-{
-    return axis == Q_I ? 'i' : 'j';
-}
-
 static void print_number(q_text *out, double value)
 {
     char digits[40];
@@ -52,19 +38,14 @@ static bool is_positional(const q_variable *variable)
     return variable->name[0] >= '0' && variable->name[0] <= '9';
 }
 
-static const char *declaration(const q_variable *variable)
-{
-    return variable->axis == Q_I ? "Vi" : variable->axis == Q_J ? "Vj" : "Pm";
-}
-
 static void print_leaf(printer *p, const q_node *node)
 {
     const q_variable *variable = &p->graph->variables[node->op == Q_OP_VARIABLE ? node->k[0] : 0];
     if (node->op == Q_OP_VARIABLE && is_positional(variable))
-        q_text_add(p->out, "%s(%s,%u)", declaration(variable), variable->name, variable->dim);
+        q_text_add(p->out, "%s(%s,%u)", q_axes[variable->axis].leaf, variable->name, variable->dim);
     else if (node->op == Q_OP_VARIABLE) q_text_add(p->out, "%s", variable->name);
-    else if (node->op == Q_OP_INDEX) q_text_add(p->out, node->k[0] == Q_I ? "I" : "J");
-    else if (node->op == Q_OP_COUNT) q_text_add(p->out, "Sum_%c(1)", axis_letter(node->k[0]));
+    else if (node->op == Q_OP_INDEX) q_text_add(p->out, "%s", q_axes[node->k[0]].index);
+    else if (node->op == Q_OP_COUNT) q_text_add(p->out, "Sum_%c(1)", q_axes[node->k[0]].letter);
     else if (node->op == Q_OP_WILD) q_text_add(p->out, "%c", (char)node->k[0]);
     else if (node->dim > 1) {
         q_text_add(p->out, "SumT(");
@@ -92,20 +73,27 @@ static void print_operand(printer *p, const q_node *user, int a, int precedence)
     else print_node(p, user->arg[a], precedence);
 }
 
+/* How the printer writes an operation, or null: a ** b with a whole b would be read as Pow. */
+static const q_infix_row *infix_of(uint16_t op)
+{
+    for (size_t s = 0; s < q_infix_count; s++)
+        if (q_infixes[s].op == op && op && !q_infixes[s].swap && op != Q_OP_Powf) return &q_infixes[s];
+    return NULL;
+}
+
 static bool print_infix(printer *p, const q_node *node, int precedence)
 {
-    size_t s = 0;
-    while (s < Q_COUNT(infixes) && infixes[s].op != node->op) s++;
-    if (s == Q_COUNT(infixes) && node->op != Q_OP_Minus) return false;
-    int own = node->op == Q_OP_Minus ? 6 : infixes[s].precedence;
+    const q_infix_row *infix = infix_of(node->op);
+    if (!infix && node->op != Q_OP_Minus) return false;
+    int own = infix ? infix->precedence : Q_UNARY_PRECEDENCE;
     if (own < precedence) q_text_add(p->out, "(");
-    if (node->op == Q_OP_Minus) {
+    if (infix) {
+        print_operand(p, node, 0, own);
+        q_text_add(p->out, "%s", infix->symbol);
+        print_operand(p, node, 1, own + 1);
+    } else {
         q_text_add(p->out, "-");
         print_node(p, node->arg[0], own);
-    } else {
-        print_operand(p, node, 0, own);
-        q_text_add(p->out, "%s", infixes[s].symbol);
-        print_operand(p, node, 1, own + 1);
     }
     if (own < precedence) q_text_add(p->out, ")");
     return true;
@@ -132,7 +120,8 @@ static void print_call(printer *p, const q_node *node)
     const int32_t *integers = row->kind == Q_KIND_REDUCTION ? node->k + 1 : node->k;
     bool no_nan = row->kind == Q_KIND_CONTRACT && q_contraction_of(p->graph, node)->no_nan;
     q_text_add(p->out, "%s%s", row->name, no_nan ? "NoNan" : "");
-    if (row->kind == Q_KIND_REDUCTION || row->kind == Q_KIND_REPEAT) q_text_add(p->out, "_%c", axis_letter(node->k[0]));
+    if (row->kind == Q_KIND_REDUCTION || row->kind == Q_KIND_REPEAT)
+        q_text_add(p->out, "_%c", q_axes[node->k[0]].letter);
     q_text_add(p->out, "(");
     for (int a = 0; a < row->operands; a++) {
         if (a) q_text_add(p->out, ",");
@@ -174,7 +163,7 @@ static void print_declarations(printer *p, const uint8_t *marks)
     for (size_t v = 0; v < p->graph->variable_count; v++) {
         const q_variable *variable = &p->graph->variables[v];
         if (marks[variable->id] && !is_positional(variable))
-            q_text_add(p->out, "%s=%s(%u); ", variable->name, declaration(variable), variable->dim);
+            q_text_add(p->out, "%s=%s(%u); ", variable->name, q_axes[variable->axis].leaf, variable->dim);
     }
 }
 

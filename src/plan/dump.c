@@ -19,7 +19,7 @@ static void dump_value(const q_ir *p, q_ref v, q_text *out)
         break;
     case Q_V_SUM: q_text_add(out, "sum %d over d of", value->k[0]); break;
     case Q_V_INDEX: q_text_add(out, "index"); break;
-    case Q_V_COUNT: q_text_add(out, "count %c", value->k[0] == Q_I ? 'i' : 'j'); break;
+    case Q_V_COUNT: q_text_add(out, "count %c", q_axes[value->k[0]].letter); break;
     case Q_V_FINISH:
         q_text_add(out, "reduction %d component ", value->k[1]);
         q_text_add(out, value->scope & Q_RHS_LOOP ? "d" : "%d", value->k[0]);
@@ -38,11 +38,6 @@ static void dump_value(const q_ir *p, q_ref v, q_text *out)
                value->minus          ? "   (of minus the operand, never positive)"
                : value->not_positive ? "   (never positive)"
                                      : "");
-}
-
-static const char *axis_text(uint8_t axis)
-{
-    return axis == Q_I ? "i" : axis == Q_J ? "j" : "-";
 }
 
 /* Floating-point operations and numbers read, by loop. An operation counts as one whatever its kind (an exponential
@@ -85,12 +80,12 @@ static void dump_cost(const q_ir *p, quern_dtype dtype, q_text *out)
 void q_ir_dump(const q_ir *p, quern_dtype dtype, q_text *out)
 {
     q_text_add(out, "program: rows %s, reduced %s; operations per launch %zu, row %zu, column %zu, pair %zu, end %zu\n",
-               axis_text(p->rows), axis_text(p->reduced), p->statements[0], p->statements[Q_ROW],
+               q_axes_text[p->rows], q_axes_text[p->reduced], p->statements[0], p->statements[Q_ROW],
                p->statements[Q_COLUMN], p->statements[Q_ROW | Q_COLUMN],
                p->statements[Q_LATE] + p->statements[Q_LATE | Q_ROW]);
     dump_cost(p, dtype, out);
     for (size_t a = 0; a < p->input_count; a++)
-        q_text_add(out, "  array %zu: axis %s, length %u%s\n", a, axis_text(p->inputs[a].axis), p->inputs[a].dim,
+        q_text_add(out, "  array %zu: axis %s, length %u%s\n", a, q_axes_text[p->inputs[a].axis], p->inputs[a].dim,
                    p->inputs[a].variable < 0 ? ", temporary" : "");
     for (q_ref v = 1; v < p->count; v++)
         if (p->uses[v]) dump_value(p, v, out);

@@ -292,7 +292,7 @@ void q_emit_expression(q_emitter *e, q_ref v)
     case Q_V_INDEX:
         q_text_add(e->out, value->scope == Q_ROW ? "q_row_numbers(Q_ROW_NUMBER(i))" : "Q_COLUMN_NUMBER(j)");
         break;
-    case Q_V_COUNT: q_text_add(e->out, "(sint)%c", value->k[0] == Q_I ? 'M' : 'N'); break;
+    case Q_V_COUNT: q_text_add(e->out, "(sint)%s", q_axes[value->k[0]].rows); break;
     case Q_V_OP: emit_op(e, value); break;
     case Q_V_FMA: emit_fma(e, value); break;
     case Q_V_FINISH: emit_finish(e, value); break;

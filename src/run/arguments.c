@@ -59,10 +59,7 @@ static quern_status check_view(const quern_context *context, sizes *known, const
         q_fail(QUERN_SHAPE, "%s has %lld column%s; the formula wants %lld", name, (long long)view->columns,
                Q_S(view->columns), (long long)value.dim);
         q_fail_next_step("give rows of %lld number%s each, %s x %lld in all", (long long)value.dim, Q_S(value.dim),
-                         value.axis == 'i'   ? "M"
-                         : value.axis == 'j' ? "N"
-                                             : "1",
-                         (long long)value.dim);
+                         q_axes[q_axis_of(value.axis)].rows, (long long)value.dim);
         return QUERN_SHAPE;
     }
     return check_rows(known, name, value.axis, view->rows);
@@ -128,10 +125,7 @@ static quern_status unknown_argument(const quern_operator *op, const char *name)
 static quern_status missing_argument(quern_value value)
 {
     quern_status status = q_fail(QUERN_MISSING, "variable %s is not given", value.name);
-    q_fail_next_step("give an array of %s x %lld as argument %s",
-                     value.axis == 'i'   ? "M"
-                     : value.axis == 'j' ? "N"
-                                         : "1",
+    q_fail_next_step("give an array of %s x %lld as argument %s", q_axes[q_axis_of(value.axis)].rows,
                      (long long)value.dim, value.name);
     return status;
 }

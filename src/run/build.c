@@ -173,17 +173,17 @@ static quern_expr declare(quern_graph *graph, const char *name, const char *func
 
 quern_expr quern_vi(quern_graph *graph, const char *name, int64_t dim)
 {
-    return declare(graph, name, "Vi", dim);
+    return declare(graph, name, q_axes[Q_I].leaf, dim);
 }
 
 quern_expr quern_vj(quern_graph *graph, const char *name, int64_t dim)
 {
-    return declare(graph, name, "Vj", dim);
+    return declare(graph, name, q_axes[Q_J].leaf, dim);
 }
 
 quern_expr quern_pm(quern_graph *graph, const char *name, int64_t dim)
 {
-    return declare(graph, name, "Pm", dim);
+    return declare(graph, name, q_axes[Q_P].leaf, dim);
 }
 
 /* What a constructor without operands has made. */

@@ -75,7 +75,7 @@ static void add_arrays(const request *r, q_text *out)
     for (size_t v = 0; v < quern_variable_count(op); v++) {
         quern_value value = quern_variable(op, v);
         q_text_add(out, "%s%s ", v ? ", " : "arguments: ", value.name);
-        add_shape(r, value.axis == 'i' ? Q_I : value.axis == 'j' ? Q_J : 0, value.dim, out);
+        add_shape(r, q_axis_of(value.axis), value.dim, out);
     }
     for (size_t n = 0; n < op->result_count; n++) {
         const q_node *result = q_node_of(op->graph, op->results[n]);

@@ -156,7 +156,7 @@ static bool is_word_char(char c)
    */
 static quern_status declare_weights(q_graph *graph, const char *e, uint8_t axis, uint32_t dim, q_id *out)
 {
-    const char *leaf = axis == Q_I ? "Vi" : axis == Q_J ? "Vj" : "Pm";
+    const char *leaf = q_axes[axis].leaf;
     char text[160];
     q_id results[Q_MAX_RESULTS];
     size_t count, size = strlen(e);
@@ -224,11 +224,6 @@ quern_status quern_gradient(quern_operator **out, const quern_operator *op, cons
 
 // ---- what an operator is ----
 
-static char axis_letter(uint8_t axis)
-{
-    return axis == Q_I ? 'i' : axis == Q_J ? 'j' : 'p';
-}
-
 size_t quern_variable_count(const quern_operator *op)
 {
     return op ? op->declared_count : 0;
@@ -241,7 +236,7 @@ size_t quern_result_count(const quern_operator *op)
 
 quern_value q_value_of(const q_variable *variable)
 {
-    return (quern_value){variable->name, axis_letter(variable->axis), variable->dim, false, false};
+    return (quern_value){variable->name, q_axes[variable->axis].letter, variable->dim, false, false};
 }
 
 quern_value quern_variable(const quern_operator *op, size_t index)
@@ -256,7 +251,7 @@ quern_value quern_result(const quern_operator *op, size_t index)
 {
     if (!op || index >= op->result_count) return (quern_value){0};
     const q_node *node = q_node_of(op->graph, op->results[index]);
-    return (quern_value){"", axis_letter(node->axes), node->dim, node->integer, false};
+    return (quern_value){"", q_axes[node->axes].letter, node->dim, node->integer, false};
 }
 
 const char *quern_operator_text(const quern_operator *op)
