@@ -13,7 +13,11 @@
 #define Q_GROUP_ROWS (Q_ROWS * Q_ROW_STEP)
 #define Q_CANCELLED ((real)0.125) /* of |x|^2 + |y|^2: below, the expansion of |x - y|^2 is not taken */
 
+#if Q_MAX_REGISTERS /* which NVIDIA's compiler keeps to only without the attribute (docs/drivers.md) */
+#define Q_KERNEL __kernel
+#else
 #define Q_KERNEL __kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
+#endif
 #if Q_SPLIT
 #define Q_SPLIT_INDEX (first_split + (long)get_group_id(1))
 #else

@@ -23,6 +23,9 @@
 #ifndef Q_PTX
 #define Q_PTX 0
 #endif
+#ifndef Q_MAX_REGISTERS
+#define Q_MAX_REGISTERS 0
+#endif
 #ifndef Q_RHS_DIM
 #define Q_RHS_DIM 0
 #endif

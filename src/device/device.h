@@ -63,7 +63,7 @@ typedef struct q_device {
     bool builds_race;        /* two processes that build at a time may fail */
     bool shares_memory;      /* with the host */
     bool rounds_quotients;   /* of float32 correctly, if asked to */
-    bool takes_ptx;          /* NVIDIA's: its compiler may be tried with inline PTX */
+    bool takes_ptx;          /* NVIDIA's: its compiler may be tried with inline PTX, and has options of its own */
 } q_device;
 
 /* All usable devices in order; *list is one malloc'ed block (strings inside). *count may be 0 with QUERN_OK: a loader

@@ -218,6 +218,22 @@ static void emit_tile_structs(q_emitter *e)
     if (e->p->rhs_dim) emit_struct(e, "q_column_rhs", Q_COLUMN | Q_RHS_LOOP);
 }
 
+/* The members of a struct of components, as a list: each is an array of numbers in local memory. */
+static void emit_members(q_emitter *e, const char *name, uint8_t scope)
+{
+    int count = 0;
+    q_text_add(e->out, "#define Q_%s_MEMBERS(DO)", name);
+    for (q_ref v = 1; v < e->p->count; v++) {
+        if (!q_is_member(e, v, scope)) continue;
+        char array[16] = "";
+        e->section = Q_PAIR | Q_K_LOOP;
+        if (q_slot_of(e, v)) q_emit_slot_array(e, v, array);
+        if (*array) q_text_add(e->out, " DO(%d, %s[%u])", count++, strchr(array, '>') + 1, q_slot_of(e, v) - 1);
+        else q_text_add(e->out, " DO(%d, v%u)", count++, v);
+    }
+    q_text_add(e->out, "\n#define Q_%s_COUNT %d\n", name, count ? count : 1);
+}
+
 static void emit_tile_functions(q_emitter *e)
 {
     static const char row[] = ", const q_launch *u, const q_row *r, const long i, const int d",
@@ -226,6 +242,10 @@ static void emit_tile_functions(q_emitter *e)
         emit_loader(e, "q_row_k", row, Q_ROW | Q_K_LOOP);
         emit_loader(e, "q_column_k", column, Q_COLUMN | Q_K_LOOP);
         emit_contract(e);
+    }
+    if (e->p->k_dim && e->plan->scheme->tiles) {
+        emit_members(e, "ROW_K", Q_ROW | Q_K_LOOP);
+        emit_members(e, "COLUMN_K", Q_COLUMN | Q_K_LOOP);
     }
     if (e->p->rhs_dim) {
         emit_loader(e, "q_row_rhs", row, Q_ROW | Q_RHS_LOOP);

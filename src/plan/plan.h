@@ -67,6 +67,8 @@ typedef struct q_profile {
     int rhs_registers;     /* block accumulators that a work-item keeps in registers: gemm_local.cl */
     int reg_m;             /* register tile of the scheme `gemm`: vectors of rows and ... */
     int reg_n;             /* ... columns */
+    int tile_k;            /* components of a chunk in the scheme `gemm_tile`, 0: never */
+    int max_registers;     /* of a work-item in the scheme `gemm_tile`, 0: any number */
     int max_cols_per_item; /* most columns of one work-item, 0: any number */
     int speed;             /* rough pairs per microsecond and compute unit of the simplest formula: the first slice */
 } q_profile;
@@ -348,6 +350,8 @@ typedef struct q_scheme {
     const char *name;               /* also in the names of kernels */
     const char *shape[Q_MAX_SHAPE]; /* names of its numbers, which the kernel has as macros Q_NAME; null: no more */
     bool loops;                     /* it runs stages with loops over components: q_pair has sums and weights */
+    bool tiles; /* its tiles are products of matrices: components are staged as numbers, of rows that
+                                       exist, and work-items merge states */
     /* Chooses the shape and, unless it is given, plan->rows, of a plan that has the rest up to local. Null, or why this
        scheme cannot run the program: the end of a sentence. */
     const char *(*choose)(q_plan *plan, const q_ir *program);
@@ -357,7 +361,7 @@ typedef struct q_scheme {
 } q_scheme;
 
 extern const q_scheme *const q_schemes[]; /* the first that can run a stage is taken; a null pointer at the end */
-extern const q_scheme q_scheme_row, q_scheme_gemm, q_scheme_gemm_local;
+extern const q_scheme q_scheme_row, q_scheme_gemm, q_scheme_gemm_local, q_scheme_gemm_tile;
 #define Q_NO_LOOPS "no contraction is of min_k components, no sum of min_rhs right-hand sides"
 void q_dump_loops(int reg_n, q_expansion expansion, const q_ir *program, q_text *out);
 
@@ -380,6 +384,7 @@ struct q_plan {
     int lanes, local;       /* rows in a vector; work-items in a group */
     bool few_rows;          /* two groups of the profile's rows, or less */
     bool many_rows;         /* a group of them for each compute unit, or more */
+    bool few_columns;       /* fewer than a block: a tile may be more */
     int rows;               /* vectors of rows of a work-item */
     int shape[Q_MAX_SHAPE]; /* the scheme's numbers */
     int rhs_per_item;       /* right-hand sides that a work-item keeps; 0: all */
@@ -410,6 +415,8 @@ typedef struct q_plan_request {
 bool q_plan_by_value(const q_plan *plan, const q_array *array);
 /* Whether functions are those of ptx.cl. */
 bool q_plan_uses_ptx(const q_plan *plan);
+/* Most registers of a work-item, of which the compiler is to be told if it can be; 0: any number. */
+int q_plan_max_registers(const q_plan *plan);
 /* Whether two plans of one program have the same source: all that source.c, emit.c and their like read of a plan. */
 bool q_plan_same_source(const q_plan *a, const q_plan *b);
 

@@ -47,6 +47,8 @@ static const struct column {
     {"rhs_registers", offsetof(entry, profile.rhs_registers), POWER_OF_TWO, 1, 256},
     {"reg_m", offsetof(entry, profile.reg_m), WHOLE, 1, 16},
     {"reg_n", offsetof(entry, profile.reg_n), WHOLE, 1, 32},
+    {"tile_k", offsetof(entry, profile.tile_k), WHOLE, 0, 32},
+    {"max_registers", offsetof(entry, profile.max_registers), WHOLE, 0, 1024},
     {"max_cols_per_item", offsetof(entry, profile.max_cols_per_item), WHOLE, 0, INT_MAX},
     {"speed", offsetof(entry, profile.speed), WHOLE, 1, INT_MAX},
     /* the key of a tuned row */

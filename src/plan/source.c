@@ -44,6 +44,8 @@ static void add_macros(q_text *out, const q_ir *program, const q_plan *plan, boo
     q_text_add(out, "#define Q_BLOCK %lld\n#define Q_KAHAN %d\n", (long long)plan->block, plan->kahan);
     q_text_add(out, "#define Q_SPLIT %d\n#define Q_VECTOR_MATH %d\n", plan->split, plan->profile.vector_math);
     if (q_plan_uses_ptx(plan)) q_text_add(out, "#define Q_PTX 1\n");
+    if (q_plan_max_registers(plan) && !merge)
+        q_text_add(out, "#define Q_MAX_REGISTERS %d\n", q_plan_max_registers(plan));
     for (size_t r = 0; r < program->reduction_count; r++)
         if (is_first(program, r, false)) q_text_add(out, "#define Q_USE_%s\n", q_ops[program->reductions[r].op].state);
 }

@@ -113,12 +113,15 @@ static void emit_load(q_emitter *e, const q_scalar *value)
     char number[16];
     snprintf(number, sizeof number, "%d", value->k[0]);
     const char *component = value->scope & (Q_K_LOOP | Q_RHS_LOOP) ? "d" : e->component ? e->component : number;
+    bool exists = e->plan->scheme->tiles && (value->scope & Q_K_LOOP); /* the row, which others look for */
     if (q_plan_by_value(e->plan, array)) q_text_add(e->out, "a%d", value->k[1]);
     else if (array->axis == Q_P) q_text_add(e->out, "a%d[%s]", value->k[1], component);
-    else if (array->axis == e->p->rows)
+    else if (array->axis == e->p->rows && !exists)
         q_text_add(e->out, "q_gather%s(a%d, i, %u, %s, Q_ROW_COUNT)", array->integer ? "_int" : "", value->k[1],
                    array->dim, component);
-    else q_text_add(e->out, "a%d[j * %u + %s]", value->k[1], array->dim, component);
+    else
+        q_text_add(e->out, "a%d[%c * %u + %s]", value->k[1], array->axis == e->p->rows ? 'i' : 'j', array->dim,
+                   component);
 }
 
 static bool compares(const q_scalar *value)

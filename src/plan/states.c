@@ -131,7 +131,8 @@ void q_emit_state(q_emitter *e)
         if (q_owns_rhs(e->p, r)) q_text_add(e->out, "    q_Sum r%zu[Q_RHS_PER_ITEM];\n", r);
     if (e->p->rhs_dim) q_text_add(e->out, "} q_rhs_acc;\n");
     for (size_t f = 0; f < Q_COUNT(state_functions); f++)
-        if ((e->plan->split || !state_functions[f].of_parts) && (e->p->rhs_dim || !state_functions[f].rhs))
+        if ((e->plan->split || e->plan->scheme->tiles || !state_functions[f].of_parts) &&
+            (e->p->rhs_dim || !state_functions[f].rhs))
             emit_state_function(e, &state_functions[f]);
 }
 

@@ -146,17 +146,20 @@ quern_status q_build_find(q_build **out, quern_operator *op, quern_context *cont
 enum { LARGE_SOURCE = 200000 };
 
 /* Where a quotient must be rounded correctly the device does so, if it can; else q_quotient of prelude.cl. */
-static const char *options_for(const kernel *k, const q_build *build)
+static void add_options(q_text *out, const kernel *k, const q_build *build)
 {
+    const q_device *device = q_session_device(build->session);
     bool single = k->plan.dtype == QUERN_F32 && q_has_exact(build->programs[k->stage], true);
-    return single && q_session_device(build->session)->rounds_quotients
-               ? "-cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt -DQ_ROUNDED_QUOTIENTS=1"
-               : "-cl-std=CL1.2";
+    int registers = k->merge ? 0 : q_plan_max_registers(&k->plan);
+    q_text_add(out, "-cl-std=CL1.2");
+    if (single && device->rounds_quotients)
+        q_text_add(out, " -cl-fp32-correctly-rounded-divide-sqrt -DQ_ROUNDED_QUOTIENTS=1");
+    if (registers && device->takes_ptx) q_text_add(out, " -cl-nv-maxrregcount=%d", registers);
 }
 
 static quern_status compile(kernel *k, const q_build *build)
 {
-    q_text source = {0};
+    q_text source = {0}, options = {0};
     char name[Q_KERNEL_NAME];
     bool made = false;
     q_locale locale = q_locale_enter();
@@ -165,8 +168,11 @@ static quern_status compile(kernel *k, const q_build *build)
     if (!status && source.size > LARGE_SOURCE)
         q_context_log(build->context, "stage %zu has %zu KB of source: the device's compiler may take a while",
                       k->stage, source.size / 1000);
-    if (!status) status = q_program_get(&k->program, build->session, name, source.data, options_for(k, build), &made);
+    add_options(&options, k, build);
+    if (!status && options.failed) status = q_fail_memory(options.capacity);
+    if (!status) status = q_program_get(&k->program, build->session, name, source.data, options.data, &made);
     q_text_free(&source);
+    q_text_free(&options);
     if (status) return status;
     const q_program *program = k->program;
     if (made && *q_program_note(program)) q_context_log(build->context, "cache: %s", q_program_note(program));

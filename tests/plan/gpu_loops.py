@@ -16,8 +16,8 @@ Dialect = collections.namedtuple('Dialect', 'instruction label work special loca
 
 # Of the scheme gemm with local memory. pairs: of a work-item in its K loop; tile_k: components that it does at once;
 # k_dim: all of them; rhs: block accumulators of a work-item, to which its loop over right-hand sides adds a column;
-# rhs_groups: groups that do all else over again for other components.
-Tile = collections.namedtuple('Tile', 'pairs tile_k k_dim rhs rhs_groups')
+# rhs_groups: groups that do all else over again for other components. whole: the epilogue is in the loop over tiles, on registers.
+Tile = collections.namedtuple('Tile', 'pairs tile_k k_dim rhs rhs_groups whole')
 
 # Of a pair: instructions; those of the slower unit; columns that the main loop takes at once; floating-point operations; reads of
 # local memory; barriers; and which functions the slower unit does.
@@ -159,12 +159,33 @@ def barriers_of_pair(code, labels, ways, rows, staged):
     return max(around) / staged / rows if around and not within else within
 
 
+def functions_of(ways):
+    return '+'.join(sorted({i.special for way, _ in ways for i in way if i.special})) or '-'
+
+
+def cost_in_tiles(code, labels, tile):
+    """The same where the loop over tiles has K loops, the first for all tiles, and the epilogue: all that is in no loop of it."""
+    inner = [(labels[label], end) for end, one in enumerate(code) for label in one.targets if labels.get(label, end + 1) <= end]
+    k_begin, k_loop = min(k_loops(code, labels, tile), default=(0, []))
+    outer = min(((begin, end) for begin, end in inner if begin <= k_begin and end > k_begin + len(k_loop)
+                 and sum(i.work for i in code[begin:end + 1]) > work_of_way(k_loop)), key=lambda one: one[1] - one[0], default=None)
+    if not k_loop or not outer:
+        return None
+    rest = [one for at, one in enumerate(code) if outer[0] <= at <= outer[1]
+            and not any(begin <= at <= end for begin, end in inner if outer[0] < begin and end < outer[1])]
+    ways = [(rest, 1 / tile.pairs), (k_loop, tile.k_dim / tile.pairs / tile.tile_k)]
+    return Cost(weighted(ways, lambda i: 1), weighted(ways, lambda i: bool(i.special)), '-', weighted(ways, lambda i: i.work),
+                weighted(ways, lambda i: i.local), weighted(ways, lambda i: i.barrier), functions_of(ways))
+
+
 def cost_of_pair(listing, target, rows, unroll, staged, tile=None):
     """The Cost of the main loop, or None where there is no such loop. It takes in `unroll` columns, or as many times these as
     it does more work than the loop that does least, which is taken to do one column. Where there are right-hand sides, a
     pair has one special instruction, which tells columns. With a tile the K loop and that over right-hand sides come on top.
     staged: columns in local memory."""
     code, labels = parse(listing, dialect_of(target))
+    if tile and tile.whole:
+        return cost_in_tiles(code, labels, tile)
     ways = column_loops(code, labels, tile)
     k_loop = main_loop(listing, target, tile) if tile and tile.k_dim else []
     rhs = rhs_loop(code, labels, tile) if tile and tile.rhs else []
@@ -179,4 +200,4 @@ def cost_of_pair(listing, target, rows, unroll, staged, tile=None):
     return Cost(weighted(shares, lambda i: 1), weighted(shares, lambda i: bool(i.special)), columns,
                 weighted(shares, lambda i: i.work), weighted(shares, lambda i: i.local),
                 barriers_of_pair(code, labels, shares, rows, 0 if tile else staged),
-                '+'.join(sorted({i.special for way, _ in shares for i in way if i.special})) or '-')
+                functions_of(shares))

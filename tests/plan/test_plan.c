@@ -145,15 +145,22 @@ static void a_value_and_its_gradient_share_the_exponential(void **state)
 
 /* ---- plans and sources ---- */
 
-static q_plan plan_of(const quern_operator *op, const char *profile_name, quern_dtype dtype, int64_t M, int64_t N,
-                      const quern_compile_options *options)
+static q_plan plan_with(const quern_operator *op, const char *profile_name, const char *settings, quern_dtype dtype,
+                        int64_t M, int64_t N, const quern_compile_options *options)
 {
     q_profile profile;
     q_plan plan;
     assert_true(q_profile_find(&profile, profile_name));
+    assert_int_equal(q_profile_set(&profile, settings, "here"), QUERN_OK);
     if (q_plan_make(&plan, op->build->programs[0], &(q_plan_request){&profile, dtype, M, N, 8, options, NULL}))
         fail_msg("%s", quern_last_error_text());
     return plan;
+}
+
+static q_plan plan_of(const quern_operator *op, const char *profile_name, quern_dtype dtype, int64_t M, int64_t N,
+                      const quern_compile_options *options)
+{
+    return plan_with(op, profile_name, "", dtype, M, N, options);
 }
 
 static char *source_of(const quern_operator *op, const q_plan *plan, bool merge)
@@ -232,7 +239,7 @@ static void long_contractions_fit_local_memory(void **state)
     quern_operator *op = compile("x=Vi(128); y=Vj(128); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)");
     for (size_t c = 0; c < Q_COUNT(cases); c++) {
         quern_compile_options options = {.size = sizeof options, .local = cases[c].local};
-        q_plan plan = plan_of(op, "nvidia", cases[c].dtype, 1000000, 1000000, &options);
+        q_plan plan = plan_with(op, "nvidia", "tile_k=0", cases[c].dtype, 1000000, 1000000, &options);
         int tile_k = q_plan_shape(&plan, "TILE_K"), threads_n = q_plan_shape(&plan, "THREADS_N"),
             epilogue_n = q_plan_shape(&plan, "EPILOGUE_N"), tile_n = q_plan_shape(&plan, "TILE_N");
         if (tile_k != cases[c].tile_k || threads_n != cases[c].threads_n || epilogue_n != cases[c].epilogue_n)
@@ -246,6 +253,46 @@ static void long_contractions_fit_local_memory(void **state)
         free(source);
     }
     quern_operator_destroy(&op);
+}
+
+/* The scheme for products of matrices: tiles that fit local memory, and what it leaves to others. */
+static void sums_of_long_contractions_are_products_of_tiles(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *formula, *settings;
+        quern_dtype dtype;
+        int64_t M, N;
+        int local, rows, tile_n, tile_k, threads_n; /* the last three: 0 if it is left to others */
+    } cases[] = {
+        {"x=Vi(128); y=Vj(128); Sum_j(Exp(-SqDist(x,y)))", "", QUERN_F32, 40000, 40000, 0, 0, 64, 8, 8},
+        {"x=Vi(128); y=Vj(128); Sum_j(Exp(-SqDist(x,y)))", "", QUERN_F64, 40000, 40000, 0, 0, 32, 8, 4},
+        {"x=Vi(128); y=Vj(128); Sum_j(Exp(-SqDist(x,y)))", "", QUERN_F32, 40000, 40000, 256, 0, 64, 8, 8},
+        {"x=Vi(128); y=Vj(128); Sum_j(Exp(-SqDist(x,y)))", "", QUERN_F32, 40000, 40000, 128, 2, 32, 8, 4},
+        {"x=Vi(128); y=Vj(128); Sum_j(Exp(-SqDist(x,y)))", "", QUERN_F32, 40000, 40000, 12, 0, 32, 4, 4},
+        {"x=Vi(128); y=Vj(128); Sum_j(Exp(-SqDist(x,y)))", "", QUERN_F32, 40000, 255, 0, 0, 0, 0, 0},
+        {"x=Vi(128); y=Vj(128); Sum_j(Exp(-SqDist(x,y)))", "", QUERN_F32, 1024, 40000, 0, 0, 0, 0, 0},
+        {"x=Vi(128); y=Vj(128); Sum_j(Exp(-SqDist(x,y)))", "", QUERN_F32, 40000, 40000, 0, 8, 0, 0, 0},
+        {"x=Vi(128); y=Vj(128); Sum_j(Exp(-SqDist(x,y)))", "tile_k=0", QUERN_F32, 40000, 40000, 0, 0, 0, 0, 0},
+        {"x=Vi(128); y=Vj(128); Sum_j(Exp(-SqDist(x,y)))", "reg_n=6", QUERN_F32, 40000, 40000, 0, 0, 0, 0, 0},
+        {"x=Vi(128); y=Vj(128); LogSumExp_j(x|y)", "", QUERN_F32, 40000, 40000, 0, 0, 64, 8, 8},
+        {"x=Vi(128); y=Vj(128); Sum_j((x|y)*SqDist(x,y))", "", QUERN_F32, 40000, 40000, 0, 0, 32, 8, 8},
+        {"x=Vi(128); y=Vj(128); ArgMin_j(x|y)", "", QUERN_F32, 40000, 40000, 0, 0, 0, 0, 0},
+        {"x=Vi(128); y=Vj(128); Sum_j(Exp(x|y)*y)", "", QUERN_F32, 40000, 40000, 0, 0, 0, 0, 0},
+    };
+    for (size_t c = 0; c < Q_COUNT(cases); c++) {
+        quern_operator *op = compile(cases[c].formula);
+        quern_compile_options options = {.size = sizeof options, .local = cases[c].local, .rows = cases[c].rows};
+        q_plan plan = plan_with(op, "nvidia", cases[c].settings, cases[c].dtype, cases[c].M, cases[c].N, &options);
+        bool taken = plan.scheme == &q_scheme_gemm_tile;
+        if (taken != (cases[c].tile_k > 0) || (taken && (q_plan_shape(&plan, "TILE_N") != cases[c].tile_n ||
+                                                         q_plan_shape(&plan, "TILE_K") != cases[c].tile_k ||
+                                                         q_plan_shape(&plan, "THREADS_N") != cases[c].threads_n)))
+            fail_msg("case %zu: %s", c, plan.scheme->name);
+        assert_true(q_plan_local_bytes(&plan, op->build->programs[0]) <= 32768);
+        assert_int_equal(q_plan_max_registers(&plan), taken && cases[c].dtype == QUERN_F32 ? 128 : 0);
+        quern_operator_destroy(&op);
+    }
 }
 
 static void the_element_type_changes_the_source(void **state)
@@ -537,6 +584,7 @@ int main(void)
         cmocka_unit_test(long_columns_are_split_where_loops_are_short),
         cmocka_unit_test(options_override_the_profile),
         cmocka_unit_test(long_contractions_fit_local_memory),
+        cmocka_unit_test(sums_of_long_contractions_are_products_of_tiles),
         cmocka_unit_test(limits_are_told),
         cmocka_unit_test(many_arrays_are_told),
         cmocka_unit_test(long_vectors_make_no_long_source),

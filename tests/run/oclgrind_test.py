@@ -30,12 +30,14 @@ def sizes_around(width):
 
 
 TILES = 'min_k=2 min_rhs=2 rhs_registers=8 reg_m=2 reg_n=4'
+PRODUCTS = 'rows=1 min_k=2 reg_m=4 reg_n=4 tile_k=2'
 SPLIT = ['9x300', '300x9', '1x513']
 # name: (options of run_formula, sizes)
 SHAPES = {
     'groups': (['--profile', 'default', '--local', '8'], sizes_around(8)),
     'groups, 2 rows': (['--profile', 'nvidia', '--local', '8', '--rows', '2'], sizes_around(16)),
     'groups, tiles': (['--profile', 'nvidia', '--settings', TILES, '--local', '8'], sizes_around(8)),
+    'groups, products': (['--profile', 'nvidia', '--settings', PRODUCTS, '--local', '8'], ['17x257', '257x17']),
     'lanes, 2 rows': (['--profile', 'cpu', '--lanes', '4', '--rows', '2'], sizes_around(8)),
     'groups, split': (['--profile', 'nvidia', '--local', '8', '--split', '2'], SPLIT),
     'lanes, split': (['--profile', 'cpu', '--lanes', '4', '--split', '2'], SPLIT),
