@@ -234,8 +234,8 @@ Q_FN sreal qs_rsqrt(sreal x)
 }
 
 #if Q_F64 && Q_LANES > 1
-/* PoCL 3.1, for a vector with a base that is 0, denormal, infinite or NaN in lane n, spoils the results of lanes n and n/2:
-   it gets none, and such lanes are done one by one. */
+/* PoCL 3.1, for a vector with a base that is 0, denormal, infinite or NaN in lane n, spoils the result of lane n/2 and, if
+   denormal, its own (findings/pocl_lanes.py): it gets none, and such lanes are done one by one. */
 Q_FN real q_double_pow(const real x, const real y)
 {
     const qint usual = (fabs(x) >= DBL_MIN) & (fabs(x) <= DBL_MAX);
