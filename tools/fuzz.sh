@@ -13,8 +13,7 @@ cc=${CC:-clang}
 out=build-fuzz
 mkdir -p "$out/corpus" "$out/seeds"
 
-python3 tools/embed.py "$out/cl_files.c" cl/prelude.cl cl/math.cl cl/special.cl cl/reductions.cl cl/select.cl cl/space_dense.cl cl/space_list.cl cl/frame.cl cl/row.cl cl/gemm.cl cl/gemm_local.cl cl/gemm_tile.cl \
-    cl/merge.cl cl/profiles.txt
+python3 tools/embed.py "$out/cl_files.c" cl/*.cl cl/profiles.txt
 for file in tests/conformance/*.case tests/bad/*.txt; do
     name=$out/seeds/$(basename "$file")
     case $file in
