@@ -376,6 +376,19 @@ Q_FN real q_gather(__global const sreal *p, const long i, const int dim, const i
 #endif
 }
 
+#if Q_LANES == 1 && !Q_F64
+/* The same of a row that exists and where rows are as long as some fours: neighbours are one load. */
+Q_FN real q_of_four(__global const sreal *p, const long i, const int dim, const int k)
+{
+    union {
+        float4 all;
+        float one[4];
+    } four;
+    four.all = ((__global const float4 *)(p + i * dim))[(uint)k / 4];
+    return four.one[(uint)k % 4];
+}
+#endif
+
 Q_FN qint q_gather_int(__global const sint *p, const long i, const int dim, const int k, const long rows)
 {
 #if Q_LANES == 1

@@ -349,6 +349,7 @@ enum { Q_MAX_SHAPE = 8, Q_LOCAL_BYTES = 32768 /* the local memory that every ful
 typedef struct q_scheme {
     const char *name;               /* also in the names of kernels */
     const char *shape[Q_MAX_SHAPE]; /* names of its numbers, which the kernel has as macros Q_NAME; null: no more */
+    const char *parts;              /* an embedded file that its kernel needs; null: none */
     bool loops;                     /* it runs stages with loops over components: q_pair has sums and weights */
     bool tiles; /* its tiles are products of matrices: components are staged as numbers, of rows that
                                        exist, and work-items merge states */

@@ -12,11 +12,15 @@ enum {
     TILE_K,     /* components staged at once */
     THREADS_N,  /* work-items along the columns, which share their rows */
     EPILOGUE_N, /* columns whose sums change hands at once */
+    UNROLL,     /* of these, taken between two looks at the loop's counter, and ... */
+    RHS_UNROLL, /* ... by the loop over right-hand sides */
 };
 
 enum {
+    USUAL_TILE_K = 4,   /* components of a chunk, where the profile has none */
     MOST_CENTRE = 1024, /* components of a centre that is kept in local memory */
-    MOST_TILE_K = 4,    /* components staged at once: more would take registers on their way */
+    MOST_RHS_M = 4, /* rows of a register tile with right-hand sides: more of these took twice the time on an H200 */
+    UNROLLED_TEXT = 32, /* statements of the pairs that are unrolled */
     SUM_BYTES = 8192    /* of the sums that go through local memory at once, so that several groups fit a processor */
 };
 
@@ -60,21 +64,22 @@ static size_t shared_bytes(const q_plan *plan, const q_ir *program)
     size_t number = q_element_size(plan->dtype), vector = number * (size_t)plan->lanes, gaps = 12 * 16;
     size_t rows = (size_t)(plan->rows * plan->local + 4), columns = (size_t)plan->shape[TILE_N],
            epilogue = (size_t)plan->shape[EPILOGUE_N];
-    size_t bytes = gaps + columns * (members(program, Q_COLUMN) * number + 16);
+    size_t bytes = gaps + 3 * columns * (members(program, Q_COLUMN) * number + 16);
     if (program->k_dim) {
         size_t x = members(program, Q_ROW | Q_K_LOOP) * vector, y = members(program, Q_COLUMN | Q_K_LOOP) * number;
-        bytes += (size_t)plan->shape[TILE_K] * (x * rows + y * (columns + 4)) +
+        bytes += 2 * (size_t)plan->shape[TILE_K] * (x * rows + y * (columns + 4)) +
                  epilogue * program->sum_count * vector * rows;
     }
-    if (plan->shape[EXPANSION]) bytes += number * (program->k_dim + columns) + vector * rows;
+    if (plan->shape[EXPANSION])
+        bytes += number * (program->k_dim + columns * (1 + 2 * (size_t)plan->shape[TILE_K])) + vector * rows;
     if (!program->rhs_dim) return bytes;
     size_t rhs = (size_t)(plan->shape[THREADS_N] * plan->rhs_per_item + 4),
            words = 2 + scale_count(program); /* of a state: more than it leaves */
     for (size_t r = 0; r < program->reduction_count; r++)
         words += 2 * (size_t)q_ops[program->reductions[r].op].words(program->reductions[r].K) * q_own_dim(program, r);
     bytes +=
-        epilogue * (weight_count(program) * vector * rows + members(program, Q_COLUMN | Q_RHS_LOOP) * number * rhs);
-    bytes += scale_count(program) * vector * rows;
+        2 * epilogue * (weight_count(program) * vector * rows + members(program, Q_COLUMN | Q_RHS_LOOP) * number * rhs);
+    bytes += 2 * scale_count(program) * vector * rows;
     return bytes > words * vector * rows ? bytes : words * vector * rows;
 }
 
@@ -91,27 +96,43 @@ static void keep_rhs(q_plan *plan, const q_ir *program)
                        (plan->rhs_per_item * plan->shape[THREADS_N]);
 }
 
+/* An epilogue takes as many columns of each work-item, fewer where sums and weights would take much local memory. */
+static void shorten_epilogue(q_plan *plan, const q_ir *program)
+{
+    size_t numbers = program->k_dim ? program->sum_count : 0;
+    if (program->rhs_dim) numbers += 2 * weight_count(program);
+    size_t bytes = numbers * q_element_size(plan->dtype) * (size_t)(plan->lanes * plan->rows * plan->local);
+    int columns = plan->shape[REG_N]; /* of a work-item */
+    while (columns % 2 == 0 &&
+           (bytes * (size_t)plan->shape[EPILOGUE_N] > SUM_BYTES || shared_bytes(plan, program) > Q_LOCAL_BYTES)) {
+        columns /= 2;
+        plan->shape[EPILOGUE_N] = columns * plan->shape[THREADS_N];
+    }
+}
+
 /* How the work-items of a group share a tile of rows and columns; no tile_k if it does not fit local memory. */
 static void share_tile(q_plan *plan, const q_ir *program)
 {
     int reg_m = plan->profile.reg_m / plan->rows / (plan->dtype == QUERN_F64 ? 2 : 1); /* in registers of 4 bytes */
+    int tile_k = plan->profile.tile_k ? plan->profile.tile_k : USUAL_TILE_K;
+    if (plan->dtype == QUERN_F64 && tile_k > 1) tile_k /= 2;
+    bool fewer_rows = program->rhs_dim && reg_m > MOST_RHS_M;
+    if (fewer_rows) reg_m = MOST_RHS_M;
     plan->shape[REG_N] = plan->profile.reg_n;
     plan->shape[THREADS_N] = largest_factor(reg_m < 1 ? 1 : reg_m, plan->local);
-    if (program->rhs_dim && program->k_dim)
+    if (program->rhs_dim && program->k_dim && !fewer_rows)
         plan->shape[REG_N] = (plan->shape[REG_N] + 1) / 2; /* their sums share the registers */
     plan->shape[TILE_N] = plan->shape[THREADS_N] * plan->shape[REG_N];
     plan->shape[EPILOGUE_N] = plan->shape[TILE_N];
     plan->shape[EXPANSION] = program->expansion == Q_GUARDED && program->k_dim <= MOST_CENTRE ? Q_GUARDED : Q_DIRECT;
-    plan->shape[TILE_K] = program->k_dim ? largest_factor(MOST_TILE_K, plan->local) : 1;
+    plan->shape[TILE_K] = program->k_dim ? largest_factor(tile_k, plan->local) : 1;
     if (program->rhs_dim) keep_rhs(plan, program);
-    size_t sums = (program->sum_count + (program->rhs_dim ? weight_count(program) : 0)) * q_element_size(plan->dtype) *
-                  (size_t)(plan->lanes * plan->rows * plan->local);
-    size_t most = program->rhs_dim ? SUM_BYTES / 2 : SUM_BYTES; /* by gpu.golden: more waves fit */
-    while (plan->shape[EPILOGUE_N] > plan->shape[REG_N] && sums * (size_t)plan->shape[EPILOGUE_N] > most)
-        plan->shape[EPILOGUE_N] /= 2;
-    while (plan->shape[EPILOGUE_N] > plan->shape[REG_N] && shared_bytes(plan, program) > Q_LOCAL_BYTES)
-        plan->shape[EPILOGUE_N] /= 2;
+    shorten_epilogue(plan, program);
     while (plan->shape[TILE_K] && shared_bytes(plan, program) > Q_LOCAL_BYTES) plan->shape[TILE_K] /= 2;
+    size_t text = program->statements[Q_ROW | Q_COLUMN] + (size_t)q_plan_words(program);
+    plan->shape[UNROLL] = plan->dtype == QUERN_F64 || tile_k < 4 ? 1 : tile_k / 2;
+    plan->shape[RHS_UNROLL] = program->k_dim ? 1 : plan->shape[UNROLL]; /* sums take the registers */
+    while (plan->shape[UNROLL] > 1 && text * (size_t)plan->shape[UNROLL] > UNROLLED_TEXT) plan->shape[UNROLL] /= 2;
 }
 
 static const char *choose(q_plan *plan, const q_ir *program)
@@ -133,9 +154,11 @@ static void dump(const q_plan *plan, const q_ir *program, q_text *out)
                    plan->shape[THREADS_N], plan->rhs_groups);
 }
 
-const q_scheme q_scheme_gemm_local = {.name = "gemm_local",
-                                      .shape = {"REG_N", "EXPANSION", "TILE_N", "TILE_K", "THREADS_N", "EPILOGUE_N"},
-                                      .loops = true,
-                                      .choose = choose,
-                                      .local_bytes = shared_bytes,
-                                      .dump = dump};
+const q_scheme q_scheme_gemm_local = {
+    .name = "gemm_local",
+    .parts = "gemm_steps",
+    .shape = {"REG_N", "EXPANSION", "TILE_N", "TILE_K", "THREADS_N", "EPILOGUE_N", "UNROLL", "RHS_UNROLL"},
+    .loops = true,
+    .choose = choose,
+    .local_bytes = shared_bytes,
+    .dump = dump};

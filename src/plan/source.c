@@ -100,6 +100,7 @@ static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan
     Q_TRY(q_emit(out, program, plan));
     add_file(out, "frame");
     const q_scheme *scheme = plan->scheme;
+    if (scheme->parts && !merge) add_file(out, scheme->parts);
     if (merge) add_file(out, "merge");
     else add_text(out, scheme->name, scheme->text ? scheme->text() : q_cl_file(scheme->name));
     return out->failed ? q_fail_memory(out->capacity) : QUERN_OK;

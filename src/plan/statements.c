@@ -107,13 +107,19 @@ void q_emit_operand(q_emitter *e, q_ref v, const char *name, bool lanes, bool in
 
 // ---- values ----
 
+/* Rows past the last one repeat it, which gather sees to, or gemm_local.cl, with less arithmetic for each component. */
 static void emit_load(q_emitter *e, const q_scalar *value)
 {
     const q_array *array = &e->p->inputs[value->k[1]];
+    bool is_inside = (value->scope & Q_K_LOOP) && e->plan->lanes == 1 && e->plan->scheme == &q_scheme_gemm_local;
+    if (is_inside && array->axis != Q_P && array->dim % 4 == 0 && !array->integer && e->plan->dtype == QUERN_F32) {
+        q_text_add(e->out, "q_of_four(a%d, %c, %u, d)", value->k[1], array->axis == e->p->rows ? 'i' : 'j', array->dim);
+        return;
+    }
     char number[16];
     snprintf(number, sizeof number, "%d", value->k[0]);
     const char *component = value->scope & (Q_K_LOOP | Q_RHS_LOOP) ? "d" : e->component ? e->component : number;
-    bool exists = e->plan->scheme->tiles && (value->scope & Q_K_LOOP); /* the row, which others look for */
+    bool exists = is_inside || (e->plan->scheme->tiles && (value->scope & Q_K_LOOP)); /* the row: others see to it */
     if (q_plan_by_value(e->plan, array)) q_text_add(e->out, "a%d", value->k[1]);
     else if (array->axis == Q_P) q_text_add(e->out, "a%d[%s]", value->k[1], component);
     else if (array->axis == e->p->rows && !exists)

@@ -187,12 +187,13 @@ def tile_bytes(source):
     bytes_of_columns = columns * column_bytes(source)[1]
     if not tile_k:
         return bytes_of_columns
+    runs = max(tile_k // 4, 1)
     rows, epilogue = macro(source, 'ROWS') * macro(source, 'LOCAL'), macro(source, 'EPILOGUE_N')
-    expanded = rows + columns + macro(source, 'K_DIM') if macro(source, 'EXPANSION') else 0
-    contraction = tile_k * (rows + columns) + epilogue * rows if macro(source, 'K_DIM') else 0
+    expanded = rows + (1 + 2 * runs) * columns + macro(source, 'K_DIM') if macro(source, 'EXPANSION') else 0
+    contraction = 2 * tile_k * (rows + columns) + epilogue * rows if macro(source, 'K_DIM') else 0
     weights = re.search(r'typedef struct \{([^}]*)\} q_weights;', source).group(1).count(' v')
-    rhs = epilogue * (weights * rows + macro(source, 'THREADS_N') * macro(source, 'RHS_PER_ITEM')) if macro(source, 'RHS_DIM') else 0
-    return bytes_of_columns + (contraction + expanded + rhs) * (8 if '#define Q_F64 1' in source else 4)
+    rhs = 2 * epilogue * (weights * rows + macro(source, 'THREADS_N') * macro(source, 'RHS_PER_ITEM')) if macro(source, 'RHS_DIM') else 0
+    return 3 * bytes_of_columns + (contraction + expanded + rhs) * (8 if '#define Q_F64 1' in source else 4)
 
 
 # ---- targets
