@@ -85,7 +85,7 @@ if [ -n "$sanitize" ]; then
     dry_run || { mkdir -p build/cache && rm -rf build-asan/cache && ln -s ../build/cache build-asan/cache; }
     dry_run || set_limits
     asan=allocator_may_return_null=1
-    export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+    export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 LSAN_OPTIONS=suppressions=$PWD/tests/support/leaks.txt
     if [ -z "$plain" ]; then
         say "the suite 'sanitize', to fill the cache"
         ASAN_OPTIONS=$asan:detect_leaks=0 run_tests build-asan --suite sanitize --logbase warmlog
