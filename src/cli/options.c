@@ -18,15 +18,20 @@
 
 /* ---- errors ----------------------------------------------------------------------------------------------------- */
 
+static void tell(const char *fmt, va_list args)
+{
+    fputs("quern: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+}
+
 quern_status cli_fail(quern_status status, const char *fmt, ...)
 {
     va_list args;
 
-    fputs("quern: ", stderr);
     va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
+    tell(fmt, args);
     va_end(args);
-    fputc('\n', stderr);
     return status;
 }
 
@@ -42,11 +47,9 @@ void cli_note(const char *fmt, ...)
     va_list args;
 
     if (quiet) return;
-    fputs("quern: ", stderr);
     va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
+    tell(fmt, args);
     va_end(args);
-    fputc('\n', stderr);
 }
 
 quern_status cli_fail_quern(quern_status status, const char *about)

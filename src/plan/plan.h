@@ -366,6 +366,15 @@ extern const q_scheme q_scheme_row, q_scheme_gemm, q_scheme_gemm_local, q_scheme
 #define Q_NO_LOOPS "no contraction is of min_k components, no sum of min_rhs right-hand sides"
 void q_dump_loops(int reg_n, q_expansion expansion, const q_ir *program, q_text *out);
 
+// of the schemes whose tiles are in local memory
+
+/* The largest power of two that divides `of` and is `most` at most. */
+int q_largest_factor(int most, int of);
+/* Members of a struct of local memory, which has one at least: live values of a loop, at most. */
+size_t q_member_count(const q_ir *program, uint8_t scope);
+/* Whether squared distances are expanded there: guarded, if their centre fits. */
+q_expansion q_tile_expansion(const q_ir *program);
+
 // scheme.c: how a stage runs on a device, from the device's profile and the sizes
 
 /* Where a column of so many numbers must start in local memory, so that one load takes in all of it, or 16 bytes. */
@@ -433,6 +442,8 @@ void q_plan_dump(const q_plan *plan, const q_ir *program, const q_plan_request *
 int64_t q_axis_size(uint8_t axis, int64_t M, int64_t N); /* 1 for Q_P */
 /* A guess of the time that so many pairs take: a Gaussian in 3-D has about 10 operations per pair. */
 double q_plan_seconds(const q_plan *plan, const q_ir *program, double pairs);
+/* Rows times columns of a stage over M x N; without reductions, or without columns, a row counts as a pair. */
+double q_stage_pairs(const q_ir *program, int64_t M, int64_t N);
 /* Groups that the device does at a time, roughly. */
 int64_t q_plan_wave(const q_plan *plan);
 /* Rows that one group covers. */

@@ -68,6 +68,31 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return a / b + (a % b != 0);
 }
 
+double q_stage_pairs(const q_ir *program, int64_t M, int64_t N)
+{
+    int64_t columns = program->reduced ? q_axis_size(program->reduced, M, N) : 1;
+    return (double)q_axis_size(program->rows, M, N) * (double)(columns ? columns : 1);
+}
+
+int q_largest_factor(int most, int of)
+{
+    int factor = 1;
+    while (2 * factor <= most && of % (2 * factor) == 0) factor *= 2;
+    return factor;
+}
+
+size_t q_member_count(const q_ir *program, uint8_t scope)
+{
+    size_t count = q_live_values(program, scope);
+    return count ? count : 1;
+}
+
+q_expansion q_tile_expansion(const q_ir *program)
+{
+    enum { MOST_CENTRE = 1024 }; /* components of a centre that is kept in local memory */
+    return program->expansion == Q_GUARDED && program->k_dim <= MOST_CENTRE ? Q_GUARDED : Q_DIRECT;
+}
+
 double q_plan_seconds(const q_plan *plan, const q_ir *program, double pairs)
 {
     double operations = 1 + (double)program->statements[Q_PAIR] +
@@ -275,8 +300,7 @@ static const char *functions_of(const q_plan *plan)
 /* Each scheme in the order in which they are asked: taken, refused, or not needed, and what it would take. */
 static void dump_schemes(const q_ir *program, const q_plan_request *request, q_text *out)
 {
-    int64_t columns = program->reduced ? q_axis_size(program->reduced, request->M, request->N) : 1;
-    double pairs = (double)q_axis_size(program->rows, request->M, request->N) * (double)columns;
+    double pairs = q_stage_pairs(program, request->M, request->N);
     bool taken = false;
     for (size_t s = 0; q_schemes[s]; s++) {
         q_plan plan;

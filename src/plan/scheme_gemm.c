@@ -36,7 +36,7 @@ static void dump(const q_plan *plan, const q_ir *program, q_text *out)
     q_dump_loops(plan->shape[REG_N], (q_expansion)plan->shape[EXPANSION], program, out);
 }
 
-/* Of both schemes `gemm`. */
+/* Of all schemes `gemm`. */
 void q_dump_loops(int reg_n, q_expansion expansion, const q_ir *program, q_text *out)
 {
     q_text_add(out, "  %d columns at once; loops over %u components of contractions%s, %u of right-hand sides\n", reg_n,

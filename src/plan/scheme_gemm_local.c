@@ -17,26 +17,11 @@ enum {
 };
 
 enum {
-    USUAL_TILE_K = 4,   /* components of a chunk, where the profile has none */
-    MOST_CENTRE = 1024, /* components of a centre that is kept in local memory */
-    MOST_RHS_M = 4, /* rows of a register tile with right-hand sides: more of these took twice the time on an H200 */
+    USUAL_TILE_K = 4, /* components of a chunk, where the profile has none */
+    MOST_RHS_M = 4,   /* rows of a register tile with right-hand sides: more of these took twice the time on an H200 */
     UNROLLED_TEXT = 32, /* statements of the pairs that are unrolled */
     SUM_BYTES = 8192    /* of the sums that go through local memory at once, so that several groups fit a processor */
 };
-
-static int largest_factor(int most, int of)
-{
-    int factor = 1;
-    while (2 * factor <= most && of % (2 * factor) == 0) factor *= 2;
-    return factor;
-}
-
-/* Members of a struct of local memory, which has one at least: live values of a loop, at most. */
-static size_t members(const q_ir *program, uint8_t scope)
-{
-    size_t count = q_live_values(program, scope);
-    return count ? count : 1;
-}
 
 /* Members of q_weights, which has one at least. */
 static size_t weight_count(const q_ir *program)
@@ -64,9 +49,10 @@ static size_t shared_bytes(const q_plan *plan, const q_ir *program)
     size_t number = q_element_size(plan->dtype), vector = number * (size_t)plan->lanes, gaps = 12 * 16;
     size_t rows = (size_t)(plan->rows * plan->local + 4), columns = (size_t)plan->shape[TILE_N],
            epilogue = (size_t)plan->shape[EPILOGUE_N];
-    size_t bytes = gaps + 3 * columns * (members(program, Q_COLUMN) * number + 16);
+    size_t bytes = gaps + 3 * columns * (q_member_count(program, Q_COLUMN) * number + 16);
     if (program->k_dim) {
-        size_t x = members(program, Q_ROW | Q_K_LOOP) * vector, y = members(program, Q_COLUMN | Q_K_LOOP) * number;
+        size_t x = q_member_count(program, Q_ROW | Q_K_LOOP) * vector,
+               y = q_member_count(program, Q_COLUMN | Q_K_LOOP) * number;
         bytes += 2 * (size_t)plan->shape[TILE_K] * (x * rows + y * (columns + 4)) +
                  epilogue * program->sum_count * vector * rows;
     }
@@ -77,8 +63,8 @@ static size_t shared_bytes(const q_plan *plan, const q_ir *program)
            words = 2 + scale_count(program); /* of a state: more than it leaves */
     for (size_t r = 0; r < program->reduction_count; r++)
         words += 2 * (size_t)q_ops[program->reductions[r].op].words(program->reductions[r].K) * q_own_dim(program, r);
-    bytes +=
-        2 * epilogue * (weight_count(program) * vector * rows + members(program, Q_COLUMN | Q_RHS_LOOP) * number * rhs);
+    bytes += 2 * epilogue *
+             (weight_count(program) * vector * rows + q_member_count(program, Q_COLUMN | Q_RHS_LOOP) * number * rhs);
     bytes += 2 * scale_count(program) * vector * rows;
     return bytes > words * vector * rows ? bytes : words * vector * rows;
 }
@@ -119,13 +105,13 @@ static void share_tile(q_plan *plan, const q_ir *program)
     bool fewer_rows = program->rhs_dim && reg_m > MOST_RHS_M;
     if (fewer_rows) reg_m = MOST_RHS_M;
     plan->shape[REG_N] = plan->profile.reg_n;
-    plan->shape[THREADS_N] = largest_factor(reg_m < 1 ? 1 : reg_m, plan->local);
+    plan->shape[THREADS_N] = q_largest_factor(reg_m < 1 ? 1 : reg_m, plan->local);
     if (program->rhs_dim && program->k_dim && !fewer_rows)
         plan->shape[REG_N] = (plan->shape[REG_N] + 1) / 2; /* their sums share the registers */
     plan->shape[TILE_N] = plan->shape[THREADS_N] * plan->shape[REG_N];
     plan->shape[EPILOGUE_N] = plan->shape[TILE_N];
-    plan->shape[EXPANSION] = program->expansion == Q_GUARDED && program->k_dim <= MOST_CENTRE ? Q_GUARDED : Q_DIRECT;
-    plan->shape[TILE_K] = program->k_dim ? largest_factor(tile_k, plan->local) : 1;
+    plan->shape[EXPANSION] = q_tile_expansion(program);
+    plan->shape[TILE_K] = program->k_dim ? q_largest_factor(tile_k, plan->local) : 1;
     if (program->rhs_dim) keep_rhs(plan, program);
     shorten_epilogue(plan, program);
     while (plan->shape[TILE_K] && shared_bytes(plan, program) > Q_LOCAL_BYTES) plan->shape[TILE_K] /= 2;

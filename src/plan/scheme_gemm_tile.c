@@ -14,36 +14,22 @@ enum {
 };
 
 enum {
-    PIECE = 4,          /* rows and columns of a register tile are multiples of it */
-    MOST_TILE_N = 256,  /* columns: there may be as few */
-    MOST_CENTRE = 1024, /* components of a centre that is kept in local memory */
-    MOST_MEMBERS = 3,   /* numbers of a component of a row, or of a column */
-    MOST_WORDS = 8,     /* of the states of a row: each work-item has them for all its rows */
-    MOST_TEXT = 2048    /* statements of the epilogue, unrolled for a register tile */
+    PIECE = 4,         /* rows and columns of a register tile are multiples of it */
+    MOST_TILE_N = 256, /* columns: there may be as few */
+    MOST_MEMBERS = 3,  /* numbers of a component of a row, or of a column */
+    MOST_WORDS = 8,    /* of the states of a row: each work-item has them for all its rows */
+    MOST_TEXT = 2048   /* statements of the epilogue, unrolled for a register tile */
 };
-
-static int largest_factor(int most, int of)
-{
-    int factor = 1;
-    while (2 * factor <= most && of % (2 * factor) == 0) factor *= 2;
-    return factor;
-}
-
-static size_t members(const q_ir *program, uint8_t scope)
-{
-    size_t count = q_live_values(program, scope);
-    return count ? count : 1;
-}
 
 /* What a group shares in gemm_tile.cl, in bytes, at most; each of its arrays may begin a little later for its alignment. */
 static size_t shared_bytes(const q_plan *plan, const q_ir *program)
 {
     size_t number = q_element_size(plan->dtype), gaps = 8 * 32, rows = (size_t)(plan->rows * plan->local),
            columns = (size_t)plan->shape[TILE_N];
-    size_t bytes = gaps + 2 * columns * (members(program, Q_COLUMN) * number + 16);
+    size_t bytes = gaps + 2 * columns * (q_member_count(program, Q_COLUMN) * number + 16);
     bytes += 2 * number * (size_t)plan->shape[TILE_K] *
-             (members(program, Q_ROW | Q_K_LOOP) * (rows + PIECE) +
-              members(program, Q_COLUMN | Q_K_LOOP) * (columns + PIECE));
+             (q_member_count(program, Q_ROW | Q_K_LOOP) * (rows + PIECE) +
+              q_member_count(program, Q_COLUMN | Q_K_LOOP) * (columns + PIECE));
     if (plan->shape[EXPANSION]) bytes += number * (program->k_dim + 4 * columns + rows);
     size_t states = (2 * (size_t)q_plan_words(program) + 1) * number * rows; /* one has more words than it leaves */
     return bytes > states ? bytes : states;
@@ -75,13 +61,14 @@ static const char *choose(q_plan *plan, const q_ir *program)
     if (plan->few_columns) return "there may be fewer columns than in a tile";
     if (!merges(program)) return "a selection needs columns in their order";
     if (has_integers(program)) return "components are integers";
-    if (members(program, Q_ROW | Q_K_LOOP) > MOST_MEMBERS || members(program, Q_COLUMN | Q_K_LOOP) > MOST_MEMBERS)
+    if (q_member_count(program, Q_ROW | Q_K_LOOP) > MOST_MEMBERS ||
+        q_member_count(program, Q_COLUMN | Q_K_LOOP) > MOST_MEMBERS)
         return "a component is of many numbers";
     if (q_plan_words(program) > MOST_WORDS) return "a work-item cannot keep the states of all its rows";
     if (!plan->rows) plan->rows = 1;
     bool wide = plan->dtype == QUERN_F64;
     int reg_m = plan->profile.reg_m / plan->rows / (wide ? 2 : 1); /* in registers of 4 bytes */
-    plan->shape[THREADS_N] = largest_factor(reg_m < 1 ? 1 : reg_m, plan->local);
+    plan->shape[THREADS_N] = q_largest_factor(reg_m < 1 ? 1 : reg_m, plan->local);
     plan->shape[REG_N] = plan->profile.reg_n;
     if (program->sum_count > 1) plan->shape[REG_N] /= 2;
     if (plan->shape[REG_N] < PIECE || plan->shape[REG_N] % PIECE || plan->rows * plan->shape[THREADS_N] % PIECE)
@@ -91,8 +78,8 @@ static const char *choose(q_plan *plan, const q_ir *program)
     if ((int)program->statements[Q_PAIR] * pairs > MOST_TEXT) return "the epilogue is long";
     plan->shape[TILE_N] = plan->shape[THREADS_N] * plan->shape[REG_N];
     if (plan->shape[TILE_N] > MOST_TILE_N) return "there may be fewer columns than in a tile";
-    plan->shape[EXPANSION] = program->expansion == Q_GUARDED && program->k_dim <= MOST_CENTRE ? Q_GUARDED : Q_DIRECT;
-    plan->shape[TILE_K] = largest_factor(plan->profile.tile_k, plan->local);
+    plan->shape[EXPANSION] = q_tile_expansion(program);
+    plan->shape[TILE_K] = q_largest_factor(plan->profile.tile_k, plan->local);
     while (plan->shape[TILE_K] > (int)program->k_dim) plan->shape[TILE_K] /= 2;
     return shared_bytes(plan, program) <= Q_LOCAL_BYTES ? NULL : "a tile does not fit 32 KB of local memory";
 }

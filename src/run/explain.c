@@ -109,8 +109,7 @@ static void add_reductions(const q_ir *p, q_text *out)
 
 static double add_plan(const request *r, size_t stage, const q_ir *p, const q_plan *plan, q_text *out)
 {
-    double rows = (double)q_axis_size(p->rows, r->M, r->N);
-    double pairs = rows * (p->reduced ? (double)q_axis_size(p->reduced, r->M, r->N) : 1);
+    double pairs = q_stage_pairs(p, r->M, r->N);
     double seconds = q_plan_seconds(plan, p, pairs);
     q_text_add(out, "stage %zu: ", stage);
     add_reductions(p, out);

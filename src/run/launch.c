@@ -54,8 +54,7 @@ static quern_status report(q_launcher *l, double pairs)
 double q_pairs_of(const q_launcher *l, const q_ir *p)
 {
     if (l->run->space) return q_space_pairs(l->run->space);
-    int64_t columns = p->reduced ? q_axis_size(p->reduced, l->run->M, l->run->N) : 1;
-    return (double)q_axis_size(p->rows, l->run->M, l->run->N) * (double)(columns ? columns : 1);
+    return q_stage_pairs(p, l->run->M, l->run->N);
 }
 
 /* How a stage is cut: along its groups of rows, or, where the columns are split, along its parts. */
