@@ -104,6 +104,12 @@ bool q_contains(const char *text, size_t size, const char *part);
 /* The edit distance of two short names (Levenshtein, at most 63 bytes each are looked at), for "did you mean". */
 int q_edit_distance(const char *a, const char *b);
 
+// kd.c: orders of points
+
+/* order[p] becomes the row at place p of the rows x dim points, such that each `size` places from 0 on have points near each
+   other, in ascending order of their rows: the leaves of a k-d tree. Deterministic. */
+void q_kd_order(int64_t *order, const double *points, int64_t rows, int64_t dim, int64_t size);
+
 // hash.c: XXH3 digests (libxxhash)
 
 uint64_t q_hash64(const void *data, size_t size);

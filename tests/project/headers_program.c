@@ -5,6 +5,7 @@
 #include <quern.h>
 #include <quern/build.h>
 #include <quern/cache.h>
+#include <quern/cluster.h>
 #include <quern/npy.h>
 #include <quern/tune.h>
 #include <stdio.h>

@@ -24,7 +24,7 @@ LAYERS = {
     'plan': {'base', 'formula'},
     'device': {'base'},
     'run': {'base', 'formula', 'plan', 'device'},
-    'apps': set(),
+    'apps': {'base'},
     'mpi': set(),
     'cli': set(),
 }

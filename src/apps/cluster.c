@@ -1,0 +1,230 @@
+/*
+ * cluster.c: clusterings of points: cells of a grid, leaves of a k-d tree, labels.
+ *
+ * A grid and labels are one thing: rows of numbers, and a cluster for each different row. Rows are sorted by a stable merge
+ * sort and compared number by number, so nothing is hashed or packed and no two clusters fall together.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/cluster.h"
+
+// ---- views ----
+
+quern_status q_host_view_check(const char *name, const quern_view *view)
+{
+    size_t elements;
+    if (view->array) {
+        q_fail(QUERN_USAGE, "%s is an array on the device", name);
+        q_fail_next_step("clusters are made on the host: read the array with quern_array_read");
+        return QUERN_USAGE;
+    }
+    if (view->dtype == QUERN_NUMBER || !q_dtype_is_known(view->dtype))
+        return q_fail(QUERN_USAGE, "%s is no array: it has the element type %d", name, (int)view->dtype);
+    if (view->rows < 0 || view->columns < 1)
+        return q_fail(QUERN_SHAPE, "%s has %lld rows and %lld columns; at least 0 and 1 are needed", name,
+                      (long long)view->rows, (long long)view->columns);
+    if (view->stride && view->stride < view->columns)
+        return q_fail(QUERN_SHAPE, "the rows of %s have %lld columns and start every %lld elements: they would overlap",
+                      name, (long long)view->columns, (long long)view->stride);
+    int64_t stride = view->stride ? view->stride : view->columns;
+    if (!q_mul_size((size_t)view->rows, (size_t)stride, &elements) || elements > INT64_MAX / 8)
+        return q_fail(QUERN_SHAPE, "%s has %lld x %lld elements, which no memory holds", name, (long long)view->rows,
+                      (long long)view->columns);
+    return view->rows && !view->data ? q_fail(QUERN_USAGE, "%s has %lld rows and no data", name, (long long)view->rows)
+                                     : QUERN_OK;
+}
+
+quern_status q_host_shape_check(const char *name, const quern_view *view, int64_t rows, int64_t columns)
+{
+    Q_TRY(q_host_view_check(name, view));
+    if (view->rows != rows)
+        return q_fail(QUERN_SHAPE, "%s has %lld rows, not %lld", name, (long long)view->rows, (long long)rows);
+    if (columns >= 0 && view->columns != columns)
+        return q_fail(QUERN_SHAPE, "%s has %lld columns, not %lld", name, (long long)view->columns, (long long)columns);
+    return QUERN_OK;
+}
+
+void *q_host_at(const quern_view *view, int64_t row, int64_t column)
+{
+    int64_t stride = view->stride ? view->stride : view->columns;
+    return (char *)view->data + (size_t)(row * stride + column) * q_element_size(view->dtype);
+}
+
+double q_host_read(const quern_view *view, int64_t row, int64_t column)
+{
+    return q_element_read(view->dtype, q_host_at(view, row, column));
+}
+
+void *q_block(int64_t count, size_t size)
+{
+    size_t bytes;
+    return q_mul_size((size_t)count, size, &bytes) ? malloc(bytes ? bytes : 1) : NULL;
+}
+
+static double *read_all(const quern_view *view)
+{
+    double *numbers = q_block(view->rows * view->columns, sizeof *numbers);
+    for (int64_t r = 0; numbers && r < view->rows; r++)
+        for (int64_t d = 0; d < view->columns; d++) numbers[r * view->columns + d] = q_host_read(view, r, d);
+    return numbers;
+}
+
+// ---- clusterings ----
+
+/* The arrays of a clustering are its own, though users see them as constant. */
+static int64_t *own(const int64_t *array)
+{
+    return (int64_t *)(uintptr_t)array;
+}
+
+void quern_clusters_destroy(quern_clusters **clusters)
+{
+    if (!clusters || !*clusters) return;
+    free(own((*clusters)->order));
+    free(own((*clusters)->first));
+    free(own((*clusters)->label));
+    free(*clusters);
+    *clusters = NULL;
+}
+
+static quern_status create(quern_clusters **out, int64_t rows)
+{
+    *out = calloc(1, sizeof **out);
+    if (!*out) return q_fail_memory(sizeof **out);
+    (*out)->rows = rows;
+    (*out)->order = q_block(rows, sizeof(int64_t));
+    (*out)->first = q_block(rows + 1, sizeof(int64_t));
+    (*out)->label = q_block(rows, sizeof(int64_t));
+    if ((*out)->order && (*out)->first && (*out)->label) return QUERN_OK;
+    quern_clusters_destroy(out);
+    return q_fail_memory((size_t)rows * 3 * sizeof(int64_t));
+}
+
+/* Fills in the count and the labels, once the order and the first places are known. */
+static void finish(quern_clusters *clusters, int64_t count)
+{
+    clusters->count = count;
+    own(clusters->first)[count] = clusters->rows;
+    for (int64_t c = 0; c < count; c++)
+        for (int64_t p = clusters->first[c]; p < clusters->first[c + 1]; p++)
+            own(clusters->label)[clusters->order[p]] = c;
+}
+
+/* -1, 0 or 1; NaN is above all numbers, and like itself. */
+static int compare(const double *a, const double *b, int64_t dim)
+{
+    for (int64_t d = 0; d < dim; d++) {
+        int order = (a[d] > b[d]) - (a[d] < b[d]) + (isnan(a[d]) != 0) - (isnan(b[d]) != 0);
+        if (order) return order;
+    }
+    return 0;
+}
+
+/* Sorts the numbers of rows, which stay in order where keys are equal; `spare` has room for as many. */
+static void sort_rows(int64_t *order, int64_t *spare, const double *keys, int64_t rows, int64_t dim)
+{
+    for (int64_t p = 0; p < rows; p++) order[p] = p;
+    for (int64_t run = 1; run < rows; run *= 2) {
+        for (int64_t from = 0; from < rows; from += 2 * run) {
+            int64_t middle = from + run < rows ? from + run : rows, to = middle + run < rows ? middle + run : rows;
+            int64_t a = from, b = middle;
+            for (int64_t p = from; p < to; p++) {
+                bool second = a == middle || (b < to && compare(keys + order[b] * dim, keys + order[a] * dim, dim) < 0);
+                spare[p] = second ? order[b++] : order[a++];
+            }
+        }
+        memcpy(order, spare, (size_t)rows * sizeof *order);
+    }
+}
+
+/* A cluster for each different row of keys, which are freed. */
+static quern_status cluster_keys(quern_clusters **out, double *keys, int64_t rows, int64_t dim)
+{
+    quern_status status = keys ? create(out, rows) : q_fail_memory((size_t)(rows * dim) * sizeof *keys);
+    if (!status) {
+        const int64_t *order = (*out)->order;
+        int64_t count = 0;
+        sort_rows(own(order), own((*out)->label), keys, rows, dim);
+        for (int64_t p = 0; p < rows; p++)
+            if (!p || compare(keys + order[p - 1] * dim, keys + order[p] * dim, dim)) own((*out)->first)[count++] = p;
+        finish(*out, count);
+    }
+    free(keys);
+    return status;
+}
+
+/* Whole numbers up to here are apart from their neighbours. */
+static const double most_whole = 0x1p53;
+
+quern_status quern_clusters_labels(quern_clusters **out, quern_view labels)
+{
+    if (!out) return q_fail_null(__func__, "out");
+    *out = NULL;
+    Q_TRY(q_host_shape_check("labels", &labels, labels.rows, 1));
+    double *keys = read_all(&labels);
+    for (int64_t r = 0; keys && labels.dtype == QUERN_I64 && r < labels.rows; r++)
+        if (fabs(keys[r]) > most_whole) {
+            q_fail(QUERN_LIMIT, "the label of row %lld is about %g; beyond 2^53 labels fall together", (long long)r,
+                   keys[r]);
+            free(keys);
+            return QUERN_LIMIT;
+        }
+    return cluster_keys(out, keys, labels.rows, 1);
+}
+
+static quern_status to_cells(double *keys, const quern_view *points, double cell)
+{
+    double most = points->dtype == QUERN_F32 ? 0x1p24 : most_whole;
+    for (int64_t e = 0; e < points->rows * points->columns; e++) {
+        double at = floor(keys[e] / cell);
+        if (isfinite(keys[e]) && fabs(at) > most) {
+            q_fail(
+                QUERN_LIMIT,
+                "coordinate %lld of point %lld is %g, about %g cells from 0: neighbouring cells cannot be told apart",
+                (long long)(e % points->columns), (long long)(e / points->columns), keys[e], at);
+            q_fail_next_step("take larger cells, or move the points nearer to 0");
+            return QUERN_LIMIT;
+        }
+        keys[e] = at;
+    }
+    return QUERN_OK;
+}
+
+quern_status quern_clusters_grid(quern_clusters **out, quern_view points, double cell)
+{
+    if (!out) return q_fail_null(__func__, "out");
+    *out = NULL;
+    Q_TRY(q_host_view_check("points", &points));
+    if (!(cell > 0) || isinf(cell))
+        return q_fail(QUERN_USAGE, "the side of a cell is %g; it must be a positive number", cell);
+    double *keys = read_all(&points);
+    quern_status status = keys ? to_cells(keys, &points, cell) : QUERN_OK;
+    if (!status) return cluster_keys(out, keys, points.rows, points.columns);
+    free(keys);
+    return status;
+}
+
+quern_status quern_clusters_kd(quern_clusters **out, quern_view points, int64_t size)
+{
+    if (!out) return q_fail_null(__func__, "out");
+    *out = NULL;
+    Q_TRY(q_host_view_check("points", &points));
+    if (size < 1)
+        return q_fail(QUERN_USAGE, "clusters of %lld points cannot be; at least 1 is needed", (long long)size);
+    double *numbers = read_all(&points);
+    quern_status status =
+        numbers ? create(out, points.rows) : q_fail_memory((size_t)(points.rows * points.columns) * sizeof *numbers);
+    if (!status) {
+        int64_t count = 0;
+        q_kd_order(own((*out)->order), numbers, points.rows, points.columns, size);
+        for (int64_t p = 0; p < points.rows; count++) {
+            own((*out)->first)[count] = p;
+            p = size < points.rows - p ? p + size : points.rows;
+        }
+        finish(*out, count);
+    }
+    free(numbers);
+    return status;
+}
