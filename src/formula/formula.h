@@ -412,7 +412,8 @@ q_interval q_bounds_elementwise(const q_node *node, const q_interval *x);
 
 // ranges.c: intervals over boxes, component by component
 
-/* Where the components of a node lie: a variable, or what is known of a reduction's results. */
+/* Where the components of a node lie: a variable, an index (the rows or columns of a block, counted from 0), or what is
+   known of a reduction's results. */
 typedef struct q_box {
     q_id id;
     const q_interval *ranges; /* as many as the node has components; finite ones promise that none is NaN */

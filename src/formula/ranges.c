@@ -124,20 +124,34 @@ static bool is_finite(q_interval x)
     return x.low > -INFINITY && x.high < INFINITY;
 }
 
-/* Choices whose condition the boxes decide, and comparisons, where nothing is NaN. */
+/* Steps and comparisons that the boxes decide, where nothing is NaN. */
 static bool decide(const q_node *node, const q_interval *x, q_interval *out)
 {
-    bool before = x[0].high<x[1].low, after = x[0].low> x[1].high, not_zero = x[0].low > 0 || x[0].high < 0;
+    bool before = x[0].high<x[1].low, after = x[0].low> x[1].high;
     const q_interval yes = {1, 1}, no = {0, 0};
     switch (node->op) {
     case Q_OP_LessThan: return *out = before ? yes : no, before || x[0].low >= x[1].high;
     case Q_OP_LessOrEqual: return *out = after ? no : yes, after || x[0].high <= x[1].low;
     case Q_OP_Equal: return *out = no, before || after;
     case Q_OP_NotEqual: return *out = yes, before || after;
-    case Q_OP_IfElse: return *out = x[0].low >= 0 ? x[1] : x[2], x[0].low >= 0 || x[0].high < 0;
-    case Q_OP_Where: return *out = not_zero ? x[1] : x[2], not_zero || (x[0].low == 0 && x[0].high == 0);
+    case Q_OP_Step: return *out = x[0].low >= 0 ? yes : no, x[0].low >= 0 || x[0].high < 0;
     default: return false;
     }
+}
+
+/* IfElse and Where hand on one of two values as it is, infinite or NaN, and nothing of the other. */
+static void bound_choice(q_ranges *r, const q_node *node, q_interval *out)
+{
+    bool nan = false, known = !r->nan[node->arg[0]];
+    for (uint32_t d = 0; d < node->dim; d++) {
+        q_interval x[3] = {*operand(r, node, 0, d), *operand(r, node, 1, d), *operand(r, node, 2, d)};
+        bool is_zero = x[0].low == 0 && x[0].high == 0, not_zero = x[0].low > 0 || x[0].high < 0;
+        bool first = known && (node->op == Q_OP_Where ? not_zero : x[0].low >= 0);
+        bool second = known && (node->op == Q_OP_Where ? is_zero : x[0].high < 0);
+        nan = nan || (!second && r->nan[node->arg[1]]) || (!first && r->nan[node->arg[2]]);
+        out[d] = first ? x[1] : second ? x[2] : rounded(r, q_bounds_elementwise(node, x), STEPS);
+    }
+    r->nan[(size_t)(node - r->graph->nodes)] = nan;
 }
 
 static void bound_elementwise(q_ranges *r, const q_node *node, q_interval *out)
@@ -232,7 +246,10 @@ static void bound_node(q_ranges *r, q_id id)
     q_interval *out = r->data + r->start[id];
     r->nan[id] = makes_nan(r, node);
     switch (q_ops[node->op].kind) {
-    case Q_KIND_ELEMENTWISE: bound_elementwise(r, node, out); break;
+    case Q_KIND_ELEMENTWISE:
+        if (node->op == Q_OP_IfElse || node->op == Q_OP_Where) bound_choice(r, node, out);
+        else bound_elementwise(r, node, out);
+        break;
     case Q_KIND_EXPAND: bound_expand(r, node, out); break;
     case Q_KIND_CONTRACT: bound_contract(r, node, out); break;
     case Q_KIND_GATHER: bound_gather(r, node, out); break;
@@ -250,11 +267,13 @@ static void bound_node(q_ranges *r, q_id id)
     }
 }
 
+/* Rows and columns are numbered exactly, whatever the type. */
 static void place(q_ranges *r, q_id id, const q_interval *ranges)
 {
+    bool exact = q_node_of(r->graph, id)->integer;
     r->nan[id] = false;
     for (uint32_t d = 0; d < q_node_of(r->graph, id)->dim; d++) {
-        r->data[r->start[id] + d] = rounded(r, ranges[d], 1);
+        r->data[r->start[id] + d] = exact ? ranges[d] : rounded(r, ranges[d], 1);
         r->nan[id] = r->nan[id] || !is_finite(ranges[d]);
     }
 }

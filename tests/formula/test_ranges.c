@@ -192,6 +192,63 @@ static void ranges_that_matter(void **state)
     }
 }
 
+/* Masks over a block of rows and one of columns: rows 128 to 255 and the columns given. */
+static void masks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *formula;
+        q_interval j;
+        double low, high;
+    } rows[] = {
+        {"J<=I", {255, 383}, 0, 1},
+        {"J<=I", {256, 383}, 0, 0},
+        {"J<=I", {0, 128}, 1, 1},
+        {"J<=I", {0, 129}, 0, 1},
+        {"J<I", {0, 127}, 1, 1},
+        {"J<I", {255, 300}, 0, 0},
+        {"Step(I-J)", {0, 128}, 1, 1},
+        {"Step(I-J)", {256, 300}, 0, 0},
+        {"IfElse(I-J,5,7)", {0, 127}, 5, 5},
+        {"IfElse(I-J,5,7)", {256, 257}, 7, 7},
+        {"Abs(I-J)<=8", {264, 300}, 0, 0},
+        {"Abs(I-J)<=8", {263, 300}, 0, 1},
+        {"Abs(I-J)<=8", {0, 119}, 0, 0},
+        {"Where(J<=I,3,0)", {256, 300}, 0, 0},
+        {"I==J", {256, 300}, 0, 0},
+    };
+    const q_interval i = {128, 255};
+    const double reached = 0;
+    for (size_t n = 0; n < Q_COUNT(rows); n++)
+        for (int single = 0; single < 2; single++) {
+            sample s = sample_create(1, 1, 0);
+            q_id id = sample_parse(&s, rows[n].formula);
+            q_box boxes[] = {{q_index(s.graph, Q_I), &i}, {q_index(s.graph, Q_J), &rows[n].j}};
+            q_ranges *ranges;
+            assert_int_equal(q_ranges_create(&ranges, s.graph, &id, 1, single ? QUERN_F32 : QUERN_F64), QUERN_OK);
+            q_bounds_over(ranges, boxes, 2);
+            q_interval range = *q_ranges_of(ranges, id);
+            assert_false(q_ranges_nan(ranges, id));
+            if (!(fabs(range.low - rows[n].low) < 1e-3) || !(fabs(range.high - rows[n].high) < 1e-3))
+                fail_msg("%s over columns %g to %g: [%.9g, %.9g]", rows[n].formula, rows[n].j.low, rows[n].j.high,
+                         range.low, range.high);
+            q_ranges_destroy(&ranges);
+            sample_destroy(&s);
+        }
+    /* a mask of -inf hides what may be NaN, too */
+    sample s = sample_create(1, 1, 0);
+    q_id id = sample_parse(&s, "x=Vi(1); LogSumExp_j(Where(J<=I,x,-1/0))");
+    q_box boxes[] = {{q_index(s.graph, Q_I), &i}, {q_index(s.graph, Q_J), &(q_interval){256, 300}}};
+    q_ranges *ranges;
+    assert_int_equal(q_ranges_create(&ranges, s.graph, &id, 1, QUERN_F32), QUERN_OK);
+    q_bounds_over(ranges, boxes, 2);
+    assert_true(q_ranges_idle(ranges, id, &reached));
+    q_bounds_over(ranges, boxes, 1);
+    assert_false(q_ranges_idle(ranges, id, &reached));
+    q_ranges_destroy(&ranges);
+    sample_destroy(&s);
+}
+
 // ---- idle blocks ----
 
 enum { FIRST = 6, SECOND = 5, K = 3 };
@@ -277,10 +334,8 @@ static void idle_blocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_row),
-        cmocka_unit_test(random_formulas),
-        cmocka_unit_test(ranges_that_matter),
-        cmocka_unit_test(idle_blocks),
+        cmocka_unit_test(every_row), cmocka_unit_test(random_formulas), cmocka_unit_test(ranges_that_matter),
+        cmocka_unit_test(masks),     cmocka_unit_test(idle_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
