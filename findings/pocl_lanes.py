@@ -2,12 +2,12 @@
 """PoCL 3.1 (Debian 12, pocl-opencl-icd): lanes of a vector change each other's results.
 
 pow(double8) with a denormal base in lane 7 gives 0 in lane 3, whose base is 4, and a wrong number in lane 7; n and n/2 in
-general; so does 0, infinity or NaN in an even lane n to lane n/2, which loses its exponent. sin(float8) of the least number above 0 is 0.0078 if another lane holds 3e38, and right if none does. Alone, as
-scalars, all are right.
+general; so does 0, infinity or NaN in an even lane n to lane n/2, which loses its exponent. sin(float8) of any number below 1/128 is between 1/128 and 1/64 if another lane holds 2^23 or
+more, and right if none does; cos and tan likewise. Alone, as scalars, all are right.
 
     pow, lanes 3 and 7 beside others: 2 2, beside a denormal: 0 3.037e-146
     pow, lane 3 with 0, inf and nan in lane 6: 0.7071 0.7071 0.7071
-    sin of 1.4e-45 beside 5: 1.4e-45, beside 3e38: 0.0078124
+    sin of 1e-30, 0.001, 0.0079 beside 2^23 - 1: 1e-30 0.001 0.0078999, beside 2^23: 0.0099034 0.0079999 0.0078999
 """
 from packages import conclude, open_device, run_with, use_driver
 
@@ -35,10 +35,11 @@ def run(kernel, values, dtype):
 
 plain, denormal = (run(root, [4] * 7 + [last], np.float64) for last in (4, 1e-310))
 special = [run(root, [4] * 6 + [base, 4], np.float64)[3] for base in (0, np.inf, np.nan)]
-near, far = (run(sine, [1e-45] + [1, 2, 3, 4, 5, 5] + [last], np.float32) for last in (5, 3e38))
+near, far = (run(sine, [1e-30, 0.001, 0.0079] + [1, 2, 3, 4] + [last], np.float32)[:3] for last in (2**23 - 1, 2**23))
+show = lambda values: ' '.join(f'{value:.5g}' for value in values)
 conclude([f'pow, lanes 3 and 7 beside others: {plain[3]:g} {plain[7]:g}, beside a denormal: {denormal[3]:g} {denormal[7]:g}',
           'pow, lane 3 with 0, inf and nan in lane 6: ' + ' '.join(f'{value:.4g}' for value in special),
-          f'sin of 1.4e-45 beside 5: {near[0]:.2g}, beside 3e38: {far[0]:.5g}'],
+          f'sin of 1e-30, 0.001, 0.0079 beside 2^23 - 1: {show(near)}, beside 2^23: {show(far)}'],
          ['pow, lanes 3 and 7 beside others: 2 2, beside a denormal: 0 3.037e-146',
           'pow, lane 3 with 0, inf and nan in lane 6: 0.7071 0.7071 0.7071',
-          'sin of 1.4e-45 beside 5: 1.4e-45, beside 3e38: 0.0078124'])
+          'sin of 1e-30, 0.001, 0.0079 beside 2^23 - 1: 1e-30 0.001 0.0078999, beside 2^23: 0.0099034 0.0079999 0.0078999'])
