@@ -207,6 +207,13 @@ typedef struct {
 #define qs_select(condition, x, y) select((sreal)(y), (sreal)(x), (sint)(condition))
 #define q_select_int(condition, x, y) select((qint)(y), (qint)(x), (qint)(condition))
 
+/* Whether term f of column j comes before one of column k, which was there first. With Q_NAMED columns come in any order. */
+#if Q_NAMED
+#define Q_WINS(f, j, BEFORE, best, k) (((f) BEFORE (best)) | (((f) == (best)) & ((j) < (k))))
+#else
+#define Q_WINS(f, j, BEFORE, best, k) ((f) BEFORE (best))
+#endif
+
 Q_FN real q_clamp_unit(real x)
 {
     return q_select(x > 1, 1, q_select(x < -1, -1, x));

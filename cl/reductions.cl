@@ -145,14 +145,14 @@ Q_FN qint q_Sum_index(const q_Sum *t)
     Q_FN void q_##NAME##_start(q_##NAME *t) { t->best = WORST, t->index = -1; }               \
     Q_FN void q_##NAME##_add(q_##NAME *t, const real f, const sint j)                         \
     {                                                                                         \
-        t->index = q_select_int(f BEFORE t->best, j, t->index);                               \
+        t->index = q_select_int(Q_WINS(f, (qint)j, BEFORE, t->best, t->index), j, t->index);  \
         t->best = q_select(f BEFORE t->best, f, t->best);                                     \
     }                                                                                         \
     Q_FN void q_##NAME##_block(q_##NAME *t) {}                                                \
     Q_FN real q_##NAME##_limit(const q_##NAME *t) { return t->best; }                         \
     Q_FN void q_##NAME##_merge(q_##NAME *t, const q_##NAME *other)                            \
     {                                                                                         \
-        t->index = q_select_int(other->best BEFORE t->best, other->index, t->index);          \
+        t->index = q_select_int(Q_WINS(other->best, other->index, BEFORE, t->best, t->index), other->index, t->index); \
         t->best = q_select(other->best BEFORE t->best, other->best, t->best);                 \
     }                                                                                         \
     Q_FN void q_##NAME##_store_state(const q_##NAME *t, __global sreal *p, const long stride) \

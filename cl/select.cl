@@ -23,16 +23,16 @@
     {                                                                                                       \
         for (int k = K - 1; k > 0; k--) {                                                                   \
             const real last = t->best[k], above = t->best[k - 1];                                           \
-            const qint number = q_select_int(f BEFORE last, j, t->index[k]);                                \
-            t->index[k] = q_select_int(f BEFORE above, t->index[k - 1], number);                            \
+            const qint number = q_select_int(Q_WINS(f, j, BEFORE, last, t->index[k]), j, t->index[k]);      \
+            t->index[k] = q_select_int(Q_WINS(f, j, BEFORE, above, t->index[k - 1]), t->index[k - 1], number); \
             t->best[k] = q_select(f BEFORE above, above, q_select(f BEFORE last, f, last));                 \
         }                                                                                                   \
-        t->index[0] = q_select_int(f BEFORE t->best[0], j, t->index[0]);                                    \
+        t->index[0] = q_select_int(Q_WINS(f, j, BEFORE, t->best[0], t->index[0]), j, t->index[0]);          \
         t->best[0] = q_select(f BEFORE t->best[0], f, t->best[0]);                                          \
     }                                                                                                       \
     Q_FN void q_##NAME##_add(q_##NAME *t, const real f, const sint j)                                       \
     {                                                                                                       \
-        if (q_any(f BEFORE t->best[K - 1])) q_##NAME##_insert(t, f, (qint)j);                               \
+        if (q_any(Q_WINS(f, (qint)j, BEFORE, t->best[K - 1], t->index[K - 1]))) q_##NAME##_insert(t, f, (qint)j); \
     }                                                                                                       \
     Q_FN void q_##NAME##_block(q_##NAME *t) {}                                                              \
     Q_FN real q_##NAME##_limit(const q_##NAME *t) { return t->best[K - 1]; }                                \

@@ -4,8 +4,9 @@
  */
 #include "plan/plan.h"
 
-/* Kernels: of a plan that is not split, of one that is, the one that merges; and only if its space is dense, or listed. */
-enum { WHOLE = 1, PART = 2, MERGE = 4, DENSE = 8, LISTED = 16 };
+/* Kernels: of a plan that is not split, of one that is, the one that merges; and only if its space is dense, or listed, or has
+   names. */
+enum { WHOLE = 1, PART = 2, MERGE = 4, DENSE = 8, LISTED = 16, NAMED = 32 };
 
 static const struct {
     const char *declaration;
@@ -19,6 +20,7 @@ static const struct {
     [Q_PARAM_GROUPS] = {"__global const long *Q_RESTRICT groups", WHOLE | PART | MERGE | LISTED},
     [Q_PARAM_SEGMENTS] = {"__global const long *Q_RESTRICT segments", WHOLE | PART | LISTED},
     [Q_PARAM_ENTRIES] = {"__global const long *Q_RESTRICT entries", WHOLE | PART | MERGE | LISTED},
+    [Q_PARAM_NAMES] = {"__global const int *Q_RESTRICT names", WHOLE | PART | MERGE | NAMED},
     [Q_PARAM_FIRST] = {"const long first", WHOLE | PART | MERGE},
     [Q_PARAM_SPLIT_EXTENT] = {"const long split_extent", WHOLE | PART},
     [Q_PARAM_FIRST_SPLIT] = {"const long first_split", PART},
@@ -28,7 +30,8 @@ static const struct {
 
 size_t q_parameters(q_parameter out[Q_MAX_PARAMETERS], const q_ir *program, const q_plan *plan, bool merge)
 {
-    int kernel = merge ? MERGE : plan->split ? PART : WHOLE, not_for = plan->listed ? DENSE : LISTED;
+    int kernel = merge ? MERGE : plan->split ? PART : WHOLE;
+    int not_for = (plan->listed ? DENSE : LISTED) | (plan->named ? 0 : NAMED);
     size_t count = 0;
     for (int kind = 0; kind < Q_PARAM_KINDS; kind++) {
         size_t times = kind == Q_PARAM_INPUT    ? program->input_count

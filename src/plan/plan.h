@@ -323,6 +323,7 @@ typedef struct q_space {
     const int64_t *bases;
     size_t block_count, entry_count, piece_count;
     size_t piece_entries; /* entries from one piece's to the next's; 0: pieces have the same */
+    const int32_t *names; /* what each column is called, where indices are meant, in no order; null: by its number */
 } q_space;
 
 /* The same for the work-groups of a plan, as its kernels read it: see space_list.cl. For free(). */
@@ -403,6 +404,7 @@ struct q_plan {
     bool kahan;             /* compensate each */
     bool by_value;          /* parameters of one number are arguments by value, else arrays */
     bool listed;            /* rows and columns are those of a q_space, else a rectangle */
+    bool named;             /* columns have names of their own, and come in no order of them */
     bool accumulate;        /* starts from stored states; split */
     size_t pieces;          /* of the space */
     bool split;             /* parts of the columns, or pieces, leave states, which a second kernel merges */
@@ -467,6 +469,7 @@ typedef enum q_parameter_kind {
     Q_PARAM_GROUPS, /* of a listed plan: the tables of its space */
     Q_PARAM_SEGMENTS,
     Q_PARAM_ENTRIES,
+    Q_PARAM_NAMES,
     Q_PARAM_FIRST,        /* the first row of the launch; listed: the first group in the table */
     Q_PARAM_SPLIT_EXTENT, /* columns of one group along dimension 1 */
     Q_PARAM_FIRST_SPLIT,  /* the number of group 0 of the launch along dimension 1 */

@@ -167,8 +167,9 @@ bool q_plan_same_source(const q_plan *a, const q_plan *b)
     return a->scheme == b->scheme && a->dtype == b->dtype && a->lanes == b->lanes && a->rows == b->rows &&
            a->local == b->local && memcmp(a->shape, b->shape, sizeof a->shape) == 0 &&
            a->rhs_per_item == b->rhs_per_item && a->by_value == b->by_value && a->listed == b->listed &&
-           a->accumulate == b->accumulate && a->block == b->block && a->kahan == b->kahan && a->split == b->split &&
-           a->profile.vector_math == b->profile.vector_math && q_plan_max_registers(a) == q_plan_max_registers(b);
+           a->named == b->named && a->accumulate == b->accumulate && a->block == b->block && a->kahan == b->kahan &&
+           a->split == b->split && a->profile.vector_math == b->profile.vector_math &&
+           q_plan_max_registers(a) == q_plan_max_registers(b);
 }
 
 int q_plan_shape(const q_plan *plan, const char *name)
@@ -230,6 +231,7 @@ static q_plan begin(const q_plan_request *request, const q_ir *program)
     plan.many_rows = rows >= plan.units * of_group;
     plan.few_columns = program->reduced && q_axis_size(program->reduced, request->M, request->N) < BLOCK;
     plan.listed = request->space;
+    plan.named = request->space && request->space->names;
     plan.pieces = request->space ? request->space->piece_count : 1;
     return plan;
 }

@@ -41,6 +41,7 @@ static void add_macros(q_text *out, const q_ir *program, const q_plan *plan, boo
     if (q_rhs_is_scaled(program)) q_text_add(out, "#define Q_RHS_SCALED 1\n");
     if (plan->rhs_per_item) q_text_add(out, "#define Q_RHS_PER_ITEM %d\n", plan->rhs_per_item);
     if (plan->accumulate && !merge) q_text_add(out, "#define Q_ACCUMULATE 1\n");
+    if (plan->named) q_text_add(out, "#define Q_NAMED 1\n");
     q_text_add(out, "#define Q_BLOCK %lld\n#define Q_KAHAN %d\n", (long long)plan->block, plan->kahan);
     q_text_add(out, "#define Q_SPLIT %d\n#define Q_VECTOR_MATH %d\n", plan->split, plan->profile.vector_math);
     if (q_plan_uses_ptx(plan)) q_text_add(out, "#define Q_PTX 1\n");

@@ -212,6 +212,22 @@ static quern_status check_run(q_build *build, quern_args args, quern_outs result
     return QUERN_OK;
 }
 
+quern_status q_run_pruned(quern_operator *op, quern_context *context, quern_args args, quern_outs results,
+                          const quern_pruning *pruning)
+{
+    quern_view views[Q_MAX_VARIABLES];
+    quern_pruning options;
+    q_run run;
+    q_build *build;
+    bool done = false;
+    Q_TRY(q_pruning_check(&options, pruning));
+    Q_TRY(q_session_check(context->session));
+    Q_TRY(q_build_find(&build, op, context));
+    Q_TRY(check_run(build, args, results, views, &run));
+    Q_TRY(q_prune_run(&run, &options, &done));
+    return done ? QUERN_OK : q_host_takes(&run) ? q_host_run(&run) : q_launch(&run);
+}
+
 quern_status quern_run_in(quern_operator *op, quern_context *context, quern_args args, quern_outs results)
 {
     quern_view views[Q_MAX_VARIABLES];

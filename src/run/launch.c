@@ -127,7 +127,7 @@ int64_t q_first_of(const q_plan *plan, int64_t group)
 q_values q_values_of(const q_launcher *l, const q_plan *plan)
 {
     q_values values = {.buffer = {NULL}};
-    for (int t = 0; t < 3 && plan->listed; t++) values.buffer[Q_PARAM_GROUPS + t] = &l->tables[t];
+    for (int t = 0; t < 4 && plan->listed; t++) values.buffer[Q_PARAM_GROUPS + t] = &l->tables[t];
     values.number[Q_PARAM_M] = l->run->M;
     values.number[Q_PARAM_N] = l->run->N;
     values.number[Q_PARAM_SPLIT_EXTENT] = plan->split_extent;
@@ -156,10 +156,12 @@ static quern_status make_tables(q_launcher *l)
 {
     q_space_table table;
     Q_TRY(q_space_tabulate(&table, l->run->space, l->run->build->programs[0], q_plan_group_rows(&l->plans[0].plan)));
-    const void *data[] = {table.groups, table.segments, table.entries};
-    size_t bytes[] = {table.group_bytes, table.segment_bytes, table.entry_bytes};
+    const q_space *space = l->run->space;
+    size_t names = space->names ? (size_t)q_axis_size(l->run->build->programs[0]->reduced, l->run->M, l->run->N) : 0;
+    const void *data[] = {table.groups, table.segments, table.entries, space->names};
+    size_t bytes[] = {table.group_bytes, table.segment_bytes, table.entry_bytes, names * sizeof(int32_t)};
     quern_status status = QUERN_OK;
-    for (int t = 0; t < 3 && !status; t++) status = q_buffer_create_from(&l->tables[t], l->session, data[t], bytes[t]);
+    for (int t = 0; t < 4 && !status; t++) status = q_buffer_create_from(&l->tables[t], l->session, data[t], bytes[t]);
     if (!status) status = q_session_finish(l->session); /* they are being read */
     q_space_table_free(&table);
     return status;
@@ -191,7 +193,7 @@ quern_status q_launch(const q_run *run)
     Q_TRY(q_plan_run(plans, run));
     quern_status status = run_stages(&l);
     if (status) (void)q_session_settle(l.session); /* nothing may still use the arrays; the first failure is told */
-    for (int t = 0; t < 3; t++) q_buffer_destroy(&l.tables[t], l.session);
+    for (int t = 0; t < 4; t++) q_buffer_destroy(&l.tables[t], l.session);
     q_slots_free(&l);
     return status;
 }

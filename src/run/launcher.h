@@ -37,7 +37,7 @@ typedef struct q_launcher {
     const q_stage_plan *plans; /* by stage */
     q_slot *slots;
     size_t slot_count;
-    q_buffer tables[3]; /* of the run's space: groups, segments, entries */
+    q_buffer tables[4]; /* of the run's space: groups, segments, entries, names */
     bool reads_host;    /* uploads may be under way that read the program's memory */
     double done, total; /* pairs */
     double notified;    /* share of them that progress was told; what is done again is not told again */

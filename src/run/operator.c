@@ -29,6 +29,7 @@ void quern_operator_destroy(quern_operator **given)
 {
     if (!given || !*given) return;
     quern_operator *op = *given;
+    q_pruner_destroy(op->pruner);
     q_builds_destroy(op);
     free(op->text);
     free((char *)op->options.profile);

@@ -10,6 +10,7 @@
 #include "device/device.h"
 #include "formula/formula.h"
 #include "plan/plan.h"
+#include "quern/prune.h"
 #include "quern/tune.h"
 
 // context.c
@@ -119,6 +120,7 @@ q_locale q_locale_enter(void);
 void q_locale_leave(q_locale locale);
 
 typedef struct q_build q_build;
+typedef struct q_pruner q_pruner;
 
 /* A formula and all that follows from it without a device: nothing of this changes once it is compiled. What devices make
    of it are its builds. */
@@ -135,7 +137,8 @@ struct quern_operator {
     q_stages stages;
     double host_numbers[4]; /* host.c: what an evaluation there costs, by axes */
     q_build *build;         /* builds.c: in its own context, made when it is compiled; then those of others */
-    pthread_mutex_t lock;   /* of the others */
+    pthread_mutex_t lock;   /* of the others, and of what follows */
+    q_pruner *pruner;       /* pruner.c: null before the first pruned run */
 };
 
 /* An operator of these nodes of a graph, which it copies. *out is null after a failure. */
@@ -186,6 +189,20 @@ typedef struct q_run {
 } q_run;
 
 quern_status q_launch(const q_run *run);
+
+// prune.c: runs that leave out what cannot matter
+
+/* Runs without what cannot matter, if that can be done and is expected to pay: *done says so. The options are checked, and the
+   run is one that the device does. The report is filled in any case. */
+quern_status q_prune_run(const q_run *run, const quern_pruning *pruning, bool *done);
+/* USAGE for options that make no sense. */
+quern_status q_run_pruned(quern_operator *op, quern_context *context, quern_args args, quern_outs results,
+                          const quern_pruning *pruning);
+quern_status q_pruning_check(quern_pruning *out, const quern_pruning *given);
+
+// pruner.c
+
+void q_pruner_destroy(q_pruner *pruner);
 
 // reference.c: graph to doubles on the host; slow, simple, the oracle of every test
 

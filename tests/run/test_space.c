@@ -82,7 +82,7 @@ static void draw_space(sample_space *s, const q_ir *p, int64_t rows, int64_t col
 {
     size_t members = 1 + (size_t)below(MOST_MEMBERS), pieces = 1 + (size_t)below(MOST_PIECES), arrays;
     *s = (sample_space){.rows = rows, .columns = columns, .shared = below(2), .members = (int64_t)members};
-    s->space = (q_space){s->blocks, s->segments, s->entries, s->bases, 0, members, pieces, 0};
+    s->space = (q_space){s->blocks, s->segments, s->entries, s->bases, 0, members, pieces, 0, NULL};
     for (size_t e = 0; e < members; e++) draw_entry(s, e, p, pieces);
     if (pieces == 1 || below(2)) return;
     s->space.piece_entries = members; /* pieces call their columns otherwise */
@@ -271,7 +271,7 @@ static void a_rectangle_gives_the_same_bits(void **state)
     q_row_block block = {0, 50, 0, 1, 0};
     q_segment segment = {0, 700, 0};
     q_space_entry entry = {50, 700, 0, 0};
-    q_space space = {&block, &segment, &entry, NULL, 1, 1, 1, 0};
+    q_space space = {&block, &segment, &entry, NULL, 1, 1, 1, 0, NULL};
     listed.space = &space;
     trial_run(&t);
     trial_run(&listed);
@@ -289,7 +289,7 @@ static void formulas_of_several_passes_are_refused(void **state)
     trial t = trial_create(op, QUERN_F32, 5, 5, 1);
     q_row_block block = {0, 5, 0, 0, 0};
     q_space_entry entry = {5, 5, 0, 0};
-    q_space space = {&block, NULL, &entry, NULL, 1, 1, 1, 0};
+    q_space space = {&block, NULL, &entry, NULL, 1, 1, 1, 0, NULL};
     t.space = &space;
     expect_failure(trial_attempt(&t), QUERN_UNSUPPORTED, "2 passes cannot run in blocks of rows");
     trial_destroy(&t);

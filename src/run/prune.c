@@ -1,0 +1,275 @@
+/*
+ * prune.c: a run that leaves out what cannot matter. Rows and columns are put in the order of k-d trees (tree.c); some columns
+ * near each block of rows tell what its reductions reach at least; with that the boxes of the trees tell which columns may
+ * still matter (prune_bounds.c); and these are computed, as a space of blocks and segments, by the same program.
+ *
+ * Selections compare what was computed with bounds of what would be, so what is left out is worse than what is kept, strictly
+ * where an equal could come first. Indices are those of the caller, and ties go to the smaller one.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/prune.h"
+
+enum {
+    BLOCK_ROWS = 64, /* of a block, at least */
+    LEAF_COLUMNS = 32,
+    NEAR_COLUMNS = 128,   /* that tell what a block reaches, at least */
+    LEAST_PAIRS = 1 << 22 /* a run of fewer is over before an order is found */
+};
+
+typedef struct pruned_run {
+    const q_run *run;
+    const quern_pruning *pruning;
+    const q_pruner *pruner;
+    q_build *build; /* of the pruner's operator */
+    quern_pruning_report report;
+    q_pruned_arrays arrays;
+    q_tree rows, columns;
+    size_t *row_blocks; /* leaves of the tree of rows */
+    size_t block_count;
+    int32_t *names;
+    q_interval *parameters;
+    double *reached; /* by block, reduction and component */
+    q_kept kept;
+} pruned_run;
+
+quern_status q_pruning_check(quern_pruning *out, const quern_pruning *given)
+{
+    Q_TRY(q_options_copy(out, sizeof *out, given, "quern_pruning"));
+    if (!(out->absolute >= 0) || !(out->relative >= 0) || out->absolute == INFINITY || out->relative >= 1)
+        return q_fail(QUERN_USAGE,
+                      "quern_pruning: an absolute tolerance of %g, a relative one of %g: they are 0 or more, "
+                      "and a relative one is below 1",
+                      out->absolute, out->relative);
+    if (out->use != QUERN_AUTO && out->use != QUERN_ON && out->use != QUERN_OFF)
+        return q_fail(QUERN_USAGE, "quern_pruning.use is %d", (int)out->use);
+    return QUERN_OK;
+}
+
+// ---- order ----
+
+/* Rows of a group of the plan for all rows. */
+static quern_status group_rows(const pruned_run *p, int64_t *out)
+{
+    const q_run *run = p->run;
+    q_row_block block = {0, q_axis_size(p->pruner->rows, run->M, run->N), 0, 1, 0};
+    q_segment segment = {0, q_axis_size(p->pruner->reduced, run->M, run->N), 0};
+    q_space space = {.blocks = &block, .segments = &segment, .block_count = 1, .piece_count = 1};
+    q_plan plan;
+    Q_TRY(q_plan_make(&plan, p->build->programs[0],
+                      &(q_plan_request){&p->build->profile, run->dtype, run->M, run->N,
+                                        q_session_device(p->build->session)->info.compute_units,
+                                        &p->pruner->op->options, &space}));
+    *out = q_plan_group_rows(&plan);
+    return QUERN_OK;
+}
+
+static quern_status make_trees(pruned_run *p)
+{
+    const q_run *run = p->run;
+    const q_pruner *pruner = p->pruner;
+    q_pruned_arrays *a = &p->arrays;
+    int64_t size;
+    Q_TRY(group_rows(p, &size));
+    size *= (BLOCK_ROWS - 1) / size + 1;
+    Q_TRY(q_tree_make(&p->rows, a->points[1], q_axis_size(pruner->rows, run->M, run->N), a->dim[1],
+                      pruner->ordered ? NULL : a->keys[1], a->key_dim[1], size));
+    Q_TRY(q_tree_make(&p->columns, a->points[2], q_axis_size(pruner->reduced, run->M, run->N), a->dim[2],
+                      pruner->ordered ? NULL : a->keys[2], a->key_dim[2], LEAF_COLUMNS));
+    p->report.rows = size, p->report.columns = LEAF_COLUMNS;
+    p->row_blocks = malloc((p->rows.node_count + 1) * sizeof *p->row_blocks);
+    p->parameters = malloc((a->dim[0] + 1) * sizeof *p->parameters);
+    p->names = malloc(((size_t)p->columns.count + 1) * sizeof *p->names);
+    if (!p->row_blocks || !p->parameters || !p->names) return q_fail_memory(p->rows.node_count * sizeof *p->row_blocks);
+    for (size_t node = 0; node < p->rows.node_count; node++)
+        if (q_tree_is_leaf(&p->rows, node)) p->row_blocks[p->block_count++] = node;
+    for (int64_t place = 0; place < p->columns.count; place++) p->names[place] = (int32_t)p->columns.order[place];
+    for (size_t d = 0; d < a->dim[0]; d++) {
+        double number = a->points[0][d];
+        p->parameters[d] = isnan(number) ? (q_interval){-INFINITY, INFINITY} : (q_interval){number, number};
+    }
+    return q_pruned_sort(a, p->rows.order, p->columns.order);
+}
+
+static q_pruning_blocks blocks_of(const pruned_run *p)
+{
+    return (q_pruning_blocks){.pruner = p->pruner,
+                              .rows = &p->rows,
+                              .columns = &p->columns,
+                              .row_blocks = p->row_blocks,
+                              .block_count = p->block_count,
+                              .parameters = p->parameters,
+                              .offsets = p->arrays.offsets,
+                              .dtype = p->run->dtype,
+                              .absolute = p->pruning->absolute,
+                              .relative = p->pruning->relative};
+}
+
+// ---- passes ----
+
+/* Runs the pruner's operator on these blocks, and adds its pairs to those that were touched. */
+static quern_status run_blocks(pruned_run *p, const q_kept *kept)
+{
+    const q_run *run = p->run;
+    q_space_entry entry = {run->M, run->N, 0, 0};
+    q_space space = {.blocks = kept->blocks,
+                     .segments = kept->segments,
+                     .entries = &entry,
+                     .block_count = p->block_count,
+                     .entry_count = 1,
+                     .piece_count = 1,
+                     .names = p->pruner->named ? p->names : NULL};
+    quern_view variables[Q_MAX_VARIABLES];
+    for (size_t v = 0; v < run->op->variable_count; v++)
+        variables[v] = p->arrays.sorted[v].data ? p->arrays.sorted[v] : run->variables[v];
+    q_run all = *run;
+    all.op = p->pruner->op, all.build = p->build;
+    all.variables = variables, all.results = p->arrays.results, all.space = &space;
+    p->report.touched += q_space_pairs(&space) / ((double)run->M * (double)run->N);
+    return q_launch(&all);
+}
+
+/* What the results of a block say that its reductions have reached: what is least favourable to leaving something out. */
+static void find_reached(pruned_run *p)
+{
+    const q_graph *graph = p->pruner->op->graph;
+    size_t stride = q_blocks_stride(p->pruner), at = 0;
+    for (size_t r = 0; r < p->pruner->reduction_count; r++) {
+        const q_node *node = q_node_of(graph, p->pruner->reductions[r]);
+        const quern_view *view = &p->arrays.results[p->pruner->result_count + r];
+        size_t dim = q_node_of(graph, node->arg[0])->dim, size = q_element_size(view->dtype);
+        for (size_t k = 0; k < p->block_count; k++)
+            for (size_t d = 0; d < dim; d++) {
+                const q_tree_node *rows = &p->rows.nodes[p->row_blocks[k]];
+                double worst = q_ops[node->op].smallest ? -INFINITY : INFINITY;
+                for (int64_t row = rows->from; row < rows->to; row++) {
+                    double x = q_element_read(view->dtype, (const char *)view->data + ((size_t)row * dim + d) * size);
+                    bool worse = q_ops[node->op].smallest ? x > worst : x < worst;
+                    if (worse || isnan(x)) worst = x;
+                    if (isnan(x)) break;
+                }
+                p->reached[k * stride + at + d] = worst;
+            }
+        at += dim;
+    }
+}
+
+/* What a Sum or a LogSumExp has reached, less what rounding may have made of it. */
+static void lower_sums(pruned_run *p)
+{
+    const double slack = 0x1p-12; /* each step is off by less than 256 units: ranges.c */
+    const q_graph *graph = p->pruner->op->graph;
+    size_t stride = q_blocks_stride(p->pruner), at = 0;
+    for (size_t r = 0; r < p->pruner->reduction_count; r++) {
+        const q_node *node = q_node_of(graph, p->pruner->reductions[r]);
+        size_t dim = q_node_of(graph, node->arg[0])->dim;
+        bool sums = node->op == Q_RED_Sum || node->op == Q_RED_LogSumExp;
+        for (size_t k = 0; k < p->block_count * dim && sums; k++) {
+            double *x = &p->reached[k / dim * stride + at + k % dim];
+            *x -= slack * (fabs(*x) + (node->op == Q_RED_LogSumExp));
+        }
+        at += dim;
+    }
+}
+
+/* The certificate: what was left out, of the worst row. */
+static void certify(pruned_run *p)
+{
+    for (size_t k = 0; k < p->block_count * q_blocks_stride(p->pruner); k++) {
+        double dropped = p->kept.dropped[k], reached = p->reached[k];
+        if (!(dropped > 0)) continue;
+        p->report.absolute = fmax(p->report.absolute, dropped);
+        p->report.relative = fmax(p->report.relative, reached > 0 ? dropped / reached : INFINITY);
+    }
+}
+
+static quern_status run_pruned(pruned_run *p)
+{
+    q_kept near = {0};
+    q_pruning_blocks blocks = blocks_of(p);
+    int64_t columns = NEAR_COLUMNS;
+    for (size_t r = 0; r < p->pruner->reduction_count; r++) {
+        int64_t chosen = 4 * (int64_t)q_node_of(p->pruner->op->graph, p->pruner->reductions[r])->k[1];
+        if (chosen > columns) columns = chosen;
+    }
+    p->reached = calloc(p->block_count * q_blocks_stride(p->pruner) + 1, sizeof *p->reached);
+    if (!p->reached) return q_fail_memory(p->block_count * sizeof *p->reached);
+    double start = q_seconds();
+    quern_status status = q_blocks_near(&near, &blocks, columns);
+    p->report.bounding += q_seconds() - start;
+    if (!status) status = run_blocks(p, &near);
+    q_kept_free(&near);
+    if (status) return status;
+    find_reached(p);
+    lower_sums(p);
+    start = q_seconds();
+    Q_TRY(q_blocks_kept(&p->kept, &blocks, p->reached));
+    p->report.bounding += q_seconds() - start;
+    certify(p);
+    Q_TRY(run_blocks(p, &p->kept));
+    return q_pruned_store(&p->arrays, p->rows.order);
+}
+
+// ---- whether ----
+
+/* Why a run is not pruned; null: it is. */
+static const char *refusal(const q_run *run, const quern_pruning *pruning, const q_pruner *pruner, const q_build *build)
+{
+    if (pruner->refusal) return pruner->refusal;
+    if (build->programs[0]->k_dim) return "its vectors are long: boxes of so many components leave nothing out";
+    if (pruning->use == QUERN_AUTO && (double)run->M * (double)run->N < LEAST_PAIRS) return "there are few pairs";
+    if (!run->M || !run->N) return "there are no pairs";
+    return NULL;
+}
+
+static quern_status prune(pruned_run *p)
+{
+    double start = q_seconds();
+    Q_TRY(q_pruned_read(&p->arrays, p->run, p->pruner));
+    Q_TRY(make_trees(p));
+    p->report.ordering = q_seconds() - start;
+    Q_TRY(run_pruned(p));
+    p->report.running = q_seconds() - start - p->report.ordering - p->report.bounding;
+    return QUERN_OK;
+}
+
+static void destroy(pruned_run *p)
+{
+    q_pruned_free(&p->arrays);
+    q_tree_free(&p->rows);
+    q_tree_free(&p->columns);
+    free(p->row_blocks);
+    free(p->names);
+    free(p->parameters);
+    free(p->reached);
+    q_kept_free(&p->kept);
+}
+
+/* Members that the caller's version of the report has. */
+static void tell(quern_pruning_report *to, const quern_pruning_report *report)
+{
+    if (!to) return;
+    size_t size = to->size < sizeof *report ? to->size : sizeof *report;
+    memcpy((char *)to + sizeof to->size, (const char *)report + sizeof to->size,
+           size > sizeof to->size ? size - sizeof to->size : 0);
+}
+
+quern_status q_prune_run(const q_run *run, const quern_pruning *pruning, bool *done)
+{
+    pruned_run p = {.run = run, .pruning = pruning};
+    quern_status status = q_pruner_find(&p.pruner, (quern_operator *)run->op);
+    if (!status && p.pruner->op) status = q_build_find(&p.build, p.pruner->op, run->build->context);
+    if (status) return status;
+    const char *why_not = refusal(run, pruning, p.pruner, p.build);
+    *done = !why_not;
+    if (!why_not) status = prune(&p);
+    destroy(&p);
+    p.report.pruned = !why_not;
+    if (why_not) p.report.touched = 1;
+    snprintf(p.report.reason, sizeof p.report.reason, "%s", why_not ? why_not : "");
+    tell(pruning->report, &p.report);
+    return status;
+}

@@ -1,0 +1,111 @@
+/*
+ * prune.h: what the files of pruned runs share. The banners follow them.
+ */
+#ifndef QUERN_RUN_PRUNE_H
+#define QUERN_RUN_PRUNE_H
+
+#include "quern/prune.h"
+#include "run/run.h"
+
+// pruner.c: what pruning asks of a formula
+
+/* Of an operator, made when it is first pruned. */
+struct q_pruner {
+    const char *refusal;   /* why its runs cannot be pruned; null: they can */
+    quern_operator *op;    /* the same with more results: what each reduction of it has reached */
+    size_t result_count;   /* without those */
+    uint8_t rows, reduced; /* axes */
+    size_t reduction_count;
+    q_id reductions[Q_MAX_RESULTS]; /* of its graph */
+    bool named;                     /* indices of columns are wanted */
+    bool ordered;                   /* numbers of rows or columns are used: they keep their order */
+    bool matters[Q_MAX_VARIABLES];  /* by op->variables: it decides which pairs matter, in contrast to weights */
+};
+
+/* Thread-safe; lives as long as the operator. */
+quern_status q_pruner_find(const q_pruner **out, quern_operator *op);
+
+// tree.c: points in the order of a k-d tree, with the boxes of its nodes
+
+typedef struct q_tree_node {
+    int64_t from, to; /* places */
+    size_t next;      /* the node after all that are below this one; they stand between. A leaf has none below. */
+} q_tree_node;
+
+/* Of the variables of an axis: node 0 has all points. */
+typedef struct q_tree {
+    int64_t count;  /* points */
+    int64_t *order; /* by place: the point that stands there */
+    q_tree_node *nodes;
+    size_t node_count; /* 0 without points */
+    q_interval *boxes; /* by node and component of all variables; infinite where a point is or may be NaN */
+    size_t dim;
+} q_tree;
+
+/* points: count x dim; key: count x key_dim, which order them, or null: they stay in order. Leaves have `size` points. To be
+   freed even if it fails. */
+quern_status q_tree_make(q_tree *out, const double *points, int64_t count, size_t dim, const double *key,
+                         size_t key_dim, int64_t size);
+void q_tree_free(q_tree *tree);
+static inline bool q_tree_is_leaf(const q_tree *tree, size_t node)
+{
+    return tree->nodes[node].next == node + 1;
+}
+
+// prune_arrays.c: the arrays of a run in another order of rows and columns
+
+/* What a run has, by axis: 0: the parameters, 1: the rows, 2: the columns of its only stage. */
+typedef struct q_pruned_arrays {
+    const q_run *run;
+    const q_pruner *pruner;
+    void *fetched[Q_MAX_VARIABLES]; /* by op->variables: host copies of what is on the device */
+    quern_view given[Q_MAX_VARIABLES], sorted[Q_MAX_VARIABLES];
+    quern_view results[Q_MAX_RESULTS]; /* sorted, those of the pruner's operator */
+    double *points[3];                 /* by axis: numbers of all its variables, row by row */
+    double *keys[3];                   /* of those that matter */
+    size_t dim[3], key_dim[3];
+    size_t offsets[Q_MAX_VARIABLES]; /* of a variable's first component among those of its axis */
+} q_pruned_arrays;
+
+/* Reads all variables. To be freed even if it fails. */
+quern_status q_pruned_read(q_pruned_arrays *out, const q_run *run, const q_pruner *pruner);
+/* Makes the sorted variables, and room for the sorted results. */
+quern_status q_pruned_sort(q_pruned_arrays *a, const int64_t *rows, const int64_t *columns);
+/* Stores the results in the order of the run. */
+quern_status q_pruned_store(const q_pruned_arrays *a, const int64_t *rows);
+void q_pruned_free(q_pruned_arrays *a);
+
+// prune_bounds.c: which blocks matter
+
+/* Boxes of what a block of rows has: its intervals lie in a node of the tree of rows. */
+typedef struct q_pruning_blocks {
+    const q_pruner *pruner;
+    const q_tree *rows, *columns;
+    const size_t *row_blocks; /* nodes of the tree of rows */
+    size_t block_count;
+    const q_interval *parameters;
+    const size_t *offsets; /* by op->variables: of its first component among those of its axis */
+    quern_dtype dtype;
+    double absolute, relative;
+} q_pruning_blocks;
+
+/* Segments for each block, as a space has them; for free(). */
+typedef struct q_kept {
+    q_row_block *blocks; /* block_count of them */
+    q_segment *segments;
+    size_t segment_count, capacity;
+    double *
+        dropped; /* by block, reduction and component: what a Sum has lost at most, and the sum of exponentials relative
+                        to what the block had reached */
+} q_kept;
+
+/* Some columns for each block, from `columns` on, among which those that decide it are likely to be. */
+quern_status q_blocks_near(q_kept *out, const q_pruning_blocks *b, int64_t columns);
+/* All that may matter, once each block is known to have `reached` so much: by block, reduction and component, the least favourable
+   of its rows. */
+quern_status q_blocks_kept(q_kept *out, const q_pruning_blocks *b, const double *reached);
+void q_kept_free(q_kept *kept);
+/* Numbers of one block in `reached` and `dropped`. */
+size_t q_blocks_stride(const q_pruner *pruner);
+
+#endif

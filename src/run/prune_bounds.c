@@ -1,0 +1,261 @@
+/*
+ * prune_bounds.c: which blocks of columns a block of rows must meet. One walks down the tree of columns with the box of the
+ * rows: where the intervals of the terms say that none below a node can matter, all that is below it is left out.
+ *
+ * A Sum may lose what a tolerance allows: a term that is `allowed` at most, the tolerance divided by the number of columns, is
+ * taken for lost wherever it is, so that what all blocks lose together is within the tolerance whatever is in them; and
+ * what was left out is added up, which is the certificate. It is usually far less.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/prune.h"
+
+typedef struct search {
+    const q_pruning_blocks *b;
+    q_ranges *ranges;
+    q_box boxes[Q_MAX_VARIABLES + 2];
+    size_t box_count;
+    q_interval row_numbers, column_numbers;
+    double *allowed; /* by reduction and component */
+} search;
+
+size_t q_blocks_stride(const q_pruner *pruner)
+{
+    const q_graph *graph = pruner->op->graph;
+    size_t stride = 0;
+    for (size_t r = 0; r < pruner->reduction_count; r++)
+        stride += q_node_of(graph, q_node_of(graph, pruner->reductions[r])->arg[0])->dim;
+    return stride;
+}
+
+void q_kept_free(q_kept *kept)
+{
+    free(kept->blocks);
+    free(kept->segments);
+    free(kept->dropped);
+}
+
+// ---- boxes ----
+
+/* The numbers of rows and columns are values like others where they keep their order. */
+static void add_numbers(search *s, uint8_t axis, const q_interval *range)
+{
+    const q_graph *graph = s->b->pruner->op->graph;
+    for (q_id id = 1; id < graph->count && s->b->pruner->ordered; id++) {
+        const q_node *node = q_node_of(graph, id);
+        if (node->op == Q_OP_INDEX && node->k[0] == axis) s->boxes[s->box_count++] = (q_box){id, range};
+    }
+}
+
+static quern_status begin(search *s, q_kept *out, const q_pruning_blocks *b)
+{
+    const q_pruner *pruner = b->pruner;
+    *s = (search){.b = b};
+    *out = (q_kept){0};
+    for (size_t v = 0; v < pruner->op->variable_count; v++)
+        s->boxes[s->box_count++].id = pruner->op->graph->variables[pruner->op->variables[v]].id;
+    add_numbers(s, pruner->rows, &s->row_numbers);
+    add_numbers(s, pruner->reduced, &s->column_numbers);
+    size_t numbers = b->block_count * q_blocks_stride(pruner);
+    out->blocks = calloc(b->block_count + 1, sizeof *out->blocks);
+    out->dropped = calloc(numbers + 1, sizeof *out->dropped);
+    s->allowed = calloc(q_blocks_stride(pruner) + 1, sizeof *s->allowed);
+    if (!out->blocks || !out->dropped || !s->allowed) return q_fail_memory(numbers * sizeof *out->dropped);
+    return q_ranges_create(&s->ranges, pruner->op->graph, pruner->reductions, pruner->reduction_count, b->dtype);
+}
+
+static void end(search *s)
+{
+    q_ranges_destroy(&s->ranges);
+    free(s->allowed);
+}
+
+/* Bounds all terms of the rows of one node and the columns of another. */
+static void bound(search *s, size_t row_node, size_t column_node)
+{
+    const q_pruning_blocks *b = s->b;
+    const quern_operator *op = b->pruner->op;
+    const q_tree_node *rows = &b->rows->nodes[row_node], *columns = &b->columns->nodes[column_node];
+    for (size_t v = 0; v < op->variable_count; v++) {
+        uint8_t axis = op->graph->variables[op->variables[v]].axis;
+        const q_interval *from = axis == b->pruner->rows      ? b->rows->boxes + row_node * b->rows->dim
+                                 : axis == b->pruner->reduced ? b->columns->boxes + column_node * b->columns->dim
+                                                              : b->parameters;
+        s->boxes[v].ranges = from + b->offsets[v];
+    }
+    s->row_numbers = (q_interval){(double)rows->from, (double)(rows->to - 1)};
+    s->column_numbers = (q_interval){(double)columns->from, (double)(columns->to - 1)};
+    q_bounds_over(s->ranges, s->boxes, s->box_count);
+}
+
+static bool add_columns(q_kept *out, q_row_block *block, const q_tree_node *columns)
+{
+    if (block->segment_count && out->segments[out->segment_count - 1].to == columns->from) {
+        out->segments[out->segment_count - 1].to = columns->to;
+        return true;
+    }
+    if (!q_grow(&out->segments, &out->capacity, out->segment_count + 1, sizeof *out->segments)) return false;
+    out->segments[out->segment_count++] = (q_segment){columns->from, columns->to, 0};
+    block->segment_count++;
+    return true;
+}
+
+static q_row_block *begin_block(q_kept *out, const q_pruning_blocks *b, size_t k)
+{
+    const q_tree_node *rows = &b->rows->nodes[b->row_blocks[k]];
+    out->blocks[k] = (q_row_block){rows->from, rows->to - rows->from, out->segment_count, 0, 0};
+    return &out->blocks[k];
+}
+
+// ---- columns that decide ----
+
+/* Whether terms of interval a are likelier to be the ones that a reduction is after than those of b. */
+static bool comes_before(q_op reduction, q_interval a, q_interval b)
+{
+    if (q_ops[reduction].smallest) return a.low < b.low || (a.low == b.low && a.high < b.high);
+    return a.high > b.high || (a.high == b.high && a.low > b.low);
+}
+
+static size_t nearest_node(search *s, size_t row_node, int64_t columns)
+{
+    const q_tree *tree = s->b->columns;
+    const q_graph *graph = s->b->pruner->op->graph;
+    const q_node *reduction = q_node_of(graph, s->b->pruner->reductions[0]);
+    size_t node = 0;
+    while (!q_tree_is_leaf(tree, node) && tree->nodes[node].to - tree->nodes[node].from >= 2 * columns) {
+        size_t left = node + 1, right = tree->nodes[left].next;
+        bound(s, row_node, left);
+        q_interval first = *q_ranges_of(s->ranges, reduction->arg[0]);
+        bound(s, row_node, right);
+        node = comes_before((q_op)reduction->op, *q_ranges_of(s->ranges, reduction->arg[0]), first) ? right : left;
+    }
+    return node;
+}
+
+quern_status q_blocks_near(q_kept *out, const q_pruning_blocks *b, int64_t columns)
+{
+    search s;
+    quern_status status = begin(&s, out, b);
+    for (size_t k = 0; k < b->block_count && !status; k++) {
+        q_row_block *block = begin_block(out, b, k);
+        size_t node = nearest_node(&s, b->row_blocks[k], columns);
+        if (!add_columns(out, block, &b->columns->nodes[node])) status = q_fail_memory(out->capacity);
+    }
+    end(&s);
+    return status;
+}
+
+// ---- columns that may matter ----
+
+static double most(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* The largest term that a row may lose, times the number of columns within the tolerance. */
+static double allowed_term(const q_pruning_blocks *b, q_op op, double reached, bool positive)
+{
+    double columns = (double)b->columns->count;
+    if (op == Q_RED_Sum) return most(b->absolute, positive ? b->relative * reached : 0) / columns;
+    double change = most(b->absolute, reached > 0 ? b->relative * reached : 0);
+    return change > 0 && fabs(reached) < INFINITY ? reached + log(change / columns) : -INFINITY;
+}
+
+/* From the bounds of all columns. */
+static void allow(search *s, const double *reached)
+{
+    const q_graph *graph = s->b->pruner->op->graph;
+    double *allowed = s->allowed;
+    for (size_t r = 0; r < s->b->pruner->reduction_count; r++) {
+        const q_node *node = q_node_of(graph, s->b->pruner->reductions[r]);
+        for (uint32_t d = 0; d < q_node_of(graph, node->arg[0])->dim; d++, reached++, allowed++) {
+            bool positive = q_ranges_of(s->ranges, node->arg[0])[d].low >= 0 && !q_ranges_nan(s->ranges, node->arg[0]);
+            bool sums = node->op == Q_RED_Sum || node->op == Q_RED_LogSumExp;
+            *allowed = sums ? allowed_term(s->b, (q_op)node->op, *reached, positive) : -INFINITY;
+        }
+    }
+}
+
+/* What a term of a Sum or of the exponentials of a LogSumExp can be at most, of what is reached there. */
+static double size_of(q_op op, q_interval terms, double reached)
+{
+    return op == Q_RED_Sum ? most(fabs(terms.low), fabs(terms.high)) : exp(terms.high - reached);
+}
+
+/* Whether the terms change nothing. What has been reached is to be found again, so equal terms count, as where an index is
+   wanted. */
+static bool is_idle(const search *s, const q_node *reduction, const double *reached)
+{
+    const q_interval *terms = q_ranges_of(s->ranges, reduction->arg[0]);
+    q_op op = reduction->op == Q_RED_Min   ? Q_RED_ArgMin
+              : reduction->op == Q_RED_Max ? Q_RED_ArgMax
+                                           : (q_op)reduction->op;
+    for (uint32_t d = 0; d < q_node_of(s->b->pruner->op->graph, reduction->arg[0])->dim; d++)
+        if (!q_ops[op].idle(
+                &(q_block){terms[d], reached[d], q_ranges_nan(s->ranges, reduction->arg[0]), s->b->dtype == QUERN_F32}))
+            return false;
+    return true;
+}
+
+static bool may_be_lost(const search *s, const q_node *reduction, const double *allowed)
+{
+    const q_interval *terms = q_ranges_of(s->ranges, reduction->arg[0]);
+    if (reduction->op != Q_RED_Sum && reduction->op != Q_RED_LogSumExp) return false;
+    if (q_ranges_nan(s->ranges, reduction->arg[0])) return false;
+    for (uint32_t d = 0; d < q_node_of(s->b->pruner->op->graph, reduction->arg[0])->dim; d++) {
+        double term = reduction->op == Q_RED_Sum ? size_of(Q_RED_Sum, terms[d], 0) : terms[d].high;
+        if (!(term <= allowed[d])) return false;
+    }
+    return true;
+}
+
+/* Whether the bounded columns can be left out; then what that may lose is added to `dropped`. */
+static bool leave_out(const search *s, const double *reached, double *dropped, int64_t columns)
+{
+    const q_pruner *pruner = s->b->pruner;
+    const q_graph *graph = pruner->op->graph;
+    size_t at = 0;
+    for (size_t r = 0; r < pruner->reduction_count; r++) {
+        const q_node *node = q_node_of(graph, pruner->reductions[r]);
+        if (!is_idle(s, node, reached + at) && !may_be_lost(s, node, s->allowed + at)) return false;
+        at += q_node_of(graph, node->arg[0])->dim;
+    }
+    at = 0;
+    for (size_t r = 0; r < pruner->reduction_count; r++) {
+        const q_node *node = q_node_of(graph, pruner->reductions[r]);
+        const q_interval *terms = q_ranges_of(s->ranges, node->arg[0]);
+        bool sums = node->op == Q_RED_Sum || node->op == Q_RED_LogSumExp;
+        for (uint32_t d = 0; d < q_node_of(graph, node->arg[0])->dim; d++, at++)
+            if (sums) dropped[at] += (double)columns * size_of((q_op)node->op, terms[d], reached[at]);
+    }
+    return true;
+}
+
+static quern_status keep(search *s, q_kept *out, size_t k, const double *reached)
+{
+    const q_pruning_blocks *b = s->b;
+    q_row_block *block = begin_block(out, b, k);
+    double *dropped = out->dropped + k * q_blocks_stride(b->pruner);
+    for (size_t node = 0; node < b->columns->node_count;) {
+        const q_tree_node *columns = &b->columns->nodes[node];
+        bound(s, b->row_blocks[k], node);
+        if (!node) allow(s, reached);
+        bool leaf = q_tree_is_leaf(b->columns, node),
+             left_out = leave_out(s, reached, dropped, columns->to - columns->from);
+        if (leaf && !left_out && !add_columns(out, block, columns)) return q_fail_memory(out->capacity);
+        node = left_out ? columns->next : node + 1;
+    }
+    return QUERN_OK;
+}
+
+quern_status q_blocks_kept(q_kept *out, const q_pruning_blocks *b, const double *reached)
+{
+    search s;
+    quern_status status = begin(&s, out, b);
+    for (size_t k = 0; k < b->block_count && !status; k++)
+        status = keep(&s, out, k, reached + k * q_blocks_stride(b->pruner));
+    end(&s);
+    return status;
+}

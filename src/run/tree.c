@@ -1,0 +1,76 @@
+/*
+ * tree.c: points in the order of a k-d tree, with the boxes of its nodes. A node is a run of leaves; its halves are those that
+ * q_kd_order makes. Nodes stand in the order in which one walks down to the left first, so that what is below a node
+ * follows it.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "run/prune.h"
+
+static q_interval *box_of(const q_tree *tree, size_t node)
+{
+    return tree->boxes + node * tree->dim;
+}
+
+/* Infinite, which promises nothing, where a point is NaN or infinite. */
+static void bound_leaf(const q_tree *tree, size_t node, const double *points)
+{
+    q_interval *box = box_of(tree, node);
+    for (size_t d = 0; d < tree->dim; d++) box[d] = (q_interval){INFINITY, -INFINITY};
+    for (int64_t place = tree->nodes[node].from; place < tree->nodes[node].to; place++) {
+        const double *point = points + (size_t)tree->order[place] * tree->dim;
+        for (size_t d = 0; d < tree->dim; d++) {
+            if (point[d] < box[d].low) box[d].low = point[d];
+            if (point[d] > box[d].high) box[d].high = point[d];
+            if (isnan(point[d])) box[d] = (q_interval){-INFINITY, INFINITY};
+        }
+    }
+}
+
+static void unite(q_interval *box, const q_interval *a, const q_interval *b, size_t dim)
+{
+    for (size_t d = 0; d < dim; d++)
+        box[d] = (q_interval){a[d].low < b[d].low ? a[d].low : b[d].low, a[d].high > b[d].high ? a[d].high : b[d].high};
+}
+
+/* Appends the node of these places and all below it; as deep as the logarithm of the number of leaves. */
+static size_t add_node(q_tree *tree, int64_t from, int64_t to, int64_t size)
+{
+    size_t node = tree->node_count++;
+    if (to - from > size) {
+        int64_t leaves = (to - from - 1) / size + 1, half = from + (leaves + 1) / 2 * size;
+        add_node(tree, from, half, size);
+        add_node(tree, half, to, size);
+    }
+    tree->nodes[node] = (q_tree_node){from, to, tree->node_count};
+    return node;
+}
+
+quern_status q_tree_make(q_tree *out, const double *points, int64_t count, size_t dim, const double *key,
+                         size_t key_dim, int64_t size)
+{
+    size_t leaves = (size_t)((count + size - 1) / size), boxes;
+    *out = (q_tree){.count = count, .dim = dim};
+    if (!q_mul_size(2 * leaves + 1, dim + 1, &boxes)) return q_fail_memory(SIZE_MAX);
+    out->order = malloc(((size_t)count + 1) * sizeof *out->order);
+    out->nodes = malloc((2 * leaves + 1) * sizeof *out->nodes);
+    out->boxes = malloc(boxes * sizeof *out->boxes);
+    if (!out->order || !out->nodes || !out->boxes) return q_fail_memory(boxes * sizeof *out->boxes);
+    if (key) q_kd_order(out->order, key, count, (int64_t)key_dim, size);
+    else
+        for (int64_t place = 0; place < count; place++) out->order[place] = place;
+    if (count) add_node(out, 0, count, size);
+    for (size_t node = out->node_count; node-- > 0;) {
+        if (q_tree_is_leaf(out, node)) bound_leaf(out, node, points);
+        else unite(box_of(out, node), box_of(out, node + 1), box_of(out, out->nodes[node + 1].next), dim);
+    }
+    return QUERN_OK;
+}
+
+void q_tree_free(q_tree *tree)
+{
+    free(tree->order);
+    free(tree->nodes);
+    free(tree->boxes);
+}
