@@ -148,6 +148,12 @@ QUERN_API quern_expr quern_extract(quern_graph *graph, quern_expr a, int32_t fir
 /* a, then b. */
 QUERN_API quern_expr quern_concat(quern_graph *graph, quern_expr a, quern_expr b);
 
+/* Rows of tables, zeros where there is no row of that number: row k of `table`, whose rows of `length` components stand one
+   after the other; and row k of an i-variable or j-variable, on whose index k must not depend. */
+QUERN_API quern_expr quern_gather(quern_graph *graph, quern_expr table, quern_expr k, int32_t length);
+QUERN_API quern_expr quern_gather_i(quern_graph *graph, quern_expr table, quern_expr k);
+QUERN_API quern_expr quern_gather_j(quern_graph *graph, quern_expr table, quern_expr k);
+
 /* Reductions over the rows (_i) or the columns (_j), of every component on its own. */
 QUERN_API quern_expr quern_sum_i(quern_graph *graph, quern_expr a);
 QUERN_API quern_expr quern_sum_j(quern_graph *graph, quern_expr a);

@@ -337,6 +337,22 @@ static q_id sum_of_equals(q_graph *graph, uint8_t axis, q_id a)
     return q_node_of(graph, inner)->axes & axis ? 0 : q_apply2(graph, Q_OP_Mult, inner, q_count(graph, axis));
 }
 
+/* Sum_j(Where(k==J,y,0)) of a variable y is its row k; 0 for all else. */
+static q_id sum_of_one_row(q_graph *graph, uint8_t axis, q_id a)
+{
+    const q_node *term = q_node_of(graph, a), *table = q_node_of(graph, term->arg[1]);
+    bool hides = term->op == Q_OP_Where && q_is_constant(graph, term->arg[2], 0);
+    if (!hides || table->op != Q_OP_VARIABLE || table->axes != axis) return 0;
+    const q_node *own = q_node_of(graph, term->arg[0]);
+    if (own->op == Q_OP_SumT) own = q_node_of(graph, own->arg[0]);
+    for (int b = 0; b < 2 && own->op == Q_OP_Equal; b++) {
+        const q_node *index = q_node_of(graph, own->arg[b]), *k = q_node_of(graph, own->arg[1 - b]);
+        if (index->op == Q_OP_INDEX && index->k[0] == axis && !(k->axes & axis) && k->dim == 1)
+            return q_lookup_rows(graph, term->arg[1], own->arg[1 - b], axis);
+    }
+    return 0;
+}
+
 q_id q_reduce(q_graph *graph, q_op reduction, uint8_t axis, q_id a, int32_t K)
 {
     const q_op_row *row = &q_ops[reduction];
@@ -353,6 +369,7 @@ q_id q_reduce(q_graph *graph, q_op reduction, uint8_t axis, q_id a, int32_t K)
         return q_repeat(graph, q_reduce(graph, reduction, axis, term->arg[0], K), other);
     }
     q_id equals = reduction == Q_RED_Sum && graph->rules ? sum_of_equals(graph, axis, a) : 0;
+    if (!equals && reduction == Q_RED_Sum && graph->rules) equals = sum_of_one_row(graph, axis, a);
     if (equals || graph->status) return equals;
     q_node node = {.op = (uint16_t)reduction, .dim = (uint32_t)dim, .arg = {a}, .k = {axis, row->integers ? K : 0}};
     return q_intern(graph, &node);

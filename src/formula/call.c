@@ -35,9 +35,15 @@ static suffix split_name(const q_parser *p, const char *name, size_t size)
     return s;
 }
 
+/* Repeat_i and Gather_i, which are no reductions. */
 static bool is_repeat(const suffix *s, const char *name)
 {
     return s->axis && q_parse_same("Repeat", name, s->bare);
+}
+
+static bool is_gather(const suffix *s, const char *name)
+{
+    return s->axis && q_parse_same("Gather", name, s->bare);
 }
 
 // ---- special forms ----
@@ -130,6 +136,11 @@ static q_id form_pair_blocks(form *f)
     return q_pair_blocks(f->graph, f->value[0], f->value[1], f->integer[0]);
 }
 
+static q_id form_gather(form *f)
+{
+    return q_lookup(f->graph, f->value[0], f->value[1], f->integer[0]);
+}
+
 static q_id form_weighted_norm(form *f)
 {
     return q_weighted_sq_norm(f->graph, f->value[0], f->value[1]);
@@ -195,7 +206,7 @@ bool q_parse_reserved(const q_parser *p, const char *name, size_t size)
     suffix s = split_name(p, name, size);
     bool reduces = s.axis || s.keops;
     if (reduces && (q_reduction_find(name, s.bare) || q_reduction_sugar_find(name, s.bare))) return true;
-    if (is_repeat(&s, name)) return true;
+    if (is_repeat(&s, name) || is_gather(&s, name)) return true;
     return is_declaration(name, size) || q_op_find(name, size) || q_sugar_find(name, size) || find_form(name, size) ||
            indexed_axis(name, size);
 }
@@ -474,6 +485,15 @@ static q_id call_repeat(q_parser *p, uint8_t axis, const q_parsed *args, size_t 
     return q_repeat(p->graph, id, axis);
 }
 
+static q_id call_gather(q_parser *p, const suffix *s, const q_parsed *args, size_t count, size_t at)
+{
+    q_id table, number;
+    if (!check_count(p, s->written, at, count, 2) || !value_argument(p, s->written, &args[0], &table) ||
+        !value_argument(p, s->written, &args[1], &number))
+        return 0;
+    return q_lookup_rows(p->graph, table, number, s->axis);
+}
+
 static q_parsed call(q_parser *p, size_t at, size_t size, const q_parsed *args, size_t count)
 {
     const char *name = p->text + at;
@@ -486,6 +506,7 @@ static q_parsed call(q_parser *p, size_t at, size_t size, const q_parsed *args, 
     if (reduction) return made(call_reduction(p, reduction, &s, args, count, at), at);
     if (reduces && sugar) return made(call_reduction_sugar(p, sugar, &s, args, count, at), at);
     if (is_repeat(&s, name)) return made(call_repeat(p, s.axis, args, count, at), at);
+    if (is_gather(&s, name)) return made(call_gather(p, &s, args, count, at), at);
     if (is_declaration(name, size)) return made(declare(p, name, size, at, args, count), at);
     if (special) return call_form(p, special, args, count, at);
     if (op) return made(call_op(p, op, args, count, at), at);

@@ -121,20 +121,22 @@ static void step(pass *p, q_id id, q_id adjoint)
     q_graph *graph = p->graph;
     q_node node = *q_node_of(graph, id);
     const q_op_row *row = &q_ops[node.op];
-    unsigned axes = node.axes | (q_is_reduction(&node) ? (unsigned)node.k[0] : 0);
-    for (int a = 0; a < row->operands; a++)
+    bool lookup = row->kind == Q_KIND_LOOKUP; /* whose row's number has no derivative */
+    unsigned axes = node.axes | (q_is_reduction(&node) || lookup ? (unsigned)node.k[0] : 0);
+    for (int a = 0; a < (lookup ? 1 : row->operands); a++)
         if (p->wanted[node.arg[a]]) {
             q_id term = row->kind == Q_KIND_CONTRACT ? flow_through_contraction(&p->chain, id, a, adjoint)
+                        : lookup                     ? q_lookup_adjoint(graph, &node, adjoint)
                                                      : flow(&p->chain, id, (size_t)a, adjoint);
             if (graph->status) return;
             if (!q_is_constant(graph, term, 0)) contribute(p, node.arg[a], term, axes);
         }
 }
 
-/* A count stands for a sum of equal terms that was simplified. */
+/* A count stands for a sum of equal terms that was simplified, a lookup along an axis for one with one term that is not 0. */
 static bool reduces(const q_node *node)
 {
-    return q_is_reduction(node) || node->op == Q_OP_COUNT;
+    return q_is_reduction(node) || node->op == Q_OP_COUNT || (node->op == Q_OP_LOOKUP && node->k[0]);
 }
 
 bool q_reduces(const q_graph *graph, q_id value)
@@ -305,6 +307,7 @@ static q_id tangent_of(const tangents *t, q_id id)
     case Q_KIND_EXPAND: return tangent_of_expansion(t, id, &node);
     case Q_KIND_CONTRACT: return tangent_of_contraction(t, &node);
     case Q_KIND_REPEAT: return q_repeat(t->graph, t->of[node.arg[0]], (uint8_t)node.k[0]);
+    case Q_KIND_LOOKUP: return t->of[node.arg[0]] ? q_lookup_tangent(t->graph, &node, t->of[node.arg[0]]) : 0;
     case Q_KIND_REDUCTION: return tangent_of_reduction(t, id, &node);
     case Q_KIND_LEAF: return 0;
     }

@@ -17,7 +17,8 @@ typedef enum q_op {
     Q_OP_COUNT,    /* k[0]: axis; M or N; written Sum_i(1) or Sum_j(1) */
     Q_OP_WILD,     /* in patterns of rules.def, and where a derivative needs a variable of its own */
     Q_OP_CONTRACT, /* k[0]: number of the contraction in its graph */
-    Q_OP_REPEAT,   /* k[0]: axis; the operand as a value that has this axis; written Repeat_i, Repeat_j */
+    Q_OP_LOOKUP, /* k[0]: axis, or 0 and in k[1] the length of rows; a row of a table; written Gather_i, Gather_j, Gather */
+    Q_OP_REPEAT, /* k[0]: axis; the operand as a value that has this axis; written Repeat_i, Repeat_j */
 #define ELEMENTWISE(name, ...) Q_OP_##name,
 #define GATHER(name, ...) Q_OP_##name,
 #define EXPAND(name, ...) Q_OP_##name,
@@ -34,6 +35,7 @@ typedef enum q_op_kind {
     Q_KIND_GATHER,
     Q_KIND_EXPAND,
     Q_KIND_CONTRACT,
+    Q_KIND_LOOKUP,
     Q_KIND_REPEAT,
     Q_KIND_REDUCTION
 } q_op_kind;
@@ -285,6 +287,19 @@ const q_contraction *q_contraction_of(const q_graph *graph, const q_node *node);
 /* Products that component d sums, and the components of the t-th. */
 uint32_t q_contraction_terms(const q_contraction *c);
 void q_contraction_term(const q_contraction *c, uint32_t d, uint32_t t, uint32_t *a, uint32_t *b);
+
+// lookup.c: rows of tables, picked by number
+
+/* Components k*length .. k*length + length - 1 of the table; zeros if there is no such row. */
+q_id q_lookup(q_graph *graph, q_id table, q_id k, int32_t length);
+/* Row k of a table with rows along the axis, on which k must not depend. */
+q_id q_lookup_rows(q_graph *graph, q_id table, q_id k, uint8_t axis);
+/* What a lookup's adjoint g adds to its table's: of a table along an axis, for each of its rows. */
+q_id q_lookup_adjoint(q_graph *graph, const q_node *node, q_id g);
+/* The lookup's tangent, from its table's. */
+q_id q_lookup_tangent(q_graph *graph, const q_node *node, q_id tangent);
+/* Component d of a lookup from a table of numbers, of length dim and with so many rows. */
+double q_lookup_read(const q_node *node, uint32_t dim, const double *table, size_t rows, double k, uint32_t d);
 
 // special.c: functions that are whole graphs of scalar operations, and special functions of the host
 

@@ -99,7 +99,7 @@ static uint8_t axes_of(const q_graph *graph, const q_node *node)
     for (int a = 0; a < 3; a++)
         if (node->arg[a]) axes |= graph->nodes[node->arg[a]].axes;
     if (node->op == Q_OP_REPEAT) axes |= (unsigned)node->k[0];
-    if (q_is_reduction(node)) axes &= ~(unsigned)node->k[0];
+    if (q_is_reduction(node) || node->op == Q_OP_LOOKUP) axes &= ~(unsigned)node->k[0];
     return (uint8_t)axes;
 }
 
@@ -117,7 +117,9 @@ static bool is_integer(const q_graph *graph, const q_node *node)
 /* The number of an operation in digests. A row that is added after the others of ops.def moves none, reductions included. */
 static uint64_t digest_number(unsigned op)
 {
-    enum { REDUCTIONS = 78 };
+    enum { REDUCTIONS = 78, LOOKUP = 2000 };
+    if (op == Q_OP_LOOKUP) return LOOKUP;
+    if (op > Q_OP_LOOKUP && op < Q_OP_REDUCTION) op--;
     return op > Q_OP_REDUCTION ? op - Q_OP_REDUCTION + REDUCTIONS : op > REDUCTIONS ? op + 1000 : op;
 }
 
@@ -231,7 +233,7 @@ static void dump_node(const q_graph *graph, q_id id, q_text *out)
 {
     const q_node *node = q_node_of(graph, id);
     q_text_add(out, "  %%%-4u %-2s %5u  %s", id, axis_names[node->axes], node->dim, q_ops[node->op].name);
-    if (q_is_reduction(node)) q_text_add(out, "_%s", axis_names[node->k[0]]);
+    if (q_is_reduction(node) || (node->op == Q_OP_LOOKUP && node->k[0])) q_text_add(out, "_%s", axis_names[node->k[0]]);
     if (node->op == Q_OP_VARIABLE) q_text_add(out, " %s", graph->variables[node->k[0]].name);
     if (node->op == Q_OP_CONSTANT) q_text_add(out, " %.17g", node->value);
     if (node->op == Q_OP_INDEX || node->op == Q_OP_COUNT || node->op == Q_OP_REPEAT)

@@ -120,7 +120,8 @@ static void print_call(printer *p, const q_node *node)
     const int32_t *integers = row->kind == Q_KIND_REDUCTION ? node->k + 1 : node->k;
     bool no_nan = row->kind == Q_KIND_CONTRACT && q_contraction_of(p->graph, node)->no_nan;
     q_text_add(p->out, "%s%s", row->name, no_nan ? "NoNan" : "");
-    if (row->kind == Q_KIND_REDUCTION || row->kind == Q_KIND_REPEAT)
+    bool rows = row->kind == Q_KIND_LOOKUP && node->k[0];
+    if (row->kind == Q_KIND_REDUCTION || row->kind == Q_KIND_REPEAT || rows)
         q_text_add(p->out, "_%c", q_axes[node->k[0]].letter);
     q_text_add(p->out, "(");
     for (int a = 0; a < row->operands; a++) {
@@ -129,6 +130,7 @@ static void print_call(printer *p, const q_node *node)
         else print_node(p, node->arg[a], 0);
     }
     for (int i = 0; i < row->integers; i++) q_text_add(p->out, ",%d", integers[i]);
+    if (row->kind == Q_KIND_LOOKUP && !rows) q_text_add(p->out, ",%d", node->k[1]);
     if (row->kind == Q_KIND_CONTRACT) print_contraction(p, q_contraction_of(p->graph, node));
     q_text_add(p->out, ")");
 }

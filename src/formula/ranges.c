@@ -253,6 +253,10 @@ static void bound_node(q_ranges *r, q_id id)
     case Q_KIND_EXPAND: bound_expand(r, node, out); break;
     case Q_KIND_CONTRACT: bound_contract(r, node, out); break;
     case Q_KIND_GATHER: bound_gather(r, node, out); break;
+    case Q_KIND_LOOKUP: /* of rows that are in no box */
+        r->nan[id] = true;
+        bound_leaf(r, node, out);
+        break;
     case Q_KIND_REPEAT:
         for (uint32_t d = 0; d < node->dim; d++) out[d] = *operand(r, node, 0, d);
         break;

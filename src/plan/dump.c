@@ -17,6 +17,7 @@ static void dump_value(const q_ir *p, q_ref v, q_text *out)
         q_text_add(out, "load array %d component ", value->k[1]);
         q_text_add(out, value->scope & (Q_K_LOOP | Q_RHS_LOOP) ? "d" : "%d", value->k[0]);
         break;
+    case Q_V_LOOKUP: q_text_add(out, "look up array %d component %d of row", value->k[1], value->k[0]); break;
     case Q_V_SUM: q_text_add(out, "sum %d over d of", value->k[0]); break;
     case Q_V_INDEX: q_text_add(out, "index"); break;
     case Q_V_COUNT: q_text_add(out, "count %c", q_axes[value->k[0]].letter); break;
@@ -57,7 +58,7 @@ static cost cost_of(const q_ir *p)
         uint8_t scope = value->scope & (uint8_t) ~(Q_K_LOOP | Q_RHS_LOOP);
         if (value->kind == Q_V_OP || value->kind == Q_V_FMA || value->kind == Q_V_WEIGHT)
             c.operations[scope] += (value->kind == Q_V_FMA ? 2 : 1) * times;
-        if (value->kind == Q_V_LOAD) c.reads[scope] += times;
+        if (value->kind == Q_V_LOAD || value->kind == Q_V_LOOKUP) c.reads[scope] += times;
         if (value->kind == Q_V_SUM) c.operations[scope] += p->k_dim;
     }
     for (size_t r = 0; r < p->reduction_count; r++)
@@ -85,8 +86,8 @@ void q_ir_dump(const q_ir *p, quern_dtype dtype, q_text *out)
                p->statements[Q_LATE] + p->statements[Q_LATE | Q_ROW]);
     dump_cost(p, dtype, out);
     for (size_t a = 0; a < p->input_count; a++)
-        q_text_add(out, "  array %zu: axis %s, length %u%s\n", a, q_axes_text[p->inputs[a].axis], p->inputs[a].dim,
-                   p->inputs[a].variable < 0 ? ", temporary" : "");
+        q_text_add(out, "  array %zu: axis %s, length %u%s%s\n", a, q_axes_text[p->inputs[a].axis], p->inputs[a].dim,
+                   p->inputs[a].variable < 0 ? ", temporary" : "", p->inputs[a].table ? ", table" : "");
     for (q_ref v = 1; v < p->count; v++)
         if (p->uses[v]) dump_value(p, v, out);
     for (size_t r = 0; r < p->reduction_count; r++)

@@ -78,6 +78,17 @@ static bool has_slots(const q_emitter *e, uint8_t scope)
     return any;
 }
 
+/* Tables, for the functions of pairs, which are not given arrays. */
+static size_t emit_tables(q_emitter *e, bool members)
+{
+    size_t count = 0;
+    for (size_t a = 0; a < e->p->input_count; a++)
+        if (e->p->inputs[a].table)
+            q_text_add(e->out, members ? "    __global const sreal *a%zu;\n" : "    out.a%zu = a%zu;\n", a, a), count++;
+    if (count) q_text_add(e->out, members ? "    long M, N;\n" : "    out.M = M, out.N = N;\n");
+    return count;
+}
+
 static void emit_struct(q_emitter *e, const char *name, uint8_t scope)
 {
     size_t members = 0;
@@ -89,6 +100,7 @@ static void emit_struct(q_emitter *e, const char *name, uint8_t scope)
             members++;
         }
     q_emit_slots(e, scope, true);
+    if (!scope) members += emit_tables(e, true);
     if (!members) q_text_add(e->out, "    int none;\n");
     size_t aligned = slots ? 1 : members;
     if (scope == Q_COLUMN)
@@ -111,6 +123,7 @@ static void emit_loader(q_emitter *e, const char *type, const char *parameters, 
             if (!e->sections[scope]->slot[v]) q_text_add(e->out, "    out.v%u = v%u;\n", v, v);
             members++;
         }
+    if (!scope) members += emit_tables(e, false);
     if (!members) q_text_add(e->out, "    out.none = 0;\n");
     q_text_add(e->out, "    return out;\n}\n");
 }

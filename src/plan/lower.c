@@ -58,17 +58,27 @@ static bool same_array(const q_array *a, const q_array *b)
     return a->variable == b->variable && a->temporary == b->temporary;
 }
 
-/* Loop: 0, or Q_K_LOOP or Q_RHS_LOOP for the component of the loop. What belongs to no row is read with the columns there. */
-static q_ref load(lowering *s, q_array array, uint32_t component, uint8_t loop)
+/* The number of the array among the inputs; false, with a status, if they are too many. */
+static bool find_input(lowering *s, q_array array, size_t *out)
 {
     q_ir *p = s->out;
     size_t a = 0;
     while (a < p->input_count && !same_array(&p->inputs[a], &array)) a++;
     if (a == Q_MAX_ARRAYS) {
         s->out->status = q_fail(QUERN_LIMIT, "one pass of the formula reads more than %d arrays", Q_MAX_ARRAYS);
-        return 0;
+        return false;
     }
     if (a == p->input_count) p->inputs[p->input_count++] = array;
+    p->inputs[a].table = p->inputs[a].table || array.table;
+    *out = a;
+    return true;
+}
+
+/* Loop: 0, or Q_K_LOOP or Q_RHS_LOOP for the component of the loop. What belongs to no row is read with the columns there. */
+static q_ref load(lowering *s, q_array array, uint32_t component, uint8_t loop)
+{
+    size_t a;
+    if (!find_input(s, array, &a)) return 0;
     uint8_t scope = loop_of(s, array.axis);
     q_scalar scalar = {.kind = Q_V_LOAD,
                        .scope = loop ? (scope ? scope : Q_COLUMN) | loop : scope,
@@ -77,11 +87,15 @@ static q_ref load(lowering *s, q_array array, uint32_t component, uint8_t loop)
     return q_value_intern(s->out, &scalar);
 }
 
-static q_ref load_variable(lowering *s, const q_node *node, uint32_t component, uint8_t loop)
+static q_array array_of_variable(const lowering *s, const q_node *node)
 {
     const q_variable *variable = &s->graph->variables[node->k[0]];
-    q_array array = {.axis = variable->axis, .dim = variable->dim, .variable = node->k[0], .result = -1};
-    return load(s, array, component, loop);
+    return (q_array){.axis = variable->axis, .dim = variable->dim, .variable = node->k[0], .result = -1};
+}
+
+static q_ref load_variable(lowering *s, const q_node *node, uint32_t component, uint8_t loop)
+{
+    return load(s, array_of_variable(s, node), component, loop);
 }
 
 static q_ref load_temporary(lowering *s, q_id id, uint32_t component, uint8_t loop)
@@ -185,6 +199,21 @@ static q_ref lower_gather(lowering *s, const q_node *node, uint32_t d)
              from;
     int a = q_ops[node->op].pick(d, n, m, node->k, &from);
     return a < 0 ? q_value_number(s->out, 0) : component(s, node->arg[a], from);
+}
+
+static q_ref lower_lookup(lowering *s, const q_node *node, uint32_t d)
+{
+    q_array array = array_of_variable(s, q_node_of(s->graph, node->arg[0]));
+    q_ref row = component(s, node->arg[1], 0);
+    size_t a;
+    array.table = true;
+    if (s->out->status || !find_input(s, array, &a)) return 0;
+    q_scalar scalar = {.kind = Q_V_LOOKUP,
+                       .scope = s->out->values[row].scope,
+                       .arg = {row},
+                       .k = {(int32_t)d, (int32_t)a},
+                       .number = node->k[1]};
+    return q_value_intern(s->out, &scalar);
 }
 
 /* Expansions build with the lowering's own values. */
@@ -338,6 +367,7 @@ static q_ref lower_component(lowering *s, q_id id, uint32_t d)
     case Q_KIND_EXPAND: return lower_expand(s, node, d);
     case Q_KIND_CONTRACT: return lower_contract(s, id, d);
     case Q_KIND_REPEAT: return component(s, node->arg[0], d);
+    case Q_KIND_LOOKUP: return lower_lookup(s, node, d);
     case Q_KIND_REDUCTION: return lower_reduction(s, id, d);
     }
     return 0;
@@ -482,7 +512,8 @@ static void count_uses(q_ir *p)
         const q_scalar *value = &p->values[v];
         if (!p->uses[v]) continue;
         for (int a = 0; a < 3; a++) p->uses[value->arg[a]]++;
-        if (value->kind == Q_V_OP || value->kind == Q_V_FMA || value->kind == Q_V_WEIGHT) p->statements[value->scope]++;
+        bool computed = value->kind == Q_V_OP || value->kind == Q_V_FMA || value->kind == Q_V_WEIGHT;
+        if (computed || value->kind == Q_V_LOOKUP) p->statements[value->scope]++;
     }
 }
 

@@ -148,7 +148,8 @@ enum { Q_PAIR = Q_ROW | Q_COLUMN, Q_LOOPS = 32 };
 
 typedef enum q_value_kind {
     Q_V_CONSTANT,
-    Q_V_LOAD,       /* component k of array a; with Q_K_LOOP or Q_RHS_LOOP, that of the loop */
+    Q_V_LOAD, /* component k of array a; with Q_K_LOOP or Q_RHS_LOOP, that of the loop */
+    Q_V_LOOKUP, /* component k of row arg0 of array a: of `number` components each, or, where that is 0, of its own rows */
     Q_V_INDEX,      /* number of the row (where Q_ROW) or column (Q_COLUMN) */
     Q_V_COUNT,      /* number of rows of axis k */
     Q_V_OP,         /* elementwise operation `op` */
@@ -183,6 +184,7 @@ typedef struct q_array {
     int variable;   /* number in the graph, or -1 */
     q_id temporary; /* node whose value it holds, or 0 */
     int result;     /* outputs: number of the operator's result, or -1 */
+    bool table;     /* inputs: rows of it are looked up, so that all of it must be there */
     bool looped;    /* outputs: one value, that of the loop, stands for all components */
 } q_array;
 

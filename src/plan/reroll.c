@@ -93,10 +93,12 @@ static bool is_finished_in_loop(const q_ir *p, size_t r)
 bool q_same_form(const q_emitter *e, q_ref v, q_ref w)
 {
     const q_scalar *a = &e->p->values[v], *b = &e->p->values[w];
-    bool numbered = a->kind == Q_V_LOAD || (a->kind == Q_V_FINISH && is_finished_in_loop(e->p, (size_t)a->k[1]));
+    bool numbered = a->kind == Q_V_LOAD || a->kind == Q_V_LOOKUP ||
+                    (a->kind == Q_V_FINISH && is_finished_in_loop(e->p, (size_t)a->k[1]));
     return a->kind == b->kind && a->scope == b->scope && a->integer == b->integer && a->negate == b->negate &&
            a->op == b->op && a->not_positive == b->not_positive && a->minus == b->minus && a->exact == b->exact &&
-           a->k[1] == b->k[1] && (numbered || a->k[0] == b->k[0]) && a->kind != Q_V_WEIGHT && a->kind != Q_V_NORMALISER;
+           a->k[1] == b->k[1] && (a->kind != Q_V_LOOKUP || a->number == b->number) &&
+           (numbered || a->k[0] == b->k[0]) && a->kind != Q_V_WEIGHT && a->kind != Q_V_NORMALISER;
 }
 
 static bool same_step(const q_emitter *e, const q_step *a, const q_step *b)

@@ -69,6 +69,13 @@ static bool uses_special(const q_ir *program)
     return false;
 }
 
+static bool uses_tables(const q_ir *program)
+{
+    bool any = false;
+    for (size_t a = 0; a < program->input_count; a++) any = any || program->inputs[a].table;
+    return any;
+}
+
 static bool uses_count(const q_ir *program)
 {
     bool any = false;
@@ -92,6 +99,7 @@ static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan
     add_file(out, "prelude");
     if (plan->lanes > 1 && plan->dtype == QUERN_F32 && plan->profile.vector_math) add_file(out, "math");
     if (uses_special(program)) add_special(out, plan);
+    if (uses_tables(program)) add_file(out, "lookup");
     if (program->reduction_count) add_file(out, "reductions");
     if (uses_count(program)) add_file(out, "select");
     if (q_has_exact(program, false)) q_text_add(out, "#pragma OPENCL FP_CONTRACT OFF\n");

@@ -130,6 +130,20 @@ static void emit_load(q_emitter *e, const q_scalar *value)
                    component);
 }
 
+/* Functions of pairs have tables from the launch. */
+static void emit_lookup(q_emitter *e, const q_scalar *value)
+{
+    const q_array *array = &e->p->inputs[value->k[1]];
+    bool lanes = on_lanes(value->scope), integer = e->p->values[value->arg[0]].integer;
+    const char *from = (e->section & Q_PAIR) == Q_PAIR ? "u->" : "";
+    q_text_add(e->out, "%s_lookup%s(%sa%d, ", lanes ? "q" : "qs", integer ? "_int" : "", from, value->k[1]);
+    q_emit_operand(e, value->arg[0], e->operand[0], lanes, integer);
+    if (e->component) q_text_add(e->out, ", %s, ", e->component);
+    else q_text_add(e->out, ", %d, ", value->k[0]);
+    if (value->number != 0) q_text_add(e->out, "%.0f, %.0fL)", value->number, array->dim / value->number);
+    else q_text_add(e->out, "%u, %s%s)", array->dim, from, q_axes[array->axis].rows);
+}
+
 static bool compares(const q_scalar *value)
 {
     return value->op == Q_OP_Equal || value->op == Q_OP_NotEqual || value->op == Q_OP_LessThan ||
@@ -298,6 +312,7 @@ void q_emit_expression(q_emitter *e, q_ref v)
     switch ((q_value_kind)value->kind) {
     case Q_V_CONSTANT: q_emit_number(e, value->number); break;
     case Q_V_LOAD: emit_load(e, value); break;
+    case Q_V_LOOKUP: emit_lookup(e, value); break;
     case Q_V_INDEX:
         q_text_add(e->out, value->scope == Q_ROW ? "q_row_numbers(Q_ROW_NUMBER(i))" : "Q_COLUMN_NUMBER(j)");
         break;

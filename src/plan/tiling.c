@@ -152,9 +152,10 @@ quern_status q_loops_find(q_loops *out, const q_graph *graph, const q_stage *sta
     return status;
 }
 
+/* A table is read where its rows are looked up. */
 static void pass_down(q_loops *loops, const q_node *node, uint8_t form)
 {
-    for (int a = 0; a < 3 && node->arg[a]; a++) loops->forms[node->arg[a]] |= form;
+    for (int a = node->op == Q_OP_LOOKUP; a < 3 && node->arg[a]; a++) loops->forms[node->arg[a]] |= form;
 }
 
 /* Operands come before users, so one way down the ids meets each node after all its users. */

@@ -362,6 +362,21 @@ quern_expr quern_extract(quern_graph *graph, quern_expr a, int32_t first, int32_
     return quern_apply(graph, "Extract", QUERN_EXPRS(a), QUERN_INTEGERS(first, count));
 }
 
+quern_expr quern_gather(quern_graph *graph, quern_expr table, quern_expr k, int32_t length)
+{
+    return quern_apply(graph, "Gather", QUERN_EXPRS(table, k), QUERN_INTEGERS(length));
+}
+
+quern_expr quern_gather_i(quern_graph *graph, quern_expr table, quern_expr k)
+{
+    return quern_apply(graph, "Gather_i", QUERN_EXPRS(table, k), QUERN_NO_INTEGERS);
+}
+
+quern_expr quern_gather_j(quern_graph *graph, quern_expr table, quern_expr k)
+{
+    return quern_apply(graph, "Gather_j", QUERN_EXPRS(table, k), QUERN_NO_INTEGERS);
+}
+
 quern_expr quern_grad(quern_graph *graph, quern_expr f, quern_expr v, quern_expr e)
 {
     return quern_apply(graph, "Grad", QUERN_EXPRS(f, v, e), QUERN_NO_INTEGERS);

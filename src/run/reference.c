@@ -244,6 +244,7 @@ static bool rounds(const q_node *node)
     switch (q_ops[node->op].kind) {
     case Q_KIND_LEAF: return node->op == Q_OP_VARIABLE;
     case Q_KIND_GATHER:
+    case Q_KIND_LOOKUP:
     case Q_KIND_REPEAT: return false;
     case Q_KIND_REDUCTION:
         return q_ops[node->op].reduction == Q_LINEAR || node->op == Q_RED_LogSumExp || node->op == Q_RED_Prod ||
@@ -335,6 +336,12 @@ static double elementwise(const q_node *node, uint32_t d, const double *const x[
     return q_ops[node->op].evaluate(x[0][d], b, c, node->k[0], node->k[1]);
 }
 
+static double lookup(const evaluation *e, const q_node *node, uint32_t d, const double *const x[3])
+{
+    return q_lookup_read(node, q_node_of(e->graph, node->arg[0])->dim, x[0], axis_size(e, (unsigned)node->k[0]), *x[1],
+                         d);
+}
+
 /* Component d in row i and column j; x: the rows of the operands. */
 static double component(const evaluation *e, const q_node *node, uint32_t d, size_t i, size_t j,
                         const double *const x[3])
@@ -346,6 +353,7 @@ static double component(const evaluation *e, const q_node *node, uint32_t d, siz
     case Q_KIND_EXPAND: return expand(e, node, d, x[0]);
     case Q_KIND_CONTRACT: return contract(e, node, d, x);
     case Q_KIND_REPEAT: return x[0][d];
+    case Q_KIND_LOOKUP: return lookup(e, node, d, x);
     case Q_KIND_REDUCTION: return reduce_component(e, node, d, x[0]);
     }
     return NAN;

@@ -347,9 +347,27 @@ static void refused(void **state)
             "points is no array: it has the element type 0");
     view.array = (quern_array *)points;
     REFUSED(quern_clusters_kd(&clusters, view, 1), QUERN_USAGE, "points is an array on the device");
+}
+
+static void null_is_usage(void **state)
+{
+    (void)state;
+    quern_view view = quern_f64(points, 4, 3);
+    quern_ranges *ranges = (quern_ranges *)&ranges;
+    assert_int_equal(quern_clusters_grid(NULL, view, 1), QUERN_USAGE);
     assert_int_equal(quern_clusters_kd(NULL, view, 1), QUERN_USAGE);
+    assert_int_equal(quern_clusters_labels(NULL, view), QUERN_USAGE);
     assert_int_equal(quern_clusters_sort(NULL, view, view), QUERN_USAGE);
+    assert_int_equal(quern_clusters_unsort(NULL, view, view), QUERN_USAGE);
+    assert_int_equal(quern_clusters_weights(NULL, view, view), QUERN_USAGE);
+    assert_int_equal(quern_clusters_centroids(NULL, view, view, view), QUERN_USAGE);
+    assert_int_equal(quern_clusters_boxes(NULL, view, view, view), QUERN_USAGE);
     assert_int_equal(quern_ranges_matrix(NULL, NULL, NULL, NULL), QUERN_USAGE);
+    assert_int_equal(quern_ranges_matrix(&ranges, NULL, NULL, NULL), QUERN_USAGE);
+    assert_null(ranges);
+    assert_int_equal(quern_ranges_within(&ranges, NULL, view, NULL, view, 1), QUERN_USAGE);
+    assert_int_equal(quern_ranges_centroids(NULL, NULL, view, NULL, view, 1), QUERN_USAGE);
+    assert_int_equal(quern_ranges_labels(NULL, view, view), QUERN_USAGE);
     quern_clusters_destroy(NULL);
     quern_ranges_destroy(NULL);
     assert_int_equal(quern_ranges_pairs(NULL), 0);
@@ -369,6 +387,7 @@ int main(void)
         cmocka_unit_test(ranges_of_labels),
         cmocka_unit_test(none_and_one),
         cmocka_unit_test(refused),
+        cmocka_unit_test(null_is_usage),
     };
     return cmocka_run_group_tests(tests, fill, NULL);
 }

@@ -121,6 +121,8 @@ static void derive(const char *formula, random_source *source)
             value = q_grad_total(s.graph, value, variable, sample_weights(&s, value, weights[order]));
             if (!value || !measure(s.graph, value, size)) {
                 too_large[order]++;
+                printf("%s derivative of %s is beyond a limit: %s\n", order_names[order], formula,
+                       quern_last_error()->message);
                 break;
             }
             if (q_is_constant(s.graph, value, 0)) {

@@ -54,7 +54,7 @@ static q_id apply_to_variables(sample *s, q_op op, const int64_t dims[3], const 
     return id;
 }
 
-/* Central difference of the expression in operand a; NaN where a step crosses a jump or leaves the domain. */
+/* Central differences of the expression in operand a, extrapolated; NaN where a step crosses a jump or leaves the domain. */
 static double difference(const q_op_row *row, const double x[3], int a, const int32_t k[2])
 {
     double slopes[2];
@@ -66,7 +66,7 @@ static double difference(const q_op_row *row, const double x[3], int a, const in
         slopes[n] = (above - row->evaluate(down[0], down[1], down[2], k[0], k[1])) / (2 * h);
     }
     bool smooth = fabs(slopes[0] - slopes[1]) <= 1e-4 * (1 + fabs(slopes[1]));
-    return smooth ? slopes[1] : NAN;
+    return smooth ? slopes[1] + (slopes[1] - slopes[0]) / 3 : NAN;
 }
 
 /* How many of the sample's rows could be checked. */

@@ -223,10 +223,10 @@ static void masks(void **state)
         for (int single = 0; single < 2; single++) {
             sample s = sample_create(1, 1, 0);
             q_id id = sample_parse(&s, rows[n].formula);
-            q_box boxes[] = {{q_index(s.graph, Q_I), &i}, {q_index(s.graph, Q_J), &rows[n].j}};
+            q_box at[] = {{q_index(s.graph, Q_I), &i}, {q_index(s.graph, Q_J), &rows[n].j}};
             q_ranges *ranges;
             assert_int_equal(q_ranges_create(&ranges, s.graph, &id, 1, single ? QUERN_F32 : QUERN_F64), QUERN_OK);
-            q_bounds_over(ranges, boxes, 2);
+            q_bounds_over(ranges, at, 2);
             q_interval range = *q_ranges_of(ranges, id);
             assert_false(q_ranges_nan(ranges, id));
             if (!(fabs(range.low - rows[n].low) < 1e-3) || !(fabs(range.high - rows[n].high) < 1e-3))
@@ -238,12 +238,12 @@ static void masks(void **state)
     /* a mask of -inf hides what may be NaN, too */
     sample s = sample_create(1, 1, 0);
     q_id id = sample_parse(&s, "x=Vi(1); LogSumExp_j(Where(J<=I,x,-1/0))");
-    q_box boxes[] = {{q_index(s.graph, Q_I), &i}, {q_index(s.graph, Q_J), &(q_interval){256, 300}}};
+    q_box at[] = {{q_index(s.graph, Q_I), &i}, {q_index(s.graph, Q_J), &(q_interval){256, 300}}};
     q_ranges *ranges;
     assert_int_equal(q_ranges_create(&ranges, s.graph, &id, 1, QUERN_F32), QUERN_OK);
-    q_bounds_over(ranges, boxes, 2);
+    q_bounds_over(ranges, at, 2);
     assert_true(q_ranges_idle(ranges, id, &reached));
-    q_bounds_over(ranges, boxes, 1);
+    q_bounds_over(ranges, at, 1);
     assert_false(q_ranges_idle(ranges, id, &reached));
     q_ranges_destroy(&ranges);
     sample_destroy(&s);

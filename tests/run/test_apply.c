@@ -29,7 +29,8 @@ static void add_text(trial_call *call, const char *argument)
     snprintf(call->text + size, sizeof call->text - size, "%s%s", call->text[size - 1] == '(' ? "" : ",", argument);
 }
 
-static void add_operand(trial_call *call, int dim, bool same)
+/* `free`: it does not depend on the axis. */
+static void add_operand(trial_call *call, int dim, bool same, bool free)
 {
     char name[8];
     size_t n = call->operand_count++, size = strlen(call->declarations);
@@ -37,8 +38,12 @@ static void add_operand(trial_call *call, int dim, bool same)
     add_text(call, name);
     call->operands[n] = call->operands[0];
     if (same && n) return;
-    snprintf(call->declarations + size, sizeof call->declarations - size, "%s=V%c(%d); ", name, call->axis, dim);
-    call->operands[n] = (call->axis == 'i' ? quern_vi : quern_vj)(call->graph, name, dim);
+    snprintf(call->declarations + size, sizeof call->declarations - size, "%s=%s(%d); ", name,
+             free                ? "Pm"
+             : call->axis == 'i' ? "Vi"
+                                 : "Vj",
+             dim);
+    call->operands[n] = (free ? quern_pm : call->axis == 'i' ? quern_vi : quern_vj)(call->graph, name, dim);
 }
 
 static void add_integer(trial_call *call, int value)
@@ -72,7 +77,9 @@ static bool reaches(const quern_function_info *info, const char *written, char a
     for (char *rest = arguments, *item; (item = strtok_r(rest, ",", &rest));) {
         if (*item == '[') add_list(&call, item, lengths[0] - '0');
         else if (!item[1] && strchr("kl", *item)) add_integer(&call, *item == 'k' ? k : l);
-        else add_operand(&call, lengths[call.operand_count] - '0', strcmp(info->kind, "derivative") == 0);
+        else
+            add_operand(&call, lengths[call.operand_count] - '0', strcmp(info->kind, "derivative") == 0,
+                        info->over_axis && call.operand_count); /* the number of a row */
     }
     quern_exprs operands = {call.operands, call.operand_count};
     quern_lists lists = {call.lists, call.list_count};

@@ -1,6 +1,7 @@
 /*
  * test_null.c: every public function with null handles, places, texts and lists: USAGE, or what stands for nothing, and
- * never a crash. The table below has a row for each function of the headers, which the test compares with them.
+ * never a crash. The table below has a row for each function of the headers, which the test compares with them; those of
+ * cluster.h are in test_cluster.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -316,6 +317,13 @@ static void null_extract(void)
     failed(quern_extract(graph, 0, 0, 1));
 }
 
+static void null_gather(void)
+{
+    assert_int_equal(quern_gather(NULL, 1, 1, 1), 0);
+    failed(quern_gather(graph, 0, leaf, 1));
+    failed(quern_gather(graph, leaf, 0, 1));
+}
+
 static void null_grad(void)
 {
     assert_int_equal(quern_grad(NULL, 1, 1, 1), 0);
@@ -348,6 +356,8 @@ TAKES2(scalprod)
 TAKES1(norm2)
 TAKES1(sum_components)
 TAKES2(concat)
+TAKES2(gather_i)
+TAKES2(gather_j)
 TAKES1(sum_i)
 TAKES1(sum_j)
 TAKES1(min_i)
@@ -518,7 +528,7 @@ static const struct {
     ROW(graph_destroy), ROW(graph_status), ROW(compile_graph), ROW(vi), ROW(vj), ROW(pm), ROW(literal),
     ROW(index_i), ROW(index_j), ROW(formula), ROW(name), ROW(length), ROW(apply), ROW(apply_lists), ROW(add),
     ROW(subtract), ROW(multiply), ROW(divide), ROW(negate), ROW(exp), ROW(log), ROW(sqrt), ROW(square), ROW(sqdist),
-    ROW(scalprod), ROW(norm2), ROW(sum_components), ROW(extract), ROW(concat), ROW(sum_i), ROW(sum_j), ROW(min_i),
+    ROW(scalprod), ROW(norm2), ROW(sum_components), ROW(extract), ROW(concat), ROW(gather), ROW(gather_i), ROW(gather_j), ROW(sum_i), ROW(sum_j), ROW(min_i),
     ROW(min_j), ROW(argmin_i), ROW(argmin_j), ROW(max_i), ROW(max_j), ROW(argmax_i), ROW(argmax_j),
     ROW(logsumexp_i), ROW(logsumexp_j), ROW(grad), ROW(language), ROW(cache_look), ROW(cache_clear), ROW(npy_read), ROW(npy_read_stream),
     ROW(npy_write), ROW(npy_write_stream), ROW(tune),

@@ -57,6 +57,8 @@ static const char *const examples[][2] = {
     {"Sinc", "Sinc(x*y)"},
     {"Digamma", "Digamma(x*y)"},
     /* special forms */
+    {"Gather", "Gather(p,Floor(4*s*t),1)*x"},
+    {"Gather", "Gather_j(y,Floor(4*s))*q"},
     {"Grad", "Grad(Sin(x*y),x,p)"},
     {"Diff", "Diff(Sin(x*y),y,p)"},
     {"GradMatrix", "GradMatrix(Exp(x)*Sum(x*y),x)"},
