@@ -29,11 +29,11 @@ static const struct rule {
 
     {"aarch64", "cpu", ANY_NUMBER, 0, "cpu-neon"}, /* in PoCL's version: pthread-aarch64-unknown-linux-gnu-cortex-a72 */
     {"arm64", "cpu", ANY_NUMBER, 0, "cpu-neon"},
+    {"haswell", "cpu", ANY_NUMBER, 0, "cpu-avx2"}, /* PoCL compiles for it, whatever width it tells: bench/avx2.sh */
     {"", "cpu", LANES, 16, "cpu-avx512"},
     {"", "cpu", LANES, 8, "cpu-avx2"},
     {"", "cpu", LANES, 2, "cpu-generic"},
     {"avx512", "cpu", ANY_NUMBER, 0, "cpu-avx512"}, /* the name of PoCL's library where it tells no width */
-    {"haswell", "cpu", ANY_NUMBER, 0, "cpu-avx2"},
     {"", "cpu", ANY_NUMBER, 0, "cpu-generic"},
 
     {"", "", CAPABILITY, 120, "nvidia-sm_120"},

@@ -23,6 +23,7 @@ static const struct { q_device_facts facts; const char *row; } devices[] = {
     {{.kind = "cpu", POCL, .name = "cpu-haswell-Intel(R) N150", .lanes = 8,
       .version = "OpenCL 3.0 PoCL HSTR: cpu-x86_64-pc-linux-gnu-haswell"}, "cpu-avx2"},
     {{.kind = "cpu", POCL, .name = "pthread-haswell-AMD Ryzen 7 5800X 8-Core Processor"}, "cpu-avx2"},
+    {{.kind = "cpu", POCL, .name = "pthread-haswell-AMD EPYC", .lanes = 16}, "cpu-avx2"}, /* told what to compile for */
     {{.kind = "cpu", POCL, .name = "pthread-x86_64-Intel(R) Core(TM)2 Duo CPU", .lanes = 4}, "cpu-generic"},
     {{.kind = "cpu", POCL, .name = "pthread-0x004", .lanes = 8,
       .version = "OpenCL 1.2 pocl HSTR: pthread-aarch64-unknown-linux-gnu-generic"}, "cpu-neon"},
