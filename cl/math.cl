@@ -61,16 +61,19 @@ Q_FN real q_times_power(const real x, const qint n)
 }
 
 /* ---- the exponential ----
- * exp(x) = 2^n 2^f with n a multiple of 2^-5 (AVX-512) or of 1 nearest to x log2(e), and f the small rest. With
- * AVX-512, 2^f is a quadratic and the fraction of n selects one of 32 numbers that sit in two registers; without, 2^f
- * is a polynomial of degree 6. Both are minimax fits whose constant is kept at 1, so that exp(0) is 1.
+ * exp(x) = 2^n 2^f with n a multiple of 2^-5 (AVX-512), of 2^-3 (AVX2) or of 1 nearest to x log2(e), and f the small rest. 2^f is a
+ * quadratic, a cubic or a polynomial of degree 6, and the fraction of n selects one of 32 numbers that sit in two
+ * registers or of 8 in one. All are minimax fits whose constant is kept at 1, so that exp(0) is 1.
  *
  * The result is within 2 ulp plus 1.3e-8 |x|: that is the effect of rounding log2(e), and less than a quarter of what
- * rounding x itself causes. Built-in exponentials of CPU drivers take two to three times as long. */
+ * rounding x itself causes. Built-in exponentials of CPU drivers take two to three times as long. Comparisons are written
+ * so that NaN passes. */
 #ifdef __has_builtin
 #if Q_LANES == 16 && __has_builtin(__builtin_ia32_scalefps512_mask) && \
     __has_builtin(__builtin_ia32_vpermi2varps512) && defined(__AVX512F__)
 #define Q_AVX512
+#elif Q_LANES == 8 && __has_builtin(__builtin_ia32_permvarsi256) && defined(__AVX2__)
+#define Q_AVX2
 #endif
 #endif
 
@@ -89,28 +92,11 @@ Q_FN real q_exp_bounded(const real x)
     const real rounder = 393216.0f; /* 1.5 * 2^18: a sum with it keeps multiples of 2^-5, in its lowest bits */
     const real z = fma(x, (real)Q_LOG2_E, rounder), n = z - rounder, f = fma(x, (real)Q_LOG2_E, -n);
     const real power = __builtin_ia32_vpermi2varps512(Q_2_POW_LOW, as_int16(z), Q_2_POW_HIGH);
-    const real p = power * fma(fma(f, (real)0.240226507f, (real)0.693157315f), f, (real)1.0f);
+    const real p = fma(power * f, fma(f, (real)0.240226507f, (real)0.693157315f), power);
     return __builtin_ia32_scalefps512_mask(p, n, p, (ushort)-1, 4);
 }
-#else
-/* exp(x) for |x| < 2^20 */
-Q_FN real q_exp_bounded(const real x)
-{
-    const real rounder = 12582912.0f; /* 1.5 * 2^23 */
-    const real n = fma(x, (real)Q_LOG2_E, rounder) - rounder, f = fma(x, (real)Q_LOG2_E, -n);
-    real p = fma(f, (real)1.559467818e-04f, (real)1.340664390e-03f);
-    p = fma(p, f, (real)9.617692973e-03f);
-    p = fma(p, f, (real)5.550310551e-02f);
-    p = fma(p, f, (real)2.402265278e-01f);
-    p = fma(p, f, (real)6.931472150e-01f);
-    p = fma(p, f, (real)1.0f);
-    /* times 2^n in two steps, so that each factor is a normal number */
-    const qint e = Q_PASTE(convert_int, Q_LANES)(n), half_e = e >> 1;
-    return p * Q_PASTE(as_float, Q_LANES)((half_e + 127) << 23) * Q_PASTE(as_float, Q_LANES)((e - half_e + 127) << 23);
-}
-#endif
 
-/* For x never positive: cannot overflow. Comparisons are written so that NaN passes. */
+/* For x never positive: cannot overflow. */
 Q_FN real q_own_exp_not_positive(const real x)
 {
     return q_exp_bounded(x < (real)-110.0f ? (real)-110.0f : x);
@@ -125,6 +111,56 @@ Q_FN real q_own_exp(const real x)
 {
     return q_own_exp_not_positive(x > (real)90.0f ? (real)90.0f : x);
 }
+#else
+/* n sits in the lowest bits of z = n + Q_EXP_ROUNDER, and moves to the exponent by a shift; to it is added the exponent of 2^32 or the
+   number that the fraction of n selects, without that fraction times 2^23, times 2^32. As 2^f has the factor 2^-32,
+   their product is rounded once, where it is denormal too. */
+#ifdef Q_AVX2
+#define Q_EXP_ROUNDER 1572864.0f /* 1.5 * 2^20 */
+#define Q_EXP_SHIFT 20
+#define Q_EXP_TABLE                                                                                        \
+    ((int8)(0x4f800000, 0x4f7b95c2, 0x4f7837f0, 0x4f75fed7, 0x4f7504f3, 0x4f75672a, 0x4f7744fd, 0x4f7ac0c7))
+#define q_exp_base(z) __builtin_ia32_permvarsi256(Q_EXP_TABLE, q_bits(z))
+#define Q_2_POW(f) Q_POLY3(f, 0x1p-32f * 0.0554962233f, 0x1p-32f * 0.240257636f, 0x1p-32f * 0.693147242f, 0x1p-32f)
+#else
+#define Q_EXP_ROUNDER Q_ROUNDER
+#define Q_EXP_SHIFT 23
+#define q_exp_base(z) ((qint)0x4f800000)
+#define Q_2_POW(f)                                                                                             \
+    fma(Q_POLY5(f, 0x1p-32f * 1.559467818e-04f, 0x1p-32f * 1.340664390e-03f, 0x1p-32f * 9.617692973e-03f,      \
+                0x1p-32f * 5.550310551e-02f, 0x1p-32f * 2.402265278e-01f, 0x1p-32f * 6.931472150e-01f),        \
+        f, (real)0x1p-32f)
+#endif
+
+/* exp(scale x) for -104 <= scale x <= 0, where scale is log2(e) or -log2(e) */
+Q_FN real q_exp_small(const real x, const sreal scale)
+{
+    const real z = fma(x, (real)scale, (real)Q_EXP_ROUNDER), f = fma(x, (real)scale, Q_EXP_ROUNDER - z);
+    return Q_2_POW(f) * q_float(q_exp_base(z) + (q_bits(z) << Q_EXP_SHIFT));
+}
+
+/* For x never positive. */
+Q_FN real q_own_exp_not_positive(const real x)
+{
+    return q_exp_small(x < (real)-104.0f ? (real)-104.0f : x, Q_LOG2_E);
+}
+
+Q_FN real q_own_exp_minus(const real x)
+{
+    return q_exp_small(x > (real)104.0f ? (real)104.0f : x, -Q_LOG2_E);
+}
+
+/* Times 2^n in two steps, so that each factor is a normal number. */
+Q_FN real q_own_exp(const real x)
+{
+    const real above = x < (real)-104.0f ? (real)-104.0f : x, bounded = above > (real)90.0f ? (real)90.0f : above;
+    const real z = fma(bounded, (real)Q_LOG2_E, (real)Q_EXP_ROUNDER);
+    const real f = fma(bounded, (real)Q_LOG2_E, Q_EXP_ROUNDER - z);
+    const qint half_n = q_bits(z) >> (24 - Q_EXP_SHIFT) << 23;
+    const real low = q_float(q_exp_base(z) + (q_bits(z) << Q_EXP_SHIFT) - half_n);
+    return Q_2_POW(f) * low * q_float(half_n + (127 << 23));
+}
+#endif
 
 /* ---- exp(x) - 1, hyperbolic functions: x = n ln 2 + r (Cody and Waite, with ln 2 in two numbers) ---- */
 

@@ -47,6 +47,7 @@ FITS = {
     'erfc': (scaled_erfc, mp.mpf(-5) / 7, mp.mpf('7.1') / mp.mpf('13.1'), 9, lambda q: 1 / scaled_erfc(q), 24),
     'log2': (even(lambda s: log2_of_quotient(s) / s), 0, (3 - 2 * mp.sqrt(2))**2, 5,
              even(lambda s: s / log2_of_quotient(s)), 53),
+    'exp2_cubic': (lambda f: (mp.mpf(2)**f - 1) / f, mp.mpf(-1) / 16, mp.mpf(1) / 16, 2, lambda f: abs(f) * mp.mpf(2)**-f, 24),
     'exp2': (lambda f: mp.mpf(2)**f, mp.mpf(-1) / 2, mp.mpf(1) / 2, 6, lambda f: mp.mpf(2)**-f, 53),
 }
 
