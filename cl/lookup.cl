@@ -8,7 +8,7 @@
 
 Q_FN sreal qs_lookup_int(__global const sreal *p, const sint x, const int k, const int width, const long count)
 {
-    return x >= 0 && (long)x < count ? p[(long)x * width + k] : (sreal)0;
+    return x >= 0 && x < (sint)min(count, (long)INT_MAX) ? p[(long)x * width + k] : (sreal)0;
 }
 
 /* Whole numbers only; NaN is none. */
