@@ -1,0 +1,110 @@
+/*
+ * quern/solve.h: linear operators that nobody stores, and linear systems with them.
+ *
+ *     quern_linear *A;
+ *     quern_linear_create(&A, ctx, "x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y))*b)",
+ *                         QUERN_ARGS({"x", quern_f32(x, N, 3)}, {"y", quern_f32(x, N, 3)}),
+ *                         &(quern_linear_options){.size = sizeof(quern_linear_options), .shift = 1e-2});
+ *     quern_solve(A, quern_f32(b, N, 4), quern_f32(c, N, 4), NULL, NULL);      // (K + 0.01) c = b, four right-hand sides
+ *     quern_linear_destroy(&A);
+ *
+ * The formula is linear in one variable that its text uses and does not declare: quern declares it, with a component for each
+ * right-hand side, so all of them take one pass over the matrix.
+ *
+ * Conventions
+ *   Arrays     Vectors are arrays of a row per entry and a column per right-hand side, float32 or float64, on the host or the
+ *              device. The operator copies the formula's other arrays to the device.
+ *   Precision  The matrix is applied in the type of the vectors, to the numbers that the other arrays have. A solver works in
+ *              the type of those arrays and computes residuals in float64 where the device has it, so that a system with
+ *              float32 arrays is solved as exactly as its condition allows (iterative refinement).
+ *   Order      The same system gives the same bits.
+ *   Threads    An operator may be applied by several threads at once.
+ */
+#ifndef QUERN_SOLVE_H
+#define QUERN_SOLVE_H
+
+#include "quern.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- linear operators ------------------------------------------------------------------------------------------- */
+
+typedef struct quern_linear quern_linear;
+
+typedef struct quern_linear_options {
+    size_t size;
+    const char *vector; /* what the formula calls the vector; null: "b" */
+    double shift;       /* this number times the vector is added; 0 unless there are as many rows as columns */
+    quern_view shifts;  /* one of its own for each row, one column, on the host; {0}: none */
+} quern_linear_options;
+
+/* The operator of formula text that has one result, over i, which is linear in the vector, a variable over j. Linearity is the
+   program's word; solvers find out what they need. `args` are the arrays of all declared variables. Statuses: USAGE, SHAPE,
+   those of quern_compile and of copies to the device. */
+QUERN_API quern_status quern_linear_create(quern_linear **out, quern_context *context, const char *formula,
+                                           quern_args args, const quern_linear_options *options);
+QUERN_API void quern_linear_destroy(quern_linear **linear);
+
+/* Entries of a result and of a vector; 0 for null. */
+QUERN_API int64_t quern_linear_rows(const quern_linear *linear);
+QUERN_API int64_t quern_linear_columns(const quern_linear *linear);
+
+/* result = A vector, of columns x R and rows x R numbers, R at least 1; and result = A^T vector, the other way round. The result may be the
+   vector. Statuses: SHAPE, DTYPE, USAGE, those of quern_run. */
+QUERN_API quern_status quern_linear_apply(const quern_linear *linear, quern_view vector, quern_view result);
+QUERN_API quern_status quern_linear_apply_transpose(const quern_linear *linear, quern_view vector, quern_view result);
+
+/* Entries of the matrix, shifts included: those of rows first_row .. first_row + result.rows - 1 and as many columns as the
+   result has; and those where row and column are the same, one column. */
+QUERN_API quern_status quern_linear_block(const quern_linear *linear, int64_t first_row, int64_t first_column,
+                                          quern_view result);
+QUERN_API quern_status quern_linear_diagonal(const quern_linear *linear, quern_view result);
+
+/* ---- systems ---------------------------------------------------------------------------------------------------- */
+
+typedef enum quern_preconditioner {
+    QUERN_PRECONDITIONER_AUTO = 0, /* the one below, if a trial finds that a low rank explains the matrix */
+    QUERN_PRECONDITIONER_NONE,
+    /* A low-rank part, found by randomly pivoted Cholesky (Chen, Epperly, Tropp, Webber, 2022), plus the mean of what is
+       left on the diagonal; applied by Woodbury's identity. */
+    QUERN_PRECONDITIONER_LOW_RANK
+} quern_preconditioner;
+
+typedef struct quern_solve_options {
+    size_t size;
+    double tolerance;   /* of the largest relative residual |b - A c| / |b| of any right-hand side; 0: 1e-6 */
+    int64_t iterations; /* products with the matrix, at most; 0: 10,000 */
+    quern_preconditioner preconditioner;
+    int64_t rank; /* of the low-rank part, at most; 0: 256, or a quarter of the rows if that is less */
+    /* Called after each product with their number and the largest residual, as the method estimates it; true stops the solve,
+       which then fails with QUERN_CANCELLED and leaves the best solution so far. */
+    bool (*progress)(void *user, int64_t iteration, double residual);
+    void *progress_user;
+} quern_solve_options;
+
+typedef struct quern_solve_report {
+    size_t size;
+    int64_t iterations;  /* products with the matrix in the method; all right-hand sides at once count once */
+    int64_t refinements; /* of them, computed anew in float64 as residuals */
+    int64_t rank;        /* of the preconditioner; 0: none */
+    double residual;     /* the largest relative residual of the solution that was returned, computed from it */
+    bool exact;          /* that was done in float64 */
+    bool converged;      /* it is within the tolerance */
+} quern_solve_report;
+
+/* Solves A c = b for a symmetric positive definite A by conjugate gradients, for all right-hand sides at once, each of which
+   stops by itself. The first guess is 0. `options` and
+   `report` may be null. Where the tolerance is not reached, c is the best solution found, the report tells its residual, and the
+   status is NUMERIC, with the reason: the limit of iterations, a residual that no longer falls, a direction in which the matrix
+   is not positive, a matrix that is not symmetric. NaN or infinities in b: USAGE. A column of zeros has the solution 0.
+   Statuses: NUMERIC, USAGE, SHAPE, DTYPE, CANCELLED, those of quern_run. */
+QUERN_API quern_status quern_solve(const quern_linear *linear, quern_view b, quern_view c,
+                                   const quern_solve_options *options, quern_solve_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * linear.h: what the files behind quern/solve.h share: an operator applied to vectors of doubles on the host.
+ */
+#ifndef QUERN_APPS_LINEAR_H
+#define QUERN_APPS_LINEAR_H
+
+#include "base/base.h"
+#include "quern/solve.h"
+
+/* Right-hand sides that take one pass; more take several. */
+enum { Q_RHS_CHUNK = 16 };
+
+quern_context *q_linear_context(const quern_linear *linear);
+/* The type of the formula's arrays. */
+quern_dtype q_linear_dtype(const quern_linear *linear);
+/* The least of the shifts; 0 without. */
+double q_linear_shift(const quern_linear *linear);
+/* out = A in, rows x R numbers each, computed in this type. */
+quern_status q_linear_product(const quern_linear *linear, quern_dtype dtype, int64_t R, const double *in, double *out);
+/* Rows and columns of the matrix, R right-hand sides: columns x R numbers, and their rows that are the part's, rows x R, for the
+   shifts. */
+typedef struct q_part {
+    int64_t first_row, rows, first_column, columns, R;
+    const double *vector, *shifted;
+} q_part;
+
+quern_status q_linear_part(const quern_linear *linear, quern_dtype dtype, const q_part *part, double *out);
+
+/* Whether parts of the formula's arrays give a part of the matrix: tried once. */
+quern_status q_linear_parts(const quern_linear *linear, bool *parts);
+
+// linear_block.c
+
+quern_status q_linear_try_parts(const quern_linear *linear, bool *right);
+
+/* Entries of rows first_row .. + rows - 1 and columns first_column .. + columns - 1, rows x columns numbers. */
+quern_status q_linear_entries(const quern_linear *linear, quern_dtype dtype, const q_part *where, double *out);
+quern_status q_linear_diagonal(const quern_linear *linear, quern_dtype dtype, double *out);
+/* Copies a vector of `rows` x R numbers to or from doubles; SHAPE and DTYPE for what is none. `name` is for messages. */
+quern_status q_vector_check(const char *name, const quern_view *view, int64_t rows, int64_t R);
+quern_status q_vector_read(quern_context *context, const quern_view *view, double *out);
+quern_status q_vector_write(quern_context *context, const quern_view *view, const double *in);
+
+// precondition.c: an approximate inverse of a symmetric positive definite operator
+
+typedef struct q_low_rank {
+    int64_t rows, rank;
+    double *L;    /* rank x rows: the matrix is about L^T L + left */
+    double left;  /* a positive number on the diagonal */
+    double *core; /* the Cholesky factor of left + L L^T, rank x rank */
+} q_low_rank;
+
+/* Finds it, of at most so many columns; rank 0 where a trial finds that it would not help. NUMERIC for a diagonal that is
+   not positive. */
+quern_status q_low_rank_make(q_low_rank *out, const quern_linear *linear, int64_t most, bool trial);
+void q_low_rank_free(q_low_rank *low);
+/* out = approximate inverse times in: rows x R numbers. */
+quern_status q_low_rank_solve(const q_low_rank *low, int64_t R, const double *in, double *out);
+
+#endif

@@ -1,0 +1,191 @@
+/*
+ * linear_block.c: entries of an operator, which are its products with columns of the identity. Where a part of the formula's
+ * arrays gives a part of the matrix such a product takes as many terms as there are entries; that is tried once, since of
+ * formulas with sums within sums, or with I and J, it does not hold: for those the product is whole.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/linear.h"
+#include "quern/array.h"
+
+// ---- vectors of the user's ----
+
+quern_status q_vector_check(const char *name, const quern_view *view, int64_t rows, int64_t R)
+{
+    if (view->dtype != QUERN_F32 && view->dtype != QUERN_F64) {
+        q_fail(QUERN_DTYPE, "%s is %s", name, view->dtype == QUERN_NUMBER ? "a number" : q_dtype_name(view->dtype));
+        q_fail_next_step("give an array of float32 or float64");
+        return QUERN_DTYPE;
+    }
+    if (view->rows != rows || view->columns != R)
+        return q_fail(QUERN_SHAPE, "%s has %lld x %lld numbers, not %lld x %lld", name, (long long)view->rows,
+                      (long long)view->columns, (long long)rows, (long long)R);
+    return view->data || view->array || !rows ? QUERN_OK : q_fail(QUERN_USAGE, "%s has no data", name);
+}
+
+static void *element(const quern_view *view, int64_t row, int64_t column)
+{
+    int64_t stride = view->stride ? view->stride : view->columns;
+    return (char *)view->data + (size_t)(row * stride + column) * q_element_size(view->dtype);
+}
+
+quern_status q_vector_read(quern_context *context, const quern_view *view, double *out)
+{
+    quern_view to = quern_f64(out, view->rows, view->columns);
+    if (view->array && quern_context_device(context)->f64) return quern_copy(context, to, *view);
+    if (!view->array) {
+        for (int64_t i = 0; i < view->rows; i++)
+            for (int64_t r = 0; r < view->columns; r++)
+                out[i * view->columns + r] = q_element_read(view->dtype, element(view, i, r));
+        return QUERN_OK;
+    }
+    float *singles = malloc((size_t)view->rows * (size_t)view->columns * sizeof *singles + 1);
+    if (!singles) return q_fail_memory((size_t)view->rows * (size_t)view->columns * sizeof *singles);
+    quern_view host = quern_f32(singles, view->rows, view->columns);
+    quern_status status = quern_copy(context, host, *view);
+    if (!status) status = q_vector_read(context, &host, out);
+    free(singles);
+    return status;
+}
+
+quern_status q_vector_write(quern_context *context, const quern_view *view, const double *in)
+{
+    if (!view->array) {
+        for (int64_t i = 0; i < view->rows; i++)
+            for (int64_t r = 0; r < view->columns; r++)
+                q_element_write(view->dtype, element(view, i, r), in[i * view->columns + r]);
+        return QUERN_OK;
+    }
+    size_t bytes = (size_t)view->rows * (size_t)view->columns * q_element_size(view->dtype);
+    void *memory = malloc(bytes + 1);
+    if (!memory) return q_fail_memory(bytes);
+    quern_view host = quern_view_of(memory, view->dtype, view->rows, view->columns);
+    quern_status status = q_vector_write(context, &host, in);
+    if (!status) status = quern_copy(context, *view, host);
+    free(memory);
+    return status;
+}
+
+// ---- entries ----
+
+/* The columns of the identity from one on, as rows from another on have them. */
+static double *identity(int64_t first_row, int64_t rows, int64_t first_column, int64_t columns)
+{
+    double *unit = calloc((size_t)rows * (size_t)columns + 1, sizeof *unit);
+    for (int64_t c = 0; unit && c < columns; c++) {
+        int64_t row = first_column + c - first_row;
+        if (row >= 0 && row < rows) unit[row * columns + c] = 1;
+    }
+    return unit;
+}
+
+/* Some columns, in one product: of the part alone, or of the whole matrix. `out` has R numbers for each row. */
+static quern_status few_columns(const quern_linear *a, quern_dtype dtype, const q_part *where, bool whole, int64_t R,
+                                double *out)
+{
+    q_part p = *where;
+    p.R = R;
+    if (whole) p.first_row = p.first_column = 0, p.rows = quern_linear_rows(a), p.columns = quern_linear_columns(a);
+    double *vector = identity(p.first_column, p.columns, where->first_column, R);
+    double *shifted = identity(p.first_row, p.rows, where->first_column, R);
+    double *all = whole ? malloc((size_t)p.rows * (size_t)R * sizeof *all + 1) : out;
+    p.vector = vector, p.shifted = shifted;
+    quern_status status =
+        vector && shifted && all ? q_linear_part(a, dtype, &p, all) : q_fail_memory((size_t)(p.rows * R) * sizeof *all);
+    if (whole && all && !status) memcpy(out, all + where->first_row * R, (size_t)(where->rows * R) * sizeof *all);
+    if (whole) free(all);
+    free(vector);
+    free(shifted);
+    return status;
+}
+
+/* Whether a part of the arrays gives a part of the matrix, as far as a column near the middle tells. */
+quern_status q_linear_try_parts(const quern_linear *a, bool *right)
+{
+    quern_dtype dtype = q_linear_dtype(a);
+    int64_t rows = quern_linear_rows(a), columns = quern_linear_columns(a), from = rows / 3;
+    q_part where = {.first_row = from, .rows = rows - from, .first_column = columns / 2, .columns = 1};
+    double *numbers = malloc((size_t)where.rows * 2 * sizeof *numbers + 1), most = 0, off = 0;
+    if (!numbers) return q_fail_memory((size_t)where.rows * 2 * sizeof *numbers);
+    double *whole = numbers + where.rows;
+    quern_status status = few_columns(a, dtype, &where, false, 1, numbers);
+    if (!status) status = few_columns(a, dtype, &where, true, 1, whole);
+    for (int64_t i = 0; i < where.rows && !status; i++) {
+        most = fmax(most, fabs(whole[i]));
+        off = fmax(off, isnan(numbers[i] - whole[i]) ? INFINITY : fabs(numbers[i] - whole[i]));
+    }
+    *right = off <= most * (dtype == QUERN_F64 ? 1e-9 : 1e-4);
+    free(numbers);
+    return status;
+}
+
+quern_status q_linear_entries(const quern_linear *a, quern_dtype dtype, const q_part *where, double *out)
+{
+    bool parts;
+    Q_TRY(q_linear_parts(a, &parts));
+    for (int64_t c = 0; c < where->columns; c += Q_RHS_CHUNK) {
+        q_part some = *where;
+        some.first_column += c;
+        some.columns = where->columns - c < Q_RHS_CHUNK ? where->columns - c : Q_RHS_CHUNK;
+        int64_t R = where->columns == 1 ? 1 : Q_RHS_CHUNK;
+        double *numbers = malloc((size_t)where->rows * (size_t)R * sizeof *numbers + 1);
+        if (!numbers) return q_fail_memory((size_t)where->rows * (size_t)R * sizeof *numbers);
+        quern_status status = few_columns(a, dtype, &some, !parts, R, numbers);
+        for (int64_t i = 0; i < where->rows && !status; i++)
+            memcpy(out + i * where->columns + c, numbers + i * R, (size_t)some.columns * sizeof *out);
+        free(numbers);
+        Q_TRY(status);
+    }
+    return QUERN_OK;
+}
+
+quern_status q_linear_diagonal(const quern_linear *a, quern_dtype dtype, double *out)
+{
+    double square[Q_RHS_CHUNK * Q_RHS_CHUNK];
+    int64_t count = quern_linear_rows(a) < quern_linear_columns(a) ? quern_linear_rows(a) : quern_linear_columns(a);
+    for (int64_t d = 0; d < count; d += Q_RHS_CHUNK) {
+        int64_t n = count - d < Q_RHS_CHUNK ? count - d : Q_RHS_CHUNK;
+        Q_TRY(
+            q_linear_entries(a, dtype, &(q_part){.first_row = d, .rows = n, .first_column = d, .columns = n}, square));
+        for (int64_t k = 0; k < n; k++) out[d + k] = square[k * n + k];
+    }
+    return QUERN_OK;
+}
+
+quern_status quern_linear_block(const quern_linear *linear, int64_t first_row, int64_t first_column, quern_view result)
+{
+    if (!linear) return q_fail_null(__func__, "the operator");
+    int64_t rows = quern_linear_rows(linear), columns = quern_linear_columns(linear);
+    if (result.rows < 0 || result.columns < 0 || first_row < 0 || first_column < 0 || first_row > rows - result.rows ||
+        first_column > columns - result.columns)
+        return q_fail(QUERN_SHAPE, "a block of %lld x %lld from row %lld and column %lld is not within %lld x %lld",
+                      (long long)result.rows, (long long)result.columns, (long long)first_row, (long long)first_column,
+                      (long long)rows, (long long)columns);
+    Q_TRY(q_vector_check("the result", &result, result.rows, result.columns));
+    if (!result.rows || !result.columns) return QUERN_OK;
+    size_t bytes = (size_t)result.rows * (size_t)result.columns * sizeof(double);
+    double *numbers = malloc(bytes);
+    if (!numbers) return q_fail_memory(bytes);
+    q_part where = {
+        .first_row = first_row, .rows = result.rows, .first_column = first_column, .columns = result.columns};
+    quern_status status = q_linear_entries(linear, result.dtype, &where, numbers);
+    if (!status) status = q_vector_write(q_linear_context(linear), &result, numbers);
+    free(numbers);
+    return status;
+}
+
+quern_status quern_linear_diagonal(const quern_linear *linear, quern_view result)
+{
+    if (!linear) return q_fail_null(__func__, "the operator");
+    int64_t rows = quern_linear_rows(linear), columns = quern_linear_columns(linear),
+            count = rows < columns ? rows : columns;
+    Q_TRY(q_vector_check("the result", &result, count, 1));
+    double *numbers = malloc((size_t)count * sizeof *numbers + 1);
+    if (!numbers) return q_fail_memory((size_t)count * sizeof *numbers);
+    quern_status status = q_linear_diagonal(linear, result.dtype, numbers);
+    if (!status) status = q_vector_write(q_linear_context(linear), &result, numbers);
+    free(numbers);
+    return status;
+}

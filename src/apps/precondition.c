@@ -1,0 +1,182 @@
+/*
+ * precondition.c: a low-rank part plus a number on the diagonal, as an approximate inverse. Columns are chosen by randomly
+ * pivoted Cholesky (Chen, Epperly, Tropp, Webber, "Randomly pivoted Cholesky", 2022): each pivot with the probability of
+ * its entry on the diagonal of what is left, from a fixed seed, so that the same matrix gives the same bits. It stops where
+ * what is left is no more than the least entry of the diagonal could be a shift of; that is found by the trial, too.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/linear.h"
+
+enum { TRIAL = 32 };                /* columns after which a low rank must have shown */
+static const double enough = 1e-6;  /* of the trace, what may be left */
+static const double hopeless = 0.5; /* of the trace, what must be gone after the trial */
+
+/* SplitMix64 (Steele, Lea, Flood 2014). */
+static double uniform(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+}
+
+static double sum_of(const double *numbers, int64_t count)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++) sum += numbers[i];
+    return sum;
+}
+
+/* The row whose share of the sum a random number falls into. */
+static int64_t choose(const double *left, int64_t rows, double sum, uint64_t *state)
+{
+    double at = uniform(state) * sum;
+    int64_t last = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        if (left[i] <= 0) continue;
+        last = i;
+        at -= left[i];
+        if (at < 0) break;
+    }
+    return last;
+}
+
+/* Adds the row of L for a pivot; false if nothing is left of it. */
+static quern_status add_row(q_low_rank *low, const quern_linear *a, int64_t pivot, double shift, double *left,
+                            bool *added)
+{
+    double *row = low->L + low->rank * low->rows;
+    q_part where = {.rows = low->rows, .first_column = pivot, .columns = 1};
+    Q_TRY(q_linear_entries(a, q_linear_dtype(a), &where, row));
+    row[pivot] -= shift;
+    for (int64_t k = 0; k < low->rank; k++) {
+        const double *other = low->L + k * low->rows;
+        double factor = other[pivot];
+        for (int64_t i = 0; i < low->rows; i++) row[i] -= factor * other[i];
+    }
+    *added = row[pivot] > 0;
+    if (!*added) {
+        left[pivot] = 0;
+        return QUERN_OK;
+    }
+    double scale = 1 / sqrt(row[pivot]);
+    for (int64_t i = 0; i < low->rows; i++) {
+        row[i] *= scale;
+        left[i] -= row[i] * row[i];
+        if (left[i] < 0) left[i] = 0;
+    }
+    left[pivot] = 0;
+    low->rank++;
+    return QUERN_OK;
+}
+
+/* The Cholesky factor of left + L L^T, lower triangle. */
+static bool factor_core(q_low_rank *low)
+{
+    int64_t n = low->rank;
+    double *c = low->core;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t k = 0; k <= i; k++) {
+            double sum = i == k ? low->left : 0;
+            const double *x = low->L + i * low->rows, *y = low->L + k * low->rows;
+            for (int64_t r = 0; r < low->rows; r++) sum += x[r] * y[r];
+            for (int64_t l = 0; l < k; l++) sum -= c[i * n + l] * c[k * n + l];
+            if (i == k && !(sum > 0)) return false;
+            c[i * n + k] = i == k ? sqrt(sum) : sum / c[k * n + k];
+        }
+    return true;
+}
+
+static quern_status find_rows(q_low_rank *low, const quern_linear *a, int64_t most, bool trial, double *left)
+{
+    uint64_t state = 1;
+    Q_TRY(q_linear_diagonal(a, q_linear_dtype(a), left));
+    double least = INFINITY;
+    for (int64_t i = 0; i < low->rows; i++) {
+        if (!(left[i] > 0)) {
+            q_fail(QUERN_NUMERIC, "entry %lld of the diagonal is %g: the matrix is not positive definite", (long long)i,
+                   left[i]);
+            q_fail_next_step("check the formula and its arrays, or add a shift");
+            return QUERN_NUMERIC;
+        }
+        least = fmin(least, left[i]);
+    }
+    double shift = fmax(0, fmin(least, q_linear_shift(a)));
+    for (int64_t i = 0; i < low->rows; i++) left[i] -= shift;
+    double trace = sum_of(left, low->rows), rest = trace;
+    for (int64_t tried = 0; tried < most && rest > enough * trace; tried++) {
+        bool added;
+        Q_TRY(add_row(low, a, choose(left, low->rows, rest, &state), shift, left, &added));
+        rest = sum_of(left, low->rows);
+        if (shift > 0 && rest < shift * (double)low->rows * 1e-2) break;
+        if (trial && tried + 1 == TRIAL && rest > hopeless * trace) {
+            low->rank = 0;
+            return QUERN_OK;
+        }
+    }
+    low->left = shift + rest / (double)low->rows;
+    return QUERN_OK;
+}
+
+quern_status q_low_rank_make(q_low_rank *out, const quern_linear *linear, int64_t most, bool trial)
+{
+    int64_t rows = quern_linear_rows(linear);
+    size_t numbers = (size_t)most * (size_t)rows;
+    *out = (q_low_rank){.rows = rows, .L = malloc(numbers * sizeof(double) + 1)};
+    double *left = malloc((size_t)rows * sizeof *left + 1);
+    quern_status status =
+        out->L && left ? find_rows(out, linear, most, trial, left) : q_fail_memory(numbers * sizeof(double));
+    free(left);
+    if (!status && out->rank) {
+        size_t core = (size_t)out->rank * (size_t)out->rank;
+        out->core = malloc(core * sizeof(double));
+        if (!out->core) status = q_fail_memory(core * sizeof(double));
+        else if (!(out->left > 0) || !factor_core(out)) out->rank = 0;
+    }
+    if (status) q_low_rank_free(out);
+    return status;
+}
+
+void q_low_rank_free(q_low_rank *low)
+{
+    free(low->L);
+    free(low->core);
+    *low = (q_low_rank){0};
+}
+
+/* inner = core^-1 inner, by both triangles. */
+static void solve_core(const q_low_rank *low, int64_t R, double *inner)
+{
+    int64_t n = low->rank;
+    for (int64_t r = 0; r < R; r++) {
+        for (int64_t i = 0; i < n; i++) {
+            for (int64_t k = 0; k < i; k++) inner[i * R + r] -= low->core[i * n + k] * inner[k * R + r];
+            inner[i * R + r] /= low->core[i * n + i];
+        }
+        for (int64_t i = n - 1; i >= 0; i--) {
+            for (int64_t k = i + 1; k < n; k++) inner[i * R + r] -= low->core[k * n + i] * inner[k * R + r];
+            inner[i * R + r] /= low->core[i * n + i];
+        }
+    }
+}
+
+quern_status q_low_rank_solve(const q_low_rank *low, int64_t R, const double *in, double *out)
+{
+    memcpy(out, in, (size_t)low->rows * (size_t)R * sizeof *out);
+    if (!low->rank) return QUERN_OK;
+    double *inner = calloc((size_t)low->rank * (size_t)R, sizeof *inner);
+    if (!inner) return q_fail_memory((size_t)low->rank * (size_t)R * sizeof *inner);
+    for (int64_t k = 0; k < low->rank; k++)
+        for (int64_t i = 0; i < low->rows; i++)
+            for (int64_t r = 0; r < R; r++) inner[k * R + r] += low->L[k * low->rows + i] * in[i * R + r];
+    solve_core(low, R, inner);
+    for (int64_t k = 0; k < low->rank; k++)
+        for (int64_t i = 0; i < low->rows; i++)
+            for (int64_t r = 0; r < R; r++) out[i * R + r] -= low->L[k * low->rows + i] * inner[k * R + r];
+    for (int64_t e = 0; e < low->rows * R; e++) out[e] /= low->left;
+    free(inner);
+    return QUERN_OK;
+}

@@ -1,0 +1,313 @@
+/*
+ * solve.c: conjugate gradients (Hestenes and Stiefel 1952) for several right-hand sides at once, preconditioned, within
+ * iterative refinement (Wilkinson 1963): the method works on residuals, in the type of the operator's arrays, and each of its
+ * solutions is added to one in double, whose residual is computed anew in double. So what counts in the end is a residual that
+ * was computed, never one that a recurrence believes in.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/linear.h"
+
+/* Vectors have rows x R numbers, the others R. */
+typedef struct work {
+    const quern_linear *a;
+    const quern_solve_options *options;
+    int64_t rows, R, products, refinements;
+    quern_dtype inner, outer; /* types that products are computed in */
+    q_low_rank low;
+    double *b, *c, *best;      /* best: the solution with the least residual */
+    double *r, *z, *p, *q, *d; /* of the method; d is what it adds to c */
+    double *norm, *size;       /* |b|; |r| when the method began, by which all of it is divided */
+    double *rz, *pq, *now, *goal;
+    bool *done;
+    double residual, best_residual; /* the largest relative one; those of c and best */
+    bool curved;                    /* a direction was met in which the matrix is not positive */
+} work;
+
+enum { VECTORS = 8, NUMBERS = 6, MOST_REFINEMENTS = 40 };
+static const double single_enough = 1e-5, double_enough = 1e-9; /* of a residual, what the method leaves of it */
+
+// ---- vectors ----
+
+static void dots(const work *w, const double *x, const double *y, double *out)
+{
+    memset(out, 0, (size_t)w->R * sizeof *out);
+    for (int64_t i = 0; i < w->rows; i++)
+        for (int64_t r = 0; r < w->R; r++) out[r] += x[i * w->R + r] * y[i * w->R + r];
+}
+
+static void norms(const work *w, const double *x, double *out)
+{
+    dots(w, x, x, out);
+    for (int64_t r = 0; r < w->R; r++) out[r] = sqrt(out[r]);
+}
+
+/* x += factor * y by right-hand side, or x = y + factor * x. */
+static void add(const work *w, double *x, const double *factor, double sign, const double *y)
+{
+    for (int64_t i = 0; i < w->rows; i++)
+        for (int64_t r = 0; r < w->R; r++) x[i * w->R + r] += sign * factor[r] * y[i * w->R + r];
+}
+
+static void follow(const work *w, double *x, const double *factor, const double *y)
+{
+    for (int64_t i = 0; i < w->rows; i++)
+        for (int64_t r = 0; r < w->R; r++) x[i * w->R + r] = y[i * w->R + r] + factor[r] * x[i * w->R + r];
+}
+
+/* The largest of residuals in relation to their right-hand sides; NaN counts as infinite. */
+static double largest(const work *w, const double *residual)
+{
+    double most = 0;
+    for (int64_t r = 0; r < w->R; r++) {
+        double relative = w->norm[r] > 0 ? residual[r] / w->norm[r] : 0;
+        if (!(relative <= most)) most = isnan(relative) ? INFINITY : relative;
+    }
+    return most;
+}
+
+// ---- the method ----
+
+static quern_status tell(const work *w, double residual)
+{
+    const quern_solve_options *o = w->options;
+    if (!o->progress || !o->progress(o->progress_user, w->products, residual)) return QUERN_OK;
+    return q_fail(QUERN_CANCELLED, "the solve was stopped by its callback after %lld product%s, at a residual of %.3g",
+                  (long long)w->products, Q_S(w->products), residual);
+}
+
+static bool all_done(const work *w)
+{
+    for (int64_t r = 0; r < w->R; r++)
+        if (!w->done[r]) return false;
+    return true;
+}
+
+/* Begins with the residual r, which it divides by its size. Right-hand sides that are solved have no part in it. */
+static quern_status begin(work *w)
+{
+    double enough = w->inner == QUERN_F64 ? double_enough : single_enough, tolerance = w->options->tolerance;
+    norms(w, w->r, w->size);
+    for (int64_t r = 0; r < w->R; r++) {
+        double asked = 0.5 * tolerance * w->norm[r] / w->size[r];
+        w->goal[r] = asked > enough ? asked : enough;
+        w->done[r] = !(w->size[r] > tolerance * w->norm[r]);
+        w->now[r] = w->done[r] ? 0 : 1;
+    }
+    for (int64_t i = 0; i < w->rows; i++)
+        for (int64_t r = 0; r < w->R; r++) w->r[i * w->R + r] = w->done[r] ? 0 : w->r[i * w->R + r] / w->size[r];
+    memset(w->d, 0, (size_t)(w->rows * w->R) * sizeof *w->d);
+    Q_TRY(q_low_rank_solve(&w->low, w->R, w->r, w->p));
+    dots(w, w->r, w->p, w->rz);
+    return QUERN_OK;
+}
+
+/* One step of the right-hand sides that are not done: factors of the others are 0. */
+static quern_status step(work *w)
+{
+    Q_TRY(q_linear_product(w->a, w->inner, w->R, w->p, w->q));
+    w->products++;
+    dots(w, w->p, w->q, w->pq);
+    for (int64_t r = 0; r < w->R; r++) {
+        bool positive = w->pq[r] > 0 && isfinite(w->pq[r]);
+        if (!w->done[r] && !positive) w->curved = w->done[r] = true;
+        w->pq[r] = w->done[r] ? 0 : w->rz[r] / w->pq[r];
+    }
+    add(w, w->d, w->pq, 1, w->p);
+    add(w, w->r, w->pq, -1, w->q);
+    norms(w, w->r, w->now);
+    for (int64_t r = 0; r < w->R; r++) w->done[r] = w->done[r] || w->now[r] <= w->goal[r];
+    Q_TRY(q_low_rank_solve(&w->low, w->R, w->r, w->z));
+    dots(w, w->r, w->z, w->pq);
+    for (int64_t r = 0; r < w->R; r++) {
+        double rz = w->pq[r];
+        w->pq[r] = w->done[r] ? 0 : rz / w->rz[r];
+        w->rz[r] = rz;
+    }
+    follow(w, w->p, w->pq, w->z);
+    return QUERN_OK;
+}
+
+/* The residual as the method has it, of the right-hand sides as they were given. */
+static double estimated(work *w)
+{
+    for (int64_t r = 0; r < w->R; r++) w->pq[r] = w->now[r] * w->size[r];
+    return largest(w, w->pq);
+}
+
+/* c += d, and the residual of c. */
+static quern_status refine(work *w)
+{
+    add(w, w->c, w->size, 1, w->d);
+    Q_TRY(q_linear_product(w->a, w->outer, w->R, w->c, w->q));
+    w->refinements++;
+    for (int64_t e = 0; e < w->rows * w->R; e++) w->r[e] = w->b[e] - w->q[e];
+    norms(w, w->r, w->now);
+    w->residual = largest(w, w->now);
+    if (w->residual < w->best_residual) {
+        w->best_residual = w->residual;
+        memcpy(w->best, w->c, (size_t)(w->rows * w->R) * sizeof *w->c);
+    }
+    return QUERN_OK;
+}
+
+static bool over(const work *w)
+{
+    return w->products >= w->options->iterations;
+}
+
+static quern_status iterate(work *w)
+{
+    for (double before = INFINITY; w->best_residual > w->options->tolerance && !over(w); before = w->best_residual) {
+        Q_TRY(begin(w));
+        quern_status status = QUERN_OK;
+        for (int64_t k = 0; !all_done(w) && !over(w) && !status; k++) {
+            status = step(w);
+            if (!status) status = tell(w, estimated(w));
+        }
+        if (status && status != QUERN_CANCELLED) return status;
+        quern_status refined = refine(w); /* what there is counts when it was cancelled, too */
+        if (status || refined) return status ? status : refined;
+        if (!(w->best_residual < 0.5 * before) || w->refinements >= MOST_REFINEMENTS) break;
+    }
+    return QUERN_OK;
+}
+
+// ---- what went wrong ----
+
+/* Whether u.Av is v.Au for vectors without a pattern. */
+static quern_status is_symmetric(work *w, bool *symmetric)
+{
+    uint64_t state = 7;
+    for (int64_t i = 0; i < w->rows; i++)
+        for (int64_t r = 0; r < w->R; r++) {
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            w->p[i * w->R + r] = (double)(state >> 11) * 0x1p-53 - 0.5;
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            w->z[i * w->R + r] = (double)(state >> 11) * 0x1p-53 - 0.5;
+        }
+    Q_TRY(q_linear_product(w->a, w->outer, w->R, w->p, w->q));
+    dots(w, w->z, w->q, w->rz);
+    norms(w, w->q, w->now);
+    norms(w, w->z, w->size);
+    Q_TRY(q_linear_product(w->a, w->outer, w->R, w->z, w->q));
+    dots(w, w->p, w->q, w->pq);
+    double slack = w->outer == QUERN_F64 ? 1e-9 : 1e-4;
+    *symmetric = fabs(w->rz[0] - w->pq[0]) <= slack * w->now[0] * w->size[0];
+    return QUERN_OK;
+}
+
+static quern_status explain(work *w)
+{
+    bool symmetric;
+    Q_TRY(is_symmetric(w, &symmetric));
+    const char *what = !symmetric  ? "the matrix is not symmetric"
+                       : w->curved ? "the matrix is not positive definite, or not within its rounding"
+                       : over(w)   ? "the limit of iterations is reached"
+                                   : "it no longer falls";
+    q_fail(QUERN_NUMERIC, "the largest relative residual is %.3g after %lld product%s, not %.3g: %s", w->best_residual,
+           (long long)w->products, Q_S(w->products), w->options->tolerance, what);
+    q_fail_next_step(
+        !symmetric
+            ? "this solver is for symmetric positive definite matrices: check the formula, or solve the normal equations"
+        : w->curved || !over(w) ? "add a larger shift, or give float64 arrays"
+                                : "raise quern_solve_options.iterations or .rank, or add a larger shift");
+    return QUERN_NUMERIC;
+}
+
+// ---- the call ----
+
+static quern_status allocate(work *w, double **memory)
+{
+    size_t vector = (size_t)w->rows * (size_t)w->R, numbers = VECTORS * vector + NUMBERS * (size_t)w->R;
+    double *at = *memory = calloc(numbers + 1, sizeof *at);
+    w->done = calloc((size_t)w->R, sizeof *w->done);
+    if (!at || !w->done) return q_fail_memory(numbers * sizeof *at);
+    double **vectors[VECTORS] = {&w->b, &w->c, &w->best, &w->r, &w->z, &w->p, &w->q, &w->d};
+    double **lists[NUMBERS] = {&w->norm, &w->size, &w->rz, &w->pq, &w->now, &w->goal};
+    for (int v = 0; v < VECTORS; v++, at += vector) *vectors[v] = at;
+    for (int l = 0; l < NUMBERS; l++, at += w->R) *lists[l] = at;
+    return QUERN_OK;
+}
+
+static quern_status precondition(work *w)
+{
+    int64_t most = w->options->rank ? w->options->rank : w->rows / 4 < 256 ? w->rows / 4 : 256;
+    if (most > w->rows) most = w->rows;
+    w->low.rows = w->rows;
+    if (w->options->preconditioner == QUERN_PRECONDITIONER_NONE || most < 1) return QUERN_OK;
+    return q_low_rank_make(&w->low, w->a, most, w->options->preconditioner == QUERN_PRECONDITIONER_AUTO);
+}
+
+static quern_status solve(work *w, const quern_view *b)
+{
+    quern_context *context = q_linear_context(w->a);
+    Q_TRY(q_vector_read(context, b, w->b));
+    for (int64_t e = 0; e < w->rows * w->R; e++)
+        if (!isfinite(w->b[e]))
+            return q_fail(QUERN_USAGE, "b is %g in row %lld, right-hand side %lld", w->b[e], (long long)(e / w->R),
+                          (long long)(e % w->R));
+    memcpy(w->r, w->b, (size_t)(w->rows * w->R) * sizeof *w->b);
+    norms(w, w->b, w->norm);
+    w->best_residual = largest(w, w->norm);
+    Q_TRY(precondition(w));
+    Q_TRY(iterate(w));
+    return w->best_residual <= w->options->tolerance ? QUERN_OK : explain(w);
+}
+
+static void report_on(const work *w, quern_solve_report *out)
+{
+    quern_solve_report all = {sizeof all,
+                              w->products,
+                              w->refinements,
+                              w->low.rank,
+                              w->best_residual,
+                              w->outer == QUERN_F64,
+                              w->best_residual <= w->options->tolerance};
+    size_t size = out->size && out->size < sizeof all ? out->size : sizeof all;
+    all.size = size;
+    memcpy(out, &all, size);
+}
+
+static quern_status check_options(quern_solve_options *known, const quern_solve_options *given)
+{
+    Q_TRY(q_options_copy(known, sizeof *known, given, "quern_solve_options"));
+    if (!(known->tolerance >= 0 && known->tolerance < 1) || known->iterations < 0 || known->rank < 0 ||
+        (unsigned)known->preconditioner > QUERN_PRECONDITIONER_LOW_RANK)
+        return q_fail(QUERN_USAGE, "quern_solve: tolerance %g, iterations %lld, rank %lld, preconditioner %d",
+                      known->tolerance, (long long)known->iterations, (long long)known->rank,
+                      (int)known->preconditioner);
+    if (known->tolerance == 0) known->tolerance = 1e-6;
+    if (!known->iterations) known->iterations = 10000;
+    return QUERN_OK;
+}
+
+quern_status quern_solve(const quern_linear *linear, quern_view b, quern_view c, const quern_solve_options *options,
+                         quern_solve_report *report)
+{
+    if (!linear) return q_fail_null(__func__, "the operator");
+    quern_solve_options known = {0};
+    Q_TRY(check_options(&known, options));
+    work w = {.a = linear, .options = &known, .rows = quern_linear_rows(linear), .R = b.columns, .best_residual = 1};
+    if (w.rows != quern_linear_columns(linear))
+        return q_fail(QUERN_SHAPE, "an operator of %lld x %lld has no inverse", (long long)w.rows,
+                      (long long)quern_linear_columns(linear));
+    if (w.R < 1) return q_fail(QUERN_SHAPE, "b has %lld right-hand sides; at least 1 is needed", (long long)w.R);
+    Q_TRY(q_vector_check("b", &b, w.rows, w.R));
+    Q_TRY(q_vector_check("c", &c, w.rows, w.R));
+    w.inner = q_linear_dtype(linear);
+    w.outer = quern_context_device(q_linear_context(linear))->f64 ? QUERN_F64 : w.inner;
+    double *memory = NULL;
+    quern_status status = allocate(&w, &memory);
+    if (!status) status = solve(&w, &b);
+    bool kept = status == QUERN_NUMERIC || status == QUERN_CANCELLED;
+    if (!status) status = q_vector_write(q_linear_context(linear), &c, w.best);
+    else if (kept && w.best) (void)q_vector_write(q_linear_context(linear), &c, w.best); /* the first failure is told */
+    if (report) report_on(&w, report);
+    q_low_rank_free(&w.low);
+    free(w.done);
+    free(memory);
+    return status;
+}
