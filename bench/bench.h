@@ -16,7 +16,7 @@ enum { EXIT_MEASURE = 1, EXIT_USAGE = 2, MAX_REPEAT = 1000, MAX_CASES = 64 };
 typedef struct bench_options {
     const bench_case *cases[MAX_CASES];
     size_t case_count;
-    const char *against, *device, *json;
+    const char *against, *device, *json, *profile;
     int64_t n, repeat;
     bool large, resident; /* the cases' large sizes; arrays that stay on the device */
 } bench_options;

@@ -11,7 +11,7 @@
 # (default 540); a step that fails or finds no time is recorded with its reason, and the next one follows. OUTDIR gets
 #
 #     summary.md   device, driver, clocks, a table of medians, and how each step ended
-#     bench.json   figures of all cases; large.json, million.json, small.json: on arrays of the device; the other .json: with peers
+#     bench.json   figures of all cases; large.json, million.json, small.json: on arrays of the device; matrix-0.json: g128 without matrix units; the other .json: with peers
 #     code.txt     what the driver's compiler makes of each case: registers, spills, instructions of a pair
 #     tests.txt, log.txt   the end of what each test printed; everything
 #
@@ -186,6 +186,8 @@ measure() {
     [ -n "$rehearse" ] || {
         step "bench, large, device arrays" 120 "$bench" $large_cases --arrays device --against none --n large --repeat 3 \
             --json "$out/large.json"
+        step "bench, large, no matrix units" 30 "$bench" g128 --arrays device --against none --n large --repeat 3 \
+            --profile matrix=0 --json "$out/matrix-0.json"
         step "bench, g3 at a million" 30 "$bench" g3 --arrays device --against none --n 1000000 --repeat 3 --json "$out/million.json"
     }
     step "bench, small, device arrays" 20 "$bench" small --arrays device --against none --repeat "$repeat" --json "$out/small.json"
@@ -224,7 +226,7 @@ check() {
             --size 70x3000 --size 3000x70
     done
     for name in test_device test_probe test_run test_numbers test_special test_operator test_arguments test_launch test_apply test_array test_builds \
-        test_exact test_values test_special_points test_zero_adjoint; do
+        test_exact test_mma test_values test_special_points test_zero_adjoint; do
         test_step "$name" 40 "$tests/$name"
     done
     test_step test_calls 60 env OPENCL_LAYERS="$tests/libcall_layer.so" "$tests/test_calls"
@@ -260,7 +262,7 @@ summarise() {
         printf -- '---- after the measurements\n'
         describe_device
         printf '```\n'
-        for file in bench large million small limit clblast torch keops; do table_of "$out/$file.json"; done
+        for file in bench large million matrix-0 small limit clblast torch keops; do table_of "$out/$file.json"; done
         printf '\n| step | how it ended | s |\n|---|---|---|\n'
         cat "$work/steps"
     } >"$out/summary.md"
@@ -281,7 +283,7 @@ run() {
     mkdir -p "${1:-gpu-results}" "$work" || stop "no directory for results"
     out=$(cd "${1:-gpu-results}" && pwd)
     deadline=$(($(date +%s) + ${GPU_SECONDS:-540}))
-    for name in bench.json large.json million.json small.json limit.json clblast.json torch.json keops.json code.txt tests.txt log.txt summary.md; do rm -f "$out/$name"; done
+    for name in bench.json large.json million.json matrix-0.json small.json limit.json clblast.json torch.json keops.json code.txt tests.txt log.txt summary.md; do rm -f "$out/$name"; done
     : >"$work/steps"
     unpack
     choose_driver

@@ -182,7 +182,8 @@ bool case_measure(outcome *out, quern_context *context, const bench_case *which,
     *out = (outcome){.which = which, .peer = alone ? NULL : bench_peer_find(options->against, which->name)};
     trial t = {.out = out};
     const double start = now();
-    if (quern_compile(&t.op, context, which->formula, NULL)) return quern_fail(which->name);
+    const quern_compile_options compiled = {.size = sizeof compiled, .profile = options->profile};
+    if (quern_compile(&t.op, context, which->formula, &compiled)) return quern_fail(which->name);
     out->first = now() - start;
     const bool ok = trial_run(&t, options, context);
     bench_session_close(&t.session);

@@ -20,12 +20,13 @@ void help_print(void)
            "quern-bench g3 g3-grad --n 5000       two cases at another size\n"
            "quern-bench g3 --json -               JSON on stdout; the table goes to stderr\n\n"
            "usage: quern-bench CASE... [--n N|large] [--arrays host|device] [--against PEER] [--repeat K] [--device D] "
-           "[--json FILE|-]\n\n"
+           "[--profile SETTINGS] [--json FILE|-]\n\n"
            "  --n N           rows and columns, instead of the case's own; large: the case's size for GPUs\n"
            "  --arrays A      where quern's arrays are: host (default): calls copy them; device: they stay there\n"
            "  --against PEER  the peer (default: `limit` where it runs the case; `none`: no peer)\n"
            "  --repeat K      timed repetitions, 1 to %d (default 21)\n"
            "  --device D      as QUERN_DEVICE\n"
+           "  --profile S     columns of cl/profiles.txt in place of the device's, such as \"matrix=0\"\n"
            "  --json FILE     all figures as JSON\n\ncases:\n",
            MAX_REPEAT);
     for (size_t k = 0; k < bench_case_count; k++)
@@ -59,6 +60,7 @@ static int option_set(bench_options *options, const char *name, const char *valu
     if (!strcmp(name, "--against")) options->against = value;
     else if (!strcmp(name, "--device")) options->device = value;
     else if (!strcmp(name, "--json")) options->json = value;
+    else if (!strcmp(name, "--profile")) options->profile = value;
     else if (!strcmp(name, "--arrays")) {
         options->resident = !strcmp(value, "device");
         if (!options->resident && strcmp(value, "host"))

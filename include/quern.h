@@ -297,6 +297,15 @@ typedef enum quern_sum {
     QUERN_SUM_PLAIN        /* no compensation: for comparisons */
 } quern_sum;
 
+/* How exact contractions are, sums over the components of long vectors for each pair, such as squared distances: the least that
+   is asked for, in float32. */
+typedef enum quern_precision {
+    QUERN_PRECISION_FLOAT32 = 0, /* errors as docs/numbers.md bounds them for float32 */
+    QUERN_PRECISION_EXACT, /* term by term, as the formula says: no expansion of squared distances, no matrix units */
+    QUERN_PRECISION_TF32,  /* numbers may have 11 bits */
+    QUERN_PRECISION_BF16   /* numbers may have 8 bits */
+} quern_precision;
+
 typedef struct quern_compile_options {
     size_t size;
     quern_sum sum;
@@ -306,6 +315,7 @@ typedef struct quern_compile_options {
     /* Columns of cl/profiles.txt that replace those of the device's row, such as "rows=4 staged_cols=0"; null: none. In
        contrast to the plan parameters above they say what is good for the device, not what to do for this formula. */
     const char *profile;
+    quern_precision precision;
 } quern_compile_options;
 
 /* Compiles formula text. `options` may be null. `context` may be null: such an operator can be explained and

@@ -175,9 +175,10 @@ static void emit_contract(q_emitter *e)
     for (size_t k = 0; k < p->sum_count; k++)
         if (e->need[p->sums[k]]) emit_add_component(e, "s->v", p->sums[k], p->values[p->sums[k]].arg[0]);
     q_text_add(e->out, "}\n");
-    if (!p->expansion) return;
+    q_ref factors[2] = {p->expanded[0], p->expanded[1]};
+    if (!p->expansion && !(e->plan->scheme->pack && q_product_find(factors, p))) return;
     q_text_add(e->out, "#define Q_EXPANDED_ROW v%u\n#define Q_EXPANDED_COLUMN v%u\n#define Q_EXPANDED v%u\n",
-               p->expanded[0], p->expanded[1], p->sums[0]);
+               factors[0], factors[1], p->sums[0]);
     const q_scalar *y = &p->values[p->expanded[1]];
     if (y->kind == Q_V_LOAD && p->inputs[y->k[1]].axis == p->reduced)
         q_text_add(e->out, "#define Q_EXPANDED_ARRAY(j, d) (a%d + (j) * %u + (d))\n", y->k[1], p->inputs[y->k[1]].dim);

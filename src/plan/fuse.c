@@ -37,6 +37,15 @@ static bool selects(const q_ir *p, size_t r, q_ref v)
     return q_ops[p->reductions[r].op].smallest && p->reductions[r].dim == 1 && p->reductions[r].terms[0] == v;
 }
 
+bool q_product_find(q_ref factors[2], const q_ir *p)
+{
+    const q_scalar *term = p->sum_count == 1 ? &p->values[p->values[p->sums[0]].arg[0]] : NULL;
+    if (!term || term->kind != Q_V_OP || term->op != Q_OP_Mult || term->exact || term->integer) return false;
+    int row = p->values[term->arg[0]].scope == (Q_ROW | Q_K_LOOP) ? 0 : 1;
+    factors[0] = term->arg[row], factors[1] = term->arg[1 - row];
+    return p->values[factors[0]].scope == (Q_ROW | Q_K_LOOP) && p->values[factors[1]].scope == (Q_COLUMN | Q_K_LOOP);
+}
+
 /* A stage with one contraction, sum over d of (x - y)^2 with x of the row and y of the column, both of no other use: it
    is |x - c|^2 + |y - c|^2 - 2 (x - c)(y - c), half the work. Sums take that where it is accurate. Selections must not
    see other values from tile to tile, or equal terms would lose their order: they are screened. */

@@ -4,18 +4,29 @@
  */
 #include "plan/plan.h"
 
-/* Kernels: of a plan that is not split, of one that is, the one that merges; and only if its space is dense, or listed, or has
-   names. */
-enum { WHOLE = 1, PART = 2, MERGE = 4, DENSE = 8, LISTED = 16, NAMED = 32 };
+/* Kernels: of a plan that is not split, of one that is, the one that merges, the one that packs; and only if its space is dense, or
+   listed, or has names, or its scheme packs. */
+enum {
+    WHOLE = 1,
+    PART = 2,
+    MERGE = 4,
+    PACK = 8,
+    DENSE = 16,
+    LISTED = 32,
+    NAMED = 64,
+    PACKED = 128,
+    ALL = WHOLE | PART | MERGE | PACK
+};
 
 static const struct {
     const char *declaration;
     int kernels;
 } kinds[] = {
-    [Q_PARAM_INPUT] = {"__global const %s *Q_RESTRICT a%zu", WHOLE | PART | MERGE},
-    [Q_PARAM_M] = {"const long M", WHOLE | PART | MERGE | DENSE},
-    [Q_PARAM_N] = {"const long N", WHOLE | PART | MERGE | DENSE},
+    [Q_PARAM_INPUT] = {"__global const %s *Q_RESTRICT a%zu", ALL},
+    [Q_PARAM_M] = {"const long M", ALL | DENSE},
+    [Q_PARAM_N] = {"const long N", ALL | DENSE},
     [Q_PARAM_OUTPUT] = {"__global %s *Q_RESTRICT o%zu", WHOLE | MERGE},
+    [Q_PARAM_PACKED] = {"__global uint4 *Q_RESTRICT packed", WHOLE | PART | PACK | PACKED},
     [Q_PARAM_STATES] = {"__global sreal *Q_RESTRICT states", PART | MERGE},
     [Q_PARAM_GROUPS] = {"__global const long *Q_RESTRICT groups", WHOLE | PART | MERGE | LISTED},
     [Q_PARAM_SEGMENTS] = {"__global const long *Q_RESTRICT segments", WHOLE | PART | LISTED},
@@ -28,10 +39,11 @@ static const struct {
     [Q_PARAM_PADDED] = {"const long padded", MERGE},
 };
 
-size_t q_parameters(q_parameter out[Q_MAX_PARAMETERS], const q_ir *program, const q_plan *plan, bool merge)
+size_t q_parameters(q_parameter out[Q_MAX_PARAMETERS], const q_ir *program, const q_plan *plan, q_role role)
 {
-    int kernel = merge ? MERGE : plan->split ? PART : WHOLE;
-    int not_for = (plan->listed ? DENSE : LISTED) | (plan->named ? 0 : NAMED);
+    int main_kernel = plan->split ? PART : WHOLE;
+    int kernel = role == Q_ROLE_MERGE ? MERGE : role == Q_ROLE_PACK ? PACK : main_kernel;
+    int not_for = (plan->listed ? DENSE : LISTED) | (plan->named ? 0 : NAMED) | (plan->scheme->pack ? 0 : PACKED);
     size_t count = 0;
     for (int kind = 0; kind < Q_PARAM_KINDS; kind++) {
         size_t times = kind == Q_PARAM_INPUT    ? program->input_count
@@ -84,10 +96,10 @@ static void add_shift(q_text *out, const q_ir *program, const q_plan *plan, bool
     q_text_add(out, "\n");
 }
 
-void q_add_parameters(q_text *out, const q_ir *program, const q_plan *plan, bool merge)
+void q_add_parameters(q_text *out, const q_ir *program, const q_plan *plan, q_role role)
 {
     q_parameter all[Q_MAX_PARAMETERS], outputs[Q_MAX_STAGE_OUTPUTS];
-    size_t count = q_parameters(all, program, plan, merge);
+    size_t count = q_parameters(all, program, plan, role);
     for (size_t o = 0; o < program->output_count; o++) outputs[o] = (q_parameter){Q_PARAM_OUTPUT, (uint8_t)o};
     add_list(out, "Q_PARAMETERS", program, plan, all, count, 0, Q_PARAM_KINDS);
     add_list(out, "Q_INPUT_SIGNATURE", program, plan, all, count, Q_PARAM_INPUT, Q_PARAM_INPUT);
@@ -99,7 +111,7 @@ void q_add_parameters(q_text *out, const q_ir *program, const q_plan *plan, bool
     q_text_add(out, "M, N%s\n#define Q_OUTPUTS", plan->listed ? ", at" : "");
     for (size_t o = 0; o < program->output_count; o++) q_text_add(out, "%so%zu", o ? ", " : " ", o);
     q_text_add(out, "\n");
-    if (plan->listed) add_shift(out, program, plan, plan->split && !merge);
+    if (plan->listed) add_shift(out, program, plan, plan->split && role == Q_ROLE_MAIN);
     q_text_add(out, "#define Q_ROW_COUNT %s\n#define Q_COLUMN_COUNT %s\n#define Q_TERM_COUNT %s\n",
                plan->listed ? "at.row_end" : count_of(program->rows),
                plan->listed       ? "at.held"

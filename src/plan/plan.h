@@ -51,6 +51,9 @@ q_id q_weight_of(const q_graph *graph, q_id sum, const uint32_t *level, uint8_t 
 /* Whose functions of float: the column vector_math. */
 typedef enum q_math { Q_MATH_BUILT_IN, Q_MATH_VECTORS, Q_MATH_EXP2, Q_MATH_PTX } q_math;
 
+/* Which matrix units: the column matrix. */
+typedef enum q_matrix { Q_MATRIX_NONE, Q_MATRIX_EMULATED, Q_MATRIX_MMA } q_matrix;
+
 /* A row of cl/profiles.txt, which says what the columns mean, or one that was learned. */
 typedef struct q_profile {
     char name[32];
@@ -69,6 +72,7 @@ typedef struct q_profile {
     int reg_n;             /* ... columns */
     int tile_k;            /* components of a chunk in the scheme `gemm_tile`, 0: never */
     int max_registers;     /* of a work-item in the scheme `gemm_tile`, 0: any number */
+    int matrix;            /* q_matrix: units for products of matrices, which the scheme `mma` uses */
     int max_cols_per_item; /* most columns of one work-item, 0: any number */
     int speed;             /* rough pairs per microsecond and compute unit of the simplest formula: the first slice */
 } q_profile;
@@ -280,6 +284,8 @@ q_ref q_split_loop_value(q_ir *program, q_ref term, q_ref *hoisted);
 
 /* Chooses how the only contraction is computed, before multiply-adds are fused. */
 void q_expansion_find(q_ir *program);
+/* Whether the only contraction is of products of a component value of the row, factors[0], and one of the column. */
+bool q_product_find(q_ref factors[2], const q_ir *program);
 /* Makes products that feed a sum multiply-adds. Both need the uses of values; afterwards they are out of date. */
 void q_fuse(q_ir *program);
 
@@ -353,6 +359,7 @@ typedef struct q_scheme {
     const char *name;               /* also in the names of kernels */
     const char *shape[Q_MAX_SHAPE]; /* names of its numbers, which the kernel has as macros Q_NAME; null: no more */
     const char *parts;              /* an embedded file that its kernel needs; null: none */
+    const char *pack;               /* that of a kernel that goes over rows and columns before; null: none */
     bool loops;                     /* it runs stages with loops over components: q_pair has sums and weights */
     bool tiles; /* its tiles are products of matrices: components are staged as numbers, of rows that
                                        exist, and work-items merge states */
@@ -361,11 +368,14 @@ typedef struct q_scheme {
     const char *(*choose)(q_plan *plan, const q_ir *program);
     size_t (*local_bytes)(const q_plan *plan, const q_ir *program);     /* of a group, at most; null: none */
     void (*dump)(const q_plan *plan, const q_ir *program, q_text *out); /* lines for `explain`; null: none */
+    /* With pack: bytes of what it leaves, and its work-groups, for M rows and N columns of the stage. */
+    uint64_t (*packed_bytes)(const q_plan *plan, const q_ir *program, int64_t rows, int64_t columns);
+    int64_t (*pack_groups)(const q_plan *plan, int64_t rows, int64_t columns);
     const char *(*text)(void); /* of its kernel; null: the embedded file of its name */
 } q_scheme;
 
 extern const q_scheme *const q_schemes[]; /* the first that can run a stage is taken; a null pointer at the end */
-extern const q_scheme q_scheme_row, q_scheme_gemm, q_scheme_gemm_local, q_scheme_gemm_tile;
+extern const q_scheme q_scheme_row, q_scheme_gemm, q_scheme_gemm_local, q_scheme_gemm_tile, q_scheme_mma;
 #define Q_NO_LOOPS "no contraction is of min_k components, no sum of min_rhs right-hand sides"
 void q_dump_loops(int reg_n, q_expansion expansion, const q_ir *program, q_text *out);
 
@@ -375,6 +385,8 @@ void q_dump_loops(int reg_n, q_expansion expansion, const q_ir *program, q_text 
 int q_largest_factor(int most, int of);
 /* Members of a struct of local memory, which has one at least: live values of a loop, at most. */
 size_t q_member_count(const q_ir *program, uint8_t scope);
+/* Why work-items of any columns cannot merge their states in tiles of rows that exist; null: they can. */
+const char *q_tiles_refuse(const q_plan *plan, const q_ir *program);
 /* Whether squared distances are expanded there: guarded, if their centre fits. */
 q_expansion q_tile_expansion(const q_ir *program);
 
@@ -394,6 +406,7 @@ struct q_plan {
     q_profile profile;
     int units; /* compute units of the device */
     quern_dtype dtype;
+    quern_precision precision;
     int lanes, local;       /* rows in a vector; work-items in a group */
     bool few_rows;          /* two groups of the profile's rows, or less */
     bool many_rows;         /* a group of them for each compute unit, or more */
@@ -467,6 +480,7 @@ typedef enum q_parameter_kind {
     Q_PARAM_M,
     Q_PARAM_N,
     Q_PARAM_OUTPUT, /* output `index` */
+    Q_PARAM_PACKED, /* what the kernel that packs leaves */
     Q_PARAM_STATES, /* of a split plan: states[word][split][row], rows padded to whole groups */
     Q_PARAM_GROUPS, /* of a listed plan: the tables of its space */
     Q_PARAM_SEGMENTS,
@@ -486,11 +500,18 @@ typedef struct q_parameter {
 
 enum { Q_MAX_PARAMETERS = Q_MAX_ARRAYS + Q_MAX_STAGE_OUTPUTS + Q_PARAM_KINDS };
 
-/* The parameters of the kernel of the plan, or, with merge, of its second one; how many there are. */
-size_t q_parameters(q_parameter out[Q_MAX_PARAMETERS], const q_ir *program, const q_plan *plan, bool merge);
+/* The kernels of a plan. */
+typedef enum q_role {
+    Q_ROLE_MAIN,
+    Q_ROLE_MERGE, /* of a split plan: the states of parts */
+    Q_ROLE_PACK   /* of a scheme that packs: before the main one */
+} q_role;
+
+/* The parameters of a kernel; how many there are. */
+size_t q_parameters(q_parameter out[Q_MAX_PARAMETERS], const q_ir *program, const q_plan *plan, q_role role);
 /* Their declarations as macros: Q_PARAMETERS for the kernel; for its functions the inputs with M and N, and the outputs, as
    parameters (Q_SIGNATURE, Q_OUTPUT_SIGNATURE) and as arguments. */
-void q_add_parameters(q_text *out, const q_ir *program, const q_plan *plan, bool merge);
+void q_add_parameters(q_text *out, const q_ir *program, const q_plan *plan, q_role role);
 
 // emit.c: the functions of a program as OpenCL C; what its files share is in emitter.h
 
@@ -501,8 +522,8 @@ quern_status q_emit(q_text *out, const q_ir *program, const q_plan *plan);
 
 /* The embedded .cl file of this name ("prelude"), or null. */
 const char *q_cl_file(const char *name);
-/* The kernel of the stage; with merge, the second kernel of a split plan. Its name tells scheme, element type and the
+/* A kernel of the stage. Its name tells scheme, element type and the
    source's digest: quern_row_f32_ac1fbb20. */
-quern_status q_source(q_text *out, char name[Q_KERNEL_NAME], const q_ir *program, const q_plan *plan, bool merge);
+quern_status q_source(q_text *out, char name[Q_KERNEL_NAME], const q_ir *program, const q_plan *plan, q_role role);
 
 #endif

@@ -58,7 +58,7 @@ q_tiling q_tiling_of(const q_profile *profile, const quern_compile_options *opti
     bool unrolled = !q_shares_local(profile) && profile->local > 1; /* gemm.cl would keep them in slow private memory */
     q_tiling least = {.min_k = (uint32_t)profile->min_k,
                       .min_rhs = kahan || unrolled ? 0 : (uint32_t)profile->min_rhs,
-                      .expand = !kahan,
+                      .expand = !kahan && (!options || options->precision != QUERN_PRECISION_EXACT),
                       .apart = q_shares_local(profile)};
     return least;
 }
@@ -159,7 +159,7 @@ bool q_plan_uses_ptx(const q_plan *plan)
 
 int q_plan_max_registers(const q_plan *plan)
 {
-    return plan->scheme->tiles && plan->dtype == QUERN_F32 ? plan->profile.max_registers : 0;
+    return plan->scheme->tiles && !plan->scheme->pack && plan->dtype == QUERN_F32 ? plan->profile.max_registers : 0;
 }
 
 bool q_plan_same_source(const q_plan *a, const q_plan *b)
@@ -189,6 +189,8 @@ quern_status q_plan_check(const quern_compile_options *options)
     int lanes = options->lanes;
     if (options->sum != QUERN_SUM_BLOCKED && options->sum != QUERN_SUM_KAHAN && options->sum != QUERN_SUM_PLAIN)
         return q_fail(QUERN_USAGE, "there is no method %d of summation", (int)options->sum);
+    if (options->precision < QUERN_PRECISION_FLOAT32 || options->precision > QUERN_PRECISION_BF16)
+        return q_fail(QUERN_USAGE, "there is no precision %d", (int)options->precision);
     if (lanes != 0 && lanes != 1 && lanes != 2 && lanes != 4 && lanes != 8 && lanes != 16)
         return q_fail(QUERN_USAGE, "lanes can be 1, 2, 4, 8 or 16, not %d", lanes);
     if (options->rows < 0 || options->rows > MOST_ROWS)
@@ -224,6 +226,7 @@ static q_plan begin(const q_plan_request *request, const q_ir *program)
     plan.local = choose(options ? options->local : 0, one_row && q_shares_local(profile) ? 1 : profile->local);
     plan.block = options && options->sum == QUERN_SUM_PLAIN ? 1 << 30 : BLOCK;
     plan.kahan = options && options->sum == QUERN_SUM_KAHAN;
+    plan.precision = options ? options->precision : QUERN_PRECISION_FLOAT32;
     plan.rows = options ? options->rows : 0;
     /* rows for two groups or less: small groups spread better, and build in a third of the time */
     int64_t rows = rows_of(request, program), of_group = (int64_t)plan.lanes * plan.local * profile->rows;

@@ -29,8 +29,9 @@ static bool is_first(const q_ir *program, size_t r, bool with_K)
     return true;
 }
 
-static void add_macros(q_text *out, const q_ir *program, const q_plan *plan, bool merge)
+static void add_macros(q_text *out, const q_ir *program, const q_plan *plan, q_role role)
 {
+    bool merge = role == Q_ROLE_MERGE;
     q_text_add(out, "#define Q_GENERATED\n#define Q_F64 %d\n#define Q_LANES %d\n", plan->dtype == QUERN_F64,
                plan->lanes);
     q_text_add(out, "#define Q_ROWS %d\n#define Q_LOCAL %d\n", plan->rows, plan->local);
@@ -91,10 +92,10 @@ static void add_special(q_text *out, const q_plan *plan)
     add_file(out, "special");
 }
 
-static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan, bool merge)
+static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan, q_role role)
 {
-    add_macros(out, program, plan, merge);
-    q_add_parameters(out, program, plan, merge);
+    add_macros(out, program, plan, role);
+    q_add_parameters(out, program, plan, role);
     if (q_plan_uses_ptx(plan)) add_file(out, "ptx");
     add_file(out, "prelude");
     if (plan->lanes > 1 && plan->dtype == QUERN_F32 && plan->profile.vector_math) add_file(out, "math");
@@ -109,19 +110,21 @@ static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan
     Q_TRY(q_emit(out, program, plan));
     add_file(out, "frame");
     const q_scheme *scheme = plan->scheme;
-    if (scheme->parts && !merge) add_file(out, scheme->parts);
-    if (merge) add_file(out, "merge");
+    if (scheme->parts && role != Q_ROLE_MERGE) add_file(out, scheme->parts);
+    if (role == Q_ROLE_MERGE) add_file(out, "merge");
+    else if (role == Q_ROLE_PACK) add_file(out, scheme->pack);
     else add_text(out, scheme->name, scheme->text ? scheme->text() : q_cl_file(scheme->name));
     return out->failed ? q_fail_memory(out->capacity) : QUERN_OK;
 }
 
-quern_status q_source(q_text *out, char name[Q_KERNEL_NAME], const q_ir *program, const q_plan *plan, bool merge)
+quern_status q_source(q_text *out, char name[Q_KERNEL_NAME], const q_ir *program, const q_plan *plan, q_role role)
 {
+    static const char *const roles[] = {[Q_ROLE_MAIN] = "", [Q_ROLE_MERGE] = "_merge", [Q_ROLE_PACK] = "_pack"};
     q_text body = {0};
     char digest[33] = "";
-    quern_status status = add_all(&body, program, plan, merge);
+    quern_status status = add_all(&body, program, plan, role);
     if (!status) q_digest_hex(body.data, strlen(body.data), digest);
-    snprintf(name, Q_KERNEL_NAME, "quern_%s%s_%s_%.8s", plan->scheme->name, merge ? "_merge" : "",
+    snprintf(name, Q_KERNEL_NAME, "quern_%s%s_%s_%.8s", plan->scheme->name, roles[role],
              plan->dtype == QUERN_F64 ? "f64" : "f32", digest);
     if (!status) q_text_add(out, "#define Q_NAME %s\n", name);
     if (!status) q_text_append(out, body.data, strlen(body.data));

@@ -14,7 +14,7 @@
 typedef struct kernel {
     struct kernel *next;
     size_t stage;
-    bool merge;
+    q_role role;
     q_plan plan;
     q_program *program;
 } kernel;
@@ -150,7 +150,7 @@ static void add_options(q_text *out, const kernel *k, const q_build *build)
 {
     const q_device *device = q_session_device(build->session);
     bool single = k->plan.dtype == QUERN_F32 && q_has_exact(build->programs[k->stage], true);
-    int registers = k->merge ? 0 : q_plan_max_registers(&k->plan);
+    int registers = k->role ? 0 : q_plan_max_registers(&k->plan);
     q_text_add(out, "-cl-std=CL1.2");
     if (single && device->rounds_quotients)
         q_text_add(out, " -cl-fp32-correctly-rounded-divide-sqrt -DQ_ROUNDED_QUOTIENTS=1");
@@ -159,11 +159,12 @@ static void add_options(q_text *out, const kernel *k, const q_build *build)
 
 static quern_status compile(kernel *k, const q_build *build)
 {
+    static const char *const roles[] = {[Q_ROLE_MAIN] = "", [Q_ROLE_MERGE] = " (merge)", [Q_ROLE_PACK] = " (pack)"};
     q_text source = {0}, options = {0};
     char name[Q_KERNEL_NAME];
     bool made = false;
     q_locale locale = q_locale_enter();
-    quern_status status = q_source(&source, name, build->programs[k->stage], &k->plan, k->merge);
+    quern_status status = q_source(&source, name, build->programs[k->stage], &k->plan, k->role);
     q_locale_leave(locale);
     if (!status && source.size > LARGE_SOURCE)
         q_context_log(build->context, "stage %zu has %zu KB of source: the device's compiler may take a while",
@@ -180,17 +181,16 @@ static quern_status compile(kernel *k, const q_build *build)
                   !made                          ? "shared"
                   : q_program_is_loaded(program) ? "loaded"
                                                  : "built",
-                  k->stage, k->merge ? " (merge)" : "", build->op->text, made ? q_program_build_seconds(program) : 0,
-                  name);
+                  k->stage, roles[k->role], build->op->text, made ? q_program_build_seconds(program) : 0, name);
     return QUERN_OK;
 }
 
 /* Adds a kernel to the list, which the caller has locked. */
-static quern_status add_kernel(kernel **out, q_build *build, size_t stage, const q_plan *plan, bool merge)
+static quern_status add_kernel(kernel **out, q_build *build, size_t stage, const q_plan *plan, q_role role)
 {
     kernel *k = *out = calloc(1, sizeof *k);
     if (!k) return q_fail_memory(sizeof *k);
-    *k = (kernel){.next = build->kernels->list, .stage = stage, .merge = merge, .plan = *plan};
+    *k = (kernel){.next = build->kernels->list, .stage = stage, .role = role, .plan = *plan};
     quern_status status = compile(k, build);
     if (!status) build->kernels->list = k;
     else free(k);
@@ -198,11 +198,11 @@ static quern_status add_kernel(kernel **out, q_build *build, size_t stage, const
 }
 
 /* With the build locked; threads that ask meanwhile wait. */
-static quern_status find_program(q_program **out, q_build *build, size_t stage, const q_plan *plan, bool merge)
+static quern_status find_program(q_program **out, q_build *build, size_t stage, const q_plan *plan, q_role role)
 {
     kernel *k = build->kernels->list;
-    while (k && !(k->stage == stage && k->merge == merge && q_plan_same_source(&k->plan, plan))) k = k->next;
-    if (!k) Q_TRY(add_kernel(&k, build, stage, plan, merge));
+    while (k && !(k->stage == stage && k->role == role && q_plan_same_source(&k->plan, plan))) k = k->next;
+    if (!k) Q_TRY(add_kernel(&k, build, stage, plan, role));
     *out = k->program;
     return QUERN_OK;
 }
@@ -216,10 +216,10 @@ static quern_status lock(q_build *build)
     return q_fail_memory(sizeof *build->kernels);
 }
 
-quern_status q_stage_program(q_program **out, q_build *build, size_t stage, const q_plan *plan, bool merge)
+quern_status q_stage_program(q_program **out, q_build *build, size_t stage, const q_plan *plan, q_role role)
 {
     Q_TRY(lock(build));
-    quern_status status = find_program(out, build, stage, plan, merge);
+    quern_status status = find_program(out, build, stage, plan, role);
     pthread_mutex_unlock(&build->lock);
     return status;
 }
@@ -266,8 +266,9 @@ static quern_status plan_stage(q_stage_plan *out, const q_run *run, size_t stage
     if (!out->plan.groups) return QUERN_OK;
     if (run->plan_M != run->M || run->plan_N != run->N) q_plan_resize(&out->plan, p, run->M, run->N);
     Q_TRY(check_local(device, &out->plan, p));
-    Q_TRY(find_program(&out->program, build, stage, &out->plan, false));
-    return out->plan.split ? find_program(&out->merge, build, stage, &out->plan, true) : QUERN_OK;
+    Q_TRY(find_program(&out->program, build, stage, &out->plan, Q_ROLE_MAIN));
+    if (out->plan.scheme->pack) Q_TRY(find_program(&out->pack, build, stage, &out->plan, Q_ROLE_PACK));
+    return out->plan.split ? find_program(&out->merge, build, stage, &out->plan, Q_ROLE_MERGE) : QUERN_OK;
 }
 
 static planned *find_plans(q_kernels *kernels, const q_run *run)

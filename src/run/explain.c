@@ -42,10 +42,14 @@ static quern_status explain_program(const request *r, const q_ir *program, size_
     if (wants(r, "plan")) q_plan_dump(&plan, program, &wanted, out);
     if (!wants(r, "source")) return QUERN_OK;
     q_text_add(out, "// ---- source of stage %zu ----\n", stage);
-    Q_TRY(q_source(out, name, program, &plan, false));
+    Q_TRY(q_source(out, name, program, &plan, Q_ROLE_MAIN));
+    if (plan.scheme->pack) {
+        q_text_add(out, "// ---- source of the packing of stage %zu ----\n", stage);
+        Q_TRY(q_source(out, name, program, &plan, Q_ROLE_PACK));
+    }
     if (plan.split) {
         q_text_add(out, "// ---- source of the merge of stage %zu ----\n", stage);
-        Q_TRY(q_source(out, name, program, &plan, true));
+        Q_TRY(q_source(out, name, program, &plan, Q_ROLE_MERGE));
     }
     return QUERN_OK;
 }

@@ -26,7 +26,7 @@ quern_status q_launch_kernel(q_launcher *l, q_program *program, const q_kernel *
     const q_ir *p = kernel->program;
     q_parameter parameters[Q_MAX_PARAMETERS];
     q_kernel_arg args[Q_MAX_PARAMETERS];
-    size_t count = q_parameters(parameters, p, kernel->plan, kernel->merge);
+    size_t count = q_parameters(parameters, p, kernel->plan, kernel->role);
     for (size_t k = 0; k < count; k++) {
         q_parameter at = parameters[k];
         if (at.kind == Q_PARAM_INPUT) args[k] = input_of(l, kernel->plan, &p->inputs[at.index]);
@@ -128,6 +128,7 @@ q_values q_values_of(const q_launcher *l, const q_plan *plan)
 {
     q_values values = {.buffer = {NULL}};
     for (int t = 0; t < 4 && plan->listed; t++) values.buffer[Q_PARAM_GROUPS + t] = &l->tables[t];
+    values.buffer[Q_PARAM_PACKED] = &l->packed;
     values.number[Q_PARAM_M] = l->run->M;
     values.number[Q_PARAM_N] = l->run->N;
     values.number[Q_PARAM_SPLIT_EXTENT] = plan->split_extent;
@@ -138,17 +139,34 @@ q_values q_values_of(const q_launcher *l, const q_plan *plan)
 
 quern_status q_launch_rows(q_launcher *l, size_t stage, const q_plan *plan, q_program *program)
 {
-    q_kernel kernel = {l->run->build->programs[stage], plan, false};
+    q_kernel kernel = {l->run->build->programs[stage], plan, Q_ROLE_MAIN};
     q_values values = q_values_of(l, plan);
     return q_launch_slices(l, program, &kernel, &values, q_pairs_of(l, kernel.program));
+}
+
+/* Rows and columns as the stage's kernel takes them. */
+static quern_status pack(q_launcher *l, size_t stage, const q_stage_plan *planned)
+{
+    const q_plan *plan = &planned->plan;
+    const q_ir *p = l->run->build->programs[stage];
+    int64_t rows = q_axis_size(p->rows, l->run->M, l->run->N), columns = q_axis_size(p->reduced, l->run->M, l->run->N);
+    Q_TRY(q_buffer_create(&l->packed, l->session, plan->scheme->packed_bytes(plan, p, rows, columns)));
+    q_values values = q_values_of(l, plan);
+    size_t items = (size_t)(plan->scheme->pack_groups(plan, rows, columns) * plan->local);
+    return q_launch_kernel(l, planned->pack, &(q_kernel){p, plan, Q_ROLE_PACK}, &values, (size_t[]){items, 1, 1});
 }
 
 static quern_status launch_stage(q_launcher *l, size_t stage)
 {
     const q_stage_plan *planned = &l->plans[stage];
     if (!planned->plan.groups) return QUERN_OK;
-    return planned->plan.split ? q_launch_split(l, stage, planned)
-                               : q_launch_rows(l, stage, &planned->plan, planned->program);
+    quern_status status = planned->pack ? pack(l, stage, planned) : QUERN_OK;
+    if (!status)
+        status = planned->plan.split ? q_launch_split(l, stage, planned)
+                                     : q_launch_rows(l, stage, &planned->plan, planned->program);
+    if (status && planned->pack) (void)q_session_settle(l->session); /* nothing may still read what is packed */
+    q_buffer_destroy(&l->packed, l->session);
+    return status;
 }
 
 /* The lists of the run's space on the device, for its only stage. */

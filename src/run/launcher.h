@@ -10,15 +10,15 @@
 
 typedef struct q_stage_plan {
     q_plan plan;
-    q_program *program, *merge; /* merge: of a split plan */
+    q_program *program, *merge, *pack; /* merge: of a split plan; pack: of a scheme that packs */
 } q_stage_plan;
 
 /* What a run of the operator does, by stage: from the runs of the same element type and sizes before it, or made and built
    now. Filled for op->stages.count stages. */
 quern_status q_plan_run(q_stage_plan *out, const q_run *run);
-/* The program of a stage for a plan that differs from the run's; merge: its second kernel. Kept, as the others are, as
+/* The program of a stage for a plan that differs from the run's. Kept, as the others are, as
    long as the operator. */
-quern_status q_stage_program(q_program **out, q_build *build, size_t stage, const q_plan *plan, bool merge);
+quern_status q_stage_program(q_program **out, q_build *build, size_t stage, const q_plan *plan, q_role role);
 
 // slots.c: the arrays of a run on the device
 
@@ -37,6 +37,7 @@ typedef struct q_launcher {
     const q_stage_plan *plans; /* by stage */
     q_slot *slots;
     size_t slot_count;
+    q_buffer packed;    /* rows and columns of the present stage, where its scheme packs */
     q_buffer tables[4]; /* of the run's space: groups, segments, entries, names */
     bool reads_host;    /* uploads may be under way that read the program's memory */
     double done, total; /* pairs */
@@ -52,11 +53,11 @@ quern_status q_slots_read_results(q_launcher *l);
 
 // launch.c: kernels over rows and columns, in slices
 
-/* A kernel of a stage; merge: the second one of a split plan. */
+/* A kernel of a stage. */
 typedef struct q_kernel {
     const q_ir *program;
     const q_plan *plan;
-    bool merge;
+    q_role role;
 } q_kernel;
 
 /* What its parameters stand for beside the arrays. */

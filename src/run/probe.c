@@ -1,17 +1,35 @@
 /*
- * probe.c: whether a device does what its row of profiles.txt takes for granted: the functions of cl/ptx.cl are compiled
- * and run, and what they give is compared with the host's. What comes of it is kept in quern's cache under the device's
- * fingerprint, drivers and versions included, so it is tried once.
+ * probe.c: whether a device does what its row of profiles.txt takes for granted: the functions of cl/ptx.cl, and the matrix units
+ * of cl/matrix.cl, are compiled and run, and what they give is compared with the host's. What comes of it is kept in quern's
+ * cache under the device's fingerprint, drivers and versions included, so it is tried once.
  *
  * Only NVIDIA's drivers are asked: others need not survive text that is meant for them.
  */
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "run/run.h"
 
-static const char name[] = "quern_probe_ptx", options[] = "-cl-std=CL1.2";
+static const char options[] = "-cl-std=CL1.2";
+
+/* A trial: a kernel, its operands, and what is to come of them. */
+typedef struct trial {
+    const char *kernel, *file, *macros;
+    const char *what; /* ... not used, if it fails */
+    const void *operands;
+    size_t operand_bytes, result_count;
+    size_t items, local; /* work-items, and of a group */
+    int (*wrong)(const float *results);
+    void (*describe)(q_text *out, int wrong, float result);
+} trial;
+
+enum { MOST_RESULTS = 256 };
+
+// ---- functions
+
 enum { RESULTS = Q_PROBE_FUNCTIONS * Q_PROBE_OPERANDS };
 
 const float q_probe_operands[Q_PROBE_OPERANDS] = {0,      -0.0f,   1,      -1,   0.3f,     2.5f,     -0.7f,
@@ -43,23 +61,75 @@ int q_probe_wrong(const float *results)
     return -1;
 }
 
-static quern_status run(float *results, q_session *session, q_program *program, q_buffer *from, q_buffer *to)
+static void describe_function(q_text *out, int wrong, float result)
+{
+    q_text_add(out, "%s of %g is %g", functions[wrong % Q_PROBE_FUNCTIONS],
+               (double)q_probe_operands[wrong / Q_PROBE_FUNCTIONS], (double)result);
+}
+
+// ---- matrix units
+
+/* Component k of a row (of a column): a whole number that bfloat16 has. */
+static int component(bool column, int at, int k)
+{
+    return (column ? 11 * at + 29 * k + 5 * at * k : 7 * at + 13 * k + 3 * at * k) % 201 - 100;
+}
+
+/* Where cl/matrix.cl has component k of the rows, then of the columns: q_matrix_word. */
+static int place(bool column, int at, int k)
+{
+    int word = k / 2, lane = at % 8 * 4 + word % 4, up = at / 8, second = word / 4;
+    return ((column ? 32 : 0) + lane) * 8 + (column ? 2 * up + second : up + 2 * second) * 2 + k % 2;
+}
+
+void q_probe_matrix_operands(uint16_t out[512], bool bfloat16)
+{
+    for (int n = 0; n < 512; n++) {
+        bool column = n >= 256;
+        int at = n / 16 % 16, k = n % 16;
+        float value = (float)component(column, at, k);
+        uint32_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        if (bfloat16) out[place(column, at, k)] = (uint16_t)(bits >> 16);
+        else q_element_write(QUERN_F16, &out[place(column, at, k)], (double)value);
+    }
+}
+
+int q_probe_matrix_wrong(const float *results)
+{
+    for (int n = 0; n < Q_PROBE_SUMS; n++) {
+        int sum = 1;
+        for (int k = 0; k < 16; k++) sum += component(false, n / 16, k) * component(true, n % 16, k);
+        if (results[n] != (float)sum) return n;
+    }
+    return -1;
+}
+
+static void describe_sum(q_text *out, int wrong, float result)
+{
+    q_text_add(out, "the product of row %d and column %d of a matrix is %g", wrong / 16, wrong % 16, (double)result);
+}
+
+// ---- trials
+
+static quern_status launch(float *results, q_session *session, q_program *program, const trial *t, q_buffer *from,
+                           q_buffer *to)
 {
     const q_kernel_arg args[] = {{sizeof from->mem, &from->mem}, {sizeof to->mem, &to->mem}};
-    Q_TRY(q_program_launch(program, session, args, 2, (size_t[]){Q_PROBE_OPERANDS, 1, 1}, (size_t[]){1, 1, 1}));
-    return q_buffer_read(to, session, results, RESULTS * sizeof *results);
+    Q_TRY(q_program_launch(program, session, args, 2, (size_t[]){t->items, 1, 1}, (size_t[]){t->local, 1, 1}));
+    return q_buffer_read(to, session, results, t->result_count * sizeof *results);
 }
 
 /* What the device makes of the source. */
-static quern_status try_source(float *results, q_session *session, const char *source)
+static quern_status try_source(float *results, q_session *session, const trial *t, const char *source)
 {
     q_program *program;
     q_buffer from = {0}, to = {0};
     bool made;
-    Q_TRY(q_program_get(&program, session, name, source, options, &made));
-    quern_status status = q_buffer_create_from(&from, session, q_probe_operands, sizeof q_probe_operands);
-    if (!status) status = q_buffer_create(&to, session, RESULTS * sizeof *results);
-    if (!status) status = run(results, session, program, &from, &to);
+    Q_TRY(q_program_get(&program, session, t->kernel, source, options, &made));
+    quern_status status = q_buffer_create_from(&from, session, t->operands, t->operand_bytes);
+    if (!status) status = q_buffer_create(&to, session, t->result_count * sizeof *results);
+    if (!status) status = launch(results, session, program, t, &from, &to);
     q_buffer_destroy(&from, session);
     q_buffer_destroy(&to, session);
     q_program_release(&program, session);
@@ -67,23 +137,23 @@ static quern_status try_source(float *results, q_session *session, const char *s
 }
 
 /* Tells whether it works; *passing: it failed for a reason that may pass, such as a lack of memory. */
-static bool probe(const quern_context *context, const char *source, bool *passing)
+static bool probe(const quern_context *context, const trial *t, const char *source, bool *passing)
 {
-    float results[RESULTS];
+    float results[MOST_RESULTS];
     const char *device = quern_context_device(context)->name;
-    quern_status status = try_source(results, context->session, source);
-    int wrong = status ? -1 : q_probe_wrong(results);
+    quern_status status = try_source(results, context->session, t, source);
+    int wrong = status ? -1 : t->wrong(results);
+    q_text words = {0};
     *passing = status && status != QUERN_BUILD;
-    if (status) q_context_log(context, "inline PTX is not used on %s: %s", device, quern_last_error()->message);
-    if (wrong >= 0)
-        q_context_log(context, "inline PTX is not used on %s: %s of %g is %g", device,
-                      functions[wrong % Q_PROBE_FUNCTIONS], (double)q_probe_operands[wrong / Q_PROBE_FUNCTIONS],
-                      (double)results[wrong]);
+    if (wrong >= 0) t->describe(&words, wrong, results[wrong]);
+    const char *why = status ? quern_last_error()->message : words.data ? words.data : "";
+    if (status || wrong >= 0) q_context_log(context, "%s not used on %s: %s", t->what, device, why);
+    q_text_free(&words);
     return !status && wrong < 0;
 }
 
 /* From the cache, or tried and put there. */
-static bool find(const quern_context *context, const char *source)
+static bool find(const quern_context *context, const trial *t, const char *source)
 {
     bool keep = context->options.cache != QUERN_OFF, passing = false;
     char *key = keep ? q_binary_key(context->session->device, source, "the result of a probe") : NULL;
@@ -91,7 +161,7 @@ static bool find(const quern_context *context, const char *source)
     size_t size = 0;
     q_text note = {0};
     bool known = key && q_store_read(key, &data, &size, &note) && size == 1;
-    bool works = known ? *(char *)data == 'y' : probe(context, source, &passing);
+    bool works = known ? *(char *)data == 'y' : probe(context, t, source, &passing);
     if (key && !known && !passing) q_store_write(key, works ? "y" : "n", 1, Q_STORE_BYTES, &note);
     free(data);
     free(key);
@@ -99,22 +169,65 @@ static bool find(const quern_context *context, const char *source)
     return works;
 }
 
-static bool takes_ptx(quern_context *context)
+static bool passes(const quern_context *context, const trial *t)
+{
+    q_text source = {0};
+    q_text_add(&source, "#define Q_PROBE\n#define Q_FN static inline\n%s%s", t->macros, q_cl_file(t->file));
+    bool works = !source.failed && find(context, t, source.data);
+    q_text_free(&source);
+    return works;
+}
+
+static bool takes_functions(const quern_context *context)
+{
+    const trial t = {"quern_probe_ptx",
+                     "ptx",
+                     "#define Q_PTX 1\n",
+                     "inline PTX is",
+                     q_probe_operands,
+                     sizeof q_probe_operands,
+                     RESULTS,
+                     Q_PROBE_OPERANDS,
+                     1,
+                     q_probe_wrong,
+                     describe_function};
+    return passes(context, &t);
+}
+
+bool q_probe_matrix(const quern_context *context, q_matrix units)
+{
+    bool works = true;
+    for (int bfloat16 = 0; bfloat16 < 2 && works; bfloat16++) {
+        uint16_t operands[512];
+        char macros[64];
+        q_probe_matrix_operands(operands, bfloat16);
+        snprintf(macros, sizeof macros, "#define Q_MATRIX %d\n#define Q_BFLOAT16 %d\n", (int)units, bfloat16);
+        const trial t = {"quern_probe_matrix", "matrix", macros, "its matrix units are", operands,    sizeof operands,
+                         Q_PROBE_SUMS,         32,       32,     q_probe_matrix_wrong,   describe_sum};
+        works = passes(context, &t);
+    }
+    return works;
+}
+
+static bool takes_matrix(const quern_context *context)
+{
+    return q_probe_matrix(context, Q_MATRIX_MMA);
+}
+
+/* Whether the device does it, tried for the first time now or before. */
+static bool takes(quern_context *context, quern_switch *verdict, bool (*tries)(const quern_context *))
 {
     pthread_mutex_lock(&context->lock);
-    if (!context->ptx) {
-        q_text source = {0};
-        q_text_add(&source, "#define Q_PTX 1\n#define Q_PROBE\n%s", q_cl_file("ptx"));
-        bool works = context->session->device->takes_ptx && !source.failed && find(context, source.data);
-        context->ptx = works ? QUERN_ON : QUERN_OFF;
-        q_text_free(&source);
-    }
-    bool takes = context->ptx == QUERN_ON;
+    if (!*verdict) *verdict = context->session->device->takes_ptx && tries(context) ? QUERN_ON : QUERN_OFF;
+    bool takes = *verdict == QUERN_ON;
     pthread_mutex_unlock(&context->lock);
     return takes;
 }
 
 void q_context_limit(quern_context *context, q_profile *profile)
 {
-    if (profile->vector_math == Q_MATH_PTX && !takes_ptx(context)) profile->vector_math = Q_MATH_EXP2;
+    if (profile->vector_math == Q_MATH_PTX && !takes(context, &context->ptx, takes_functions))
+        profile->vector_math = Q_MATH_EXP2;
+    if (profile->matrix == Q_MATRIX_MMA && !takes(context, &context->matrix, takes_matrix))
+        profile->matrix = Q_MATRIX_NONE;
 }

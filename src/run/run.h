@@ -21,7 +21,9 @@ struct quern_context {
     q_session *session;
     q_profile profile;
     quern_context_options options;
-    quern_switch ptx; /* probe.c, under lock: whether the device takes inline PTX; QUERN_AUTO: not tried yet */
+    quern_switch ptx,
+        matrix; /* probe.c, under lock: whether the device takes inline PTX, and has matrix units; QUERN_AUTO: not
+                                 tried yet */
     q_program *converters[7][7]; /* convert.c, under lock: by element types from and to */
 };
 
@@ -38,6 +40,11 @@ void q_context_limit(quern_context *context, q_profile *profile);
 int q_probe_wrong(const float *results);
 enum { Q_PROBE_FUNCTIONS = 5, Q_PROBE_OPERANDS = 20 };
 extern const float q_probe_operands[Q_PROBE_OPERANDS];
+/* Whether these matrix units multiply as cl/matrix.cl says; what its trial takes; the first result that is wrong, or -1. */
+bool q_probe_matrix(const quern_context *context, q_matrix units);
+void q_probe_matrix_operands(uint16_t out[512], bool bfloat16);
+int q_probe_matrix_wrong(const float *results);
+enum { Q_PROBE_SUMS = 256 };
 
 // convert.c: copies with a change of element type and stride, on the device
 

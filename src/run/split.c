@@ -23,7 +23,7 @@ static quern_status piece_program(q_program **out, q_launcher *l, size_t stage, 
     q_plan plan = pass->plan;
     *out = pass->program;
     plan.accumulate = true;
-    return piece ? q_stage_program(out, l->run->build, stage, &plan, false) : QUERN_OK;
+    return piece ? q_stage_program(out, l->run->build, stage, &plan, Q_ROLE_MAIN) : QUERN_OK;
 }
 
 static quern_status launch_parts(q_launcher *l, size_t stage, const row_pass *pass, const q_buffer *states)
@@ -36,12 +36,14 @@ static quern_status launch_parts(q_launcher *l, size_t stage, const row_pass *pa
         q_program *program;
         Q_TRY(piece_program(&program, l, stage, pass, piece));
         values.number[Q_PARAM_FIRST] = q_first_of(plan, pass->first + (int64_t)piece * pass->all_groups);
-        Q_TRY(q_launch_slices(l, program, &(q_kernel){p, plan, false}, &values, pass->pairs / (double)plan->pieces));
+        Q_TRY(q_launch_slices(l, program, &(q_kernel){p, plan, Q_ROLE_MAIN}, &values,
+                              pass->pairs / (double)plan->pieces));
     }
     size_t items = (size_t)(values.number[Q_PARAM_PADDED] / plan->lanes), rhs = (size_t)plan->rhs_per_item,
            rhs_groups = rhs ? (p->rhs_dim + rhs - 1) / rhs : 1;
     values.number[Q_PARAM_FIRST] = q_first_of(plan, pass->first);
-    return q_launch_kernel(l, pass->merge, &(q_kernel){p, plan, true}, &values, (size_t[]){items, 1, rhs_groups});
+    return q_launch_kernel(l, pass->merge, &(q_kernel){p, plan, Q_ROLE_MERGE}, &values,
+                           (size_t[]){items, 1, rhs_groups});
 }
 
 /* The states of a pass are gone from the device before those of the next, or of the same with less, are made. */
@@ -121,6 +123,6 @@ quern_status q_launch_split(q_launcher *l, size_t stage, const q_stage_plan *pla
     if (plan.split) return QUERN_OK;
     l->done = done;
     q_program *whole;
-    Q_TRY(q_stage_program(&whole, l->run->build, stage, &plan, false));
+    Q_TRY(q_stage_program(&whole, l->run->build, stage, &plan, Q_ROLE_MAIN));
     return q_launch_rows(l, stage, &plan, whole);
 }

@@ -9,7 +9,7 @@ Columns of the table: rows of a work-item; columns taken at once by the main loo
 compiler does not tell); what is spilled; bytes of local memory of a group; waves of a processor held at once, of those
 that it could hold; instructions of a pair, on the shortest way around the main loop, and those of them for the slower
 unit of exponentials, roots and inverses; of a pair too, floating-point operations (a multiply-add is one), reads of local
-memory and barriers; and what functions the slower unit does. On AMD and NVIDIA an instruction is one of a whole wave; on Intel, where threads
+memory and barriers; and what functions the slower unit does, with instructions of matrix units (`mma`) where there are any. On AMD and NVIDIA an instruction is one of a whole wave; on Intel, where threads
 are 8, 16 or 32 work-items wide, one of 16. For the scheme `gemm` in local memory a pair is its share of the K
 loop, with staging, one turn of the loop over columns and one of that over right-hand sides; on Intel those are not told apart.
 
@@ -28,7 +28,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from formulas import HERE, explain
 from gpu_compilers import TARGETS, Fault, compiler_versions, cuda_program, macro
-from gpu_loops import Tile, cost_of_pair, main_loop
+from gpu_loops import Matrix, Tile, cost_of_pair, main_loop
 
 GOLDEN = os.path.join(HERE, 'gpu.golden')
 CASES = os.path.join(HERE, '..', 'bench', 'cases.c')
@@ -61,7 +61,9 @@ def source_of(quern, formula, dtype, profile):
 
 
 def tile_of(source):
-    """The loops of the scheme gemm with local memory; else None."""
+    """The loops of the scheme mma, or of the scheme gemm with local memory; else None."""
+    if macro(source, 'MATRIX'):
+        return Matrix(macro(source, 'TILE_N'), 1 if macro(source, 'KEEP') else -(-macro(source, 'K_DIM') // 16))
     macros = dict(re.findall(r'#define Q_(ROWS|THREADS_N|REG_N|TILE_K|K_DIM|RHS_DIM|RHS_PER_ITEM|EPILOGUE_N) (\d+)',
                              source.split('"prelude.cl"')[0]))
     if 'TILE_K' not in macros:

@@ -19,6 +19,9 @@ Dialect = collections.namedtuple('Dialect', 'instruction label work special loca
 # rhs_groups: groups that do all else over again for other components. whole: the epilogue is in the loop over tiles, on registers.
 Tile = collections.namedtuple('Tile', 'pairs tile_k k_dim rhs rhs_groups whole')
 
+# Of the scheme mma. pairs: of a work-item in a tile; chunks: how many times its K loop goes around for it.
+Matrix = collections.namedtuple('Matrix', 'pairs chunks')
+
 # Of a pair: instructions; those of the slower unit; columns that the main loop takes at once; floating-point operations; reads of
 # local memory; barriers; and which functions the slower unit does.
 Cost = collections.namedtuple('Cost', 'instructions special columns work reads barriers functions')
@@ -69,8 +72,8 @@ def parse(listing, dialect):
     return found, labels
 
 
-def shortest(code, labels, begin, end):
-    """The instructions on the shortest way from one to the other, staying between them."""
+def shortest(code, labels, begin, end, closed=()):
+    """The instructions on the shortest way from one to the other, staying between them and out of what is closed."""
     best, queue = {begin: (1, None)}, [(1, begin)]
     while queue:
         length, at = heapq.heappop(queue)
@@ -79,7 +82,7 @@ def shortest(code, labels, begin, end):
         nexts = [labels[label] for label in code[at].targets if label in labels]
         nexts += [] if code[at].ends else [at + 1]
         for to in nexts:
-            if begin < to <= end and (to not in best or best[to][0] > length + 1):
+            if begin < to <= end and to not in closed and (to not in best or best[to][0] > length + 1):
                 best[to] = (length + 1, at)
                 heapq.heappush(queue, (length + 1, to))
     way, at = [], end if end in best else None
@@ -178,12 +181,36 @@ def cost_in_tiles(code, labels, tile):
                 weighted(ways, lambda i: i.local), weighted(ways, lambda i: i.barrier), functions_of(ways))
 
 
+def cost_in_matrix(code, labels, matrix):
+    """The same for the scheme mma: the way around the loop over tiles, and that around its K loop, if they are two, keeping out of the
+    loops of what is done term by term."""
+    multiplies = [at for at, one in enumerate(code) if 'HMMA' in one.text]
+    all_loops = sorted(((labels[label], end) for end, one in enumerate(code) for label in one.targets if labels.get(label, end + 1) <= end),
+                       key=lambda one: one[1] - one[0])
+    around = [(begin, end) for begin, end in all_loops if any(begin <= at <= end for at in multiplies)]
+    if not around or matrix.chunks > 1 and len(around) < 2:
+        return None
+    closed = {at for begin, end in all_loops if (begin, end) not in around for at in range(begin, end + 1)}
+    begin, end = around[0]
+    way = shortest(code, labels, begin, end, closed)
+    ways = [(way, matrix.chunks / matrix.pairs)]
+    if matrix.chunks > 1:
+        outer = around[1]
+        rest = shortest(code, labels, outer[0], begin, closed)[:-1] + shortest(code, labels, end, outer[1], closed)[1:]
+        ways.append((rest, 1 / matrix.pairs))
+    return Cost(weighted(ways, lambda i: 1), weighted(ways, lambda i: bool(i.special)), '-', weighted(ways, lambda i: i.work),
+                weighted(ways, lambda i: i.local), weighted(ways, lambda i: i.barrier),
+                f"{functions_of(ways)}+{weighted(ways, lambda i: 'HMMA' in i.text):.2f}mma")
+
+
 def cost_of_pair(listing, target, rows, unroll, staged, tile=None):
     """The Cost of the main loop, or None where there is no such loop. It takes in `unroll` columns, or as many times these as
     it does more work than the loop that does least, which is taken to do one column. Where there are right-hand sides, a
     pair has one special instruction, which tells columns. With a tile the K loop and that over right-hand sides come on top.
     staged: columns in local memory."""
     code, labels = parse(listing, dialect_of(target))
+    if isinstance(tile, Matrix):
+        return cost_in_matrix(code, labels, tile)
     if tile and tile.whole:
         return cost_in_tiles(code, labels, tile)
     ways = column_loops(code, labels, tile)

@@ -102,7 +102,8 @@ def include_fault(path, include, quoted):
     target = include.split('/')[0]
     if '/' not in include:
         beside = os.path.join(os.path.dirname(path), include)
-        shared = parts[0] == 'tests' and os.path.exists(os.path.join('tests', 'support', include))
+        # kernels of which a part is C as well
+        shared = parts[0] == 'tests' and any(os.path.exists(os.path.join(*folder, include)) for folder in (('tests', 'support'), ('cl',)))
         return None if shared or os.path.exists(beside) else f'there is no {beside}'
     if target not in LAYERS:
         return f'{target} is not a layer'

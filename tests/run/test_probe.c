@@ -42,7 +42,41 @@ static void results_are_judged(void **state)
     }
 }
 
+static void sums_are_judged(void **state)
+{
+    (void)state;
+    uint16_t rows[512];
+    float sums[Q_PROBE_SUMS];
+    q_probe_matrix_operands(rows, false);
+    for (int n = 0; n < Q_PROBE_SUMS; n++) { /* lane, word and half of each component: cl/matrix.cl */
+        double sum = 1;
+        for (int k = 0; k < 16; k++) {
+            int lane = n / 16 % 8 * 4 + k / 2 % 4, other = n % 8 * 4 + k / 2 % 4, up = n / 128, right = n % 16 / 8;
+            sum += q_element_read(QUERN_F16, &rows[lane * 8 + (up + k / 8 * 2) * 2 + k % 2]) *
+                   q_element_read(QUERN_F16, &rows[256 + other * 8 + (2 * right + k / 8) * 2 + k % 2]);
+        }
+        sums[n] = (float)sum;
+    }
+    assert_int_equal(q_probe_matrix_wrong(sums), -1);
+    for (int n = 0; n < Q_PROBE_SUMS; n += 37) {
+        const float right = sums[n], others[] = {right + 1, NAN, -right + 3, INFINITY};
+        for (size_t k = 0; k < Q_COUNT(others); k++) {
+            sums[n] = others[k];
+            assert_int_equal(q_probe_matrix_wrong(sums), n);
+        }
+        sums[n] = right;
+    }
+}
+
 // ---- devices ----
+
+/* The trial itself, by the emulation. */
+static void matrix_units_are_tried(void **state)
+{
+    (void)state;
+    need_device();
+    assert_true(q_probe_matrix(context, Q_MATRIX_EMULATED));
+}
 
 static void on_line(void *user, const char *line)
 {
@@ -87,6 +121,17 @@ static bool is_nvidia(void)
     return context->session->device->takes_ptx;
 }
 
+/* What becomes of the column matrix=2. */
+static int matrix_of(quern_context *opened)
+{
+    quern_operator *op;
+    succeed(quern_compile(&op, opened, GAUSSIAN,
+                          &(quern_compile_options){.size = sizeof(quern_compile_options), .profile = "matrix=2"}));
+    int matrix = op->build->profile.matrix;
+    quern_operator_destroy(&op);
+    return matrix;
+}
+
 static void other_drivers_are_not_asked(void **state)
 {
     (void)state;
@@ -95,7 +140,9 @@ static void other_drivers_are_not_asked(void **state)
     q_text lines = {0};
     quern_context *opened = open(&lines, false, QUERN_OFF);
     check(opened, false);
+    assert_int_equal(matrix_of(opened), Q_MATRIX_NONE);
     assert_null(strstr(lines.data, "PTX"));
+    assert_null(strstr(lines.data, "matrix"));
     quern_context_destroy(&opened);
     q_text_free(&lines);
 }
@@ -124,6 +171,7 @@ static void a_refusal_is_told_and_kept(void **state)
     q_text_free(&lines);
 }
 
+/* From sm_80 on. Other drivers need not survive being asked: PoCL 3.1 does not. */
 static void nvidia_takes_it(void **state)
 {
     (void)state;
@@ -133,6 +181,9 @@ static void nvidia_takes_it(void **state)
     quern_context *opened = open(&lines, false, QUERN_OFF);
     check(opened, true);
     assert_null(strstr(lines.data, "inline PTX is not used"));
+    q_profile row;
+    q_profile_find(&row, quern_context_device(opened)->profile);
+    if (row.matrix) assert_int_equal(matrix_of(opened), Q_MATRIX_MMA);
     quern_context_destroy(&opened);
     q_text_free(&lines);
 }
@@ -140,10 +191,9 @@ static void nvidia_takes_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(results_are_judged),
-        cmocka_unit_test(other_drivers_are_not_asked),
-        cmocka_unit_test(a_refusal_is_told_and_kept),
-        cmocka_unit_test(nvidia_takes_it),
+        cmocka_unit_test(results_are_judged),         cmocka_unit_test(sums_are_judged),
+        cmocka_unit_test(matrix_units_are_tried),     cmocka_unit_test(other_drivers_are_not_asked),
+        cmocka_unit_test(a_refusal_is_told_and_kept), cmocka_unit_test(nvidia_takes_it),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

@@ -1,0 +1,118 @@
+/*
+ * mma_pack.cl: what the scheme `mma` does before its kernel: rows and columns as matrix units take them (matrix.cl). A work-item has
+ * a row, or a column: work-groups of rows come first, a tile each, then those of columns, some tiles each.
+ *
+ * With Q_EXPANSION points are moved to a centre, the mean of some columns. Each tile has a power of two with which its numbers
+ * come into the upper part of float16's range. A tile cannot be taken where a number is not finite, where all are so small or so
+ * large that products would leave the range of float32, or where a row's largest is so much less than the tile's that its second
+ * part would be cut off: its scale is 0, and the kernel goes term by term.
+ *
+ * The squares are those of the numbers as they are after splitting, so what splitting loses moves points, and is no
+ * error beside equal ones.
+ */
+#ifndef Q_SIGNATURE
+#define Q_REG_N 4
+#define Q_K_DIM 3
+#define Q_TILE_N 32
+#define Q_EXPANSION 1
+#undef Q_LANES
+#define Q_LANES 1
+#undef Q_F64
+#define Q_F64 0
+#include "gaussian.cl"
+#include "matrix.cl"
+#undef Q_PARAMETERS
+#define Q_PARAMETERS Q_SIGNATURE, __global uint4 *packed
+#endif
+
+#define Q_LARGEST 0x1p60f  /* of a tile that can be taken */
+#define Q_SMALLEST 0x1p-40f
+#define Q_TILES (Q_LOCAL / Q_TILE_N) /* of columns that a group has */
+
+typedef struct {
+    float centre[Q_EXPANSION ? Q_K_DIM : 1];
+    uint largest[Q_TILES], apart[Q_TILES]; /* of each tile: as bits; whether a row is far below it */
+} q_pack_shared;
+
+/* Component d of the work-item's row or column. */
+Q_FN float q_component(Q_SIGNATURE, const q_launch *u, const q_row *row, const q_column *column, const int is_row,
+                       const long at, const int d)
+{
+    return is_row ? q_load_row_k(Q_ARGUMENTS, u, row, at, d).Q_EXPANDED_ROW
+                  : q_load_column_k(Q_ARGUMENTS, u, column, at, d).Q_EXPANDED_COLUMN;
+}
+
+Q_FN void q_pack_centre(Q_SIGNATURE, __local q_pack_shared *shared, const q_launch *u)
+{
+    const long count = min((long)(Q_COLUMN_COUNT), 16L), step = (long)(Q_COLUMN_COUNT) / max(count, 1L);
+    for (int d = (int)get_local_id(0); d < (Q_EXPANSION ? Q_K_DIM : 1); d += Q_LOCAL) {
+        float sum = 0;
+        for (long n = 0; n < count && Q_EXPANSION; n++) {
+            const q_column column = q_load_column(Q_ARGUMENTS, u, n * step);
+            sum += q_load_column_k(Q_ARGUMENTS, u, &column, n * step, d).Q_EXPANDED_COLUMN;
+        }
+        shared->centre[d] = sum / (float)max(count, 1L);
+    }
+}
+
+#undef Q_RESTRICT
+#define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
+Q_KERNEL void Q_NAME(Q_PARAMETERS)
+{
+    __local q_pack_shared shared;
+    const int item = (int)get_local_id(0);
+    const long group = (long)get_group_id(0);
+    const int is_row = group < Q_ROW_TILES, size = is_row ? Q_TILE_M : Q_TILE_N, in_tile = item % size, n = item / size;
+    const long i = is_row ? group * Q_TILE_M + item : (group - Q_ROW_TILES) * Q_LOCAL + item, tile = i / size;
+    const long count = is_row ? (long)(Q_ROW_COUNT) : (long)(Q_COLUMN_COUNT), at = min(i, count - 1);
+    const q_launch u = q_load_launch(Q_ARGUMENTS);
+    const q_row row = q_load_row(Q_ARGUMENTS, &u, is_row ? at : 0);
+    const q_column column = q_load_column(Q_ARGUMENTS, &u, is_row ? 0 : at);
+    if (item < Q_TILES) shared.largest[item] = shared.apart[item] = 0;
+    q_pack_centre(Q_ARGUMENTS, &shared, &u);
+    barrier(CLK_LOCAL_MEM_FENCE);
+
+    uint largest = 0;
+    for (int d = 0; d < Q_K_DIM; d++) {
+        const float v = q_component(Q_ARGUMENTS, &u, &row, &column, is_row, at, d) - (Q_EXPANSION ? shared.centre[d] : 0);
+        largest = max(largest, as_uint(v) & 0x7fffffffu); /* NaN is more than infinity */
+    }
+    if (i >= count) largest = 0;
+    atomic_max(&shared.largest[n], largest);
+    barrier(CLK_LOCAL_MEM_FENCE);
+
+    const float most = as_float(shared.largest[n]);
+    const int fits = most == 0 || (most >= Q_SMALLEST && most <= Q_LARGEST);
+    const int exponent = most > 0 && fits ? (int)(shared.largest[n] >> 23) - 127 - 14 : 0;
+    const float scale = as_float((uint)(127 - exponent) << 23), back = as_float((uint)(127 + exponent) << 23);
+    if (largest > 0 && !(as_float(largest) * scale >= 0x1p-3f)) atomic_or(&shared.apart[n], 1u);
+    barrier(CLK_LOCAL_MEM_FENCE);
+
+    const int inside = tile < (is_row ? Q_ROW_TILES : Q_COLUMN_TILES);
+    __global uint *to = (__global uint *)(is_row ? Q_PACKED_ROWS(tile) : Q_PACKED_COLUMNS(tile));
+    float square = 0, lost = 0;
+    for (int s = 0; s < Q_STEPS && inside; s++)
+        for (int w = 0; w < 8; w++) {
+            float v[2] = {0, 0}, kept[2];
+            uint parts[Q_PARTS];
+            for (int e = 0; e < 2; e++) {
+                const int d = 16 * s + 2 * w + e;
+                if (d < Q_K_DIM && i < count)
+                    v[e] = (q_component(Q_ARGUMENTS, &u, &row, &column, is_row, at, d) - (Q_EXPANSION ? shared.centre[d] : 0)) * scale;
+                kept[e] = v[e];
+            }
+            q_split(parts, &v[0], &v[1]);
+            for (int p = 0; p < Q_PARTS; p++)
+                to[Q_FRAGMENT(s, p, in_tile / 16, size) * 4 + q_matrix_word(in_tile % 16, w, !is_row)] = parts[p];
+            for (int e = 0; e < 2; e++) { /* Kahan's sum */
+                const float x = (kept[e] - v[e]) * back, more = fma(x, x, -lost), sum = square + more;
+                lost = (sum - square) - more;
+                square = sum;
+            }
+        }
+    if (!inside) return;
+#if Q_EXPANSION
+    (is_row ? Q_ROW_SQUARES(tile) : Q_COLUMN_SQUARES(tile))[in_tile] = square;
+#endif
+    if (in_tile == 0) (is_row ? Q_ROW_SCALES : Q_COLUMN_SCALES)[tile] = fits && !shared.apart[n] ? back : 0;
+}

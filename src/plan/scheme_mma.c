@@ -1,0 +1,129 @@
+/*
+ * scheme_mma.c: the scheme `mma` (cl/mma.cl) for stages with one contraction of products, or of squares of differences, on devices
+ * with matrix units: a kernel (cl/mma_pack.cl) splits numbers into parts of 16 bits, of whose products sums are made as in
+ * `gemm_tile`, with the rest of the formula on them.
+ *
+ * How many parts follows from the precision that is asked for: two of float16 have the 22 bits that a sum of float32 products
+ * keeps; one has 11, as TF32; bfloat16 has 8.
+ */
+#include "plan/plan.h"
+
+enum {
+    EXPANSION, /* q_expansion */
+    TILE_N,    /* columns of a group's tile */
+    KEEP,      /* whether rows stay in registers */
+    PARTS,     /* of a number */
+    BFLOAT16,  /* numbers are bfloat16, else float16 */
+    MATRIX,    /* q_matrix */
+};
+
+enum {
+    WARP = 32,        /* work-items that share an instruction */
+    STEP = 16,        /* components of an instruction */
+    MOST_KEPT = 16,   /* fragments of 16 rows that stay in registers: 128 of them for 32 rows */
+    MOST_STATES = 32, /* words of the states of a work-item's rows */
+    MOST_TEXT = 2048, /* statements of the epilogue, unrolled for a work-item's pairs: as many as a tile has columns */
+    MOST_BYTES = 49152, /* of local memory: what NVIDIA's devices give any kernel */
+    SCRATCH = 24,       /* bytes of a work-item in the emulation */
+};
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return a / b + (a % b != 0);
+}
+
+static int64_t steps(const q_ir *program)
+{
+    return ceil_div(program->k_dim, STEP);
+}
+
+/* Rows of a work-item. */
+static int own_rows(const q_plan *plan)
+{
+    return plan->shape[KEEP] ? 4 : 8;
+}
+
+static size_t local_bytes(const q_plan *plan, const q_ir *program)
+{
+    size_t columns = (size_t)plan->shape[TILE_N], rows = (size_t)plan->local, number = q_element_size(plan->dtype);
+    size_t chunk = plan->shape[KEEP] ? (size_t)steps(program) * columns : columns + rows;
+    size_t bytes = 2 * chunk * (size_t)plan->shape[PARTS] * STEP * 2 + 64; /* numbers of 2 bytes */
+    bytes += 2 * columns * (q_member_count(program, Q_COLUMN) * number + 16 + number);
+    if (plan->shape[MATRIX] == Q_MATRIX_EMULATED) bytes += rows * SCRATCH;
+    size_t states = (2 * (size_t)q_plan_words(program) + 1) * number * rows; /* one has more words than it leaves */
+    return bytes > states ? bytes : states;
+}
+
+static const char *refuse(const q_plan *plan, const q_ir *program)
+{
+    q_ref factors[2];
+    if (!program->k_dim) return "no contraction is of min_k components";
+    if (!plan->profile.matrix) return "the profile has no matrix units";
+    if (plan->dtype != QUERN_F32) return "matrix units are used for float32";
+    if (plan->kahan || plan->precision == QUERN_PRECISION_EXACT) return "each term is to be exact";
+    const char *refusal = q_tiles_refuse(plan, program);
+    if (refusal) return refusal;
+    if (program->sum_count > 1) return "there are several contractions";
+    if (program->expansion ? !q_tile_expansion(program) : !q_product_find(factors, program))
+        return "the contraction is not of products";
+    if (plan->rows > 1) return "a group has a row for each work-item";
+    return plan->local % (2 * WARP) ? "groups are not of pairs of warps" : NULL;
+}
+
+static const char *choose(q_plan *plan, const q_ir *program)
+{
+    const char *refusal = refuse(plan, program);
+    if (refusal) return refusal;
+    bool low = plan->precision == QUERN_PRECISION_TF32 || plan->precision == QUERN_PRECISION_BF16;
+    plan->rows = 1;
+    plan->shape[EXPANSION] = program->expansion ? Q_GUARDED : Q_DIRECT;
+    plan->shape[PARTS] = low ? 1 : 2;
+    plan->shape[BFLOAT16] = plan->precision == QUERN_PRECISION_BF16;
+    plan->shape[MATRIX] = plan->profile.matrix;
+    int64_t kept = steps(program) * plan->shape[PARTS];
+    plan->shape[KEEP] = kept <= MOST_KEPT;
+    int wanted = !plan->shape[KEEP] ? 128 : kept <= MOST_KEPT / 2 ? 64 : 32;
+    plan->shape[TILE_N] = wanted < plan->local ? wanted : plan->local;
+    if (q_plan_words(program) * own_rows(plan) > MOST_STATES)
+        return "a work-item cannot keep the states of all its rows";
+    if ((int)program->statements[Q_PAIR] * plan->shape[TILE_N] > MOST_TEXT) return "the epilogue is long";
+    return local_bytes(plan, program) <= MOST_BYTES ? NULL : "a tile does not fit 48 KB of local memory";
+}
+
+static void dump(const q_plan *plan, const q_ir *program, q_text *out)
+{
+    q_dump_loops(1, (q_expansion)plan->shape[EXPANSION], program, out);
+    q_text_add(out, "  matrix units%s, %d part%s of %s a number; tiles of %lld x %d, rows in %s\n",
+               plan->shape[MATRIX] == Q_MATRIX_EMULATED ? ", emulated" : "", plan->shape[PARTS],
+               Q_S(plan->shape[PARTS]), plan->shape[BFLOAT16] ? "bfloat16" : "float16",
+               (long long)q_plan_group_rows(plan), plan->shape[TILE_N],
+               plan->shape[KEEP] ? "registers" : "local memory");
+}
+
+/* As laid out in cl/matrix.cl. */
+static uint64_t packed_bytes(const q_plan *plan, const q_ir *program, int64_t rows, int64_t columns)
+{
+    uint64_t row_tiles = (uint64_t)ceil_div(rows, plan->local), tile_n = (uint64_t)plan->shape[TILE_N],
+             column_tiles = (uint64_t)ceil_div(columns, plan->shape[TILE_N]);
+    uint64_t all = row_tiles * (uint64_t)plan->local + column_tiles * tile_n;
+    uint64_t of_one = (uint64_t)steps(program) * STEP * 2 * (uint64_t)plan->shape[PARTS];
+    uint64_t squares = plan->shape[EXPANSION] ? 4 * all : 0;
+    return all * of_one + squares + 4 * (row_tiles + column_tiles);
+}
+
+static int64_t pack_groups(const q_plan *plan, int64_t rows, int64_t columns)
+{
+    return ceil_div(rows, plan->local) + ceil_div(columns, plan->local);
+}
+
+const q_scheme q_scheme_mma = {.name = "mma",
+                               .shape = {"EXPANSION", "TILE_N", "KEEP", "PARTS", "BFLOAT16", "MATRIX"},
+                               .parts = "matrix",
+                               .pack = "mma_pack",
+                               .loops = true,
+                               .tiles = true,
+                               .choose = choose,
+                               .local_bytes = local_bytes,
+                               .dump = dump,
+                               .packed_bytes = packed_bytes,
+                               .pack_groups = pack_groups};

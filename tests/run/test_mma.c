@@ -1,0 +1,234 @@
+/*
+ * test_mma.c: the scheme `mma` by the emulation of matrix units: which stages it takes, errors of one contraction beside what
+ * docs/numbers.md says of float32, numbers that cannot be packed, and what is asked for by `precision`.
+ *
+ * With one weight of 1 a sum over j is one pair's value, so that its error shows. Operators are few, for PoCL builds each for
+ * seconds.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run_helpers.h"
+
+enum { M = 150, N = 300 };
+
+static quern_operator *compile_mma(const char *text, quern_precision precision)
+{
+    return compile(text, &(quern_compile_options){
+                             sizeof(quern_compile_options), .lanes = 1, .local = 64,
+                             .profile = "lanes32=1 rows=1 staged_cols=64 min_k=8 matrix=1 tile_k=8 reg_m=8 reg_n=8",
+                             .precision = precision});
+}
+
+/* The scheme of the only stage for so many rows and columns. */
+static const q_plan *plan_of(const quern_operator *op, quern_dtype dtype)
+{
+    static q_plan plan;
+    const q_plan_request request = {&op->build->profile, dtype, M, N, 2, &op->options, NULL};
+    succeed(q_plan_make(&plan, op->build->programs[0], &request));
+    return &plan;
+}
+
+static void expect_scheme(const quern_operator *op, const char *name)
+{
+    const q_plan *plan = plan_of(op, QUERN_F32);
+    if (strcmp(plan->scheme->name, name) != 0) fail_msg("%s: scheme %s", op->text, plan->scheme->name);
+}
+
+/* Numbers around a centre, float32; of a variable. */
+static void scatter(const trial *t, const char *name, double centre, double radius, uint64_t seed)
+{
+    size_t count;
+    double *data = trial_data(t, name, &count);
+    for (size_t n = 0; n < count; n++) {
+        uint64_t key[2] = {seed, n};
+        data[n] = (double)(float)(centre + radius * ((double)(q_hash64(key, sizeof key) >> 11) * 0x1p-52 - 1));
+    }
+}
+
+/* A weight of 1 for this column alone. */
+static void choose_column(const trial *t, size_t column)
+{
+    size_t count;
+    double *weights = trial_data(t, "t", &count);
+    for (size_t j = 0; j < count; j++) weights[j] = j == column;
+}
+
+/* The largest error of a result in relation to itself. */
+static double worst_error(trial *t)
+{
+    double worst = 0;
+    trial_run(t);
+    trial_compare(t, INFINITY);
+    for (size_t n = 0; n < trial_result_count(t, 0); n++) {
+        double error = fabs(t->got[0][n] - t->expected[0][n]);
+        if (isnan(error)) fail_msg("row %zu is %g, not %g", n, t->got[0][n], t->expected[0][n]);
+        if (error > 0) worst = fmax(worst, error / fabs(t->expected[0][n]));
+    }
+    return worst;
+}
+
+// ---- what is taken ----
+
+static void sums_of_products_are_taken(void **state)
+{
+    (void)state;
+    need_device();
+    static const struct {
+        const char *text, *scheme;
+        quern_precision precision;
+    } cases[] = {
+        {"x=Vi(30); y=Vj(30); Sum_j(Exp(-SqDist(x,y)))", "mma", QUERN_PRECISION_FLOAT32},
+        {"x=Vi(30); y=Vj(30); LogSumExp_j(x|y), Sum_j(x|y)", "mma", QUERN_PRECISION_FLOAT32},
+        {"x=Vi(30); y=Vj(30); Max_j(Sum(x*Exp(y)))", "mma", QUERN_PRECISION_TF32},
+        {"x=Vi(30); y=Vj(30); Sum_j(Sum(Square(2*x-3*y)))", "mma", QUERN_PRECISION_BF16},
+        {"x=Vi(300); y=Vj(300); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", "mma", QUERN_PRECISION_FLOAT32},
+        {"x=Vi(30); y=Vj(30); Sum_j(Exp(-SqDist(x,y)))", "gemm_tile", QUERN_PRECISION_EXACT},
+        {"x=Vi(30); y=Vj(30); Sum_j(x|y)", "gemm_tile", QUERN_PRECISION_EXACT},
+        {"x=Vi(30); y=Vj(30); Sum_j(Sum(Abs(x-y)))", "gemm_tile", QUERN_PRECISION_FLOAT32},
+        {"x=Vi(30); y=Vj(30); Sum_j((x|y)*SqDist(x,y))", "gemm_tile", QUERN_PRECISION_FLOAT32},
+        {"x=Vi(30); y=Vj(30); Max_j(SqDist(x,y))", "gemm_tile", QUERN_PRECISION_FLOAT32},
+        {"x=Vi(30); y=Vj(30); ArgMin_j(SqDist(x,y))", "gemm_local", QUERN_PRECISION_FLOAT32},
+        {"x=Vi(5); y=Vj(5); Sum_j(Exp(-SqDist(x,y)))", "row", QUERN_PRECISION_FLOAT32},
+    };
+    for (size_t c = 0; c < Q_COUNT(cases); c++) {
+        quern_operator *op = compile_mma(cases[c].text, cases[c].precision);
+        expect_scheme(op, cases[c].scheme);
+        if (strcmp(cases[c].scheme, "mma") == 0) {
+            const q_plan *plan = plan_of(op, QUERN_F32);
+            assert_int_equal(q_plan_shape(plan, "PARTS"), cases[c].precision == QUERN_PRECISION_FLOAT32 ? 2 : 1);
+            assert_int_equal(q_plan_shape(plan, "BFLOAT16"), cases[c].precision == QUERN_PRECISION_BF16);
+            assert_string_not_equal(plan_of(op, QUERN_F64)->scheme->name, "mma");
+        }
+        quern_operator_destroy(&op);
+    }
+    quern_operator *op = NULL;
+    const quern_compile_options options = {sizeof options, .precision = (quern_precision)9};
+    expect_failure(quern_compile(&op, context, "x=Vi(1); x", &options), QUERN_USAGE, "there is no precision 9");
+}
+
+/* The kernel that packs writes as many bytes as the plan has room for: what is left of a row is 4 bytes a component. */
+static void what_is_packed_is_linear(void **state)
+{
+    (void)state;
+    need_device();
+    quern_operator *op = compile_mma("x=Vi(32); y=Vj(32); Sum_j(Exp(-SqDist(x,y)))", QUERN_PRECISION_FLOAT32);
+    const q_plan *plan = plan_of(op, QUERN_F32);
+    uint64_t bytes = plan->scheme->packed_bytes(plan, op->build->programs[0], 64 * 1000, 64 * 500);
+    assert_int_equal(bytes, 64 * 1500 * (32 * 4 + 4) + 1500 * 4);
+    quern_operator_destroy(&op);
+}
+
+// ---- errors ----
+
+/* Every distance by itself, however far from the origin the points are: 8 (2 D + 8) u at most, as without matrix units. */
+static void distances_are_accurate(void **state)
+{
+    (void)state;
+    need_device();
+    static const struct {
+        double x, y, radius;
+    } clouds[] = {{0, 0, 1},     {1000, 1000, 1},     {0, 1e-3, 1e-3}, {0, 50, 1},  {7, 7, 0},
+                  {0, 0, 1e-11}, {-3e15, -3e15, 4e9}, {0, 0, 1e-15},   {0, 0, 1e17}};
+    enum { D = 40 };
+    const double bound = 8 * (2 * D + 8) * 0x1p-24;
+    quern_operator *op = compile_mma("x=Vi(40); y=Vj(40); t=Vj(1); Sum_j(SqDist(x,y)*t)", QUERN_PRECISION_FLOAT32);
+    expect_scheme(op, "mma");
+    for (size_t c = 0; c < Q_COUNT(clouds); c++) {
+        trial t = trial_create(op, QUERN_F32, M, N, 1);
+        choose_column(&t, c % 2 ? 5 : N - 1); /* in a tile of columns, and in one that ends early */
+        scatter(&t, "x", clouds[c].x, clouds[c].radius, 1);
+        scatter(&t, "y", clouds[c].y, clouds[c].radius, 2);
+        double error = worst_error(&t);
+        if (!(error <= bound)) fail_msg("cloud %zu: a distance is off by %g, more than %g", c, error, bound);
+        trial_destroy(&t);
+    }
+    quern_operator_destroy(&op);
+}
+
+/* Products in relation to the largest of a row's numbers and the largest of a column's, in this precision. */
+static void check_products(quern_precision precision, double relative)
+{
+    enum { D = 40 };
+    quern_operator *op = compile_mma("x=Vi(40); y=Vj(40); t=Vj(1); Sum_j((x|y)*t)", precision);
+    static const double radii[][2] = {{1, 1}, {1e5, 1e-5}, {1e-15, 1e15}, {1e-20, 1}};
+    for (size_t c = 0; c < Q_COUNT(radii); c++) {
+        trial t = trial_create(op, QUERN_F32, M, N, 1);
+        choose_column(&t, 7);
+        scatter(&t, "x", 0, radii[c][0], 1);
+        scatter(&t, "y", 0, radii[c][1], 2);
+        trial_run(&t);
+        trial_compare(&t, INFINITY);
+        double scale = D * radii[c][0] * radii[c][1], worst = 0;
+        for (size_t n = 0; n < M; n++) worst = fmax(worst, fabs(t.got[0][n] - t.expected[0][n]) / scale);
+        if (!(worst <= relative)) fail_msg("%g x %g: off by %g", radii[c][0], radii[c][1], worst);
+        if (c == 0 && !(worst > relative / 200)) fail_msg("off by %g: more than was asked for", worst);
+        trial_destroy(&t);
+    }
+    quern_operator_destroy(&op);
+}
+
+static void products_have_the_precision_that_is_asked_for(void **state)
+{
+    (void)state;
+    need_device();
+    check_products(QUERN_PRECISION_FLOAT32, 0x1p-22);
+    check_products(QUERN_PRECISION_TF32, 0x1p-11);
+    check_products(QUERN_PRECISION_BF16, 0x1p-8);
+}
+
+// ---- what cannot be packed ----
+
+/* Rows and columns with numbers that are not finite, or far from those of others, spoil nothing and lose nothing. */
+static void odd_numbers_are_taken_term_by_term(void **state)
+{
+    (void)state;
+    need_device();
+    static const double values[] = {NAN, INFINITY, -INFINITY, 1e18, 1e30, 1e-30};
+    static const char *const texts[] = {"x=Vi(20); y=Vj(20); Sum_j(Exp(-SqDist(x,y)/20))",
+                                        "x=Vi(20); y=Vj(20); LogSumExp_j(x|y), Sum_j(x|y)"};
+    for (size_t f = 0; f < Q_COUNT(texts); f++) {
+        quern_operator *op = compile_mma(texts[f], QUERN_PRECISION_FLOAT32);
+        expect_scheme(op, "mma");
+        for (size_t v = 0; v < Q_COUNT(values); v++) {
+            trial t = trial_create(op, QUERN_F32, M, N, 1);
+            size_t count;
+            trial_data(&t, "y", &count)[77 * 20 + 3] = values[v];
+            trial_data(&t, "x", &count)[12 * 20 + 3] = isfinite(values[v]) ? 1 / values[v] : values[v];
+            trial_run(&t);
+            trial_compare(&t, 1e-5);
+            trial_destroy(&t);
+        }
+        quern_operator_destroy(&op);
+    }
+}
+
+/* Points against themselves: nothing is left to cancellation. */
+static void equal_points_have_no_distance(void **state)
+{
+    (void)state;
+    need_device();
+    quern_operator *op = compile_mma("x=Vi(60); y=Vj(60); Sum_j(Exp(-1e6*SqDist(x,y)))", QUERN_PRECISION_FLOAT32);
+    expect_scheme(op, "mma");
+    trial t = trial_create(op, QUERN_F32, N, N, 1);
+    scatter(&t, "x", 10, 1, 3), scatter(&t, "y", 10, 1, 3);
+    trial_run(&t);
+    for (size_t n = 0; n < N; n++) assert_true(t.got[0][n] == 1);
+    trial_destroy(&t);
+    quern_operator_destroy(&op);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sums_of_products_are_taken),
+        cmocka_unit_test(what_is_packed_is_linear),
+        cmocka_unit_test(distances_are_accurate),
+        cmocka_unit_test(products_have_the_precision_that_is_asked_for),
+        cmocka_unit_test(odd_numbers_are_taken_term_by_term),
+        cmocka_unit_test(equal_points_have_no_distance),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}
