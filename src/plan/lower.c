@@ -55,7 +55,7 @@ static bool is_rounded(const lowering *s, q_id id)
 
 static bool same_array(const q_array *a, const q_array *b)
 {
-    return a->variable == b->variable && a->temporary == b->temporary;
+    return a->variable == b->variable && a->temporary == b->temporary && a->table == b->table;
 }
 
 /* The number of the array among the inputs; false, with a status, if they are too many. */
@@ -69,7 +69,6 @@ static bool find_input(lowering *s, q_array array, size_t *out)
         return false;
     }
     if (a == p->input_count) p->inputs[p->input_count++] = array;
-    p->inputs[a].table = p->inputs[a].table || array.table;
     *out = a;
     return true;
 }

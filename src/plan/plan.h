@@ -188,7 +188,7 @@ typedef struct q_array {
     int variable;   /* number in the graph, or -1 */
     q_id temporary; /* node whose value it holds, or 0 */
     int result;     /* outputs: number of the operator's result, or -1 */
-    bool table;     /* inputs: rows of it are looked up, so that all of it must be there */
+    bool table;     /* inputs: rows of it are looked up, so that all of it must be there; an array of its own */
     bool looped;    /* outputs: one value, that of the loop, stands for all components */
 } q_array;
 

@@ -32,6 +32,12 @@ static void find_meetings(const q_graph *graph, uint8_t *found, q_id root)
     free(factor);
 }
 
+/* Whether the value is another one where rows have another order. */
+static bool counts_rows(const q_node *node)
+{
+    return node->op == Q_OP_INDEX || (node->op == Q_OP_LOOKUP && node->k[0]);
+}
+
 static void find_geometry(q_pruner *pruner)
 {
     const quern_operator *op = pruner->op;
@@ -48,7 +54,7 @@ static void find_geometry(q_pruner *pruner)
         if (!any[op->graph->variables[op->variables[v]].axis]) pruner->matters[v] = true;
     if (found) q_mark(op->graph, op->results, op->result_count, false, found);
     for (q_id id = 1; id < op->graph->count && found; id++)
-        pruner->ordered = pruner->ordered || (found[id] && q_node_of(op->graph, id)->op == Q_OP_INDEX);
+        pruner->ordered = pruner->ordered || (found[id] && counts_rows(q_node_of(op->graph, id)));
     free(found);
 }
 

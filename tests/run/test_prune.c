@@ -135,6 +135,7 @@ static const char *const selections[] = {
     "x=Vi(2); y=Vj(2); ArgMin_j(Concat(Abs(x-y),SqDist(x,y)))",
     "x=Vi(1); y=Vj(1); Min_j(Abs(x-y))*x",
     "x=Vi(1); y=Vj(1); ArgMin_j(IfElse(I-J,SqDist(x,y),1000))",
+    "x=Vi(1); y=Vj(1); Min_j(Abs(x-y)+Square(Gather_i(x,2)-Gather_j(y,3)))",
 };
 
 static void selections_are_those_without_pruning(void **state)
