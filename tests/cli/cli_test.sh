@@ -410,6 +410,21 @@ report 'the variable is named' "$(grep -q "OCL_ICD_VENDORS says, '$dir/dead'" er
 "$quern" doctor >out 2>err
 report 'the doctor names the library' "$(grep -q '^warn  driver .*dead.icd: /nonexistent/libdead.so: ' out || cat out)"
 OCL_ICD_VENDORS=$drivers
+# ---- systems ----------------------------------------------------------------------------------------------------
+
+kernel='x=Vi(1); y=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)'
+prints 'a system, with a shift' "0.5
+1
+1.5" solve "$kernel" x=0,100,200 y=0,100,200 b=1,2,3 --shift 1 --quiet
+shows 'its report' '"converged": true' solve "$kernel" x=0,100,200 y=0,100,200 b=1,2,3 --json --quiet
+"$quern" solve 'x=Vi(1); y=Vj(1); Sum_j((1+Exp(x-2*y))*b)' x=0,1,2 y=0,1,2 b=1,2,3 --json >out 2>err
+code=$?
+report 'a system that is not symmetric is told, and what there is written' \
+    "$([ "$code" -eq 17 ] && grep -q 'not symmetric' err && grep -q '"converged": false' out || cat out err)"
+fails 'no right-hand side' 8 solve "$kernel" x=0,1 y=0,1 -o made/c.npy
+fails 'a right-hand side of another size' 6 solve "$kernel" x=0,1 y=0,1 b=1,2,3 -o made/c.npy
+fails 'a shift that is no number' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --shift much -o made/c.npy
+
 if [ "$("$quern" devices --json | grep -c '"name": "Portable Computing Language"')" -eq 1 ]; then
     saved_cache=${POCL_CACHE_DIR-}
     POCL_CACHE_DIR=/proc/no

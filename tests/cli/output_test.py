@@ -21,6 +21,7 @@ from verdicts import finish, report, skip
 
 IO = 15
 SUM = 'x=Vi(1); y=Vj(1); Sum_j(Exp(-SqDist(x,y)))'
+SYSTEM = 'x=Vi(1); y=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)'
 
 # Commands that write something to stdout. LIST is a list of formulas.
 COMMANDS = [
@@ -30,7 +31,8 @@ COMMANDS = [
     ['cache', '--json'],
     ['cache', 'clear'], ['cache', 'warm', 'LIST'], ['explain', SUM], ['explain', SUM, '--stage', 'source'],
     ['explain', SUM, '--dot'], ['eval', SUM, 'x=1,2', 'y=1,2'], ['eval', SUM, 'x=1,2', 'y=1,2', '--json'],
-    ['eval', SUM, 'x=1,2', 'y=1,2', '-o', '-'], ['tune', '--points', '64', '--seconds', '0.1', '--dry-run'],
+    ['eval', SUM, 'x=1,2', 'y=1,2', '-o', '-'], ['solve', SYSTEM, 'x=1', 'y=1', 'b=1'],
+    ['solve', SYSTEM, 'x=1', 'y=1', 'b=1', '--json'], ['tune', '--points', '64', '--seconds', '0.1', '--dry-run'],
     ['tune', '--points', '64', '--seconds', '0.1', '--dry-run', '--json'],
 ]
 
