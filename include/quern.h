@@ -126,10 +126,10 @@ typedef struct quern_view {
     int64_t rows, columns;
     quern_dtype dtype;
     double number;
-    int64_t stride;      /* elements from the start of one row to that of the next; 0: columns */
-    quern_array *array;  /* device memory, else null */
-    int64_t offset;      /* there: elements before the first row */
-    int64_t reserved[4]; /* 0: for batches of arrays */
+    int64_t stride;     /* elements from the start of one row to that of the next; 0: columns */
+    quern_array *array; /* device memory, else null */
+    int64_t offset;     /* there: elements before the first row */
+    int64_t batch[4];   /* 0: for batches of arrays */
 } quern_view;
 
 static inline quern_view quern_f32(const float *data, int64_t rows, int64_t columns)
@@ -316,6 +316,9 @@ typedef struct quern_compile_options {
        contrast to the plan parameters above they say what is good for the device, not what to do for this formula. */
     const char *profile;
     quern_precision precision;
+    /* QUERN_ON: nothing is simplified that is right only where all rows meet all columns, so that every formula can be run
+       with ranges (quern/space.h), and most as fast. Without it most can, too: those that cannot say so. */
+    quern_switch ranges;
 } quern_compile_options;
 
 /* Compiles formula text. `options` may be null. `context` may be null: such an operator can be explained and

@@ -1,7 +1,20 @@
 /*
- * quern/space.h: which rows meet which columns.
+ * space.h: runs of which not all rows meet all columns: block-sparse ranges, and batches of problems in one run.
  *
- * quern/cluster.h makes such ranges of labels, distances or a matrix of clusters.
+ *     quern_span rows[] = {{0, 500}, {500, 900}};                                // two blocks of rows
+ *     int64_t first[] = {0, 1, 3};                                               // with one span of columns, and two
+ *     quern_span columns[] = {{0, 700}, {0, 100}, {650, 900}};
+ *     quern_ranges ranges = {2, rows, first, columns};
+ *     quern_run_options options = QUERN_DEFAULTS(quern_run_options);
+ *     options.ranges = &ranges;
+ *     quern_run_with(op, args, outs, &options);
+ *
+ * A mask holds for every reduction of the formula: one over j whose result has a row for each i takes the columns that the row
+ * meets, one over i whose result has a row for each j the rows that the column meets, and one whose result is one number takes
+ * all. So Sum_i(p*Sum_j(K*q)) is the sum over all pairs that meet, and gradients of masked formulas are right with the same
+ * ranges. quern/cluster.h makes ranges of labels, distances or a matrix of clusters.
+ *
+ * M and N in formulas are still the numbers of all rows and columns; Sum_j(Repeat_i(1)) counts those that are met.
  */
 #ifndef QUERN_SPACE_H
 #define QUERN_SPACE_H
@@ -12,18 +25,38 @@
 extern "C" {
 #endif
 
-/* Rows or columns from .. to - 1. */
+/* from .. to - 1; none if they are equal. */
 typedef struct quern_span {
     int64_t from, to;
 } quern_span;
 
-/* A block-sparse mask; borrowed for the call. */
+/* Which rows meet which columns, block by block; borrowed for the call. Rows of one block meet the same columns, and rows of no
+   block meet none. Blocks of a hundred rows and more are as fast, pair by pair, as a run without ranges; where columns are the
+   rows, as in gradients by a j-variable, blocks begin and end wherever a span does. */
 typedef struct quern_ranges {
     size_t block_count;
-    const quern_span *rows;    /* by block, over axis i: sorted, no overlap; rows of no block meet nothing */
-    const int64_t *first;      /* block_count + 1 numbers: block k has the spans first[k] .. first[k + 1] - 1 of ... */
-    const quern_span *columns; /* ... columns, over axis j: within a block sorted, no overlap */
+    const quern_span *rows; /* by block, over axis i: sorted, without overlap */
+    const int64_t *first;   /* block_count + 1 numbers: block k has the spans first[k] .. first[k + 1] - 1 of columns */
+    const quern_span *columns; /* over axis j: within a block sorted, without overlap */
 } quern_ranges;
+
+struct quern_pruning; /* quern/prune.h */
+
+typedef struct quern_run_options {
+    size_t size;
+    quern_context *context;     /* as in quern_run_in; null: the operator's */
+    const quern_ranges *ranges; /* null: all rows meet all columns */
+    /* Ragged batches: reserved; 0 and null. */
+    size_t members;
+    const int64_t *offsets_i, *offsets_j;
+    const struct quern_pruning *pruning; /* null: none; not with the others */
+} quern_run_options;
+
+/* quern_run_all with options, which may be null. Ranges are checked before anything is done: SHAPE tells the block, the span and
+   what is wrong. UNSUPPORTED if the formula was simplified in a way that is right only where all rows meet all columns, which
+   quern_compile_options.ranges prevents. Other statuses are those of quern_run. */
+QUERN_API quern_status quern_run_with(quern_operator *op, quern_args args, quern_outs results,
+                                      const quern_run_options *options);
 
 #ifdef __cplusplus
 }

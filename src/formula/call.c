@@ -421,6 +421,13 @@ static q_id per_row(q_parser *p, const suffix *s, uint8_t axis, q_id id)
     return s->keops ? q_repeat(p->graph, id, axis == Q_J ? Q_I : Q_J) : id;
 }
 
+/* In rows Sum_k(1) counts the terms of `a`, which is bound first. */
+static q_id per_term(q_parser *p, uint8_t axis, q_id id)
+{
+    if (!p->scope || p->scope->reduced != axis) return id;
+    return q_repeat_over(p->graph, id, q_node_of(p->graph, p->scope->names[0].id)->axes & ~(unsigned)axis);
+}
+
 static q_id call_reduction(q_parser *p, q_op op, const suffix *s, const q_parsed *given, size_t count, size_t at)
 {
     const q_op_row *row = &q_ops[op];
@@ -434,7 +441,7 @@ static q_id call_reduction(q_parser *p, q_op op, const suffix *s, const q_parsed
     if (!q_parse_ok(p) || !check_count(p, s->written, at, count, 1 + integers)) return 0;
     if (!value_argument(p, s->written, &args[0], &term)) return 0;
     if (integers && !integer_argument(p, s->written, &args[1], &k)) return 0;
-    return per_row(p, s, axis, q_reduce(p->graph, op, axis, term, k));
+    return q_reduce(p->graph, op, axis, per_term(p, axis, per_row(p, s, axis, term)), k);
 }
 
 static q_id call_reduction_sugar(q_parser *p, const q_sugar_row *row, const suffix *s, const q_parsed *given,
@@ -446,7 +453,8 @@ static q_id call_reduction_sugar(q_parser *p, const q_sugar_row *row, const suff
     /* after the term and its integers, before a weight */
     size_t position = row->parameters[1] && row->parameters[2] == 'k' ? 2 : 1;
     uint8_t axis = s->keops && count <= 4 ? keops_axis(p, s->written, args, &count, position) : s->axis;
-    return q_parse_ok(p) ? per_row(p, s, axis, call_sugar(p, row, s->written, args, count, at, axis)) : 0;
+    if (args[0].id) args[0].id = per_row(p, s, axis, args[0].id);
+    return q_parse_ok(p) ? call_sugar(p, row, s->written, args, count, at, axis) : 0;
 }
 
 static bool form_argument(form *f, char kind, const char *name, const q_parsed *arg)

@@ -33,6 +33,7 @@ static void contribute(pass *p, q_id id, q_id term, unsigned axes)
     if (!p->wanted[id]) return;
     unsigned extra = p->total ? axes & ~(unsigned)q_node_of(p->graph, id)->axes : 0;
     term = q_broadcast(p->graph, term, q_node_of(p->graph, id)->dim);
+    if (extra) term = q_repeat_pairs(p->graph, term, axes);
     for (unsigned axis = Q_I; term && axis <= Q_J; axis++)
         if ((extra & axis) && !(q_node_of(p->graph, term)->axes & axis)) {
             term = q_reduce(p->graph, Q_RED_Sum, (uint8_t)axis, term, 0);
@@ -292,6 +293,7 @@ static q_id tangent_of_reduction(const tangents *t, q_id id, const q_node *node)
     bool longer = node->dim != q_node_of(t->graph, node->arg[0])->dim; /* than the term: the second formula */
     q_id term = flow(t->chain, id, row->integers && longer ? 1 : 0, t->of[node->arg[0]]);
     if (!term || q_is_constant(t->graph, term, 0)) return 0;
+    term = q_repeat_pairs(t->graph, term, node->axes | (unsigned)node->k[0]);
     return q_reduce(t->graph, Q_RED_Sum, (uint8_t)node->k[0], term, 0);
 }
 

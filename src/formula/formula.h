@@ -208,6 +208,8 @@ typedef struct q_graph {
     size_t contraction_count, contraction_capacity;
     q_arena arena;
     q_rules *rules;      /* null: the constructor does not rewrite */
+    bool keeps_pairs;    /* nothing is simplified that holds only where all rows meet all columns */
+    bool lost_pairs;     /* something was */
     quern_status status; /* sticky: the first failure, which is also in the thread's error record */
     const char *text;    /* while parsing: the text and byte that errors point at */
     size_t at;
@@ -251,11 +253,14 @@ q_id q_count(q_graph *graph, uint8_t axis);
 q_id q_repeat(q_graph *graph, q_id a, uint8_t axis);
 /* The same for a set of axes: what a simplification has freed of an axis still has it. */
 q_id q_repeat_over(q_graph *graph, q_id a, unsigned axes);
+/* The same of a value of pairs that is summed; nothing where all rows meet all columns, and other axes than those of pairs. */
+q_id q_repeat_pairs(q_graph *graph, q_id a, unsigned axes);
 /* Any ELEMENTWISE, GATHER or EXPAND operation, with broadcasting, folding of constants and rewriting. */
 q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int32_t *k, size_t integers);
 q_id q_apply1(q_graph *graph, q_op op, q_id a);
 q_id q_apply2(q_graph *graph, q_op op, q_id a, q_id b);
-/* K is 0 for reductions without it. */
+/* K is 0 for reductions without it. A reduction whose result has an axis takes the terms that a row of it meets, one whose
+   result is one number all of them; see keeps_pairs. */
 q_id q_reduce(q_graph *graph, q_op reduction, uint8_t axis, q_id a, int32_t K);
 /* A failure of a constructor: sticky, at the user's byte if there is one. Returns 0. */
 q_id q_graph_fail(q_graph *graph, quern_status status, const char *fmt, ...) Q_PRINTF(3, 4);

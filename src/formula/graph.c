@@ -48,6 +48,8 @@ quern_status q_graph_copy(q_graph **out, const q_graph *graph)
     }
     if (contractions) memcpy((*out)->contractions, graph->contractions, contractions * sizeof(q_contraction));
     (*out)->contraction_count = contractions;
+    (*out)->keeps_pairs = graph->keeps_pairs;
+    (*out)->lost_pairs = graph->lost_pairs;
     for (q_id id = 1; id < graph->count && !(*out)->status; id++) {
         const q_node *node = q_node_of(graph, id);
         if (node->op == Q_OP_VARIABLE) {

@@ -187,7 +187,7 @@ static quern_status check_overlaps(quern_outs results)
     return QUERN_OK;
 }
 
-static quern_status check_run(q_build *build, quern_args args, quern_outs results, quern_view *views, q_run *run)
+quern_status q_run_check(q_run *run, q_build *build, quern_args args, quern_outs results, quern_view *views)
 {
     const quern_operator *op = build->op;
     sizes known = {
@@ -223,7 +223,7 @@ quern_status q_run_pruned(quern_operator *op, quern_context *context, quern_args
     Q_TRY(q_pruning_check(&options, pruning));
     Q_TRY(q_session_check(context->session));
     Q_TRY(q_build_find(&build, op, context));
-    Q_TRY(check_run(build, args, results, views, &run));
+    Q_TRY(q_run_check(&run, build, args, results, views));
     Q_TRY(q_prune_run(&run, &options, &done));
     return done ? QUERN_OK : q_host_takes(&run) ? q_host_run(&run) : q_launch(&run);
 }
@@ -237,7 +237,7 @@ quern_status quern_run_in(quern_operator *op, quern_context *context, quern_args
     if (!context) return q_fail_null("quern_run_in", "the context");
     Q_TRY(q_session_check(context->session));
     Q_TRY(q_build_find(&build, op, context));
-    Q_TRY(check_run(build, args, results, views, &run));
+    Q_TRY(q_run_check(&run, build, args, results, views));
     return q_host_takes(&run) ? q_host_run(&run) : q_launch(&run);
 }
 

@@ -261,7 +261,7 @@ static quern_status plan_stage(q_stage_plan *out, const q_run *run, size_t stage
     *out = (q_stage_plan){0};
     Q_TRY(q_plan_make(&out->plan, p,
                       &(q_plan_request){&build->profile, run->dtype, run->plan_M, run->plan_N,
-                                        device->info.compute_units, &run->op->options, run->space}));
+                                        device->info.compute_units, &run->op->options, q_run_space(run, stage)}));
     out->plan.by_value = takes_values(run);
     if (!out->plan.groups) return QUERN_OK;
     if (run->plan_M != run->M || run->plan_N != run->N) q_plan_resize(&out->plan, p, run->M, run->N);
@@ -293,13 +293,13 @@ static void keep_plans(q_kernels *kernels, const q_run *run, const q_stage_plan 
 static quern_status plan_run(q_stage_plan *out, const q_run *run)
 {
     const quern_operator *op = run->op;
-    const planned *known = run->space ? NULL : find_plans(run->build->kernels, run);
+    const planned *known = run->spaces ? NULL : find_plans(run->build->kernels, run);
     if (known) {
         memcpy(out, known->stages, op->stages.count * sizeof *out);
         return QUERN_OK;
     }
     for (size_t s = 0; s < op->stages.count; s++) Q_TRY(plan_stage(&out[s], run, s));
-    if (!run->space) keep_plans(run->build->kernels, run, out);
+    if (!run->spaces) keep_plans(run->build->kernels, run, out);
     return QUERN_OK;
 }
 

@@ -51,9 +51,11 @@ static quern_status report(q_launcher *l, double pairs)
                   100 * l->done / (l->total > 0 ? l->total : 1));
 }
 
-double q_pairs_of(const q_launcher *l, const q_ir *p)
+double q_pairs_of(const q_launcher *l, size_t stage)
 {
-    if (l->run->space) return q_space_pairs(l->run->space);
+    const q_space *space = q_run_space(l->run, stage);
+    const q_ir *p = l->run->build->programs[stage];
+    if (space) return q_space_pairs(space);
     return q_stage_pairs(p, l->run->M, l->run->N);
 }
 
@@ -141,7 +143,7 @@ quern_status q_launch_rows(q_launcher *l, size_t stage, const q_plan *plan, q_pr
 {
     q_kernel kernel = {l->run->build->programs[stage], plan, Q_ROLE_MAIN};
     q_values values = q_values_of(l, plan);
-    return q_launch_slices(l, program, &kernel, &values, q_pairs_of(l, kernel.program));
+    return q_launch_slices(l, program, &kernel, &values, q_pairs_of(l, stage));
 }
 
 /* Rows and columns as the stage's kernel takes them. */
@@ -156,26 +158,14 @@ static quern_status pack(q_launcher *l, size_t stage, const q_stage_plan *planne
     return q_launch_kernel(l, planned->pack, &(q_kernel){p, plan, Q_ROLE_PACK}, &values, (size_t[]){items, 1, 1});
 }
 
-static quern_status launch_stage(q_launcher *l, size_t stage)
-{
-    const q_stage_plan *planned = &l->plans[stage];
-    if (!planned->plan.groups) return QUERN_OK;
-    quern_status status = planned->pack ? pack(l, stage, planned) : QUERN_OK;
-    if (!status)
-        status = planned->plan.split ? q_launch_split(l, stage, planned)
-                                     : q_launch_rows(l, stage, &planned->plan, planned->program);
-    if (status && planned->pack) (void)q_session_settle(l->session); /* nothing may still read what is packed */
-    q_buffer_destroy(&l->packed, l->session);
-    return status;
-}
-
-/* The lists of the run's space on the device, for its only stage. */
-static quern_status make_tables(q_launcher *l)
+/* The lists of a stage's space on the device. */
+static quern_status make_tables(q_launcher *l, size_t stage)
 {
     q_space_table table;
-    Q_TRY(q_space_tabulate(&table, l->run->space, l->run->build->programs[0], q_plan_group_rows(&l->plans[0].plan)));
-    const q_space *space = l->run->space;
-    size_t names = space->names ? (size_t)q_axis_size(l->run->build->programs[0]->reduced, l->run->M, l->run->N) : 0;
+    const q_space *space = q_run_space(l->run, stage);
+    const q_ir *p = l->run->build->programs[stage];
+    Q_TRY(q_space_tabulate(&table, space, p, q_plan_group_rows(&l->plans[stage].plan)));
+    size_t names = space->names ? (size_t)q_axis_size(p->reduced, l->run->M, l->run->N) : 0;
     const void *data[] = {table.groups, table.segments, table.entries, space->names};
     size_t bytes[] = {table.group_bytes, table.segment_bytes, table.entry_bytes, names * sizeof(int32_t)};
     quern_status status = QUERN_OK;
@@ -185,12 +175,26 @@ static quern_status make_tables(q_launcher *l)
     return status;
 }
 
+static quern_status launch_stage(q_launcher *l, size_t stage)
+{
+    const q_stage_plan *planned = &l->plans[stage];
+    if (!planned->plan.groups) return QUERN_OK;
+    quern_status status = q_run_space(l->run, stage) ? make_tables(l, stage) : QUERN_OK;
+    if (!status && planned->pack) status = pack(l, stage, planned);
+    if (!status)
+        status = planned->plan.split ? q_launch_split(l, stage, planned)
+                                     : q_launch_rows(l, stage, &planned->plan, planned->program);
+    if (status && planned->pack) (void)q_session_settle(l->session); /* nothing may still read what is packed */
+    q_buffer_destroy(&l->packed, l->session);
+    for (int t = 0; t < 4; t++) q_buffer_destroy(&l->tables[t], l->session);
+    return status;
+}
+
 static quern_status run_stages(q_launcher *l)
 {
     const quern_operator *op = l->run->op;
     Q_TRY(q_slots_make(l));
-    if (l->run->space) Q_TRY(make_tables(l));
-    for (size_t s = 0; s < op->stages.count; s++) l->total += q_pairs_of(l, l->run->build->programs[s]);
+    for (size_t s = 0; s < op->stages.count; s++) l->total += q_pairs_of(l, s);
     for (size_t s = 0; s < op->stages.count; s++) Q_TRY(launch_stage(l, s));
     return q_slots_read_results(l);
 }
@@ -206,12 +210,9 @@ quern_status q_launch(const q_run *run)
         q_fail_next_step("give float32 arrays, or choose another device");
         return status;
     }
-    if (run->space && run->op->stages.count != 1)
-        return q_fail(QUERN_UNSUPPORTED, "a formula of %zu passes cannot run in blocks of rows", run->op->stages.count);
     Q_TRY(q_plan_run(plans, run));
     quern_status status = run_stages(&l);
     if (status) (void)q_session_settle(l.session); /* nothing may still use the arrays; the first failure is told */
-    for (int t = 0; t < 4; t++) q_buffer_destroy(&l.tables[t], l.session);
     q_slots_free(&l);
     return status;
 }

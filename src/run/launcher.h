@@ -38,7 +38,7 @@ typedef struct q_launcher {
     q_slot *slots;
     size_t slot_count;
     q_buffer packed;    /* rows and columns of the present stage, where its scheme packs */
-    q_buffer tables[4]; /* of the run's space: groups, segments, entries, names */
+    q_buffer tables[4]; /* of the present stage's space: groups, segments, entries, names */
     bool reads_host;    /* uploads may be under way that read the program's memory */
     double done, total; /* pairs */
     double notified;    /* share of them that progress was told; what is done again is not told again */
@@ -73,7 +73,8 @@ q_values q_values_of(const q_launcher *l, const q_plan *plan);
 /* One launch, with an argument for each parameter of the kernel. */
 quern_status q_launch_kernel(q_launcher *l, q_program *program, const q_kernel *kernel, const q_values *values,
                              const size_t global[3]);
-double q_pairs_of(const q_launcher *l, const q_ir *p);
+/* Pairs of a stage. */
+double q_pairs_of(const q_launcher *l, size_t stage);
 /* How a long run is cut into slices that take about as long as the profile asks for. */
 typedef struct q_pace {
     double aim;         /* seconds */

@@ -101,6 +101,7 @@ static quern_status finish(quern_operator *op)
 static quern_status compile(quern_operator *op, const char *formula)
 {
     Q_TRY(q_graph_create(&op->graph));
+    op->graph->keeps_pairs = op->options.ranges == QUERN_ON;
     Q_TRY(q_parse(op->graph, formula, op->results, &op->result_count));
     return finish(op);
 }

@@ -127,7 +127,7 @@ static quern_status run_blocks(pruned_run *p, const q_kept *kept)
         variables[v] = p->arrays.sorted[v].data ? p->arrays.sorted[v] : run->variables[v];
     q_run all = *run;
     all.op = p->pruner->op, all.build = p->build;
-    all.variables = variables, all.results = p->arrays.results, all.space = &space;
+    all.variables = variables, all.results = p->arrays.results, all.spaces = (const q_space *const[]){&space};
     p->report.touched += q_space_pairs(&space) / ((double)run->M * (double)run->N);
     return q_launch(&all);
 }

@@ -21,7 +21,10 @@ typedef struct evaluation {
     uint8_t *exact;  /* ... indices and counts: by node, see q_exact_all */
     double **values; /* by node; null where nothing needs it */
     double noise;
-    uint64_t draws; /* of noise, so far */
+    uint64_t draws;     /* of noise, so far */
+    const uint8_t *met; /* by pair; null: all */
+    double *terms;      /* room for those of a reduction that are met, and for their numbers */
+    size_t *numbers;
 } evaluation;
 
 // ---- reductions: of `count` terms, `stride` numbers apart ----
@@ -262,13 +265,32 @@ static double gather(const evaluation *e, const q_node *node, uint32_t d, const 
     return operand < 0 ? 0 : x[operand][from];
 }
 
+/* Of the terms that row or column `at` meets. */
+static double reduce_met(const evaluation *e, const q_node *node, const double *term, size_t stride, uint32_t rank,
+                         size_t at)
+{
+    bool over_j = node->k[0] == Q_J;
+    size_t count = 0;
+    for (size_t t = 0; t < axis_size(e, (unsigned)node->k[0]); t++) {
+        if (!e->met[over_j ? at * e->N + t : t * e->N + at]) continue;
+        e->terms[count] = term[t * stride];
+        e->numbers[count++] = t;
+    }
+    double result = reduce_functions[node->op](e->terms, 1, count, rank);
+    return q_ops[node->op].reduction == Q_INDEX && result >= 0 ? (double)e->numbers[(size_t)result] : result;
+}
+
 /* Component d; those of rank r stand at r * n and after, n being the length of the term. */
-static double reduce_component(const evaluation *e, const q_node *node, uint32_t d, const double *term)
+static double reduce_component(const evaluation *e, const q_node *node, uint32_t d, size_t i, size_t j,
+                               const double *term)
 {
     unsigned axis = (unsigned)node->k[0];
     const q_node *operand = q_node_of(e->graph, node->arg[0]);
-    return reduce_functions[node->op](term + d % operand->dim, stride_along(e, operand, axis), axis_size(e, axis),
-                                      d / operand->dim);
+    size_t stride = stride_along(e, operand, axis);
+    uint32_t rank = d / operand->dim;
+    term += d % operand->dim;
+    if (e->met && node->axes) return reduce_met(e, node, term, stride, rank, axis == Q_J ? i : j);
+    return reduce_functions[node->op](term, stride, axis_size(e, axis), rank);
 }
 
 static double contract(const evaluation *e, const q_node *node, uint32_t d, const double *const x[3])
@@ -354,7 +376,7 @@ static double component(const evaluation *e, const q_node *node, uint32_t d, siz
     case Q_KIND_CONTRACT: return contract(e, node, d, x);
     case Q_KIND_REPEAT: return x[0][d];
     case Q_KIND_LOOKUP: return lookup(e, node, d, x);
-    case Q_KIND_REDUCTION: return reduce_component(e, node, d, x[0]);
+    case Q_KIND_REDUCTION: return reduce_component(e, node, d, i, j, x[0]);
     }
     return NAN;
 }
@@ -421,11 +443,16 @@ quern_status q_reference_with(const q_rounding *rounding, const q_graph *graph, 
                     .N = (size_t)N,
                     .single = rounding->single,
                     .noise = rounding->noise,
-                    .draws = rounding->seed << 40};
+                    .draws = rounding->seed << 40,
+                    .met = rounding->met};
+    size_t longest = rounding->met ? (e.M > e.N ? e.M : e.N) : 0;
+    e.terms = malloc((longest + 1) * sizeof *e.terms);
+    e.numbers = malloc((longest + 1) * sizeof *e.numbers);
     e.values = calloc(graph->count, sizeof(double *));
     e.exact = malloc(graph->count);
     uint8_t *marks = malloc(graph->count);
-    quern_status status = e.values && e.exact && marks ? QUERN_OK : q_fail_memory(graph->count * sizeof(double *));
+    bool memory = e.values && e.exact && e.terms && e.numbers && marks;
+    quern_status status = memory ? QUERN_OK : q_fail_memory(graph->count * sizeof(double *));
     if (!status) status = q_exact_all(graph, results, count, e.exact);
     if (!status) q_mark(graph, results, count, false, marks);
     for (q_id id = 1; id < graph->count && !status; id++)
@@ -434,6 +461,8 @@ quern_status q_reference_with(const q_rounding *rounding, const q_graph *graph, 
     for (q_id id = 0; e.values && id < graph->count; id++) free(e.values[id]);
     free(e.values);
     free(e.exact);
+    free(e.terms);
+    free(e.numbers);
     free(marks);
     return status;
 }

@@ -192,9 +192,18 @@ typedef struct q_run {
     quern_dtype dtype;
     const quern_view *variables; /* by op->variables */
     const quern_view *results;
-    const q_space *space; /* which rows meet which columns, of arrays of M and N rows; for one stage; null: all do */
+    const q_space *const
+        *spaces; /* by stage: which rows meet which columns, of arrays of M and N rows; null, or null for
+                                     one: all do */
 } q_run;
 
+static inline const q_space *q_run_space(const q_run *run, size_t stage)
+{
+    return run->spaces ? run->spaces[stage] : NULL;
+}
+
+/* A run of these arguments, of which *run keeps `results` and `views`, room for Q_MAX_VARIABLES. */
+quern_status q_run_check(q_run *run, q_build *build, quern_args args, quern_outs results, quern_view *views);
 quern_status q_launch(const q_run *run);
 
 // prune.c: runs that leave out what cannot matter
@@ -219,13 +228,14 @@ void q_pruner_destroy(q_pruner *pruner);
 quern_status q_reference(const q_graph *graph, const q_id *results, size_t count, int64_t M, int64_t N,
                          const double *const *variables, double *const *out);
 
-/* How the evaluator rounds, beyond double. */
+/* How the evaluator rounds, beyond double, and what it leaves out. */
 typedef struct q_rounding {
     bool single; /* each value of the graph is rounded to float32; what is in between within one operation is not */
     double
         noise; /* each number that is read or computed with rounding is off by up to this much of itself, at random: how
                      far a result can be trusted if each step is that accurate (Monte Carlo arithmetic, Parker 1997) */
     uint64_t seed;
+    const uint8_t *met; /* 1 at i N + j where row i meets column j, as ranges say; null: all do */
 } q_rounding;
 
 quern_status q_reference_with(const q_rounding *rounding, const q_graph *graph, const q_id *results, size_t count,

@@ -90,7 +90,7 @@ static quern_status fail_pass(const q_plan *plan)
 quern_status q_launch_split(q_launcher *l, size_t stage, const q_stage_plan *planned)
 {
     const q_ir *p = l->run->build->programs[stage];
-    double pairs = q_pairs_of(l, p), done = l->done;
+    double pairs = q_pairs_of(l, stage), done = l->done;
     q_plan plan = planned->plan;
     int64_t at_once = plan.groups;
     q_pace pace = {.size = plan.groups};

@@ -53,8 +53,9 @@ static quern_status check_array(const quern_context *context, const char *name, 
 /* What no view has, and a forgotten member makes. */
 static quern_status check_members(const char *name, const quern_view *view)
 {
-    for (size_t k = 0; k < Q_COUNT(view->reserved); k++)
-        if (view->reserved[k]) return q_fail(QUERN_USAGE, "a reserved member of the view of %s is not 0", name);
+    for (size_t k = 0; k < Q_COUNT(view->batch); k++)
+        if (view->batch[k])
+            return q_fail(QUERN_USAGE, "%s has a batch, which only arguments and results of runs can have", name);
     if (view->data && view->array)
         return q_fail(QUERN_USAGE, "the view of %s has both data, on the host, and array, on the device", name);
     if (view->dtype == QUERN_NUMBER && (view->data || view->array))

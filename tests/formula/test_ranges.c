@@ -95,7 +95,7 @@ static void check_all_nodes(sample *s, q_id root, const boxes *b, const char *wh
         }
     for (int single = 0; single < 2; single++)
         for (uint64_t seed = 0; seed < 3; seed++) {
-            q_rounding rounding = {single, seed ? (single ? 0x1p-22 : 0x1p-50) : 0, seed};
+            q_rounding rounding = {single, seed ? (single ? 0x1p-22 : 0x1p-50) : 0, seed, NULL};
             q_ranges *ranges;
             assert_int_equal(q_ranges_create(&ranges, s->graph, &root, 1, single ? QUERN_F32 : QUERN_F64), QUERN_OK);
             q_bounds_over(ranges, b->box, b->count);

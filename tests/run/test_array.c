@@ -284,9 +284,8 @@ static void what_cannot_be(void **state)
     expect_failure(quern_copy(context, quern_f32(x, 3, 2), view), QUERN_DTYPE, "says int32; its array is float32");
     view = quern_array_view(array), view.offset = 1;
     expect_failure(quern_copy(context, quern_f32(x, 3, 2), view), QUERN_SHAPE, "leaves its array");
-    view = quern_array_view(array), view.reserved[3] = 1;
-    expect_failure(quern_copy(context, quern_f32(x, 3, 2), view), QUERN_USAGE,
-                   "reserved member of the view of the source");
+    view = quern_array_view(array), view.batch[3] = 1;
+    expect_failure(quern_copy(context, quern_f32(x, 3, 2), view), QUERN_USAGE, "the source has a batch");
     view = quern_array_view(array), view.data = x;
     expect_failure(quern_copy(context, quern_f32(x, 3, 2), view), QUERN_USAGE, "both data, on the host, and array");
     view = quern_array_view(array), view.dtype = QUERN_NUMBER;

@@ -281,21 +281,6 @@ static void a_rectangle_gives_the_same_bits(void **state)
     quern_operator_destroy(&op);
 }
 
-static void formulas_of_several_passes_are_refused(void **state)
-{
-    (void)state;
-    need_device();
-    quern_operator *op = compile("x=Vi(1); y=Vj(1); Sum_i(Sum_j(x*y)*x)", NULL);
-    trial t = trial_create(op, QUERN_F32, 5, 5, 1);
-    q_row_block block = {0, 5, 0, 0, 0};
-    q_space_entry entry = {5, 5, 0, 0};
-    q_space space = {&block, NULL, &entry, NULL, 1, 1, 1, 0, NULL};
-    t.space = &space;
-    expect_failure(trial_attempt(&t), QUERN_UNSUPPORTED, "2 passes cannot run in blocks of rows");
-    trial_destroy(&t);
-    quern_operator_destroy(&op);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,7 +289,6 @@ int main(void)
         cmocka_unit_test(register_tiles),
         cmocka_unit_test(tiles_in_local_memory),
         cmocka_unit_test(a_rectangle_gives_the_same_bits),
-        cmocka_unit_test(formulas_of_several_passes_are_refused),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

@@ -192,10 +192,13 @@ static char *make_result(const trial *t, size_t r, quern_view *view)
 static quern_status run_arrays(const trial *t, const quern_arg *args, const quern_view *results)
 {
     size_t variables = t->op->variable_count, count = quern_result_count(t->op);
-    if (!t->space) return quern_run_all(t->op, (quern_args){args, variables, t->M, t->N}, (quern_outs){results, count});
+    quern_args all = {args, variables, t->M, t->N};
+    if (t->options) return quern_run_with(t->op, all, (quern_outs){results, count}, t->options);
+    if (!t->space) return quern_run_all(t->op, all, (quern_outs){results, count});
     quern_view views[Q_MAX_VARIABLES];
     for (size_t v = 0; v < variables; v++) views[v] = args[v].view;
-    return q_launch(&(q_run){t->op, t->op->build, t->M, t->N, t->M, t->N, t->dtype, views, results, t->space});
+    const q_space *spaces[Q_MAX_STAGES] = {t->space};
+    return q_launch(&(q_run){t->op, t->op->build, t->M, t->N, t->M, t->N, t->dtype, views, results, spaces});
 }
 
 quern_status trial_attempt(trial *t)
@@ -247,6 +250,17 @@ static void compare_result(const trial *t, size_t r, double tolerance)
     }
 }
 
+/* For each pair whether the ranges have it. */
+static uint8_t *met_by(const quern_ranges *ranges, int64_t M, int64_t N)
+{
+    uint8_t *met = allocate((size_t)(M * N));
+    for (size_t k = 0; k < ranges->block_count; k++)
+        for (int64_t i = ranges->rows[k].from; i < ranges->rows[k].to; i++)
+            for (int64_t s = ranges->first[k]; s < ranges->first[k + 1]; s++)
+                for (int64_t j = ranges->columns[s].from; j < ranges->columns[s].to; j++) met[i * N + j] = 1;
+    return met;
+}
+
 void trial_compare(trial *t, double tolerance)
 {
     size_t count = quern_result_count(t->op);
@@ -254,7 +268,11 @@ void trial_compare(trial *t, double tolerance)
         free(t->expected[r]);
         t->expected[r] = allocate(trial_result_count(t, r) * sizeof(double));
     }
-    succeed(q_reference(t->op->graph, t->op->results, count, t->M, t->N, (const double *const *)t->data, t->expected));
+    const quern_ranges *ranges = t->options ? t->options->ranges : NULL;
+    uint8_t *met = ranges ? met_by(ranges, t->M, t->N) : NULL;
+    succeed(q_reference_with(&(q_rounding){.met = met}, t->op->graph, t->op->results, count, t->M, t->N,
+                             (const double *const *)t->data, t->expected));
+    free(met);
     for (size_t r = 0; r < count; r++) compare_result(t, r, tolerance);
 }
 

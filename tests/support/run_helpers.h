@@ -8,6 +8,7 @@
 
 #include "helpers.h"
 #include "quern/build.h"
+#include "quern/space.h"
 #include "run/run.h"
 
 /* ---- the device ---- */
@@ -43,7 +44,8 @@ typedef struct trial {
     int64_t M, N;
     double *data[Q_MAX_VARIABLES]; /* null where the operator does not use it */
     double *got[Q_MAX_RESULTS], *expected[Q_MAX_RESULTS];
-    const q_space *space; /* null: all rows with all columns; else trial_compare is of no use */
+    const q_space *space;             /* null: all rows with all columns; else trial_compare is of no use */
+    const quern_run_options *options; /* null: none */
 } trial;
 
 /* Every variable gets multiples of 1/8 between -1 and 1: their sums, differences and products are exact in float32,
