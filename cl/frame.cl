@@ -12,6 +12,7 @@
 #define Q_ROW_STEP ((long)Q_LOCAL * Q_LANES) /* from a vector of rows of a work-item to its next */
 #define Q_GROUP_ROWS (Q_ROWS * Q_ROW_STEP)
 #define Q_CANCELLED ((real)0.125) /* of |x|^2 + |y|^2: below, the expansion of |x - y|^2 is not taken */
+#define Q_DOUBT ((4 * Q_K_DIM + 16) * (real)Q_ROUNDING) /* of the same: more than it is off by (docs/numbers.md) */
 
 #if Q_MAX_REGISTERS /* which NVIDIA's compiler keeps to only without the attribute (docs/drivers.md) */
 #define Q_KERNEL __kernel

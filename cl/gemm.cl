@@ -39,7 +39,6 @@
 #else
 #define Q_WEIGHTS(c, r) &weight
 #endif
-#define Q_DOUBT ((4 * Q_K_DIM + 16) * (real)Q_ROUNDING) /* see docs/numbers.md */
 
 /* Where an expansion must not be taken as it stands; not comparisons with <, so that NaN is among it. */
 #if Q_EXPANSION == 2

@@ -1,7 +1,13 @@
 /*
- * gemm_steps.cl: the steps of the scheme gemm_local, whose kernel is gemm_local.cl: what a group shares and how, the K loop with
- * its chunks, expansions, right-hand sides, and the rest of the formula for each pair.
+ * gemm_steps.cl: the steps of the schemes gemm_local and gemm_select, whose kernels are in files of their names: what a group
+ * shares and how, the K loop with its chunks, expansions, right-hand sides, and the rest of the formula for each pair.
  */
+#ifndef Q_WHOLE
+#define Q_WHOLE 0 /* gemm_select.cl: whether all rows and columns of a tile are there, as it ends with the last ones */
+#endif
+#ifndef Q_QUEUE
+#define Q_QUEUE 0 /* gemm_select.cl: places of a row's queue */
+#endif
 #ifndef Q_SIGNATURE
 #define Q_REG_N 4
 #define Q_THREADS_N 4
@@ -16,7 +22,7 @@
 #endif
 #define Q_REG_M (Q_ROWS * Q_THREADS_N)
 #define Q_TILE_M (Q_ROWS * Q_LOCAL) /* vectors of rows */
-#define Q_RUN (Q_TILE_K % 4 == 0 && Q_K_DIM % 4 == 0 ? 4 : Q_TILE_K % 2 == 0 ? 2 : 1) /* components staged together */
+#define Q_RUN (Q_TILE_K % 4 == 0 && Q_K_DIM % 4 == 0 ? 4 : Q_TILE_K % 2 == 0 && !Q_WHOLE ? 2 : 1) /* components staged together */
 #define Q_RUNS (Q_TILE_K / Q_RUN)
 #define Q_OF_RUN(run, e) (Q_K_DIM % Q_RUN == 0 ? (run) * Q_RUN + (e) : min((run) * Q_RUN + (e), Q_K_DIM - 1))
 #define Q_STEP (Q_LOCAL / Q_RUNS) /* rows or columns of which all work-items stage a run */
@@ -46,6 +52,7 @@
 #define Q_KEEP_APART
 #endif
 #define Q_WIDE_LOADS __attribute__((aligned(16)))
+#define Q_TILE_START(j0) min(j0, (long)(Q_COLUMN_COUNT) - Q_TILE_N) /* with Q_WHOLE */
 #define Q_NEXT_TILE(now) ((now) == 2 ? 0 : (now) + 1)
 
 #define Q_ITEM ((uint)get_local_id(0) % Q_LOCAL) /* which tells compilers how large it can be */
@@ -69,9 +76,13 @@ typedef struct {
 #if Q_K_DIM
     q_row_k x[2][Q_TILE_K][Q_PADDED] Q_WIDE_LOADS;
     q_column_k y[2][Q_TILE_K][Q_TILE_N + 4] Q_WIDE_LOADS;
-    q_sums sums[Q_EPILOGUE_N][Q_PADDED] Q_WIDE_LOADS;
+#if !Q_QUEUE
+    q_sums sums[Q_EPILOGUE_N][Q_PADDED] Q_WIDE_LOADS; /* of a turn, which change hands */
 #endif
+#endif
+#if !Q_QUEUE
     q_column column[3][Q_TILE_N] Q_WIDE_LOADS; /* of this tile, the next, and the last, which some may still read */
+#endif
 #if Q_RHS_DIM
     q_weights weights[2][Q_EPILOGUE_N][Q_PADDED] Q_WIDE_LOADS;
     q_column_rhs rhs[2][Q_EPILOGUE_N][Q_RHS_HELD + 4] Q_WIDE_LOADS;
@@ -116,7 +127,8 @@ Q_INLINED void q_find_centre(Q_SIGNATURE, __local q_shared *shared, const q_laun
             const q_column column = q_load_column(Q_ARGUMENTS, u, n * step);
             sum += q_load_column_k(Q_ARGUMENTS, u, &column, n * step, d).Q_EXPANDED_COLUMN;
         }
-        shared->centre[d] = sum / (sreal)max(count, 1L);
+        sum /= (sreal)max(count, 1L);
+        shared->centre[d] = fabs(sum) <= Q_HUGE ? sum : 0;
     }
 }
 
@@ -172,6 +184,7 @@ Q_INLINED int q_expand(__local const q_shared *shared, q_sums s[Q_REG_N][Q_REG_M
 }
 #endif
 
+#if !Q_QUEUE
 /* The columns of a tile. */
 Q_INLINED void q_stage_columns(Q_SIGNATURE, __local q_shared *shared, const q_launch *u, const int now, const long j0,
                                const long j1)
@@ -179,6 +192,7 @@ Q_INLINED void q_stage_columns(Q_SIGNATURE, __local q_shared *shared, const q_la
     Q_FOR_SHARE(k, Q_TILE_N)
     shared->column[now][k] = q_load_column(Q_ARGUMENTS, u, min(j0 + k, j1 - 1));
 }
+#endif
 
 #if Q_K_DIM
 /* Takes a chunk from global memory, for rows from `first` on: each work-item a run of components of some rows and
@@ -188,15 +202,16 @@ Q_INLINED void q_fetch(Q_SIGNATURE, q_staged *staged, const q_launch *u, const l
 {
     const int run = min(chunk.d0 / Q_RUN + (int)(Q_ITEM % Q_RUNS), (Q_K_DIM - 1) / Q_RUN);
     const int begin = (int)(Q_ITEM / Q_RUNS);
+    const long j0 = Q_WHOLE ? Q_TILE_START(chunk.j0) : chunk.j0;
     Q_EACH_STAGED_ROW
     {
-        const long i = first + (long)min(begin + n * Q_STEP, last_row) * Q_LANES;
+        const long i = Q_WHOLE ? first + begin + n * Q_STEP : first + (long)min(begin + n * Q_STEP, last_row) * Q_LANES;
         const q_row row = q_load_row(Q_ARGUMENTS, u, i);
         Q_EACH_OF_RUN staged->x[n][e] = q_load_row_k(Q_ARGUMENTS, u, &row, i, Q_OF_RUN(run, e));
     }
     Q_EACH_STAGED_COLUMN
     {
-        const long j = chunk.j0 + (long)min(begin + n * Q_STEP, chunk.last);
+        const long j = Q_WHOLE ? j0 + begin + n * Q_STEP : j0 + (long)min(begin + n * Q_STEP, chunk.last);
         const q_column column = q_load_column(Q_ARGUMENTS, u, j);
         Q_EACH_OF_RUN staged->y[n][e] = q_load_column_k(Q_ARGUMENTS, u, &column, j, Q_OF_RUN(run, e));
     }
@@ -250,11 +265,13 @@ Q_INLINED void q_contract_component(q_sums s[Q_REG_N][Q_REG_M], __local const q_
         return;
     }
 #endif
+#if !Q_QUEUE
     Q_EACH_COLUMN
     {
         const q_column column = shared->column[now][Q_COLUMN_OF(c)];
         Q_EACH_REG_M q_contract(&s[c][r], u, &near[r], &column, &x[r], &y[c]);
     }
+#endif
 }
 
 /* Works on the chunk in `buffer` while the next one comes, which may be of the next tile. */
@@ -266,7 +283,9 @@ Q_INLINED void q_pass_chunk(Q_SIGNATURE, q_sums s[Q_REG_N][Q_REG_M], q_staged *s
     _Pragma("unroll") for (int d = 0; d < size; d++)
         q_contract_component(s, shared, u, near, buffer, now, d, Q_EXPANSION);
     if (next.d0 == 0) {
+#if !Q_QUEUE
         q_stage_columns(Q_ARGUMENTS, shared, u, Q_NEXT_TILE(now), next.j0, next.j0 + next.last + 1);
+#endif
 #if Q_EXPANSION
         q_square_columns(shared, buffer);
 #endif
@@ -306,7 +325,7 @@ Q_INLINED int q_contract_tile(Q_SIGNATURE, q_sums s[Q_REG_N][Q_REG_M], q_staged 
     return buffer;
 }
 
-#if Q_EXPANSION
+#if Q_EXPANSION && !Q_QUEUE
 /* The same term by term, one chunk after the other in the buffer that is free. */
 Q_INLINED void q_contract_again(Q_SIGNATURE, q_sums s[Q_REG_N][Q_REG_M], __local q_shared *shared, const q_launch *u,
                                 const q_row *near, const long first, const int last_row, const long j0, const long j1,
@@ -328,12 +347,14 @@ Q_INLINED void q_contract_again(Q_SIGNATURE, q_sums s[Q_REG_N][Q_REG_M], __local
 }
 #endif
 
+#if !Q_QUEUE
 /* Hands over the sums of the turn that begins at column `turn` of the tile. */
 Q_INLINED void q_hand_over(const q_sums s[Q_REG_N][Q_REG_M], __local q_shared *shared, const int turn)
 {
     Q_EACH_COLUMN if (c / Q_SHARE * Q_EPILOGUE_N == turn) Q_EACH_REG_M shared->sums
         [Q_ALONG_COLUMNS * Q_SHARE + c % Q_SHARE][Q_ROW_PLACE(r)] = s[c][r];
 }
+#endif
 #endif
 
 #if Q_RHS_DIM
@@ -456,6 +477,7 @@ Q_INLINED void q_rescale_sums(q_block_acc block_acc[Q_RHS_PER_ITEM][Q_REG_M], q_
 }
 #endif
 
+#if !Q_QUEUE
 /* The rest of the formula for the work-item's own rows and column k of the tile, whose first has the number `first`. */
 Q_INLINED void q_pair_column(q_state *t, __local q_shared *shared, const q_launch *u, const q_row *rows, const sint first,
                              const int now, const int buffer, const int number, const int turn, const int k)
@@ -495,3 +517,4 @@ Q_INLINED void q_pair_step(q_state *t, __local q_shared *shared, const q_launch 
 #endif
     for (; k < end; k++) q_pair_column(t, shared, u, rows, first, now, buffer, number, turn, k);
 }
+#endif

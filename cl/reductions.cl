@@ -11,6 +11,7 @@
  *     load_state   from them
  *     finish   the result; of INDEX ones: index
  *     limit    of smallest ones: a term that is not below it changes nothing
+ *     consider of those: takes in a term whatever came before, equal ones by their columns
  * LogSumExp has more for sums that are scaled by it: those with softmax weights (src/plan/weights.c).
  * Only the sections whose Q_USE_NAME is defined are compiled.
  */
@@ -129,6 +130,7 @@ Q_FN qint q_Sum_index(const q_Sum *t)
     {                                                                                         \
         t->best = q_select(f BEFORE t->best, f, t->best);                                     \
     }                                                                                         \
+    Q_FN void q_##NAME##_consider(q_##NAME *t, const real f, const sint j) { q_##NAME##_add(t, f, j); } \
     Q_FN void q_##NAME##_block(q_##NAME *t) {}                                                \
     Q_FN real q_##NAME##_limit(const q_##NAME *t) { return t->best; }                         \
     Q_FN void q_##NAME##_merge(q_##NAME *t, const q_##NAME *other) { q_##NAME##_add(t, other->best, 0); } \
@@ -146,6 +148,11 @@ Q_FN qint q_Sum_index(const q_Sum *t)
     Q_FN void q_##NAME##_add(q_##NAME *t, const real f, const sint j)                         \
     {                                                                                         \
         t->index = q_select_int(Q_WINS(f, (qint)j, BEFORE, t->best, t->index), j, t->index);  \
+        t->best = q_select(f BEFORE t->best, f, t->best);                                     \
+    }                                                                                         \
+    Q_FN void q_##NAME##_consider(q_##NAME *t, const real f, const sint j)                    \
+    {                                                                                         \
+        t->index = q_select_int((f BEFORE t->best) | ((f == t->best) & ((qint)j < t->index)), (qint)j, t->index); \
         t->best = q_select(f BEFORE t->best, f, t->best);                                     \
     }                                                                                         \
     Q_FN void q_##NAME##_block(q_##NAME *t) {}                                                \

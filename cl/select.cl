@@ -34,6 +34,18 @@
     {                                                                                                       \
         if (q_any(Q_WINS(f, (qint)j, BEFORE, t->best[K - 1], t->index[K - 1]))) q_##NAME##_insert(t, f, (qint)j); \
     }                                                                                                       \
+    Q_FN void q_##NAME##_consider(q_##NAME *t, const real f, const sint number)                             \
+    {                                                                                                       \
+        const qint j = (qint)number;                                                                        \
+        for (int k = K - 1; k >= 0; k--) {                                                                  \
+            const real last = t->best[k], above = k ? t->best[k - 1] : last;                                \
+            const qint other = k ? t->index[k - 1] : t->index[k];                                           \
+            const qint here = (f BEFORE last) | ((f == last) & (j < t->index[k]));                          \
+            const qint move = (f BEFORE above) | ((f == above) & (j < other));                              \
+            t->index[k] = q_select_int(here, k ? q_select_int(move, other, j) : j, t->index[k]);            \
+            t->best[k] = q_select(here, k ? q_select(move, above, f) : f, last);                            \
+        }                                                                                                   \
+    }                                                                                                       \
     Q_FN void q_##NAME##_block(q_##NAME *t) {}                                                              \
     Q_FN real q_##NAME##_limit(const q_##NAME *t) { return t->best[K - 1]; }                                \
     Q_FN void q_##NAME##_merge(q_##NAME *t, const q_##NAME *other)                                          \

@@ -186,6 +186,9 @@ static void emit_contract(q_emitter *e)
     q_text_add(e->out, "Q_FN real q_limit(const q_state *t) { return ");
     q_emit_state_name(e, p->reductions[0].state);
     q_text_add(e->out, "_limit(&t->r%zu_0); }\n", p->reductions[0].state);
+    q_text_add(e->out, "Q_FN void q_consider(q_state *t, const real f, const sint j) { ");
+    q_emit_state_name(e, p->reductions[0].state);
+    q_text_add(e->out, "_consider(&t->r%zu_0, f, j); }\n", p->reductions[0].state);
 }
 
 static void emit_accumulate(q_emitter *e)

@@ -361,6 +361,8 @@ typedef struct q_scheme {
     const char *parts;              /* an embedded file that its kernel needs; null: none */
     const char *pack;               /* that of a kernel that goes over rows and columns before; null: none */
     bool loops;                     /* it runs stages with loops over components: q_pair has sums and weights */
+    bool runs;                      /* components are staged in runs of four, of rows that exist */
+    bool bounded;                   /* its work-items keep to max_registers of the profile */
     bool tiles; /* its tiles are products of matrices: components are staged as numbers, of rows that
                                        exist, and work-items merge states */
     /* Chooses the shape and, unless it is given, plan->rows, of a plan that has the rest up to local. Null, or why this
@@ -375,7 +377,8 @@ typedef struct q_scheme {
 } q_scheme;
 
 extern const q_scheme *const q_schemes[]; /* the first that can run a stage is taken; a null pointer at the end */
-extern const q_scheme q_scheme_row, q_scheme_gemm, q_scheme_gemm_local, q_scheme_gemm_tile, q_scheme_mma;
+extern const q_scheme q_scheme_row, q_scheme_gemm, q_scheme_gemm_local, q_scheme_gemm_tile, q_scheme_gemm_select,
+    q_scheme_mma;
 #define Q_NO_LOOPS "no contraction is of min_k components, no sum of min_rhs right-hand sides"
 void q_dump_loops(int reg_n, q_expansion expansion, const q_ir *program, q_text *out);
 

@@ -159,7 +159,7 @@ bool q_plan_uses_ptx(const q_plan *plan)
 
 int q_plan_max_registers(const q_plan *plan)
 {
-    return plan->scheme->tiles && !plan->scheme->pack && plan->dtype == QUERN_F32 ? plan->profile.max_registers : 0;
+    return plan->scheme->bounded && plan->dtype == QUERN_F32 ? plan->profile.max_registers : 0;
 }
 
 bool q_plan_same_source(const q_plan *a, const q_plan *b)

@@ -145,6 +145,7 @@ const q_scheme q_scheme_gemm_local = {
     .parts = "gemm_steps",
     .shape = {"REG_N", "EXPANSION", "TILE_N", "TILE_K", "THREADS_N", "EPILOGUE_N", "UNROLL", "RHS_UNROLL"},
     .loops = true,
+    .runs = true,
     .choose = choose,
     .local_bytes = shared_bytes,
     .dump = dump};

@@ -102,6 +102,7 @@ const q_scheme q_scheme_gemm_tile = {.name = "gemm_tile",
                                      .shape = {"REG_N", "EXPANSION", "TILE_N", "TILE_K", "THREADS_N"},
                                      .loops = true,
                                      .tiles = true,
+                                     .bounded = true,
                                      .choose = choose,
                                      .local_bytes = shared_bytes,
                                      .dump = dump};

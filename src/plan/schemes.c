@@ -4,5 +4,6 @@
  */
 #include "plan/plan.h"
 
-const q_scheme *const q_schemes[] = {&q_scheme_mma,  &q_scheme_gemm_tile, &q_scheme_gemm_local,
-                                     &q_scheme_gemm, &q_scheme_row,       NULL};
+const q_scheme *const q_schemes[] = {
+    &q_scheme_mma, &q_scheme_gemm_tile, &q_scheme_gemm_select, &q_scheme_gemm_local, &q_scheme_gemm, &q_scheme_row,
+    NULL};

@@ -107,11 +107,11 @@ void q_emit_operand(q_emitter *e, q_ref v, const char *name, bool lanes, bool in
 
 // ---- values ----
 
-/* Rows past the last one repeat it, which gather sees to, or gemm_local.cl, with less arithmetic for each component. */
+/* Rows past the last one repeat it, which gather sees to, or gemm_steps.cl, with less arithmetic for each component. */
 static void emit_load(q_emitter *e, const q_scalar *value)
 {
     const q_array *array = &e->p->inputs[value->k[1]];
-    bool is_inside = (value->scope & Q_K_LOOP) && e->plan->lanes == 1 && e->plan->scheme == &q_scheme_gemm_local;
+    bool is_inside = (value->scope & Q_K_LOOP) && e->plan->lanes == 1 && e->plan->scheme->runs;
     if (is_inside && array->axis != Q_P && array->dim % 4 == 0 && !array->integer && e->plan->dtype == QUERN_F32) {
         q_text_add(e->out, "q_of_four(a%d, %c, %u, d)", value->k[1], array->axis == e->p->rows ? 'i' : 'j', array->dim);
         return;

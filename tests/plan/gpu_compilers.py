@@ -120,10 +120,11 @@ def warps_held(chip, registers, local, group):
     return min(groups, warps // of_group, by_registers // of_group, all_local // (local + 1024)) * of_group
 
 
-def assemble(chip, ptx, folder):
-    """(what ptxas says, the listing)"""
+def assemble(chip, ptx, folder, registers=0):
+    """(what ptxas says, the listing); registers: at most so many, as run/builds.c tells the driver's compiler; 0: any number"""
     binary = os.path.join(folder, 'kernel.cubin')
-    said = run([cuda_program('ptxas'), '-v', f'-arch={chip}', ptx, '-o', binary])
+    limit = [f'-maxrregcount={registers}'] if registers else []
+    said = run([cuda_program('ptxas'), '-v', f'-arch={chip}', *limit, ptx, '-o', binary])
     return said, run([cuda_program('nvdisasm'), binary]) if cuda_program('nvdisasm') else ''
 
 
@@ -135,7 +136,7 @@ def compile_nvidia(chip, source, folder):
         file.write(('' if '#define Q_F64 1' in text else NVIDIA_HEAD) + text)
     clang(source, ptx, 'nvptx64-nvidia-nvcl', 'nvptx64--nvidiacl.bc', '-Xclang', '-target-cpu', '-Xclang', 'sm_80',
           '-Xclang', '-target-feature', '-Xclang', '+ptx70', *DIVISION)
-    said, listing = assemble(chip, ptx, folder)
+    said, listing = assemble(chip, ptx, folder, macro(text, 'MAX_REGISTERS'))
     registers, local = number(r'Used (\d+) registers', said), number(r'(\d+) bytes smem', said)
     return Compiled(registers, number(r'(\d+) bytes spill', said), local, 32,
                     (warps_held(chip, registers, local, group_size(text)), MULTIPROCESSOR[chip][3]), listing)

@@ -64,14 +64,14 @@ def tile_of(source):
     """The loops of the scheme mma, or of the scheme gemm with local memory; else None."""
     if macro(source, 'MATRIX'):
         return Matrix(macro(source, 'TILE_N'), 1 if macro(source, 'KEEP') else -(-macro(source, 'K_DIM') // 16))
-    macros = dict(re.findall(r'#define Q_(ROWS|THREADS_N|REG_N|TILE_K|K_DIM|RHS_DIM|RHS_PER_ITEM|EPILOGUE_N) (\d+)',
+    macros = dict(re.findall(r'#define Q_(ROWS|THREADS_N|REG_N|TILE_K|K_DIM|RHS_DIM|RHS_PER_ITEM|EPILOGUE_N|QUEUE) (\d+)',
                              source.split('"prelude.cl"')[0]))
     if 'TILE_K' not in macros:
         return None
     n = {name: int(value) for name, value in macros.items()}
     reg_m, kept = n['ROWS'] * n['THREADS_N'], n.get('RHS_PER_ITEM', 0)
     groups = -(-n['RHS_DIM'] // (n['THREADS_N'] * kept)) if kept else 1
-    return Tile(reg_m * n['REG_N'], n['TILE_K'], n['K_DIM'], reg_m * kept, groups, 'EPILOGUE_N' not in n)
+    return Tile(reg_m * n['REG_N'], n['TILE_K'], n['K_DIM'], reg_m * kept, groups, 'EPILOGUE_N' not in n or 'QUEUE' in n, 'QUEUE' in n)
 
 
 def figures_of(made, source, target):

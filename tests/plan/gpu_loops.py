@@ -17,7 +17,8 @@ Dialect = collections.namedtuple('Dialect', 'instruction label work special loca
 # Of the scheme gemm with local memory. pairs: of a work-item in its K loop; tile_k: components that it does at once;
 # k_dim: all of them; rhs: block accumulators of a work-item, to which its loop over right-hand sides adds a column;
 # rhs_groups: groups that do all else over again for other components. whole: the epilogue is in the loop over tiles, on registers.
-Tile = collections.namedtuple('Tile', 'pairs tile_k k_dim rhs rhs_groups whole')
+# queue: and what it leaves for queues is rare.
+Tile = collections.namedtuple('Tile', 'pairs tile_k k_dim rhs rhs_groups whole queue')
 
 # Of the scheme mma. pairs: of a work-item in a tile; chunks: how many times its K loop goes around for it.
 Matrix = collections.namedtuple('Matrix', 'pairs chunks')
@@ -27,7 +28,7 @@ Matrix = collections.namedtuple('Matrix', 'pairs chunks')
 Cost = collections.namedtuple('Cost', 'instructions special columns work reads barriers functions')
 
 NVIDIA = Dialect(r'\s*/\*[0-9a-f]{4,}\*/\s+(.*?) ?;', r'(\.L_\w+):', r'\b[FD](?:ADD|MUL|FMA)\b', r'\bMUFU\.(\w+)', r'\bLDS\b',
-                 r'\bBAR\b', r'^(@\S+ )?BRA\S*(?: !?U?P\d+,)* `\((\.L_\w+)\)', r'^(EXIT|RET|BRA\S* `)')
+                 r'\bBAR\b', r'^(@\S+ )?(?:BRA|CALL\.REL)\S*(?: !?U?P\d+,)* `\((\.L_\w+)\)', r'^(EXIT|RET|(?:BRA|CALL\.REL)\S* `\(\.L)')
 AMD = Dialect(r'\t([a-z]+_[^;]*)', r'(\.LBB\w+):', r'v_(?:dual_)?(?:pk_)?(?:add|sub|subrev|mul|fma|fmac|mac|fmamk|fmaak)\w*_f(?:32|64)',
               r'\bv_(exp|log|rcp|rsq|sqrt|sin|cos)_', r'\bds_(?:read|load)', r's_barrier',
               r'^s_(c?)branch\w* (\.LBB\w+)', r'^s_(branch|endpgm|setpc)')
@@ -167,16 +168,21 @@ def functions_of(ways):
 
 
 def cost_in_tiles(code, labels, tile):
-    """The same where the loop over tiles has K loops, the first for all tiles, and the epilogue: all that is in no loop of it."""
+    """The same where the loop over tiles has K loops, the first for all tiles, and the epilogue: all that is in no loop of it, or,
+    where pairs only queue, the shortest way."""
     inner = [(labels[label], end) for end, one in enumerate(code) for label in one.targets if labels.get(label, end + 1) <= end]
     k_begin, k_loop = min(k_loops(code, labels, tile), default=(0, []))
     outer = min(((begin, end) for begin, end in inner if begin <= k_begin and end > k_begin + len(k_loop)
                  and sum(i.work for i in code[begin:end + 1]) > work_of_way(k_loop)), key=lambda one: one[1] - one[0], default=None)
     if not k_loop or not outer:
         return None
-    rest = [one for at, one in enumerate(code) if outer[0] <= at <= outer[1]
-            and not any(begin <= at <= end for begin, end in inner if outer[0] < begin and end < outer[1])]
-    ways = [(rest, 1 / tile.pairs), (k_loop, tile.k_dim / tile.pairs / tile.tile_k)]
+    if tile.queue:
+        taken = collections.Counter(map(id, k_loop))
+        rest = [one for one in shortest(code, labels, *outer) if not taken[id(one)]]
+    else:
+        rest = [one for at, one in enumerate(code) if outer[0] <= at <= outer[1]
+                and not any(begin <= at <= end for begin, end in inner if outer[0] < begin and end < outer[1])]
+    ways = [(rest, 1 / tile.pairs), (k_loop, tile.k_dim // tile.tile_k / tile.pairs)] # what is left of k_dim is in the rest
     return Cost(weighted(ways, lambda i: 1), weighted(ways, lambda i: bool(i.special)), '-', weighted(ways, lambda i: i.work),
                 weighted(ways, lambda i: i.local), weighted(ways, lambda i: i.barrier), functions_of(ways))
 
