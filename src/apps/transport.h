@@ -1,0 +1,147 @@
+/*
+ * transport.h: what the files behind quern/transport.h share. transport.c has the call, its checks and its report,
+ * transport_formulas.c the operators, transport_solve.c Sinkhorn's iterations, transport_certify.c bounds of the value,
+ * transport_parts.c gradients and plans, transport_losses.c kernel norms and Hausdorff distances.
+ *
+ * A problem is transport between two sides, which may be one cloud. Each side has a potential and, for the other's next step,
+ * log(weight) + potential / eps. All arrays are on the device; what the host reads back are sums.
+ */
+#ifndef QUERN_APPS_TRANSPORT_H
+#define QUERN_APPS_TRANSPORT_H
+
+#include "base/base.h"
+#include "quern/array.h"
+#include "quern/transport.h"
+
+// ---- clouds and problems ----
+
+typedef struct q_cloud {
+    quern_array *points, *weights, *logs; /* logs of the weights: -inf for 0 */
+    int64_t rows, dim;
+    double mass;
+} q_cloud;
+
+typedef struct q_side {
+    const q_cloud *cloud;
+    double rho;                      /* INFINITY: balanced */
+    quern_array *potential, *scaled; /* scaled: logs + potential / eps, of the next step's eps */
+    quern_array *old, *old_scaled;   /* those before the last step */
+} q_side;
+
+typedef struct q_problem {
+    q_side side[2];
+    bool self;      /* both sides are one cloud */
+    bool symmetric; /* and have one potential, that of side 0, until the problem is finished */
+    bool trivial;   /* a side has no mass, so the plan is 0 */
+    int last;       /* the side whose marginal the last step makes exact */
+    double w, most; /* the relaxation, and what it may rise to */
+    double value, dual, upper, cost, error, size; /* size: of the largest potential */
+    int iterations;
+    bool converged;
+} q_problem;
+
+// ---- the result ----
+
+/* Rows of the table in transport_formulas.c. */
+typedef enum q_formula {
+    Q_STEP,
+    Q_TALLY,
+    Q_PRIMAL,
+    Q_CLIP,
+    Q_DEFICIT,
+    Q_KL,
+    Q_GRADIENT,
+    Q_APPLY,
+    Q_MAP,
+    Q_ROW,
+    Q_BOX,
+    Q_WEIGHTS,
+    Q_LOGS,
+    Q_LARGEST,
+    Q_DIFFERENCE,
+    Q_WEIGHT_GRADIENT,
+    Q_PRODUCT,
+    Q_KERNEL_GRADIENT,
+    Q_NEAREST,
+    Q_SOFT_POSITIONS,
+    Q_SOFT_WEIGHTS,
+    Q_FORMULA_COUNT
+} q_formula;
+
+enum { Q_X, Q_Y, Q_MAX_LEVELS = 256 };
+
+struct quern_transport_result {
+    quern_context *context;
+    quern_dtype dtype;
+    quern_transport_options options; /* with its defaults filled in */
+    char *cost;                      /* the formula of a cost or kernel */
+    double scale, eps, rho[2];       /* scale: what the formula is multiplied by; rho: INFINITY where balanced */
+    bool symmetric;                  /* a cost or kernel that is known to be */
+    q_cloud cloud[2];
+    q_problem between, self[2];
+    quern_array *potential[2]; /* of kernel norms and Hausdorff distances */
+    double diameter;
+    quern_transport_report report;
+    quern_transport_level levels[Q_MAX_LEVELS];
+    quern_operator *operators[Q_FORMULA_COUNT][2];
+    quern_operator *applying; /* Q_APPLY for another number of columns */
+    int64_t applying_columns;
+    int applying_direction;
+};
+
+typedef quern_transport_result q_transport;
+
+// transport_formulas.c
+
+/* The operator of a formula whose rows are x (direction Q_X) or y; compiled once, borrowed. */
+quern_status q_transport_operator(quern_operator **out, q_transport *t, q_formula formula, int direction);
+/* The same of `columns` components, for Q_APPLY. */
+quern_status q_transport_applying(quern_operator **out, q_transport *t, int direction, int64_t columns);
+/* Runs one whose arguments are the arrays of a list that ends with a null name; `rows` and `columns` are the points, or null. */
+quern_status q_transport_run(q_transport *t, q_formula formula, int direction, const q_cloud *rows,
+                             const q_cloud *columns, const quern_arg *args, quern_outs results);
+/* The same whose results are numbers. */
+quern_status q_transport_sums(q_transport *t, q_formula formula, int direction, const q_cloud *rows,
+                              const q_cloud *columns, const quern_arg *args, double *sums, size_t count);
+/* The direction of the formulas for the rows of side k. */
+int q_transport_direction(const q_transport *t, const q_problem *p, int k);
+quern_status q_transport_array(quern_array **out, const q_transport *t, int64_t rows, int64_t columns);
+quern_view q_array(const quern_array *array);
+
+// transport_solve.c
+
+quern_status q_problem_create(q_problem *p, q_transport *t, int x, int y);
+void q_problem_destroy(q_problem *p);
+/* From the first temperature to the last, and there until the marginals are off by `tolerance`. */
+quern_status q_problem_anneal(q_problem *p, q_transport *t);
+quern_status q_problem_settle(q_problem *p, q_transport *t, double tolerance);
+/* A plain step of the last side, and a look at what it has reached. */
+quern_status q_problem_finish(q_problem *p, q_transport *t);
+/* GeomLoss's schedule; the value is of the two potentials that it ends with. */
+quern_status q_problem_average(q_problem *p, q_transport *t);
+/* The step of side k into arrays of the caller's; `scaled` is of the other side. */
+quern_status q_problem_step(q_problem *p, q_transport *t, int k, quern_array *scaled, quern_array *potential,
+                            quern_array *next_scaled);
+/* Begins with these potentials, at the last temperature. */
+quern_status q_problem_start(q_problem *p, q_transport *t, quern_view x, quern_view y);
+/* The potential that the last side's was made from. */
+const quern_array *q_problem_partner(const q_problem *p);
+/* 1 / (1 + eps / rho) */
+double q_damping(double eps, double rho);
+double q_inverse(double rho); /* 1 / rho, 0 if that is infinite */
+
+// transport_certify.c
+
+/* The dual value, and with `primal` what the plan costs once it is rounded. */
+quern_status q_problem_certify(q_problem *p, q_transport *t);
+
+// transport_losses.c
+
+quern_status q_transport_kernel_norm(q_transport *t);
+quern_status q_transport_hausdorff(q_transport *t);
+/* The gradient of such a loss with respect to a cloud's positions or weights; *out is the caller's. */
+quern_status q_transport_loss_gradient(quern_array **out, q_transport *t, int k, bool positions);
+/* u - factor v, into u; columns of 1 or of the clouds' dimension. */
+quern_status q_transport_subtract(q_transport *t, quern_array *u, double factor, const quern_array *v);
+
+#endif

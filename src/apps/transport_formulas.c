@@ -1,0 +1,152 @@
+/*
+ * transport_formulas.c: every formula of quern/transport.h, one row for each, and the operators that are made of them.
+ *
+ * In a formula with pairs C is the cost or kernel of x and y, rows are x (direction Q_X) or y, and s*C is C / eps with the
+ * factor 1/2 of the squared distance. n is 1 / eps, k is 1 / rho (0: balanced), e is eps or, damped, eps / (1 + eps / rho).
+ * h and H are log(weight) + potential / eps of the columns and of the rows. A weight of 0 makes h -inf, which LogSumExp takes
+ * for nothing.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/transport.h"
+
+enum { PAIRS = 1, ROWS = 2 }; /* x, y, s and C are there; the rows' points alone, as x */
+
+typedef struct row {
+    int points;
+    const char *text; /* @: the points of the rows; ~: of the columns */
+} row;
+
+// clang-format off
+static const row formulas[Q_FORMULA_COUNT] = {
+    [Q_STEP] = {PAIRS, "f=Vi(1); l=Vi(1); h=Vj(1); e=Pm(1); w=Pm(1); n=Pm(1); "
+                "t=-e*LogSumExp_j(h-s*C); u=f+w*(t-f); u, l+n*u"},
+    /* u is f after a step with relaxation 1/v: what the rows' marginal of the plan before is off by; the dual's part, and
+       the mass of the plan, after a step without; c is v / (damping eps) */
+    [Q_TALLY] = {0, "u=Vi(1); f=Vi(1); a=Vi(1); k=Pm(1); c=Pm(1); v=Pm(1); t=f+v*(u-f); "
+                "Sum_i(a*Exp(-k*f)*Abs(Expm1((f-u)*c))), Sum_i(a*Where(k==0,t,-Expm1(-k*t)/k)), Sum_i(a*Exp(-k*t)), "
+                "Max_i(Where(a==0,0,Abs(t)))"},
+    /* The plan exp((f + min(g,r) - C) / eps), whose columns are at most full, and what is missing in them, spread over the
+       rows that have room */
+    [Q_PRIMAL] = {PAIRS, "f=Vi(1); t=Vi(1); a=Vi(1); g=Vj(1); r=Vj(1); b=Vj(1); n=Pm(1); z=Pm(1); "
+                "p=ReLU(-Expm1((f-t)*n)); o=ReLU(-Expm1((g-r)*n)); q=Exp((f+IfElse(r-g,g,r))*n-s*C)+z*p*o; "
+                "Sum_i(a*Sum_j(b*q*C)), Sum_i(a*Sum_j(b*(XLogX(q)-q+1)))"},
+    [Q_CLIP] = {0, "g=Vi(1); r=Vi(1); l=Vi(1); n=Pm(1); l+n*IfElse(r-g,g,r)"},
+    [Q_DEFICIT] = {0, "f=Vi(1); t=Vi(1); a=Vi(1); n=Pm(1); Sum_i(a*ReLU(-Expm1((f-t)*n)))"},
+    [Q_KL] = {0, "u=Vi(1); v=Vi(1); a=Vi(1); p=Pm(1); q=Pm(1); z=p*u+q*v; Sum_i(a*(Exp(z)*z-Expm1(z)))"},
+    [Q_GRADIENT] = {PAIRS, "f=Vi(1); a=Vi(1); h=Vj(1); e=Pm(1); k=Pm(1); "
+                "Grad(-e*LogSumExp_j(h-s*C),@,a*Exp(-k*f))"},
+    [Q_APPLY] = {PAIRS, "H=Vi(1); h=Vj(1); v=Vj(%lld); Sum_j(Exp(H+h-s*C)*v)"},
+    [Q_MAP] = {PAIRS, "h=Vj(1); SumSoftMaxWeight_j(h-s*C,~)"},
+    [Q_ROW] = {PAIRS, "H=Pm(1); h=Vj(1); Exp(H+h-s*C)"},
+    [Q_BOX] = {ROWS, "Min_i(x), Max_i(x), Sum_i(Sum(Abs(x)))"},
+    [Q_WEIGHTS] = {0, "a=Vi(1); Sum_i(a), Sum_i(Abs(a)), Sum_i(a<0)"},
+    [Q_LOGS] = {0, "a=Vi(1); Log(a)"},
+    [Q_LARGEST] = {PAIRS, "Max_i(Max_j(Abs(C)))"},
+    [Q_DIFFERENCE] = {0, "u=Vi(%lld); v=Vi(%lld); k=Pm(1); u-k*v"},
+    /* of OT with respect to the rows' weights; m is the mass of the columns */
+    [Q_WEIGHT_GRADIENT] = {0, "f=Vi(1); k=Pm(1); e=Pm(1); m=Pm(1); Where(k==0,f,-Expm1(-k*f)/k)-e*(Exp(-k*f)-m)"},
+    [Q_PRODUCT] = {PAIRS, "b=Vj(1); Sum_j(C*b)"},
+    [Q_KERNEL_GRADIENT] = {PAIRS, "a=Vi(1); b=Vj(1); Grad(Sum_j(C*b),@,a)"},
+    [Q_SOFT_POSITIONS] = {PAIRS, "a=Vi(1); l=Vi(1); b=Vj(1); h=Vj(1); e=Pm(1); "
+                "Grad(-0.5*e*(Sum_i(a*LogSumExp_j(h-s*C))+Sum_j(b*LogSumExp_i(l-s*C))),@,1)"},
+    [Q_SOFT_WEIGHTS] = {PAIRS, "l=Vi(1); b=Vj(1); h=Vj(1); e=Pm(1); "
+                "-0.5*e*(LogSumExp_j(h-s*C)+Sum_j(b*Exp(-s*C-LogSumExp_i(l-s*C))))"},
+    [Q_NEAREST] = {PAIRS, "a=Vi(1); b=Vj(1); Max_i(Where(a==0,-1e30,Min_j(Where(b==0,1e30,C))))"},
+};
+// clang-format on
+
+/* The text of a formula, in which %lld is `columns`. */
+static char *write(const q_transport *t, q_formula formula, int direction, int64_t columns)
+{
+    q_text text = {0};
+    const char *row_axis = formula == Q_ROW ? "Pm" : "Vi";
+    if (formulas[formula].points == PAIRS)
+        q_text_add(&text, "x=%s(%lld); y=%s(%lld); s=Pm(1); C=%s; ", direction == Q_X ? row_axis : "Vj",
+                   (long long)t->cloud[Q_X].dim, direction == Q_Y ? row_axis : "Vj", (long long)t->cloud[Q_Y].dim,
+                   t->cost);
+    if (formulas[formula].points == ROWS) q_text_add(&text, "x=Vi(%lld); ", (long long)t->cloud[direction].dim);
+    for (const char *at = formulas[formula].text; *at; at++) {
+        if (*at == '@') q_text_add(&text, direction == Q_X ? "x" : "y");
+        else if (*at == '~') q_text_add(&text, direction == Q_X ? "y" : "x");
+        else if (!strncmp(at, "%lld", 4)) q_text_add(&text, "%lld", (long long)columns), at += 3;
+        else q_text_append(&text, at, 1);
+    }
+    return q_text_take(&text);
+}
+
+static quern_status compile(quern_operator **out, const q_transport *t, q_formula formula, int direction,
+                            int64_t columns)
+{
+    char *text = write(t, formula, direction, columns);
+    quern_status status = text ? quern_compile(out, t->context, text, NULL) : q_fail_memory(1024);
+    free(text);
+    return status;
+}
+
+quern_status q_transport_operator(quern_operator **out, q_transport *t, q_formula formula, int direction)
+{
+    quern_operator **kept = &t->operators[formula][direction];
+    int64_t columns = formula == Q_DIFFERENCE && direction ? t->cloud[Q_X].dim : 1;
+    if (!*kept) Q_TRY(compile(kept, t, formula, direction, columns));
+    *out = *kept;
+    return QUERN_OK;
+}
+
+quern_status q_transport_applying(quern_operator **out, q_transport *t, int direction, int64_t columns)
+{
+    if (columns == 1) return q_transport_operator(out, t, Q_APPLY, direction);
+    if (t->applying_columns != columns || t->applying_direction != direction) quern_operator_destroy(&t->applying);
+    if (!t->applying) Q_TRY(compile(&t->applying, t, Q_APPLY, direction, columns));
+    t->applying_columns = columns, t->applying_direction = direction;
+    *out = t->applying;
+    return QUERN_OK;
+}
+
+int q_transport_direction(const q_transport *t, const q_problem *p, int k)
+{
+    return p->self || t->symmetric ? Q_X : k;
+}
+
+quern_view q_array(const quern_array *array)
+{
+    return quern_array_view(array);
+}
+
+quern_status q_transport_array(quern_array **out, const q_transport *t, int64_t rows, int64_t columns)
+{
+    return quern_array_create(out, t->context, t->dtype, rows, columns);
+}
+
+quern_status q_transport_run(q_transport *t, q_formula formula, int direction, const q_cloud *row_cloud,
+                             const q_cloud *column_cloud, const quern_arg *args, quern_outs results)
+{
+    quern_operator *op;
+    quern_arg all[16];
+    size_t count = 0;
+    Q_TRY(q_transport_operator(&op, t, formula, direction));
+    if (row_cloud) all[count++] = (quern_arg){direction == Q_X ? "x" : "y", q_array(row_cloud->points)};
+    if (column_cloud) all[count++] = (quern_arg){direction == Q_X ? "y" : "x", q_array(column_cloud->points)};
+    while (args->name) all[count++] = *args++;
+    return quern_run_all(op, (quern_args){all, count, 0, 0}, results);
+}
+
+quern_status q_transport_sums(q_transport *t, q_formula formula, int direction, const q_cloud *row_cloud,
+                              const q_cloud *column_cloud, const quern_arg *args, double *sums, size_t count)
+{
+    float singles[8];
+    quern_view views[8];
+    bool single = t->dtype == QUERN_F32;
+    for (size_t k = 0; k < count; k++)
+        views[k] = quern_view_of(single ? (void *)&singles[k] : (void *)&sums[k], t->dtype, 1, 1);
+    Q_TRY(q_transport_run(t, formula, direction, row_cloud, column_cloud, args, (quern_outs){views, count}));
+    for (size_t k = 0; k < count && single; k++) sums[k] = (double)singles[k];
+    return QUERN_OK;
+}
+
+quern_status q_transport_subtract(q_transport *t, quern_array *u, double factor, const quern_array *v)
+{
+    const quern_arg args[] = {{"u", q_array(u)}, {"v", q_array(v)}, {"k", quern_number(factor)}, {NULL, {0}}};
+    return q_transport_run(t, Q_DIFFERENCE, q_array(u).columns == 1 ? 0 : 1, NULL, NULL, args, QUERN_OUTS(q_array(u)));
+}

@@ -1,0 +1,273 @@
+/*
+ * transport_parts.c: what a solved problem is good for: potentials, gradients, and the plan as an operator.
+ *
+ * At the optimum the value's derivative is that of the dual at fixed potentials (envelope theorem): for x_i the mean of dC/dx over the
+ * plan's row, whose mass is a_i exp(-f_i / rho); for a_i the dual's own term. Both ask for a potential that is the step of the
+ * other's; that of the last side is, and for the other side one more step is made.
+ */
+#include "apps/transport.h"
+
+// ---- gradients of a problem ----
+
+/* A potential of side k that is the step of its partner, whose scaled form it was made of. *made is the caller's, or null. */
+static quern_status exact_pair(q_problem *p, q_transport *t, int k, quern_array **made, const quern_array **potential,
+                               const quern_array **scaled)
+{
+    q_side *side = &p->side[k];
+    *potential = side->potential;
+    *scaled = p->symmetric ? side->old_scaled : p->side[1 - k].scaled;
+    if (p->symmetric || k == p->last) return QUERN_OK;
+    quern_array *unused = NULL;
+    quern_status status = q_transport_array(made, t, side->cloud->rows, 1);
+    if (!status) status = q_transport_array(&unused, t, side->cloud->rows, 1);
+    if (!status) status = q_problem_step(p, t, k, p->side[1 - k].scaled, *made, unused);
+    quern_array_destroy(&unused);
+    *potential = *made;
+    return status;
+}
+
+static quern_status gradient_of_pair(quern_array *out, q_problem *p, q_transport *t, int k, bool positions,
+                                     const quern_array *potential, const quern_array *scaled)
+{
+    const q_side *side = &p->side[k], *other = &p->side[1 - k];
+    const quern_arg f = {"f", q_array(potential)}, rho = {"k", quern_number(q_inverse(side->rho))};
+    const quern_arg eps = {"e", quern_number(t->eps)};
+    if (!positions) {
+        const quern_arg args[] = {f, rho, eps, {"m", quern_number(other->cloud->mass)}, {NULL, {0}}};
+        return q_transport_run(t, Q_WEIGHT_GRADIENT, Q_X, NULL, NULL, args, QUERN_OUTS(q_array(out)));
+    }
+    const quern_arg args[] = {f,
+                              rho,
+                              eps,
+                              {"s", quern_number(t->scale / t->eps)},
+                              {"a", q_array(side->cloud->weights)},
+                              {"h", q_array(scaled)},
+                              {NULL, {0}}};
+    return q_transport_run(t, Q_GRADIENT, q_transport_direction(t, p, k), side->cloud, other->cloud, args,
+                           QUERN_OUTS(q_array(out)));
+}
+
+/* Of OT with respect to side k; *out is the caller's. A problem without mass has none, and is left at 0. */
+static quern_status gradient(quern_array **out, q_problem *p, q_transport *t, int k, bool positions)
+{
+    const q_cloud *cloud = p->side[k].cloud;
+    const quern_array *potential, *scaled;
+    quern_array *made = NULL;
+    quern_status status = q_transport_array(out, t, cloud->rows, positions ? cloud->dim : 1);
+    if (status || p->trivial) return status;
+    status = exact_pair(p, t, k, &made, &potential, &scaled);
+    if (!status) status = gradient_of_pair(*out, p, t, k, positions, potential, scaled);
+    quern_array_destroy(&made);
+    return status;
+}
+
+/* Subtracts half the gradient of OT(a,a), in which the cloud stands twice. */
+static quern_status subtract_self(quern_array *out, q_transport *t, int cloud, bool positions)
+{
+    q_problem *p = &t->self[cloud];
+    for (int k = 0; k < (p->symmetric ? 1 : 2); k++) {
+        quern_array *part = NULL;
+        quern_status status = gradient(&part, p, t, k, positions);
+        if (!status) status = q_transport_subtract(t, out, p->symmetric ? 1 : 0.5, part);
+        quern_array_destroy(&part);
+        if (status) return status;
+    }
+    return QUERN_OK;
+}
+
+static quern_status transport_gradient(quern_array **out, q_transport *t, int k, bool positions)
+{
+    double excess = t->cloud[k].mass - t->cloud[1 - k].mass;
+    quern_array *ones = NULL;
+    Q_TRY(gradient(out, &t->between, t, k, positions));
+    if (t->options.debias == QUERN_OFF) return QUERN_OK;
+    Q_TRY(subtract_self(*out, t, k, positions));
+    if (positions) return QUERN_OK;
+    quern_status status = q_transport_array(&ones, t, t->cloud[k].rows, 1);
+    if (!status) status = quern_array_fill(ones, 1);
+    if (!status) status = q_transport_subtract(t, *out, -t->eps * excess, ones);
+    quern_array_destroy(&ones);
+    return status;
+}
+
+// ---- the plan ----
+
+/* The plan's rows from side k, times v: both on the device, in the type of the result. */
+static quern_status apply(q_transport *t, int k, const quern_array *v, quern_array *out)
+{
+    q_problem *p = &t->between;
+    int direction = q_transport_direction(t, p, k);
+    quern_operator *op;
+    Q_TRY(q_transport_applying(&op, t, direction, q_array(v).columns));
+    const char *const names[] = {"x", "y"};
+    return quern_run(op,
+                     QUERN_ARGS({names[direction], q_array(p->side[k].cloud->points)},
+                                {names[1 - direction], q_array(p->side[1 - k].cloud->points)},
+                                {"H", q_array(p->side[k].scaled)}, {"h", q_array(p->side[1 - k].scaled)},
+                                {"s", quern_number(t->scale / t->eps)}, {"v", q_array(v)}),
+                     q_array(out));
+}
+
+static quern_status marginal(quern_array **out, q_transport *t, int k)
+{
+    quern_array *ones = NULL;
+    quern_status status = q_transport_array(out, t, t->cloud[k].rows, 1);
+    if (status || t->between.trivial) return status;
+    status = q_transport_array(&ones, t, t->cloud[1 - k].rows, 1);
+    if (!status) status = quern_array_fill(ones, 1);
+    if (!status) status = apply(t, k, ones, *out);
+    quern_array_destroy(&ones);
+    return status;
+}
+
+static quern_status map(quern_array **out, q_transport *t, int k)
+{
+    q_problem *p = &t->between;
+    const q_cloud *rows = p->side[k].cloud, *columns = p->side[1 - k].cloud;
+    const quern_arg args[] = {
+        {"h", q_array(p->side[1 - k].scaled)}, {"s", quern_number(t->scale / t->eps)}, {NULL, {0}}};
+    Q_TRY(q_transport_array(out, t, rows->rows, columns->dim));
+    return q_transport_run(t, Q_MAP, q_transport_direction(t, p, k), rows, columns, args, QUERN_OUTS(q_array(*out)));
+}
+
+static quern_status need_plan(const char *function, const q_transport *t)
+{
+    if (!t) return q_fail_null(function, "result");
+    if (t->options.loss != QUERN_LOSS_SINKHORN)
+        return q_fail(QUERN_UNSUPPORTED, "%s: only optimal transport (QUERN_LOSS_SINKHORN) has a plan", function);
+    return QUERN_OK;
+}
+
+quern_status quern_transport_apply(quern_transport_result *t, bool transposed, quern_view from, quern_view to)
+{
+    int k = transposed ? Q_Y : Q_X;
+    quern_array *v = NULL, *out = NULL;
+    Q_TRY(need_plan("quern_transport_apply", t));
+    if (from.rows != t->cloud[1 - k].rows || to.rows != t->cloud[k].rows || from.columns != to.columns ||
+        from.columns < 1)
+        return q_fail(QUERN_SHAPE,
+                      "the plan takes %lld rows to %lld, with as many columns; not %lld x %lld to %lld x %lld",
+                      (long long)t->cloud[1 - k].rows, (long long)t->cloud[k].rows, (long long)from.rows,
+                      (long long)from.columns, (long long)to.rows, (long long)to.columns);
+    quern_status status = q_transport_array(&v, t, from.rows, from.columns);
+    if (!status) status = quern_array_write(v, from);
+    if (!status) status = q_transport_array(&out, t, to.rows, to.columns);
+    if (!status && !t->between.trivial) status = apply(t, k, v, out);
+    if (!status) status = quern_array_read(out, to);
+    quern_array_destroy(&v), quern_array_destroy(&out);
+    return status;
+}
+
+/* One row of the plan, as a column. */
+static quern_status plan_row(q_transport *t, int64_t row, quern_array *out)
+{
+    const q_problem *p = &t->between;
+    quern_operator *op;
+    Q_TRY(q_transport_operator(&op, t, Q_ROW, Q_X));
+    return quern_run(op,
+                     QUERN_ARGS({"x", quern_view_rows(q_array(t->cloud[Q_X].points), row, 1)},
+                                {"y", q_array(t->cloud[Q_Y].points)},
+                                {"H", quern_view_rows(q_array(p->side[0].scaled), row, 1)},
+                                {"h", q_array(p->side[1].scaled)}, {"s", quern_number(t->scale / t->eps)}),
+                     q_array(out));
+}
+
+/* A row of a view as a column of it. */
+static quern_view row_as_column(quern_view view, int64_t row)
+{
+    int64_t stride = view.stride ? view.stride : view.columns, count = view.columns;
+    if (view.array) view.offset += row * stride;
+    else view.data = (char *)view.data + (size_t)(row * stride) * q_element_size(view.dtype);
+    view.rows = count, view.columns = 1, view.stride = 1;
+    return view;
+}
+
+quern_status quern_transport_rows(quern_transport_result *t, int64_t first, int64_t count, quern_view to)
+{
+    quern_array *out = NULL;
+    Q_TRY(need_plan("quern_transport_rows", t));
+    int64_t M = t->cloud[Q_X].rows, N = t->cloud[Q_Y].rows;
+    if (first < 0 || count < 0 || first > M - count || to.rows != count || to.columns != N)
+        return q_fail(QUERN_SHAPE, "rows %lld and the %lld from there of a plan of %lld x %lld do not fit %lld x %lld",
+                      (long long)first, (long long)count, (long long)M, (long long)N, (long long)to.rows,
+                      (long long)to.columns);
+    if (!N) return QUERN_OK;
+    quern_status status = q_transport_array(&out, t, N, 1);
+    for (int64_t k = 0; k < count && !status; k++) {
+        if (!t->between.trivial) status = plan_row(t, first + k, out);
+        if (!status) status = quern_array_read(out, row_as_column(to, k));
+    }
+    quern_array_destroy(&out);
+    return status;
+}
+
+// ---- parts ----
+
+enum { PLAN = 1, EXACT = 2, LOSS = 4 }; /* of transport; of transport with mass; of the other losses too */
+
+static const struct part {
+    const char *name;
+    int k, kinds;
+    bool positions;
+} parts[] = {
+    [QUERN_POTENTIAL_X] = {"POTENTIAL_X", Q_X, EXACT | LOSS, false},
+    [QUERN_POTENTIAL_Y] = {"POTENTIAL_Y", Q_Y, EXACT | LOSS, false},
+    [QUERN_SELF_POTENTIAL_X] = {"SELF_POTENTIAL_X", Q_X, EXACT, false},
+    [QUERN_SELF_POTENTIAL_Y] = {"SELF_POTENTIAL_Y", Q_Y, EXACT, false},
+    [QUERN_GRADIENT_X] = {"GRADIENT_X", Q_X, PLAN | LOSS, true},
+    [QUERN_GRADIENT_Y] = {"GRADIENT_Y", Q_Y, PLAN | LOSS, true},
+    [QUERN_GRADIENT_A] = {"GRADIENT_A", Q_X, EXACT | LOSS, false},
+    [QUERN_GRADIENT_B] = {"GRADIENT_B", Q_Y, EXACT | LOSS, false},
+    [QUERN_MARGINAL_X] = {"MARGINAL_X", Q_X, PLAN, false},
+    [QUERN_MARGINAL_Y] = {"MARGINAL_Y", Q_Y, PLAN, false},
+    [QUERN_MAP_X] = {"MAP_X", Q_X, EXACT, true},
+    [QUERN_MAP_Y] = {"MAP_Y", Q_Y, EXACT, true},
+};
+
+static quern_status copy(quern_array **out, q_transport *t, const quern_array *from)
+{
+    return quern_array_from(out, t->context, q_array(from));
+}
+
+static quern_status compute(quern_array **out, q_transport *t, quern_transport_part part)
+{
+    int k = parts[part].k;
+    bool plan = t->options.loss == QUERN_LOSS_SINKHORN, positions = parts[part].positions;
+    switch (part) {
+    case QUERN_POTENTIAL_X:
+    case QUERN_POTENTIAL_Y: return copy(out, t, plan ? t->between.side[k].potential : t->potential[k]);
+    case QUERN_SELF_POTENTIAL_X:
+    case QUERN_SELF_POTENTIAL_Y: return copy(out, t, t->self[k].side[0].potential);
+    case QUERN_MARGINAL_X:
+    case QUERN_MARGINAL_Y: return marginal(out, t, k);
+    case QUERN_MAP_X:
+    case QUERN_MAP_Y: return map(out, t, k);
+    default: return plan ? transport_gradient(out, t, k, positions) : q_transport_loss_gradient(out, t, k, positions);
+    }
+}
+
+/* Whether there is such a part. */
+static quern_status check_part(const q_transport *t, quern_transport_part part)
+{
+    bool plan = t->options.loss == QUERN_LOSS_SINKHORN;
+    bool self = part == QUERN_SELF_POTENTIAL_X || part == QUERN_SELF_POTENTIAL_Y;
+    const struct part *row = (size_t)part < Q_COUNT(parts) ? &parts[(size_t)part] : NULL;
+    if (!row) return q_fail(QUERN_USAGE, "there is no part %d", (int)part);
+    if (plan ? self && t->options.debias == QUERN_OFF
+             : !(row->kinds & LOSS) || t->options.loss == QUERN_LOSS_HAUSDORFF_HARD)
+        return q_fail(QUERN_UNSUPPORTED, "this loss has no %s", row->name);
+    if (plan && row->kinds & EXACT && (self ? t->self[row->k].trivial : t->between.trivial))
+        return q_fail(QUERN_UNSUPPORTED, "%s: a measure without mass has no potentials", row->name);
+    return QUERN_OK;
+}
+
+quern_status quern_transport_read(quern_transport_result *t, quern_transport_part part, quern_view to)
+{
+    quern_array *out = NULL;
+    if (!t) return q_fail_null("quern_transport_read", "result");
+    Q_TRY(check_part(t, part));
+    quern_status status = compute(&out, t, part);
+    if (!status) status = quern_array_read(out, to);
+    quern_array_destroy(&out);
+    return status;
+}

@@ -1,0 +1,311 @@
+/*
+ * transport_solve.c: Sinkhorn's iterations on the dual potentials, all on the device.
+ *
+ * A step makes one marginal exact: f = T(g) = -eps log sum_j b_j exp((g_j - C) / eps), times 1 / (1 + eps / rho). It maximises
+ * the dual over f, so alternating steps never lower it. Steps are over-relaxed, f + w (T(g) - f) with 1 < w < 2, as in
+ * successive over-relaxation (Thibault, Chizat, Dossal, Papadakis 2021): from the rate mu at which errors fall,
+ * (mu + w - 1)^2 = lambda w^2 mu gives the rate lambda of plain steps, and w = 2 / (1 + sqrt(1 - lambda)) the next relaxation. Where
+ * the dual value falls all the same, steps are plain for a while and w stays smaller from then on. The last step is plain, so
+ * that a solved problem holds T(g) and g: a pair with one exact marginal.
+ *
+ * A cloud beside itself has one potential: f + (T(f) - f) / 2, which converges in a few steps at any temperature.
+ */
+#include <math.h>
+
+#include "apps/transport.h"
+
+double q_inverse(double rho)
+{
+    return isinf(rho) ? 0 : 1 / rho;
+}
+
+double q_damping(double eps, double rho)
+{
+    return 1 / (1 + eps * q_inverse(rho));
+}
+
+// ---- problems ----
+
+static quern_status create_side(q_side *side, q_transport *t, const q_cloud *cloud, double rho)
+{
+    side->cloud = cloud;
+    side->rho = rho;
+    Q_TRY(q_transport_array(&side->potential, t, cloud->rows, 1));
+    Q_TRY(q_transport_array(&side->old, t, cloud->rows, 1));
+    Q_TRY(q_transport_array(&side->old_scaled, t, cloud->rows, 1));
+    return quern_array_from(&side->scaled, t->context, q_array(cloud->logs));
+}
+
+static void destroy_side(q_side *side)
+{
+    quern_array_destroy(&side->potential);
+    quern_array_destroy(&side->scaled);
+    quern_array_destroy(&side->old);
+    quern_array_destroy(&side->old_scaled);
+}
+
+quern_status q_problem_create(q_problem *p, q_transport *t, int x, int y)
+{
+    const double *rho = t->rho;
+    p->self = x == y;
+    p->symmetric = p->self && rho[Q_X] == rho[Q_Y];
+    p->last = isinf(rho[Q_Y]) && !isinf(rho[Q_X]) ? 1 : 0;
+    p->w = 1, p->most = 1.99;
+    p->upper = p->cost = p->error = NAN;
+    p->trivial = !(t->cloud[x].mass > 0) || !(t->cloud[y].mass > 0);
+    Q_TRY(create_side(&p->side[0], t, &t->cloud[x], rho[Q_X]));
+    return create_side(&p->side[1], t, &t->cloud[y], rho[Q_Y]);
+}
+
+void q_problem_destroy(q_problem *p)
+{
+    destroy_side(&p->side[0]);
+    destroy_side(&p->side[1]);
+}
+
+// ---- steps ----
+
+static void swap(quern_array **a, quern_array **b)
+{
+    quern_array *kept = *a;
+    *a = *b, *b = kept;
+}
+
+static void swap_side(q_side *side)
+{
+    swap(&side->potential, &side->old);
+    swap(&side->scaled, &side->old_scaled);
+}
+
+/* f + w (T(g) - f) of side k and what the next step needs of it, into two arrays. */
+static quern_status step(q_problem *p, q_transport *t, int k, const quern_array *scaled, double eps, double next,
+                         double w, quern_array *potential, quern_array *next_scaled)
+{
+    const q_side *side = &p->side[k], *other = &p->side[1 - k];
+    const quern_arg args[] = {{"f", q_array(side->potential)},
+                              {"l", q_array(side->cloud->logs)},
+                              {"h", q_array(scaled)},
+                              {"s", quern_number(t->scale / eps)},
+                              {"e", quern_number(eps * q_damping(eps, side->rho))},
+                              {"w", quern_number(w)},
+                              {"n", quern_number(1 / next)},
+                              {NULL, {0}}};
+    return q_transport_run(t, Q_STEP, q_transport_direction(t, p, k), side->cloud, other->cloud, args,
+                           QUERN_OUTS(q_array(potential), q_array(next_scaled)));
+}
+
+quern_status q_problem_step(q_problem *p, q_transport *t, int k, quern_array *scaled, quern_array *potential,
+                            quern_array *next_scaled)
+{
+    return step(p, t, k, scaled, t->eps, t->eps, 1, potential, next_scaled);
+}
+
+static quern_status relax(q_problem *p, q_transport *t, int k, double eps, double next, double w)
+{
+    q_side *side = &p->side[k];
+    const quern_array *scaled = p->symmetric ? side->scaled : p->side[1 - k].scaled;
+    Q_TRY(step(p, t, k, scaled, eps, next, w, side->old, side->old_scaled));
+    swap_side(side);
+    return QUERN_OK;
+}
+
+/* Both sides at once, each from the other's potential before. */
+static quern_status relax_together(q_problem *p, q_transport *t, double eps, double next, double w)
+{
+    if (p->symmetric) return relax(p, t, 0, eps, next, w);
+    for (int k = 0; k < 2; k++)
+        Q_TRY(step(p, t, k, p->side[1 - k].scaled, eps, next, w, p->side[k].old, p->side[k].old_scaled));
+    swap_side(&p->side[0]), swap_side(&p->side[1]);
+    return QUERN_OK;
+}
+
+/* A pair of steps, one after the other. */
+static quern_status relax_in_turn(q_problem *p, q_transport *t, double eps, double next, double w)
+{
+    p->iterations++;
+    if (p->symmetric) return relax(p, t, 0, eps, next, w);
+    Q_TRY(relax(p, t, 1 - p->last, eps, eps, w));
+    return relax(p, t, p->last, eps, next, w);
+}
+
+// ---- what has been reached ----
+
+/* Of a potential that a step with relaxation w has made of the one before: Q_TALLY's sums. */
+static quern_status tally(q_transport *t, const q_side *side, const quern_array *potential, const quern_array *before,
+                          double eps, double w, double sums[4])
+{
+    const quern_arg args[] = {{"u", q_array(potential)},
+                              {"f", q_array(before)},
+                              {"a", q_array(side->cloud->weights)},
+                              {"k", quern_number(q_inverse(side->rho))},
+                              {"c", quern_number(1 / (w * eps * q_damping(eps, side->rho)))},
+                              {"v", quern_number(1 / w)},
+                              {NULL, {0}}};
+    return q_transport_sums(t, Q_TALLY, Q_X, NULL, NULL, args, sums, 4);
+}
+
+/* The dual value at a pair of potentials whose plan has this mass, from their tallies. */
+static quern_status value_of(q_problem *p, q_transport *t, const double rows[4], const double columns[4], double eps,
+                             double mass)
+{
+    p->dual = rows[1] + columns[1] - eps * (mass - p->side[0].cloud->mass * p->side[1].cloud->mass);
+    p->value = p->dual;
+    p->size = fmax(rows[3], columns[3]);
+    if (isfinite(p->dual)) return QUERN_OK;
+    q_fail(QUERN_USAGE, "the potentials overflow: the cost is too large for blur %g", t->options.blur);
+    q_fail_next_step("choose a larger blur, or check the cost for NaN and infinities");
+    return QUERN_USAGE;
+}
+
+const quern_array *q_problem_partner(const q_problem *p)
+{
+    return p->symmetric ? p->side[0].old : p->side[1 - p->last].potential;
+}
+
+/* After a step of the last side with relaxation w: the error before it, relative to the plan's mass, and the dual value that a
+   plain step has. */
+static quern_status look(q_problem *p, q_transport *t, double eps, double w)
+{
+    const q_side *last = &p->side[p->last];
+    const quern_array *g = q_problem_partner(p);
+    double rows[4], columns[4];
+    Q_TRY(tally(t, last, last->potential, last->old, eps, w, rows));
+    Q_TRY(tally(t, &p->side[1 - p->last], g, g, eps, 1, columns));
+    p->error = rows[0] / rows[2];
+    return value_of(p, t, rows, columns, eps, rows[2]);
+}
+
+// ---- schedules ----
+
+/* The temperature of a level: falls from the diameter's by `scaling`, and is eps at last. */
+static double temperature(const q_transport *t, int level)
+{
+    double blur = t->diameter * pow(t->options.scaling, level);
+    return fmax(pow(blur, t->options.power), t->eps);
+}
+
+static void note_level(q_transport *t, const q_problem *p, double eps, int iterations, double error)
+{
+    if (p != &t->between || t->report.level_count == Q_MAX_LEVELS) return;
+    t->levels[t->report.level_count++] = (quern_transport_level){pow(eps, 1 / t->options.power), iterations, error};
+}
+
+/* The scaled potentials of a temperature. */
+static quern_status rescale(q_problem *p, q_transport *t, double eps)
+{
+    for (int k = 0; k < 2; k++) {
+        q_side *side = &p->side[k];
+        const quern_arg args[] = {{"g", q_array(side->potential)},
+                                  {"r", q_array(side->potential)},
+                                  {"l", q_array(side->cloud->logs)},
+                                  {"n", quern_number(1 / eps)},
+                                  {NULL, {0}}};
+        Q_TRY(q_transport_run(t, Q_CLIP, Q_X, NULL, NULL, args, QUERN_OUTS(q_array(side->scaled))));
+    }
+    return QUERN_OK;
+}
+
+/* Errors of up to LOOSE do no harm to the next temperature: with 0.05 and with 9 the gap is closed after more steps in all. */
+#define LOOSE 0.2
+enum { LEVEL_STEPS = 100 };
+
+quern_status q_problem_anneal(q_problem *p, q_transport *t)
+{
+    double eps;
+    if (p->self) return QUERN_OK; /* near its solution at any temperature */
+    for (int level = 0; (eps = temperature(t, level)) > t->eps && level < Q_MAX_LEVELS; level++) {
+        int first = p->iterations;
+        do {
+            Q_TRY(relax_in_turn(p, t, eps, eps, 1));
+            Q_TRY(look(p, t, eps, 1));
+        } while (p->error > LOOSE && p->iterations - first < LEVEL_STEPS);
+        Q_TRY(rescale(p, t, temperature(t, level + 1)));
+        note_level(t, p, eps, p->iterations - first, p->error);
+    }
+    return QUERN_OK;
+}
+
+quern_status q_problem_start(q_problem *p, q_transport *t, quern_view x, quern_view y)
+{
+    Q_TRY(quern_array_write(p->side[0].potential, x));
+    Q_TRY(quern_array_write(p->side[1].potential, y));
+    return rescale(p, t, t->eps);
+}
+
+/* The relaxation after errors fell from `before` to `now` in so many steps with w. */
+static double relaxation(double w, double before, double now, int steps)
+{
+    double mu = pow(now / before, 1.0 / steps);
+    if (!(mu < 1)) return w;
+    if (mu <= (w - 1) * 1.02) return w; /* the best that this w can do: w is large enough */
+    double lambda = (mu + w - 1) * (mu + w - 1) / (w * w * mu);
+    return lambda < 1 ? 2 / (1 + sqrt(1 - lambda)) : w;
+}
+
+enum { FIRST_LOOK = 2, PERIOD = 6 };
+
+/* Whether the error is as small as asked for, or as the rounding of potentials allows. */
+static bool is_settled(const q_problem *p, const q_transport *t, double tolerance)
+{
+    double unit = t->dtype == QUERN_F32 ? 6e-8 : 1.1e-16;
+    return p->error <= fmax(tolerance, 4 * unit * p->size / t->eps);
+}
+
+quern_status q_problem_finish(q_problem *p, q_transport *t)
+{
+    Q_TRY(relax(p, t, p->last, t->eps, t->eps, 1));
+    return look(p, t, t->eps, 1);
+}
+
+static quern_status settle_symmetric(q_problem *p, q_transport *t, double tolerance)
+{
+    for (int k = 0; k < t->options.iterations && !p->converged; k++) {
+        Q_TRY(relax_in_turn(p, t, t->eps, t->eps, 0.5));
+        Q_TRY(look(p, t, t->eps, 0.5));
+        p->converged = is_settled(p, t, tolerance);
+    }
+    return q_problem_finish(p, t);
+}
+
+quern_status q_problem_settle(q_problem *p, q_transport *t, double tolerance)
+{
+    double before = NAN, dual = -INFINITY;
+    int first = p->iterations, looked = 0;
+    p->converged = false;
+    if (p->symmetric) return settle_symmetric(p, t, tolerance);
+    for (int k = 1; k <= t->options.iterations && !p->converged; k++) {
+        bool due = k == FIRST_LOOK || k % PERIOD == 0 || k == t->options.iterations;
+        Q_TRY(relax_in_turn(p, t, t->eps, t->eps, p->w));
+        if (!due) continue;
+        Q_TRY(look(p, t, t->eps, p->w));
+        p->converged = is_settled(p, t, tolerance);
+        if (p->dual < dual - 1e-6 * fabs(dual)) p->most = (1 + p->w) / 2, p->w = 1;
+        else if (looked) p->w = fmin(relaxation(p->w, before, p->error, k - looked), p->most);
+        before = p->error, dual = p->dual, looked = k;
+    }
+    Q_TRY(q_problem_finish(p, t));
+    note_level(t, p, t->eps, p->iterations - first, p->error);
+    return QUERN_OK;
+}
+
+// ---- GeomLoss's schedule ----
+
+quern_status q_problem_average(q_problem *p, q_transport *t)
+{
+    double eps = pow(t->diameter, t->options.power), next = eps, rows[4], columns[4];
+    Q_TRY(relax_together(p, t, eps, eps, 1));
+    for (int level = -1; level < Q_MAX_LEVELS && !p->converged; level++) {
+        p->converged = level >= 0 && eps <= t->eps;
+        next = p->converged ? eps : temperature(t, level + 1);
+        Q_TRY(relax_together(p, t, eps, next, 0.5));
+        p->iterations++;
+        note_level(t, p, eps, 1, NAN);
+        eps = next;
+    }
+    Q_TRY(relax_together(p, t, eps, eps, 1));
+    const q_side *other = &p->side[p->symmetric ? 0 : 1];
+    p->last = 0;
+    Q_TRY(tally(t, &p->side[0], p->side[0].potential, p->side[0].potential, eps, 1, rows));
+    Q_TRY(tally(t, other, other->potential, other->potential, eps, 1, columns));
+    return value_of(p, t, rows, columns, eps, (rows[2] + columns[2]) / 2);
+}
