@@ -87,8 +87,10 @@ typedef struct q_op_row {
     bool special;         /* ELEMENTWISE: needs cl/special.cl */
     double (*evaluate)(double a, double b, double c, int32_t k, int32_t l); /* ELEMENTWISE */
     q_interval (*interval)(const q_interval *operands, const int32_t k[2]); /* ELEMENTWISE; never null there */
+    const char *rule;                                                       /* ELEMENTWISE: its name */
     int decides;                                                            /* DOMAIN: the operand */
     bool (*domain)(const q_interval *operands, const int32_t k[2]);         /* null: finite for all finite operands */
+    const char *domain_rule;                                                /* its name */
     q_pick *pick;                                                           /* GATHER */
     int64_t (*length)(int64_t n, int64_t m, int64_t k, int64_t l);          /* GATHER, EXPAND */
     q_expand *expand;                                                       /* EXPAND: one operand */

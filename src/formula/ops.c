@@ -280,8 +280,10 @@ const q_op_row q_ops[Q_OP_END] = {
                       .derivative = derivative_,                                                 \
                       .sentence = sentence_,                                                     \
                       .evaluate = evaluate_##name_,                                              \
-                      .interval = q_interval_##interval_},
-#define DOMAIN(name_, operand_, rule_) [Q_OP_##name_].decides = operand_, [Q_OP_##name_].domain = q_domain_##rule_,
+                      .interval = q_interval_##interval_,                                        \
+                      .rule = #interval_},
+#define DOMAIN(name_, operand_, rule_) \
+    [Q_OP_##name_].decides = operand_, [Q_OP_##name_].domain = q_domain_##rule_, [Q_OP_##name_].domain_rule = #rule_,
 #define ORDER(name_, least_, most_, special_) \
     [Q_OP_##name_].least = least_, [Q_OP_##name_].most = most_, [Q_OP_##name_].special = special_,
 #define EXACT(name_, jumps_, whole_) [Q_OP_##name_].jumps = jumps_, [Q_OP_##name_].whole = Q_##whole_,

@@ -521,6 +521,22 @@ void q_add_parameters(q_text *out, const q_ir *program, const q_plan *plan, q_ro
 /* Appends types and functions that fill the holes of the scheme files. LIMIT when there are too many statements. */
 quern_status q_emit(q_text *out, const q_ir *program, const q_plan *plan);
 
+// boxes.c: the terms of reductions over boxes
+
+typedef struct q_boxes_request {
+    const q_graph *graph;
+    const q_id *reductions; /* of a stage */
+    size_t count;
+    uint8_t rows;          /* axis */
+    const size_t *offsets; /* by number of a variable in the graph: of its first component among those of its axis */
+    quern_dtype dtype;     /* of the run */
+} q_boxes_request;
+
+/* Whether they can be bounded on a device. */
+bool q_boxes_can(const q_boxes_request *request);
+/* The program of the kernel quern_boxes of cl/boxes_walk.cl. */
+quern_status q_boxes_source(q_text *out, const q_boxes_request *request);
+
 // source.c: the whole text of a kernel
 
 /* The embedded .cl file of this name ("prelude"), or null. */

@@ -32,7 +32,8 @@ typedef struct pruned_run {
     size_t block_count;
     int32_t *names;
     q_interval *parameters;
-    double *reached; /* by block, reduction and component */
+    q_walker *walker; /* null: the host walks */
+    double *reached;  /* by block, reduction and component */
     q_kept kept;
 } pruned_run;
 
@@ -102,6 +103,7 @@ static q_pruning_blocks blocks_of(const pruned_run *p)
                               .row_blocks = p->row_blocks,
                               .block_count = p->block_count,
                               .parameters = p->parameters,
+                              .parameter_count = p->arrays.dim[0],
                               .offsets = p->arrays.offsets,
                               .dtype = p->run->dtype,
                               .absolute = p->pruning->absolute,
@@ -198,7 +200,8 @@ static quern_status run_pruned(pruned_run *p)
     p->reached = calloc(p->block_count * q_blocks_stride(p->pruner) + 1, sizeof *p->reached);
     if (!p->reached) return q_fail_memory(p->block_count * sizeof *p->reached);
     double start = q_seconds();
-    quern_status status = q_blocks_near(&near, &blocks, columns);
+    quern_status status = q_walker_create(&p->walker, p->build->session, &blocks);
+    if (!status) status = p->walker ? q_walker_near(&near, p->walker, columns) : q_blocks_near(&near, &blocks, columns);
     p->report.bounding += q_seconds() - start;
     if (!status) status = run_blocks(p, &near);
     q_kept_free(&near);
@@ -206,7 +209,7 @@ static quern_status run_pruned(pruned_run *p)
     find_reached(p);
     lower_sums(p);
     start = q_seconds();
-    Q_TRY(q_blocks_kept(&p->kept, &blocks, p->reached));
+    Q_TRY(p->walker ? q_walker_kept(&p->kept, p->walker, p->reached) : q_blocks_kept(&p->kept, &blocks, p->reached));
     p->report.bounding += q_seconds() - start;
     certify(p);
     Q_TRY(run_blocks(p, &p->kept));
@@ -245,6 +248,7 @@ static void destroy(pruned_run *p)
     free(p->names);
     free(p->parameters);
     free(p->reached);
+    q_walker_destroy(&p->walker);
     q_kept_free(&p->kept);
 }
 

@@ -75,29 +75,42 @@ quern_status q_pruned_sort(q_pruned_arrays *a, const int64_t *rows, const int64_
 quern_status q_pruned_store(const q_pruned_arrays *a, const int64_t *rows);
 void q_pruned_free(q_pruned_arrays *a);
 
+// prune_device.c: the same as prune_bounds.c on a device
+
+typedef struct q_pruning_blocks q_pruning_blocks;
+typedef struct q_kept q_kept;
+typedef struct q_walker q_walker;
+
+/* *out is null where the formula or the device cannot: then the host does it. */
+quern_status q_walker_create(q_walker **out, q_session *session, const q_pruning_blocks *b);
+void q_walker_destroy(q_walker **walker);
+quern_status q_walker_near(q_kept *out, q_walker *w, int64_t columns);
+quern_status q_walker_kept(q_kept *out, q_walker *w, const double *reached);
+
 // prune_bounds.c: which blocks matter
 
 /* Boxes of what a block of rows has: its intervals lie in a node of the tree of rows. */
-typedef struct q_pruning_blocks {
+struct q_pruning_blocks {
     const q_pruner *pruner;
     const q_tree *rows, *columns;
     const size_t *row_blocks; /* nodes of the tree of rows */
     size_t block_count;
     const q_interval *parameters;
-    const size_t *offsets; /* by op->variables: of its first component among those of its axis */
+    size_t parameter_count; /* components */
+    const size_t *offsets;  /* by op->variables: of its first component among those of its axis */
     quern_dtype dtype;
     double absolute, relative;
-} q_pruning_blocks;
+};
 
 /* Segments for each block, as a space has them; for free(). */
-typedef struct q_kept {
+struct q_kept {
     q_row_block *blocks; /* block_count of them */
     q_segment *segments;
     size_t segment_count, capacity;
     double *
         dropped; /* by block, reduction and component: what a Sum has lost at most, and the sum of exponentials relative
                         to what the block had reached */
-} q_kept;
+};
 
 /* Some columns for each block, from `columns` on, among which those that decide it are likely to be. */
 quern_status q_blocks_near(q_kept *out, const q_pruning_blocks *b, int64_t columns);
@@ -105,6 +118,11 @@ quern_status q_blocks_near(q_kept *out, const q_pruning_blocks *b, int64_t colum
    of its rows. */
 quern_status q_blocks_kept(q_kept *out, const q_pruning_blocks *b, const double *reached);
 void q_kept_free(q_kept *kept);
+/* Room for all blocks, to be freed even if it fails; block k, which meets nothing yet; one more run of columns for it, false
+   when memory runs out. Blocks in order, and columns in order within a block. */
+quern_status q_kept_begin(q_kept *out, const q_pruning_blocks *b);
+q_row_block *q_kept_block(q_kept *out, const q_pruning_blocks *b, size_t k);
+bool q_kept_add(q_kept *out, q_row_block *block, const q_tree_node *columns);
 /* Numbers of one block in `reached` and `dropped`. */
 size_t q_blocks_stride(const q_pruner *pruner);
 

@@ -30,6 +30,36 @@ size_t q_blocks_stride(const q_pruner *pruner)
     return stride;
 }
 
+// ---- what is kept ----
+
+quern_status q_kept_begin(q_kept *out, const q_pruning_blocks *b)
+{
+    size_t numbers = b->block_count * q_blocks_stride(b->pruner);
+    *out = (q_kept){0};
+    out->blocks = calloc(b->block_count + 1, sizeof *out->blocks);
+    out->dropped = calloc(numbers + 1, sizeof *out->dropped);
+    return out->blocks && out->dropped ? QUERN_OK : q_fail_memory(numbers * sizeof *out->dropped);
+}
+
+bool q_kept_add(q_kept *out, q_row_block *block, const q_tree_node *columns)
+{
+    if (block->segment_count && out->segments[out->segment_count - 1].to == columns->from) {
+        out->segments[out->segment_count - 1].to = columns->to;
+        return true;
+    }
+    if (!q_grow(&out->segments, &out->capacity, out->segment_count + 1, sizeof *out->segments)) return false;
+    out->segments[out->segment_count++] = (q_segment){columns->from, columns->to, 0};
+    block->segment_count++;
+    return true;
+}
+
+q_row_block *q_kept_block(q_kept *out, const q_pruning_blocks *b, size_t k)
+{
+    const q_tree_node *rows = &b->rows->nodes[b->row_blocks[k]];
+    out->blocks[k] = (q_row_block){rows->from, rows->to - rows->from, out->segment_count, 0, 0};
+    return &out->blocks[k];
+}
+
 void q_kept_free(q_kept *kept)
 {
     free(kept->blocks);
@@ -53,16 +83,13 @@ static quern_status begin(search *s, q_kept *out, const q_pruning_blocks *b)
 {
     const q_pruner *pruner = b->pruner;
     *s = (search){.b = b};
-    *out = (q_kept){0};
     for (size_t v = 0; v < pruner->op->variable_count; v++)
         s->boxes[s->box_count++].id = pruner->op->graph->variables[pruner->op->variables[v]].id;
     add_numbers(s, pruner->rows, &s->row_numbers);
     add_numbers(s, pruner->reduced, &s->column_numbers);
-    size_t numbers = b->block_count * q_blocks_stride(pruner);
-    out->blocks = calloc(b->block_count + 1, sizeof *out->blocks);
-    out->dropped = calloc(numbers + 1, sizeof *out->dropped);
     s->allowed = calloc(q_blocks_stride(pruner) + 1, sizeof *s->allowed);
-    if (!out->blocks || !out->dropped || !s->allowed) return q_fail_memory(numbers * sizeof *out->dropped);
+    Q_TRY(q_kept_begin(out, b));
+    if (!s->allowed) return q_fail_memory(q_blocks_stride(pruner) * sizeof *s->allowed);
     return q_ranges_create(&s->ranges, pruner->op->graph, pruner->reductions, pruner->reduction_count, b->dtype);
 }
 
@@ -88,25 +115,6 @@ static void bound(search *s, size_t row_node, size_t column_node)
     s->row_numbers = (q_interval){(double)rows->from, (double)(rows->to - 1)};
     s->column_numbers = (q_interval){(double)columns->from, (double)(columns->to - 1)};
     q_bounds_over(s->ranges, s->boxes, s->box_count);
-}
-
-static bool add_columns(q_kept *out, q_row_block *block, const q_tree_node *columns)
-{
-    if (block->segment_count && out->segments[out->segment_count - 1].to == columns->from) {
-        out->segments[out->segment_count - 1].to = columns->to;
-        return true;
-    }
-    if (!q_grow(&out->segments, &out->capacity, out->segment_count + 1, sizeof *out->segments)) return false;
-    out->segments[out->segment_count++] = (q_segment){columns->from, columns->to, 0};
-    block->segment_count++;
-    return true;
-}
-
-static q_row_block *begin_block(q_kept *out, const q_pruning_blocks *b, size_t k)
-{
-    const q_tree_node *rows = &b->rows->nodes[b->row_blocks[k]];
-    out->blocks[k] = (q_row_block){rows->from, rows->to - rows->from, out->segment_count, 0, 0};
-    return &out->blocks[k];
 }
 
 // ---- columns that decide ----
@@ -139,9 +147,9 @@ quern_status q_blocks_near(q_kept *out, const q_pruning_blocks *b, int64_t colum
     search s;
     quern_status status = begin(&s, out, b);
     for (size_t k = 0; k < b->block_count && !status; k++) {
-        q_row_block *block = begin_block(out, b, k);
+        q_row_block *block = q_kept_block(out, b, k);
         size_t node = nearest_node(&s, b->row_blocks[k], columns);
-        if (!add_columns(out, block, &b->columns->nodes[node])) status = q_fail_memory(out->capacity);
+        if (!q_kept_add(out, block, &b->columns->nodes[node])) status = q_fail_memory(out->capacity);
     }
     end(&s);
     return status;
@@ -236,7 +244,7 @@ static bool leave_out(const search *s, const double *reached, double *dropped, i
 static quern_status keep(search *s, q_kept *out, size_t k, const double *reached)
 {
     const q_pruning_blocks *b = s->b;
-    q_row_block *block = begin_block(out, b, k);
+    q_row_block *block = q_kept_block(out, b, k);
     double *dropped = out->dropped + k * q_blocks_stride(b->pruner);
     for (size_t node = 0; node < b->columns->node_count;) {
         const q_tree_node *columns = &b->columns->nodes[node];
@@ -244,7 +252,7 @@ static quern_status keep(search *s, q_kept *out, size_t k, const double *reached
         if (!node) allow(s, reached);
         bool leaf = q_tree_is_leaf(b->columns, node),
              left_out = leave_out(s, reached, dropped, columns->to - columns->from);
-        if (leaf && !left_out && !add_columns(out, block, columns)) return q_fail_memory(out->capacity);
+        if (leaf && !left_out && !q_kept_add(out, block, columns)) return q_fail_memory(out->capacity);
         node = left_out ? columns->next : node + 1;
     }
     return QUERN_OK;

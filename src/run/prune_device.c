@@ -1,0 +1,217 @@
+/*
+ * prune_device.c: which blocks of columns matter, found on the device, a work-item for each block of rows
+ * (cl/boxes_walk.cl). It needs float64, and a formula whose rules plan/boxes.c can write; what it finds is what
+ * prune_bounds.c would find on the host, but for roundings of intervals.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/prune.h"
+
+enum { MOST_WORDS = 1 << 24 /* of bits at a time */ };
+
+/* As cl/boxes_walk.cl has it. */
+typedef struct device_node {
+    int32_t from, to, next, leaf;
+} device_node;
+
+enum { ROW_BOXES, ROW_NODES, COLUMN_BOXES, COLUMN_NODES, PARAMETERS, BLOCKS, REACHED, KEPT, DROPPED, BUFFERS };
+
+struct q_walker {
+    q_session *session;
+    const q_pruning_blocks *b;
+    q_program *program;
+    q_buffer buffers[BUFFERS];
+    size_t *leaves; /* nodes of the tree of columns, by number of the leaf */
+    int32_t words;  /* of a block's bits */
+    size_t at_once; /* blocks whose bits are found together */
+    uint32_t *bits; /* of these */
+    size_t leaf_count;
+};
+
+// ---- what the device needs ----
+
+static quern_status upload(q_walker *w, int buffer, const void *data, size_t bytes)
+{
+    Q_TRY(q_buffer_create_from(&w->buffers[buffer], w->session, data, bytes));
+    return q_session_finish(w->session);
+}
+
+static quern_status upload_nodes(q_walker *w, int buffer, const q_tree *tree)
+{
+    device_node *nodes = malloc((tree->node_count + 1) * sizeof *nodes);
+    int32_t leaf = 0;
+    if (!nodes) return q_fail_memory(tree->node_count * sizeof *nodes);
+    for (size_t n = 0; n < tree->node_count; n++) {
+        const q_tree_node *node = &tree->nodes[n];
+        bool last = q_tree_is_leaf(tree, n);
+        nodes[n] = (device_node){(int32_t)node->from, (int32_t)node->to, (int32_t)node->next, last ? leaf++ : -1};
+    }
+    quern_status status = upload(w, buffer, nodes, tree->node_count * sizeof *nodes);
+    free(nodes);
+    return status;
+}
+
+static quern_status upload_blocks(q_walker *w)
+{
+    int32_t *blocks = malloc((w->b->block_count + 1) * sizeof *blocks);
+    if (!blocks) return q_fail_memory(w->b->block_count * sizeof *blocks);
+    for (size_t k = 0; k < w->b->block_count; k++) blocks[k] = (int32_t)w->b->row_blocks[k];
+    quern_status status = upload(w, BLOCKS, blocks, w->b->block_count * sizeof *blocks);
+    free(blocks);
+    return status;
+}
+
+static quern_status find_leaves(q_walker *w)
+{
+    const q_tree *columns = w->b->columns;
+    w->leaves = malloc((columns->node_count + 1) * sizeof *w->leaves);
+    if (!w->leaves) return q_fail_memory(columns->node_count * sizeof *w->leaves);
+    for (size_t n = 0; n < columns->node_count; n++)
+        if (q_tree_is_leaf(columns, n)) w->leaves[w->leaf_count++] = n;
+    w->words = (int32_t)((w->leaf_count + 31) / 32);
+    w->at_once = MOST_WORDS / (size_t)w->words + 1;
+    if (w->at_once > w->b->block_count) w->at_once = w->b->block_count;
+    w->bits = malloc((w->at_once * (size_t)w->words + 1) * sizeof *w->bits);
+    return w->bits ? QUERN_OK : q_fail_memory(w->at_once * (size_t)w->words * sizeof *w->bits);
+}
+
+static quern_status upload_all(q_walker *w)
+{
+    const q_pruning_blocks *b = w->b;
+    size_t numbers = b->block_count * q_blocks_stride(b->pruner) * sizeof(double);
+    Q_TRY(find_leaves(w));
+    Q_TRY(upload_nodes(w, ROW_NODES, b->rows));
+    Q_TRY(upload_nodes(w, COLUMN_NODES, b->columns));
+    Q_TRY(upload_blocks(w));
+    Q_TRY(upload(w, ROW_BOXES, b->rows->boxes, b->rows->node_count * b->rows->dim * sizeof(q_interval)));
+    Q_TRY(upload(w, COLUMN_BOXES, b->columns->boxes, b->columns->node_count * b->columns->dim * sizeof(q_interval)));
+    Q_TRY(upload(w, PARAMETERS, b->parameters, b->parameter_count * sizeof(q_interval)));
+    Q_TRY(q_buffer_create(&w->buffers[REACHED], w->session, numbers));
+    Q_TRY(q_buffer_create(&w->buffers[DROPPED], w->session, numbers));
+    return q_buffer_create(&w->buffers[KEPT], w->session, w->at_once * (size_t)w->words * sizeof *w->bits);
+}
+
+static q_boxes_request request_of(const q_pruning_blocks *b, size_t *offsets)
+{
+    const quern_operator *op = b->pruner->op;
+    for (size_t v = 0; v < op->variable_count; v++) offsets[op->variables[v]] = b->offsets[v];
+    return (q_boxes_request){op->graph, b->pruner->reductions, b->pruner->reduction_count, b->pruner->rows, offsets,
+                             b->dtype};
+}
+
+static quern_status build(q_walker *w, const q_boxes_request *request)
+{
+    q_text source = {0};
+    bool made;
+    q_locale locale = q_locale_enter();
+    quern_status status = q_boxes_source(&source, request);
+    q_locale_leave(locale);
+    if (!status) status = q_program_get(&w->program, w->session, "quern_boxes", source.data, "-cl-std=CL1.2", &made);
+    q_text_free(&source);
+    return status;
+}
+
+quern_status q_walker_create(q_walker **out, q_session *session, const q_pruning_blocks *b)
+{
+    size_t offsets[Q_MAX_VARIABLES];
+    q_boxes_request request = request_of(b, offsets);
+    *out = NULL;
+    if (!q_session_device(session)->info.f64 || !q_boxes_can(&request)) return QUERN_OK;
+    q_walker *w = calloc(1, sizeof *w);
+    if (!w) return q_fail_memory(sizeof *w);
+    w->session = session, w->b = b;
+    quern_status status = build(w, &request);
+    if (!status) status = upload_all(w);
+    if (status) q_walker_destroy(&w);
+    *out = w;
+    return status;
+}
+
+void q_walker_destroy(q_walker **walker)
+{
+    q_walker *w = *walker;
+    if (!w) return;
+    for (int k = 0; k < BUFFERS; k++) q_buffer_destroy(&w->buffers[k], w->session);
+    q_program_release(&w->program, w->session);
+    free(w->leaves);
+    free(w->bits);
+    free(w);
+    *walker = NULL;
+}
+
+// ---- walks ----
+
+/* The walk of some blocks; near: 0, or the least columns of what each is to meet first. Reads their bits. */
+static quern_status walk(q_walker *w, size_t first, size_t count, int64_t near)
+{
+    const q_pruning_blocks *b = w->b;
+    size_t local =
+        q_session_device(w->session)->info.compute_units && !strcmp(q_session_device(w->session)->info.kind, "gpu") ? 64
+                                                                                                                    : 1;
+    cl_int numbers[] = {(cl_int)b->rows->dim, (cl_int)b->columns->dim, (cl_int)b->columns->node_count,
+                        (cl_int)first,        (cl_int)count,           (cl_int)near,
+                        near ? 1 : w->words};
+    q_kernel_arg args[] = {{sizeof(cl_mem), &w->buffers[ROW_BOXES].mem},
+                           {sizeof(cl_int), &numbers[0]},
+                           {sizeof(cl_mem), &w->buffers[ROW_NODES].mem},
+                           {sizeof(cl_mem), &w->buffers[COLUMN_BOXES].mem},
+                           {sizeof(cl_int), &numbers[1]},
+                           {sizeof(cl_mem), &w->buffers[COLUMN_NODES].mem},
+                           {sizeof(cl_int), &numbers[2]},
+                           {sizeof(cl_mem), &w->buffers[PARAMETERS].mem},
+                           {sizeof(cl_mem), &w->buffers[BLOCKS].mem},
+                           {sizeof(cl_int), &numbers[3]},
+                           {sizeof(cl_int), &numbers[4]},
+                           {sizeof(cl_int), &numbers[5]},
+                           {sizeof(cl_mem), &w->buffers[REACHED].mem},
+                           {sizeof(cl_double), &b->absolute},
+                           {sizeof(cl_double), &b->relative},
+                           {sizeof(cl_mem), &w->buffers[KEPT].mem},
+                           {sizeof(cl_int), &numbers[6]},
+                           {sizeof(cl_mem), &w->buffers[DROPPED].mem}};
+    size_t items = (count + local - 1) / local * local;
+    Q_TRY(q_program_launch(w->program, w->session, args, Q_COUNT(args), (size_t[]){items, 1, 1},
+                           (size_t[]){local, 1, 1}));
+    return q_buffer_read(&w->buffers[KEPT], w->session, w->bits, count * (size_t)numbers[6] * sizeof *w->bits);
+}
+
+quern_status q_walker_near(q_kept *out, q_walker *w, int64_t columns)
+{
+    const q_pruning_blocks *b = w->b;
+    Q_TRY(q_kept_begin(out, b));
+    for (size_t first = 0; first < b->block_count; first += w->at_once) {
+        size_t count = b->block_count - first < w->at_once ? b->block_count - first : w->at_once;
+        Q_TRY(walk(w, first, count, columns));
+        for (size_t k = 0; k < count; k++) {
+            q_row_block *block = q_kept_block(out, b, first + k);
+            if (!q_kept_add(out, block, &b->columns->nodes[w->bits[k]])) return q_fail_memory(out->capacity);
+        }
+    }
+    return QUERN_OK;
+}
+
+static quern_status keep(q_kept *out, const q_walker *w, size_t k, const uint32_t *bits)
+{
+    q_row_block *block = q_kept_block(out, w->b, k);
+    for (int32_t word = 0; word < w->words; word++)
+        for (uint32_t left = bits[word]; left; left &= left - 1) {
+            size_t leaf = 32 * (size_t)word + (size_t)__builtin_ctz(left);
+            if (!q_kept_add(out, block, &w->b->columns->nodes[w->leaves[leaf]])) return q_fail_memory(out->capacity);
+        }
+    return QUERN_OK;
+}
+
+quern_status q_walker_kept(q_kept *out, q_walker *w, const double *reached)
+{
+    const q_pruning_blocks *b = w->b;
+    size_t numbers = b->block_count * q_blocks_stride(b->pruner) * sizeof(double);
+    Q_TRY(q_kept_begin(out, b));
+    Q_TRY(q_buffer_write(&w->buffers[REACHED], w->session, reached, numbers));
+    for (size_t first = 0; first < b->block_count; first += w->at_once) {
+        size_t count = b->block_count - first < w->at_once ? b->block_count - first : w->at_once;
+        Q_TRY(walk(w, first, count, 0));
+        for (size_t k = 0; k < count; k++) Q_TRY(keep(out, w, first + k, w->bits + k * (size_t)w->words));
+    }
+    return q_buffer_read(&w->buffers[DROPPED], w->session, out->dropped, numbers);
+}
