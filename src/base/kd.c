@@ -3,33 +3,44 @@
  *
  * Of a run of several leaves the half of them with the smallest coordinates goes before the others, along the axis in which
  * its points extend farthest. Equal coordinates are ordered by row and NaN is above all numbers, so the order is total, and
- * points that are all alike split like others. Halves are found by quickselect (Hoare 1961) with pivots at
- * pseudo-random places, which no order of points makes slow: n log n.
+ * points that are all alike split like others. Halves are found by quickselect (Hoare 1961) with pivots from samples at
+ * pseudo-random places, which no order of points makes slow: n log n. Its comparisons are numbers and not branches, which
+ * would be guessed wrong half of the time.
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/base.h"
+
+/* A point in a run: its coordinate, as a number that is ordered like it, and its row. */
+typedef struct item {
+    uint64_t key;
+    int64_t row;
+} item;
 
 typedef struct tree {
     const double *points; /* n x dim */
     int64_t dim;
-    int64_t *order;
-    int64_t axis; /* of the present split */
+    item *items;
+    double *low, *high; /* of the present run, by axis */
     uint64_t seed;
 } tree;
 
-static double coordinate(const tree *t, int64_t row)
+enum { SAMPLE = 15, SMALL = 64 };
+
+static uint64_t key_of(double x)
 {
-    return t->points[row * t->dim + t->axis];
+    uint64_t bits;
+    x += 0.0; /* -0 is 0 */
+    memcpy(&bits, &x, sizeof bits);
+    if (isnan(x)) return UINT64_MAX;
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
-static bool before(const tree *t, int64_t a, int64_t b)
+static bool before(const item *a, const item *b)
 {
-    double x = coordinate(t, a), y = coordinate(t, b);
-    if (x < y || x > y) return x < y;
-    if (isnan(x) != isnan(y)) return isnan(y);
-    return a < b;
+    return (a->key < b->key) | ((a->key == b->key) & (a->row < b->row));
 }
 
 static uint64_t next_random(tree *t)
@@ -38,74 +49,118 @@ static uint64_t next_random(tree *t)
     return t->seed >> 33;
 }
 
-static void swap(int64_t *a, int64_t *b)
+static void swap(item *a, item *b)
 {
-    int64_t c = *a;
+    item c = *a;
     *a = *b;
     *b = c;
 }
 
-/* Moves the rows of places from .. to - 1 so that those before place `at` come first. */
-static void select_place(tree *t, int64_t from, int64_t to, int64_t at)
+/* Where a pivot is that splits `count` items about before place `at`: of a few at random, one of that rank. */
+static int64_t choose_pivot(tree *t, const item *items, int64_t count, int64_t at)
 {
-    while (to - from > 1) {
-        int64_t pivot = t->order[from + (int64_t)(next_random(t) % (uint64_t)(to - from))];
-        int64_t low = from, high = to - 1;
-        while (low <= high) {
-            while (before(t, t->order[low], pivot)) low++;
-            while (before(t, pivot, t->order[high])) high--;
-            if (low <= high) swap(&t->order[low++], &t->order[high--]);
+    int64_t places[SAMPLE], rank = at * SAMPLE / count;
+    if (count < SMALL) return (int64_t)(next_random(t) % (uint64_t)count);
+    for (int k = 0; k < SAMPLE; k++) {
+        int64_t place = (int64_t)(next_random(t) % (uint64_t)count);
+        int m = k;
+        for (; m > 0 && before(&items[place], &items[places[m - 1]]); m--) places[m] = places[m - 1];
+        places[m] = place;
+    }
+    return places[rank];
+}
+
+/* Moves the items so that those before place `at` come first (Lomuto's partition). */
+static void select_place(tree *t, item *items, int64_t count, int64_t at)
+{
+    while (at > 0 && at < count) {
+        item *last = &items[count - 1];
+        swap(&items[choose_pivot(t, items, count, at)], last);
+        int64_t less = 0;
+        for (int64_t k = 0; k < count - 1; k++) {
+            item x = items[k];
+            items[k] = items[less];
+            items[less] = x;
+            less += before(&x, last);
         }
-        if (at <= high) to = high + 1;
-        else if (at >= low) from = low;
-        else return;
+        swap(&items[less], last);
+        if (at <= less) count = less;
+        else items += less + 1, count -= less + 1, at -= less + 1;
     }
 }
 
-static int64_t longest_axis(const tree *t, int64_t from, int64_t to)
+static int64_t longest_axis(tree *t, const item *items, int64_t count)
 {
     int64_t longest = 0;
     double most = 0;
-    for (int64_t d = 0; d < t->dim; d++) {
-        double low = INFINITY, high = -INFINITY;
-        for (int64_t p = from; p < to; p++) {
-            double x = t->points[t->order[p] * t->dim + d];
-            low = fmin(low, x);
-            high = fmax(high, x);
-        }
-        if (high - low > most) {
-            most = high - low;
-            longest = d;
+    for (int64_t d = 0; d < t->dim; d++) t->low[d] = INFINITY, t->high[d] = -INFINITY;
+    for (int64_t k = 0; k < count; k++) {
+        const double *point = t->points + items[k].row * t->dim;
+        for (int64_t d = 0; d < t->dim; d++) {
+            t->low[d] = point[d] < t->low[d] ? point[d] : t->low[d];
+            t->high[d] = point[d] > t->high[d] ? point[d] : t->high[d];
         }
     }
+    for (int64_t d = 0; d < t->dim; d++)
+        if (t->high[d] - t->low[d] > most) most = t->high[d] - t->low[d], longest = d;
     return longest;
 }
 
 static int by_row(const void *a, const void *b)
 {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    int64_t x = ((const item *)a)->row, y = ((const item *)b)->row;
     return (x > y) - (x < y);
 }
 
-void q_kd_order(int64_t *order, const double *points, int64_t rows, int64_t dim, int64_t size)
+/* Insertion, which is fast on the few rows of a leaf, unless they are many. */
+static void sort_rows(item *items, int64_t count)
 {
-    tree t = {.points = points, .dim = dim, .order = order};
+    if (count > SMALL) {
+        qsort(items, (size_t)count, sizeof *items, by_row);
+        return;
+    }
+    for (int64_t k = 1; k < count; k++) {
+        int64_t row = items[k].row, m = k;
+        for (; m > 0 && items[m - 1].row > row; m--) items[m].row = items[m - 1].row;
+        items[m].row = row;
+    }
+}
+
+static void split(tree *t, int64_t rows, int64_t size)
+{
     struct {
         int64_t from, to;
     } runs[64] = {{0, rows}}; /* halves of halves that are still to be split */
-    for (int64_t p = 0; p < rows; p++) order[p] = p;
     for (int count = 1; count--;) {
         int64_t from = runs[count].from, to = runs[count].to;
+        item *items = t->items + from;
         if (to - from <= size) {
-            if (to > from) qsort(order + from, (size_t)(to - from), sizeof *order, by_row);
+            sort_rows(items, to - from);
             continue;
         }
         int64_t leaves = (to - from - 1) / size + 1, half = from + (leaves + 1) / 2 * size;
-        t.axis = longest_axis(&t, from, to);
-        select_place(&t, from, to, half);
+        int64_t axis = longest_axis(t, items, to - from);
+        for (int64_t k = 0; k < to - from; k++) items[k].key = key_of(t->points[items[k].row * t->dim + axis]);
+        select_place(t, items, to - from, half - from);
         runs[count].to = half;
         runs[count + 1].from = half;
         runs[count + 1].to = to;
         count += 2;
     }
+}
+
+quern_status q_kd_order(int64_t *order, const double *points, int64_t rows, int64_t dim, int64_t size)
+{
+    tree t = {.points = points, .dim = dim};
+    t.items = malloc(((size_t)rows + 1) * sizeof *t.items);
+    t.low = malloc((size_t)dim * sizeof *t.low + 1);
+    t.high = malloc((size_t)dim * sizeof *t.high + 1);
+    bool room = t.items && t.low && t.high;
+    for (int64_t p = 0; p < rows && room; p++) t.items[p].row = p;
+    if (room) split(&t, rows, size);
+    for (int64_t p = 0; p < rows && room; p++) order[p] = t.items[p].row;
+    free(t.items);
+    free(t.low);
+    free(t.high);
+    return room ? QUERN_OK : q_fail_memory((size_t)rows * sizeof *t.items);
 }

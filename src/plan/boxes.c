@@ -37,7 +37,7 @@ static bool is_monotone(const q_op_row *row)
 static bool can_write(const q_node *node)
 {
     const q_op_row *row = &q_ops[node->op];
-    if (row->kind == Q_KIND_REDUCTION || node->op == Q_OP_WILD) return false;
+    if (row->kind == Q_KIND_REDUCTION || row->kind == Q_KIND_LOOKUP || node->op == Q_OP_WILD) return false;
     if (row->kind != Q_KIND_ELEMENTWISE) return true;
     return row->interval != q_interval_matern && !(is_monotone(row) && row->special);
 }
@@ -300,7 +300,8 @@ static void write_node(const writer *w, q_id id)
             q_text_add(w->out, "    const q_interval v%u_%u = v%u_%u;\n", id, d, node->arg[0], d);
         break;
     case Q_KIND_LEAF: write_leaf(w, id, node); break;
-    case Q_KIND_REDUCTION: break;
+    case Q_KIND_LOOKUP:
+    case Q_KIND_REDUCTION: break; /* can_write has none */
     }
 }
 

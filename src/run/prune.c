@@ -34,7 +34,7 @@ typedef struct pruned_run {
     q_interval *parameters;
     q_walker *walker; /* null: the host walks */
     double *reached;  /* by block, reduction and component */
-    q_kept kept;
+    q_kept near, kept;
 } pruned_run;
 
 quern_status q_pruning_check(quern_pruning *out, const quern_pruning *given)
@@ -188,30 +188,49 @@ static void certify(pruned_run *p)
     }
 }
 
-static quern_status run_pruned(pruned_run *p)
+/* The fewest columns among which every reduction finds as many terms as it wants. */
+static int64_t near_columns(const q_pruner *pruner)
 {
-    q_kept near = {0};
-    q_pruning_blocks blocks = blocks_of(p);
     int64_t columns = NEAR_COLUMNS;
-    for (size_t r = 0; r < p->pruner->reduction_count; r++) {
-        int64_t chosen = 4 * (int64_t)q_node_of(p->pruner->op->graph, p->pruner->reductions[r])->k[1];
+    for (size_t r = 0; r < pruner->reduction_count; r++) {
+        int64_t chosen = 4 * (int64_t)q_node_of(pruner->op->graph, pruner->reductions[r])->k[1];
         if (chosen > columns) columns = chosen;
     }
+    return columns;
+}
+
+/* Runs the columns near each block: what they tell is p->reached. */
+static quern_status reach(pruned_run *p, const q_pruning_blocks *blocks)
+{
+    double start = q_seconds();
     p->reached = calloc(p->block_count * q_blocks_stride(p->pruner) + 1, sizeof *p->reached);
     if (!p->reached) return q_fail_memory(p->block_count * sizeof *p->reached);
-    double start = q_seconds();
-    quern_status status = q_walker_create(&p->walker, p->build->session, &blocks);
-    if (!status) status = p->walker ? q_walker_near(&near, p->walker, columns) : q_blocks_near(&near, &blocks, columns);
+    Q_TRY(q_walker_create(&p->walker, p->build->session, blocks));
+    int64_t columns = near_columns(p->pruner);
+    Q_TRY(p->walker ? q_walker_near(&p->near, p->walker, columns) : q_blocks_near(&p->near, blocks, columns));
     p->report.bounding += q_seconds() - start;
-    if (!status) status = run_blocks(p, &near);
-    q_kept_free(&near);
-    if (status) return status;
+    Q_TRY(run_blocks(p, &p->near));
     find_reached(p);
     lower_sums(p);
-    start = q_seconds();
-    Q_TRY(p->walker ? q_walker_kept(&p->kept, p->walker, p->reached) : q_blocks_kept(&p->kept, &blocks, p->reached));
+    return QUERN_OK;
+}
+
+static quern_status find_kept(pruned_run *p, const q_pruning_blocks *blocks)
+{
+    double start = q_seconds();
+    const q_kept *near = p->pruner->ordered ? NULL : &p->near;
+    Q_TRY(p->walker ? q_walker_kept(&p->kept, p->walker, p->reached, near)
+                    : q_blocks_kept(&p->kept, blocks, p->reached, near));
     p->report.bounding += q_seconds() - start;
     certify(p);
+    return QUERN_OK;
+}
+
+static quern_status run_pruned(pruned_run *p)
+{
+    q_pruning_blocks blocks = blocks_of(p);
+    Q_TRY(reach(p, &blocks));
+    Q_TRY(find_kept(p, &blocks));
     Q_TRY(run_blocks(p, &p->kept));
     return q_pruned_store(&p->arrays, p->rows.order);
 }
@@ -249,6 +268,7 @@ static void destroy(pruned_run *p)
     free(p->parameters);
     free(p->reached);
     q_walker_destroy(&p->walker);
+    q_kept_free(&p->near);
     q_kept_free(&p->kept);
 }
 

@@ -57,7 +57,7 @@ quern_status q_tree_make(q_tree *out, const double *points, int64_t count, size_
     out->nodes = malloc((2 * leaves + 1) * sizeof *out->nodes);
     out->boxes = malloc(boxes * sizeof *out->boxes);
     if (!out->order || !out->nodes || !out->boxes) return q_fail_memory(boxes * sizeof *out->boxes);
-    if (key) q_kd_order(out->order, key, count, (int64_t)key_dim, size);
+    if (key && key_dim) Q_TRY(q_kd_order(out->order, key, count, (int64_t)key_dim, size));
     else
         for (int64_t place = 0; place < count; place++) out->order[place] = place;
     if (count) add_node(out, 0, count, size);
