@@ -218,7 +218,7 @@ static quern_status reach(pruned_run *p, const q_pruning_blocks *blocks)
 static quern_status find_kept(pruned_run *p, const q_pruning_blocks *blocks)
 {
     double start = q_seconds();
-    const q_kept *near = p->pruner->ordered ? NULL : &p->near;
+    const q_kept *near = p->pruner->lists && !p->pruner->ordered ? &p->near : NULL;
     Q_TRY(p->walker ? q_walker_kept(&p->kept, p->walker, p->reached, near)
                     : q_blocks_kept(&p->kept, blocks, p->reached, near));
     p->report.bounding += q_seconds() - start;

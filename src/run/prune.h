@@ -18,6 +18,7 @@ struct q_pruner {
     size_t reduction_count;
     q_id reductions[Q_MAX_RESULTS]; /* of its graph */
     bool named;                     /* indices of columns are wanted */
+    bool lists;                     /* a reduction keeps a list: KMin and its kin */
     bool ordered;                   /* numbers of rows or columns are used: they keep their order */
     bool matters[Q_MAX_VARIABLES];  /* by op->variables: it decides which pairs matter, in contrast to weights */
 };

@@ -144,6 +144,7 @@ static quern_status make(q_pruner *pruner, const quern_operator *op)
     for (size_t r = 0; r < stage->reduction_count; r++) {
         bool index = q_ops[q_node_of(op->graph, stage->reductions[r])->op].reduction == Q_INDEX;
         pruner->named = pruner->named || (index && !pruner->ordered);
+        pruner->lists = pruner->lists || q_node_of(op->graph, stage->reductions[r])->k[1];
     }
     return QUERN_OK;
 }
