@@ -99,27 +99,11 @@ static quern_status extend(q_pruner *pruner, const quern_operator *op)
 
 // ---- whether it can be done ----
 
-/* Whether rows of an array are picked by their number, which another order of them would change. */
-static bool picks_rows(const quern_operator *op)
-{
-    bool any = false;
-    uint8_t *marks = malloc(op->graph->count);
-    if (!marks) return true;
-    q_mark(op->graph, op->results, op->result_count, false, marks);
-    for (q_id id = 1; id < op->graph->count; id++) {
-        const q_node *node = q_node_of(op->graph, id);
-        any = any || (marks[id] && node->op == Q_OP_LOOKUP && node->k[0]);
-    }
-    free(marks);
-    return any;
-}
-
 static const char *refusal_of(const quern_operator *op)
 {
     const q_stage *stage = &op->stages.stage[0];
     if (op->stages.count != 1) return "the formula takes several passes";
     if (!stage->reduced || !stage->rows) return "in the formula no row meets a column";
-    if (picks_rows(op)) return "it picks rows by number";
     if (op->result_count + stage->reduction_count > Q_MAX_RESULTS) return "it has too many reductions";
     for (size_t r = 0; r < stage->reduction_count; r++) {
         const q_node *node = q_node_of(op->graph, stage->reductions[r]);
