@@ -410,6 +410,13 @@ q_id q_laplacian(q_graph *graph, q_id value, q_id variable);
    */
 q_id q_grad_total(q_graph *graph, q_id value, q_id variable, q_id e);
 
+// substitute.c: other leaves
+
+/* What stands for a leaf, which is no constant, in another graph. */
+typedef q_id q_replace(void *self, q_graph *to, const q_node *leaf);
+/* The formula with other leaves, in graph `to`; 0 on failure. UNSUPPORTED for formulas with reductions. */
+q_id q_substitute(q_graph *to, const q_graph *from, q_id root, q_replace *replace, void *self);
+
 // bounds.c: intervals
 
 /* Bounds of every component of the value over all values of its variables; NaN is not considered. */

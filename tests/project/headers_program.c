@@ -8,6 +8,7 @@
 #include <quern/cluster.h>
 #include <quern/solve.h>
 #include <quern/npy.h>
+#include <quern/pairs.h>
 #include <quern/transport.h>
 #include <quern/tune.h>
 #include <stdio.h>
