@@ -4,19 +4,23 @@
  * `run` reads like a recipe: words, inputs, outputs that can be written, device, formula, run, results. Everything
  * that can fail without a device is checked before the device is opened, and nothing is written before the run is over.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli.h"
+#include "quern/prune.h"
+#include "quern/space.h"
 
 typedef struct request {
-    const char *file, *dtype_text, *m, *n;
+    const char *file, *dtype_text, *m, *n, *relative_text, *absolute_text;
+    double relative, absolute;
     char *formula;
     size_t taken; /* words that it was */
     quern_dtype dtype;
     cli_list words, outputs, grad;
     cli_opening open;
-    bool json;
+    bool json, prune;
 } request;
 
 static const cli_option options[] = {
@@ -33,6 +37,13 @@ static const cli_option options[] = {
     CLI_GRAD(request),
     {"--M", CLI_TEXT, offsetof(request, m), "N", "the number of rows i, where no array tells it, as in Sum_i(1)"},
     {"--N", CLI_TEXT, offsetof(request, n), "N", "the number of rows j, likewise"},
+    {"--prune", CLI_FLAG, offsetof(request, prune), "",
+     "leave out blocks of rows and columns that cannot matter, as intervals prove; a note tells how many"},
+    {"--tolerance", CLI_TEXT, offsetof(request, relative_text), "X",
+     "and what changes a Sum of positive terms by less than X times itself;\n"
+     "with it, or the next, pruning is done where it pays"},
+    {"--absolute", CLI_TEXT, offsetof(request, absolute_text), "X",
+     "and what changes a Sum or LogSumExp by less than X"},
     CLI_DEVICE(request),
     CLI_QUIET(request),
     CLI_VERBOSE(request),
@@ -43,6 +54,8 @@ static quern_status parse(int argc, char **argv, request *r)
     quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), r, &r->words);
 
     if (!status) status = cli_parse_dtype(r->dtype_text, &r->dtype);
+    if (!status) status = cli_parse_number(r->relative_text, "--tolerance", &r->relative);
+    if (!status) status = cli_parse_number(r->absolute_text, "--absolute", &r->absolute);
     if (!status && !r->words.count && !r->file)
         status = cli_fail(QUERN_USAGE, "eval needs a formula, in quotes; see `quern help eval`");
     return status ? status : cli_formula_read(&r->formula, &r->taken, &r->words, r->file);
@@ -71,14 +84,34 @@ static quern_status compile(quern_operator **op, quern_context *context, const r
                     CLI_S(results), outputs, CLI_S(outputs));
 }
 
-static quern_status run_operator(quern_operator *op, const cli_inputs *inputs, const cli_results *results)
+static void tell(const quern_pruning_report *report)
 {
+    if (!report->pruned) cli_note("not pruned: %s", report->reason);
+    else if (!(report->absolute > 0))
+        cli_note("pruned: %.3g %% of all pairs were computed; nothing else matters", 100 * report->touched);
+    else if (report->relative < INFINITY)
+        cli_note("pruned: %.3g %% of all pairs were computed; sums are off by %.2g at most, and by %.2g of themselves",
+                 100 * report->touched, report->absolute, report->relative);
+    else
+        cli_note("pruned: %.3g %% of all pairs were computed; sums are off by %.2g at most", 100 * report->touched,
+                 report->absolute);
+}
+
+static quern_status run_operator(quern_operator *op, const request *r, const cli_inputs *inputs,
+                                 const cli_results *results)
+{
+    quern_pruning_report report = QUERN_DEFAULTS(quern_pruning_report);
+    quern_pruning pruning = {sizeof pruning, r->absolute, r->relative, r->prune ? QUERN_ON : QUERN_AUTO, &report};
+    quern_run_options run_options = QUERN_DEFAULTS(quern_run_options);
+    bool prunes = r->prune || r->relative_text || r->absolute_text;
     quern_status status;
 
+    if (prunes) run_options.pruning = &pruning;
     cli_progress_begin();
-    status = quern_run_all(op, (quern_args){inputs->args, inputs->count, inputs->M, inputs->N},
-                           (quern_outs){results->views, results->count});
+    status = quern_run_with(op, (quern_args){inputs->args, inputs->count, inputs->M, inputs->N},
+                            (quern_outs){results->views, results->count}, &run_options);
     cli_progress_end();
+    if (!status && prunes) tell(&report);
     return status ? cli_fail_quern(status, NULL) : QUERN_OK;
 }
 
@@ -100,7 +133,7 @@ static quern_status compute(const request *r, cli_inputs *inputs)
     if (!status) status = compile(&op, context, r);
     if (!status) status = cli_inputs_fit(inputs, op);
     if (!status) status = cli_results_create(&results, op, inputs, cli_inputs_dtype(inputs, r->dtype));
-    if (!status) status = run_operator(op, inputs, &results);
+    if (!status) status = run_operator(op, r, inputs, &results);
     if (!status) status = show(r, &results);
     cli_results_free(&results);
     quern_operator_destroy(&op);
@@ -135,6 +168,7 @@ const cli_command cli_eval = {
         "quern eval 'x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)' x=x.npy y=y.npy b=b.npy -o a.npy\n"
         "quern eval 'x=Vi(3); y=Vj(3); g=Pm(1); LogSumExp_j(-g*SqDist(x,y))' x=x.npy y=y.npy g=0.5\n"
         "quern eval 'x=Vi(2); y=Vj(2); d=SqDist(x,y); Min_j(d), ArgMin_j(d)' x=x.npy y=y.npy -o d.npy -o k.npy\n"
+        "quern eval 'x=Vi(3); y=Vj(3); ArgKMin_j(SqDist(x,y),10)' x=x.npy y=y.npy --prune -o k.npy\n"
         "quern eval 'x=Vi(1); y=Vj(1); Sum_j(Exp(-SqDist(x,y)))' x=0,1 y=0,1,3 --json\n",
     .synopsis = "FORMULA|@FILE NAME=VALUE... [options]",
     .text =

@@ -255,6 +255,15 @@ quern_status cli_parse_dtype(const char *text, quern_dtype *dtype)
     return QUERN_OK;
 }
 
+quern_status cli_parse_number(const char *text, const char *option, double *number)
+{
+    char *end;
+
+    if (!text) return QUERN_OK;
+    *number = strtod(text, &end);
+    return end != text && !*end ? QUERN_OK : cli_fail(QUERN_USAGE, "%s takes a number, not '%s'", option, text);
+}
+
 quern_status cli_parse_count(const char *text, const char *option, int64_t *count)
 {
     char *end = NULL;

@@ -42,21 +42,13 @@ static const cli_option options[] = {
     CLI_VERBOSE(request),
 };
 
-static quern_status parse_number(const char *text, const char *option, double *number)
-{
-    char *end;
-    if (!text) return QUERN_OK;
-    *number = strtod(text, &end);
-    return end != text && !*end ? QUERN_OK : cli_fail(QUERN_USAGE, "%s takes a number, not '%s'", option, text);
-}
-
 static quern_status parse(int argc, char **argv, request *r)
 {
     quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), r, &r->words);
 
     if (!status) status = cli_parse_dtype(r->dtype_text, &r->dtype);
-    if (!status) status = parse_number(r->shift_text, "--shift", &r->shift);
-    if (!status) status = parse_number(r->tolerance_text, "--tolerance", &r->tolerance);
+    if (!status) status = cli_parse_number(r->shift_text, "--shift", &r->shift);
+    if (!status) status = cli_parse_number(r->tolerance_text, "--tolerance", &r->tolerance);
     if (!status) status = cli_parse_count(r->iterations_text, "--iterations", &r->iterations);
     if (!status) status = cli_parse_count(r->rank_text, "--rank", &r->rank);
     if (!status && !r->vector) r->vector = "b";

@@ -16,15 +16,18 @@
 enum {
     BLOCK_ROWS = 64, /* of a block, at least */
     LEAF_COLUMNS = 32,
-    NEAR_COLUMNS = 128,   /* that tell what a block reaches, at least */
-    LEAST_PAIRS = 1 << 22 /* a run of fewer is over before an order is found */
+    NEAR_COLUMNS = 128,    /* that tell what a block reaches, at least */
+    LEAST_PAIRS = 1 << 24, /* a run of fewer is over before an order is found */
+    MOST_DIMENSIONS = 5    /* in more, boxes of uniform points are so wide that an order would be found in vain */
 };
+static const double most_share = 0.4; /* of the pairs, for blocks and lists to be worth their while */
 
 typedef struct pruned_run {
     const q_run *run;
     const quern_pruning *pruning;
-    const q_pruner *pruner;
-    q_build *build; /* of the pruner's operator */
+    q_pruner *pruner;
+    q_build *build;      /* of the pruner's operator */
+    const char *why_not; /* it is not pruned; null: it is */
     quern_pruning_report report;
     q_pruned_arrays arrays;
     q_tree rows, columns;
@@ -68,18 +71,30 @@ static quern_status group_rows(const pruned_run *p, int64_t *out)
     return QUERN_OK;
 }
 
+/* The tree of an axis: 0 has the rows, 1 the columns. */
+static quern_status make_tree(pruned_run *p, int axis, int64_t size)
+{
+    q_pruned_arrays *a = &p->arrays;
+    q_tree *tree = axis ? &p->columns : &p->rows;
+    int64_t count = q_axis_size(axis ? p->pruner->reduced : p->pruner->rows, p->run->M, p->run->N);
+    int64_t *order = malloc(((size_t)count + 1) * sizeof *order);
+    quern_status status = order ? QUERN_OK : q_fail_memory((size_t)count * sizeof *order);
+    pthread_mutex_t *lock = &((quern_operator *)p->run->op)->lock;
+    if (!status)
+        status = q_pruner_order(p->pruner, axis, lock, order, a->keys[1 + axis], count, a->key_dim[1 + axis], size);
+    if (!status) return q_tree_make(tree, a->points[1 + axis], count, a->dim[1 + axis], order, size);
+    free(order);
+    return status;
+}
+
 static quern_status make_trees(pruned_run *p)
 {
-    const q_run *run = p->run;
-    const q_pruner *pruner = p->pruner;
     q_pruned_arrays *a = &p->arrays;
     int64_t size;
     Q_TRY(group_rows(p, &size));
     size *= (BLOCK_ROWS - 1) / size + 1;
-    Q_TRY(q_tree_make(&p->rows, a->points[1], q_axis_size(pruner->rows, run->M, run->N), a->dim[1],
-                      pruner->ordered ? NULL : a->keys[1], a->key_dim[1], size));
-    Q_TRY(q_tree_make(&p->columns, a->points[2], q_axis_size(pruner->reduced, run->M, run->N), a->dim[2],
-                      pruner->ordered ? NULL : a->keys[2], a->key_dim[2], LEAF_COLUMNS));
+    Q_TRY(make_tree(p, 0, size));
+    Q_TRY(make_tree(p, 1, LEAF_COLUMNS));
     p->report.rows = size, p->report.columns = LEAF_COLUMNS;
     p->row_blocks = malloc((p->rows.node_count + 1) * sizeof *p->row_blocks);
     p->parameters = malloc((a->dim[0] + 1) * sizeof *p->parameters);
@@ -226,24 +241,59 @@ static quern_status find_kept(pruned_run *p, const q_pruning_blocks *blocks)
     return QUERN_OK;
 }
 
+/* Whether all blocks have met all columns. */
+static bool has_met_all(const pruned_run *p)
+{
+    bool all = true;
+    for (size_t k = 0; k < p->block_count; k++) {
+        const q_segment *segment = &p->near.segments[p->near.blocks[k].first_segment];
+        all = all && segment->to - segment->from == p->columns.count;
+    }
+    return all;
+}
+
+/* Whether so much would have to be computed that a run without blocks is better, where the choice is free. */
+static quern_status find_too_much(pruned_run *p)
+{
+    double share = 0;
+    if (p->pruning->use == QUERN_ON || !p->walker) return QUERN_OK;
+    Q_TRY(q_walker_share(&share, p->walker, p->reached));
+    if (share > most_share) p->why_not = "most pairs would have to be computed";
+    return QUERN_OK;
+}
+
 static quern_status run_pruned(pruned_run *p)
 {
     q_pruning_blocks blocks = blocks_of(p);
     Q_TRY(reach(p, &blocks));
-    Q_TRY(find_kept(p, &blocks));
-    Q_TRY(run_blocks(p, &p->kept));
+    if (!has_met_all(p)) {
+        Q_TRY(find_too_much(p));
+        if (p->why_not) return QUERN_OK;
+        Q_TRY(find_kept(p, &blocks));
+        Q_TRY(run_blocks(p, &p->kept));
+    }
     return q_pruned_store(&p->arrays, p->rows.order);
 }
 
 // ---- whether ----
 
-/* Why a run is not pruned; null: it is. */
-static const char *refusal(const q_run *run, const quern_pruning *pruning, const q_pruner *pruner, const q_build *build)
+/* Why a run is not pruned; null: it may be. */
+static const char *refusal(const pruned_run *p)
 {
+    const q_pruner *pruner = p->pruner;
+    const q_run *run = p->run;
+    bool free = p->pruning->use == QUERN_AUTO;
+    size_t dim[3] = {0};
+    if (p->pruning->use == QUERN_OFF) return "it is turned off";
     if (pruner->refusal) return pruner->refusal;
-    if (build->programs[0]->k_dim) return "its vectors are long: boxes of so many components leave nothing out";
-    if (pruning->use == QUERN_AUTO && (double)run->M * (double)run->N < LEAST_PAIRS) return "there are few pairs";
+    if (p->build->programs[0]->k_dim) return "its vectors are long: boxes of so many components leave nothing out";
     if (!run->M || !run->N) return "there are no pairs";
+    if (free && (double)run->M * (double)run->N < LEAST_PAIRS) return "there are few pairs";
+    for (size_t v = 0; v < run->op->variable_count; v++) {
+        const q_variable *variable = &run->op->graph->variables[run->op->variables[v]];
+        dim[variable->axis] += pruner->matters[v] ? variable->dim : 0;
+    }
+    if (free && (dim[Q_I] > MOST_DIMENSIONS || dim[Q_J] > MOST_DIMENSIONS)) return "points have more than 5 dimensions";
     return NULL;
 }
 
@@ -273,27 +323,27 @@ static void destroy(pruned_run *p)
 }
 
 /* Members that the caller's version of the report has. */
-static void tell(quern_pruning_report *to, const quern_pruning_report *report)
+static void tell(const pruned_run *p)
 {
+    quern_pruning_report report = {.touched = 1}, *to = p->pruning->report;
     if (!to) return;
-    size_t size = to->size < sizeof *report ? to->size : sizeof *report;
-    memcpy((char *)to + sizeof to->size, (const char *)report + sizeof to->size,
-           size > sizeof to->size ? size - sizeof to->size : 0);
+    if (!p->why_not) report = p->report;
+    report.pruned = !p->why_not;
+    if (report.touched > 1) report.touched = 1;
+    snprintf(report.reason, sizeof report.reason, "%s", p->why_not ? p->why_not : "");
+    size_t size = to->size < sizeof report ? to->size : sizeof report, head = sizeof to->size;
+    if (size > head) memcpy((char *)to + head, (const char *)&report + head, size - head);
 }
 
 quern_status q_prune_run(const q_run *run, const quern_pruning *pruning, bool *done)
 {
     pruned_run p = {.run = run, .pruning = pruning};
-    quern_status status = q_pruner_find(&p.pruner, (quern_operator *)run->op);
-    if (!status && p.pruner->op) status = q_build_find(&p.build, p.pruner->op, run->build->context);
-    if (status) return status;
-    const char *why_not = refusal(run, pruning, p.pruner, p.build);
-    *done = !why_not;
-    if (!why_not) status = prune(&p);
+    Q_TRY(q_pruner_find(&p.pruner, (quern_operator *)run->op));
+    if (p.pruner->op) Q_TRY(q_build_find(&p.build, p.pruner->op, run->build->context));
+    p.why_not = refusal(&p);
+    quern_status status = p.why_not ? QUERN_OK : prune(&p);
     destroy(&p);
-    p.report.pruned = !why_not;
-    if (why_not) p.report.touched = 1;
-    snprintf(p.report.reason, sizeof p.report.reason, "%s", why_not ? why_not : "");
-    tell(pruning->report, &p.report);
+    *done = !p.why_not;
+    if (!status) tell(&p);
     return status;
 }

@@ -9,6 +9,12 @@
 
 // pruner.c: what pruning asks of a formula
 
+/* An order of points that was found: points of the same digest have it too. */
+typedef struct q_order {
+    char digest[33];
+    int64_t *places;
+} q_order;
+
 /* Of an operator, made when it is first pruned. */
 struct q_pruner {
     const char *refusal;   /* why its runs cannot be pruned; null: they can */
@@ -20,11 +26,17 @@ struct q_pruner {
     bool named;                     /* indices of columns are wanted */
     bool lists;                     /* a reduction keeps a list: KMin and its kin */
     bool ordered;                   /* numbers of rows or columns are used: they keep their order */
+    q_order orders[2];              /* under the lock of the operator: of the rows and columns of the last run */
     bool matters[Q_MAX_VARIABLES];  /* by op->variables: it decides which pairs matter, in contrast to weights */
 };
 
 /* Thread-safe; lives as long as the operator. */
-quern_status q_pruner_find(const q_pruner **out, quern_operator *op);
+quern_status q_pruner_find(q_pruner **out, quern_operator *op);
+
+/* order of count points of `dim` numbers, in leaves of `size`: the one that is known of axis 0 (rows) or 1 (columns), or a new one
+   that will be. Thread-safe. */
+quern_status q_pruner_order(q_pruner *pruner, int axis, pthread_mutex_t *lock, int64_t *order, const double *points,
+                            int64_t count, size_t dim, int64_t size);
 
 // tree.c: points in the order of a k-d tree, with the boxes of its nodes
 
@@ -43,10 +55,9 @@ typedef struct q_tree {
     size_t dim;
 } q_tree;
 
-/* points: count x dim; key: count x key_dim, which order them, or null: they stay in order. Leaves have `size` points. To be
-   freed even if it fails. */
-quern_status q_tree_make(q_tree *out, const double *points, int64_t count, size_t dim, const double *key,
-                         size_t key_dim, int64_t size);
+/* points: count x dim; order: by place, of which the tree takes possession. Leaves have `size` points. To be freed even if it
+   fails. */
+quern_status q_tree_make(q_tree *out, const double *points, int64_t count, size_t dim, int64_t *order, int64_t size);
 void q_tree_free(q_tree *tree);
 static inline bool q_tree_is_leaf(const q_tree *tree, size_t node)
 {
@@ -86,6 +97,8 @@ typedef struct q_walker q_walker;
 quern_status q_walker_create(q_walker **out, q_session *session, const q_pruning_blocks *b);
 void q_walker_destroy(q_walker **walker);
 quern_status q_walker_near(q_kept *out, q_walker *w, int64_t columns);
+/* About what part of all leaves blocks must meet, from a few of them. */
+quern_status q_walker_share(double *out, q_walker *w, const double *reached);
 quern_status q_walker_kept(q_kept *out, q_walker *w, const double *reached, const q_kept *near);
 
 // prune_bounds.c: which blocks matter

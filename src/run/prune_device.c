@@ -191,6 +191,24 @@ quern_status q_walker_near(q_kept *out, q_walker *w, int64_t columns)
     return QUERN_OK;
 }
 
+quern_status q_walker_share(double *out, q_walker *w, const double *reached)
+{
+    enum { PLACES = 4, TOGETHER = 4 };
+    size_t blocks = w->b->block_count, bits = 0, of = 0;
+    Q_TRY(q_buffer_write(&w->buffers[REACHED], w->session, reached,
+                         blocks * q_blocks_stride(w->b->pruner) * sizeof *reached));
+    for (size_t place = 0; place < PLACES; place++) {
+        size_t first = blocks * place / PLACES, count = blocks - first < TOGETHER ? blocks - first : TOGETHER;
+        if (count > w->at_once) count = w->at_once;
+        Q_TRY(walk(w, first, count, 0));
+        for (size_t word = 0; word < count * (size_t)w->words; word++)
+            bits += (size_t)__builtin_popcount(w->bits[word]);
+        of += count * w->leaf_count;
+    }
+    *out = of ? (double)bits / (double)of : 0;
+    return QUERN_OK;
+}
+
 static quern_status keep(q_kept *out, const q_walker *w, size_t k, const uint32_t *bits, const q_kept *near)
 {
     q_row_block *block = q_kept_block(out, w->b, k);

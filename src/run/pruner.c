@@ -133,7 +133,7 @@ static quern_status make(q_pruner *pruner, const quern_operator *op)
     return QUERN_OK;
 }
 
-quern_status q_pruner_find(const q_pruner **out, quern_operator *op)
+quern_status q_pruner_find(q_pruner **out, quern_operator *op)
 {
     quern_status status = QUERN_OK;
     pthread_mutex_lock(&op->lock);
@@ -154,5 +154,48 @@ void q_pruner_destroy(q_pruner *pruner)
 {
     if (!pruner) return;
     quern_operator_destroy(&pruner->op);
+    for (int axis = 0; axis < 2; axis++) free(pruner->orders[axis].places);
     free(pruner);
+}
+
+// ---- orders ----
+
+static bool find_order(const q_order *known, const char *digest, int64_t *order, size_t bytes)
+{
+    bool same = known->places && strcmp(known->digest, digest) == 0;
+    if (same) memcpy(order, known->places, bytes);
+    return same;
+}
+
+/* Without memory for it, it will be found anew. */
+static void keep_order(q_order *known, const char *digest, const int64_t *order, size_t bytes)
+{
+    free(known->places);
+    known->places = malloc(bytes);
+    if (known->places) memcpy(known->places, order, bytes);
+    memcpy(known->digest, digest, sizeof known->digest);
+}
+
+quern_status q_pruner_order(q_pruner *pruner, int axis, pthread_mutex_t *lock, int64_t *order, const double *points,
+                            int64_t count, size_t dim, int64_t size)
+{
+    struct {
+        char points[33];
+        int64_t count, dim, size;
+    } key = {.count = count, .dim = (int64_t)dim, .size = size};
+    char digest[33];
+    size_t bytes = (size_t)count * sizeof *order;
+    for (int64_t place = 0; place < count && (pruner->ordered || !dim); place++) order[place] = place;
+    if (pruner->ordered || !dim || !count) return QUERN_OK;
+    q_digest_hex(points, (size_t)count * dim * sizeof *points, key.points);
+    q_digest_hex(&key, sizeof key, digest);
+    pthread_mutex_lock(lock);
+    bool known = find_order(&pruner->orders[axis], digest, order, bytes);
+    pthread_mutex_unlock(lock);
+    if (known) return QUERN_OK;
+    Q_TRY(q_kd_order(order, points, count, (int64_t)dim, size));
+    pthread_mutex_lock(lock);
+    keep_order(&pruner->orders[axis], digest, order, bytes);
+    pthread_mutex_unlock(lock);
+    return QUERN_OK;
 }

@@ -47,19 +47,14 @@ static size_t add_node(q_tree *tree, int64_t from, int64_t to, int64_t size)
     return node;
 }
 
-quern_status q_tree_make(q_tree *out, const double *points, int64_t count, size_t dim, const double *key,
-                         size_t key_dim, int64_t size)
+quern_status q_tree_make(q_tree *out, const double *points, int64_t count, size_t dim, int64_t *order, int64_t size)
 {
     size_t leaves = (size_t)((count + size - 1) / size), boxes;
-    *out = (q_tree){.count = count, .dim = dim};
+    *out = (q_tree){.count = count, .dim = dim, .order = order};
     if (!q_mul_size(2 * leaves + 1, dim + 1, &boxes)) return q_fail_memory(SIZE_MAX);
-    out->order = malloc(((size_t)count + 1) * sizeof *out->order);
     out->nodes = malloc((2 * leaves + 1) * sizeof *out->nodes);
     out->boxes = malloc(boxes * sizeof *out->boxes);
-    if (!out->order || !out->nodes || !out->boxes) return q_fail_memory(boxes * sizeof *out->boxes);
-    if (key && key_dim) Q_TRY(q_kd_order(out->order, key, count, (int64_t)key_dim, size));
-    else
-        for (int64_t place = 0; place < count; place++) out->order[place] = place;
+    if (!out->nodes || !out->boxes) return q_fail_memory(boxes * sizeof *out->boxes);
     if (count) add_node(out, 0, count, size);
     for (size_t node = out->node_count; node-- > 0;) {
         if (q_tree_is_leaf(out, node)) bound_leaf(out, node, points);

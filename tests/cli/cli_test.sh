@@ -154,6 +154,13 @@ if "$quern" doctor 2>&1 | grep -q '^ok    float64'; then
 0.1" eval 'x=Vi(3); c=Pm(2); Elem(c,0)*Elem(x,0)' x=x8.npy c=0.1,0
 fi
 
+"$quern" eval "$two" x=x.npy y=y.npy --prune --tolerance 1e-3 >"$dir/out" 2>"$dir/err"
+report 'pruned' "$(grep -q '^quern: pruned: 100 % of all pairs were computed; nothing else matters$' "$dir/err" || echo ' no such note')"
+"$quern" eval 'x=Vi(3); x+1' x=x.npy --tolerance 1e-3 >"$dir/out" 2>"$dir/err"
+report 'not pruned' "$(grep -q '^quern: not pruned: in the formula no row meets a column$' "$dir/err" || echo ' no such note')"
+prints 'pruned, quietly' "$("$quern" eval "$two" x=x.npy y=y.npy)" eval "$two" x=x.npy y=y.npy --prune --quiet
+fails 'a tolerance that is no number' 2 eval "$two" x=x.npy y=y.npy --tolerance much
+fails 'a tolerance above 1' 2 eval "$two" x=x.npy y=y.npy --tolerance 2
 prints 'a file' '' eval "$sum" x=x.npy y=y.npy b=b.npy -o made/a.npy
 prints 'the file can be read' "4
 4" eval 'a=Vi(1); a*1' a=made/a.npy

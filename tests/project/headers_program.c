@@ -9,6 +9,7 @@
 #include <quern/solve.h>
 #include <quern/npy.h>
 #include <quern/pairs.h>
+#include <quern/prune.h>
 #include <quern/transport.h>
 #include <quern/tune.h>
 #include <stdio.h>

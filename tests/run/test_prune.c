@@ -277,6 +277,36 @@ static void some_formulas_are_run_as_they_are(void **state)
     }
 }
 
+/* Where the choice is free, what would be in vain is not begun, or not gone on with. */
+static void runs_that_pruning_would_not_help(void **state)
+{
+    (void)state;
+    need_device();
+    static const struct {
+        const char *formula, *reason;
+        int64_t M, N;
+    } rows[] = {
+        {"x=Vi(2); y=Vj(2); ArgMin_j(SqDist(x,y))", "few pairs", 100, 100},
+        {"x=Vi(6); y=Vj(6); ArgMin_j(SqDist(x,y))", "5 dimensions", 5000, 5000},
+        {"x=Vi(2); y=Vj(2); Sum_j(Norm2(x-y))", "most pairs", 5000, 5000},
+        {"x=Vi(2); y=Vj(2); ArgMin_j(SqDist(x,y))", "", 5000, 5000},
+    };
+    for (size_t n = 0; n < Q_COUNT(rows); n++) {
+        problem p = problem_create(rows[n].formula, QUERN_F32, rows[n].M, rows[n].N, UNIFORM, n);
+        quern_pruning_report report = QUERN_DEFAULTS(quern_pruning_report);
+        quern_pruning pruning = {sizeof pruning, 0, 0, QUERN_AUTO, &report};
+        run_into(&p, NULL, p.expected);
+        for (int again = 0; again < 2; again++) { /* with an order that is known */
+            run_into(&p, &pruning, p.got);
+            check_same(&p, rows[n].reason);
+        }
+        if (report.pruned != !*rows[n].reason && quern_context_device(context)->f64)
+            fail_msg("%s: %s", rows[n].formula, report.reason);
+        if (!report.pruned) assert_non_null(strstr(report.reason, rows[n].reason));
+        problem_destroy(&p);
+    }
+}
+
 static void bad_options(void **state)
 {
     (void)state;
@@ -304,6 +334,7 @@ int main(void)
         cmocka_unit_test(sums_keep_their_certificate),
         cmocka_unit_test(some_formulas_are_run_as_they_are),
         cmocka_unit_test(bad_options),
+        cmocka_unit_test(runs_that_pruning_would_not_help),
     };
     setenv("POCL_EXTRA_BUILD_FLAGS", "-cl-opt-disable", 1); /* it is many kernels */
     return cmocka_run_group_tests(tests, open_context, close_context);
