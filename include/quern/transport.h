@@ -91,9 +91,10 @@ typedef struct quern_transport_level {
 } quern_transport_level;
 
 typedef struct quern_transport_report {
-    double value;        /* of the loss; for transport the dual value */
-    double lower, upper; /* what the value of the exact solution is between; NaN where not certified */
-    double gap;          /* upper - lower */
+    double value; /* of the loss; for transport the dual value */
+    double lower,
+        upper;  /* what the value of the exact solution is between; NaN where not certified, and for other losses */
+    double gap; /* upper - lower */
     double
         cost; /* <C, P> of the rounded plan between x and y: an upper bound of unregularised transport; NaN likewise */
     double mass_x, mass_y;

@@ -334,6 +334,7 @@ quern_status quern_transport(quern_transport_result **out, quern_context *contex
     t->context = context;
     t->dtype = x.dtype == QUERN_F64 || y.dtype == QUERN_F64 ? QUERN_F64 : QUERN_F32;
     t->report.levels = t->levels;
+    t->report.lower = t->report.upper = t->report.gap = t->report.cost = NAN;
     t->report.directed_x = t->report.directed_y = NAN;
     quern_status status = q_options_copy(&t->options, sizeof t->options, options, "quern_transport_options");
     if (!status) status = check_options(&t->options);

@@ -203,60 +203,58 @@ quern_status quern_transport_rows(quern_transport_result *t, int64_t first, int6
 
 // ---- parts ----
 
-enum { PLAN = 1, EXACT = 2, LOSS = 4 }; /* of transport; of transport with mass; of the other losses too */
+typedef enum kind { POTENTIAL, SELF_POTENTIAL, GRADIENT, MARGINAL, MAP } kind;
 
-static const struct part {
+enum { MASS = 1, LOSS = 2 }; /* there for transport with mass only; for the other losses too */
+
+typedef struct part_row {
     const char *name;
-    int k, kinds;
+    kind kind;
+    int k, needs;
     bool positions;
-} parts[] = {
-    [QUERN_POTENTIAL_X] = {"POTENTIAL_X", Q_X, EXACT | LOSS, false},
-    [QUERN_POTENTIAL_Y] = {"POTENTIAL_Y", Q_Y, EXACT | LOSS, false},
-    [QUERN_SELF_POTENTIAL_X] = {"SELF_POTENTIAL_X", Q_X, EXACT, false},
-    [QUERN_SELF_POTENTIAL_Y] = {"SELF_POTENTIAL_Y", Q_Y, EXACT, false},
-    [QUERN_GRADIENT_X] = {"GRADIENT_X", Q_X, PLAN | LOSS, true},
-    [QUERN_GRADIENT_Y] = {"GRADIENT_Y", Q_Y, PLAN | LOSS, true},
-    [QUERN_GRADIENT_A] = {"GRADIENT_A", Q_X, EXACT | LOSS, false},
-    [QUERN_GRADIENT_B] = {"GRADIENT_B", Q_Y, EXACT | LOSS, false},
-    [QUERN_MARGINAL_X] = {"MARGINAL_X", Q_X, PLAN, false},
-    [QUERN_MARGINAL_Y] = {"MARGINAL_Y", Q_Y, PLAN, false},
-    [QUERN_MAP_X] = {"MAP_X", Q_X, EXACT, true},
-    [QUERN_MAP_Y] = {"MAP_Y", Q_Y, EXACT, true},
+} part_row;
+
+static const part_row parts[] = {
+    [QUERN_POTENTIAL_X] = {"POTENTIAL_X", POTENTIAL, Q_X, MASS | LOSS, false},
+    [QUERN_POTENTIAL_Y] = {"POTENTIAL_Y", POTENTIAL, Q_Y, MASS | LOSS, false},
+    [QUERN_SELF_POTENTIAL_X] = {"SELF_POTENTIAL_X", SELF_POTENTIAL, Q_X, MASS, false},
+    [QUERN_SELF_POTENTIAL_Y] = {"SELF_POTENTIAL_Y", SELF_POTENTIAL, Q_Y, MASS, false},
+    [QUERN_GRADIENT_X] = {"GRADIENT_X", GRADIENT, Q_X, LOSS, true},
+    [QUERN_GRADIENT_Y] = {"GRADIENT_Y", GRADIENT, Q_Y, LOSS, true},
+    [QUERN_GRADIENT_A] = {"GRADIENT_A", GRADIENT, Q_X, MASS | LOSS, false},
+    [QUERN_GRADIENT_B] = {"GRADIENT_B", GRADIENT, Q_Y, MASS | LOSS, false},
+    [QUERN_MARGINAL_X] = {"MARGINAL_X", MARGINAL, Q_X, 0, false},
+    [QUERN_MARGINAL_Y] = {"MARGINAL_Y", MARGINAL, Q_Y, 0, false},
+    [QUERN_MAP_X] = {"MAP_X", MAP, Q_X, MASS, true},
+    [QUERN_MAP_Y] = {"MAP_Y", MAP, Q_Y, MASS, true},
 };
 
-static quern_status copy(quern_array **out, q_transport *t, const quern_array *from)
+static quern_status copy(quern_array **out, const q_transport *t, const quern_array *from)
 {
     return quern_array_from(out, t->context, q_array(from));
 }
 
-static quern_status compute(quern_array **out, q_transport *t, quern_transport_part part)
+static quern_status compute(quern_array **out, q_transport *t, const part_row *row)
 {
-    int k = parts[part].k;
-    bool plan = t->options.loss == QUERN_LOSS_SINKHORN, positions = parts[part].positions;
-    switch (part) {
-    case QUERN_POTENTIAL_X:
-    case QUERN_POTENTIAL_Y: return copy(out, t, plan ? t->between.side[k].potential : t->potential[k]);
-    case QUERN_SELF_POTENTIAL_X:
-    case QUERN_SELF_POTENTIAL_Y: return copy(out, t, t->self[k].side[0].potential);
-    case QUERN_MARGINAL_X:
-    case QUERN_MARGINAL_Y: return marginal(out, t, k);
-    case QUERN_MAP_X:
-    case QUERN_MAP_Y: return map(out, t, k);
-    default: return plan ? transport_gradient(out, t, k, positions) : q_transport_loss_gradient(out, t, k, positions);
+    bool plan = t->options.loss == QUERN_LOSS_SINKHORN;
+    switch (row->kind) {
+    case POTENTIAL: return copy(out, t, plan ? t->between.side[row->k].potential : t->potential[row->k]);
+    case SELF_POTENTIAL: return copy(out, t, t->self[row->k].side[0].potential);
+    case MARGINAL: return marginal(out, t, row->k);
+    case MAP: return map(out, t, row->k);
+    case GRADIENT: break;
     }
+    return (plan ? transport_gradient : q_transport_loss_gradient)(out, t, row->k, row->positions);
 }
 
 /* Whether there is such a part. */
-static quern_status check_part(const q_transport *t, quern_transport_part part)
+static quern_status check_part(const q_transport *t, const part_row *row)
 {
-    bool plan = t->options.loss == QUERN_LOSS_SINKHORN;
-    bool self = part == QUERN_SELF_POTENTIAL_X || part == QUERN_SELF_POTENTIAL_Y;
-    const struct part *row = (size_t)part < Q_COUNT(parts) ? &parts[(size_t)part] : NULL;
-    if (!row) return q_fail(QUERN_USAGE, "there is no part %d", (int)part);
+    bool plan = t->options.loss == QUERN_LOSS_SINKHORN, self = row->kind == SELF_POTENTIAL;
     if (plan ? self && t->options.debias == QUERN_OFF
-             : !(row->kinds & LOSS) || t->options.loss == QUERN_LOSS_HAUSDORFF_HARD)
+             : !(row->needs & LOSS) || t->options.loss == QUERN_LOSS_HAUSDORFF_HARD)
         return q_fail(QUERN_UNSUPPORTED, "this loss has no %s", row->name);
-    if (plan && row->kinds & EXACT && (self ? t->self[row->k].trivial : t->between.trivial))
+    if (plan && row->needs & MASS && (self ? t->self[row->k].trivial : t->between.trivial))
         return q_fail(QUERN_UNSUPPORTED, "%s: a measure without mass has no potentials", row->name);
     return QUERN_OK;
 }
@@ -265,8 +263,10 @@ quern_status quern_transport_read(quern_transport_result *t, quern_transport_par
 {
     quern_array *out = NULL;
     if (!t) return q_fail_null("quern_transport_read", "result");
-    Q_TRY(check_part(t, part));
-    quern_status status = compute(&out, t, part);
+    if ((size_t)part >= Q_COUNT(parts)) return q_fail(QUERN_USAGE, "there is no part %d", (int)part);
+    const part_row *row = &parts[(size_t)part];
+    Q_TRY(check_part(t, row));
+    quern_status status = compute(&out, t, row);
     if (!status) status = quern_array_read(out, to);
     quern_array_destroy(&out);
     return status;

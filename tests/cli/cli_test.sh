@@ -432,6 +432,24 @@ fails 'no right-hand side' 8 solve "$kernel" x=0,1 y=0,1 -o made/c.npy
 fails 'a right-hand side of another size' 6 solve "$kernel" x=0,1 y=0,1 b=1,2,3 -o made/c.npy
 fails 'a shift that is no number' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --shift much -o made/c.npy
 
+# ---- clouds of points --------------------------------------------------------------------------------------------
+
+prints 'a distance of clouds' 'value       2
+directed    2 and 2' transport 0,1,2 2,3,4 --loss hausdorff-hard --quiet
+shows 'optimal transport in float64, and what holds it' '^between     0.12[45]' transport 0,10,20 0.5,10.5,20.5 --dtype f64 --quiet
+shows 'its report' '"converged": true' transport 0,1 2,3 --json --quiet
+"$quern" transport 0,10 1,11 --blur 0.1 -o gradient-x=made/g.csv -o self-potential-x=made/f.csv >out 2>err
+report 'its gradient and a potential' "$([ "$(cat made/g.csv)" = "-0.5
+-0.5" ] && [ "$(wc -l <made/f.csv)" -eq 2 ] || cat made/g.csv made/f.csv err)"
+rm -f made/g.csv made/f.csv
+fails 'one cloud' 8 transport x.npy -o gradient-x=made/g.npy
+fails 'masses that differ' 6 transport 0,1 2,3 a=1,2 b=1,1 -o gradient-x=made/g.npy
+fails 'a third cloud' 4 transport 0,1 2,3 z=1 -o gradient-x=made/g.npy
+fails 'a part that is none' 2 transport 0,1 2,3 -o gradient=made/g.npy
+fails 'a loss that is none' 2 transport 0,1 2,3 --loss wasserstein -o gradient-x=made/g.npy
+fails 'a blur that is no number' 2 transport 0,1 2,3 --blur much -o gradient-x=made/g.npy
+fails 'a cost that is no formula' 3 transport 0,1 2,3 --cost 'x-' -o gradient-x=made/g.npy
+
 if [ "$("$quern" devices --json | grep -c '"name": "Portable Computing Language"')" -eq 1 ]; then
     saved_cache=${POCL_CACHE_DIR-}
     POCL_CACHE_DIR=/proc/no

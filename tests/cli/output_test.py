@@ -32,7 +32,8 @@ COMMANDS = [
     ['cache', 'clear'], ['cache', 'warm', 'LIST'], ['explain', SUM], ['explain', SUM, '--stage', 'source'],
     ['explain', SUM, '--dot'], ['eval', SUM, 'x=1,2', 'y=1,2'], ['eval', SUM, 'x=1,2', 'y=1,2', '--json'],
     ['eval', SUM, 'x=1,2', 'y=1,2', '-o', '-'], ['solve', SYSTEM, 'x=1', 'y=1', 'b=1'],
-    ['solve', SYSTEM, 'x=1', 'y=1', 'b=1', '--json'], ['tune', '--points', '64', '--seconds', '0.1', '--dry-run'],
+    ['solve', SYSTEM, 'x=1', 'y=1', 'b=1', '--json'], ['transport', '0,1', '2,3'], ['transport', '0,1', '2,3', '--json'],
+    ['tune', '--points', '64', '--seconds', '0.1', '--dry-run'],
     ['tune', '--points', '64', '--seconds', '0.1', '--dry-run', '--json'],
 ]
 

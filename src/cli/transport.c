@@ -1,0 +1,329 @@
+/*
+ * transport.c: `quern transport`: how far two weighted point clouds are apart, on .npy files, tables and numbers.
+ *
+ * Words become the arguments x, y, a and b of cli_inputs_read; numbers that are typed are points on a line. Losses and the
+ * arrays that -o writes are tables.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "quern/transport.h"
+
+typedef struct request {
+    const char *dtype_text, *loss, *cost, *kernel, *schedule;
+    const char *blur, *reach, *reach_x, *reach_y, *tolerance, *gap, *scaling, *iterations;
+    quern_dtype dtype;
+    cli_list words, outputs;
+    cli_opening open;
+    bool json, entropic;
+} request;
+
+static const struct loss {
+    const char *name;
+    quern_transport_loss loss;
+} losses[] = {{"sinkhorn", QUERN_LOSS_SINKHORN},
+              {"gaussian", QUERN_LOSS_GAUSSIAN},
+              {"laplacian", QUERN_LOSS_LAPLACIAN},
+              {"energy", QUERN_LOSS_ENERGY},
+              {"kernel", QUERN_LOSS_KERNEL},
+              {"hausdorff", QUERN_LOSS_HAUSDORFF},
+              {"hausdorff-hard", QUERN_LOSS_HAUSDORFF_HARD}};
+
+static const struct part {
+    const char *name;
+    quern_transport_part part;
+    char rows;   /* as many as x or y has */
+    char points; /* whose columns it has; 0: one column */
+} parts[] = {{"potential-x", QUERN_POTENTIAL_X, 'x', 0},
+             {"potential-y", QUERN_POTENTIAL_Y, 'y', 0},
+             {"self-potential-x", QUERN_SELF_POTENTIAL_X, 'x', 0},
+             {"self-potential-y", QUERN_SELF_POTENTIAL_Y, 'y', 0},
+             {"gradient-x", QUERN_GRADIENT_X, 'x', 'x'},
+             {"gradient-y", QUERN_GRADIENT_Y, 'y', 'y'},
+             {"gradient-a", QUERN_GRADIENT_A, 'x', 0},
+             {"gradient-b", QUERN_GRADIENT_B, 'y', 0},
+             {"marginal-x", QUERN_MARGINAL_X, 'x', 0},
+             {"marginal-y", QUERN_MARGINAL_Y, 'y', 0},
+             {"map-x", QUERN_MAP_X, 'x', 'y'},
+             {"map-y", QUERN_MAP_Y, 'y', 'x'}};
+
+static const cli_option options[] = {
+    {"--loss", CLI_TEXT, offsetof(request, loss), "sinkhorn|gaussian|laplacian|energy|kernel|hausdorff|hausdorff-hard",
+     "sinkhorn without it: the divergence of optimal transport"},
+    {"--cost", CLI_TEXT, offsetof(request, cost), "FORMULA",
+     "sqdist: half the squared distance, without it; distance; or a formula in x and y"},
+    {"--kernel", CLI_TEXT, offsetof(request, kernel), "FORMULA", "of --loss kernel: a formula in x and y"},
+    {"--blur", CLI_TEXT, offsetof(request, blur), "LENGTH", "of the regularisation or the kernel; 0.05 without it"},
+    {"--reach", CLI_TEXT, offsetof(request, reach), "LENGTH",
+     "how far mass is carried before it is given up (unbalanced)"},
+    {"--reach-x", CLI_TEXT, offsetof(request, reach_x), "LENGTH", "the same for the mass of x alone"},
+    {"--reach-y", CLI_TEXT, offsetof(request, reach_y), "LENGTH", "the same for the mass of y alone"},
+    {"--entropic", CLI_FLAG, offsetof(request, entropic), "", "entropic transport in place of the divergence"},
+    {"--tolerance", CLI_TEXT, offsetof(request, tolerance), "X", "of the plan's marginals; 1e-4 without it"},
+    {"--gap", CLI_TEXT, offsetof(request, gap), "X", "of the interval that holds the value, relative to it"},
+    {"--iterations", CLI_TEXT, offsetof(request, iterations), "N", "at the last temperature, at most; 1000 without it"},
+    {"--schedule", CLI_TEXT, offsetof(request, schedule), "tolerance|geomloss", "how temperatures fall"},
+    {"--scaling", CLI_TEXT, offsetof(request, scaling), "X", "ratio of two blurs of the schedule; 0.5 without it"},
+    {"-o", CLI_LIST, offsetof(request, outputs), "PART=FILE",
+     "write an array: potential-x, gradient-x (of the positions), gradient-a (of the weights), map-x,\n"
+     "marginal-x, self-potential-x; the same with y, and gradient-b; .npy, or .csv or .tsv"},
+    {"--json", CLI_FLAG, offsetof(request, json), "",
+     "print {value, lower, upper, gap, cost, mass_x, mass_y, directed_x, directed_y, converged,\n"
+     "iterations, marginal_error, levels: [{blur, iterations, marginal_error}]}; null: not known"},
+    {"--dtype", CLI_TEXT, offsetof(request, dtype_text), "f32|f64", "convert all arrays to this type first"},
+    CLI_DEVICE(request),
+    CLI_QUIET(request),
+    CLI_VERBOSE(request),
+};
+
+/* ---- options ---------------------------------------------------------------------------------------------------- */
+
+static quern_status parse_number(const char *text, const char *option, double *number)
+{
+    char *end;
+    if (!text) return QUERN_OK;
+    *number = strtod(text, &end);
+    return end != text && !*end ? QUERN_OK : cli_fail(QUERN_USAGE, "%s takes a number, not '%s'", option, text);
+}
+
+static quern_status parse_words(const request *r, quern_transport_options *o)
+{
+    bool known = !r->loss;
+    for (size_t k = 0; k < CLI_COUNT(losses) && !known; k++)
+        if (!strcmp(r->loss, losses[k].name)) o->loss = losses[k].loss, known = true;
+    if (!known) return cli_fail(QUERN_USAGE, "there is no loss %s; see `quern help transport`", r->loss);
+    if (r->schedule && strcmp(r->schedule, "geomloss") && strcmp(r->schedule, "tolerance"))
+        return cli_fail(QUERN_USAGE, "--schedule takes tolerance or geomloss, not '%s'", r->schedule);
+    if (r->schedule && *r->schedule == 'g') o->schedule = QUERN_SCHEDULE_GEOMLOSS;
+    o->cost = r->cost, o->kernel = r->kernel;
+    o->debias = r->entropic ? QUERN_OFF : QUERN_AUTO;
+    return QUERN_OK;
+}
+
+static quern_status parse_options(const request *r, quern_transport_options *o)
+{
+    const struct {
+        const char *text, *name;
+        double *number;
+    } numbers[] = {{r->blur, "--blur", &o->blur},
+                   {r->reach, "--reach", &o->reach},
+                   {r->reach_x, "--reach-x", &o->reach_x},
+                   {r->reach_y, "--reach-y", &o->reach_y},
+                   {r->gap, "--gap", &o->gap},
+                   {r->tolerance, "--tolerance", &o->tolerance},
+                   {r->scaling, "--scaling", &o->scaling}};
+    int64_t iterations = 0;
+    quern_status status = parse_words(r, o);
+
+    for (size_t k = 0; k < CLI_COUNT(numbers) && !status; k++)
+        status = parse_number(numbers[k].text, numbers[k].name, numbers[k].number);
+    if (!status) status = cli_parse_count(r->iterations, "--iterations", &iterations);
+    o->iterations = iterations > 1000000000 ? 1000000000 : (int)iterations;
+    return status;
+}
+
+/* ---- input ------------------------------------------------------------------------------------------------------ */
+
+/* The first two words are x and y, unless they say so themselves. Numbers that are typed are rows of one. */
+static quern_status read_clouds(const request *r, cli_inputs *inputs)
+{
+    static const char *const names[] = {"x=", "y="};
+    const char **words = calloc(r->words.count + 1, sizeof *words);
+    char *made[2] = {NULL, NULL};
+    quern_status status = words ? QUERN_OK : cli_fail_memory();
+
+    for (size_t k = 0; k < r->words.count && !status; k++) {
+        words[k] = r->words.items[k];
+        if (k > 1 || strchr(words[k], '=')) continue;
+        size_t size = strlen(words[k]) + 3;
+        if (!(made[k] = malloc(size))) status = cli_fail_memory();
+        else snprintf(made[k], size, "%s%s", names[k], words[k]), words[k] = made[k];
+    }
+    if (!status) status = cli_inputs_read(inputs, words, r->words.count, r->dtype);
+    for (size_t k = 0; k < inputs->count && !status; k++) {
+        quern_view *view = &inputs->args[k].view;
+        if (inputs->sources[k].typed) view->rows = view->columns, view->columns = 1;
+    }
+    free(made[0]), free(made[1]);
+    free(words);
+    return status;
+}
+
+/* The views of x, a, y and b; those of a and b may be empty. */
+static quern_status find_clouds(const cli_inputs *inputs, quern_view views[4])
+{
+    static const char *const names[] = {"x", "a", "y", "b"};
+
+    for (size_t k = 0; k < inputs->count; k++) {
+        size_t n = 0;
+        while (n < 4 && strcmp(inputs->args[k].name, names[n])) n++;
+        if (n == 4)
+            return cli_fail(QUERN_NAME, "there is no %s; the clouds are x and y, their weights a and b",
+                            inputs->args[k].name);
+        views[n] = inputs->args[k].view;
+    }
+    for (size_t n = 0; n < 4; n += 2)
+        if (!views[n].data)
+            return cli_fail(QUERN_MISSING, "transport needs two clouds: quern transport x.npy y.npy; %s is missing",
+                            names[n]);
+    return QUERN_OK;
+}
+
+/* ---- output ----------------------------------------------------------------------------------------------------- */
+
+static json_t *json_number(double number)
+{
+    return isfinite(number) ? json_real(number) : json_null();
+}
+
+static quern_status print_json(const quern_transport_report *report)
+{
+    json_t *levels = json_array();
+
+    for (size_t k = 0; k < report->level_count; k++) {
+        const quern_transport_level *level = &report->levels[k];
+        json_array_append_new(levels, json_pack("{s:f, s:i, s:o}", "blur", level->blur, "iterations", level->iterations,
+                                                "marginal_error", json_number(level->marginal_error)));
+    }
+    return cli_print_json(
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:o, s:b, s:i, s:o, s:o}", "value",
+                  json_number(report->value), "lower", json_number(report->lower), "upper", json_number(report->upper),
+                  "gap", json_number(report->gap), "cost", json_number(report->cost), "mass_x", report->mass_x,
+                  "mass_y", report->mass_y, "directed_x", json_number(report->directed_x), "directed_y",
+                  json_number(report->directed_y), "converged", report->converged, "iterations", report->iterations,
+                  "marginal_error", json_number(report->marginal_error), "levels", levels),
+        2);
+}
+
+static void print_report(const quern_transport_report *report)
+{
+    printf("value       %.9g\n", report->value);
+    if (isfinite(report->gap)) printf("between     %.9g and %.9g\n", report->lower, report->upper);
+    if (isfinite(report->cost)) printf("plan        costs %.9g\n", report->cost);
+    if (!isnan(report->directed_x)) printf("directed    %.9g and %.9g\n", report->directed_x, report->directed_y);
+    if (report->iterations)
+        printf("iterations  %d, marginals off by %.2g\n", report->iterations, report->marginal_error);
+}
+
+static const struct part *find_part(const char *word)
+{
+    const char *equals = strchr(word, '=');
+
+    for (size_t k = 0; equals && equals[1] && k < CLI_COUNT(parts); k++)
+        if (strlen(parts[k].name) == (size_t)(equals - word) && !strncmp(word, parts[k].name, (size_t)(equals - word)))
+            return &parts[k];
+    return NULL;
+}
+
+/* The files of -o PART=FILE; *paths is for free(). */
+static quern_status find_paths(const request *r, cli_list *paths)
+{
+    paths->items = calloc(r->outputs.count + 1, sizeof *paths->items);
+    if (!paths->items) return cli_fail_memory();
+    for (; paths->count < r->outputs.count; paths->count++) {
+        const char *word = r->outputs.items[paths->count];
+        if (!find_part(word))
+            return cli_fail(QUERN_USAGE,
+                            "-o takes PART=FILE, as gradient-x=g.npy, not '%s'; see `quern help transport`", word);
+        paths->items[paths->count] = strchr(word, '=') + 1;
+    }
+    return cli_outputs_check(paths);
+}
+
+static quern_status read_part(quern_transport_result *result, const struct part *part, quern_view x, quern_view y,
+                              quern_view *view)
+{
+    int64_t rows = part->rows == 'x' ? x.rows : y.rows;
+    int64_t columns = part->points ? part->points == 'x' ? x.columns : y.columns : 1;
+    quern_dtype dtype = x.dtype == QUERN_F64 || y.dtype == QUERN_F64 ? QUERN_F64 : QUERN_F32;
+
+    *view = quern_view_of(calloc((size_t)(rows * columns) + 1, sizeof(double)), dtype, rows, columns);
+    if (!view->data) return cli_fail_memory();
+    quern_status status = quern_transport_read(result, part->part, *view);
+    return status ? cli_fail_quern(status, part->name) : QUERN_OK;
+}
+
+static quern_status write_parts(const request *r, const cli_list *paths, quern_transport_result *result, quern_view x,
+                                quern_view y)
+{
+    cli_results results = {calloc(paths->count + 1, sizeof *results.views), NULL, 0};
+    quern_status status = results.views ? QUERN_OK : cli_fail_memory();
+
+    for (; results.count < paths->count && !status; results.count++)
+        status = read_part(result, find_part(r->outputs.items[results.count]), x, y, &results.views[results.count]);
+    if (!status) status = cli_outputs_write(paths, &results);
+    cli_results_free(&results);
+    return status;
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------ */
+
+static quern_status compute(const request *r, const quern_transport_options *o, const quern_view views[4],
+                            const cli_list *paths)
+{
+    quern_context *context = NULL;
+    quern_transport_result *result = NULL;
+    quern_status status = cli_open(&context, &r->open);
+
+    if (!status) {
+        cli_progress_begin();
+        status = quern_transport(&result, context, views[0], views[1], views[2], views[3], o);
+        cli_progress_end();
+        if (status) cli_fail_quern(status, NULL);
+    }
+    if (!status) {
+        const quern_transport_report *report = quern_transport_report_of(result);
+        if (!report->converged && report->iterations && o->schedule == QUERN_SCHEDULE_TOLERANCE)
+            cli_note("marginals are off by %.2g after %d iterations; allow more by --iterations",
+                     report->marginal_error, report->iterations);
+        if (r->json) status = print_json(report);
+        else print_report(report);
+    }
+    if (!status) status = write_parts(r, paths, result, views[0], views[2]);
+    quern_transport_destroy(&result);
+    quern_context_destroy(&context);
+    return status;
+}
+
+static quern_status run(int argc, char **argv)
+{
+    request r = {.open.progress = true};
+    quern_transport_options o = QUERN_DEFAULTS(quern_transport_options);
+    quern_view views[4] = {{0}};
+    cli_inputs inputs = {0};
+    cli_list paths = {NULL, 0};
+    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &r, &r.words);
+
+    if (!status) status = cli_parse_dtype(r.dtype_text, &r.dtype);
+    if (!status) status = parse_options(&r, &o);
+    if (!status) status = find_paths(&r, &paths);
+    if (!status) status = read_clouds(&r, &inputs);
+    if (!status) status = find_clouds(&inputs, views);
+    if (!status) status = compute(&r, &o, views, &paths);
+    cli_inputs_free(&inputs);
+    free(paths.items);
+    free(r.words.items);
+    free(r.outputs.items);
+    return status;
+}
+
+const cli_command cli_transport = {
+    .name = "transport",
+    .run = run,
+    .sentence = "how far two weighted point clouds are apart: optimal transport and others",
+    .examples = "quern transport x.npy y.npy --blur 0.01 --gap 0.01\n"
+                "quern transport x.npy y.npy a=a.npy b=b.npy --reach 0.3 -o gradient-x=g.npy --json\n"
+                "quern transport 0,1,3 0.5,2,4 --blur 0.1\n"
+                "quern transport x.npy y.npy --loss hausdorff-hard --cost distance\n",
+    .synopsis = "X Y [a=FILE] [b=FILE] [options]",
+    .text =
+        "X and Y are points, one a row; a and b their weights, one number a row, without which all of a cloud weigh the\n"
+        "same and 1 in all. Values are given as to `quern eval`; numbers are points on a line.\n"
+        "Prints the value, the interval that is certain to hold it, what the plan costs, and iterations.\n",
+    .notes = "Without --reach both clouds must have the same mass.\n",
+    .options = options,
+    .option_count = CLI_COUNT(options),
+};
