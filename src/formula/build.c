@@ -102,8 +102,7 @@ q_id q_repeat_over(q_graph *graph, q_id a, unsigned axes)
     return q_repeat(graph, q_repeat(graph, a, axes & Q_I), axes & Q_J);
 }
 
-/* Whether a simplification that takes each row to meet all columns, or each column all rows, is made. */
-static bool may_lose_pairs(q_graph *graph)
+bool q_may_lose_pairs(q_graph *graph)
 {
     graph->lost_pairs = graph->lost_pairs || !graph->keeps_pairs;
     return !graph->keeps_pairs;
@@ -112,7 +111,7 @@ static bool may_lose_pairs(q_graph *graph)
 q_id q_repeat_pairs(q_graph *graph, q_id a, unsigned axes)
 {
     if (!a || graph->status || axes != (Q_I | Q_J) || q_node_of(graph, a)->axes == axes) return a;
-    return may_lose_pairs(graph) ? a : q_repeat_over(graph, a, axes);
+    return q_may_lose_pairs(graph) ? a : q_repeat_over(graph, a, axes);
 }
 
 /* Takes the repeated values in place of their Repeats, in which they are further out; returns the axes of all. */
@@ -348,7 +347,7 @@ static q_id sum_of_equals(q_graph *graph, uint8_t axis, q_id a)
     q_id inner = term->op == Q_OP_REPEAT && term->k[0] == axis ? term->arg[0] : a;
     if (q_is_constant(graph, a, 0)) return a;
     if (q_node_of(graph, inner)->axes & axis) return 0;
-    if (q_node_of(graph, a)->axes & ~(unsigned)axis && !may_lose_pairs(graph)) return 0;
+    if (q_node_of(graph, a)->axes & ~(unsigned)axis && !q_may_lose_pairs(graph)) return 0;
     return q_apply2(graph, Q_OP_Mult, inner, q_count(graph, axis));
 }
 
@@ -362,7 +361,8 @@ static q_id sum_of_one_row(q_graph *graph, uint8_t axis, q_id a)
     if (own->op == Q_OP_SumT) own = q_node_of(graph, own->arg[0]);
     for (int b = 0; b < 2 && own->op == Q_OP_Equal; b++) {
         const q_node *index = q_node_of(graph, own->arg[b]), *k = q_node_of(graph, own->arg[1 - b]);
-        if (index->op == Q_OP_INDEX && index->k[0] == axis && !(k->axes & axis) && k->dim == 1)
+        bool own_axis = index->op == Q_OP_INDEX && index->k[0] == axis;
+        if (own_axis && !(k->axes & axis) && k->dim == 1 && (!k->axes || q_may_lose_pairs(graph)))
             return q_lookup_rows(graph, term->arg[1], own->arg[1 - b], axis);
     }
     return 0;
@@ -379,7 +379,7 @@ q_id q_reduce(q_graph *graph, q_op reduction, uint8_t axis, q_id a, int32_t K)
         return q_graph_fail(graph, QUERN_LIMIT, "%s gives length %lld; lengths go from 1 to %d", row->name,
                             (long long)dim, Q_MAX_DIM);
     const q_node *term = q_node_of(graph, a);
-    if (graph->rules && term->op == Q_OP_REPEAT && term->k[0] != axis && may_lose_pairs(graph)) {
+    if (graph->rules && term->op == Q_OP_REPEAT && term->k[0] != axis && q_may_lose_pairs(graph)) {
         uint8_t other = (uint8_t)term->k[0];
         return q_repeat(graph, q_reduce(graph, reduction, axis, term->arg[0], K), other);
     }

@@ -257,6 +257,8 @@ q_id q_repeat(q_graph *graph, q_id a, uint8_t axis);
 q_id q_repeat_over(q_graph *graph, q_id a, unsigned axes);
 /* The same of a value of pairs that is summed; nothing where all rows meet all columns, and other axes than those of pairs. */
 q_id q_repeat_pairs(q_graph *graph, q_id a, unsigned axes);
+/* Whether a simplification that takes each row to meet all columns, or each column all rows, is made. */
+bool q_may_lose_pairs(q_graph *graph);
 /* Any ELEMENTWISE, GATHER or EXPAND operation, with broadcasting, folding of constants and rewriting. */
 q_id q_apply(q_graph *graph, q_op op, const q_id *args, size_t count, const int32_t *k, size_t integers);
 q_id q_apply1(q_graph *graph, q_op op, q_id a);

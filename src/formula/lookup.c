@@ -82,7 +82,7 @@ q_id q_lookup_rows(q_graph *graph, q_id table, q_id k, uint8_t axis)
         return 0;
     }
     const q_node *t = q_node_of(graph, table);
-    if (t->op == Q_OP_VARIABLE && t->axes == axis) {
+    if (t->op == Q_OP_VARIABLE && t->axes == axis && (!axes || q_may_lose_pairs(graph))) {
         q_node node = {.op = Q_OP_LOOKUP, .dim = t->dim, .arg = {table, take_off_repeats(graph, k)}, .k = {axis, 0}};
         return q_repeat_over(graph, q_intern(graph, &node), axes);
     }

@@ -142,12 +142,30 @@ static void derivatives_add_up(void **state)
     }
 }
 
+/* Where not all rows meet all columns, only rows that are met are picked: a sum, as it was. */
+static void masked_runs_sum(void **state)
+{
+    (void)state;
+    static const char *const formulas[] = {"y=Vj(2); k=Vi(1); Gather_j(y,k)",
+                                           "y=Vj(2); k=Vi(1); Sum_j(Where(k==J,y,0))",
+                                           "y=Vj(2); k=Pm(1); Gather_j(y,k)"};
+    for (size_t n = 0; n < Q_COUNT(formulas); n++)
+        for (int keeps = 0; keeps < 2; keeps++) {
+            sample s = sample_create(1, 1, 1);
+            s.graph->keeps_pairs = keeps;
+            q_id id = sample_parse(&s, formulas[n]);
+            assert_int_equal(has_lookup(&s, id), !keeps || n == 2);
+            assert_int_equal(s.graph->lost_pairs, !keeps && n < 2);
+            sample_destroy(&s);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_row_or_zeros),   cmocka_unit_test(other_rows_do_not_show),
         cmocka_unit_test(constant_numbers),   cmocka_unit_test(text_reads_back),
-        cmocka_unit_test(derivatives_add_up),
+        cmocka_unit_test(derivatives_add_up), cmocka_unit_test(masked_runs_sum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
