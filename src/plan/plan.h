@@ -70,6 +70,7 @@ typedef struct q_profile {
     int rhs_registers;     /* block accumulators that a work-item keeps in registers: gemm_local.cl */
     int reg_m;             /* register tile of the scheme `gemm`: vectors of rows and ... */
     int reg_n;             /* ... columns */
+    int reg_tiles;         /* such tiles of rows that a work-item owns on CPUs */
     int tile_k;            /* components of a chunk in the scheme `gemm_tile`, 0: never */
     int max_registers;     /* of a work-item in the scheme `gemm_tile`, 0: any number */
     int matrix;            /* q_matrix: units for products of matrices, which the scheme `mma` uses */

@@ -46,6 +46,7 @@ static const struct column {
     {"min_rhs", offsetof(entry, profile.min_rhs), WHOLE, 0, 65536},
     {"rhs_registers", offsetof(entry, profile.rhs_registers), POWER_OF_TWO, 1, 256},
     {"reg_m", offsetof(entry, profile.reg_m), WHOLE, 1, 16},
+    {"reg_tiles", offsetof(entry, profile.reg_tiles), WHOLE, 1, 16},
     {"reg_n", offsetof(entry, profile.reg_n), WHOLE, 1, 32},
     {"tile_k", offsetof(entry, profile.tile_k), WHOLE, 0, 32},
     {"max_registers", offsetof(entry, profile.max_registers), WHOLE, 0, 1024},

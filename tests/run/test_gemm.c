@@ -89,6 +89,43 @@ static void right_hand_sides_in_local_memory_are_used_by_component(void **state)
     }
 }
 
+/* Several register tiles for a work-item, where they share more than its columns; fewer columns of long vectors for them. */
+static void tiles_share_columns_on_cpus(void **state)
+{
+    (void)state;
+    need_device();
+    static const char sum[] = "x=Vi(128); y=Vj(128); Sum_j(Exp(-SqDist(x,y)))";
+    static const struct {
+        const char *profile, *formula;
+        int64_t M;
+        int asked, rows, reg_m, chunk;
+    } cases[] = {
+        {"cpu-avx2", sum, 40000, 0, 12, 3, 20},
+        {"cpu-avx2", sum, 40000, 5, 5, 1, 20},
+        {"cpu-avx2", sum, 5, 0, 1, 1, 4},
+        {"cpu-avx2", sum, 200, 0, 3, 3, 4}, /* too few for several of each compute unit */
+        {"cpu-avx2", "x=Vi(8000); y=Vj(8000); Sum_j(Exp(-SqDist(x,y)))", 40000, 0, 1, 1, 4},
+        {"cpu-avx2", "x=Vi(3); y=Vj(3); b=Vj(64); Sum_j(Exp(-SqDist(x,y))*b)", 40000, 0, 12, 3, 32},
+        {"cpu-avx2", "x=Vi(50); y=Vj(50); ArgKMin_j(SqDist(x,y),10)", 40000, 0, 12, 3, 32},
+        {"cpu-avx2", "x=Vi(50); y=Vj(50); Sum_j(Exp(x|y))", 40000, 0, 3, 3, 4},
+        {"cpu-avx512", sum, 40000, 0, 4, 4, 5},
+    };
+    for (size_t c = 0; c < Q_COUNT(cases); c++) {
+        quern_compile_options options = {.size = sizeof options, .rows = cases[c].asked};
+        quern_operator *op = compile_tiled(cases[c].formula, "staged_cols=0 local=1 min_k=24 min_rhs=16");
+        q_profile profile;
+        q_plan plan;
+        assert_true(q_profile_find(&profile, cases[c].profile));
+        const q_plan_request request = {&profile, QUERN_F32, cases[c].M, 40000, 8, &options, NULL};
+        succeed(q_plan_make(&plan, op->build->programs[0], &request));
+        if (plan.scheme != &q_scheme_gemm || plan.rows != cases[c].rows ||
+            q_plan_shape(&plan, "REG_M") != cases[c].reg_m || q_plan_shape(&plan, "CHUNK") != cases[c].chunk)
+            fail_msg("case %zu: %s, %d rows, %d, %d", c, plan.scheme->name, plan.rows, q_plan_shape(&plan, "REG_M"),
+                     q_plan_shape(&plan, "CHUNK"));
+        quern_operator_destroy(&op);
+    }
+}
+
 // ---- values ----
 
 static const char *const formulas[] = {
@@ -130,8 +167,8 @@ static void check_all(quern_dtype dtype)
         int lanes, rows, local, split;
         const char *profile;
     } ways[] = {
-        {1, 1, 1, 1, 1, 0, SHORT " reg_n=6"},    {5, 6, 4, 2, 1, 0, SHORT " reg_n=6"},
-        {37, 23, 8, 2, 1, 0, SHORT " reg_n=4"},  {21, 600, 4, 4, 2, 3, SHORT " reg_n=5"},
+        {1, 1, 1, 1, 1, 0, SHORT " reg_n=6"},           {5, 6, 4, 2, 1, 0, SHORT " reg_n=6"},
+        {37, 23, 8, 6, 1, 0, SHORT " reg_m=3 reg_n=4"}, {21, 600, 4, 4, 2, 3, SHORT " reg_m=2 reg_n=5"},
         {300, 13, 1, 3, 4, 0, SHORT " reg_n=2"},
     };
     for (size_t w = 0; w < (takes_lanes() ? Q_COUNT(ways) : 2); w++)
@@ -295,6 +332,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(long_vectors_are_done_in_loops),
         cmocka_unit_test(right_hand_sides_in_local_memory_are_used_by_component),
+        cmocka_unit_test(tiles_share_columns_on_cpus),
         cmocka_unit_test(tiles_give_the_reference_in_float32),
         cmocka_unit_test(tiles_give_the_reference_in_float64),
         cmocka_unit_test(nothing_to_sum),
