@@ -129,7 +129,7 @@ typedef struct quern_view {
     int64_t stride;     /* elements from the start of one row to that of the next; 0: columns */
     quern_array *array; /* device memory, else null */
     int64_t offset;     /* there: elements before the first row */
-    int64_t batch[4];   /* 0: for batches of arrays */
+    int64_t batch[4];   /* sizes of leading dimensions, then 0: quern/space.h; rows are those of one member */
 } quern_view;
 
 static inline quern_view quern_f32(const float *data, int64_t rows, int64_t columns)

@@ -414,6 +414,7 @@ struct q_plan {
     int lanes, local;       /* rows in a vector; work-items in a group */
     bool few_rows;          /* two groups of the profile's rows, or less */
     bool many_rows;         /* a group of them for each compute unit, or more */
+    int64_t block_rows;     /* of a block of the space, on average; 0: all are one */
     bool few_columns;       /* fewer than a block: a tile may be more */
     int rows;               /* vectors of rows of a work-item */
     int shape[Q_MAX_SHAPE]; /* the scheme's numbers */

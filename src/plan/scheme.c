@@ -129,12 +129,12 @@ static double parts_for_time(const q_plan *plan, const q_ir *program, double pai
                                    : 1;
 }
 
-static void split(q_plan *plan, const q_ir *program, int64_t rows, int64_t columns,
+static void split(q_plan *plan, const q_ir *program, double pairs, int64_t columns,
                   const quern_compile_options *options)
 {
     int64_t most = ceil_div(columns, 4 * BLOCK); /* a part is worth its merge only if it has some length */
     int64_t count = parts_for_waves(plan, program, columns);
-    double for_time = parts_for_time(plan, program, (double)rows * (double)columns);
+    double for_time = parts_for_time(plan, program, pairs);
     if ((double)count < for_time) count = for_time < (double)most ? (int64_t)for_time : most;
     if (count > most) count = most;
     if (options && options->split > 0)
@@ -213,6 +213,14 @@ static int64_t columns_of(const q_plan_request *request, const q_ir *program)
     return request->space ? q_space_columns(request->space) : q_axis_size(program->reduced, request->M, request->N);
 }
 
+/* Rows of a block, on average. */
+static int64_t block_rows(const q_space *space)
+{
+    size_t blocks = 0;
+    for (size_t b = 0; b < space->block_count; b++) blocks += space->blocks[b].rows > 0;
+    return blocks ? ceil_div(q_space_rows(space), (int64_t)blocks) : 0;
+}
+
 /* What is the same for all schemes. */
 static q_plan begin(const q_plan_request *request, const q_ir *program)
 {
@@ -232,7 +240,8 @@ static q_plan begin(const q_plan_request *request, const q_ir *program)
     int64_t rows = rows_of(request, program), of_group = (int64_t)plan.lanes * plan.local * profile->rows;
     plan.few_rows = rows <= 2 * of_group;
     plan.many_rows = rows >= plan.units * of_group;
-    plan.few_columns = program->reduced && q_axis_size(program->reduced, request->M, request->N) < BLOCK;
+    plan.few_columns = program->reduced && columns_of(request, program) < BLOCK;
+    plan.block_rows = request->space ? block_rows(request->space) : 0;
     plan.listed = request->space;
     plan.named = request->space && request->space->names;
     plan.pieces = request->space ? request->space->piece_count : 1;
@@ -267,6 +276,7 @@ static quern_status take_scheme(q_plan *out, const q_ir *program, const q_plan_r
 quern_status q_plan_make(q_plan *out, const q_ir *program, const q_plan_request *request)
 {
     int64_t M = request->M, N = request->N, rows = rows_of(request, program), columns = columns_of(request, program);
+    double pairs = request->space ? q_space_pairs(request->space) : (double)rows * (double)columns;
     *out = (q_plan){0};
     if (request->options) Q_TRY(q_plan_check(request->options));
     if (M >= INT32_MAX || N >= INT32_MAX)
@@ -275,7 +285,7 @@ quern_status q_plan_make(q_plan *out, const q_ir *program, const q_plan_request 
     Q_TRY(take_scheme(out, program, request));
     out->groups = request->space ? q_space_groups(request->space, q_plan_group_rows(out))
                                  : ceil_div(rows, q_plan_group_rows(out));
-    if (program->reduced && out->groups) split(out, program, rows, columns, request->options);
+    if (program->reduced && out->groups) split(out, program, pairs, columns, request->options);
     else out->split_count = 1, out->split_extent = columns;
     return QUERN_OK;
 }

@@ -65,12 +65,31 @@ static bool takes_long_group(const q_plan *plan, const q_ir *program)
     return free && plan->many_rows && q_plan_words(program) <= SHORT_STATE;
 }
 
+/* Groups no larger than small blocks need: a block of a batch fills whole groups. */
+static void fit_block(q_plan *plan, bool local_is_free, bool rows_are_free)
+{
+    enum { LEAST_LOCAL = 32 };
+    int64_t rows = plan->block_rows, best = 0;
+    if (!rows) return;
+    while (local_is_free && plan->local > LEAST_LOCAL && (int64_t)plan->local / 2 * plan->lanes >= rows)
+        plan->local /= 2;
+    for (int r = plan->rows; rows_are_free && r >= 1; r /= 2) {
+        int64_t group = (int64_t)r * plan->local * plan->lanes, groups = (rows + group - 1) / group;
+        int64_t cost = groups * group * (2 * r + 1) / r; /* a vector alone takes half as long again */
+        if (best && cost >= best) continue;
+        best = cost;
+        plan->rows = r;
+    }
+}
+
 static const char *choose(q_plan *plan, const q_ir *program)
 {
+    bool rows_are_free = !plan->rows, local_is_free = plan->local == plan->profile.local;
     bool map = program->reduced == Q_P;
     if (program->k_dim || program->rhs_dim) return "the stage has loops over components";
     if (!map && takes_long_group(plan, program)) plan->local = plan->profile.long_local;
     if (!plan->rows) plan->rows = map || plan->few_rows ? 1 : rows_that_fit(program, plan);
+    if (!map) fit_block(plan, local_is_free, rows_are_free);
     plan->shape[STAGED_COLS] = map || !q_shares_local(&plan->profile) ? 0 : staged_that_fit(program, plan);
     plan->shape[UNROLL] = columns_at_once(program, plan);
     return NULL;

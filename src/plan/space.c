@@ -79,24 +79,23 @@ static int64_t *add_groups(int64_t *to, const q_space *space, const q_row_block 
     return to;
 }
 
-/* Columns that an entry's arrays hold, as far as its segments tell. */
-static int64_t columns_held(const q_space *space, size_t entry)
+/* Columns that the arrays of each entry hold, as far as their segments tell: the last number of a record. */
+static void find_held(int64_t *entries, size_t size, const q_space *space)
 {
-    int64_t held = 0;
     for (size_t b = 0; b < space->block_count; b++)
         for (size_t s = 0; s < space->blocks[b].segment_count; s++) {
             const q_segment *segment = &space->segments[space->blocks[b].first_segment + s];
-            bool own = space->blocks[b].entry + segment->piece * space->piece_entries == entry;
-            if (own && length_of(segment) && segment->to > held) held = segment->to;
+            size_t entry = space->blocks[b].entry + segment->piece * space->piece_entries;
+            int64_t *held = &entries[entry * size + ENTRY - 1];
+            if (length_of(segment) && segment->to > *held) *held = segment->to;
         }
-    return held;
 }
 
 static void add_entry(int64_t *to, const q_space *space, size_t entry, const q_ir *program)
 {
     const q_space_entry *e = &space->entries[entry];
     size_t arrays = program->input_count + program->output_count;
-    int64_t record[ENTRY] = {e->M, e->N, e->row_number, e->column_number, columns_held(space, entry)};
+    int64_t record[ENTRY] = {e->M, e->N, e->row_number, e->column_number, 0};
     for (int k = 0; k < ENTRY; k++) to[k] = record[k];
     for (size_t a = 0; a < arrays; a++) {
         const q_array *array =
@@ -132,6 +131,7 @@ quern_status q_space_tabulate(q_space_table *out, const q_space *space, const q_
         out->segments[SEGMENT * s + 1] = space->segments[s].from + length_of(&space->segments[s]);
     }
     for (size_t e = 0; e < space->entry_count; e++) add_entry(out->entries + e * entry, space, e, program);
+    find_held(out->entries, entry, space);
     return QUERN_OK;
 }
 

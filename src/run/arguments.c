@@ -13,15 +13,26 @@ typedef struct sizes {
     const char *M_from, *N_from;
     quern_dtype dtype; /* QUERN_NUMBER while unknown */
     const char *dtype_from;
+    q_batch batch;   /* of the arguments so far */
+    int64_t members; /* of a ragged batch; else 0 */
+    bool inside;     /* the arguments are known, and this is about results */
 } sizes;
+
+/* The rows of a parameter: one, or, in a ragged batch, one for each member. */
+static quern_status check_row(const sizes *known, const char *name, int64_t rows)
+{
+    if (known->members && (rows == known->members || (rows == 1 && !known->inside))) return QUERN_OK;
+    if (!known->members && rows == 1) return QUERN_OK;
+    if (!known->members)
+        return q_fail(QUERN_SHAPE, "%s is a parameter and must have 1 row, not %lld", name, (long long)rows);
+    return q_fail(QUERN_SHAPE, "%s is a parameter and must have %s%lld rows, one for each member, not %lld", name,
+                  known->inside ? "" : "1 row or ", (long long)known->members, (long long)rows);
+}
 
 /* The rows that an array of this axis must have, learning M and N from the first that comes. */
 static quern_status check_rows(sizes *known, const char *name, char axis, int64_t rows)
 {
-    if (axis == 'p')
-        return rows == 1
-                   ? QUERN_OK
-                   : q_fail(QUERN_SHAPE, "%s is a parameter and must have 1 row, not %lld", name, (long long)rows);
+    if (axis == 'p') return check_row(known, name, rows);
     int64_t *size = axis == 'i' ? &known->M : &known->N;
     const char **from = axis == 'i' ? &known->M_from : &known->N_from;
     if (*size < 0) *size = rows, *from = name;
@@ -51,10 +62,13 @@ static quern_status check_dtype(sizes *known, const char *name, quern_dtype give
     return status;
 }
 
+/* *flat: the view with the rows of all members. */
 static quern_status check_view(const quern_context *context, sizes *known, const char *name, quern_value value,
-                               const quern_view *view)
+                               const quern_view *view, quern_view *flat, q_batch *batch)
 {
-    Q_TRY(q_view_check(context, name, view));
+    Q_TRY(q_batch_flatten(batch, flat, name, view));
+    Q_TRY(q_view_check(context, name, flat));
+    Q_TRY(known->inside ? q_batch_check_result(&known->batch, name, batch) : q_batch_merge(&known->batch, name, batch));
     if (view->columns != value.dim) {
         q_fail(QUERN_SHAPE, "%s has %lld column%s; the formula wants %lld", name, (long long)view->columns,
                Q_S(view->columns), (long long)value.dim);
@@ -66,9 +80,9 @@ static quern_status check_view(const quern_context *context, sizes *known, const
 }
 
 static quern_status check_argument(const quern_context *context, sizes *known, quern_value value,
-                                   const quern_view *view)
+                                   const quern_view *view, quern_view *flat, q_batch *batch)
 {
-    Q_TRY(check_view(context, known, value.name, value, view));
+    Q_TRY(check_view(context, known, value.name, value, view, flat, batch));
     Q_TRY(q_view_check_access(value.name, view, false));
     if (view->dtype != QUERN_NUMBER) return check_dtype(known, value.name, view->dtype);
     if (value.axis != 'p')
@@ -77,10 +91,11 @@ static quern_status check_argument(const quern_context *context, sizes *known, q
 }
 
 static quern_status check_result(const quern_context *context, sizes *known, const char *name, quern_value value,
-                                 const quern_view *view)
+                                 const quern_view *view, quern_view *flat)
 {
     bool integer = view->dtype == QUERN_I64 || view->dtype == QUERN_I32;
-    Q_TRY(check_view(context, known, name, value, view));
+    q_batch batch;
+    Q_TRY(check_view(context, known, name, value, view, flat, &batch));
     Q_TRY(q_view_check_access(name, view, true));
     if (view->dtype != QUERN_NUMBER && integer == value.integer) return check_dtype(known, name, view->dtype);
     quern_status status =
@@ -132,7 +147,7 @@ static quern_status missing_argument(quern_value value)
 
 /* Sorts the arguments by variable, and checks each. Variables that the results do not depend on may be given: they tell
    sizes. */
-static quern_status match_arguments(const q_build *build, quern_args args, quern_view *views, sizes *known)
+static quern_status match_arguments(const q_build *build, quern_args args, q_given *to, sizes *known)
 {
     const quern_operator *op = build->op;
     bool given[Q_MAX_VARIABLES] = {false};
@@ -145,9 +160,11 @@ static quern_status match_arguments(const q_build *build, quern_args args, quern
         size_t number = (size_t)(variable - op->graph->variables);
         if (given[number]) return q_fail(QUERN_NAME, "variable %s is given twice", name);
         given[number] = true;
-        Q_TRY(check_argument(build->context, known, q_value_of(variable), &args.data[a].view));
+        quern_view view;
+        q_batch batch;
+        Q_TRY(check_argument(build->context, known, q_value_of(variable), &args.data[a].view, &view, &batch));
         for (size_t v = 0; v < op->variable_count; v++)
-            if ((size_t)op->variables[v] == number) views[v] = args.data[a].view;
+            if ((size_t)op->variables[v] == number) to->variables[v] = view, to->batches[v] = batch;
     }
     for (size_t v = 0; v < op->variable_count; v++)
         if (!given[op->variables[v]]) return missing_argument(quern_variable(op, v));
@@ -187,14 +204,35 @@ static quern_status check_overlaps(quern_outs results)
     return QUERN_OK;
 }
 
-quern_status q_run_check(q_run *run, q_build *build, quern_args args, quern_outs results, quern_view *views)
+/* Rows of all members of an equal batch. */
+static quern_status count_all(const sizes *known, q_run *run, q_given *given)
+{
+    size_t members = (size_t)q_batch_members(&known->batch), M, N;
+    given->batch = known->batch;
+    given->M = known->M, given->N = known->N;
+    given->ragged = known->members > 0;
+    if (!q_mul_size((size_t)known->M, members, &M) || !q_mul_size((size_t)known->N, members, &N) || M > INT64_MAX ||
+        N > INT64_MAX || members > INT64_MAX)
+        return q_fail(QUERN_MEMORY, "a batch of %zu members is too large for this machine", members);
+    run->M = run->plan_M = (int64_t)M;
+    run->N = run->plan_N = (int64_t)N;
+    run->members = given->ragged ? known->members : (int64_t)members;
+    return QUERN_OK;
+}
+
+quern_status q_run_check(q_run *run, q_given *given, q_build *build, quern_args args, quern_outs results,
+                         const quern_run_options *options)
 {
     const quern_operator *op = build->op;
     sizes known = {
         .M = args.M ? args.M : -1, .N = args.N ? args.N : -1, .M_from = "quern_args.M", .N_from = "quern_args.N"};
     if (args.M < 0 || args.N < 0) return q_fail(QUERN_SHAPE, "quern_args.M or N is negative");
     Q_TRY(learn_sizes(args, &known));
-    Q_TRY(match_arguments(build, args, views, &known));
+    known.members = options ? (int64_t)options->members : 0;
+    Q_TRY(match_arguments(build, args, given, &known));
+    if (known.members && known.batch.dims)
+        return q_fail(QUERN_USAGE, "a batch is ragged, by offsets, or its arrays have batch sizes, not both");
+    known.inside = true;
     if (results.count && !results.data) return q_fail_null("quern_run", "the list of results");
     if (results.count != op->result_count)
         return q_fail(QUERN_USAGE, "the formula has %zu results, but %zu were asked for", op->result_count,
@@ -203,19 +241,23 @@ quern_status q_run_check(q_run *run, q_build *build, quern_args args, quern_outs
         char name[32];
         snprintf(name, sizeof name, "result %zu", r);
         Q_TRY(check_result(build->context, &known, op->result_count == 1 ? "the result" : name, quern_result(op, r),
-                           &results.data[r]));
+                           &results.data[r], &given->results[r]));
     }
-    Q_TRY(check_overlaps(results));
+    Q_TRY(check_overlaps((quern_outs){given->results, results.count}));
     Q_TRY(check_sizes(build, &known));
-    *run = (q_run){op,    build,        known.M, known.N, known.M, known.N, known.dtype ? known.dtype : QUERN_F32,
-                   views, results.data, NULL};
-    return QUERN_OK;
+    *run = (q_run){.op = op,
+                   .build = build,
+                   .dtype = known.dtype ? known.dtype : QUERN_F32,
+                   .variables = given->variables,
+                   .results = given->results};
+    Q_TRY(count_all(&known, run, given));
+    return known.members ? q_offsets_check(options, run->M, run->N) : QUERN_OK;
 }
 
 quern_status q_run_pruned(quern_operator *op, quern_context *context, quern_args args, quern_outs results,
                           const quern_pruning *pruning)
 {
-    quern_view views[Q_MAX_VARIABLES];
+    q_given given;
     quern_pruning options;
     q_run run;
     q_build *build;
@@ -223,22 +265,23 @@ quern_status q_run_pruned(quern_operator *op, quern_context *context, quern_args
     Q_TRY(q_pruning_check(&options, pruning));
     Q_TRY(q_session_check(context->session));
     Q_TRY(q_build_find(&build, op, context));
-    Q_TRY(q_run_check(&run, build, args, results, views));
+    Q_TRY(q_run_check(&run, &given, build, args, results, NULL));
+    if (run.members != 1) return q_fail(QUERN_UNSUPPORTED, "quern_run_with: a batch cannot be pruned");
     Q_TRY(q_prune_run(&run, &options, &done));
-    return done ? QUERN_OK : q_host_takes(&run) ? q_host_run(&run) : q_launch(&run);
+    return done ? QUERN_OK : q_run_given(&run, &given, NULL);
 }
 
 quern_status quern_run_in(quern_operator *op, quern_context *context, quern_args args, quern_outs results)
 {
-    quern_view views[Q_MAX_VARIABLES];
+    q_given given;
     q_run run;
     q_build *build;
     if (!op) return q_fail_null("quern_run", "the operator");
     if (!context) return q_fail_null("quern_run_in", "the context");
     Q_TRY(q_session_check(context->session));
     Q_TRY(q_build_find(&build, op, context));
-    Q_TRY(q_run_check(&run, build, args, results, views));
-    return q_host_takes(&run) ? q_host_run(&run) : q_launch(&run);
+    Q_TRY(q_run_check(&run, &given, build, args, results, NULL));
+    return q_run_given(&run, &given, NULL);
 }
 
 quern_status quern_run_all(quern_operator *op, quern_args args, quern_outs results)

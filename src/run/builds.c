@@ -248,7 +248,8 @@ static bool takes_values(const q_run *run)
     bool all = true;
     for (size_t v = 0; v < run->op->variable_count; v++) {
         const q_variable *variable = &run->op->graph->variables[run->op->variables[v]];
-        all = all && (variable->axis != Q_P || variable->dim != 1 || !run->variables[v].array);
+        all = all && (variable->axis != Q_P || variable->dim != 1 ||
+                      (!run->variables[v].array && run->variables[v].rows == 1));
     }
     return all;
 }

@@ -11,6 +11,7 @@
 #include "formula/formula.h"
 #include "plan/plan.h"
 #include "quern/prune.h"
+#include "quern/space.h"
 #include "quern/tune.h"
 
 // context.c
@@ -181,20 +182,42 @@ quern_status q_build_find(q_build **out, quern_operator *op, quern_context *cont
 quern_status q_build_own(quern_operator *op);
 void q_builds_destroy(quern_operator *op);
 
-// arguments.c, prepare.c, launch.c: one run of an operator, checked and done
+// batch.c: leading dimensions of arrays
+
+enum { Q_BATCH_DIMS = 4 };
+
+/* Their sizes, outermost first; they are aligned at the last with those of other arrays. */
+typedef struct q_batch {
+    int dims;
+    int64_t size[Q_BATCH_DIMS];
+} q_batch;
+
+/* The batch of a view, and the view with the rows of all members. SHAPE for sizes that no batch has. */
+quern_status q_batch_flatten(q_batch *batch, quern_view *out, const char *name, const quern_view *view);
+/* Broadcasts. SHAPE if sizes do not agree. */
+quern_status q_batch_merge(q_batch *all, const char *name, const q_batch *batch);
+quern_status q_batch_check_result(const q_batch *all, const char *name, const q_batch *batch);
+int64_t q_batch_members(const q_batch *batch);
+/* The number of a member of `all` in an array of its own batch. */
+int64_t q_batch_place(const q_batch *all, const q_batch *batch, int64_t member);
+/* Ragged batches: SHAPE, USAGE for null, LIMIT. */
+quern_status q_offsets_check(const quern_run_options *options, int64_t M, int64_t N);
+
+// arguments.c, run_with.c, prepare.c, launch.c: one run of an operator, checked and done
 
 /* Array rows and element type are checked; M, N and dtype are known. */
 typedef struct q_run {
     const quern_operator *op;
     q_build *build;
-    int64_t M, N;
+    int64_t M, N;           /* rows of arrays, of all members of a batch */
     int64_t plan_M, plan_N; /* what the programs are planned for: the same, but in quern_prepare */
     quern_dtype dtype;
     const quern_view *variables; /* by op->variables */
     const quern_view *results;
     const q_space *const
-        *spaces; /* by stage: which rows meet which columns, of arrays of M and N rows; null, or null for
+        *spaces;     /* by stage: which rows meet which columns, of arrays of M and N rows; null, or null for
                                      one: all do */
+    int64_t members; /* rows of results and temporaries that are parameters; 0: 1 */
 } q_run;
 
 static inline const q_space *q_run_space(const q_run *run, size_t stage)
@@ -202,8 +225,20 @@ static inline const q_space *q_run_space(const q_run *run, size_t stage)
     return run->spaces ? run->spaces[stage] : NULL;
 }
 
-/* A run of these arguments, of which *run keeps `results` and `views`, room for Q_MAX_VARIABLES. */
-quern_status q_run_check(q_run *run, q_build *build, quern_args args, quern_outs results, quern_view *views);
+/* The arrays of a run, the rows of all members of a batch one after the other, and how members are found in them. */
+typedef struct q_given {
+    quern_view variables[Q_MAX_VARIABLES], results[Q_MAX_RESULTS];
+    q_batch batches[Q_MAX_VARIABLES]; /* by op->variables */
+    q_batch batch;                    /* of the results */
+    bool ragged;
+    int64_t M, N; /* of a member of an equal batch */
+} q_given;
+
+/* A run of these arguments, which keeps *given; options may be null. */
+quern_status q_run_check(q_run *run, q_given *given, q_build *build, quern_args args, quern_outs results,
+                         const quern_run_options *options);
+/* Does a checked run: on the host, or in blocks where it is a batch or has ranges, or as it is. */
+quern_status q_run_given(q_run *run, const q_given *given, const quern_run_options *options);
 quern_status q_launch(const q_run *run);
 
 // prune.c: runs that leave out what cannot matter

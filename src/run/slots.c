@@ -8,9 +8,20 @@
 
 #include "run/launcher.h"
 
+static const quern_view *view_of(const q_launcher *l, int variable)
+{
+    const quern_operator *op = l->run->op;
+    size_t v = 0;
+    while (op->variables[v] != variable) v++;
+    return &l->run->variables[v];
+}
+
 static quern_status bytes_of(const q_launcher *l, const q_array *array, size_t *out)
 {
-    int64_t rows = q_axis_size(array->axis, l->run->M, l->run->N);
+    int64_t rows = array->variable >= 0 ? view_of(l, array->variable)->rows
+                   : array->axis        ? q_axis_size(array->axis, l->run->M, l->run->N)
+                   : l->run->members    ? l->run->members
+                                        : 1;
     size_t elements;
     if (q_mul_size((size_t)rows, array->dim, &elements) && q_mul_size(elements, q_element_size(l->run->dtype), out))
         return QUERN_OK;
@@ -26,14 +37,6 @@ q_slot *q_slot_find(q_launcher *l, const q_array *array)
             return &l->slots[s];
     }
     return NULL;
-}
-
-static const quern_view *view_of(const q_launcher *l, int variable)
-{
-    const quern_operator *op = l->run->op;
-    size_t v = 0;
-    while (op->variables[v] != variable) v++;
-    return &l->run->variables[v];
 }
 
 /* The element type of a slot on the device. */

@@ -28,14 +28,17 @@ void q_mask_free(q_mask *mask);
 
 /* The spaces of a run by stage, with all that they point to. */
 typedef struct q_spaces {
-    q_mask masks[3][3];          /* by row axis and reduced axis: blocks and segments of all rows */
+    size_t members;
+    int64_t *starts[3]; /* by axis: the rows of results where members begin, members + 1 numbers */
+    q_mask masks[3][3]; /* by row axis and reduced axis: blocks and segments */
+    q_space_entry *entries;
+    int64_t *bases[Q_MAX_STAGES];
     q_space space[Q_MAX_STAGES]; /* of a stage that is not a rectangle */
     const q_space *by_stage[Q_MAX_STAGES];
-    q_space_entry *entries;
 } q_spaces;
 
-/* Those of a run with checked options; to be freed even if it fails. */
-quern_status q_spaces_make(q_spaces *out, const q_run *run, const quern_run_options *options);
+/* Those of a checked run; options may be null; to be freed even if it fails. SHAPE for ranges across members. */
+quern_status q_spaces_make(q_spaces *out, const q_run *run, const q_given *given, const quern_run_options *options);
 void q_spaces_free(q_spaces *spaces);
 
 #endif

@@ -183,7 +183,7 @@ static bool is_within(int64_t first, int64_t count, int64_t all)
 
 quern_view quern_view_rows(quern_view view, int64_t first, int64_t count)
 {
-    bool inside = is_within(first, count, view.rows);
+    bool inside = is_within(first, count, view.rows) && !view.batch[0];
     quern_view part = part_of(view, inside, inside ? first * q_view_stride(&view) : 0);
     if (inside) part.rows = count;
     return part;
@@ -191,7 +191,7 @@ quern_view quern_view_rows(quern_view view, int64_t first, int64_t count)
 
 quern_view quern_view_columns(quern_view view, int64_t first, int64_t count)
 {
-    bool inside = is_within(first, count, view.columns);
+    bool inside = is_within(first, count, view.columns) && !view.batch[0];
     quern_view part = part_of(view, inside, first);
     if (inside) part.columns = count;
     return part;
