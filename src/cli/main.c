@@ -13,9 +13,9 @@
 
 #include "cli.h"
 
-const cli_command *const cli_commands[] = {&cli_eval,    &cli_solve, &cli_explain, &cli_ops,
-                                           &cli_devices, &cli_cache, &cli_doctor,  &cli_transport,
-                                           &cli_tune,    &cli_help,  &cli_version, NULL};
+const cli_command *const cli_commands[] = {&cli_eval,    &cli_block,   &cli_solve,  &cli_explain,   &cli_ops,
+                                           &cli_devices, &cli_cache,   &cli_doctor, &cli_transport, &cli_tune,
+                                           &cli_help,    &cli_version, NULL};
 
 const cli_command *cli_find_command(const char *name)
 {

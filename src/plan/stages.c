@@ -112,7 +112,8 @@ static quern_status place_result(partitioner *c, q_id id, int result, uint8_t *m
     const q_node *node = q_node_of(c->graph, id);
     if (node->axes == (Q_I | Q_J)) {
         quern_status status = q_fail(QUERN_UNSUPPORTED, "result %d depends on i and on j: it has M x N values", result);
-        q_fail_next_step("reduce it over one index, for example Sum_j(...)");
+        q_fail_next_step(
+            "reduce it over one index, for example Sum_j(...), or ask for some entries: quern block, quern/pairs.h");
         return status;
     }
     int stage_of = stage_of_value(c, id, marks);

@@ -432,6 +432,24 @@ fails 'no right-hand side' 8 solve "$kernel" x=0,1 y=0,1 -o made/c.npy
 fails 'a right-hand side of another size' 6 solve "$kernel" x=0,1 y=0,1 b=1,2,3 -o made/c.npy
 fails 'a shift that is no number' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --shift much -o made/c.npy
 
+# ---- entries ----------------------------------------------------------------------------------------------------
+
+pair='x=Vi(1); y=Vj(1); x*y+J'
+prints 'rows and columns' "8 11
+12 16" block "$pair" x=1,2,3 y=4,5,6 --rows 1:3 --columns :2
+prints 'all entries' "4 6 8
+8 11 14" block "$pair" x=1,2 y=4,5,6
+prints 'the diagonal' "4
+11" block "$pair" x=1,2 y=4,5,6 --diagonal
+prints 'entries that are vectors' "2 0 2 1" block 'x=Vi(1); Concat(x,J)' x=1,2 --N 2 --rows 1:
+prints 'no rows' '' block "$pair" x=1,2 y=4,5,6 --rows 1:1
+shows 'entries in json' '"columns": 3' block "$pair" x=1,2 y=4,5,6 --json
+fails 'rows that there are not' 6 block "$pair" x=1,2 y=4,5,6 --rows 1:3 -o made/c.npy
+fails 'rows from behind' 6 block "$pair" x=1,2 y=4,5,6 --rows 2:1 -o made/c.npy
+fails 'a span that is none' 2 block "$pair" x=1,2 y=4,5,6 --rows 1-2 -o made/c.npy
+fails 'a diagonal of columns' 2 block "$pair" x=1,2 y=4,5,6 --diagonal --columns 1:2 -o made/c.npy
+fails 'a reduction in an entry' 10 block 'x=Vi(1); y=Vj(1); x*Sum_j(y)' x=1,2 y=4,5,6 -o made/c.npy
+
 # ---- clouds of points --------------------------------------------------------------------------------------------
 
 prints 'a distance of clouds' 'value       2

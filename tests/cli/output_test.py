@@ -31,7 +31,7 @@ COMMANDS = [
     ['cache', '--json'],
     ['cache', 'clear'], ['cache', 'warm', 'LIST'], ['explain', SUM], ['explain', SUM, '--stage', 'source'],
     ['explain', SUM, '--dot'], ['eval', SUM, 'x=1,2', 'y=1,2'], ['eval', SUM, 'x=1,2', 'y=1,2', '--json'],
-    ['eval', SUM, 'x=1,2', 'y=1,2', '-o', '-'], ['solve', SYSTEM, 'x=1', 'y=1', 'b=1'],
+    ['eval', SUM, 'x=1,2', 'y=1,2', '-o', '-'], ['block', 'x=Vi(1); x', 'x=1', '--N', '2'], ['solve', SYSTEM, 'x=1', 'y=1', 'b=1'],
     ['solve', SYSTEM, 'x=1', 'y=1', 'b=1', '--json'], ['transport', '0,1', '2,3'], ['transport', '0,1', '2,3', '--json'],
     ['tune', '--points', '64', '--seconds', '0.1', '--dry-run'],
     ['tune', '--points', '64', '--seconds', '0.1', '--dry-run', '--json'],
