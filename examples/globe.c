@@ -48,27 +48,31 @@ int globe_peaks(int64_t *out, int count, const float *value, int width, int heig
 /* Makes room for `capacity` cities; 0, or -1 if memory ran out. */
 static int grow(cities *all, size_t capacity)
 {
-    void *name = realloc(all->name, capacity * sizeof *all->name), *place, *population;
+    void *name = realloc(all->name, capacity * sizeof *all->name), *place, *population, *elevation;
 
     if (name) all->name = name;
     place = realloc(all->place, capacity * 3 * sizeof *all->place);
     if (place) all->place = place;
     population = realloc(all->population, capacity * sizeof *all->population);
     if (population) all->population = population;
-    return name && place && population ? 0 : -1;
+    elevation = realloc(all->elevation, capacity * sizeof *all->elevation);
+    if (elevation) all->elevation = elevation;
+    return name && place && population && elevation ? 0 : -1;
 }
 
 /* Adds the city of one line; 0, or -1 if the line is not one. */
 static int add_city(cities *all, const char *line)
 {
     const char *comma = strchr(line, ',');
-    double latitude, longitude, population;
+    double latitude, longitude, population, elevation;
     size_t k = all->count;
+    int read = comma ? sscanf(comma, ",%lf,%lf,%lf,%lf", &latitude, &longitude, &population, &elevation) : 0;
 
-    if (!comma || sscanf(comma, ",%lf,%lf,%lf", &latitude, &longitude, &population) != 3) return -1;
+    if (read < 3) return -1;
     snprintf(all->name[k], CITY_NAME, "%.*s", (int)(comma - line), line);
     globe_point(all->place + 3 * k, latitude, longitude);
     all->population[k] = (float)population;
+    all->elevation[k] = read == 4 ? (float)elevation : NAN;
     all->count++;
     return 0;
 }
@@ -109,7 +113,7 @@ int cities_read(cities *out, const char *path)
     size_t capacity = 0;
     int failed = 0;
 
-    *out = (cities){0, NULL, NULL, NULL};
+    *out = (cities){0, NULL, NULL, NULL, NULL};
     if (!file) return -1;
     errno = 0;
     if (!fgets(line, sizeof line, file)) failed = 1;
@@ -128,5 +132,6 @@ void cities_free(cities *all)
     free(all->name);
     free(all->place);
     free(all->population);
-    *all = (cities){0, NULL, NULL, NULL};
+    free(all->elevation);
+    *all = (cities){0, NULL, NULL, NULL, NULL};
 }

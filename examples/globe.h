@@ -17,9 +17,10 @@ typedef struct cities {
     char (*name)[CITY_NAME]; /* UTF-8 */
     float *place;            /* count x 3, unit vectors */
     float *population;       /* count x 1, people */
+    float *elevation;        /* count x 1, metres; NaN where it is not known */
 } cities;
 
-/* Reads name, latitude, longitude, population of every line after the first. `path` may be null: cities.csv beside the
+/* Reads name, latitude, longitude, population, elevation of every line after the first. `path` may be null: cities.csv beside the
    program, wherever that was moved, else examples/data/cities.csv. Returns 0, or -1 after a message on stderr. `out` is
    for cities_free in either case. */
 int cities_read(cities *out, const char *path);
