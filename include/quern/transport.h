@@ -88,6 +88,7 @@ typedef struct quern_transport_level {
     double blur;
     int iterations;
     double marginal_error; /* after it; NaN where it was not asked for */
+    int64_t M, N;          /* points, or centroids of clusters */
 } quern_transport_level;
 
 typedef struct quern_transport_report {

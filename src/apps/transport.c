@@ -228,7 +228,7 @@ static quern_status check_masses(const q_transport *t)
 
 static quern_status begin(q_problem *p, q_transport *t, int x, int y)
 {
-    Q_TRY(q_problem_create(p, t, x, y));
+    Q_TRY(q_problem_create(p, t, &t->cloud[x], &t->cloud[y]));
     if (p->trivial) {
         p->dual = 0;
         for (int k = 0; k < 2; k++)
@@ -240,7 +240,7 @@ static quern_status begin(q_problem *p, q_transport *t, int x, int y)
     bool started = o->start_x.rows || o->start_y.rows;
     if (o->schedule == QUERN_SCHEDULE_GEOMLOSS) return q_problem_average(p, t);
     if (started && !p->self) return q_problem_start(p, t, o->start_x, o->start_y);
-    return q_problem_anneal(p, t);
+    return q_problem_anneal(p, t, t->eps, false);
 }
 
 /* On to this tolerance, and bounds. */
@@ -346,14 +346,19 @@ quern_status quern_transport(quern_transport_result **out, quern_context *contex
     return status;
 }
 
+void q_cloud_destroy(q_cloud *cloud)
+{
+    quern_array_destroy(&cloud->points);
+    quern_array_destroy(&cloud->weights);
+    quern_array_destroy(&cloud->logs);
+}
+
 void quern_transport_destroy(quern_transport_result **result)
 {
     if (!result || !*result) return;
     q_transport *t = *result;
     for (int k = 0; k < 2; k++) {
-        quern_array_destroy(&t->cloud[k].points);
-        quern_array_destroy(&t->cloud[k].weights);
-        quern_array_destroy(&t->cloud[k].logs);
+        q_cloud_destroy(&t->cloud[k]);
         quern_array_destroy(&t->potential[k]);
         q_problem_destroy(&t->self[k]);
         for (int f = 0; f < Q_FORMULA_COUNT; f++) quern_operator_destroy(&t->operators[f][k]);

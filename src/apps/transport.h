@@ -1,6 +1,6 @@
 /*
  * transport.h: what the files behind quern/transport.h share. transport.c has the call, its checks and its report,
- * transport_formulas.c the operators, transport_solve.c Sinkhorn's iterations, transport_certify.c bounds of the value,
+ * transport_formulas.c the operators, transport_solve.c Sinkhorn's iterations, transport_coarse.c their start, transport_certify.c bounds of the value,
  * transport_parts.c gradients and plans, transport_losses.c kernel norms and Hausdorff distances.
  *
  * A problem is transport between two sides, which may be one cloud. Each side has a potential and, for the other's next step,
@@ -91,6 +91,10 @@ struct quern_transport_result {
 
 typedef quern_transport_result q_transport;
 
+// transport.c
+
+void q_cloud_destroy(q_cloud *cloud);
+
 // transport_formulas.c
 
 /* The operator of a formula whose rows are x (direction Q_X) or y; compiled once, borrowed. */
@@ -110,11 +114,14 @@ quern_view q_array(const quern_array *array);
 
 // transport_solve.c
 
-quern_status q_problem_create(q_problem *p, q_transport *t, int x, int y);
+quern_status q_problem_create(q_problem *p, q_transport *t, const q_cloud *x, const q_cloud *y);
 void q_problem_destroy(q_problem *p);
-/* From the first temperature to the last, and there until the marginals are off by `tolerance`. */
-quern_status q_problem_anneal(q_problem *p, q_transport *t);
+/* From the first temperature down to this one, which is not begun, or, for a coarse problem, nearly solved. */
+quern_status q_problem_anneal(q_problem *p, q_transport *t, double stop, bool coarse);
+/* At the last temperature, until the marginals are off by `tolerance`. */
 quern_status q_problem_settle(q_problem *p, q_transport *t, double tolerance);
+/* The last side's potential from the other side of a coarse problem at eps; `next` is the temperature to go on with. */
+quern_status q_problem_extend(q_problem *p, q_transport *t, const q_problem *coarse, double eps, double next);
 /* A plain step of the last side, and a look at what it has reached. */
 quern_status q_problem_finish(q_problem *p, q_transport *t);
 /* GeomLoss's schedule; the value is of the two potentials that it ends with. */
@@ -124,11 +131,19 @@ quern_status q_problem_step(q_problem *p, q_transport *t, int k, quern_array *sc
                             quern_array *next_scaled);
 /* Begins with these potentials, at the last temperature. */
 quern_status q_problem_start(q_problem *p, q_transport *t, quern_view x, quern_view y);
+/* Of a potential that a step with relaxation w at eps has made of the one before: the sums of Q_TALLY. */
+quern_status q_side_tally(q_transport *t, const q_side *side, const quern_array *potential, const quern_array *before,
+                          double eps, double w, double sums[4]);
 /* The potential that the last side's was made from. */
 const quern_array *q_problem_partner(const q_problem *p);
 /* 1 / (1 + eps / rho) */
 double q_damping(double eps, double rho);
 double q_inverse(double rho); /* 1 / rho, 0 if that is infinite */
+
+// transport_coarse.c
+
+/* Potentials from clusters, where clouds are large; *blur is then where the schedule goes on. */
+quern_status q_problem_coarsen(q_problem *p, q_transport *t, double *blur);
 
 // transport_certify.c
 

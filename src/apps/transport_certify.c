@@ -68,13 +68,15 @@ static quern_status certify(q_problem *p, q_transport *t, scratch *s)
 {
     const q_side *last = &p->side[p->last], *other = &p->side[1 - p->last];
     const quern_array *g = q_problem_partner(p), *rounded = last->potential, *step = g;
-    double missing = 0, sums[2], apart;
+    double missing = 0, sums[2], apart, tallied[4];
     Q_TRY(q_transport_array(&s->step, t, other->cloud->rows, 1));
     Q_TRY(q_transport_array(&s->columns, t, other->cloud->rows, 1));
     Q_TRY(q_transport_array(&s->clipped, t, other->cloud->rows, 1));
     Q_TRY(q_transport_array(&s->rounded, t, last->cloud->rows, 1));
     Q_TRY(q_transport_array(&s->rows, t, last->cloud->rows, 1));
     Q_TRY(q_problem_step(p, t, p->symmetric ? 0 : 1 - p->last, last->scaled, s->step, s->columns));
+    Q_TRY(q_side_tally(t, other, s->step, g, t->eps, 1, tallied));
+    p->error = tallied[0] / tallied[2];
     if (isinf(last->rho) && isinf(other->rho)) {
         Q_TRY(round_plan(p, t, g, s, &missing));
         rounded = s->rounded, step = s->step;

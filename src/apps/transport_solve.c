@@ -44,7 +44,7 @@ static void destroy_side(q_side *side)
     quern_array_destroy(&side->old_scaled);
 }
 
-quern_status q_problem_create(q_problem *p, q_transport *t, int x, int y)
+quern_status q_problem_create(q_problem *p, q_transport *t, const q_cloud *x, const q_cloud *y)
 {
     const double *rho = t->rho;
     p->self = x == y;
@@ -52,9 +52,9 @@ quern_status q_problem_create(q_problem *p, q_transport *t, int x, int y)
     p->last = isinf(rho[Q_Y]) && !isinf(rho[Q_X]) ? 1 : 0;
     p->w = 1, p->most = 1.99;
     p->upper = p->cost = p->error = NAN;
-    p->trivial = !(t->cloud[x].mass > 0) || !(t->cloud[y].mass > 0);
-    Q_TRY(create_side(&p->side[0], t, &t->cloud[x], rho[Q_X]));
-    return create_side(&p->side[1], t, &t->cloud[y], rho[Q_Y]);
+    p->trivial = !(x->mass > 0) || !(y->mass > 0);
+    Q_TRY(create_side(&p->side[0], t, x, rho[Q_X]));
+    return create_side(&p->side[1], t, y, rho[Q_Y]);
 }
 
 void q_problem_destroy(q_problem *p)
@@ -77,11 +77,11 @@ static void swap_side(q_side *side)
     swap(&side->scaled, &side->old_scaled);
 }
 
-/* f + w (T(g) - f) of side k and what the next step needs of it, into two arrays. */
-static quern_status step(q_problem *p, q_transport *t, int k, const quern_array *scaled, double eps, double next,
-                         double w, quern_array *potential, quern_array *next_scaled)
+/* f + w (T(g) - f) of side k and what the next step needs of it, into two arrays; g is of `columns`, as `scaled`. */
+static quern_status step(q_problem *p, q_transport *t, int k, const q_cloud *columns, const quern_array *scaled,
+                         double eps, double next, double w, quern_array *potential, quern_array *next_scaled)
 {
-    const q_side *side = &p->side[k], *other = &p->side[1 - k];
+    const q_side *side = &p->side[k];
     const quern_arg args[] = {{"f", q_array(side->potential)},
                               {"l", q_array(side->cloud->logs)},
                               {"h", q_array(scaled)},
@@ -90,23 +90,30 @@ static quern_status step(q_problem *p, q_transport *t, int k, const quern_array 
                               {"w", quern_number(w)},
                               {"n", quern_number(1 / next)},
                               {NULL, {0}}};
-    return q_transport_run(t, Q_STEP, q_transport_direction(t, p, k), side->cloud, other->cloud, args,
+    return q_transport_run(t, Q_STEP, q_transport_direction(t, p, k), side->cloud, columns, args,
                            QUERN_OUTS(q_array(potential), q_array(next_scaled)));
 }
 
 quern_status q_problem_step(q_problem *p, q_transport *t, int k, quern_array *scaled, quern_array *potential,
                             quern_array *next_scaled)
 {
-    return step(p, t, k, scaled, t->eps, t->eps, 1, potential, next_scaled);
+    return step(p, t, k, p->side[1 - k].cloud, scaled, t->eps, t->eps, 1, potential, next_scaled);
 }
 
 static quern_status relax(q_problem *p, q_transport *t, int k, double eps, double next, double w)
 {
     q_side *side = &p->side[k];
     const quern_array *scaled = p->symmetric ? side->scaled : p->side[1 - k].scaled;
-    Q_TRY(step(p, t, k, scaled, eps, next, w, side->old, side->old_scaled));
+    Q_TRY(step(p, t, k, p->side[1 - k].cloud, scaled, eps, next, w, side->old, side->old_scaled));
     swap_side(side);
     return QUERN_OK;
+}
+
+quern_status q_problem_extend(q_problem *p, q_transport *t, const q_problem *coarse, double eps, double next)
+{
+    const q_side *from = &coarse->side[1 - p->last];
+    q_side *to = &p->side[p->last];
+    return step(p, t, p->last, from->cloud, from->scaled, eps, next, 1, to->potential, to->scaled);
 }
 
 /* Both sides at once, each from the other's potential before. */
@@ -114,7 +121,8 @@ static quern_status relax_together(q_problem *p, q_transport *t, double eps, dou
 {
     if (p->symmetric) return relax(p, t, 0, eps, next, w);
     for (int k = 0; k < 2; k++)
-        Q_TRY(step(p, t, k, p->side[1 - k].scaled, eps, next, w, p->side[k].old, p->side[k].old_scaled));
+        Q_TRY(step(p, t, k, p->side[1 - k].cloud, p->side[1 - k].scaled, eps, next, w, p->side[k].old,
+                   p->side[k].old_scaled));
     swap_side(&p->side[0]), swap_side(&p->side[1]);
     return QUERN_OK;
 }
@@ -131,7 +139,7 @@ static quern_status relax_in_turn(q_problem *p, q_transport *t, double eps, doub
 // ---- what has been reached ----
 
 /* Of a potential that a step with relaxation w has made of the one before: Q_TALLY's sums. */
-static quern_status tally(q_transport *t, const q_side *side, const quern_array *potential, const quern_array *before,
+quern_status q_side_tally(q_transport *t, const q_side *side, const quern_array *potential, const quern_array *before,
                           double eps, double w, double sums[4])
 {
     const quern_arg args[] = {{"u", q_array(potential)},
@@ -169,25 +177,25 @@ static quern_status look(q_problem *p, q_transport *t, double eps, double w)
     const q_side *last = &p->side[p->last];
     const quern_array *g = q_problem_partner(p);
     double rows[4], columns[4];
-    Q_TRY(tally(t, last, last->potential, last->old, eps, w, rows));
-    Q_TRY(tally(t, &p->side[1 - p->last], g, g, eps, 1, columns));
+    Q_TRY(q_side_tally(t, last, last->potential, last->old, eps, w, rows));
+    Q_TRY(q_side_tally(t, &p->side[1 - p->last], g, g, eps, 1, columns));
     p->error = rows[0] / rows[2];
     return value_of(p, t, rows, columns, eps, rows[2]);
 }
 
 // ---- schedules ----
 
-/* The temperature of a level: falls from the diameter's by `scaling`, and is eps at last. */
-static double temperature(const q_transport *t, int level)
+/* The temperature of a level: falls from that of `blur` by `scaling`, and is `stop` at last. */
+static double temperature(const q_transport *t, double blur, int level, double stop)
 {
-    double blur = t->diameter * pow(t->options.scaling, level);
-    return fmax(pow(blur, t->options.power), t->eps);
+    return fmax(pow(blur * pow(t->options.scaling, level), t->options.power), stop);
 }
 
 static void note_level(q_transport *t, const q_problem *p, double eps, int iterations, double error)
 {
-    if (p != &t->between || t->report.level_count == Q_MAX_LEVELS) return;
-    t->levels[t->report.level_count++] = (quern_transport_level){pow(eps, 1 / t->options.power), iterations, error};
+    if (p->self || t->report.level_count == Q_MAX_LEVELS) return;
+    t->levels[t->report.level_count++] = (quern_transport_level){pow(eps, 1 / t->options.power), iterations, error,
+                                                                 p->side[0].cloud->rows, p->side[1].cloud->rows};
 }
 
 /* The scaled potentials of a temperature. */
@@ -205,24 +213,33 @@ static quern_status rescale(q_problem *p, q_transport *t, double eps)
     return QUERN_OK;
 }
 
-/* Errors of up to LOOSE do no harm to the next temperature: with 0.05 and with 9 the gap is closed after more steps in all. */
+/* Errors of up to LOOSE do no harm to the next temperature: with 0.05 and with 9 the gap is closed after more steps in all.
+   Coarse problems take little time, and are solved better. */
 #define LOOSE 0.2
+#define COARSE 0.01
 enum { LEVEL_STEPS = 100 };
 
-quern_status q_problem_anneal(q_problem *p, q_transport *t)
+static quern_status anneal_at(q_problem *p, q_transport *t, double eps, double error)
 {
-    double eps;
-    if (p->self) return QUERN_OK; /* near its solution at any temperature */
-    for (int level = 0; (eps = temperature(t, level)) > t->eps && level < Q_MAX_LEVELS; level++) {
-        int first = p->iterations;
-        do {
-            Q_TRY(relax_in_turn(p, t, eps, eps, 1));
-            Q_TRY(look(p, t, eps, 1));
-        } while (p->error > LOOSE && p->iterations - first < LEVEL_STEPS);
-        Q_TRY(rescale(p, t, temperature(t, level + 1)));
-        note_level(t, p, eps, p->iterations - first, p->error);
-    }
+    int first = p->iterations;
+    do {
+        Q_TRY(relax_in_turn(p, t, eps, eps, 1));
+        Q_TRY(look(p, t, eps, 1));
+    } while (p->error > error && p->iterations - first < LEVEL_STEPS);
+    note_level(t, p, eps, p->iterations - first, p->error);
     return QUERN_OK;
+}
+
+quern_status q_problem_anneal(q_problem *p, q_transport *t, double stop, bool coarse)
+{
+    double eps, blur = t->diameter;
+    if (p->self) return QUERN_OK; /* near its solution at any temperature */
+    Q_TRY(q_problem_coarsen(p, t, &blur));
+    for (int level = 0; (eps = temperature(t, blur, level, stop)) > stop && level < Q_MAX_LEVELS; level++) {
+        Q_TRY(anneal_at(p, t, eps, LOOSE));
+        Q_TRY(rescale(p, t, temperature(t, blur, level + 1, stop)));
+    }
+    return coarse ? anneal_at(p, t, stop, COARSE) : QUERN_OK;
 }
 
 quern_status q_problem_start(q_problem *p, q_transport *t, quern_view x, quern_view y)
@@ -253,8 +270,11 @@ static bool is_settled(const q_problem *p, const q_transport *t, double toleranc
 
 quern_status q_problem_finish(q_problem *p, q_transport *t)
 {
+    double error = p->error; /* this step has none of its own if the one before was plain, too */
     Q_TRY(relax(p, t, p->last, t->eps, t->eps, 1));
-    return look(p, t, t->eps, 1);
+    Q_TRY(look(p, t, t->eps, 1));
+    p->error = error;
+    return QUERN_OK;
 }
 
 static quern_status settle_symmetric(q_problem *p, q_transport *t, double tolerance)
@@ -296,7 +316,7 @@ quern_status q_problem_average(q_problem *p, q_transport *t)
     Q_TRY(relax_together(p, t, eps, eps, 1));
     for (int level = -1; level < Q_MAX_LEVELS && !p->converged; level++) {
         p->converged = level >= 0 && eps <= t->eps;
-        next = p->converged ? eps : temperature(t, level + 1);
+        next = p->converged ? eps : temperature(t, t->diameter, level + 1, t->eps);
         Q_TRY(relax_together(p, t, eps, next, 0.5));
         p->iterations++;
         note_level(t, p, eps, 1, NAN);
@@ -305,7 +325,7 @@ quern_status q_problem_average(q_problem *p, q_transport *t)
     Q_TRY(relax_together(p, t, eps, eps, 1));
     const q_side *other = &p->side[p->symmetric ? 0 : 1];
     p->last = 0;
-    Q_TRY(tally(t, &p->side[0], p->side[0].potential, p->side[0].potential, eps, 1, rows));
-    Q_TRY(tally(t, other, other->potential, other->potential, eps, 1, columns));
+    Q_TRY(q_side_tally(t, &p->side[0], p->side[0].potential, p->side[0].potential, eps, 1, rows));
+    Q_TRY(q_side_tally(t, other, other->potential, other->potential, eps, 1, columns));
     return value_of(p, t, rows, columns, eps, (rows[2] + columns[2]) / 2);
 }

@@ -1,0 +1,72 @@
+/*
+ * test_transport_large.c: clouds that begin with clusters: the same solution in fewer steps over all pairs, unbalanced too, and with
+ * points that are alike.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "quern/transport.h"
+#include "run_helpers.h"
+
+enum { MANY = 2100, FEW = 1900, DIM = 3 };
+static float x[MANY * DIM], y[MANY * DIM];
+
+static int open_clouds(void **state)
+{
+    random_source random = {1};
+    for (int k = 0; k < MANY * DIM; k++) {
+        x[k] = (float)random_between(&random, 0, 1);
+        y[k] = (float)(0.2 + pow(random_between(&random, 0, 1), 2));
+    }
+    return open_context(state);
+}
+
+/* With a gap of 2 %; those of the last temperature are added to *steps. */
+static quern_transport_report solved(int M, double reach, int *steps)
+{
+    const quern_transport_options options = {
+        .size = sizeof options, .blur = 0.1, .reach = reach, .gap = 0.02, .debias = QUERN_OFF};
+    quern_transport_result *result;
+    succeed(quern_transport(&result, context, quern_f32(x, M, DIM), (quern_view){0}, quern_f32(y, M, DIM),
+                            (quern_view){0}, &options));
+    quern_transport_report report = *quern_transport_report_of(result);
+    *steps = 0;
+    for (size_t k = 0; k < report.level_count; k++) *steps += report.levels[k].M == M ? report.levels[k].iterations : 0;
+    assert_int_equal(report.levels[0].M, M < 2000 ? M : (M + 7) / 8);
+    assert_true(report.converged && report.gap <= 0.02 * report.value);
+    assert_true(report.lower <= report.value && report.value <= report.upper);
+    report.levels = NULL;
+    quern_transport_destroy(&result);
+    return report;
+}
+
+static void clusters_save_steps(void **state)
+{
+    (void)state;
+    need_device();
+    for (int k = 0; k < 2; k++) {
+        int many, few;
+        quern_transport_report large = solved(MANY, k ? 0.5 : 0, &many), small = solved(FEW, k ? 0.5 : 0, &few);
+        assert_true(2 * many <= few);
+        assert_true(fabs(large.value - small.value) < 0.05 * small.value); /* nearly the same clouds */
+    }
+}
+
+static void points_that_are_alike(void **state)
+{
+    (void)state;
+    need_device();
+    float *same = calloc(MANY * DIM, sizeof *same);
+    quern_transport_result *result;
+    succeed(quern_transport(&result, context, quern_f32(same, MANY, DIM), (quern_view){0}, quern_f32(same, MANY, DIM),
+                            (quern_view){0}, NULL));
+    assert_true(fabs(quern_transport_report_of(result)->value) < 1e-7);
+    quern_transport_destroy(&result);
+    free(same);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(clusters_save_steps), cmocka_unit_test(points_that_are_alike)};
+    return cmocka_run_group_tests(tests, open_clouds, close_context);
+}
