@@ -22,6 +22,7 @@ quern_status q_host_view_check(const char *name, const quern_view *view)
     }
     if (view->dtype == QUERN_NUMBER || !q_dtype_is_known(view->dtype))
         return q_fail(QUERN_USAGE, "%s is no array: it has the element type %d", name, (int)view->dtype);
+    if (view->batch[0]) return q_fail(QUERN_USAGE, "%s is a batch; clusters are made of one member", name);
     if (view->rows < 0 || view->columns < 1)
         return q_fail(QUERN_SHAPE, "%s has %lld rows and %lld columns; at least 0 and 1 are needed", name,
                       (long long)view->rows, (long long)view->columns);

@@ -153,6 +153,7 @@ static quern_status check_arguments(request *q)
         if (!arg->name) return q_fail(QUERN_USAGE, "the name of argument %zu is null", a);
         const q_variable *variable = q_variable_find(graph, arg->name);
         if (!variable) return q_fail(QUERN_NAME, "the formula has no variable %s", arg->name);
+        if (arg->view.batch[0]) return q_fail(QUERN_UNSUPPORTED, "%s is a batch; entries are of one member", arg->name);
         Q_TRY(q_view_check(q->context, arg->name, &arg->view));
         if (arg->view.columns != variable->dim)
             return q_fail(QUERN_SHAPE, "%s has %lld columns; the formula wants %u", arg->name,

@@ -345,6 +345,9 @@ static void refused(void **state)
             "points has -1 rows and 3 columns; at least 0 and 1 are needed");
     REFUSED(quern_clusters_kd(&clusters, quern_number(1), 1), QUERN_USAGE,
             "points is no array: it has the element type 0");
+    view.batch[0] = 2;
+    REFUSED(quern_clusters_kd(&clusters, view, 1), QUERN_USAGE, "points is a batch; clusters are made of one member");
+    view.batch[0] = 0;
     view.array = (quern_array *)points;
     REFUSED(quern_clusters_kd(&clusters, view, 1), QUERN_USAGE, "points is an array on the device");
 }

@@ -198,6 +198,7 @@ static const char *const formulas[] = {
     "x=Vi(2); y=Vj(2); ArgKMin_i(SqDist(x,y),3), LogSumExp_j(x|y), Sum_i(x*I)",
     "x=Vi(5); y=Vj(5); q=Vj(1); r=Vi(1); p=Pm(1); Sum_i(p*r*Sum_j(Exp(-SqDist(x,y))*q)), Sum_j(Exp(x|y)/Sum_i(Exp(x|y)))",
     "x=Vi(3); y=Vj(3); p=Pm(1); e=Vi(1); Grad(Sum_j(Exp(-p*SqDist(x,y))),y,e), Grad(Sum_j(Exp(-p*SqDist(x,y))),p,e)",
+    "x=Vi(2); y=Vj(2); T=Pm(4); Sum_j(Exp(-SqDist(x,y))*Gather(T,Mod(I+J,3,0),2)), Sum_j(Gather_j(y,1)*x), Gather_i(x,3)",
 };
 
 static void try_all(quern_dtype dtype)

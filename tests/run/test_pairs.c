@@ -175,6 +175,10 @@ static void bad_requests(void **state)
     expect_failure(quern_pairs_block(pairs, one, rows, columns, result), QUERN_MISSING, "variable y is not given");
     quern_args other = QUERN_ARGS({"x", quern_f32(x, 3, 1)}, {"z", quern_f32(y, 2, 1)});
     expect_failure(quern_pairs_block(pairs, other, rows, columns, result), QUERN_NAME, "no variable z");
+    quern_view batch = quern_f32(x, 1, 1);
+    batch.batch[0] = 3;
+    quern_args members = QUERN_ARGS({"x", batch}, {"y", quern_f32(y, 2, 1)});
+    expect_failure(quern_pairs_block(pairs, members, rows, columns, result), QUERN_UNSUPPORTED, "x is a batch");
     quern_args wide = QUERN_ARGS({"x", quern_f32(x, 1, 3)}, {"y", quern_f32(y, 2, 1)});
     expect_failure(quern_pairs_block(pairs, wide, rows, columns, result), QUERN_SHAPE, "x has 3 columns");
     expect_failure(quern_pairs_block(NULL, args, rows, columns, result), QUERN_USAGE, "null");
