@@ -33,7 +33,8 @@ q_slot *q_slot_find(q_launcher *l, const q_array *array)
 {
     for (size_t s = 0; s < l->slot_count; s++) {
         const q_array *old = &l->slots[s].array;
-        if (old->variable == array->variable && old->temporary == array->temporary && old->result == array->result)
+        if (old->variable == array->variable && old->temporary == array->temporary && old->result == array->result &&
+            old->table == array->table)
             return &l->slots[s];
     }
     return NULL;
