@@ -76,8 +76,8 @@ QUERN_API quern_status quern_clusters_boxes(const quern_clusters *clusters, quer
    keep[r * columns->count + c] is true. */
 QUERN_API quern_status quern_ranges_matrix(quern_ranges **out, const quern_clusters *rows,
                                            const quern_clusters *columns, const bool *keep);
-/* Clusters whose boxes are at most `radius` apart (Euclidean): every pair of points at that distance is among them. Takes
-   rows->count x columns->count comparisons, in memory of the ranges' size. */
+/* Clusters whose boxes are at most `radius` apart (Euclidean): every pair of points at that distance is among them. A search in a tree
+   of boxes for each cluster of rows. */
 QUERN_API quern_status quern_ranges_within(quern_ranges **out, const quern_clusters *rows, quern_view row_points,
                                            const quern_clusters *columns, quern_view column_points, double radius);
 /* Clusters whose centroids are at most `radius` apart: an approximation, as where far clusters are left out. */

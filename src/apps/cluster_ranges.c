@@ -1,7 +1,7 @@
 /*
- * cluster_ranges.c: ranges of clusters that meet. A builder is a question, whether cluster r of the rows meets cluster c of
- * the columns, which is asked for all pairs in order; neighbouring columns become one span. Rows that meet nothing have no
- * block.
+ * cluster_ranges.c: ranges of clusters that meet, found in order: for each cluster of the rows those of the columns.
+ * Neighbouring columns become one span, and rows that meet nothing have no block. Near clusters are found in a tree of boxes
+ * over the columns' clusters, which stand in an order in which near ones are mostly near each other.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -82,22 +82,9 @@ int64_t quern_ranges_pairs(const quern_ranges *ranges)
 
 // ---- pairs of clusters ----
 
-/* Whether cluster r of the rows meets cluster c of the columns. */
-typedef bool meets(const void *self, int64_t r, int64_t c);
-
 static quern_span places(const quern_clusters *clusters, int64_t c)
 {
     return (quern_span){clusters->first[c], clusters->first[c + 1]};
-}
-
-static quern_status build(quern_ranges **out, const quern_clusters *rows, const quern_clusters *columns,
-                          meets *question, const void *self)
-{
-    builder b = {0};
-    for (int64_t r = 0; r < rows->count; r++)
-        for (int64_t c = 0; c < columns->count && !b.failed; c++)
-            if (question(self, r, c)) add(&b, places(rows, r), places(columns, c));
-    return take(out, &b);
 }
 
 static quern_status check(const char *function, quern_ranges **out, const quern_clusters *rows,
@@ -109,38 +96,31 @@ static quern_status check(const char *function, quern_ranges **out, const quern_
     return columns ? QUERN_OK : q_fail_null(function, "columns");
 }
 
-typedef struct matrix {
-    const bool *keep;
-    int64_t columns;
-} matrix;
-
-static bool in_matrix(const void *self, int64_t r, int64_t c)
-{
-    const matrix *m = self;
-    return m->keep[r * m->columns + c];
-}
-
 quern_status quern_ranges_matrix(quern_ranges **out, const quern_clusters *rows, const quern_clusters *columns,
                                  const bool *keep)
 {
     Q_TRY(check(__func__, out, rows, columns));
     if (!keep && rows->count && columns->count) return q_fail_null(__func__, "keep");
-    return build(out, rows, columns, in_matrix, &(matrix){keep, columns->count});
+    builder b = {0};
+    for (int64_t r = 0; r < rows->count; r++)
+        for (int64_t c = 0; c < columns->count && !b.failed; c++)
+            if (keep[r * columns->count + c]) add(&b, places(rows, r), places(columns, c));
+    return take(out, &b);
 }
 
 // ---- distances ----
 
-/* Boxes of clusters: by cluster, least coordinates and then largest; a centroid is a box without extent. */
+/* A box is its least coordinates and then its largest; a centroid is one without extent. Columns are a tree: node 1 has all
+   clusters, and 2 k and 2 k + 1 the halves of those of node k, down to one; its box holds theirs. */
 typedef struct boxes {
-    double *rows, *columns;
+    double *rows, *nodes;
     int64_t dim;
     double radius;
+    const quern_clusters *columns;
 } boxes;
 
-static bool near(const void *self, int64_t r, int64_t c)
+static bool near(const boxes *b, const double *x, const double *y)
 {
-    const boxes *b = self;
-    const double *x = b->rows + 2 * r * b->dim, *y = b->columns + 2 * c * b->dim;
     double distance = 0;
     for (int64_t d = 0; d < b->dim; d++) {
         double gap = fmax(x[d] - y[b->dim + d], y[d] - x[b->dim + d]); /* below 0 where they overlap */
@@ -148,6 +128,43 @@ static bool near(const void *self, int64_t r, int64_t c)
         if (gap > 0) distance = hypot(distance, gap);
     }
     return !(distance * (1 - 0x1p-40) > b->radius); /* what the distance is rounded up by hides no pair */
+}
+
+/* NaN where one of them is. */
+static double least(double x, double y)
+{
+    return isnan(x) || x < y ? x : y;
+}
+
+/* The boxes of the node with clusters from .. to - 1 and of all below it; `own` has those of the clusters. */
+static void fill_node(boxes *b, const double *own, int64_t node, int64_t from, int64_t to)
+{
+    double *box = b->nodes + 2 * node * b->dim, *halves[2] = {b->nodes + 4 * node * b->dim, NULL};
+    halves[1] = halves[0] + 2 * b->dim;
+    if (to - from == 1) {
+        memcpy(box, own + 2 * from * b->dim, (size_t)(2 * b->dim) * sizeof *box);
+        return;
+    }
+    fill_node(b, own, 2 * node, from, from + (to - from) / 2);
+    fill_node(b, own, 2 * node + 1, from + (to - from) / 2, to);
+    for (int64_t d = 0; d < b->dim; d++) {
+        box[d] = least(halves[0][d], halves[1][d]);
+        box[b->dim + d] = -least(-halves[0][b->dim + d], -halves[1][b->dim + d]);
+    }
+}
+
+/* Adds the clusters from .. to - 1 of the columns, those of the node, that are near a box. */
+static void add_near(builder *out, const boxes *b, quern_span rows, const double *box, int64_t node, int64_t from,
+                     int64_t to)
+{
+    int64_t half = from + (to - from) / 2;
+    if (out->failed || from == to || !near(b, box, b->nodes + 2 * node * b->dim)) return;
+    if (to - from == 1) {
+        add(out, rows, places(b->columns, from));
+        return;
+    }
+    add_near(out, b, rows, box, 2 * node, from, half);
+    add_near(out, b, rows, box, 2 * node + 1, half, to);
 }
 
 static quern_status boxes_of(double **out, const quern_clusters *clusters, const quern_view *points, bool centroids)
@@ -163,19 +180,35 @@ static quern_status boxes_of(double **out, const quern_clusters *clusters, const
     return quern_clusters_centroids(clusters, high, *points, (quern_view){0});
 }
 
+static quern_status make_tree(boxes *b, const quern_view *points, bool centroids)
+{
+    double *own;
+    int64_t nodes = 2; /* as many as a tree of that depth can have */
+    while (nodes < 4 * b->columns->count) nodes *= 2;
+    quern_status status = boxes_of(&own, b->columns, points, centroids);
+    b->nodes = status ? NULL : q_block(2 * nodes * b->dim, sizeof *b->nodes);
+    if (!status && !b->nodes) status = q_fail_memory((size_t)(2 * nodes * b->dim) * sizeof *b->nodes);
+    if (!status && b->columns->count) fill_node(b, own, 1, 0, b->columns->count);
+    free(own);
+    return status;
+}
+
 static quern_status build_near(quern_ranges **out, const quern_clusters *rows, const quern_view *row_points,
                                const quern_clusters *columns, const quern_view *column_points, double radius,
                                bool centroids)
 {
-    boxes b = {NULL, NULL, row_points->columns, radius};
+    boxes b = {NULL, NULL, row_points->columns, radius, columns};
+    builder found = {0};
     Q_TRY(q_host_shape_check("row_points", row_points, rows->rows, -1));
     Q_TRY(q_host_shape_check("column_points", column_points, columns->rows, row_points->columns));
     if (!(radius >= 0)) return q_fail(QUERN_USAGE, "the radius is %g; it must be 0 or more", radius);
     quern_status status = boxes_of(&b.rows, rows, row_points, centroids);
-    if (!status) status = boxes_of(&b.columns, columns, column_points, centroids);
-    if (!status) status = build(out, rows, columns, near, &b);
+    if (!status) status = make_tree(&b, column_points, centroids);
+    for (int64_t r = 0; r < rows->count && !status; r++)
+        add_near(&found, &b, places(rows, r), b.rows + 2 * r * b.dim, 1, 0, columns->count);
+    if (!status) status = take(out, &found);
     free(b.rows);
-    free(b.columns);
+    free(b.nodes);
     return status;
 }
 

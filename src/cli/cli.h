@@ -193,7 +193,7 @@ typedef struct cli_inputs {
    float32 if there are none. Tells on stderr what is converted.
    `inputs` is for cli_inputs_free also after a failure. USAGE, MEMORY, and those of quern_npy_read. */
 quern_status cli_inputs_read(cli_inputs *inputs, const char **words, size_t count, quern_dtype dtype);
-/* Gives typed numbers, and one-axis files that stand for a parameter, the shape of the operator's variable. SHAPE. */
+/* Gives typed numbers, and files that are a parameter's numbers row after row, the shape of the operator's variable. SHAPE. */
 quern_status cli_inputs_fit(cli_inputs *inputs, const quern_operator *op);
 /* Bytes of an element of an array. */
 size_t cli_element_size(quern_dtype dtype);

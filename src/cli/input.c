@@ -4,7 +4,7 @@
  * Numbers typed on the command line are first held as a float64 row. cli_inputs_read converts them, and files of other
  * types than float32 and float64, to the type of the arrays, and tells of files that are read by conversion and of
  * numbers that a conversion changes. cli_inputs_fit gives typed numbers the shape of the variable that they stand for,
- * and a one-axis file (n x 1) given for a parameter becomes its one row.
+ * and a file of one or two axes given for a parameter of as many numbers becomes its one row.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -275,13 +275,19 @@ static quern_status check_width(const quern_arg *arg, const cli_source *source, 
                     (long long)view->rows, columns, leaf, dim, dim);
 }
 
+/* A matrix, or one axis, of as many numbers as a parameter has: it is that row after row. */
+static bool is_table_of(const quern_view *view, int64_t dim)
+{
+    return !view->batch[0] && view->rows > 1 && view->rows <= dim && view->columns <= dim &&
+           view->rows * view->columns == dim;
+}
+
 static quern_status fit(quern_arg *arg, cli_source *source, quern_value variable)
 {
     quern_view *view = &arg->view;
 
     if (source->typed) fit_typed(view, variable, source);
-    else if (variable.axis == 'p' && view->columns == 1 && view->rows == variable.dim)
-        view->rows = 1, view->columns = variable.dim;
+    else if (variable.axis == 'p' && is_table_of(view, variable.dim)) view->rows = 1, view->columns = variable.dim;
     return check_width(arg, source, variable);
 }
 

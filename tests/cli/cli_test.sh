@@ -118,6 +118,8 @@ prints 'sum, float32' "4
 4" eval "$sum" x=x.npy y=y.npy b=b.npy
 prints 'a one-axis file is a column' "4
 4" eval "$sum" x=x.npy y=y.npy b=b1.npy
+prints 'a matrix is the row of a parameter, row after row' "3
+0" eval 'k=Vi(1); T=Pm(12); Gather(T,k,3)|Gather(T,0,3)' k=3,4 T=y.npy
 prints 'a one-axis file is the row of a parameter' "3
 3" eval 'x=Vi(3); c=Pm(3); Scalprod(x,c)' x=x.npy c=c1.npy
 prints 'a number' "2
