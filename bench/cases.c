@@ -38,52 +38,68 @@ static void fill_normal(double *values, int64_t count, uint64_t seed)
     }
 }
 
+/* Points of a sphere, or, for the second variable, of an ellipsoid that is elsewhere. */
+static void fill_surface(double *values, int64_t count, uint64_t seed)
+{
+    static const double axes[2][3] = {{0.5, 0.5, 0.5}, {0.3, 0.45, 0.2}};
+    fill_normal(values, count, seed);
+    for (int64_t k = 0; k + 2 < count; k += 3) {
+        const double *at = &values[k], norm = sqrt(at[0] * at[0] + at[1] * at[1] + at[2] * at[2]);
+        for (int d = 0; d < 3; d++) values[k + d] = axes[seed > 1][d] * values[k + d] / norm + (seed > 1 ? 0.7 : 0.5);
+    }
+}
+
+#define SURFACES "x=Vi(3); y=Vj(3); LogSumExp_j(-SqDist(x,y))"
 #define GAUSSIAN "Sum_j(Exp(-SqDist(x,y))*b)"
 
 /* clang-format off */
 const bench_case bench_cases[] = {
     {"g3", "Gaussian sum, D = 3, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
-     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_gaussian},
+     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_gaussian, NULL},
     {"g3-grad", "its gradient in x, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); e=Vi(1); Grad(" GAUSSIAN ", x, e)",
-     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_gradient},
+     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_gradient, NULL},
     {"g3-both", "the sum and its gradient, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); e=Vi(1); F=" GAUSSIAN "; Concat(F, Grad(F, x, e))",
-     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_both},
+     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_both, NULL},
     {"g3-lse", "log-sum-exp, D = 3, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); LogSumExp_j(b-SqDist(x,y))",
-     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_logsumexp},
+     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_logsumexp, NULL},
     {"g3-f64", "Gaussian sum, D = 3, float64",
      "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
-     QUERN_F64, 20000, 200000, 1, 1e-13, fill_uniform, bench_row_gaussian},
+     QUERN_F64, 20000, 200000, 1, 1e-13, fill_uniform, bench_row_gaussian, NULL},
     {"g128", "Gaussian sum, D = 128",
      "x=Vi(128); y=Vj(128); b=Vj(1); " GAUSSIAN,
-     QUERN_F32, 4000, 40000, 1, 1e-5, fill_quarter, bench_row_gaussian},
+     QUERN_F32, 4000, 40000, 1, 1e-5, fill_quarter, bench_row_gaussian, NULL},
     {"multi64", "Gaussian sum, 64 right-hand sides",
      "x=Vi(3); y=Vj(3); b=Vj(64); " GAUSSIAN,
-     QUERN_F32, 5000, 50000, 1, 1e-5, fill_uniform, bench_row_gaussian},
+     QUERN_F32, 5000, 50000, 1, 1e-5, fill_uniform, bench_row_gaussian, NULL},
     {"knn3", "10 nearest neighbours, D = 3",
      "x=Vi(3); y=Vj(3); ArgKMin_j(SqDist(x,y),10)",
-     QUERN_F32, 10000, 200000, 1, 4e-7, fill_uniform, bench_row_distances},
+     QUERN_F32, 10000, 200000, 1, 4e-7, fill_uniform, bench_row_distances, NULL},
     {"knn50", "10 nearest neighbours, D = 50",
      "x=Vi(50); y=Vj(50); ArgKMin_j(SqDist(x,y),10)",
-     QUERN_F32, 5000, 100000, 1, 1e-6, fill_uniform, bench_row_distances},
+     QUERN_F32, 5000, 100000, 1, 1e-6, fill_uniform, bench_row_distances, NULL},
     {"attention", "softmax-weighted mean, D = E = 64",
      "x=Vi(64); y=Vj(64); b=Vj(64); SumSoftMaxWeight_j(Scalprod(x,y)/8,b)",
-     QUERN_F32, 3000, 30000, 1, 1e-5, fill_normal, bench_row_attention},
+     QUERN_F32, 3000, 30000, 1, 1e-5, fill_normal, bench_row_attention, NULL},
     {"softmax3", "softmax-weighted mean, D = E = 3",
      "x=Vi(3); y=Vj(3); b=Vj(3); SumSoftMaxWeight_j(Scalprod(x,y)/8,b)",
-     QUERN_F32, 20000, 200000, 1, 1e-5, fill_normal, bench_row_attention},
+     QUERN_F32, 20000, 200000, 1, 1e-5, fill_normal, bench_row_attention, NULL},
     {"energy", "sum of distances, D = 3",
      "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Norm2(x-y)*b)",
-     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_energy},
+     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_energy, NULL},
     {"laplacian", "of a Gaussian sum, D = 3",
      "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Laplacian(Exp(-SqDist(x,y)),x)*b)",
-     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_laplacian},
+     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_laplacian, NULL},
+    {"sinkhorn10k", "Sinkhorn divergence of two surfaces, within 1 %",
+     SURFACES, QUERN_F32, 10000, 10000, 1, 1e-2, fill_surface, bench_row_sinkhorn, bench_call_sinkhorn},
+    {"sinkhorn100k", "the same, of ten times the points",
+     SURFACES, QUERN_F32, 100000, 100000, 1, 1e-2, fill_surface, bench_row_sinkhorn, bench_call_sinkhorn},
     {"small", "many calls at M = N = 100",
      "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
-     QUERN_F32, 100, 100, 200, 1e-5, fill_uniform, bench_row_gaussian},
+     QUERN_F32, 100, 100, 200, 1e-5, fill_uniform, bench_row_gaussian, NULL},
 };
 /* clang-format on */
 const size_t bench_case_count = sizeof bench_cases / sizeof bench_cases[0];

@@ -46,6 +46,8 @@ struct bench_case {
     /* Row i of the result in float64. For a case whose results are indices: the terms that were selected from, for all
        j (`result` has n entries); the smallest are to be found. */
     void (*row)(const bench_problem *problem, int64_t i, double *result);
+    /* What is timed in place of the formula, which then only says what the arrays are; host arrays alone. Null: the formula. */
+    quern_status (*call)(quern_context *context, const bench_problem *problem, void *result);
 };
 
 extern const bench_case bench_cases[];
@@ -63,6 +65,10 @@ void bench_row_logsumexp(const bench_problem *problem, int64_t i, double *result
 void bench_row_energy(const bench_problem *problem, int64_t i, double *result);
 void bench_row_attention(const bench_problem *problem, int64_t i, double *result);
 void bench_row_distances(const bench_problem *problem, int64_t i, double *result);
+
+/* sinkhorn.c */
+void bench_row_sinkhorn(const bench_problem *problem, int64_t i, double *result);
+quern_status bench_call_sinkhorn(quern_context *context, const bench_problem *problem, void *result);
 
 /* Makes the data of a case for the variables of `op`, the case's compiled formula. The same numbers in every run and on
    every machine. False, with nothing to free, if memory ran out or the formula has more variables than

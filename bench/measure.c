@@ -13,6 +13,7 @@
 /* A case with all that its measurement needs. */
 typedef struct trial {
     outcome *out;
+    quern_context *context;
     quern_operator *op;
     bench_problem problem;
     bench_resident resident; /* without arrays: those of the host are given */
@@ -71,7 +72,9 @@ static quern_status host_run(trial *t, int calls)
     const quern_args args = {.data = problem->args, .count = problem->count};
     const quern_view view = quern_view_of(t->result, problem->result_type, problem->m, problem->columns);
     quern_status status = QUERN_OK;
-    for (int k = 0; k < calls && !status; k++) status = quern_run(t->op, args, view);
+    for (int k = 0; k < calls && !status; k++)
+        status =
+            problem->which->call ? problem->which->call(t->context, problem, t->result) : quern_run(t->op, args, view);
     return status;
 }
 
@@ -170,7 +173,7 @@ static bool trial_run(trial *t, const bench_options *options, quern_context *con
     out->n = t->problem.n;
     t->result = calloc(1, bench_result_size(&t->problem));
     if (!t->result) return measure_fail(out->which->name, "no memory for the result; give a smaller --n");
-    if (options->resident && !bench_resident_create(&t->resident, context, &t->problem))
+    if (options->resident && !out->which->call && !bench_resident_create(&t->resident, context, &t->problem))
         return quern_fail(out->which->name);
     return quern_warm(t) && (!out->peer || peer_warm(t, quern_context_device(context)->selector)) &&
            calls_repeat(t, options->repeat);
@@ -180,7 +183,7 @@ bool case_measure(outcome *out, quern_context *context, const bench_case *which,
 {
     const bool alone = options->against && !strcmp(options->against, "none");
     *out = (outcome){.which = which, .peer = alone ? NULL : bench_peer_find(options->against, which->name)};
-    trial t = {.out = out};
+    trial t = {.out = out, .context = context};
     const double start = now();
     const quern_compile_options compiled = {.size = sizeof compiled, .profile = options->profile};
     if (quern_compile(&t.op, context, which->formula, &compiled)) return quern_fail(which->name);

@@ -26,6 +26,7 @@ typedef struct q_side {
     double rho;                      /* INFINITY: balanced */
     quern_array *potential, *scaled; /* scaled: logs + potential / eps, of the next step's eps */
     quern_array *old, *old_scaled;   /* those before the last step */
+    quern_array *sums;               /* of a step: log of the sum of exponentials */
 } q_side;
 
 typedef struct q_problem {
@@ -44,7 +45,8 @@ typedef struct q_problem {
 
 /* Rows of the table in transport_formulas.c. */
 typedef enum q_formula {
-    Q_STEP,
+    Q_SOFTMIN,
+    Q_UPDATE,
     Q_TALLY,
     Q_PRIMAL,
     Q_CLIP,

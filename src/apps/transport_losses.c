@@ -17,14 +17,13 @@ static quern_status field(quern_array *out, q_transport *t, int rows, int column
         const quern_arg args[] = {{"s", quern_number(t->scale)}, {"b", q_array(of->weights)}, {NULL, {0}}};
         return q_transport_run(t, Q_PRODUCT, Q_X, at, of, args, QUERN_OUTS(q_array(out)));
     }
-    quern_array *unused = NULL;
-    quern_status status = q_transport_array(&unused, t, at->rows, 1);
-    const quern_arg args[] = {{"f", q_array(at->logs)},    {"l", q_array(at->logs)},
-                              {"h", q_array(of->logs)},    {"s", quern_number(t->scale / t->eps)},
-                              {"e", quern_number(t->eps)}, {"w", quern_number(1)},
-                              {"n", quern_number(1)},      {NULL, {0}}};
-    if (!status) status = q_transport_run(t, Q_STEP, Q_X, at, of, args, QUERN_OUTS(q_array(out), q_array(unused)));
-    quern_array_destroy(&unused);
+    const quern_arg args[] = {{"h", q_array(of->logs)}, {"s", quern_number(t->scale / t->eps)}, {NULL, {0}}};
+    Q_TRY(q_transport_run(t, Q_SOFTMIN, Q_X, at, of, args, QUERN_OUTS(q_array(out))));
+    quern_array *scaled = NULL; /* 0 less eps times it */
+    quern_status status = q_transport_array(&scaled, t, at->rows, 1);
+    if (!status) status = q_transport_subtract(t, scaled, t->eps, out);
+    if (!status) status = quern_copy(t->context, q_array(out), q_array(scaled));
+    quern_array_destroy(&scaled);
     return status;
 }
 

@@ -32,6 +32,7 @@ static quern_status create_side(q_side *side, q_transport *t, const q_cloud *clo
     side->rho = rho;
     Q_TRY(q_transport_array(&side->potential, t, cloud->rows, 1));
     Q_TRY(q_transport_array(&side->old, t, cloud->rows, 1));
+    Q_TRY(q_transport_array(&side->sums, t, cloud->rows, 1));
     Q_TRY(q_transport_array(&side->old_scaled, t, cloud->rows, 1));
     return quern_array_from(&side->scaled, t->context, q_array(cloud->logs));
 }
@@ -41,6 +42,7 @@ static void destroy_side(q_side *side)
     quern_array_destroy(&side->potential);
     quern_array_destroy(&side->scaled);
     quern_array_destroy(&side->old);
+    quern_array_destroy(&side->sums);
     quern_array_destroy(&side->old_scaled);
 }
 
@@ -82,16 +84,17 @@ static quern_status step(q_problem *p, q_transport *t, int k, const q_cloud *col
                          double eps, double next, double w, quern_array *potential, quern_array *next_scaled)
 {
     const q_side *side = &p->side[k];
-    const quern_arg args[] = {{"f", q_array(side->potential)},
+    const quern_arg pairs[] = {{"h", q_array(scaled)}, {"s", quern_number(t->scale / eps)}, {NULL, {0}}};
+    const quern_arg rows[] = {{"r", q_array(side->sums)},
+                              {"f", q_array(side->potential)},
                               {"l", q_array(side->cloud->logs)},
-                              {"h", q_array(scaled)},
-                              {"s", quern_number(t->scale / eps)},
                               {"e", quern_number(eps * q_damping(eps, side->rho))},
                               {"w", quern_number(w)},
                               {"n", quern_number(1 / next)},
                               {NULL, {0}}};
-    return q_transport_run(t, Q_STEP, q_transport_direction(t, p, k), side->cloud, columns, args,
-                           QUERN_OUTS(q_array(potential), q_array(next_scaled)));
+    Q_TRY(q_transport_run(t, Q_SOFTMIN, q_transport_direction(t, p, k), side->cloud, columns, pairs,
+                          QUERN_OUTS(q_array(side->sums))));
+    return q_transport_run(t, Q_UPDATE, Q_X, NULL, NULL, rows, QUERN_OUTS(q_array(potential), q_array(next_scaled)));
 }
 
 quern_status q_problem_step(q_problem *p, q_transport *t, int k, quern_array *scaled, quern_array *potential,
