@@ -240,6 +240,8 @@ quern_status q_run_check(q_run *run, q_given *given, q_build *build, quern_args 
 /* Does a checked run: on the host, or in blocks where it is a batch or has ranges, or as it is. */
 quern_status q_run_given(q_run *run, const q_given *given, const quern_run_options *options);
 quern_status q_launch(const q_run *run);
+/* The same, where stages that add to rows by their numbers meet no other pairs: scatter.c. */
+quern_status q_launch_scattered(q_run *run);
 
 // prune.c: runs that leave out what cannot matter
 
