@@ -79,7 +79,8 @@ static quern_status fit(cli_inputs *inputs, quern_context *context, const reques
     quern_status status = quern_graph_create(&graph);
 
     if (!status) {
-        quern_vj(graph, r->vector, 1);
+        size_t last = inputs->count - 1; /* the vector: numbers that were typed are one right-hand side */
+        quern_vj(graph, r->vector, inputs->sources[last].typed ? 1 : inputs->args[last].view.columns);
         quern_expr f = quern_formula(graph, r->formula);
         status = quern_compile_graph(&op, context, graph, QUERN_EXPRS(f), NULL);
     }

@@ -425,6 +425,9 @@ kernel='x=Vi(1); y=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)'
 prints 'a system, with a shift' "0.5
 1
 1.5" solve "$kernel" x=0,100,200 y=0,100,200 b=1,2,3 --shift 1 --quiet
+npy square.npy '<f4' '(2, 2)' 4 "$one4"
+prints 'two right-hand sides' "0.5 0.5
+0.5 0.5" solve "$kernel" x=0,100 y=0,100 b=square.npy --shift 1 --quiet
 shows 'its report' '"converged": true' solve "$kernel" x=0,100,200 y=0,100,200 b=1,2,3 --json --quiet
 "$quern" solve 'x=Vi(1); y=Vj(1); Sum_j((1+Exp(x-2*y))*b)' x=0,1,2 y=0,1,2 b=1,2,3 --json >out 2>err
 code=$?
@@ -457,6 +460,9 @@ fails 'a reduction in an entry' 10 block 'x=Vi(1); y=Vj(1); x*Sum_j(y)' x=1,2 y=
 prints 'a distance of clouds' 'value       2
 directed    2 and 2' transport 0,1,2 2,3,4 --loss hausdorff-hard --quiet
 shows 'optimal transport in float64, and what holds it' '^between     0.12[45]' transport 0,10,20 0.5,10.5,20.5 --dtype f64 --quiet
+npy square.npy '<f4' '(2, 2)' 4 "$one4"
+prints 'two right-hand sides' "0.5 0.5
+0.5 0.5" solve "$kernel" x=0,100 y=0,100 b=square.npy --shift 1 --quiet
 shows 'its report' '"converged": true' transport 0,1 2,3 --json --quiet
 "$quern" transport 0,10 1,11 --blur 0.1 -o gradient-x=made/g.csv -o self-potential-x=made/f.csv >out 2>err
 report 'its gradient and a potential' "$([ "$(cat made/g.csv)" = "-0.5
