@@ -16,7 +16,7 @@ static double uniform_next(uint64_t *state)
     return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
 }
 
-static void fill_uniform(double *values, int64_t count, uint64_t seed)
+void bench_fill_uniform(double *values, int64_t count, uint64_t seed)
 {
     uint64_t state = seed * 0x632be59bd9b4e019u;
     for (int64_t k = 0; k < count; k++) values[k] = uniform_next(&state);
@@ -25,7 +25,7 @@ static void fill_uniform(double *values, int64_t count, uint64_t seed)
 /* In [0, 1/4): squared distances between points in 128 dimensions are then around 1.3, where exp is not negligible. */
 static void fill_quarter(double *values, int64_t count, uint64_t seed)
 {
-    fill_uniform(values, count, seed);
+    bench_fill_uniform(values, count, seed);
     for (int64_t k = 0; k < count; k++) values[k] *= 0.25;
 }
 
@@ -56,31 +56,31 @@ static void fill_surface(double *values, int64_t count, uint64_t seed)
 const bench_case bench_cases[] = {
     {"g3", "Gaussian sum, D = 3, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
-     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_gaussian, NULL},
+     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_gaussian, NULL},
     {"g3-grad", "its gradient in x, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); e=Vi(1); Grad(" GAUSSIAN ", x, e)",
-     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_gradient, NULL},
+     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_gradient, NULL},
     {"g3-both", "the sum and its gradient, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); e=Vi(1); F=" GAUSSIAN "; Concat(F, Grad(F, x, e))",
-     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_both, NULL},
+     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_both, NULL},
     {"g3-lse", "log-sum-exp, D = 3, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); LogSumExp_j(b-SqDist(x,y))",
-     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_logsumexp, NULL},
+     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_logsumexp, NULL},
     {"g3-f64", "Gaussian sum, D = 3, float64",
      "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
-     QUERN_F64, 20000, 200000, 1, 1e-13, fill_uniform, bench_row_gaussian, NULL},
+     QUERN_F64, 20000, 200000, 1, 1e-13, bench_fill_uniform, bench_row_gaussian, NULL},
     {"g128", "Gaussian sum, D = 128",
      "x=Vi(128); y=Vj(128); b=Vj(1); " GAUSSIAN,
      QUERN_F32, 4000, 40000, 1, 1e-5, fill_quarter, bench_row_gaussian, NULL},
     {"multi64", "Gaussian sum, 64 right-hand sides",
      "x=Vi(3); y=Vj(3); b=Vj(64); " GAUSSIAN,
-     QUERN_F32, 5000, 50000, 1, 1e-5, fill_uniform, bench_row_gaussian, NULL},
+     QUERN_F32, 5000, 50000, 1, 1e-5, bench_fill_uniform, bench_row_gaussian, NULL},
     {"knn3", "10 nearest neighbours, D = 3",
      "x=Vi(3); y=Vj(3); ArgKMin_j(SqDist(x,y),10)",
-     QUERN_F32, 10000, 200000, 1, 4e-7, fill_uniform, bench_row_distances, NULL},
+     QUERN_F32, 10000, 200000, 1, 4e-7, bench_fill_uniform, bench_row_distances, NULL},
     {"knn50", "10 nearest neighbours, D = 50",
      "x=Vi(50); y=Vj(50); ArgKMin_j(SqDist(x,y),10)",
-     QUERN_F32, 5000, 100000, 1, 1e-6, fill_uniform, bench_row_distances, NULL},
+     QUERN_F32, 5000, 100000, 1, 1e-6, bench_fill_uniform, bench_row_distances, NULL},
     {"attention", "softmax-weighted mean, D = E = 64",
      "x=Vi(64); y=Vj(64); b=Vj(64); SumSoftMaxWeight_j(Scalprod(x,y)/8,b)",
      QUERN_F32, 3000, 30000, 1, 1e-5, fill_normal, bench_row_attention, NULL},
@@ -89,17 +89,23 @@ const bench_case bench_cases[] = {
      QUERN_F32, 20000, 200000, 1, 1e-5, fill_normal, bench_row_attention, NULL},
     {"energy", "sum of distances, D = 3",
      "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Norm2(x-y)*b)",
-     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_energy, NULL},
+     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_energy, NULL},
     {"laplacian", "of a Gaussian sum, D = 3",
      "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Laplacian(Exp(-SqDist(x,y)),x)*b)",
-     QUERN_F32, 20000, 200000, 1, 1e-5, fill_uniform, bench_row_laplacian, NULL},
+     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_laplacian, NULL},
     {"sinkhorn10k", "Sinkhorn divergence of two surfaces, within 1 %",
      SURFACES, QUERN_F32, 10000, 10000, 1, 1e-2, fill_surface, bench_row_sinkhorn, bench_call_sinkhorn},
     {"sinkhorn100k", "the same, of ten times the points",
      SURFACES, QUERN_F32, 100000, 100000, 1, 1e-2, fill_surface, bench_row_sinkhorn, bench_call_sinkhorn},
+    {"ranges", "Gaussian sum over 1 % of the pairs, D = 3",
+     "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
+     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_blocks, bench_row_gaussian, bench_call_ranges},
+    {"batch", "Gaussian sums of 100 x 100, D = 3, 10,000 of them",
+     "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
+     QUERN_F32, 1000000, 10000000, 1, 1e-5, bench_fill_uniform, bench_row_batch, bench_call_batch},
     {"small", "many calls at M = N = 100",
      "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
-     QUERN_F32, 100, 100, 200, 1e-5, fill_uniform, bench_row_gaussian, NULL},
+     QUERN_F32, 100, 100, 200, 1e-5, bench_fill_uniform, bench_row_gaussian, NULL},
 };
 /* clang-format on */
 const size_t bench_case_count = sizeof bench_cases / sizeof bench_cases[0];

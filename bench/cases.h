@@ -66,6 +66,14 @@ void bench_row_energy(const bench_problem *problem, int64_t i, double *result);
 void bench_row_attention(const bench_problem *problem, int64_t i, double *result);
 void bench_row_distances(const bench_problem *problem, int64_t i, double *result);
 
+/* cases.c: numbers in [0, 1). */
+void bench_fill_uniform(double *values, int64_t count, uint64_t seed);
+/* blocks.c */
+void bench_fill_blocks(double *values, int64_t count, uint64_t seed);
+void bench_row_batch(const bench_problem *problem, int64_t i, double *result);
+quern_status bench_call_ranges(quern_context *context, const bench_problem *problem, void *result);
+quern_status bench_call_batch(quern_context *context, const bench_problem *problem, void *result);
+quern_status bench_call_loop(quern_context *context, const bench_problem *problem, void *result); /* member by member */
 /* sinkhorn.c */
 void bench_row_sinkhorn(const bench_problem *problem, int64_t i, double *result);
 quern_status bench_call_sinkhorn(quern_context *context, const bench_problem *problem, void *result);

@@ -31,12 +31,33 @@ static bool resident_run(const bench_problem *problem, void *result)
            !bench_resident_read(&resident, problem, result);
 }
 
+/* quern without ranges. */
+static bool dense_run(const bench_problem *problem, void *result)
+{
+    static quern_operator *op;
+    static quern_context *context;
+    if (!context && quern_context_create(&context, NULL)) return false;
+    if (!op && quern_compile(&op, context, problem->which->formula, NULL)) return false;
+    return !quern_run(op, (quern_args){problem->args, problem->count, 0, 0},
+                      quern_view_of(result, problem->result_type, problem->m, problem->columns));
+}
+
+/* quern, a call for each problem of a batch. */
+static bool loop_run(const bench_problem *problem, void *result)
+{
+    static quern_context *context;
+    if (!context && quern_context_create(&context, NULL)) return false;
+    return !bench_call_loop(context, problem, result);
+}
+
 /* clang-format off */
 const bench_peer bench_peers[] = {
+    {"dense", "quern over all pairs, without ranges", {"ranges"}, 1e-5, dense_run, NULL, NULL, false},
+    {"loop", "quern, a call for each problem of the batch", {"batch"}, 1e-5, loop_run, NULL, NULL, false},
     {"limit", "hand-written C for this formula, all processors", {"g3"}, 1e-5, limit_run, NULL, NULL, false},
     {"keops", "KeOps on the CPU, without PyTorch",
      {"g3", "g3-grad", "g3-lse", "g3-f64", "g128", "multi64", "knn3", "knn50", "attention", "energy", "laplacian",
-      "small"}, 1e-4, NULL, "keops.py", "", false},
+      "small", "batch"}, 1e-4, NULL, "keops.py", "", false},
     {"keops-cuda", "KeOps on an NVIDIA GPU, tensors that stay there",
      {"g3", "g3-grad", "g3-lse", "g3-f64", "g128", "multi64", "knn3", "knn50", "attention", "energy", "laplacian",
       "small"}, 1e-4, NULL, "cuda.py", "keops", false},

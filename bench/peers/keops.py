@@ -21,6 +21,7 @@ GAUSS = "Exp(-SqDist(x,y))*b"
 # case: formula, variables, reduction, further arguments of Genred
 CASES = {
     "g3": (GAUSS, (*POINTS, "b=Vj(1)"), "Sum", {}),
+    "batch": (GAUSS, (*POINTS, "b=Vj(1)"), "Sum", {}),
     "small": (GAUSS, (*POINTS, "b=Vj(1)"), "Sum", {}),
     "g3-f64": (GAUSS, (*POINTS, "b=Vj(1)"), "Sum", {}),
     "g3-grad": (f"Grad({GAUSS},x,e)", (*POINTS, "b=Vj(1)", "e=Vi(1)"), "Sum", {}),
@@ -54,6 +55,8 @@ def prepare(job):
     formula, variables, reduction, more = CASES[job["case"]]
     function = Genred(formula, list(variables), reduction_op=reduction, axis=1, **more)
     arrays = [job["arrays"][variable.split("=")[0]] for variable in variables]
+    if job["case"] == "batch":  # problems of 100 x 100, as a leading dimension
+        arrays = [array.reshape(-1, 100, array.shape[1]) for array in arrays]
     return lambda: function(*arrays, backend="CPU")
 
 
