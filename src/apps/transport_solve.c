@@ -5,7 +5,7 @@
  * the dual over f, so alternating steps never lower it. Steps are over-relaxed, f + w (T(g) - f) with 1 < w < 2, as in
  * successive over-relaxation (Thibault, Chizat, Dossal, Papadakis 2021): from the rate mu at which errors fall,
  * (mu + w - 1)^2 = lambda w^2 mu gives the rate lambda of plain steps, and w = 2 / (1 + sqrt(1 - lambda)) the next relaxation. Where
- * the dual value falls all the same, steps are plain for a while and w stays smaller from then on. The last step is plain, so
+ * the dual value falls all the same, steps are plain for a while and w has a bound that rises again slowly. The last step is plain, so
  * that a solved problem holds T(g) and g: a pair with one exact marginal.
  *
  * A cloud beside itself has one potential: f + (T(f) - f) / 2, which converges in a few steps at any temperature.
@@ -13,6 +13,8 @@
 #include <math.h>
 
 #include "apps/transport.h"
+
+#define MOST 1.99 /* the largest relaxation */
 
 double q_inverse(double rho)
 {
@@ -52,7 +54,7 @@ quern_status q_problem_create(q_problem *p, q_transport *t, const q_cloud *x, co
     p->self = x == y;
     p->symmetric = p->self && rho[Q_X] == rho[Q_Y];
     p->last = isinf(rho[Q_Y]) && !isinf(rho[Q_X]) ? 1 : 0;
-    p->w = 1, p->most = 1.99;
+    p->w = 1, p->most = MOST;
     p->upper = p->cost = p->error = NAN;
     p->trivial = !(x->mass > 0) || !(y->mass > 0);
     Q_TRY(create_side(&p->side[0], t, x, rho[Q_X]));
@@ -302,8 +304,12 @@ quern_status q_problem_settle(q_problem *p, q_transport *t, double tolerance)
         if (!due) continue;
         Q_TRY(look(p, t, t->eps, p->w));
         p->converged = is_settled(p, t, tolerance);
-        if (p->dual < dual - 1e-6 * fabs(dual)) p->most = (1 + p->w) / 2, p->w = 1;
-        else if (looked) p->w = fmin(relaxation(p->w, before, p->error, k - looked), p->most);
+        if (p->dual < dual - 1e-6 * fabs(dual)) {
+            p->most = 1 + 0.8 * (p->w - 1), p->w = 1;
+        } else if (looked) {
+            p->most = fmin(p->most + 0.02, MOST);
+            p->w = fmin(relaxation(p->w, before, p->error, k - looked), p->most);
+        }
         before = p->error, dual = p->dual, looked = k;
     }
     Q_TRY(q_problem_finish(p, t));

@@ -228,11 +228,11 @@ static void bounds_hold_the_value(void **state)
         rough = solved(&p);
         o->iterations = 3000, o->tolerance = 1e-11;
         fine = solved(&p);
-        assert_true(fine.converged);
+        if (!fine.converged)
+            fail_msg("problem %d: marginals are off by %g after %d steps", k, fine.marginal_error, fine.iterations);
         assert_true(rough.lower <= fine.value + 1e-12 && fine.value <= rough.upper + 1e-12);
         assert_true(fine.lower <= fine.upper + 1e-12);
         near(fine.gap, 0, 1e-8);
-        assert_true(o->debias == QUERN_ON || fine.value <= fine.cost + 1 || fine.value > fine.cost);
     }
 }
 
