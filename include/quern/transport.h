@@ -131,7 +131,9 @@ typedef enum quern_transport_part {
     QUERN_MARGINAL_X, /* P 1: nearly a, for balanced transport */
     QUERN_MARGINAL_Y,
     QUERN_MAP_X, /* (P y)_i / (P 1)_i: where the plan sends x_i in the mean (barycentric map) */
-    QUERN_MAP_Y
+    QUERN_MAP_Y,
+    QUERN_ASSIGNMENT_X, /* the row of y that gets most of x_i: int64 */
+    QUERN_ASSIGNMENT_Y
 } quern_transport_part;
 
 /* Computes an array into a view of the host or device. Exact gradients of the value at its optimum (envelope theorem), so

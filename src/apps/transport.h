@@ -55,6 +55,7 @@ typedef enum q_formula {
     Q_GRADIENT,
     Q_APPLY,
     Q_MAP,
+    Q_ASSIGN,
     Q_ROW,
     Q_BOX,
     Q_WEIGHTS,

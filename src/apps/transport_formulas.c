@@ -40,6 +40,7 @@ static const row formulas[Q_FORMULA_COUNT] = {
                 "Grad(-e*LogSumExp_j(h-s*C),@,a*Exp(-k*f))"},
     [Q_APPLY] = {PAIRS, "H=Vi(1); h=Vj(1); v=Vj(%lld); Sum_j(Exp(H+h-s*C)*v)"},
     [Q_MAP] = {PAIRS, "h=Vj(1); SumSoftMaxWeight_j(h-s*C,~)"},
+    [Q_ASSIGN] = {PAIRS, "h=Vj(1); ArgMax_j(h-s*C)"},
     [Q_ROW] = {PAIRS, "H=Pm(1); h=Vj(1); Exp(H+h-s*C)"},
     [Q_BOX] = {ROWS, "Min_i(x), Max_i(x), Sum_i(Sum(Abs(x)))"},
     [Q_WEIGHTS] = {0, "a=Vi(1); Sum_i(a), Sum_i(Abs(a)), Sum_i(a<0)"},

@@ -120,14 +120,17 @@ static quern_status marginal(quern_array **out, q_transport *t, int k)
     return status;
 }
 
-static quern_status map(quern_array **out, q_transport *t, int k)
+/* What a row's weights over the other side's points give: their mean, or the largest. */
+static quern_status map(quern_array **out, q_transport *t, int k, bool largest)
 {
     q_problem *p = &t->between;
     const q_cloud *rows = p->side[k].cloud, *columns = p->side[1 - k].cloud;
     const quern_arg args[] = {
         {"h", q_array(p->side[1 - k].scaled)}, {"s", quern_number(t->scale / t->eps)}, {NULL, {0}}};
-    Q_TRY(q_transport_array(out, t, rows->rows, columns->dim));
-    return q_transport_run(t, Q_MAP, q_transport_direction(t, p, k), rows, columns, args, QUERN_OUTS(q_array(*out)));
+    Q_TRY(largest ? quern_array_create(out, t->context, QUERN_I64, rows->rows, 1)
+                  : q_transport_array(out, t, rows->rows, columns->dim));
+    return q_transport_run(t, largest ? Q_ASSIGN : Q_MAP, q_transport_direction(t, p, k), rows, columns, args,
+                           QUERN_OUTS(q_array(*out)));
 }
 
 static quern_status need_plan(const char *function, const q_transport *t)
@@ -203,7 +206,7 @@ quern_status quern_transport_rows(quern_transport_result *t, int64_t first, int6
 
 // ---- parts ----
 
-typedef enum kind { POTENTIAL, SELF_POTENTIAL, GRADIENT, MARGINAL, MAP } kind;
+typedef enum kind { POTENTIAL, SELF_POTENTIAL, GRADIENT, MARGINAL, MAP, ASSIGNMENT } kind;
 
 enum { MASS = 1, LOSS = 2 }; /* there for transport with mass only; for the other losses too */
 
@@ -227,6 +230,8 @@ static const part_row parts[] = {
     [QUERN_MARGINAL_Y] = {"MARGINAL_Y", MARGINAL, Q_Y, 0, false},
     [QUERN_MAP_X] = {"MAP_X", MAP, Q_X, MASS, true},
     [QUERN_MAP_Y] = {"MAP_Y", MAP, Q_Y, MASS, true},
+    [QUERN_ASSIGNMENT_X] = {"ASSIGNMENT_X", ASSIGNMENT, Q_X, MASS, false},
+    [QUERN_ASSIGNMENT_Y] = {"ASSIGNMENT_Y", ASSIGNMENT, Q_Y, MASS, false},
 };
 
 static quern_status copy(quern_array **out, const q_transport *t, const quern_array *from)
@@ -241,7 +246,8 @@ static quern_status compute(quern_array **out, q_transport *t, const part_row *r
     case POTENTIAL: return copy(out, t, plan ? t->between.side[row->k].potential : t->potential[row->k]);
     case SELF_POTENTIAL: return copy(out, t, t->self[row->k].side[0].potential);
     case MARGINAL: return marginal(out, t, row->k);
-    case MAP: return map(out, t, row->k);
+    case MAP:
+    case ASSIGNMENT: return map(out, t, row->k, row->kind == ASSIGNMENT);
     case GRADIENT: break;
     }
     return (plan ? transport_gradient : q_transport_loss_gradient)(out, t, row->k, row->positions);

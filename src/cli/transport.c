@@ -48,7 +48,9 @@ static const struct part {
              {"marginal-x", QUERN_MARGINAL_X, 'x', 0},
              {"marginal-y", QUERN_MARGINAL_Y, 'y', 0},
              {"map-x", QUERN_MAP_X, 'x', 'y'},
-             {"map-y", QUERN_MAP_Y, 'y', 'x'}};
+             {"map-y", QUERN_MAP_Y, 'y', 'x'},
+             {"assignment-x", QUERN_ASSIGNMENT_X, 'x', 0},
+             {"assignment-y", QUERN_ASSIGNMENT_Y, 'y', 0}};
 
 static const cli_option options[] = {
     {"--loss", CLI_TEXT, offsetof(request, loss), "sinkhorn|gaussian|laplacian|energy|kernel|hausdorff|hausdorff-hard",
@@ -69,7 +71,7 @@ static const cli_option options[] = {
     {"--scaling", CLI_TEXT, offsetof(request, scaling), "X", "ratio of two blurs of the schedule; 0.5 without it"},
     {"-o", CLI_LIST, offsetof(request, outputs), "PART=FILE",
      "write an array: potential-x, gradient-x (of the positions), gradient-a (of the weights), map-x,\n"
-     "marginal-x, self-potential-x; the same with y, and gradient-b; .npy, or .csv or .tsv"},
+     "assignment-x, marginal-x, self-potential-x; the same with y, and gradient-b; .npy, .csv or .tsv"},
     {"--json", CLI_FLAG, offsetof(request, json), "",
      "print {value, lower, upper, gap, cost, mass_x, mass_y, directed_x, directed_y, converged,\n"
      "iterations, marginal_error, levels: [{blur, iterations, marginal_error}]}; null: not known"},
@@ -240,6 +242,7 @@ static quern_status read_part(quern_transport_result *result, const struct part 
     int64_t columns = part->points ? part->points == 'x' ? x.columns : y.columns : 1;
     quern_dtype dtype = x.dtype == QUERN_F64 || y.dtype == QUERN_F64 ? QUERN_F64 : QUERN_F32;
 
+    if (part->part == QUERN_ASSIGNMENT_X || part->part == QUERN_ASSIGNMENT_Y) dtype = QUERN_I64;
     *view = quern_view_of(calloc((size_t)(rows * columns) + 1, sizeof(double)), dtype, rows, columns);
     if (!view->data) return cli_fail_memory();
     quern_status status = quern_transport_read(result, part->part, *view);

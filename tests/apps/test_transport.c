@@ -353,6 +353,7 @@ static void plans(void **state)
     for (int k = 0; k < 3; k++) {
         problem p = random_problem(20, 15, 2, 10);
         double rows[20 * 15], v[15 * 2], got[20 * 2], back[15], marginal_x[20], marginal_y[15], map[20 * 2], ones[20];
+        int64_t most[20];
         p.options.blur = 0.3, p.options.tolerance = 1e-12;
         p.options.reach = k == 1 ? 0.5 : 0;
         p.options.cost = k == 2 ? "SqDist(x,2*y)" : NULL, p.options.debias = k == 2 ? QUERN_OFF : QUERN_ON;
@@ -365,8 +366,10 @@ static void plans(void **state)
         succeed(quern_transport_read(result, QUERN_MARGINAL_X, quern_f64(marginal_x, 20, 1)));
         succeed(quern_transport_read(result, QUERN_MARGINAL_Y, quern_f64(marginal_y, 15, 1)));
         succeed(quern_transport_read(result, QUERN_MAP_X, quern_f64(map, 20, 2)));
+        succeed(quern_transport_read(result, QUERN_ASSIGNMENT_X, quern_i64(most, 20, 1)));
         for (int i = 0; i < 20; i++) {
             double sum = 0, product = 0, mean = 0;
+            for (int j = 0; j < 15; j++) assert_true(rows[15 * i + j] <= rows[15 * i + most[i]] * (1 + 1e-12));
             for (int j = 0; j < 15; j++) {
                 sum += rows[15 * i + j], product += rows[15 * i + j] * v[2 * j + 1];
                 mean += rows[15 * i + j] * p.y[2 * j];
