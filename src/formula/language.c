@@ -40,7 +40,8 @@ static const entry entries[] = {
     {NAMED(name, "form", false, arguments, length, sentence, "", "")},
 #define DERIVATIVE(name, pattern, arguments, length, build, sentence) \
     {NAMED(name, "derivative", false, arguments, length, sentence, "", "")},
-#define AXIS(name, arguments, length, sentence) {NAMED(name, "form", true, arguments, length, sentence, "g", "")},
+#define AXIS(name, arguments, length, derivative, sentence) \
+    {NAMED(name, "form", true, arguments, length, sentence, derivative, "")},
 #include "formula/forms.def"
 #define FAMILY(title_) {.title = title_},
 #define REDUCTION(name, kind, integers_, length, state, words, within, smallest, idle, derivative, sentence) \
