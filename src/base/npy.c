@@ -21,6 +21,7 @@ enum {
     PREAMBLE = 10,  /* magic, two bytes of version, two bytes of header length (version 1.0) */
     ALIGNMENT = 64, /* of the elements in the file */
     LONGEST_HEADER = 1 << 20,
+    AXES = 6,       /* a batch of up to four sizes, rows, columns */
     STEP = 1 << 20, /* bytes read at a time where the file's length is not known */
 };
 
@@ -39,7 +40,8 @@ typedef struct header {
     quern_npy_source source;
     size_t size; /* of an element */
     quern_dtype dtype;
-    int64_t shape[2];
+    int64_t shape[AXES]; /* as in the file */
+    int64_t batch[AXES - 2], rows, columns;
     bool has_order, has_shape;
 } header;
 
@@ -112,12 +114,11 @@ static quern_status read_order(header *h)
 static quern_status read_shape(header *h)
 {
     h->has_shape = true;
-    h->shape[0] = h->shape[1] = 1;
     if (!accept(h, "(")) return fail_header(h);
     int64_t length;
     for (int axes = 0; !accept(h, ")"); axes++) {
-        if (axes == 2) {
-            q_fail(QUERN_SHAPE, "'%s' has an array of more than two axes", h->path);
+        if (axes == AXES) {
+            q_fail(QUERN_SHAPE, "'%s' has an array of more than %d axes", h->path, AXES);
             q_fail_next_step("reshape it: numpy.save(path, a.reshape(len(a), -1))");
             return QUERN_SHAPE;
         }
@@ -159,11 +160,37 @@ static const struct other {
     {"", "of a type that is not known", "a.astype('<f4')"},
 };
 
+/* The last two axes are rows and columns, those before them a batch. */
+static quern_status find_shape(header *h)
+{
+    int axes = h->source.axes, leading = axes > 2 ? axes - 2 : 0;
+    h->rows = axes ? h->shape[leading] : 1;
+    h->columns = axes > 1 ? h->shape[leading + 1] : 1;
+    for (int d = 0; d < leading; d++) {
+        h->batch[d] = h->shape[d];
+        if (!h->batch[d])
+            return q_fail(QUERN_SHAPE, "'%s' has %d axes, of which the batch has the size 0", h->path, axes);
+    }
+    if (!leading || !h->source.by_columns) return QUERN_OK;
+    q_fail(QUERN_SHAPE, "'%s' has an array of %d axes in Fortran order", h->path, axes);
+    q_fail_next_step("store it in C order: numpy.save(path, numpy.ascontiguousarray(a))");
+    return QUERN_SHAPE;
+}
+
+/* Elements of the array; false if they cannot be counted. */
+static bool count_elements(const header *h, size_t *out)
+{
+    *out = 1;
+    for (int d = 0; d < AXES - 2 && h->batch[d]; d++)
+        if (!q_mul_size(*out, (size_t)h->batch[d], out)) return false;
+    return q_mul_size(*out, (size_t)h->rows, out) && q_mul_size(*out, (size_t)h->columns, out);
+}
+
 static quern_status check_type(header *h)
 {
     const char *type = h->source.type;
     const struct other *o = others;
-    h->source.by_columns = h->source.by_columns && h->shape[0] > 1 && h->shape[1] > 1;
+    h->source.by_columns = h->source.by_columns && h->rows > 1 && h->columns > 1;
     h->source.converted = h->source.by_columns || !q_element_native(type);
     if (q_element_known(type, &h->size, &h->dtype)) return QUERN_OK;
     while (strncmp(type + 1, o->start, strlen(o->start))) o++;
@@ -181,7 +208,10 @@ static quern_status read_dictionary(header *h)
         Q_TRY(read_entry(h));
         accept(h, ",");
     }
-    if (*h->source.type && h->has_order && h->has_shape) return check_type(h);
+    if (*h->source.type && h->has_order && h->has_shape) {
+        Q_TRY(find_shape(h));
+        return check_type(h);
+    }
     return q_fail(QUERN_IO, "'%s' has a .npy header without descr, fortran_order or shape", h->path);
 }
 
@@ -241,7 +271,7 @@ static quern_status choose_step(FILE *file, const char *path, size_t bytes, size
 static quern_status read_elements(FILE *file, const header *h, void **out)
 {
     size_t bytes, step, used = 0, capacity = 0;
-    if (!q_mul_size((size_t)h->shape[0], (size_t)h->shape[1], &bytes) || !q_mul_size(bytes, h->size, &bytes))
+    if (!count_elements(h, &bytes) || !q_mul_size(bytes, h->size, &bytes))
         return q_fail(QUERN_IO, "'%s' announces more elements than memory can hold", h->path);
     Q_TRY(choose_step(file, h->path, bytes, &step));
     char *data = NULL;
@@ -260,12 +290,12 @@ static quern_status read_elements(FILE *file, const header *h, void **out)
 /* Replaces the elements of the file by those of an array. */
 static quern_status convert(const header *h, void **data)
 {
-    size_t bytes;
-    bool fits = q_mul_size((size_t)h->shape[0], (size_t)h->shape[1], &bytes) &&
-                q_mul_size(bytes, q_element_size(h->dtype), &bytes);
+    size_t bytes, count = 0;
+    bool fits = count_elements(h, &count) && q_mul_size(count, q_element_size(h->dtype), &bytes);
     void *converted = fits ? malloc(bytes + 1) : NULL;
     if (!converted) return q_fail_memory(fits ? bytes : SIZE_MAX);
-    q_elements_convert(h->source.type, h->source.by_columns, h->shape[0], h->shape[1], *data, converted);
+    int64_t rows = h->batch[0] && h->columns ? (int64_t)count / h->columns : h->rows;
+    q_elements_convert(h->source.type, h->source.by_columns, rows, h->columns, *data, converted);
     free(*data);
     *data = converted;
     return QUERN_OK;
@@ -281,7 +311,10 @@ quern_status quern_npy_read_stream(quern_view *out, FILE *stream, const char *pa
     if (!status) status = read_elements(stream, &h, &data);
     if (!status && h.source.converted) status = convert(&h, &data);
     if (status) free(data);
-    else *out = quern_view_of(data, h.dtype, h.shape[0], h.shape[1]);
+    else {
+        *out = quern_view_of(data, h.dtype, h.rows, h.columns);
+        memcpy(out->batch, h.batch, sizeof h.batch);
+    }
     if (source) *source = h.source;
     return status;
 }
@@ -313,8 +346,13 @@ static quern_status prepare(output *o, const char *path, quern_view view)
     if (view.dtype != QUERN_F32 && view.dtype != QUERN_F64 && view.dtype != QUERN_I64)
         return fail_usage("only arrays of float32, float64 and int64 are written");
     size_t bytes;
-    if (view.rows < 0 || view.columns < 0 || !q_mul_size((size_t)view.rows, (size_t)view.columns, &o->count) ||
-        !q_mul_size(o->count, o->size, &bytes))
+    bool fits = view.rows >= 0 && view.columns >= 0;
+    o->count = 1;
+    for (size_t d = 0; d < Q_COUNT(view.batch) && view.batch[d]; d++)
+        fits = fits && view.batch[d] > 0 && q_mul_size(o->count, (size_t)view.batch[d], &o->count);
+    fits = fits && q_mul_size(o->count, (size_t)view.rows, &o->count) &&
+           q_mul_size(o->count, (size_t)view.columns, &o->count);
+    if (!fits || !q_mul_size(o->count, o->size, &bytes))
         return q_fail(QUERN_USAGE, "npy: an array of %lld x %lld elements cannot be", (long long)view.rows,
                       (long long)view.columns);
     return o->count && !view.data ? fail_usage("the array has no data") : QUERN_OK;
@@ -323,17 +361,20 @@ static quern_status prepare(output *o, const char *path, quern_view view)
 /* Writes preamble and header, padded with blanks so that the elements start at a multiple of 64 bytes. */
 static bool put_header(FILE *file, const output *o)
 {
-    char text[2 * ALIGNMENT] = {0};
+    char text[4 * ALIGNMENT] = {0};
     memcpy(text, magic, sizeof magic);
     text[6] = 1; /* version 1.0 */
-    int length = snprintf(text + PREAMBLE, sizeof text - PREAMBLE,
-                          "{'descr': '%s', 'fortran_order': False, 'shape': (%lld, %lld), }",
-                          q_element_type(o->view.dtype), (long long)o->view.rows, (long long)o->view.columns);
-    size_t used = PREAMBLE + (size_t)length;
+    size_t used = PREAMBLE + (size_t)snprintf(text + PREAMBLE, sizeof text - PREAMBLE,
+                                              "{'descr': '%s', 'fortran_order': False, 'shape': (",
+                                              q_element_type(o->view.dtype));
+    for (size_t d = 0; d < Q_COUNT(o->view.batch) && o->view.batch[d]; d++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%lld, ", (long long)o->view.batch[d]);
+    used += (size_t)snprintf(text + used, sizeof text - used, "%lld, %lld), }", (long long)o->view.rows,
+                             (long long)o->view.columns);
     size_t size = (used + 1 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     memset(text + used, ' ', size - used);
     text[size - 1] = '\n';
-    text[8] = (char)(size - PREAMBLE); /* at most 118: one byte holds it */
+    text[8] = (char)(unsigned char)(size - PREAMBLE); /* at most 246: one byte holds it */
     return fwrite(text, 1, size, file) == size;
 }
 

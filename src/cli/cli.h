@@ -195,6 +195,10 @@ typedef struct cli_inputs {
 quern_status cli_inputs_read(cli_inputs *inputs, const char **words, size_t count, quern_dtype dtype);
 /* Gives typed numbers, and files that are a parameter's numbers row after row, the shape of the operator's variable. SHAPE. */
 quern_status cli_inputs_fit(cli_inputs *inputs, const quern_operator *op);
+/* A view of all members of a batch as rows. */
+quern_view cli_flat(const quern_view *view);
+/* The sizes of the batch that the arrays have in common; where they do not agree, the run says so. */
+void cli_inputs_batch(const cli_inputs *inputs, int64_t batch[4]);
 /* Bytes of an element of an array. */
 size_t cli_element_size(quern_dtype dtype);
 /* The float type of results: `wanted`, else that of the first array with one, else float32. */

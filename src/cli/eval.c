@@ -177,8 +177,11 @@ const cli_command cli_eval = {
         "NAME=0.5        a number\n"
         "NAME=1,2,3      numbers: a parameter of length 3, or as many rows as they fill (./1,2 is a file of that name)\n"
         "Variables without a name, as in Vi(0,3), are called by their number: 0=x.npy.\n",
-    .notes = "Without -o and --json the results are printed as rows of text, with an empty line between two results.\n"
-             "Files appear complete or not at all.\n",
+    .notes =
+        "Without -o and --json the results are printed as rows of text, with an empty line between two results.\n"
+        "Files appear complete or not at all.\n"
+        "Axes of .npy files before the last two are batches, aligned at the last and broadcast, as in NumPy; results have\n"
+        "them too: x.npy of 50 x 100 x 3 and y.npy of 80 x 3 give 50 problems of 100 x 80.\n",
     .options = options,
     .option_count = CLI_COUNT(options),
 };

@@ -175,7 +175,8 @@ static bool is_lost(const quern_view *view, size_t k, quern_dtype dtype)
 
 static quern_status convert(quern_view *view, cli_source *source, quern_dtype dtype)
 {
-    size_t count = (size_t)view->rows * (size_t)view->columns;
+    quern_view flat = cli_flat(view);
+    size_t count = (size_t)flat.rows * (size_t)flat.columns;
     size_t size = cli_element_size(dtype);
     void *data = count <= SIZE_MAX / size ? malloc(count ? count * size : 1) : NULL;
 
@@ -237,6 +238,37 @@ quern_status cli_inputs_read(cli_inputs *inputs, const char **words, size_t coun
     if (!inputs->args || !inputs->sources) return cli_fail_memory();
     for (size_t k = 0; k < count && !status; k++) status = read_word(inputs, words[k]);
     return status ? status : convert_all(inputs, dtype);
+}
+
+quern_view cli_flat(const quern_view *view)
+{
+    quern_view flat = *view;
+
+    for (size_t d = 0; d < CLI_COUNT(flat.batch); d++) {
+        if (flat.batch[d]) flat.rows *= flat.batch[d];
+        flat.batch[d] = 0;
+    }
+    return flat;
+}
+
+void cli_inputs_batch(const cli_inputs *inputs, int64_t batch[4])
+{
+    int most = 0;
+
+    for (int d = 0; d < 4; d++) batch[d] = 0;
+    for (size_t k = 0; k < inputs->count; k++) {
+        int dims = 0;
+        while (dims < 4 && inputs->args[k].view.batch[dims]) dims++;
+        if (dims > most) most = dims;
+    }
+    for (int d = 0; d < most; d++) batch[d] = 1;
+    for (size_t k = 0; k < inputs->count; k++) {
+        const int64_t *own = inputs->args[k].view.batch;
+        int dims = 0;
+        while (dims < 4 && own[dims]) dims++;
+        for (int d = 0; d < dims; d++)
+            if (own[d] > batch[most - dims + d]) batch[most - dims + d] = own[d];
+    }
 }
 
 /* ---- shapes ----------------------------------------------------------------------------------------------------- */

@@ -19,12 +19,19 @@
 
 /* ---- the arrays ------------------------------------------------------------------------------------------------- */
 
-static quern_status result_create(quern_view *view, int64_t rows, int64_t columns, quern_dtype dtype)
+static quern_status result_create(quern_view *view, int64_t rows, int64_t columns, quern_dtype dtype,
+                                  const int64_t batch[4])
 {
-    size_t size = cli_element_size(dtype), limit = SIZE_MAX / 2 / size;
+    size_t size = cli_element_size(dtype), limit = SIZE_MAX / 2 / size, members = 1;
 
+    for (int d = 0; d < 4 && batch[d]; d++) {
+        if (members > limit / (size_t)batch[d]) return cli_fail_memory();
+        members *= (size_t)batch[d];
+    }
+    limit /= members;
+    memcpy(view->batch, batch, sizeof view->batch);
     if ((uint64_t)rows > (columns ? limit / (uint64_t)columns : limit)) return cli_fail_memory();
-    view->data = calloc((size_t)rows * (size_t)columns + 1, size);
+    view->data = calloc(members * (size_t)rows * (size_t)columns + 1, size);
     if (!view->data) return cli_fail_memory();
     view->rows = rows;
     view->columns = columns;
@@ -36,15 +43,17 @@ quern_status cli_results_create(cli_results *results, const quern_operator *op, 
                                 quern_dtype dtype)
 {
     size_t count = quern_result_count(op);
+    int64_t batch[4];
 
     results->views = calloc(count + 1, sizeof *results->views);
     results->values = calloc(count + 1, sizeof *results->values);
     if (!results->views || !results->values) return cli_fail_memory();
+    cli_inputs_batch(inputs, batch);
     for (; results->count < count; results->count++) {
         quern_value value = quern_result(op, results->count);
         int64_t rows = cli_inputs_rows(inputs, op, value.axis);
         quern_status status = result_create(&results->views[results->count], rows < 0 ? 0 : rows, value.dim,
-                                            value.integer ? QUERN_I64 : dtype);
+                                            value.integer ? QUERN_I64 : dtype, batch);
         if (status) return status;
         results->values[results->count] = value;
     }
@@ -70,7 +79,8 @@ quern_status cli_results_print(const cli_results *results)
 {
     for (size_t k = 0; k < results->count; k++) {
         if (k) putchar('\n');
-        cli_table_write(stdout, &results->views[k], ' ');
+        const quern_view flat = cli_flat(&results->views[k]);
+        cli_table_write(stdout, &flat, ' ');
     }
     return QUERN_OK;
 }
@@ -85,11 +95,12 @@ static json_t *json_element(const quern_view *view, int64_t k)
     return json_string(isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
 }
 
+/* Rows of all members. */
 static json_t *json_rows(const quern_view *view)
 {
     json_t *rows = json_array();
 
-    for (int64_t r = 0; r < view->rows; r++) {
+    for (int64_t r = 0; r < cli_flat(view).rows; r++) {
         json_t *row = json_array();
         for (int64_t c = 0; c < view->columns; c++)
             json_array_append_new(row, json_element(view, r * view->columns + c));
@@ -103,6 +114,12 @@ static json_t *json_result(const quern_view *view, quern_value value)
     char axis[2] = {value.axis, '\0'};
     json_t *object = json_object();
 
+    json_t *batch = json_array();
+
+    for (size_t d = 0; d < CLI_COUNT(view->batch) && view->batch[d]; d++)
+        json_array_append_new(batch, json_integer((json_int_t)view->batch[d]));
+    if (view->batch[0]) json_object_set_new(object, "batch", batch);
+    else json_decref(batch);
     json_object_set_new(object, "axis", json_string(axis));
     json_object_set_new(object, "rows", json_integer((json_int_t)view->rows));
     json_object_set_new(object, "columns", json_integer((json_int_t)view->columns));
@@ -213,6 +230,7 @@ static quern_status write_table(const char *given, const char *path, quern_view 
 
     if (!file) return fail_output(given, strerror(errno));
     errno = 0;
+    view = cli_flat(&view);
     cli_table_write(file, &view, cli_table_delimiter(given));
     written = !ferror(file) && !fflush(file);
     return fclose(file) || !written ? fail_output(given, errno ? strerror(errno) : "not all was written") : QUERN_OK;

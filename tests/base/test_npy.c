@@ -301,9 +301,39 @@ static void other_arrays_are_refused(void **state)
     put_npy(1, "{'descr': [('a', '<f4'), ('b', '<i4', (2,))], 'fortran_order': False, 'shape': (1,), }", 12);
     expect(QUERN_DTYPE, "'t.npy' has elements that are structures; expected real numbers");
     assert_non_null(strstr(quern_last_error()->next_step, "structured_to_unstructured(a, dtype='<f4')"));
-    put_npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1), }", 4);
-    expect(QUERN_SHAPE, "'t.npy' has an array of more than two axes");
+    put_npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1, 1, 1, 1, 1), }", 4);
+    expect(QUERN_SHAPE, "'t.npy' has an array of more than 6 axes");
     assert_non_null(strstr(quern_last_error()->next_step, "reshape"));
+    put_npy(1, "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1, 1), }", 4);
+    expect(QUERN_SHAPE, "'t.npy' has an array of 3 axes in Fortran order");
+    assert_non_null(strstr(quern_last_error()->next_step, "ascontiguousarray"));
+    put_npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 1, 1), }", 0);
+    expect(QUERN_SHAPE, "'t.npy' has 3 axes, of which the batch has the size 0");
+}
+
+/* Axes before the last two: read and written. */
+static void batches(void **state)
+{
+    (void)state;
+    float numbers[24];
+    quern_view view, out = quern_f32(numbers, 2, 1);
+    for (int n = 0; n < 24; n++) numbers[n] = (float)n;
+    out.batch[0] = 3, out.batch[1] = 1, out.batch[2] = 4;
+    assert_int_equal(quern_npy_write("b.npy", out), QUERN_OK);
+    assert_int_equal(quern_npy_read(&view, "b.npy"), QUERN_OK);
+    assert_memory_equal(view.batch, out.batch, sizeof out.batch);
+    assert_int_equal(view.rows, 2);
+    assert_int_equal(view.columns, 1);
+    assert_memory_equal(view.data, numbers, sizeof numbers);
+    quern_free(view.data);
+    put_npy(1, "{'descr': '<i2', 'fortran_order': False, 'shape': (2, 3, 0), }", 0);
+    assert_int_equal(quern_npy_read(&view, "t.npy"), QUERN_OK);
+    assert_int_equal(view.batch[0], 2);
+    assert_int_equal(view.rows, 3);
+    assert_int_equal(view.columns, 0);
+    quern_free(view.data);
+    out.batch[0] = -1;
+    assert_int_equal(quern_npy_write("b.npy", out), QUERN_USAGE);
 }
 
 static void damaged_files_are_refused(void **state)
@@ -475,6 +505,7 @@ int main(void)
         IN_ROOM(fortran_order_is_read),
         IN_ROOM(streams_are_read_one_array_at_a_time),
         IN_ROOM(other_arrays_are_refused),
+        IN_ROOM(batches),
         IN_ROOM(damaged_files_are_refused),
         IN_ROOM(headers_are_read_to_the_byte),
         IN_ROOM(any_damage_is_survived),

@@ -121,8 +121,8 @@ def refuse_others():
                           ("[('a', '<f4'), ('b', '<f4')]", 'structured_to_unstructured')):
         put_npy('t.npy', descr, (1,), bytes(16))
         fails(descr, DTYPE, advice, 'x=Vi(1); x', 'x=t.npy')
-    put_npy('t.npy', '<f4', (1, 1, 1), bytes(4))
-    fails('three axes', SHAPE, 'reshape', 'x=Vi(1); x', 'x=t.npy')
+    put_npy('t.npy', '<f4', (1,) * 7, bytes(4))
+    fails('seven axes', SHAPE, 'reshape', 'x=Vi(1); x', 'x=t.npy')
     put('t.npz', b'PK\3\4')
     fails('an archive', IO, 'several arrays', 'x=Vi(1); x', 'x=t.npz')
     put('t.npy', b'1,2\n')
@@ -243,6 +243,25 @@ def keep_rows():
     prints('a derivative of what is constant', '0 0\n0 0\n', 'x=Vi(2); p=Pm(1); Grad(p*p,x,1)', 'x=1,2,3,4', 'p=1')
 
 
+def read_batches():
+    put_npy('x.npy', '<f4', (2, 3, 1), struct.pack('<6f', 0, 1, 2, 3, 4, 5))
+    put_npy('y.npy', '<f4', (2, 1), struct.pack('<2f', 1, 10))
+    put_npy('s.npy', '<i2', (2, 1, 1), struct.pack('<2h', 1, 2))
+    words = ('x=Vi(1); y=Vj(1); Sum_j(x*y)', 'x=x.npy', 'y=y.npy')
+    rows = '0\n11\n22\n33\n44\n55\n'
+    prints('three axes are a batch, which others share', rows, *words)
+    prints('to .npy', '', *words, '-o', 'a.npy')
+    prints('and from it', rows, 'x=Vi(1); x', 'x=a.npy')
+    prints('to text', '', *words, '-o', 'a.csv')
+    report(written('a.csv') == rows.encode(), 'rows of all members', written('a.csv'))
+    prints('a number for each member', '0\n11\n22\n66\n88\n110\n', 'x=Vi(1); y=Vj(1); s=Pm(1); Sum_j(s*x*y)', *words[1:],
+           's=s.npy', told='quern: s: s.npy holds <i2; read as float32\n')
+    prints('JSON tells sizes', '{"results": [{"batch": [2], "axis": "p", "rows": 1, "columns": 1, "integer": false, '
+           '"data": [[3.0], [12.0]]}]}\n', 'x=Vi(1); Sum_i(x)', 'x=x.npy', '--json')
+    put_npy('y.npy', '<f4', (3, 1, 1), struct.pack('<3f', 1, 2, 3))
+    fails('sizes that do not agree', SHAPE, 'y has a batch of 3, those before it one of 2', *words)
+
+
 def compare_numpy():
     try:
         import numpy
@@ -264,7 +283,7 @@ def main():
         os.chdir(directory)
         os.symlink('/dev/full', 'full.csv')
         for part in (read_types, take_types_of_others, tell_losses, refuse_others, read_tables, need_memory, write_tables,
-                     tell_of_typed_numbers, keep_rows, compare_numpy):
+                     tell_of_typed_numbers, keep_rows, read_batches, compare_numpy):
             part()
         os.chdir('/')
     print(f'{results[True]} passed, {results[False]} failed, {results[None]} skipped')
