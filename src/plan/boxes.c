@@ -178,7 +178,7 @@ static void write_choice(const writer *w, q_id id, const q_node *node)
         add_operand(w, node, 0, d);
         q_text_add(w->out, "), s%u_%u = !n%u && q_second_%s(", id, d, node->arg[0], name);
         add_operand(w, node, 0, d);
-        q_text_add(w->out, ");\n    n%u = n%u | (!s%u_%u && n%u) | (!f%u_%u && n%u);\n", id, id, id, d, node->arg[1],
+        q_text_add(w->out, ");\n    n%u = n%u | ((!s%u_%u) & n%u) | ((!f%u_%u) & n%u);\n", id, id, id, d, node->arg[1],
                    id, d, node->arg[2]);
         q_text_add(w->out, "    const q_interval v%u_%u = f%u_%u ? ", id, d, id, d);
         add_operand(w, node, 1, d);

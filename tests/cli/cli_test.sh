@@ -160,6 +160,9 @@ fi
 report 'pruned' "$(grep -q '^quern: pruned: 100 % of all pairs were computed; nothing else matters$' "$dir/err" || echo ' no such note')"
 "$quern" eval 'x=Vi(3); x+1' x=x.npy --tolerance 1e-3 >"$dir/out" 2>"$dir/err"
 report 'not pruned' "$(grep -q '^quern: not pruned: in the formula no row meets a column$' "$dir/err" || echo ' no such note')"
+masked='x=Vi(3); y=Vj(3); Sum_j(Where(J<=I,Exp(-SqDist(x,y)),0))'
+"$quern" eval "$masked" x=x.npy y=y.npy --prune >"$dir/out" 2>"$dir/err"
+report 'a mask, pruned without a warning' "$(grep -q '^quern: pruned: ' "$dir/err" && ! grep -v '^quern: ' "$dir/err" || cat "$dir/err")"
 prints 'pruned, quietly' "$("$quern" eval "$two" x=x.npy y=y.npy)" eval "$two" x=x.npy y=y.npy --prune --quiet
 fails 'a tolerance that is no number' 2 eval "$two" x=x.npy y=y.npy --tolerance much
 fails 'a tolerance above 1' 2 eval "$two" x=x.npy y=y.npy --tolerance 2
