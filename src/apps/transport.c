@@ -250,7 +250,9 @@ static quern_status advance(q_problem *p, q_transport *t, double tolerance)
     if (p->trivial) return QUERN_OK;
     if (!fixed) Q_TRY(q_problem_settle(p, t, tolerance));
     if (t->options.certify == QUERN_OFF) return QUERN_OK;
+    double value = p->value; /* GeomLoss's, of its two potentials */
     if (fixed) Q_TRY(q_problem_finish(p, t));
+    if (fixed) p->value = value;
     return q_problem_certify(p, t);
 }
 

@@ -84,6 +84,9 @@ static void the_schedule_of_geomloss(void **state)
                                                  .schedule = QUERN_SCHEDULE_GEOMLOSS};
         double got = value(&options);
         if (!(fabs(got - rows[k].value) < 1e-11)) fail_msg("row %zu: %.15g, not %.15g", k, got, rows[k].value);
+        quern_transport_options certified = options;
+        certified.certify = QUERN_ON; /* bounds, and the same value */
+        assert_true(value(&certified) == got);
     }
 }
 
