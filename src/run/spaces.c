@@ -115,12 +115,21 @@ static quern_status fill_gaps(const q_spaces *s, q_mask *mask, int rows, int col
     return status;
 }
 
-static quern_status make_masks(q_spaces *s, const quern_ranges *ranges)
+static bool has_stage(const q_run *run, int rows, int reduced)
 {
+    const q_stages *stages = &run->op->stages;
+    for (size_t k = 0; k < stages->count; k++)
+        if (stages->stage[k].rows == rows && stages->stage[k].reduced == reduced) return true;
+    return false;
+}
+
+static quern_status make_masks(q_spaces *s, const q_run *run, const quern_ranges *ranges)
+{
+    bool turned = has_stage(run, Q_J, Q_I);
     Q_TRY(q_mask_by_rows(&s->masks[Q_I][Q_J], ranges));
-    Q_TRY(q_mask_turn(&s->masks[Q_J][Q_I], &s->masks[Q_I][Q_J]));
+    if (turned) Q_TRY(q_mask_turn(&s->masks[Q_J][Q_I], &s->masks[Q_I][Q_J]));
     Q_TRY(fill_gaps(s, &s->masks[Q_I][Q_J], Q_I, Q_J));
-    return fill_gaps(s, &s->masks[Q_J][Q_I], Q_J, Q_I);
+    return turned ? fill_gaps(s, &s->masks[Q_J][Q_I], Q_J, Q_I) : QUERN_OK;
 }
 
 /* Each member a block, with one segment where there is something to reduce. */
@@ -163,7 +172,7 @@ quern_status q_spaces_make(q_spaces *out, const q_run *run, const q_given *given
     *out = (q_spaces){0};
     Q_TRY(place_members(out, run, given, options));
     Q_TRY(make_entries(out));
-    if (options && options->ranges) Q_TRY(make_masks(out, options->ranges));
+    if (options && options->ranges) Q_TRY(make_masks(out, run, options->ranges));
     for (size_t stage = 0; stage < run->op->stages.count; stage++) Q_TRY(make_space(out, run, given, stage));
     return QUERN_OK;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "quern/array.h"
+#include "quern/space.h"
 #include "run_helpers.h"
 
 static long made, live, fails_at; /* 0: none fails */
@@ -198,6 +199,31 @@ static void running(void **state)
     fail_each(run_with_device, 50);
 }
 
+/* A ragged batch with ranges, of a formula of two stages. */
+static quern_status run_in_blocks(void)
+{
+    static const int64_t offsets_i[] = {0, 10, 10, M}, offsets_j[] = {0, 40, 60, N}, first[] = {0, 1, 3};
+    static const quern_span rows[] = {{0, 5}, {12, 30}}, columns[] = {{0, 40}, {60, 70}, {80, N}};
+    const quern_ranges ranges = {2, rows, first, columns};
+    const quern_run_options options = {sizeof options, NULL, &ranges, 3, offsets_i, offsets_j, NULL};
+    float out[3];
+    quern_operator *op;
+    const quern_view result = quern_f32(out, 3, 1);
+    quern_status status = quern_compile(&op, context, "x=Vi(3); y=Vj(3); Sum_j(1/(1+Sum_i(Exp(-SqDist(x,y)))))", NULL);
+    if (!status)
+        status = quern_run_with(op, QUERN_ARGS({"x", quern_f32(points, M, 3)}, {"y", quern_f32(points, N, 3)}),
+                                (quern_outs){&result, 1}, &options);
+    quern_operator_destroy(&op);
+    return status;
+}
+
+static void running_in_blocks(void **state)
+{
+    (void)state;
+    need_device();
+    fail_each(run_in_blocks, 50);
+}
+
 static quern_status run_on_host(void)
 {
     float out[3];
@@ -241,8 +267,9 @@ static void devices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compiling), cmocka_unit_test(gradients),           cmocka_unit_test(building),
-        cmocka_unit_test(running),   cmocka_unit_test(running_on_the_host), cmocka_unit_test(devices),
+        cmocka_unit_test(compiling), cmocka_unit_test(gradients),         cmocka_unit_test(building),
+        cmocka_unit_test(running),   cmocka_unit_test(running_in_blocks), cmocka_unit_test(running_on_the_host),
+        cmocka_unit_test(devices),
     };
     for (int k = 0; k < 3 * N; k++) points[k] = (float)(k * 37 % 101) / 101;
     return cmocka_run_group_tests(tests, open_context, close_context);

@@ -2,6 +2,7 @@
  * test_sparse.c: runs with ranges beside the reference with the same pairs left out: random ranges over both axes, formulas of
  * one and several stages, gradients, in every scheme and both types; and ranges that are refused.
  */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -299,6 +300,55 @@ static void arrays_on_the_device(void **state)
     quern_operator_destroy(&op);
 }
 
+// ---- threads ----
+
+enum { THREADS = 2, ROUNDS = 5, ROWS = 60, COLUMNS = 90 };
+
+typedef struct worker {
+    pthread_t thread;
+    quern_operator *op;
+    const float *points;
+    int64_t width; /* of its ranges */
+    float got[ROUNDS][ROWS];
+    int faults;
+} worker;
+
+static void *run_often(void *user)
+{
+    worker *w = user;
+    const quern_span rows = {0, ROWS}, columns = {0, w->width};
+    const quern_ranges ranges = {1, &rows, (int64_t[]){0, 1}, &columns};
+    const quern_run_options options = {.size = sizeof options, .ranges = &ranges};
+    for (int n = 0; n < ROUNDS; n++) {
+        const quern_view result = quern_f32(w->got[n], ROWS, 1);
+        quern_args args = QUERN_ARGS({"x", quern_f32(w->points, ROWS, 1)}, {"y", quern_f32(w->points, COLUMNS, 1)});
+        w->faults += quern_run_with(w->op, args, (quern_outs){&result, 1}, &options) != QUERN_OK;
+    }
+    return NULL;
+}
+
+static void threads_have_ranges_of_their_own(void **state)
+{
+    (void)state;
+    need_device();
+    static worker workers[THREADS];
+    float points[COLUMNS];
+    quern_operator *op = compile("x=Vi(1); y=Vj(1); Sum_j(x*y)", NULL);
+    for (int n = 0; n < COLUMNS; n++) points[n] = (float)(n % 8);
+    for (int t = 0; t < THREADS; t++) {
+        workers[t] = (worker){.op = op, .points = points, .width = 8 * (t + 1)};
+        assert_int_equal(pthread_create(&workers[t].thread, NULL, run_often, &workers[t]), 0);
+    }
+    for (int t = 0; t < THREADS; t++) assert_int_equal(pthread_join(workers[t].thread, NULL), 0);
+    for (int t = 0; t < THREADS; t++) {
+        assert_int_equal(workers[t].faults, 0);
+        for (int n = 0; n < ROUNDS; n++)
+            for (int i = 0; i < ROWS; i++)
+                assert_true(workers[t].got[n][i] == points[i] * 28 * (float)(t + 1)); /* 28: 0 to 7 */
+    }
+    quern_operator_destroy(&op);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +363,7 @@ int main(void)
         cmocka_unit_test(null_is_refused),
         cmocka_unit_test(no_options_are_a_run),
         cmocka_unit_test(arrays_on_the_device),
+        cmocka_unit_test(threads_have_ranges_of_their_own),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
