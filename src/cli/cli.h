@@ -184,7 +184,9 @@ typedef struct cli_inputs {
     quern_arg *args; /* names and data are owned */
     cli_source *sources;
     size_t count;
-    int64_t M, N; /* --M and --N: rows where no array tells them; 0 if not given */
+    int64_t M, N;        /* --M and --N: rows where no array tells them; 0 if not given */
+    size_t members;      /* of a ragged batch, or 0 */
+    int64_t *offsets[2]; /* its rows i and rows j, or null */
     bool stdin_taken;
 } cli_inputs;
 
@@ -206,6 +208,8 @@ quern_dtype cli_inputs_dtype(const cli_inputs *inputs, quern_dtype wanted);
 /* The rows of a value with this axis: 1 for 'p', else those of the first input for such a variable, else --M or --N;
    -1 when nothing tells. */
 int64_t cli_inputs_rows(const cli_inputs *inputs, const quern_operator *op, char axis);
+/* --offsets-i (which: 0) or --offsets-j (1), numbers or a .npy file; null: not given. USAGE, and those of quern_npy_read. */
+quern_status cli_offsets_read(cli_inputs *inputs, const char *text, int which);
 void cli_inputs_free(cli_inputs *inputs);
 
 // table.c: tables of numbers as text (CSV)

@@ -13,7 +13,7 @@
 #include "quern/space.h"
 
 typedef struct request {
-    const char *file, *dtype_text, *m, *n, *relative_text, *absolute_text;
+    const char *file, *dtype_text, *m, *n, *relative_text, *absolute_text, *offsets_i, *offsets_j;
     double relative, absolute;
     char *formula;
     size_t taken; /* words that it was */
@@ -37,6 +37,10 @@ static const cli_option options[] = {
     CLI_GRAD(request),
     {"--M", CLI_TEXT, offsetof(request, m), "N", "the number of rows i, where no array tells it, as in Sum_i(1)"},
     {"--N", CLI_TEXT, offsetof(request, n), "N", "the number of rows j, likewise"},
+    {"--offsets-i", CLI_TEXT, offsetof(request, offsets_i), "FILE|0,K,...",
+     "a ragged batch: the rows i where its members begin, and their number in the end"},
+    {"--offsets-j", CLI_TEXT, offsetof(request, offsets_j), "FILE|0,K,...",
+     "likewise the rows j; parameters have a row for each member, or one for all"},
     {"--prune", CLI_FLAG, offsetof(request, prune), "",
      "leave out blocks of rows and columns that cannot matter, as intervals prove; a note tells how many"},
     {"--tolerance", CLI_TEXT, offsetof(request, relative_text), "X",
@@ -107,6 +111,9 @@ static quern_status run_operator(quern_operator *op, const request *r, const cli
     quern_status status;
 
     if (prunes) run_options.pruning = &pruning;
+    run_options.members = inputs->members;
+    run_options.offsets_i = inputs->offsets[0];
+    run_options.offsets_j = inputs->offsets[1];
     cli_progress_begin();
     status = quern_run_with(op, (quern_args){inputs->args, inputs->count, inputs->M, inputs->N},
                             (quern_outs){results->views, results->count}, &run_options);
@@ -150,6 +157,8 @@ static quern_status run(int argc, char **argv)
     if (!status) status = cli_parse_count(r.m, "--M", &inputs.M);
     if (!status) status = cli_parse_count(r.n, "--N", &inputs.N);
     if (!status) status = cli_inputs_read(&inputs, r.words.items + r.taken, r.words.count - r.taken, r.dtype);
+    if (!status) status = cli_offsets_read(&inputs, r.offsets_i, 0);
+    if (!status) status = cli_offsets_read(&inputs, r.offsets_j, 1);
     if (!status) status = check_outputs(&r);
     if (!status) status = compute(&r, &inputs);
     cli_inputs_free(&inputs);

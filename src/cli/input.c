@@ -338,7 +338,7 @@ quern_status cli_inputs_fit(cli_inputs *inputs, const quern_operator *op)
 
 int64_t cli_inputs_rows(const cli_inputs *inputs, const quern_operator *op, char axis)
 {
-    if (axis == 'p') return 1;
+    if (axis == 'p') return inputs->members ? (int64_t)inputs->members : 1;
     for (size_t v = 0; v < quern_variable_count(op); v++) {
         quern_value variable = quern_variable(op, v);
         const quern_arg *arg = find_arg(inputs, variable.name);
@@ -348,8 +348,44 @@ int64_t cli_inputs_rows(const cli_inputs *inputs, const quern_operator *op, char
     return told ? told : -1;
 }
 
+/* As many whole numbers as an array or a list has. */
+static quern_status take_offsets(int64_t *out, const quern_view *view, size_t count, const char *option)
+{
+    for (size_t k = 0; k < count; k++) {
+        double value = element(view, k);
+        if (!(fabs(value) <= 0x1p53) || value != floor(value))
+            return cli_fail(QUERN_USAGE, "%s: %g is not a row", option, value);
+        out[k] = (int64_t)value;
+    }
+    return QUERN_OK;
+}
+
+quern_status cli_offsets_read(cli_inputs *inputs, const char *text, int which)
+{
+    const char *option = which ? "--offsets-j" : "--offsets-i";
+    quern_arg arg = {.name = option};
+    cli_source source = {0};
+    quern_status status = text ? read_value(inputs, &arg, &source, text) : QUERN_OK;
+
+    if (status || !text) return status;
+    quern_view flat = cli_flat(&arg.view);
+    size_t count = (size_t)(flat.rows * flat.columns);
+    if (count < 2) status = cli_fail(QUERN_USAGE, "%s: offsets are 0 and where each member ends", option);
+    else if (inputs->members && inputs->members != count - 1)
+        status = cli_fail(QUERN_USAGE, "--offsets-i has %zu members, --offsets-j %zu", inputs->members, count - 1);
+    inputs->members = count - 1;
+    if (!status) inputs->offsets[which] = calloc(count, sizeof(int64_t));
+    if (!status && !inputs->offsets[which]) status = cli_fail_memory();
+    if (!status) status = take_offsets(inputs->offsets[which], &flat, count, option);
+    release(&arg.view, &source);
+    return status;
+}
+
 void cli_inputs_free(cli_inputs *inputs)
 {
+    free(inputs->offsets[0]);
+    free(inputs->offsets[1]);
+
     for (size_t k = 0; k < inputs->count; k++) {
         release(&inputs->args[k].view, &inputs->sources[k]);
         free((char *)inputs->args[k].name);

@@ -16,7 +16,7 @@ import tempfile
 QUERN = os.path.abspath(sys.argv[1])
 ENVIRONMENT = dict(os.environ, QUERN_HOST='on', LC_ALL='C')
 # exit codes, of quern/status.def
-SHAPE, DTYPE, LIMIT, MEMORY, IO = 6, 7, 9, 14, 15
+USAGE, SHAPE, DTYPE, LIMIT, MEMORY, IO = 2, 6, 7, 9, 14, 15
 results = {True: 0, False: 0, None: 0}
 
 
@@ -262,6 +262,21 @@ def read_batches():
     fails('sizes that do not agree', SHAPE, 'y has a batch of 3, those before it one of 2', *words)
 
 
+def read_offsets():
+    formula = 'x=Vi(1); y=Vj(1); s=Pm(1); Sum_j(s*x*y)'
+    words = (formula, 'x=1,2,3', 'y=1,10,100', '--offsets-i')
+    prints('a ragged batch', '11\n200\n300\n', *words, '0,1,3', '--offsets-j', '0,2,3', 's=1')
+    put_npy('o.npy', '<i4', (3,), struct.pack('<3i', 0, 2, 3))
+    put_npy('s.npy', '<f4', (2, 1), struct.pack('<2f', 1, 2))
+    prints('offsets in a file, a number for each member', '11\n400\n600\n', *words, '0,1,3', '--offsets-j', 'o.npy', 's=s.npy')
+    prints('a result for each member', '1\n5\n', 'x=Vi(1); Sum_i(x)', 'x=1,2,3', '--offsets-i', '0,1,3')
+    fails('no two numbers', USAGE, '0 and where each member ends', *words, '0', 's=1')
+    fails('half a row', USAGE, '0.5 is not a row', *words, '0,0.5,3', 's=1')
+    fails('another number of members', USAGE, '--offsets-i has 2 members, --offsets-j 1', *words, '0,1,3', '--offsets-j', '0,3',
+          's=1')
+    fails('rows that are left', SHAPE, 'the last member ends at row 2', *words, '0,1,2', '--offsets-j', '0,2,3', 's=1')
+
+
 def compare_numpy():
     try:
         import numpy
@@ -283,7 +298,8 @@ def main():
         os.chdir(directory)
         os.symlink('/dev/full', 'full.csv')
         for part in (read_types, take_types_of_others, tell_losses, refuse_others, read_tables, need_memory, write_tables,
-                     tell_of_typed_numbers, keep_rows, read_batches, compare_numpy):
+                     tell_of_typed_numbers, keep_rows, read_batches, read_offsets,
+                     compare_numpy):
             part()
         os.chdir('/')
     print(f'{results[True]} passed, {results[False]} failed, {results[None]} skipped')
