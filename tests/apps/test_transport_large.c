@@ -52,21 +52,27 @@ static void clusters_save_steps(void **state)
     }
 }
 
-static void points_that_are_alike(void **state)
+static void points_that_are_alike_or_weigh_nothing(void **state)
 {
     (void)state;
     need_device();
-    float *same = calloc(MANY * DIM, sizeof *same);
+    float *same = calloc(MANY * DIM, sizeof *same), *half = calloc(MANY, sizeof *half);
+    for (int k = MANY / 2; k < MANY; k++) half[k] = 2.0f / MANY; /* clusters of weight 0 among the others */
     quern_transport_result *result;
-    succeed(quern_transport(&result, context, quern_f32(same, MANY, DIM), (quern_view){0}, quern_f32(same, MANY, DIM),
-                            (quern_view){0}, NULL));
+    succeed(quern_transport(&result, context, quern_f32(same, MANY, DIM), quern_f32(half, MANY, 1),
+                            quern_f32(same, MANY, DIM), quern_f32(half, MANY, 1), NULL));
     assert_true(fabs(quern_transport_report_of(result)->value) < 1e-7);
     quern_transport_destroy(&result);
-    free(same);
+    succeed(quern_transport(&result, context, quern_f32(x, MANY, DIM), quern_f32(half, MANY, 1),
+                            quern_f32(y, MANY, DIM), (quern_view){0}, NULL));
+    assert_true(quern_transport_report_of(result)->converged && quern_transport_report_of(result)->value > 0);
+    quern_transport_destroy(&result);
+    free(same), free(half);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(clusters_save_steps), cmocka_unit_test(points_that_are_alike)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(clusters_save_steps),
+                                       cmocka_unit_test(points_that_are_alike_or_weigh_nothing)};
     return cmocka_run_group_tests(tests, open_clouds, close_context);
 }
