@@ -42,6 +42,15 @@ void q_fail_next_step(const char *fmt, ...) Q_PRINTF(1, 2);
 void q_fail_cl(int code);
 void q_fail_build_log(const char *log);
 
+/* A failure of one thread that another tells in its place, after `where` and a colon unless that is "". */
+typedef struct q_failure {
+    quern_status status;
+    int cl_code;
+    char message[2048], build[512], next_step[1024];
+} q_failure;
+void q_failure_keep(q_failure *out);
+quern_status q_failure_tell(const q_failure *failure, const char *where);
+
 // options.c: options of other versions of the headers
 
 /* Copies options, whose first member is their size, over *out, `known` bytes of zeros. Null stands for none. USAGE where

@@ -238,6 +238,27 @@ void q_fail_build_log(const char *log)
     record.build = texts.build;
 }
 
+/* ---- failures of other threads ---------------------------------------------------------------------------------- */
+
+void q_failure_keep(q_failure *out)
+{
+    out->status = record.status;
+    out->cl_code = record.cl_code;
+    snprintf(out->message, sizeof out->message, "%s", record.message);
+    snprintf(out->build, sizeof out->build, "%s", record.build);
+    snprintf(out->next_step, sizeof out->next_step, "%s", record.next_step);
+}
+
+quern_status q_failure_tell(const q_failure *failure, const char *where)
+{
+    q_fail(failure->status, "%s%s%s", where, *where ? ": " : "", failure->message);
+    q_fail_cl(failure->cl_code);
+    if (*failure->next_step) q_fail_next_step("%s", failure->next_step);
+    memcpy(texts.build, failure->build, sizeof texts.build);
+    record.build = texts.build;
+    return failure->status;
+}
+
 /* ---- asking ----------------------------------------------------------------------------------------------------- */
 
 const quern_error *quern_last_error(void)

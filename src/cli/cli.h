@@ -125,6 +125,23 @@ quern_status cli_parse_count(const char *text, const char *option, int64_t *coun
 /* Opens the device that is named, or the default; tells on stderr when the name fits others that are not alike. */
 quern_status cli_open(quern_context **context, const cli_opening *open);
 
+// contexts.c
+
+typedef struct cli_contexts {
+    quern_context **items;
+    size_t count;
+} cli_contexts;
+
+/* Opens what open->device names: one device, several with commas, or "all". To be closed even if it fails. */
+quern_status cli_contexts_open(cli_contexts *c, const cli_opening *open);
+void cli_contexts_close(cli_contexts *c);
+#define CLI_DEVICES(request)                                                                           \
+    {                                                                                                  \
+        "--device", CLI_TEXT, offsetof(request, open.device), "D[,D...]",                              \
+            "gpu, cpu, a selector such as 0:1, or part of a name: see `quern help devices`; several\n" \
+            "with commas, or all: they share the rows"                                                 \
+    }
+
 /* Replaces *op by its gradient, in order for each member of the list: "x", or "x,e" with the weights e. */
 quern_status cli_differentiate(quern_operator **op, const cli_list *grad);
 #define CLI_GRAD(request)                                                                                \

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "cli.h"
+#include "quern/devices.h"
 #include "quern/prune.h"
 #include "quern/space.h"
 
@@ -48,7 +49,7 @@ static const cli_option options[] = {
      "with it, or the next, pruning is done where it pays"},
     {"--absolute", CLI_TEXT, offsetof(request, absolute_text), "X",
      "and what changes a Sum or LogSumExp by less than X"},
-    CLI_DEVICE(request),
+    CLI_DEVICES(request),
     CLI_QUIET(request),
     CLI_VERBOSE(request),
 };
@@ -101,22 +102,27 @@ static void tell(const quern_pruning_report *report)
                  report->absolute);
 }
 
-static quern_status run_operator(quern_operator *op, const request *r, const cli_inputs *inputs,
-                                 const cli_results *results)
+static quern_status run_operator(quern_operator *op, const cli_contexts *contexts, const request *r,
+                                 const cli_inputs *inputs, const cli_results *results)
 {
+    quern_args args = {inputs->args, inputs->count, inputs->M, inputs->N};
+    quern_outs outs = {results->views, results->count};
     quern_pruning_report report = QUERN_DEFAULTS(quern_pruning_report);
     quern_pruning pruning = {sizeof pruning, r->absolute, r->relative, r->prune ? QUERN_ON : QUERN_AUTO, &report};
     quern_run_options run_options = QUERN_DEFAULTS(quern_run_options);
     bool prunes = r->prune || r->relative_text || r->absolute_text;
     quern_status status;
 
+    if (prunes && contexts->count > 1)
+        return cli_fail(QUERN_UNSUPPORTED,
+                        "a pruned run has one device; name one, or leave out --prune and tolerances");
     if (prunes) run_options.pruning = &pruning;
     run_options.members = inputs->members;
     run_options.offsets_i = inputs->offsets[0];
     run_options.offsets_j = inputs->offsets[1];
     cli_progress_begin();
-    status = quern_run_with(op, (quern_args){inputs->args, inputs->count, inputs->M, inputs->N},
-                            (quern_outs){results->views, results->count}, &run_options);
+    status = contexts->count > 1 ? quern_run_on(op, contexts->items, contexts->count, args, outs)
+                                 : quern_run_with(op, args, outs, &run_options);
     cli_progress_end();
     if (!status && prunes) tell(&report);
     return status ? cli_fail_quern(status, NULL) : QUERN_OK;
@@ -132,19 +138,19 @@ static quern_status show(const request *r, const cli_results *results)
 
 static quern_status compute(const request *r, cli_inputs *inputs)
 {
-    quern_context *context = NULL;
+    cli_contexts contexts = {0};
     quern_operator *op = NULL;
     cli_results results = {NULL, NULL, 0};
-    quern_status status = cli_open(&context, &r->open);
+    quern_status status = cli_contexts_open(&contexts, &r->open);
 
-    if (!status) status = compile(&op, context, r);
+    if (!status) status = compile(&op, contexts.items[0], r);
     if (!status) status = cli_inputs_fit(inputs, op);
     if (!status) status = cli_results_create(&results, op, inputs, cli_inputs_dtype(inputs, r->dtype));
-    if (!status) status = run_operator(op, r, inputs, &results);
+    if (!status) status = run_operator(op, &contexts, r, inputs, &results);
     if (!status) status = show(r, &results);
     cli_results_free(&results);
     quern_operator_destroy(&op);
-    quern_context_destroy(&context);
+    cli_contexts_close(&contexts);
     return status;
 }
 

@@ -123,6 +123,11 @@ quern_status q_session_create(q_session **out, const q_device *device, uint64_t 
 /* Completes `opened` by the context of the queue, and finds the device it is for. USAGE for a queue that is not in order,
    or for a context of several devices without a queue. */
 quern_status q_opened_device(q_opened *opened, cl_device_id *out);
+/* The device that a sub-device is a part of, or the device itself. */
+cl_device_id q_device_whole(cl_device_id id);
+/* Makes of a device a sub-device that a program has opened. Its id becomes that by which the context knows it, for which
+   programs are built: PoCL's contexts know sub-devices by the whole device, and only queues tell them apart. */
+quern_status q_device_narrow(q_device *device, cl_device_id id, cl_context context);
 void q_session_destroy(q_session **session);
 const q_device *q_session_device(const q_session *session);
 /* q_cl_fail for a call on the session. Where it means memory, the message has what the context's buffers take, and the

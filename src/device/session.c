@@ -79,6 +79,25 @@ quern_status q_opened_device(q_opened *opened, cl_device_id *out)
     return QUERN_OK;
 }
 
+cl_device_id q_device_whole(cl_device_id id)
+{
+    cl_device_id parent = NULL;
+    while (!clGetDeviceInfo(id, CL_DEVICE_PARENT_DEVICE, sizeof parent, &parent, NULL) && parent) id = parent;
+    return id;
+}
+
+quern_status q_device_narrow(q_device *device, cl_device_id id, cl_context context)
+{
+    cl_uint units;
+    size_t size = 0;
+    Q_CL(clGetDeviceInfo(id, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL));
+    device->info.compute_units = (int)units;
+    Q_CL(clGetContextInfo(context, CL_CONTEXT_DEVICES, 0, NULL, &size));
+    if (size == sizeof id) return only_device(context, &device->id);
+    device->id = id;
+    return QUERN_OK;
+}
+
 quern_status q_session_create(q_session **out, const q_device *device, uint64_t memory_limit, const q_opened *opened)
 {
     *out = NULL;

@@ -53,13 +53,15 @@ static quern_status ask_environment(quern_switch *choice, const char *name)
 }
 
 /* The device of what the program has opened, among those of the list. */
-static quern_status find_opened(q_opened *opened, const q_device *list, size_t count, size_t *index, q_text *why)
+static quern_status find_opened(q_opened *opened, q_device *list, size_t count, size_t *index, q_text *why)
 {
     cl_device_id id;
     Q_TRY(q_opened_device(opened, &id));
-    for (*index = 0; *index < count && list[*index].id != id;) ++*index;
+    cl_device_id whole = q_device_whole(id);
+    for (*index = 0; *index < count && list[*index].id != whole;) ++*index;
     if (*index == count)
         return q_fail(QUERN_NO_DEVICE, "the device of the given OpenCL queue or context is none that quern can use");
+    if (id != whole) Q_TRY(q_device_narrow(&list[*index], id, opened->context));
     q_text_add(why, "device %s: that of the OpenCL queue or context that was given", list[*index].info.name);
     return QUERN_OK;
 }

@@ -41,6 +41,7 @@ quern_status q_launch_kernel(q_launcher *l, q_program *program, const q_kernel *
 static quern_status report(q_launcher *l, double pairs)
 {
     l->done += pairs;
+    if (l->report) return l->report(l, pairs);
     const quern_context_options *options = &l->context->options;
     if (!options->progress) return QUERN_OK;
     Q_TRY(q_session_finish(l->session));
@@ -71,7 +72,7 @@ static quern_status launch_slice(q_launcher *l, q_program *program, const q_kern
     const q_plan *plan = kernel->plan;
     q_values values = *all;
     size_t groups = (size_t)(plan->split ? plan->groups : count), splits = (size_t)(plan->split ? count : 1);
-    if (plan->split) values.number[Q_PARAM_FIRST_SPLIT] = at;
+    if (plan->split) values.number[Q_PARAM_FIRST_SPLIT] += at;
     else values.number[Q_PARAM_FIRST] += q_first_of(plan, at);
     return q_launch_kernel(l, program, kernel, &values,
                            (size_t[]){groups * (size_t)plan->local, splits, (size_t)plan->rhs_groups});
@@ -199,17 +200,20 @@ static quern_status run_stages(q_launcher *l)
     return q_slots_read_results(l);
 }
 
+quern_status q_launch_check(const quern_context *context, quern_dtype dtype)
+{
+    if (dtype != QUERN_F64 || quern_context_device(context)->f64) return QUERN_OK;
+    q_fail(QUERN_UNSUPPORTED, "device %s has no float64", quern_context_device(context)->name);
+    q_fail_next_step("give float32 arrays, or choose another device");
+    return QUERN_UNSUPPORTED;
+}
+
 quern_status q_launch(const q_run *run)
 {
     quern_context *context = run->build->context;
     q_stage_plan plans[Q_MAX_STAGES];
     q_launcher l = {.run = run, .context = context, .session = run->build->session, .plans = plans};
-    if (run->dtype == QUERN_F64 && !quern_context_device(context)->f64) {
-        quern_status status =
-            q_fail(QUERN_UNSUPPORTED, "device %s has no float64", quern_context_device(context)->name);
-        q_fail_next_step("give float32 arrays, or choose another device");
-        return status;
-    }
+    Q_TRY(q_launch_check(context, run->dtype));
     Q_TRY(q_plan_run(plans, run));
     quern_status status = run_stages(&l);
     if (status) (void)q_session_settle(l.session); /* nothing may still use the arrays; the first failure is told */

@@ -30,7 +30,8 @@ typedef struct q_slot {
     char value[8]; /* of a parameter that is given as a number, or is an argument by value */
 } q_slot;
 
-typedef struct q_launcher {
+typedef struct q_launcher q_launcher;
+struct q_launcher {
     const q_run *run;
     quern_context *context;
     q_session *session;
@@ -42,12 +43,19 @@ typedef struct q_launcher {
     bool reads_host;    /* uploads may be under way that read the program's memory */
     double done, total; /* pairs */
     double notified;    /* share of them that progress was told; what is done again is not told again */
-} q_launcher;
+    /* Null, or what is told of each slice in place of the context's progress callback; a failure ends the run. */
+    quern_status (*report)(q_launcher *l, double pairs);
+    void *report_user;
+};
 
 /* Makes and fills them; to be freed even if that fails. */
 quern_status q_slots_make(q_launcher *l);
 void q_slots_free(q_launcher *l);
 q_slot *q_slot_find(q_launcher *l, const q_array *array);
+/* The element type of an array on the device, in a run in this one. */
+quern_dtype q_slot_dtype(quern_dtype dtype, const q_array *array);
+/* Gives an empty slot the numbers of a view: in a buffer, or by value. Does not wait. */
+quern_status q_slot_load(q_launcher *l, q_slot *slot, const quern_view *view);
 /* Reads the results. Waits for all that was enqueued, unless all arrays are on the device. */
 quern_status q_slots_read_results(q_launcher *l);
 
@@ -66,6 +74,8 @@ typedef struct q_values {
     const q_buffer *buffer[Q_PARAM_KINDS]; /* states and tables */
 } q_values;
 
+/* UNSUPPORTED for float64 on a device without. */
+quern_status q_launch_check(const quern_context *context, quern_dtype dtype);
 /* What Q_PARAM_FIRST is for a group of the plan. */
 int64_t q_first_of(const q_plan *plan, int64_t group);
 /* Those of all launches of the plan; the first row is 0. */

@@ -40,17 +40,14 @@ q_slot *q_slot_find(q_launcher *l, const q_array *array)
     return NULL;
 }
 
-/* The element type of a slot on the device. */
-static quern_dtype dtype_of(const q_launcher *l, const q_array *array)
+quern_dtype q_slot_dtype(quern_dtype dtype, const q_array *array)
 {
-    bool f64 = l->run->dtype == QUERN_F64;
-    return array->integer ? f64 ? QUERN_I64 : QUERN_I32 : l->run->dtype;
+    return !array->integer ? dtype : dtype == QUERN_F64 ? QUERN_I64 : QUERN_I32;
 }
 
 /* The number of a parameter for kernels that have it by value, in the run's type. */
-static void take_value(q_launcher *l, q_slot *s)
+static void take_value(q_launcher *l, q_slot *s, const quern_view *view)
 {
-    const quern_view *view = view_of(l, s->array.variable);
     double number = view->dtype == QUERN_NUMBER ? view->number : q_element_read(view->dtype, view->data);
     q_element_write(l->run->dtype, s->value, number);
 }
@@ -62,11 +59,11 @@ static quern_status fill_with(q_launcher *l, q_slot *s, double number, quern_dty
     return q_buffer_fill(&s->buffer, l->session, s->value, q_element_size(dtype), bytes);
 }
 
-/* A buffer with the numbers of a variable. */
-static quern_status upload(q_launcher *l, q_slot *s, size_t bytes)
+/* A buffer with the numbers of a view. */
+static quern_status upload(q_launcher *l, q_slot *s, const quern_view *view)
 {
-    const quern_view *view = view_of(l, s->array.variable);
-    quern_dtype dtype = dtype_of(l, &s->array);
+    size_t bytes = (size_t)view->rows * (size_t)view->columns * q_element_size(q_slot_dtype(l->run->dtype, &s->array));
+    quern_dtype dtype = q_slot_dtype(l->run->dtype, &s->array);
     if (view->dtype == QUERN_NUMBER) return fill_with(l, s, view->number, dtype, bytes);
     if (q_view_is_buffer(l->context, view, dtype)) return q_view_borrow(&s->buffer, l->context, view);
     l->reads_host = l->reads_host || !view->array;
@@ -74,6 +71,13 @@ static quern_status upload(q_launcher *l, q_slot *s, size_t bytes)
         return q_buffer_create_from(&s->buffer, l->session, view->data, bytes);
     Q_TRY(q_buffer_create(&s->buffer, l->session, bytes));
     return q_view_load(&s->buffer, l->context, view, dtype);
+}
+
+quern_status q_slot_load(q_launcher *l, q_slot *s, const quern_view *view)
+{
+    if (!q_plan_by_value(&l->plans[0].plan, &s->array)) return upload(l, s, view);
+    take_value(l, s, view);
+    return QUERN_OK;
 }
 
 /* Whether a result is written into memory that an argument is read from. */
@@ -88,7 +92,8 @@ static bool is_argument(const q_launcher *l, const quern_view *result)
 static quern_status make_room(q_launcher *l, q_slot *s, size_t bytes)
 {
     const quern_view *view = s->array.result >= 0 ? &l->run->results[s->array.result] : NULL;
-    s->in_place = view && q_view_is_buffer(l->context, view, dtype_of(l, &s->array)) && !is_argument(l, view);
+    s->in_place =
+        view && q_view_is_buffer(l->context, view, q_slot_dtype(l->run->dtype, &s->array)) && !is_argument(l, view);
     return s->in_place ? q_view_borrow(&s->buffer, l->context, view) : q_buffer_create(&s->buffer, l->session, bytes);
 }
 
@@ -100,11 +105,7 @@ static quern_status add_slot(q_launcher *l, const q_array *array)
     s->array = *array;
     Q_TRY(bytes_of(l, array, &bytes));
     l->slot_count++; /* also where it fails: there may be a buffer */
-    if (q_plan_by_value(&l->plans[0].plan, array)) {
-        take_value(l, s);
-        return QUERN_OK;
-    }
-    return array->variable >= 0 ? upload(l, s, bytes) : make_room(l, s, bytes);
+    return array->variable >= 0 ? q_slot_load(l, s, view_of(l, array->variable)) : make_room(l, s, bytes);
 }
 
 quern_status q_slots_make(q_launcher *l)
@@ -146,7 +147,7 @@ static quern_status widen(q_launcher *l, q_slot *s, const quern_view *view)
 
 static quern_status read_result(q_launcher *l, q_slot *s, const quern_view *view)
 {
-    quern_dtype dtype = dtype_of(l, &s->array);
+    quern_dtype dtype = q_slot_dtype(l->run->dtype, &s->array);
     if (q_view_swap(view, &s->buffer, dtype)) return QUERN_OK;
     bool widens = dtype == QUERN_I32 && view->dtype == QUERN_I64 && !view->array && q_view_is_dense(view);
     return widens ? widen(l, s, view) : q_view_store(&s->buffer, l->context, view, dtype);

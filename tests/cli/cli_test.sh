@@ -210,6 +210,17 @@ shows 'ops of several words' '^LogSumExp_j(a)$' ops sqdist LogSum
 shows 'ops as json' '"name": "SqDist"' ops --json
 shows 'ops as Markdown' '^| `Scalprod(a,b)` |  | inner product, also (a\\|b) | `Sum(a\*b)` |$' ops --markdown
 shows 'devices' '^\* ' devices
+POCL_DEVICES='pthread basic'
+export POCL_DEVICES
+seq 300 | sed 's/$/,0.5/' >rows.csv
+"$quern" eval 'x=Vi(2); y=Vj(2); Sum_j(Norm2(x-y))' x=rows.csv y=rows.csv --device 0:0 >one 2>err
+for name in all 0:0,0:1 basic,pthread 0:1,0:1; do
+    "$quern" eval 'x=Vi(2); y=Vj(2); Sum_j(Norm2(x-y))' x=rows.csv y=rows.csv --device "$name" >out 2>err
+    report "--device $name: the same numbers" "$(cmp one out 2>&1; cat err)"
+done
+unset POCL_DEVICES
+fails 'a device without a name' 2 eval "$sum" x=x.npy y=y.npy b=b.npy --device cpu,,gpu
+fails 'one that is not there' 11 eval "$sum" x=x.npy y=y.npy b=b.npy --device cpu,nosuchdevice
 shows 'devices as json' '"selector"' devices --json
 for name in pocl PoCL 'portable computing' "$("$quern" devices | sed -n 's/^\* \([0-9:]*\) .*/\1/p')"; do
     QUERN_DEVICE=$name "$quern" eval 'x=Vi(1); x+1' x=1 >out 2>err

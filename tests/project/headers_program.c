@@ -6,6 +6,7 @@
 #include <quern/build.h>
 #include <quern/cache.h>
 #include <quern/cluster.h>
+#include <quern/devices.h>
 #include <quern/solve.h>
 #include <quern/npy.h>
 #include <quern/pairs.h>

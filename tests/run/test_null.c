@@ -10,6 +10,7 @@
 #include "quern/array.h"
 #include "quern/build.h"
 #include "quern/cache.h"
+#include "quern/devices.h"
 #include "quern/npy.h"
 #include "quern/tune.h"
 #include "run_helpers.h"
@@ -511,6 +512,20 @@ static void null_context_opencl_queue(void)
     assert_null(quern_context_opencl_queue(NULL));
 }
 
+/* ---- devices.h ---- */
+
+static void null_run_on(void)
+{
+    float a;
+    quern_view to = quern_f32(&a, 1, 1);
+    quern_context *none = NULL;
+    usage(quern_run_on(NULL, &context, 1, (quern_args){0}, (quern_outs){&to, 1}));
+    usage(quern_run_on(one, NULL, 1, (quern_args){0}, (quern_outs){&to, 1}));
+    usage(quern_run_on(one, &none, 1, (quern_args){0}, (quern_outs){&to, 1}));
+    usage(quern_run_on(one, NULL, 0, (quern_args){0}, (quern_outs){&to, 1}));
+    if (context) usage(quern_run_on(one, &context, 1, QUERN_ARGS({"p", quern_number(1)}), (quern_outs){NULL, 1}));
+}
+
 /* ---- all of them ---- */
 
 // clang-format off
@@ -534,7 +549,7 @@ static const struct {
     ROW(npy_write), ROW(npy_write_stream), ROW(tune),
     ROW(array_create), ROW(array_from), ROW(array_wrap), ROW(array_destroy), ROW(array_view), ROW(view_rows),
     ROW(view_columns), ROW(array_write), ROW(array_read), ROW(copy), ROW(array_fill), ROW(array_opencl),
-    ROW(context_opencl), ROW(context_opencl_queue),
+    ROW(context_opencl), ROW(context_opencl_queue), ROW(run_on),
 };
 // clang-format on
 
@@ -577,9 +592,9 @@ static void no_function_is_left_out(void **state)
 {
     (void)state;
     size_t count = 0;
-    static const char *const headers[] = {"../include/quern.h",       "../include/quern/build.h",
-                                          "../include/quern/cache.h", "../include/quern/npy.h",
-                                          "../include/quern/tune.h",  "../include/quern/array.h"};
+    static const char *const headers[] = {
+        "../include/quern.h",      "../include/quern/build.h", "../include/quern/cache.h",  "../include/quern/npy.h",
+        "../include/quern/tune.h", "../include/quern/array.h", "../include/quern/devices.h"};
     for (size_t h = 0; h < Q_COUNT(headers); h++) count += check_header(headers[h]);
     assert_int_equal(count, Q_COUNT(functions));
 }

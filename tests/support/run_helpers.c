@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "quern/devices.h"
 #include "run_helpers.h"
 
 // ---- the device ----
@@ -193,6 +194,7 @@ static quern_status run_arrays(const trial *t, const quern_arg *args, const quer
 {
     size_t variables = t->op->variable_count, count = quern_result_count(t->op);
     quern_args all = {args, variables, t->M, t->N};
+    if (t->contexts) return quern_run_on(t->op, t->contexts, t->context_count, all, (quern_outs){results, count});
     if (t->options) return quern_run_with(t->op, all, (quern_outs){results, count}, t->options);
     if (!t->space) return quern_run_all(t->op, all, (quern_outs){results, count});
     quern_view views[Q_MAX_VARIABLES];

@@ -46,6 +46,8 @@ typedef struct trial {
     double *got[Q_MAX_RESULTS], *expected[Q_MAX_RESULTS];
     const q_space *space;             /* null: all rows with all columns; else trial_compare is of no use */
     const quern_run_options *options; /* null: none */
+    quern_context *const *contexts;   /* null: the operator's own */
+    size_t context_count;
 } trial;
 
 /* Every variable gets multiples of 1/8 between -1 and 1: their sums, differences and products are exact in float32,
