@@ -35,37 +35,21 @@ static void failed(quern_expr a)
     leaf = quern_pm(graph, "p", 1);
 }
 
+/* One call is all. */
+#define ONE(function, call)           \
+    static void null_##function(void) \
+    {                                 \
+        call;                         \
+    }
+
 /* ---- quern.h ---- */
 
-static void null_last_error(void)
-{
-    assert_non_null(quern_last_error());
-}
-
-static void null_last_error_text(void)
-{
-    assert_non_null(quern_last_error_text());
-}
-
-static void null_status_name(void)
-{
-    assert_non_null(quern_status_name((quern_status)-1));
-}
-
-static void null_status_text(void)
-{
-    assert_non_null(quern_status_text((quern_status)-1));
-}
-
-static void null_version(void)
-{
-    assert_string_equal(quern_version(), QUERN_VERSION);
-}
-
-static void null_free(void)
-{
-    quern_free(NULL);
-}
+ONE(last_error, assert_non_null(quern_last_error()))
+ONE(last_error_text, assert_non_null(quern_last_error_text()))
+ONE(status_name, assert_non_null(quern_status_name((quern_status)-1)))
+ONE(status_text, assert_non_null(quern_status_text((quern_status)-1)))
+ONE(version, assert_string_equal(quern_version(), QUERN_VERSION))
+ONE(free, quern_free(NULL))
 
 static void null_devices(void)
 {
@@ -90,10 +74,7 @@ static void null_device_fits(void)
     assert_false(quern_device_fits(&device, NULL));
 }
 
-static void null_context_create(void)
-{
-    usage(quern_context_create(NULL, NULL));
-}
+ONE(context_create, usage(quern_context_create(NULL, NULL)))
 
 static void null_context_destroy(void)
 {
@@ -103,15 +84,8 @@ static void null_context_destroy(void)
     quern_context_destroy(&none);
 }
 
-static void null_context_device(void)
-{
-    assert_null(quern_context_device(NULL));
-}
-
-static void null_context_profile(void)
-{
-    assert_string_equal(quern_context_profile(NULL), "");
-}
+ONE(context_device, assert_null(quern_context_device(NULL)))
+ONE(context_profile, assert_string_equal(quern_context_profile(NULL), ""))
 
 static void null_compile(void)
 {
@@ -140,30 +114,11 @@ static void null_operator_destroy(void)
     quern_operator_destroy(&none);
 }
 
-static void null_variable_count(void)
-{
-    assert_int_equal(quern_variable_count(NULL), 0);
-}
-
-static void null_result_count(void)
-{
-    assert_int_equal(quern_result_count(NULL), 0);
-}
-
-static void null_variable(void)
-{
-    assert_null(quern_variable(NULL, 0).name);
-}
-
-static void null_result(void)
-{
-    assert_null(quern_result(NULL, 0).name);
-}
-
-static void null_operator_text(void)
-{
-    assert_string_equal(quern_operator_text(NULL), "");
-}
+ONE(variable_count, assert_int_equal(quern_variable_count(NULL), 0))
+ONE(result_count, assert_int_equal(quern_result_count(NULL), 0))
+ONE(variable, assert_null(quern_variable(NULL, 0).name))
+ONE(result, assert_null(quern_result(NULL, 0).name))
+ONE(operator_text, assert_string_equal(quern_operator_text(NULL), ""))
 
 static void null_run(void)
 {
