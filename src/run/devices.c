@@ -309,17 +309,29 @@ quern_status q_check_host(const char *function, const q_run *run)
     return QUERN_OK;
 }
 
+/* What needs all rows at once, or has rows of several members. */
+static quern_status check_shared(const q_run *run)
+{
+    if (run->members > 1) return q_fail(QUERN_UNSUPPORTED, "quern_run_on: a batch runs on one device");
+    for (size_t s = 0; s < run->op->stages.count; s++)
+        for (size_t a = 0; a < run->build->programs[s]->input_count; a++)
+            if (run->build->programs[s]->inputs[a].table && run->build->programs[s]->inputs[a].axis)
+                return q_fail(QUERN_UNSUPPORTED, "quern_run_on: a formula that picks rows of a table (Gather_i, "
+                                                 "Gather_j) runs on one device");
+    return q_check_host("quern_run_on", run);
+}
+
 quern_status quern_run_on(quern_operator *op, quern_context *const *contexts, size_t count, quern_args args,
                           quern_outs results)
 {
-    quern_view views[Q_MAX_VARIABLES];
+    q_given given;
     q_build *builds[Q_MAX_DEVICES];
     q_run run;
     if (!op) return q_fail_null("quern_run_on", "the operator");
     Q_TRY(check_contexts(contexts, count));
     for (size_t k = 0; k < count; k++) Q_TRY(q_build_find(&builds[k], op, contexts[k]));
-    Q_TRY(q_run_check(&run, builds[0], args, results, views));
-    Q_TRY(q_check_host("quern_run_on", &run));
-    if (q_host_takes(&run)) return q_host_run(&run);
-    return count == 1 ? q_launch(&run) : q_devices_run(&run, builds, count);
+    Q_TRY(q_run_check(&run, &given, builds[0], args, results, NULL));
+    if (count == 1) return q_run_given(&run, &given, NULL);
+    Q_TRY(check_shared(&run));
+    return q_host_takes(&run) ? q_run_given(&run, &given, NULL) : q_devices_run(&run, builds, count);
 }
