@@ -210,7 +210,7 @@ static void what_makes_no_sense_is_refused(void **state)
     expect_failure(run_on(op, &c, quern_array_view(array)), QUERN_UNSUPPORTED, "result 0 is an array of a device");
     quern_array_destroy(&array);
     quern_operator_destroy(&op);
-    op = compile("x=Vi(3); y=Vj(3); Sum_j(SqDist(x,Gather_j(y,J)))", NULL);
+    op = compile("x=Vi(3); y=Vj(3); Sum_j(SqDist(x,Gather_j(y,I)))", NULL);
     expect_failure(run_on(op, &c, result), QUERN_UNSUPPORTED, "Gather_i, Gather_j");
     quern_operator_destroy(&op);
     close_all(&c);
