@@ -43,6 +43,11 @@
 #define Q_CHUNK_ROWS (Q_KEEP ? 0 : Q_PARTS * Q_TILE_M * 2)
 #define Q_CHUNK_COLUMNS (Q_CHUNK * Q_PARTS * Q_TILE_N * 2)
 #define Q_BLOCK_TILES (64 / Q_OWN_N) /* tiles whose terms are added without compensation */
+/* The work-item's share of `count` things. */
+#define Q_FOR_SHARE(k, count)                                                                                          \
+    _Pragma("unroll") for (int k = Q_ITEM, k##_turn = 0; k##_turn < ((count) + Q_LOCAL - 1) / Q_LOCAL;   \
+                           k##_turn++, k += Q_LOCAL)                                                                   \
+        if ((count) % Q_LOCAL == 0 || k < (count))
 #define Q_EACH_REG_M _Pragma("unroll") for (int r = 0; r < Q_REG_M; r++)
 #define Q_INLINED Q_FN __attribute__((always_inline)) /* PoCL 3.1 loses pointers to local memory in calls */
 #ifdef POCL_DEVICE_ADDRESS_BITS /* PoCL 3.1 makes wrong code where some work-items go another way just before a loop */
@@ -59,19 +64,24 @@
 #define Q_COLUMN_OF(k) (Q_WARP % Q_WARPS_N * Q_WARP_N + (k) / 2 * 8 + Q_LANE % 4 * 2 + (k) % 2)
 #define Q_SUM_OF(acc, r, k) (acc)[(k) / 4][(r) / 2][(k) / 2 % 2][(r) % 2 * 2 + (k) % 2]
 
+/* Two columns, which a work-item reads at once. */
+typedef struct {
+    q_column of[2];
+} __attribute__((aligned(8))) q_columns;
+
 /* What a group shares; what there are two of is of this tile, or chunk, and of the next. */
 typedef struct {
     uint4 fragments[2][Q_CHUNK_ROWS + Q_CHUNK_COLUMNS];
-    q_column column[2][Q_TILE_N];
-    float column_square[2][Q_TILE_N];
+    q_columns columns[2][Q_TILE_N / 2];
+    float2 column_squares[2][Q_TILE_N / 2];
     Q_MATRIX_SCRATCH(Q_WARPS)
 } q_shared;
 
 /* Begins to copy a chunk into a buffer. */
 Q_INLINED void q_fetch(__local uint4 *to, __global const uint4 *rows, __global const uint4 *columns)
 {
-    for (int k = Q_ITEM; k < Q_CHUNK_ROWS; k += Q_LOCAL) q_copy(to + k, rows + k);
-    for (int k = Q_ITEM; k < Q_CHUNK_COLUMNS; k += Q_LOCAL) q_copy(to + Q_CHUNK_ROWS + k, columns + k);
+    Q_FOR_SHARE(k, Q_CHUNK_ROWS) q_copy(to + k, rows + k);
+    Q_FOR_SHARE(n, Q_CHUNK_COLUMNS) q_copy(to + Q_CHUNK_ROWS + n, columns + n);
 }
 
 #if Q_KEEP
@@ -116,7 +126,8 @@ Q_INLINED int q_expand(q_products acc, __local const q_shared *shared, const flo
     int below = 0; /* its sign */
     _Pragma("unroll") for (int k = 0; k < Q_OWN_N; k++)
     {
-        const float column_square = shared->column_square[parity][Q_COLUMN_OF(k)];
+        const float2 both = shared->column_squares[parity][Q_COLUMN_OF(k) / 2];
+        const float column_square = k % 2 ? both.y : both.x;
         Q_EACH_REG_M
         {
             const float squares = Q_EXPANSION ? row_square[r] + column_square : 0;
@@ -135,7 +146,8 @@ Q_INLINED void q_epilogue(q_state *t, q_products acc, __local const q_shared *sh
     q_weights weight;
     _Pragma("unroll") for (int k = 0; k < Q_OWN_N; k++)
     {
-        const q_column column = shared->column[parity][Q_COLUMN_OF(k)];
+        const q_columns both = shared->columns[parity][Q_COLUMN_OF(k) / 2];
+        const q_column column = both.of[k % 2];
         Q_EACH_REG_M
         {
             q_sums s = q_no_sums();
@@ -201,8 +213,8 @@ Q_INLINED void q_keep_column(__local q_shared *shared, const int parity, const q
                              __global const float *squares)
 {
     if (Q_ITEM >= Q_TILE_N) return;
-    shared->column[parity][Q_ITEM] = *column;
-    if (Q_EXPANSION) shared->column_square[parity][Q_ITEM] = squares[Q_ITEM];
+    shared->columns[parity][Q_ITEM / 2].of[Q_ITEM % 2] = *column;
+    if (Q_EXPANSION) ((__local float *)shared->column_squares[parity])[Q_ITEM] = squares[Q_ITEM];
 }
 
 #undef Q_RESTRICT

@@ -254,15 +254,16 @@ static bool takes_values(const q_run *run)
     return all;
 }
 
-static quern_status plan_stage(q_stage_plan *out, const q_run *run, size_t stage)
+/* As the profile has it. */
+static quern_status plan_with(q_stage_plan *out, const q_run *run, size_t stage, const q_profile *profile)
 {
     q_build *build = run->build;
     const q_ir *p = build->programs[stage];
     const q_device *device = q_session_device(build->session);
     *out = (q_stage_plan){0};
     Q_TRY(q_plan_make(&out->plan, p,
-                      &(q_plan_request){&build->profile, run->dtype, run->plan_M, run->plan_N,
-                                        device->info.compute_units, &run->op->options, q_run_space(run, stage)}));
+                      &(q_plan_request){profile, run->dtype, run->plan_M, run->plan_N, device->info.compute_units,
+                                        &run->op->options, q_run_space(run, stage)}));
     out->plan.by_value = takes_values(run);
     if (!out->plan.groups) return QUERN_OK;
     if (run->plan_M != run->M || run->plan_N != run->N) q_plan_resize(&out->plan, p, run->M, run->N);
@@ -270,6 +271,21 @@ static quern_status plan_stage(q_stage_plan *out, const q_run *run, size_t stage
     Q_TRY(find_program(&out->program, build, stage, &out->plan, Q_ROLE_MAIN));
     if (out->plan.scheme->pack) Q_TRY(find_program(&out->pack, build, stage, &out->plan, Q_ROLE_PACK));
     return out->plan.split ? find_program(&out->merge, build, stage, &out->plan, Q_ROLE_MERGE) : QUERN_OK;
+}
+
+static quern_status plan_stage(q_stage_plan *out, const q_run *run, size_t stage)
+{
+    return plan_with(out, run, stage, &run->build->profile);
+}
+
+quern_status q_plan_unpacked(q_stage_plan *out, const q_run *run, size_t stage)
+{
+    q_profile profile = run->build->profile;
+    profile.matrix = Q_MATRIX_NONE;
+    Q_TRY(lock(run->build));
+    quern_status status = plan_with(out, run, stage, &profile);
+    pthread_mutex_unlock(&run->build->lock);
+    return status;
 }
 
 static planned *find_plans(q_kernels *kernels, const q_run *run)

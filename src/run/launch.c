@@ -159,6 +159,15 @@ static quern_status pack(q_launcher *l, size_t stage, const q_stage_plan *planne
     return q_launch_kernel(l, planned->pack, &(q_kernel){p, plan, Q_ROLE_PACK}, &values, (size_t[]){items, 1, 1});
 }
 
+/* Packs, if the plan has it so; where memory does not suffice, the plan becomes one that does not. */
+static quern_status prepare_pack(q_launcher *l, size_t stage, q_stage_plan *planned)
+{
+    quern_status status = planned->pack ? pack(l, stage, planned) : QUERN_OK;
+    if (status != QUERN_MEMORY) return status;
+    q_context_log(l->context, "stage %zu goes on without matrix units: %s", stage, quern_last_error()->message);
+    return q_plan_unpacked(planned, l->run, stage);
+}
+
 /* The lists of a stage's space on the device. */
 static quern_status make_tables(q_launcher *l, size_t stage)
 {
@@ -178,14 +187,14 @@ static quern_status make_tables(q_launcher *l, size_t stage)
 
 static quern_status launch_stage(q_launcher *l, size_t stage)
 {
-    const q_stage_plan *planned = &l->plans[stage];
-    if (!planned->plan.groups) return QUERN_OK;
+    q_stage_plan planned = l->plans[stage];
+    if (!planned.plan.groups) return QUERN_OK;
     quern_status status = q_run_space(l->run, stage) ? make_tables(l, stage) : QUERN_OK;
-    if (!status && planned->pack) status = pack(l, stage, planned);
+    if (!status) status = prepare_pack(l, stage, &planned);
     if (!status)
-        status = planned->plan.split ? q_launch_split(l, stage, planned)
-                                     : q_launch_rows(l, stage, &planned->plan, planned->program);
-    if (status && planned->pack) (void)q_session_settle(l->session); /* nothing may still read what is packed */
+        status = planned.plan.split ? q_launch_split(l, stage, &planned)
+                                    : q_launch_rows(l, stage, &planned.plan, planned.program);
+    if (status && planned.pack) (void)q_session_settle(l->session); /* nothing may still read what is packed */
     q_buffer_destroy(&l->packed, l->session);
     for (int t = 0; t < 4; t++) q_buffer_destroy(&l->tables[t], l->session);
     return status;

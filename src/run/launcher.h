@@ -16,6 +16,8 @@ typedef struct q_stage_plan {
 /* What a run of the operator does, by stage: from the runs of the same element type and sizes before it, or made and built
    now. Filled for op->stages.count stages. */
 quern_status q_plan_run(q_stage_plan *out, const q_run *run);
+/* The same for a stage, without what is packed before: for want of memory. */
+quern_status q_plan_unpacked(q_stage_plan *out, const q_run *run, size_t stage);
 /* The program of a stage for a plan that differs from the run's. Kept, as the others are, as
    long as the operator. */
 quern_status q_stage_program(q_program **out, q_build *build, size_t stage, const q_plan *plan, q_role role);

@@ -7,7 +7,7 @@ import collections
 import heapq
 import re
 
-WAITS = r'^(s_waitcnt|s_delay_alu|s_nop|s_clause|NOP\b|sync\.|\([^)]*\)\s+sync\.)'
+WAITS = r'^(@!PT |s_waitcnt|s_delay_alu|s_nop|s_clause|NOP\b|sync\.|\([^)]*\)\s+sync\.)'
 
 # work: floating-point operations of one work-item. special: the function, of an instruction of the slower unit for exponentials,
 # roots and inverses, else ''. ends: control does not go on. targets: labels it can go to.

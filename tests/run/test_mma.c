@@ -90,7 +90,7 @@ static void sums_of_products_are_taken(void **state)
         {"x=Vi(30); y=Vj(30); Sum_j(Sum(Abs(x-y)))", "gemm_tile", QUERN_PRECISION_FLOAT32},
         {"x=Vi(30); y=Vj(30); Sum_j((x|y)*SqDist(x,y))", "gemm_tile", QUERN_PRECISION_FLOAT32},
         {"x=Vi(30); y=Vj(30); Max_j(SqDist(x,y))", "gemm_tile", QUERN_PRECISION_FLOAT32},
-        {"x=Vi(30); y=Vj(30); ArgMin_j(SqDist(x,y))", "gemm_local", QUERN_PRECISION_FLOAT32},
+        {"x=Vi(30); y=Vj(30); ArgMin_j(SqDist(x,y))", "gemm_select", QUERN_PRECISION_FLOAT32},
         {"x=Vi(5); y=Vj(5); Sum_j(Exp(-SqDist(x,y)))", "row", QUERN_PRECISION_FLOAT32},
     };
     for (size_t c = 0; c < Q_COUNT(cases); c++) {
@@ -220,6 +220,43 @@ static void equal_points_have_no_distance(void **state)
     quern_operator_destroy(&op);
 }
 
+// ---- memory ----
+
+static void on_line(void *user, const char *line)
+{
+    q_text_add(user, "%s\n", line);
+}
+
+/* What is packed is in the account, twice what the arrays take; where there is no room for it, the run goes on without. */
+static void without_memory_nothing_is_packed(void **state)
+{
+    (void)state;
+    need_device();
+    enum { ROWS = 400, COLUMNS = 600, D = 40, ARRAYS = 4 * (ROWS * (D + 1) + COLUMNS * D) };
+    static float x[ROWS * D], y[COLUMNS * D], a[ROWS], b[ROWS];
+    const quern_args args = QUERN_ARGS({"x", quern_f32(x, ROWS, D)}, {"y", quern_f32(y, COLUMNS, D)});
+    for (size_t n = 0; n < ROWS * D; n++) x[n] = (float)(n % 37) / 64;
+    for (size_t n = 0; n < COLUMNS * D; n++) y[n] = (float)(n % 41) / 64;
+    quern_operator *op = compile_mma("x=Vi(40); y=Vj(40); Sum_j(Exp(-SqDist(x,y)))", QUERN_PRECISION_FLOAT32);
+    for (int tight = 0; tight < 2; tight++) {
+        q_text lines = {0};
+        quern_context *small;
+        succeed(quern_context_create(&small, &(quern_context_options){.size = sizeof(quern_context_options),
+                                                                      .memory = (tight ? 1 : 4) * ARRAYS + 20000,
+                                                                      .host = QUERN_OFF,
+                                                                      .log = on_line,
+                                                                      .log_user = &lines}));
+        succeed(quern_run_in(op, small, args, QUERN_OUTS(quern_f32(tight ? b : a, ROWS, 1))));
+        assert_int_equal(strstr(lines.data, "goes on without matrix units") != NULL, tight);
+        assert_int_equal(strstr(lines.data, "quern_mma_pack_f32") != NULL, true);
+        assert_int_equal(strstr(lines.data, "quern_gemm_tile_f32") != NULL, tight);
+        quern_context_destroy(&small);
+        q_text_free(&lines);
+    }
+    for (size_t i = 0; i < ROWS; i++) assert_true(a[i] > 0 && fabsf(a[i] - b[i]) <= 1e-6f * a[i]);
+    quern_operator_destroy(&op);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +266,7 @@ int main(void)
         cmocka_unit_test(products_have_the_precision_that_is_asked_for),
         cmocka_unit_test(odd_numbers_are_taken_term_by_term),
         cmocka_unit_test(equal_points_have_no_distance),
+        cmocka_unit_test(without_memory_nothing_is_packed),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
