@@ -37,7 +37,7 @@ typedef struct quern_trial {
 
 typedef struct quern_tune_options {
     size_t size;
-    double seconds; /* after which no further value is tried; 0: 120. What is under way is finished */
+    double seconds; /* to be done in, but for the formulas before the first value; 0: 120 */
     int64_t points; /* rows M = N of the formulas; 0: as many as can be timed well; else at least 64 */
     bool dry_run;   /* the tuned row is not written */
     /* Called after each trial on the thread that tunes, with `user`; returning true stops the tuning, which then fails with

@@ -18,7 +18,7 @@ enum {
 
 enum {
     USUAL_TILE_K = 4,   /* components of a chunk, where the profile has none */
-    PLACES = 12,        /* of a queue */
+    PLACES = 8,         /* of a queue */
     MOST_CENTRE = 1024, /* components of a centre that is kept in local memory */
     MOST_WORDS = 256    /* of a row's list, which its owner goes through for each candidate */
 };

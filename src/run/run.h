@@ -104,7 +104,8 @@ quern_status q_tuned_save(quern_context *context, const char *path, const char *
    columns, else 0. */
 typedef struct q_tune_formula {
     const char *text;
-    int64_t few;
+    int64_t few; /* most rows; 0: as many as columns */
+    bool both;   /* in float64, too */
 } q_tune_formula;
 
 typedef struct q_tune_plan {
@@ -112,6 +113,7 @@ typedef struct q_tune_plan {
     size_t formula_count;
     const char *const *columns;
     size_t column_count;
+    const char *settings; /* changes of the shipped row, which begins; null: none */
 } q_tune_plan;
 
 /* quern_tune with these formulas and columns. */

@@ -2,9 +2,9 @@
  * tune.c: learns a row of profiles for a device. From the shipped row, one column at a time moves by factors of two, as
  * long as that makes a set of formulas faster; rounds over the columns go on until one changes nothing or the time is up.
  *
- * A candidate counts only where its results agree with q_reference. It is timed in turns with the best row so far,
- * which other work on the machine disturbs as much, and ratios of medians are averaged over the formulas. A gain counts
- * once it was seen twice. A formula whose plan does not change is not timed.
+ * A candidate counts only where its results agree with q_reference. It is timed in turns with the best row so far, which
+ * other work on the machine disturbs as much; ratios of medians are averaged over the formulas whose kernels change. A gain
+ * counts once it was seen twice. When the time is up the value under way is given up.
  */
 #include <limits.h>
 #include <math.h>
@@ -23,21 +23,38 @@ enum {
     MOST_POINTS = 1 << 17,
     MOST_TRIED = 256
 };
-static const double least_time = 0.01; /* seconds of a measurement where the number of points is free */
-static const double gain = 0.97;       /* ratio from which on a candidate is better */
-static const double hopeless = 1.3;    /* ratio of the first formulas from which on the rest is not timed */
+static const double least_time = 0.01;   /* seconds of a measurement where the number of points is free */
+static const double gain = 0.97;         /* ratio from which on a candidate is better */
+static const double search_share = 0.85; /* of the time, before the chosen row is timed once more */
+
+/* Ratios from which on the rest of the formulas is not timed, by how many were. */
+static const double hopeless[] = {INFINITY, 2, 1.5, 1.3};
 
 static const q_tune_formula formulas[] = {
-    {"x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", 0},
-    {"x=Vi(3); y=Vj(3); b=Vj(1); e=Vi(1); Grad(Sum_j(Exp(-SqDist(x,y))*b),x,e)", 0},
-    {"x=Vi(3); y=Vj(3); LogSumExp_j(-SqDist(x,y))", 0},
-    {"x=Vi(3); y=Vj(3); KMin_j(SqDist(x,y),10)", 0},
-    {"x=Vi(50); y=Vj(50); Min_j(SqDist(x,y))", 0},
-    {"x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", 100}, /* few rows: the columns are split */
+    {"x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", 0, true},
+    {"x=Vi(3); y=Vj(3); b=Vj(1); e=Vi(1); Grad(Sum_j(Exp(-SqDist(x,y))*b),x,e)", 0, true},
+    {"x=Vi(3); y=Vj(3); LogSumExp_j(-SqDist(x,y))", 0, false},
+    {"x=Vi(3); y=Vj(3); KMin_j(SqDist(x,y),10)", 0, false},
+    {"x=Vi(64); y=Vj(64); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", 0, false}, /* contractions */
+    {"x=Vi(3); y=Vj(3); b=Vj(64); Sum_j(Exp(-SqDist(x,y))*b)", 0, false},  /* right-hand sides */
+    {"x=Vi(40); y=Vj(40); v=Vj(40); SumSoftMaxWeight_j(x|y,v)", 0, false}, /* both */
+    {"x=Vi(50); y=Vj(50); KMin_j(SqDist(x,y),10)", 0, false},              /* a selection of long vectors */
+    {"x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", 100, true},  /* few rows: the columns are split */
 };
 
-static const char *const tuned_columns[] = {"lanes32",     "lanes64", "rows",  "local",
-                                            "staged_cols", "groups",  "reg_m", "reg_n"};
+/* The tiles of long vectors first, where there is most to gain. */
+static const char *const tuned_columns[] = {
+    "matrix",  "reg_m",   "reg_n", "tile_k", "max_registers", "rhs_registers", "min_k",  "min_rhs",
+    "lanes32", "lanes64", "rows",  "local",  "long_local",    "staged_cols",   "groups", "waves"};
+
+/* How a column moves. */
+static const struct step {
+    const char *column;
+    int least, most, add; /* bounds; what is added or taken, 0: factors of two */
+} steps[] = {
+    {"tile_k", 4, 32, 0},   {"max_registers", 64, 224, 32}, {"min_k", 16, 128, 0},
+    {"min_rhs", 8, 128, 0}, {"rhs_registers", 8, 128, 0},   {"waves", 1, 16, 0},
+};
 
 /* A formula with its data, in one element type. */
 typedef struct job {
@@ -237,14 +254,23 @@ static double pairs_of(const job *j)
     return (double)j->M * (double)j->N;
 }
 
-/* Data for n points, verified and timed with the shipped row. */
-static quern_status set_size(tuner *t, job *j, int64_t n, int64_t few, double *seconds)
+/* Data for n points, timed with the shipped row. */
+static quern_status set_size(job *j, int64_t n, int64_t few, double *seconds)
 {
-    bool right;
     free_data(j);
     j->N = n;
     j->M = few && few < n ? few : n;
     Q_TRY(fill_arguments(j));
+    Q_TRY(run(j, j->best, seconds)); /* which builds, the first time */
+    Q_TRY(run(j, j->best, seconds));
+    j->ns = *seconds * 1e9 / pairs_of(j);
+    return QUERN_OK;
+}
+
+/* The shipped row is to be right. */
+static quern_status verify(const tuner *t, job *j)
+{
+    bool right;
     Q_TRY(expect(j));
     Q_TRY(try_run(j, j->best, &right));
     if (!right) {
@@ -253,8 +279,6 @@ static quern_status set_size(tuner *t, job *j, int64_t n, int64_t few, double *s
         q_fail_next_step("update the device's driver, or take another device");
         return status;
     }
-    Q_TRY(run(j, j->best, seconds));
-    j->ns = *seconds * 1e9 / pairs_of(j);
     return QUERN_OK;
 }
 
@@ -264,11 +288,11 @@ static quern_status add_job(tuner *t, const q_tune_formula *formula, quern_dtype
     double seconds = 0;
     *j = (job){.formula = formula->text, .dtype = dtype, .runs = 1};
     Q_TRY(compile(&j->best, t, j, &t->shipped));
-    if (t->options.points) return set_size(t, j, t->options.points, formula->few, &seconds);
-    for (int64_t n = 1024; n <= MOST_POINTS && seconds < least_time; n *= 2)
-        Q_TRY(set_size(t, j, n, formula->few, &seconds));
-    j->runs = 1 + (int)(least_time / (seconds + least_time / MOST_RUNS));
-    return QUERN_OK;
+    if (t->options.points) Q_TRY(set_size(j, t->options.points, formula->few, &seconds));
+    for (int64_t n = 1024; !t->options.points && n <= MOST_POINTS && seconds < least_time; n *= 2)
+        Q_TRY(set_size(j, n, formula->few, &seconds));
+    if (!t->options.points) j->runs = 1 + (int)(least_time / (seconds + least_time / MOST_RUNS));
+    return verify(t, j);
 }
 
 static quern_status add_jobs(tuner *t)
@@ -278,7 +302,7 @@ static quern_status add_jobs(tuner *t)
     if (!t->jobs) return q_fail_memory(sizeof *t->jobs);
     for (size_t f = 0; f < t->plan->formula_count; f++) {
         Q_TRY(add_job(t, &t->plan->formulas[f], QUERN_F32));
-        if (f64) Q_TRY(add_job(t, &t->plan->formulas[f], QUERN_F64));
+        if (f64 && t->plan->formulas[f].both) Q_TRY(add_job(t, &t->plan->formulas[f], QUERN_F64));
     }
     return QUERN_OK;
 }
@@ -294,14 +318,16 @@ static void free_jobs(tuner *t)
 
 // ---- trials ----
 
-static bool same_plans(const tuner *t, const job *j, const q_profile *a, const q_profile *b)
+/* Whether an operator that was made for row b does what that of the best row, a, does; nothing is built for that. */
+static bool same_plans(const tuner *t, const job *j, const quern_operator *op, const q_profile *a, const q_profile *b)
 {
     int units = quern_context_device(t->context)->compute_units;
     for (size_t s = 0; s < j->best->stages.count; s++) {
         q_plan p, q;
-        const q_ir *program = j->best->build->programs[s];
-        if (q_plan_make(&p, program, &(q_plan_request){a, j->dtype, j->M, j->N, units, NULL, NULL})) return false;
-        if (q_plan_make(&q, program, &(q_plan_request){b, j->dtype, j->M, j->N, units, NULL, NULL})) return false;
+        const q_ir *old = j->best->build->programs[s], *new = op->build->programs[s];
+        if (old->k_dim != new->k_dim || old->rhs_dim != new->rhs_dim) return false;
+        if (q_plan_make(&p, old, &(q_plan_request){a, j->dtype, j->M, j->N, units, NULL, NULL})) return false;
+        if (q_plan_make(&q, new, &(q_plan_request){b, j->dtype, j->M, j->N, units, NULL, NULL})) return false;
         if (!q_plan_same_source(&p, &q) || p.split_extent != q.split_extent) return false;
     }
     return true;
@@ -361,13 +387,15 @@ static quern_status compare_rows(comparison *c, tuner *t, const q_profile *row, 
     *c = (comparison){.verdict = QUERN_WORSE, .formula = ""};
     for (size_t n = 0; n < t->job_count && c->verdict == QUERN_WORSE; n++) {
         job *j = &t->jobs[n];
-        if (same_plans(t, j, row, with)) c->log_ns += log(j->ns);
-        else {
-            if (!made[n]) Q_TRY(compile(&made[n], t, j, row));
-            compare_job(c, j, (quern_operator *const[2]){j->best, made[n]});
+        if (!to_the_end && q_seconds() > t->end) { /* as if nothing had been tried */
+            c->timed = 0;
+            return QUERN_OK;
         }
+        if (!made[n]) Q_TRY(compile(&made[n], t, j, row));
+        if (same_plans(t, j, made[n], with, row)) c->log_ns += log(j->ns);
+        else compare_job(c, j, (quern_operator *const[2]){j->best, made[n]});
         c->jobs = n + 1;
-        if (!to_the_end && c->timed >= 3 && ratio_of(c) > hopeless) break;
+        if (!to_the_end && ratio_of(c) > hopeless[c->timed < 3 ? c->timed : 3]) break;
     }
     if (c->verdict == QUERN_WORSE && c->jobs == t->job_count && ratio_of(c) < gain) c->verdict = QUERN_BETTER;
     return QUERN_OK;
@@ -417,12 +445,24 @@ static quern_status try_row(tuner *t, const q_profile *row, const char *column, 
 
 // ---- search ----
 
-/* The next value of a column; -1 if there is none. A tile is either there or not. Vectors are for devices whose shipped
-   row has them: others make them of work-items, or take minutes over them. */
+/* The next value within bounds; -1 if there is none. */
+static int step_of(const struct step *step, int old, bool up)
+{
+    int next = step->add ? old + (up ? step->add : -step->add) : up ? 2 * old : old / 2;
+    if (old < step->least) next = up ? step->least : -1;
+    return next >= step->least && next <= step->most ? next : -1;
+}
+
+/* The next value of a column; -1 if there is none. A tile is either there or not. Vectors and matrix units are for devices whose
+   shipped row has them: others make vectors of work-items, or take minutes over them. */
 static int next_value(const tuner *t, const char *column, bool up)
 {
     int old = q_profile_get(&t->best, column);
     if (strncmp(column, "lanes", 5) == 0 && q_profile_get(&t->shipped, column) == 1) return -1;
+    if (strcmp(column, "matrix") == 0) return up || !old ? -1 : 0;
+    if (strcmp(column, "max_registers") == 0 && !old) return -1;
+    for (size_t s = 0; s < Q_COUNT(steps); s++)
+        if (strcmp(column, steps[s].column) == 0) return step_of(&steps[s], old, up);
     if (strcmp(column, "staged_cols") != 0) return up ? 2 * old : old / 2;
     return t->best.local == 1 || !up ? -1 : old ? 0 : t->best.local;
 }
@@ -537,8 +577,9 @@ quern_status q_tune(quern_tuning **out, quern_context *context, const quern_tune
         return q_fail(QUERN_USAGE, "quern_tune: points can be 0 or %d to %d, and seconds cannot be negative",
                       LEAST_POINTS, MOST_POINTS);
     if (!t.options.dry_run) Q_TRY(find_place(path, sizeof path));
-    t.end = q_seconds() + (t.options.seconds > 0 ? t.options.seconds : 120);
+    t.end = q_seconds() + search_share * (t.options.seconds > 0 ? t.options.seconds : 120);
     q_profile_find(&t.shipped, quern_context_device(context)->profile);
+    if (plan->settings) Q_TRY(q_profile_set(&t.shipped, plan->settings, "q_tune_plan.settings"));
     t.best = t.shipped;
     quern_status status = search(&t, &ratio);
     free_jobs(&t);
@@ -554,6 +595,6 @@ quern_status q_tune(quern_tuning **out, quern_context *context, const quern_tune
 
 quern_status quern_tune(quern_tuning **out, quern_context *context, const quern_tune_options *options)
 {
-    static const q_tune_plan plan = {formulas, Q_COUNT(formulas), tuned_columns, Q_COUNT(tuned_columns)};
+    static const q_tune_plan plan = {formulas, Q_COUNT(formulas), tuned_columns, Q_COUNT(tuned_columns), NULL};
     return q_tune(out, context, options, &plan);
 }

@@ -25,7 +25,8 @@ from formulas import explain, read_formulas
 from gpu_compilers import TARGETS, Fault
 
 # Long vectors: their columns must be made to fit local memory. Registers may spill.
-LONG = {'long vectors': 'x=Vi(100); y=Vj(100); b=Vj(8); Sum_j(Exp(-SqDist(x,y))*b)'}
+LONG = {'long vectors': 'x=Vi(100); y=Vj(100); b=Vj(8); Sum_j(Exp(-SqDist(x,y))*b)',
+        'neighbours': 'x=Vi(100); y=Vj(100); ArgKMin_j(SqDist(x,y),5)'}
 # What may spill elsewhere, at most so many registers, in float64: a softmax of 8 components in one pass, where two passes
 # would compute each term twice; and two quotients, a root and an exponential, each a dozen instructions that clang 15 mixes.
 SPILLS = {('attention', 'f64', 'gfx1100'): 12, ('rational', 'f64', 'gfx1100'): 30}

@@ -102,7 +102,9 @@ DIVISION = ('-mllvm', '-nvptx-prec-divf32=1')
 
 # Of a multiprocessor: registers, bytes of local memory, of which each group takes 1024 more than it asks for, groups,
 # warps. CUDA C++ Programming Guide, "Technical Specifications per Compute Capability".
-MULTIPROCESSOR = {'sm_80': (65536, 164 * 1024, 32, 64), 'sm_90': (65536, 228 * 1024, 32, 64)}
+MULTIPROCESSOR = {'sm_75': (65536, 64 * 1024, 16, 32), 'sm_80': (65536, 164 * 1024, 32, 64), 'sm_86': (65536, 100 * 1024, 16, 48),
+                  'sm_89': (65536, 100 * 1024, 24, 48), 'sm_90': (65536, 228 * 1024, 32, 64),
+                  'sm_100': (65536, 228 * 1024, 32, 64), 'sm_120': (65536, 100 * 1024, 24, 48)}
 
 
 def cuda_program(name):

@@ -27,7 +27,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 from formulas import HERE, explain
-from gpu_compilers import TARGETS, Fault, compiler_versions, cuda_program, macro
+from gpu_compilers import MULTIPROCESSOR, TARGETS, Fault, compiler_versions, cuda_program, macro, warps_held
 from gpu_loops import Matrix, Tile, cost_of_pair, main_loop
 
 GOLDEN = os.path.join(HERE, 'gpu.golden')
@@ -39,6 +39,14 @@ HEADINGS = ('case', 'target', 'rows', 'columns', 'registers', 'spilled', 'local'
 # (case, target): (most instructions of a pair, special ones)
 LIMITS = {('g3', 'sm_90'): (9.5, 1), ('g3', 'sm_80'): (9.5, 1), ('energy', 'sm_90'): (8.5, 1), ('g128', 'sm_90'): (16.5, 1), ('g3', 'gfx90a'): (8, 1), ('g3', 'gfx1100'): (10, 1),
           ('g3', 'dg2'): (10.5, 1), ('g3', 'skl'): (11, 1)}
+
+# Tiles on ordinary cores, by the profile `nvidia`, which has no matrix units, compiled for (case, target): instructions of a pair of
+# a kernel that was written by hand and measured on an H200, compiled in the same way, from packed operands; ours may have so
+# many times these; and the warps that a multiprocessor of each kind holds.
+BY_HAND = {('g128', 'sm_80'): 147.0, ('g128', 'sm_90'): 146.6, ('knn50', 'sm_80'): 59.2, ('knn50', 'sm_90'): 59.7}
+MOST_OF_HAND = 1.2
+WARPS = {'g128': {'sm_75': 12}, 'knn50': {'sm_75': 8}}
+USUAL_WARPS = 16
 
 
 def read_cases():
@@ -91,12 +99,12 @@ def figures_of(made, source, target):
     return [str(rows), columns, registers, str(made.spilled), str(made.local), waves, *measured]
 
 
-def compile_row(quern, case, target, listing):
+def compile_row(quern, case, target, listing, other_profile=None):
     formula, dtype = case
     profile, compiler, chip, dtypes = TARGETS[target]
     if dtype not in dtypes:
         return None
-    source = source_of(quern, formula, dtype, profile)
+    source = source_of(quern, formula, dtype, other_profile or profile)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'kernel.cl')
         with open(path, 'w', encoding='utf-8') as file:
@@ -158,6 +166,19 @@ def faults_of(key, cells, golden, same_compilers):
     return faults
 
 
+def faults_by_hand(key, cells):
+    """What is wrong with a tile beside one that was written by hand, and how many groups of it fit."""
+    now = dict(zip(HEADINGS[2:], cells))
+    faults = []
+    if more_than(now['instructions'], str(BY_HAND[key]), MOST_OF_HAND):
+        faults.append(f'{now["instructions"]} instructions a pair, {BY_HAND[key]} by hand')
+    for chip in MULTIPROCESSOR:
+        held, expected = warps_held(chip, int(now['registers']), int(now['local']), 128), WARPS[key[0]].get(chip, USUAL_WARPS)
+        if held < expected:
+            faults.append(f'a multiprocessor of {chip} holds {held} warps, not {expected}')
+    return faults
+
+
 def main():
     parser = argparse.ArgumentParser(description='compiles the formulas of bench/cases.c for GPUs')
     parser.add_argument('quern')
@@ -173,6 +194,8 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = {(name, target): pool.submit(compile_row, quern, case, target, arguments.listing)
                 for name, case in cases.items() for target in now}
+        jobs |= {(*key, 'beside one by hand'): pool.submit(compile_row, quern, cases[key[0]], key[1], False, 'nvidia')
+                 for key in BY_HAND if key[0] in cases and key[1] in now and not update}
     for key, job in jobs.items():
         label = ' '.join(key)
         try:
@@ -189,9 +212,10 @@ def main():
             counts[2] += 1
             print(f'ok - {label} # SKIP without a disassembler the row stays as it is')
             continue
-        rows[key] = cells
+        if key[:2] == key:
+            rows[key] = cells
         same = versions.get(key[1]) == now[key[1]]
-        faults = [] if update else faults_of(key, cells, golden.get(key), same)
+        faults = ([] if update else faults_by_hand(key[:2], cells) if key[2:] else faults_of(key, cells, golden.get(key), same))
         counts[bool(faults)] += 1
         print(f'{"not ok" if faults else "ok"} - {label}: {" ".join(cells)}')
         for fault in faults:

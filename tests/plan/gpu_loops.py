@@ -73,8 +73,9 @@ def parse(listing, dialect):
     return found, labels
 
 
-def shortest(code, labels, begin, end, closed=()):
-    """The instructions on the shortest way from one to the other, staying between them and out of what is closed."""
+def shortest(code, labels, begin, end, closed=(), within=True):
+    """The instructions on the shortest way from one to the other, staying between them, unless it may go anywhere, and out of what
+    is closed."""
     best, queue = {begin: (1, None)}, [(1, begin)]
     while queue:
         length, at = heapq.heappop(queue)
@@ -83,7 +84,7 @@ def shortest(code, labels, begin, end, closed=()):
         nexts = [labels[label] for label in code[at].targets if label in labels]
         nexts += [] if code[at].ends else [at + 1]
         for to in nexts:
-            if begin < to <= end and to not in closed and (to not in best or best[to][0] > length + 1):
+            if (begin < to <= end or not within) and to < len(code) and to not in closed and (to not in best or best[to][0] > length + 1):
                 best[to] = (length + 1, at)
                 heapq.heappush(queue, (length + 1, to))
     way, at = [], end if end in best else None
@@ -178,7 +179,7 @@ def cost_in_tiles(code, labels, tile):
         return None
     if tile.queue:
         taken = collections.Counter(map(id, k_loop))
-        rest = [one for one in shortest(code, labels, *outer) if not taken[id(one)]]
+        rest = [one for one in shortest(code, labels, *outer, within=False) if not taken[id(one)]]
     else:
         rest = [one for at, one in enumerate(code) if outer[0] <= at <= outer[1]
                 and not any(begin <= at <= end for begin, end in inner if outer[0] < begin and end < outer[1])]

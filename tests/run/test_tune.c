@@ -190,9 +190,9 @@ static bool count_trial(void *user, const quern_trial *tried)
     return ++t->trials == t->stop_after;
 }
 
-static const q_tune_formula gaussian[] = {{"x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))", 0}};
+static const q_tune_formula gaussian[] = {{"x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))", 0, true}};
 static const char *const rows_column[] = {"rows"};
-static const q_tune_plan small = {gaussian, 1, rows_column, 1};
+static const q_tune_plan small = {gaussian, 1, rows_column, 1, NULL};
 
 /* Which candidates are tried depends on the clock. Drivers' compilers leak, so all are built here: a second run, which is
    the one that is checked for leaks, finds them in the driver's cache whichever they are. */
@@ -288,7 +288,7 @@ static void candidates_that_the_device_refuses_are_told(void **state)
     quern_tune_options options = options_for(&t);
     quern_tuning *tuning;
     options.dry_run = true;
-    succeed(q_tune(&tuning, context, &options, &(q_tune_plan){gaussian, 1, local, 1}));
+    succeed(q_tune(&tuning, context, &options, &(q_tune_plan){gaussian, 1, local, 1, NULL}));
     assert_int_equal(t.trials, 2); /* the shipped row, and this */
     assert_int_equal(t.by_verdict[QUERN_REFUSED], 1);
     assert_non_null(strstr(t.reason, "a local size of 2 is asked for"));
@@ -301,12 +301,12 @@ static void wrong_results_are_noticed(void **state)
 {
     (void)state;
     need_device();
-    static const q_tune_formula vague[] = {{"x=Vi(1); y=Vj(1); Sum_j(Sin(1000000*(x-y)))", 0}};
+    static const q_tune_formula vague[] = {{"x=Vi(1); y=Vj(1); Sum_j(Sin(1000000*(x-y)))", 0, false}};
     tally t = {0};
     quern_tune_options options = options_for(&t);
     quern_tuning *tuning;
     options.dry_run = true;
-    expect_failure(q_tune(&tuning, context, &options, &(q_tune_plan){vague, 1, rows_column, 1}), QUERN_DEVICE,
+    expect_failure(q_tune(&tuning, context, &options, &(q_tune_plan){vague, 1, rows_column, 1, NULL}), QUERN_DEVICE,
                    "gives wrong results with the row");
     assert_int_equal(t.trials, 0);
 }
