@@ -15,7 +15,7 @@
 
 enum {
     BLOCK_ROWS = 64, /* of a block, at least */
-    LEAF_COLUMNS = 32,
+    LEAF_COLUMNS = 64,
     NEAR_COLUMNS = 128,    /* that tell what a block reaches, at least */
     LEAST_PAIRS = 1 << 24, /* a run of fewer is over before an order is found */
     MOST_DIMENSIONS = 5    /* in more, boxes of uniform points are so wide that an order would be found in vain */
