@@ -50,62 +50,84 @@ static void fill_surface(double *values, int64_t count, uint64_t seed)
 }
 
 #define SURFACES "x=Vi(3); y=Vj(3); LogSumExp_j(-SqDist(x,y))"
+/* In [0, 50/sqrt(2)): there the standard deviation of exp(-|x - y|^2) is 2 % of the extent. */
+static void fill_wide(double *values, int64_t count, uint64_t seed)
+{
+    bench_fill_uniform(values, count, seed);
+    for (int64_t k = 0; k < count; k++) values[k] *= 35.35533905932738;
+}
+
+static const quern_pruning exactly = {.size = sizeof exactly};
+static const quern_pruning closely = {.size = sizeof closely, .relative = 1e-6};
+
 #define GAUSSIAN "Sum_j(Exp(-SqDist(x,y))*b)"
 
 /* clang-format off */
 const bench_case bench_cases[] = {
     {"g3", "Gaussian sum, D = 3, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
-     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_gaussian, NULL},
+     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_gaussian, NULL, NULL},
     {"g3-grad", "its gradient in x, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); e=Vi(1); Grad(" GAUSSIAN ", x, e)",
-     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_gradient, NULL},
+     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_gradient, NULL, NULL},
     {"g3-both", "the sum and its gradient, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); e=Vi(1); F=" GAUSSIAN "; Concat(F, Grad(F, x, e))",
-     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_both, NULL},
+     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_both, NULL, NULL},
     {"g3-lse", "log-sum-exp, D = 3, float32",
      "x=Vi(3); y=Vj(3); b=Vj(1); LogSumExp_j(b-SqDist(x,y))",
-     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_logsumexp, NULL},
+     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_logsumexp, NULL, NULL},
     {"g3-f64", "Gaussian sum, D = 3, float64",
      "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
-     QUERN_F64, 20000, 200000, 1, 1e-13, bench_fill_uniform, bench_row_gaussian, NULL},
+     QUERN_F64, 20000, 200000, 1, 1e-13, bench_fill_uniform, bench_row_gaussian, NULL, NULL},
     {"g128", "Gaussian sum, D = 128",
      "x=Vi(128); y=Vj(128); b=Vj(1); " GAUSSIAN,
-     QUERN_F32, 4000, 40000, 1, 1e-5, fill_quarter, bench_row_gaussian, NULL},
+     QUERN_F32, 4000, 40000, 1, 1e-5, fill_quarter, bench_row_gaussian, NULL, NULL},
     {"multi64", "Gaussian sum, 64 right-hand sides",
      "x=Vi(3); y=Vj(3); b=Vj(64); " GAUSSIAN,
-     QUERN_F32, 5000, 50000, 1, 1e-5, bench_fill_uniform, bench_row_gaussian, NULL},
+     QUERN_F32, 5000, 50000, 1, 1e-5, bench_fill_uniform, bench_row_gaussian, NULL, NULL},
     {"knn3", "10 nearest neighbours, D = 3",
      "x=Vi(3); y=Vj(3); ArgKMin_j(SqDist(x,y),10)",
-     QUERN_F32, 10000, 200000, 1, 4e-7, bench_fill_uniform, bench_row_distances, NULL},
+     QUERN_F32, 10000, 200000, 1, 4e-7, bench_fill_uniform, bench_row_distances, NULL, NULL},
     {"knn50", "10 nearest neighbours, D = 50",
      "x=Vi(50); y=Vj(50); ArgKMin_j(SqDist(x,y),10)",
-     QUERN_F32, 5000, 100000, 1, 1e-6, bench_fill_uniform, bench_row_distances, NULL},
+     QUERN_F32, 5000, 100000, 1, 1e-6, bench_fill_uniform, bench_row_distances, NULL, NULL},
     {"attention", "softmax-weighted mean, D = E = 64",
      "x=Vi(64); y=Vj(64); b=Vj(64); SumSoftMaxWeight_j(Scalprod(x,y)/8,b)",
-     QUERN_F32, 3000, 30000, 1, 1e-5, fill_normal, bench_row_attention, NULL},
+     QUERN_F32, 3000, 30000, 1, 1e-5, fill_normal, bench_row_attention, NULL, NULL},
     {"softmax3", "softmax-weighted mean, D = E = 3",
      "x=Vi(3); y=Vj(3); b=Vj(3); SumSoftMaxWeight_j(Scalprod(x,y)/8,b)",
-     QUERN_F32, 20000, 200000, 1, 1e-5, fill_normal, bench_row_attention, NULL},
+     QUERN_F32, 20000, 200000, 1, 1e-5, fill_normal, bench_row_attention, NULL, NULL},
     {"energy", "sum of distances, D = 3",
      "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Norm2(x-y)*b)",
-     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_energy, NULL},
+     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_energy, NULL, NULL},
     {"laplacian", "of a Gaussian sum, D = 3",
      "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Laplacian(Exp(-SqDist(x,y)),x)*b)",
-     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_laplacian, NULL},
+     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_laplacian, NULL, NULL},
     {"sinkhorn10k", "Sinkhorn divergence of two surfaces, within 1 %",
-     SURFACES, QUERN_F32, 10000, 10000, 1, 1e-2, fill_surface, bench_row_sinkhorn, bench_call_sinkhorn},
+     SURFACES, QUERN_F32, 10000, 10000, 1, 1e-2, fill_surface, bench_row_sinkhorn, bench_call_sinkhorn, NULL},
     {"sinkhorn100k", "the same, of ten times the points",
-     SURFACES, QUERN_F32, 100000, 100000, 1, 1e-2, fill_surface, bench_row_sinkhorn, bench_call_sinkhorn},
+     SURFACES, QUERN_F32, 100000, 100000, 1, 1e-2, fill_surface, bench_row_sinkhorn, bench_call_sinkhorn, NULL},
     {"ranges", "Gaussian sum over 1 % of the pairs, D = 3",
      "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
-     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_blocks, bench_row_gaussian, bench_call_ranges},
+     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_blocks, bench_row_gaussian, bench_call_ranges, NULL},
     {"batch", "Gaussian sums of 100 x 100, D = 3, 10,000 of them",
      "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
-     QUERN_F32, 1000000, 10000000, 1, 1e-5, bench_fill_uniform, bench_row_batch, bench_call_batch},
+     QUERN_F32, 1000000, 10000000, 1, 1e-5, bench_fill_uniform, bench_row_batch, bench_call_batch, NULL},
+    {"knn3-pruned", "10 nearest neighbours, D = 3, pruned",
+     "x=Vi(3); y=Vj(3); ArgKMin_j(SqDist(x,y),10)",
+     QUERN_F32, 100000, 1000000, 1, 4e-7, bench_fill_uniform, bench_row_distances, NULL, &exactly},
+    {"knn2-pruned", "10 nearest neighbours, D = 2, pruned",
+     "x=Vi(2); y=Vj(2); ArgKMin_j(SqDist(x,y),10)",
+     QUERN_F32, 100000, 1000000, 1, 4e-7, bench_fill_uniform, bench_row_distances, NULL, &exactly},
+    {"knn6-pruned", "10 nearest neighbours, D = 6, left alone",
+     "x=Vi(6); y=Vj(6); ArgKMin_j(SqDist(x,y),10)",
+     QUERN_F32, 30000, 200000, 1, 4e-7, bench_fill_uniform, bench_row_distances, NULL, &exactly},
+    {"g3-pruned", "Gaussian sum, sigma 2 % of the extent, pruned to 1e-6",
+     "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
+     QUERN_F32, 100000, 1000000, 1, 1e-5, fill_wide, bench_row_gaussian, NULL, &closely},
     {"small", "many calls at M = N = 100",
      "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
-     QUERN_F32, 100, 100, 200, 1e-5, bench_fill_uniform, bench_row_gaussian, NULL},
+     QUERN_F32, 100, 100, 200, 1e-5, bench_fill_uniform, bench_row_gaussian, NULL, NULL},
 };
 /* clang-format on */
 const size_t bench_case_count = sizeof bench_cases / sizeof bench_cases[0];

@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #include <quern.h>
+#include <quern/prune.h>
+#include <quern/space.h>
 #include <quern/array.h>
 
 enum { BENCH_VARIABLES = 8, BENCH_COLUMNS = 256 };
@@ -48,6 +50,7 @@ struct bench_case {
     void (*row)(const bench_problem *problem, int64_t i, double *result);
     /* What is timed in place of the formula, which then only says what the arrays are; host arrays alone. Null: the formula. */
     quern_status (*call)(quern_context *context, const bench_problem *problem, void *result);
+    const quern_pruning *pruning; /* of the formula's runs; null: none */
 };
 
 extern const bench_case bench_cases[];
@@ -94,6 +97,8 @@ typedef struct bench_resident {
 
 bool bench_resident_create(bench_resident *out, quern_context *context, const bench_problem *problem);
 void bench_resident_destroy(bench_resident *resident); /* accepts zeros */
+/* A call of the formula, pruned if the case is. */
+quern_status bench_run(quern_operator *op, const bench_problem *problem, const quern_arg *args, quern_view result);
 /* Waits once, after the last of the calls. */
 quern_status bench_resident_run(const bench_resident *resident, quern_operator *op, const bench_problem *problem,
                                 int calls);

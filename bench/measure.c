@@ -69,12 +69,11 @@ static bool accuracy_check(const char *name, double error, double tolerance)
 static quern_status host_run(trial *t, int calls)
 {
     const bench_problem *problem = &t->problem;
-    const quern_args args = {.data = problem->args, .count = problem->count};
     const quern_view view = quern_view_of(t->result, problem->result_type, problem->m, problem->columns);
     quern_status status = QUERN_OK;
     for (int k = 0; k < calls && !status; k++)
-        status =
-            problem->which->call ? problem->which->call(t->context, problem, t->result) : quern_run(t->op, args, view);
+        status = problem->which->call ? problem->which->call(t->context, problem, t->result)
+                                      : bench_run(t->op, problem, problem->args, view);
     return status;
 }
 

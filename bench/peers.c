@@ -50,11 +50,27 @@ static bool loop_run(const bench_problem *problem, void *result)
     return !bench_call_loop(context, problem, result);
 }
 
+/* quern itself without pruning. */
+static bool brute_run(const bench_problem *problem, void *result)
+{
+    static const bench_case *of;
+    static quern_context *context;
+    static quern_operator *op;
+    const quern_view view = quern_view_of(result, problem->result_type, problem->m, problem->columns);
+    if (of != problem->which) quern_operator_destroy(&op);
+    of = problem->which;
+    if (!context && quern_context_create(&context, NULL)) return false;
+    if (!op && quern_compile(&op, context, of->formula, NULL)) return false;
+    return !quern_run(op, (quern_args){.data = problem->args, .count = problem->count}, view);
+}
+
 /* clang-format off */
 const bench_peer bench_peers[] = {
     {"dense", "quern over all pairs, without ranges", {"ranges"}, 1e-5, dense_run, NULL, NULL, false},
     {"loop", "quern, a call for each problem of the batch", {"batch"}, 1e-5, loop_run, NULL, NULL, false},
     {"limit", "hand-written C for this formula, all processors", {"g3"}, 1e-5, limit_run, NULL, NULL, false},
+    {"brute", "quern without pruning", {"knn3-pruned", "knn2-pruned", "knn6-pruned", "g3-pruned"}, 1e-5, brute_run, NULL, NULL,
+     false},
     {"keops", "KeOps on the CPU, without PyTorch",
      {"g3", "g3-grad", "g3-lse", "g3-f64", "g128", "multi64", "knn3", "knn50", "attention", "energy", "laplacian",
       "small", "batch"}, 1e-4, NULL, "keops.py", "", false},
@@ -68,7 +84,8 @@ const bench_peer bench_peers[] = {
      NULL, "geomloss_peer.py", "online", false},
     {"geomloss-multiscale", "GeomLoss on the CPU, its multiscale backend", {"sinkhorn10k", "sinkhorn100k"}, 1e-2,
      NULL, "geomloss_peer.py", "multiscale", false},
-    {"faiss", "FAISS flat index, built and searched", {"knn3", "knn50"}, 1e-3, NULL, "faiss_flat.py", "", false},
+    {"faiss", "FAISS flat index, built and searched", {"knn3", "knn50", "knn3-pruned", "knn2-pruned"}, 1e-3,
+     NULL, "faiss_flat.py", "", false},
     {"openblas", "sgemm by NumPy's OpenBLAS: seconds for as many multiply-adds", {"g128"}, 1e-4,
      NULL, "openblas.py", "", true},
     {"device-arrays", "quern on arrays that stay on the device; one read at the end", {"small"}, 1e-5, resident_run, NULL,

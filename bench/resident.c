@@ -22,12 +22,19 @@ void bench_resident_destroy(bench_resident *resident)
     quern_array_destroy(&resident->result);
 }
 
+quern_status bench_run(quern_operator *op, const bench_problem *problem, const quern_arg *args, quern_view result)
+{
+    quern_run_options options = QUERN_DEFAULTS(quern_run_options);
+    options.pruning = problem->which->pruning;
+    return quern_run_with(op, (quern_args){.data = args, .count = problem->count}, (quern_outs){&result, 1}, &options);
+}
+
 quern_status bench_resident_run(const bench_resident *resident, quern_operator *op, const bench_problem *problem,
                                 int calls)
 {
-    const quern_args args = {.data = resident->args, .count = problem->count};
     quern_status status = QUERN_OK;
-    for (int k = 0; k < calls && !status; k++) status = quern_run(op, args, quern_array_view(resident->result));
+    for (int k = 0; k < calls && !status; k++)
+        status = bench_run(op, problem, resident->args, quern_array_view(resident->result));
     return status ? status : quern_wait(resident->context);
 }
 
