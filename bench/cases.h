@@ -98,7 +98,8 @@ typedef struct bench_resident {
 bool bench_resident_create(bench_resident *out, quern_context *context, const bench_problem *problem);
 void bench_resident_destroy(bench_resident *resident); /* accepts zeros */
 /* A call of the formula, pruned if the case is. */
-quern_status bench_run(quern_operator *op, const bench_problem *problem, const quern_arg *args, quern_view result);
+quern_status bench_formula_run(quern_operator *op, const bench_problem *problem, const quern_arg *args,
+                               quern_view result);
 /* Waits once, after the last of the calls. */
 quern_status bench_resident_run(const bench_resident *resident, quern_operator *op, const bench_problem *problem,
                                 int calls);

@@ -73,7 +73,7 @@ static quern_status host_run(trial *t, int calls)
     quern_status status = QUERN_OK;
     for (int k = 0; k < calls && !status; k++)
         status = problem->which->call ? problem->which->call(t->context, problem, t->result)
-                                      : bench_run(t->op, problem, problem->args, view);
+                                      : bench_formula_run(t->op, problem, problem->args, view);
     return status;
 }
 

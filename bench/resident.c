@@ -22,7 +22,8 @@ void bench_resident_destroy(bench_resident *resident)
     quern_array_destroy(&resident->result);
 }
 
-quern_status bench_run(quern_operator *op, const bench_problem *problem, const quern_arg *args, quern_view result)
+quern_status bench_formula_run(quern_operator *op, const bench_problem *problem, const quern_arg *args,
+                               quern_view result)
 {
     quern_run_options options = QUERN_DEFAULTS(quern_run_options);
     options.pruning = problem->which->pruning;
@@ -34,7 +35,7 @@ quern_status bench_resident_run(const bench_resident *resident, quern_operator *
 {
     quern_status status = QUERN_OK;
     for (int k = 0; k < calls && !status; k++)
-        status = bench_run(op, problem, resident->args, quern_array_view(resident->result));
+        status = bench_formula_run(op, problem, resident->args, quern_array_view(resident->result));
     return status ? status : quern_wait(resident->context);
 }
 
