@@ -50,13 +50,13 @@ USUAL_WARPS = 16
 
 
 def read_cases():
-    """{name: (formula, element type)} of bench/cases.c"""
+    """{name: (formula, element type)} of bench/cases.c; of those in which the formula is what runs, over all pairs"""
     with open(CASES, encoding='utf-8') as file:
         text = file.read()
     text = text.replace(' GAUSSIAN', ' ' + re.search(r'#define GAUSSIAN (".*")', text).group(1))
-    rows = re.findall(r'\{"(\S+)", "[^"]*",\s*((?:"[^"]*"\s*)+),\s*QUERN_F(32|64)', text)
-    return {name: (''.join(re.findall(r'"([^"]*)"', formula)), 'f' + bits) for name, formula, bits in rows
-            if name not in LEFT_OUT}
+    rows = re.findall(r'\{"(\S+)", "[^"]*",\s*((?:"[^"]*"\s*)+),\s*QUERN_F(32|64)([^}]*)', text)
+    return {name: (''.join(re.findall(r'"([^"]*)"', formula)), 'f' + bits) for name, formula, bits, rest in rows
+            if name not in LEFT_OUT and 'bench_call_' not in rest and '&' not in rest}
 
 
 def source_of(quern, formula, dtype, profile):
