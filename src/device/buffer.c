@@ -253,6 +253,27 @@ quern_status q_buffer_read(q_buffer *buffer, q_session *session, void *data, uin
     return QUERN_OK;
 }
 
+/* The session's second queue. */
+static quern_status copies_of(cl_command_queue *out, q_session *session)
+{
+    cl_int code = CL_SUCCESS;
+    pthread_mutex_lock(&session->memory_lock);
+    if (!session->copies) session->copies = clCreateCommandQueue(session->context, session->device->id, 0, &code);
+    *out = session->copies;
+    pthread_mutex_unlock(&session->memory_lock);
+    return *out ? QUERN_OK : q_cl_fail(code, "clCreateCommandQueue");
+}
+
+quern_status q_buffer_write_beside(q_buffer *buffer, q_session *session, const void *data, uint64_t size)
+{
+    cl_command_queue queue;
+    Q_TRY(check_copy(buffer, session, size));
+    Q_TRY(copies_of(&queue, session));
+    if (size)
+        Q_SESSION_CL(session, clEnqueueWriteBuffer(queue, buffer->mem, CL_TRUE, 0, (size_t)size, data, 0, NULL, NULL));
+    return QUERN_OK;
+}
+
 typedef struct copy_shape {
     size_t origin[3], region[3], pitch;
 } copy_shape;

@@ -95,6 +95,7 @@ typedef struct q_session {
     q_device *device; /* the session's own copy */
     cl_context context;
     cl_command_queue commands;
+    cl_command_queue copies;     /* under memory_lock: made by the first q_buffer_write_beside */
     size_t alignment;            /* bytes: where borrowed memory may begin */
     long process;                /* that made it: no other may use it */
     bool keeps_programs;         /* in quern's cache; set before the first build */
@@ -173,6 +174,8 @@ bool q_buffers_trim(q_session *session);
    the same session, or q_session_finish, has returned. A read waits. */
 quern_status q_buffer_write(q_buffer *buffer, q_session *session, const void *data, uint64_t size);
 quern_status q_buffer_read(q_buffer *buffer, q_session *session, void *data, uint64_t size);
+/* A write that does not wait for kernels that were enqueued before, which do not use the buffer; it is done on return. */
+quern_status q_buffer_write_beside(q_buffer *buffer, q_session *session, const void *data, uint64_t size);
 /* Rows of `bytes` each, `stride` bytes apart in host memory and side by side in the buffer; likewise. */
 quern_status q_buffer_write_rows(q_buffer *buffer, q_session *session, const void *data, uint64_t rows, uint64_t bytes,
                                  uint64_t stride);

@@ -125,6 +125,7 @@ void q_session_destroy(q_session **session)
     pthread_mutex_destroy(&q->memory_lock);
     if (q->process == q_process()) {
         if (q->commands) clReleaseCommandQueue(q->commands);
+        if (q->copies) clReleaseCommandQueue(q->copies);
         if (q->context) clReleaseContext(q->context);
     }
     free(q->device);

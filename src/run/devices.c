@@ -47,7 +47,7 @@ struct worker {
     int units;
     pthread_t thread;
     bool opened;
-    q_window window;
+    q_stream stream;
     int64_t first, rows; /* the slice that it has */
     double speed;        /* rows per second in this stage; 0: not known */
 };
@@ -69,9 +69,10 @@ static int64_t slice_rows(const crew *c, const worker *w)
     double wanted =
         w->speed > 0 ? (double)left * share_of(c, w) / 2 : (double)c->rows / FIRST_SLICES / (double)c->count;
     if (wanted < w->speed * LEAST_SECONDS) wanted = w->speed * LEAST_SECONDS;
+    if (wanted > (double)w->stream.rows) wanted = (double)(w->stream.rows / c->unit * c->unit - 1);
     if (wanted > (double)left) return left;
     int64_t rows = ((int64_t)wanted / c->unit + 1) * c->unit;
-    return left - rows < c->unit ? left : rows; /* no window has less than a group, unless the stage has */
+    return left - rows < c->unit && left <= w->stream.rows ? left : rows;
 }
 
 static void take_slice(crew *c, worker *w)
@@ -95,23 +96,13 @@ static quern_status report(q_launcher *l, double pairs)
 
 // ---- a device ----
 
-static quern_status run_slice(const q_hosted *hosted, q_window *w, int64_t first, int64_t rows)
-{
-    Q_TRY(q_window_begin(w, first, rows));
-    Q_TRY(q_hosted_load_rows(hosted, w));
-    Q_TRY(q_window_run(w));
-    return q_hosted_store(hosted, w);
-}
-
 static quern_status run_slices(worker *w)
 {
     crew *c = w->crew;
     if (!w->rows) return QUERN_OK;
-    Q_TRY(q_hosted_load_rest(c->hosted, &w->window));
-    Q_TRY(q_session_finish(w->build->session)); /* not to be measured with the slice */
     while (w->rows) {
         double start = q_seconds();
-        Q_TRY(run_slice(c->hosted, &w->window, w->first, w->rows));
+        Q_TRY(q_stream_rows(&w->stream, w->first, w->rows));
         pthread_mutex_lock(&c->lock);
         w->speed = (double)w->rows / (q_seconds() - start + 1e-9);
         take_slice(c, w);
@@ -158,15 +149,15 @@ static quern_status open_windows(crew *c)
         worker *w = &c->workers[k];
         w->speed = 0;
         w->opened = true;
-        quern_status status = q_window_open(&w->window, c->hosted->run, w->build, c->stage, w->units, false);
+        quern_status status = q_stream_open(&w->stream, c->hosted, w->build, c->stage, w->units);
         if (status) {
             c->failed = w;
             q_failure_keep(&c->failure);
             return status;
         }
-        w->window.l.report = report;
-        w->window.l.report_user = c;
-        int64_t rows = q_plan_group_rows(&w->window.whole.plan), both = common_multiple(c->unit, rows);
+        w->stream.window.l.report = report;
+        w->stream.window.l.report_user = c;
+        int64_t rows = q_plan_group_rows(&w->stream.window.whole.plan), both = common_multiple(c->unit, rows);
         c->unit = both <= LARGEST_UNIT ? both : c->unit > rows ? c->unit : rows;
     }
     return QUERN_OK;
@@ -175,7 +166,7 @@ static quern_status open_windows(crew *c)
 static void close_windows(crew *c)
 {
     for (size_t k = 0; k < c->count; k++) {
-        if (c->workers[k].opened) q_window_close(&c->workers[k].window);
+        if (c->workers[k].opened) q_stream_close(&c->workers[k].stream);
         c->workers[k].opened = false;
     }
 }
@@ -219,6 +210,7 @@ static quern_status run_threads(crew *c)
 
 static quern_status outcome(const crew *c)
 {
+    if (c->failed && c->count == 1) return q_failure_tell(&c->failure, "");
     if (c->failed) {
         const quern_device *device = quern_context_device(c->failed->build->context);
         char where[256];
@@ -309,15 +301,21 @@ quern_status q_check_host(const char *function, const q_run *run)
     return QUERN_OK;
 }
 
+bool q_has_tables(const q_run *run)
+{
+    for (size_t s = 0; s < run->op->stages.count; s++)
+        for (size_t a = 0; a < run->build->programs[s]->input_count; a++)
+            if (run->build->programs[s]->inputs[a].table && run->build->programs[s]->inputs[a].axis) return true;
+    return false;
+}
+
 /* What needs all rows at once, or has rows of several members. */
 static quern_status check_shared(const q_run *run)
 {
     if (run->members > 1) return q_fail(QUERN_UNSUPPORTED, "quern_run_on: a batch runs on one device");
-    for (size_t s = 0; s < run->op->stages.count; s++)
-        for (size_t a = 0; a < run->build->programs[s]->input_count; a++)
-            if (run->build->programs[s]->inputs[a].table && run->build->programs[s]->inputs[a].axis)
-                return q_fail(QUERN_UNSUPPORTED, "quern_run_on: a formula that picks rows of a table (Gather_i, "
-                                                 "Gather_j) runs on one device");
+    if (q_has_tables(run))
+        return q_fail(QUERN_UNSUPPORTED, "quern_run_on: a formula that picks rows of a table (Gather_i, Gather_j) runs "
+                                         "on one device");
     return q_check_host("quern_run_on", run);
 }
 

@@ -109,24 +109,14 @@ static quern_view part_of(const q_hosted *h, const q_window *w, const q_array *a
     return is_of_rows(w, array) ? quern_view_rows(*view, w->first, w->rows) : *view;
 }
 
-static quern_status load(const q_hosted *h, q_window *w, bool rows)
+quern_status q_hosted_load(const q_hosted *h, q_window *w, uint8_t axis)
 {
     for (size_t a = 0; a < w->p->input_count; a++) {
         const q_array *array = &w->p->inputs[a];
         quern_view part = part_of(h, w, array);
-        if (is_of_rows(w, array) == rows) Q_TRY(q_window_load(w, q_slot_find(&w->l, array), &part));
+        if (array->axis == axis) Q_TRY(q_window_load(w, q_slot_find(&w->l, array), &part));
     }
     return QUERN_OK;
-}
-
-quern_status q_hosted_load_rows(const q_hosted *h, q_window *w)
-{
-    return load(h, w, true);
-}
-
-quern_status q_hosted_load_rest(const q_hosted *h, q_window *w)
-{
-    return load(h, w, false);
 }
 
 quern_status q_hosted_store(const q_hosted *h, q_window *w)

@@ -13,8 +13,10 @@
    unless they begin it. */
 typedef struct q_piece {
     int64_t first, count;
+    int64_t lead; /* columns before the first that its arrays have, too */
     int part, parts;
     bool begins;
+    int turn; /* which of two buffers it is in */
 } q_piece;
 
 typedef struct q_window {
@@ -67,16 +69,38 @@ void q_hosted_free(q_hosted *h);
 const quern_view *q_hosted_view(const q_hosted *h, const q_array *array);
 /* The rest of the run, once all stages are done: results that were computed beside their arrays. */
 void q_hosted_end(q_hosted *h);
-/* Loads what belongs to the rows of the window; or all else: columns and parameters. */
-quern_status q_hosted_load_rows(const q_hosted *h, q_window *w);
-quern_status q_hosted_load_rest(const q_hosted *h, q_window *w);
+/* Loads the inputs of an axis: rows of the window, columns, or, for Q_P, parameters. */
+quern_status q_hosted_load(const q_hosted *h, q_window *w, uint8_t axis);
 /* Reads the window's results; waits. */
 quern_status q_hosted_store(const q_hosted *h, q_window *w);
+
+// stream.c: rows of a stage, whatever the memory
+
+typedef struct q_stream {
+    const q_hosted *hosted;
+    q_window window;
+    int64_t rows;      /* most at a time: whole groups */
+    int64_t columns;   /* of the stage */
+    int64_t piece;     /* columns of a piece; all of them, if they are on the device together */
+    bool whole_parts;  /* a piece is parts of split-K; else there is one part */
+    bool loaded;       /* parameters, and all columns unless they come in pieces */
+    q_buffer *buffers; /* by slot, two for each that is of columns in pieces */
+} q_stream;
+
+/* Whether the run has all arrays on the host, and does not fit its device. */
+bool q_stream_takes(const q_run *run);
+/* To be closed even if it fails. */
+quern_status q_stream_open(q_stream *s, const q_hosted *hosted, q_build *build, size_t stage, int units);
+void q_stream_close(q_stream *s);
+/* Computes some rows, up to s->rows, and stores their results on the host. */
+quern_status q_stream_rows(q_stream *s, int64_t first, int64_t rows);
 
 // devices.c: several devices
 
 enum { Q_MAX_DEVICES = 64 };
 
+/* Whether a formula picks rows of arrays by number, which then must be there as a whole. */
+bool q_has_tables(const q_run *run);
 /* UNSUPPORTED if an array of the run is on a device. */
 quern_status q_check_host(const char *function, const q_run *run);
 /* One run on several devices, whose builds these are. Its arrays are on the host. */

@@ -1,6 +1,7 @@
 /*
  * run_with.c: runs in blocks: with ranges, and of batches.
  */
+#include "run/parts.h"
 #include "run/spaces.h"
 
 /* The result that was simplified too far, and what to do. */
@@ -29,7 +30,8 @@ quern_status q_run_given(q_run *run, const q_given *given, const quern_run_optio
     if (ranges && run->op->graph->lost_pairs) return fail_lost(run->op);
     if (ranges) Q_TRY(q_ranges_check(ranges, run->M, run->N));
     if (ranges || run->members != 1) return launch_blocks(run, given, options);
-    return q_host_takes(run) ? q_host_run(run) : q_launch_scattered(run);
+    if (q_host_takes(run)) return q_host_run(run);
+    return q_stream_takes(run) ? q_devices_run(run, &run->build, 1) : q_launch_scattered(run);
 }
 
 quern_status quern_run_with(quern_operator *op, quern_args args, quern_outs results, const quern_run_options *given)

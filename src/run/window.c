@@ -154,7 +154,8 @@ quern_status q_window_take(q_window *w, const q_piece *piece)
     source.accumulate = !piece->begins;
     Q_TRY(q_stage_program(&program, w->run.build, w->stage, &source, Q_ROLE_MAIN));
     /* A part is so many columns from its start on: those before the piece's are not there. */
-    Q_TRY(make_tables(w, -start_of(w, piece->part), piece->count, piece->first));
+    Q_TRY(
+        make_tables(w, piece->lead - start_of(w, piece->part), piece->lead + piece->count, piece->first - piece->lead));
     values.number[Q_PARAM_FIRST_SPLIT] = piece->part;
     plan_of_piece.split_count = piece->parts;
     return q_launch_slices(&w->l, program, &(q_kernel){w->p, &plan_of_piece, Q_ROLE_MAIN}, &values,

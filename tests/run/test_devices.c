@@ -229,7 +229,7 @@ static void a_device_that_fails_is_named(void **state)
     char where[64];
     snprintf(where, sizeof where, "on device %s, ", quern_context_device(poor)->selector);
     expect_failure(run_on(op, &both, quern_f32(out, M, 1)), QUERN_MEMORY, where);
-    expect_failure(QUERN_MEMORY, QUERN_MEMORY, "1000 are in use");
+    expect_failure(QUERN_MEMORY, QUERN_MEMORY, "930 bytes of device memory are too few");
     succeed(run_on(op, &c, quern_f32(out, M, 1)));
     quern_operator_destroy(&op);
     quern_context_destroy(&poor);

@@ -177,8 +177,7 @@ static void memory_is_limited(void **state)
     quern_operator *op;
     succeed(quern_compile(&op, small, GAUSSIAN, NULL));
     cloud c = cloud_create(500);
-    expect_failure(run(op, &c, 500, 500, c.a), QUERN_MEMORY,
-                   "4000 bytes of device memory are needed; 4000 of 5000 are in use");
+    expect_failure(run(op, &c, 500, 500, c.a), QUERN_MEMORY, "are too few for a group of");
     expect_failure(run(op, &c, 500, 500, c.a), QUERN_MEMORY, "quern_context_options.memory");
     assert_int_equal(small->session->memory_in_use, 0);
     succeed(run(op, &c, 100, 100, c.a));
@@ -249,8 +248,9 @@ static void states_are_made_to_fit(void **state)
         for (int i = 0; i < FEW; i++) assert_true(fabsf(a[i] - c.a[i]) <= 1e-6f * c.a[i]);
         if (strstr(told, "in 8 parts")) assert_memory_equal(a, c.a, sizeof a); /* fewer rows: the same bits */
     }
-    *limit = arrays - 1;
-    expect_failure(run(op, &c, FEW, LONG, a), QUERN_MEMORY, "of device memory are needed");
+    *limit = arrays - 1; /* columns come in pieces */
+    succeed(run(op, &c, FEW, LONG, a));
+    for (int i = 0; i < FEW; i++) assert_true(fabsf(a[i] - c.a[i]) <= 1e-6f * c.a[i]);
     q_text_free(&lines);
     cloud_destroy(&c);
     quern_operator_destroy(&op);
