@@ -12,6 +12,7 @@
 
 enum {
     LEAST_EXTENT = 8192, /* columns of a part for each number of its state, where it is not needed to fill the device */
+    TURNS = 8,           /* of loops that the profile's most columns of a work-item have each */
     BLOCK = 256,         /* terms added before the sum is compensated: see docs/numbers.md */
     MOST_ROWS = 64       /* of a work-item: each is unrolled text and has its state on the stack */
 };
@@ -129,6 +130,31 @@ static double parts_for_time(const q_plan *plan, const q_ir *program, double pai
                                    : 1;
 }
 
+/* Most columns of a part where loops end after so many turns of all together: what the profile says is for eight turns of
+   them a column; those over components, of statements that repeat (reroll.c) and within functions of special.cl count,
+   too. */
+static int64_t most_columns(const q_plan *plan, const q_ir *program)
+{
+    enum { SPECIAL = 192, COMPONENTS = 4 /* of a turn */ };
+    size_t text = program->statements[Q_PAIR] + program->statements[Q_COLUMN] + (size_t)q_plan_words(program);
+    int64_t turns = TURNS + program->k_dim / COMPONENTS + (text >= Q_LONG ? (int64_t)text : 0);
+    for (q_ref v = 1; v < program->count; v++) {
+        const q_scalar *value = &program->values[v];
+        bool special = program->uses[v] && value->kind == Q_V_OP && q_ops[value->op].special;
+        if (special && (value->scope & Q_COLUMN)) turns += SPECIAL;
+    }
+    int64_t most = (int64_t)plan->profile.max_cols_per_item * TURNS / turns;
+    return most < 1 ? 1 : most;
+}
+
+/* Columns of a part are a multiple of this: of a block, or of what goes into a part that may have fewer. */
+static int64_t part_unit(const q_plan *plan, const q_ir *program)
+{
+    int64_t unit = BLOCK, most = plan->profile.max_cols_per_item ? most_columns(plan, program) : BLOCK;
+    while (unit > most) unit /= 2;
+    return unit;
+}
+
 static void split(q_plan *plan, const q_ir *program, double pairs, int64_t columns,
                   const quern_compile_options *options)
 {
@@ -139,10 +165,13 @@ static void split(q_plan *plan, const q_ir *program, double pairs, int64_t colum
     if (count > most) count = most;
     if (options && options->split > 0)
         count = options->split < ceil_div(columns, BLOCK) ? options->split : ceil_div(columns, BLOCK);
-    if (plan->profile.max_cols_per_item && count < ceil_div(columns, plan->profile.max_cols_per_item))
-        count = ceil_div(columns, plan->profile.max_cols_per_item);
+    int64_t unit = part_unit(plan, program);
+    if (plan->profile.max_cols_per_item) {
+        int64_t extent = most_columns(plan, program) / unit * unit;
+        if (count < ceil_div(columns, extent)) count = ceil_div(columns, extent);
+    }
     if (count < 1) count = 1;
-    plan->split_extent = count == 1 ? columns : ceil_div(ceil_div(columns, count), BLOCK) * BLOCK;
+    plan->split_extent = count == 1 ? columns : ceil_div(ceil_div(columns, count), unit) * unit;
     plan->split_count = count == 1 ? 1 : (int)ceil_div(columns, plan->split_extent);
     plan->split = plan->split_count > 1 || plan->pieces > 1;
 }
@@ -273,6 +302,19 @@ static quern_status take_scheme(q_plan *out, const q_ir *program, const q_plan_r
     return QUERN_UNSUPPORTED;
 }
 
+/* UNSUPPORTED where loops end after so many turns of all together, and the merge of states of this length would take more. */
+static quern_status check_turns(const q_plan *plan, const q_ir *program, int64_t columns)
+{
+    int64_t words = q_plan_words(program), turns = plan->split_count * (words >= Q_LONG ? words : 1);
+    if (!plan->profile.max_cols_per_item || !plan->split || turns <= (int64_t)plan->profile.max_cols_per_item * TURNS)
+        return QUERN_OK;
+    q_fail(QUERN_UNSUPPORTED,
+           "results of %lld numbers over %lld columns take more turns of loops than this device does", (long long)words,
+           (long long)columns);
+    q_fail_next_step("take another device, such as PoCL's, or fewer components or columns at a time");
+    return QUERN_UNSUPPORTED;
+}
+
 quern_status q_plan_make(q_plan *out, const q_ir *program, const q_plan_request *request)
 {
     int64_t M = request->M, N = request->N, rows = rows_of(request, program), columns = columns_of(request, program);
@@ -287,7 +329,7 @@ quern_status q_plan_make(q_plan *out, const q_ir *program, const q_plan_request 
                                  : ceil_div(rows, q_plan_group_rows(out));
     if (program->reduced && out->groups) split(out, program, pairs, columns, request->options);
     else out->split_count = 1, out->split_extent = columns;
-    return QUERN_OK;
+    return check_turns(out, program, columns);
 }
 
 void q_plan_resize(q_plan *plan, const q_ir *program, int64_t M, int64_t N)

@@ -414,20 +414,6 @@ static void long_runs_are_split_for_time(void **state)
     quern_operator_destroy(&op);
 }
 
-/* llvmpipe ends loops that are too long, whatever the options say. */
-static void long_columns_are_split_where_loops_are_short(void **state)
-{
-    (void)state;
-    quern_operator *op = compile("x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))");
-    quern_compile_options options = {.size = sizeof options, .split = 1};
-    for (int64_t N = 1000; N <= 100000000; N *= 10) {
-        q_plan plan = plan_of(op, "soft", QUERN_F32, 100000, N, &options);
-        assert_int_equal(plan.split, N > 8192);
-        assert_true(plan.split_extent <= 8192 && plan.split_extent * plan.split_count >= N);
-    }
-    quern_operator_destroy(&op);
-}
-
 static void options_override_the_profile(void **state)
 {
     (void)state;
@@ -581,7 +567,6 @@ int main(void)
         cmocka_unit_test(long_runs_on_gpus_have_several_waves),
         cmocka_unit_test(groups_are_large_where_it_pays),
         cmocka_unit_test(long_runs_are_split_for_time),
-        cmocka_unit_test(long_columns_are_split_where_loops_are_short),
         cmocka_unit_test(options_override_the_profile),
         cmocka_unit_test(long_contractions_fit_local_memory),
         cmocka_unit_test(sums_of_long_contractions_are_products_of_tiles),
