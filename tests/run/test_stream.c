@@ -8,6 +8,7 @@
 #include "run_helpers.h"
 
 #define SMALL "rows=2 lanes32=4 lanes64=2 min_k=0 min_rhs=0"
+#define PLAIN "rows=2 lanes32=1 lanes64=1 min_k=0 min_rhs=0"
 
 static void on_line(void *user, const char *line)
 {
@@ -34,8 +35,10 @@ static const char *const formulas[] = {
 static void compare_runs(const char *text, quern_dtype dtype, int64_t M, int64_t N, bool same_bits)
 {
     q_text lines = {0};
-    quern_context *little = open(dtype == QUERN_F64 ? 120000 : 60000, &lines);
-    quern_compile_options options = {.size = sizeof options, .profile = SMALL};
+    const bool soft =
+        context->profile.max_cols_per_item; /* llvmpipe, where vectors take minutes and groups are large */
+    quern_context *little = open(dtype == QUERN_F64 ? 120000 : soft ? 80000 : 60000, &lines);
+    quern_compile_options options = {.size = sizeof options, .profile = soft ? PLAIN : SMALL, .local = soft ? 16 : 0};
     quern_operator *op = compile(text, &options);
     trial all = trial_create(op, dtype, M, N, 5), some = trial_create(op, dtype, M, N, 5);
     trial_run(&all);
