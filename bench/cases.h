@@ -77,6 +77,9 @@ void bench_row_batch(const bench_problem *problem, int64_t i, double *result);
 quern_status bench_call_ranges(quern_context *context, const bench_problem *problem, void *result);
 quern_status bench_call_batch(quern_context *context, const bench_problem *problem, void *result);
 quern_status bench_call_loop(quern_context *context, const bench_problem *problem, void *result); /* member by member */
+/* devices.c */
+quern_status bench_call_devices(quern_context *context, const bench_problem *problem, void *result);
+bool bench_run_alone(const bench_problem *problem, void *result); /* the peer; after the case's first call */
 /* sinkhorn.c */
 void bench_row_sinkhorn(const bench_problem *problem, int64_t i, double *result);
 quern_status bench_call_sinkhorn(quern_context *context, const bench_problem *problem, void *result);

@@ -68,6 +68,8 @@ static bool brute_run(const bench_problem *problem, void *result)
 const bench_peer bench_peers[] = {
     {"dense", "quern over all pairs, without ranges", {"ranges"}, 1e-5, dense_run, NULL, NULL, false},
     {"loop", "quern, a call for each problem of the batch", {"batch"}, 1e-5, loop_run, NULL, NULL, false},
+    {"one", "quern on each of the two alone, at the sum of their speeds", {"two-devices"}, 1e-5, bench_run_alone, NULL,
+     NULL, false},
     {"limit", "hand-written C for this formula, all processors", {"g3"}, 1e-5, limit_run, NULL, NULL, false},
     {"brute", "quern without pruning", {"knn3-pruned", "knn2-pruned", "knn6-pruned", "g3-pruned"}, 1e-5, brute_run, NULL, NULL,
      false},
