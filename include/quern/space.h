@@ -76,7 +76,8 @@ typedef struct quern_run_options {
 
 /* quern_run_all with options, which may be null. Ranges are checked before anything is done: SHAPE tells the block, the span and
    what is wrong. UNSUPPORTED if the formula was simplified in a way that is right only where all rows meet all columns, which
-   quern_compile_options.ranges prevents. Other statuses are those of quern_run. */
+   quern_compile_options.ranges prevents. Runs with ranges or batches are done on the device, whatever
+   quern_context_options.host says, and wait for it. Other statuses are those of quern_run. */
 QUERN_API quern_status quern_run_with(quern_operator *op, quern_args args, quern_outs results,
                                       const quern_run_options *options);
 
