@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/transport.h"
+#include "apps/transport/transport.h"
 
 enum { PAIRS = 1, ROWS = 2 }; /* x, y, s and C are there; the rows' points alone, as x */
 

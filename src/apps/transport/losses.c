@@ -7,7 +7,7 @@
  */
 #include <math.h>
 
-#include "apps/transport.h"
+#include "apps/transport/transport.h"
 
 /* K w of one cloud's weights, or their soft distance, at the points of another. */
 static quern_status field(quern_array *out, q_transport *t, int rows, int columns)

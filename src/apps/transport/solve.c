@@ -12,7 +12,7 @@
  */
 #include <math.h>
 
-#include "apps/transport.h"
+#include "apps/transport/transport.h"
 
 #define MOST 1.99 /* the largest relaxation */
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/linear.h"
+#include "apps/solve/linear.h"
 
 enum { TRIAL = 32 };                /* columns after which a low rank must have shown */
 static const double enough = 1e-6;  /* of the trace, what may be left */

@@ -9,7 +9,7 @@
  */
 #include <math.h>
 
-#include "apps/transport.h"
+#include "apps/transport/transport.h"
 
 /* KL between the marginal with the density exp(p u + q v) and the weights. */
 static quern_status divergence(double *out, q_transport *t, const q_side *side, const quern_array *u, double p,

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/cluster.h"
+#include "apps/cluster/cluster.h"
 
 // ---- views ----
 

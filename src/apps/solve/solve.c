@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/linear.h"
+#include "apps/solve/linear.h"
 
 /* Vectors have rows x R numbers, the others R. */
 typedef struct work {

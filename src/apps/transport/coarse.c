@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "apps/transport.h"
+#include "apps/transport/transport.h"
 #include "quern/cluster.h"
 
 enum { CLUSTER = 8, LARGE = 2000 }; /* points of a cluster; of a cloud that is not solved at once */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/transport.h"
+#include "apps/transport/transport.h"
 
 // ---- options ----
 

@@ -5,7 +5,7 @@
  * plan's row, whose mass is a_i exp(-f_i / rho); for a_i the dual's own term. Both ask for a potential that is the step of the
  * other's; that of the last side is, and for the other side one more step is made.
  */
-#include "apps/transport.h"
+#include "apps/transport/transport.h"
 
 // ---- gradients of a problem ----
 

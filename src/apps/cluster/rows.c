@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "apps/cluster.h"
+#include "apps/cluster/cluster.h"
 
 // ---- order ----
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/linear.h"
+#include "apps/solve/linear.h"
 #include "quern/array.h"
 #include "quern/build.h"
 

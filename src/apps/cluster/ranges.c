@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/cluster.h"
+#include "apps/cluster/cluster.h"
 
 // ---- growing ranges ----
 

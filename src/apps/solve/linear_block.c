@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/linear.h"
+#include "apps/solve/linear.h"
 #include "quern/array.h"
 
 // ---- vectors of the user's ----
