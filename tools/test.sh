@@ -80,7 +80,7 @@ fi
 # leaks must compile nothing: the programs are in the caches of the first build, whose tests are the same, or a run that is
 # not checked puts them there.
 if [ -n "$sanitize" ]; then
-    setup_build build-asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
+    setup_build build-asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false -Dexamples=disabled -Dbench=disabled
     isolate build-asan
     dry_run || { mkdir -p build/cache && rm -rf build-asan/cache && ln -s ../build/cache build-asan/cache; }
     dry_run || set_limits

@@ -3,7 +3,7 @@
  * API on a device, or through the reference evaluator:
  *
  *     conformance DIR [--dtype f32|f64] [--device D|host|reference] [--lanes L] [--local S] [--rows R] [--split P]
- *                 [--verbose]
+ *                 [--every K] [--verbose]
  *
  * Prints a line for each case that fails or is not supported yet, then `N passed, N failed` and, if there are
  * unsupported ones, `, N skipped`. Exit code 0 if none failed and some passed; 77 if the device lacks float64, so
@@ -40,6 +40,7 @@ typedef struct settings {
     quern_dtype dtype;
     quern_compile_options options;
     bool verbose, reference;
+    int every; /* one case of so many; 0: all */
     quern_context *context;
 } settings;
 
@@ -277,7 +278,7 @@ static int run_all(const settings *s)
     bool skip = !s->reference && s->dtype == QUERN_F64 && !quern_context_device(s->context)->f64;
     if (skip) printf("skip all: %s has no float64\n", quern_context_device(s->context)->name);
     for (int n = 0; n < count; n++) {
-        tally[skip ? SKIPPED : run_case(s, entries[n]->d_name)]++;
+        if (s->every < 2 || n % s->every == 0) tally[skip ? SKIPPED : run_case(s, entries[n]->d_name)]++;
         fflush(stdout);
         free(entries[n]);
     }
@@ -297,6 +298,7 @@ static bool set_option(settings *s, const char *name, const char *value)
     else if (strcmp(name, "--local") == 0) s->options.local = number;
     else if (strcmp(name, "--rows") == 0) s->options.rows = number;
     else if (strcmp(name, "--split") == 0) s->options.split = number;
+    else if (strcmp(name, "--every") == 0) s->every = number;
     else if (strcmp(name, "--dtype") == 0 && strcmp(value, "f32") == 0) s->dtype = QUERN_F32;
     else if (strcmp(name, "--dtype") == 0 && strcmp(value, "f64") == 0) s->dtype = QUERN_F64;
     else return false;
@@ -322,7 +324,7 @@ int main(int argc, char **argv)
     settings s = {.options = {.size = sizeof(quern_compile_options)}};
     if (!read_arguments(&s, argc, argv)) {
         fprintf(stderr, "usage: conformance DIR [--dtype f32|f64] [--device D|host|reference] [--lanes L] [--local S] "
-                        "[--rows R] [--split P] [--verbose]\n");
+                        "[--rows R] [--split P] [--every K] [--verbose]\n");
         return 2;
     }
     bool host = s.device && strcmp(s.device, "host") == 0;
