@@ -154,6 +154,13 @@ static void add_value(random_source *random, q_text *out, unsigned axes, int dim
     else add_reduction(random, out, axes, dim, depth);
 }
 
+char *random_value(random_source *random, unsigned axes, int dim, int depth)
+{
+    q_text text = {0};
+    add_value(random, &text, axes, dim, depth);
+    return q_text_take(&text);
+}
+
 static bool is_in_name(char c)
 {
     return isalnum((unsigned char)c) || c == '_';

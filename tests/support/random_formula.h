@@ -14,6 +14,9 @@ extern const char random_declarations[];
 /* A formula that depends on one axis at most, without declarations; for free(). */
 char *random_formula(random_source *random);
 
+/* A value of length dim (1 or 3), which depends on the axes, Q_I and Q_J, at most; for free(). */
+char *random_value(random_source *random, unsigned axes, int dim, int depth);
+
 /* Reads the options --count N and --seed S of a program that makes such formulas; false, having told how it is called, at
    anything else. */
 bool random_options(int argc, char **argv, size_t *count, uint64_t *seed);
