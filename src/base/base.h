@@ -56,6 +56,9 @@ quern_status q_failure_tell(const q_failure *failure, const char *where);
 /* Copies options, whose first member is their size, over *out, `known` bytes of zeros. Null stands for none. USAGE where
    the size cannot be, or members that are newer than this version are set. */
 quern_status q_options_copy(void *out, size_t known, const void *options, const char *type);
+/* The other way: a report of `known` bytes, whose first member is its size, into the caller's, which may be older or newer and
+   says by its own size, 0 for this version's, how much it takes. */
+void q_report_copy(void *out, const void *report, size_t known);
 
 // arena.c: memory that is released all at once
 

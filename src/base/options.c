@@ -24,3 +24,12 @@ quern_status q_options_copy(void *out, size_t known, const void *options, const 
     memcpy(out, options, given < known ? given : known);
     return QUERN_OK;
 }
+
+void q_report_copy(void *out, const void *report, size_t known)
+{
+    size_t size;
+    memcpy(&size, out, sizeof size);
+    if (!size || size > known) size = known;
+    memcpy(out, report, size);
+    memcpy(out, &size, sizeof size);
+}

@@ -13,9 +13,15 @@
 
 #include "cli.h"
 
-const cli_command *const cli_commands[] = {&cli_eval,    &cli_block,   &cli_solve,  &cli_explain,   &cli_ops,
-                                           &cli_devices, &cli_cache,   &cli_doctor, &cli_transport, &cli_tune,
-                                           &cli_help,    &cli_version, NULL};
+const cli_command *const cli_commands[] = {
+    // formulas
+    &cli_eval, &cli_block, &cli_explain, &cli_ops,
+    // applications
+    &cli_solve, &cli_transport, &cli_tsne,
+    // the machine
+    &cli_devices, &cli_cache, &cli_doctor, &cli_tune,
+    // quern itself
+    &cli_help, &cli_version, NULL};
 
 const cli_command *cli_find_command(const char *name)
 {

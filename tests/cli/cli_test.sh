@@ -489,6 +489,14 @@ fails 'a part that is none' 2 transport 0,1 2,3 -o gradient=made/g.npy
 fails 'a loss that is none' 2 transport 0,1 2,3 --loss wasserstein -o gradient-x=made/g.npy
 fails 'a blur that is no number' 2 transport 0,1 2,3 --blur much -o gradient-x=made/g.npy
 fails 'a cost that is no formula' 3 transport 0,1 2,3 --cost 'x-' -o gradient-x=made/g.npy
+"$quern" tsne 0,1,2,10,11,12 --dimensions 1 --perplexity 2 --iterations 100 -o made/p.csv >out 2>err
+report 'a picture of points' "$([ "$(wc -l <made/p.csv)" -eq 6 ] && [ ! -s out ] || cat out err)"
+rm -f made/p.csv
+shows 'its report' '"edges": 6' tsne 0,1,5 --iterations 10 --json --quiet
+fails 'no points' 2 tsne -o made/p.npy
+fails 'a picture of four dimensions' 2 tsne 0,1,2 --dimensions 4 -o made/p.npy
+fails 'a perplexity for more points' 2 tsne 0,1,2 --perplexity 5 -o made/p.npy
+fails 'points that are no numbers' 2 tsne 0,nan,2 -o made/p.npy
 
 if [ "$("$quern" devices --json | grep -c '"name": "Portable Computing Language"')" -eq 1 ]; then
     saved_cache=${POCL_CACHE_DIR-}

@@ -4,7 +4,7 @@
     python3 tests/cli/docs_test.py PATH/TO/quern
     QUERN_UPDATE=1 python3 tests/cli/docs_test.py PATH/TO/quern      rewrites docs/ops.md; review it like code
 
-docs/ops.md is the output of `quern ops --markdown`. In docs/formulas.md and docs/transport.md every `$ quern ...` of a ```console block is
+docs/ops.md is the output of `quern ops --markdown`. In all pages of docs/ every `$ quern ...` of a ```console block is
 run and its output compared, numbers within 1e-5; the table of limits is compared with the sources; the tables about
 KeOps name all its functions, and what they call the same or better is there. docs/performance.md is what
 bench/report.py writes from bench/results/cpu.json. Links between documents lead somewhere.
@@ -115,7 +115,8 @@ def same_output(got, expected):
 
 
 def test_examples(quern):
-    found = list(examples(read('docs', 'formulas.md'))) + list(examples(read('docs', 'transport.md')))
+    pages = sorted(name for name in os.listdir(os.path.join(ROOT, 'docs')) if name.endswith('.md'))
+    found = [example for page in pages for example in examples(read('docs', page))]
     for line, expected in found:
         program, *arguments = shlex.split(line)
         got, fault = run(quern, *arguments)

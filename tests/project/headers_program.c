@@ -12,6 +12,7 @@
 #include <quern/pairs.h>
 #include <quern/prune.h>
 #include <quern/transport.h>
+#include <quern/tsne.h>
 #include <quern/tune.h>
 #include <stdio.h>
 

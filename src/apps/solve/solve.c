@@ -266,9 +266,7 @@ static void report_on(const work *w, quern_solve_report *out)
                               w->best_residual,
                               w->outer == QUERN_F64,
                               w->best_residual <= w->options->tolerance};
-    size_t size = out->size && out->size < sizeof all ? out->size : sizeof all;
-    all.size = size;
-    memcpy(out, &all, size);
+    q_report_copy(out, &all, sizeof all);
 }
 
 static quern_status check_options(quern_solve_options *known, const quern_solve_options *given)
