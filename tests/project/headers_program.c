@@ -7,6 +7,7 @@
 #include <quern/cache.h>
 #include <quern/cluster.h>
 #include <quern/devices.h>
+#include <quern/gp.h>
 #include <quern/solve.h>
 #include <quern/npy.h>
 #include <quern/pairs.h>
