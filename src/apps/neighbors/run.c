@@ -1,0 +1,258 @@
+/*
+ * run.c: searches on arrays of the host, with all pairs or pruned, whichever takes less time.
+ *
+ * The first search that is large is a trial: a part of the rows with all pairs, which are results, then groups of near rows
+ * pruned, which are not, since rows of a whole search would be in such groups. What a row took decides for the rest and for
+ * later searches. Both ways give the same bits, so time decides about nothing else.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/neighbors/neighbors.h"
+
+enum {
+    LEAST_ROWS = 1024, /* of a trial with all pairs */
+    TRIAL_SHARE = 32,  /* of the rows */
+    GROUP_ROWS = 64,   /* that are near each other, in a pruned trial */
+    MOST_GROUPS = 16
+};
+static const double least_pairs = 1 << 26, least_seconds = 0.3; /* of a search, for a trial to be worth its builds */
+
+typedef struct task {
+    quern_neighbors *index;
+    q_search *search;
+    quern_view queries, points; /* of the host, dense */
+    double radius;
+    quern_neighbors_report *report;
+    double touched; /* pairs */
+} task;
+
+// ---- what is found ----
+
+quern_status q_found_create(q_found *out, const quern_neighbors *index, int64_t rows, int64_t count)
+{
+    size_t entries, bytes;
+    *out = (q_found){.rows = rows, .count = count};
+    if (!q_mul_size((size_t)rows, (size_t)count, &entries) || !q_mul_size(entries, sizeof(int64_t), &bytes))
+        return q_fail(QUERN_LIMIT, "%lld neighbours of %lld rows are more than any memory holds", (long long)count,
+                      (long long)rows);
+    out->indices = malloc(bytes + 1);
+    out->values = malloc(entries * q_element_size(index->points.dtype) + 1);
+    if (out->indices && out->values) return QUERN_OK;
+    q_found_free(out);
+    return q_fail_memory(2 * bytes);
+}
+
+void q_found_free(q_found *found)
+{
+    free(found->indices);
+    free(found->values);
+    *found = (q_found){0};
+}
+
+double q_found_distance(const quern_neighbors *index, const q_found *found, int64_t row, int64_t k)
+{
+    int64_t at = row * found->count + k;
+    if (index->points.dtype == QUERN_F64) {
+        double value = ((const double *)found->values)[at];
+        return index->metric.root ? sqrt(value) : value;
+    }
+    float value = ((const float *)found->values)[at];
+    return (double)(index->metric.root ? sqrtf(value) : value);
+}
+
+// ---- runs ----
+
+static void *row_of(const quern_view *view, int64_t row)
+{
+    return (char *)view->data + (size_t)(row * view->columns) * q_element_size(view->dtype);
+}
+
+/* The squared radius, and a little more: what is beyond is seen by the distance itself. */
+static double radius_of(const task *t)
+{
+    double slack = 1 + (t->index->points.dtype == QUERN_F64 ? 0x1p-48 : 0x1p-20);
+    return t->index->metric.root ? t->radius * t->radius * slack : t->radius;
+}
+
+/* The neighbours of queries, into rows of `found` from `at` on. */
+static quern_status run_rows(task *t, q_found *found, int64_t at, quern_view queries, quern_switch use,
+                             quern_pruning_report *report)
+{
+    quern_neighbors *index = t->index;
+    quern_arg args[Q_NEIGHBOR_PARAMETERS + 4] = {{"x", queries}, {"y", t->points}};
+    size_t count = 2;
+    for (size_t k = 0; k < index->parameter_count; k++) args[count++] = index->parameters[k];
+    if (t->search->within) {
+        args[count++] = (quern_arg){Q_RADIUS, quern_number(radius_of(t))};
+        args[count++] = (quern_arg){Q_NOWHERE, quern_number(INFINITY)};
+    }
+    quern_view indices = quern_i64(found->indices + at * found->count, queries.rows, found->count);
+    Q_TRY(q_batch_join(indices.batch, &queries, &t->points));
+    quern_view values = indices;
+    values.dtype = index->points.dtype;
+    values.data = (char *)found->values + (size_t)(at * found->count) * q_element_size(index->points.dtype);
+    quern_pruning pruning = {.size = sizeof pruning, .use = use, .report = report};
+    quern_run_options options = {.size = sizeof options, .pruning = use == QUERN_OFF ? NULL : &pruning};
+    *report = (quern_pruning_report){.size = sizeof *report, .touched = 1};
+    Q_TRY(quern_run_with(t->search->op, (quern_args){args, count, 0, 0}, QUERN_OUTS(indices, values), &options));
+    t->touched += report->touched * (double)q_batch_rows(&indices);
+    return QUERN_OK;
+}
+
+static quern_view some_queries(const task *t, int64_t first, int64_t count)
+{
+    return quern_view_of(row_of(&t->queries, first), t->queries.dtype, count, t->queries.columns);
+}
+
+// ---- trials ----
+
+static double coordinate(const quern_view *view, int64_t row, int64_t column)
+{
+    return q_element_read(view->dtype, (char *)row_of(view, row) + (size_t)column * q_element_size(view->dtype));
+}
+
+/* The rows of queries that are nearest to one of them, itself included, in ascending order of their distance. */
+static void find_group(int64_t group[GROUP_ROWS], const quern_view *queries, int64_t pivot)
+{
+    double far[GROUP_ROWS];
+    int64_t count = 0;
+    for (int64_t r = 0; r < queries->rows; r++) {
+        double d = 0;
+        for (int64_t c = 0; c < queries->columns; c++) {
+            double step = coordinate(queries, r, c) - coordinate(queries, pivot, c);
+            d += step * step;
+        }
+        if (count == GROUP_ROWS && !(d < far[count - 1])) continue;
+        int64_t at = count < GROUP_ROWS ? count++ : count - 1;
+        for (; at > 0 && d < far[at - 1]; at--) far[at] = far[at - 1], group[at] = group[at - 1];
+        far[at] = d, group[at] = r;
+    }
+}
+
+/* Copies groups of queries that are near each other. */
+static void fill_groups(const quern_view *to, const quern_view *queries)
+{
+    int64_t groups = to->rows / GROUP_ROWS, group[GROUP_ROWS];
+    size_t bytes = (size_t)queries->columns * q_element_size(queries->dtype);
+    for (int64_t g = 0; g < groups; g++) {
+        find_group(group, queries, (2 * g + 1) * queries->rows / (2 * groups));
+        for (int64_t r = 0; r < GROUP_ROWS; r++)
+            memcpy(row_of(to, g * GROUP_ROWS + r), row_of(queries, group[r]), bytes);
+    }
+}
+
+/* What a pruned search of so many rows would take: a first run builds the program and orders the points, a second is timed. */
+static quern_status time_pruned(task *t, q_found *found, quern_view groups, int64_t rows, double *seconds,
+                                char reason[120])
+{
+    quern_pruning_report first, report;
+    double touched = t->touched;
+    Q_TRY(run_rows(t, found, 0, groups, QUERN_ON, &first));
+    snprintf(reason, sizeof first.reason, "%s", first.reason);
+    if (first.pruned) Q_TRY(run_rows(t, found, 0, groups, QUERN_ON, &report));
+    t->touched = touched;
+    if (!first.pruned) {
+        *seconds = INFINITY;
+        return QUERN_OK;
+    }
+    double order = first.ordering * (double)rows / (double)(t->points.rows + groups.rows);
+    *seconds = report.ordering + order + (report.bounding + report.running) * (double)rows / (double)groups.rows;
+    return QUERN_OK;
+}
+
+static quern_status try_pruned(task *t, int64_t rows, double *seconds, char reason[120])
+{
+    int64_t groups = t->queries.rows / LEAST_ROWS;
+    q_found found = {0};
+    groups = groups < 1 ? 1 : groups > MOST_GROUPS ? MOST_GROUPS : groups;
+    quern_view view = t->queries;
+    view.rows = groups * GROUP_ROWS;
+    view.data = malloc((size_t)(view.rows * view.columns) * q_element_size(view.dtype));
+    if (!view.data) return q_fail_memory((size_t)(view.rows * view.columns) * q_element_size(view.dtype));
+    fill_groups(&view, &t->queries);
+    quern_status status = q_found_create(&found, t->index, view.rows, t->search->count);
+    if (!status) status = time_pruned(t, &found, view, rows, seconds, reason);
+    q_found_free(&found);
+    free(view.data);
+    return status;
+}
+
+/* What all pairs take: the first rows, which are results. */
+static quern_status try_plain(task *t, q_found *found, int64_t *rows, double *rate)
+{
+    quern_pruning_report unused;
+    *rows = t->queries.rows / TRIAL_SHARE > LEAST_ROWS ? t->queries.rows / TRIAL_SHARE : LEAST_ROWS;
+    if (*rows > t->queries.rows) *rows = t->queries.rows;
+    Q_TRY(quern_prepare(t->search->op, t->index->points.dtype, *rows, t->points.rows));
+    double start = q_seconds();
+    Q_TRY(run_rows(t, found, 0, some_queries(t, 0, *rows), QUERN_OFF, &unused));
+    *rate = (q_seconds() - start) / ((double)*rows * (double)t->points.rows);
+    return QUERN_OK;
+}
+
+/* Which way is known of this search; remembers what a trial has found. */
+static q_search known(task *t, const q_search *found)
+{
+    pthread_mutex_lock(&t->index->lock);
+    if (found) {
+        t->search->plain = found->plain, t->search->prune = found->prune;
+        memcpy(t->search->reason, found->reason, sizeof found->reason);
+    }
+    q_search result = *t->search;
+    pthread_mutex_unlock(&t->index->lock);
+    return result;
+}
+
+/* Decides how the rows from *first on are searched; those before are done. */
+static quern_status decide(task *t, q_found *found, int64_t *first, q_search *how)
+{
+    bool small = (double)t->queries.rows * (double)t->points.rows < least_pairs;
+    *how = known(t, NULL);
+    if (t->index->prune == QUERN_OFF) snprintf(how->reason, sizeof how->reason, "it is turned off");
+    if (how->prune != QUERN_AUTO) return QUERN_OK;
+    if (small) snprintf(how->reason, sizeof how->reason, "there are few pairs");
+    if (!small && how->plain == 0) {
+        Q_TRY(try_plain(t, found, first, &how->plain));
+        known(t, how);
+    }
+    double rest = (double)(t->queries.rows - *first), plain = how->plain * rest * (double)t->points.rows;
+    t->report->plain_seconds = how->plain * (double)t->queries.rows * (double)t->points.rows;
+    if (small || plain < least_seconds) {
+        how->prune = QUERN_OFF;
+        if (!small) snprintf(how->reason, sizeof how->reason, "all pairs take less than a trial would");
+        return QUERN_OK;
+    }
+    double pruned;
+    Q_TRY(try_pruned(t, t->queries.rows, &pruned, how->reason));
+    how->prune = pruned < t->report->plain_seconds ? QUERN_ON : QUERN_OFF;
+    if (how->prune == QUERN_OFF && !how->reason[0])
+        snprintf(how->reason, sizeof how->reason, "a trial found all pairs to be faster");
+    t->report->pruned_seconds = isfinite(pruned) ? pruned : 0;
+    known(t, how);
+    return QUERN_OK;
+}
+
+quern_status q_search_run(q_found *out, quern_neighbors *index, q_search *search, quern_view queries, quern_view points,
+                          double radius, quern_neighbors_report *report)
+{
+    task t = {index, search, queries, points, radius, report, 0};
+    quern_pruning_report pruning;
+    q_search how = {.prune = QUERN_OFF, .reason = "batches are not pruned"};
+    int64_t first = 0;
+    if (!out->rows) return QUERN_OK;
+    if (!queries.batch[0] && !points.batch[0]) Q_TRY(decide(&t, out, &first, &how));
+    if (queries.batch[0] || points.batch[0] || first < queries.rows) {
+        quern_view rest = first ? some_queries(&t, first, queries.rows - first) : queries;
+        Q_TRY(run_rows(&t, out, first, rest, how.prune, &pruning));
+        report->pruned = pruning.pruned;
+        snprintf(report->reason, sizeof report->reason, "%s",
+                 pruning.pruned          ? ""
+                 : how.prune == QUERN_ON ? pruning.reason
+                                         : how.reason);
+    }
+    report->touched = t.touched / (double)out->rows;
+    return QUERN_OK;
+}
