@@ -451,6 +451,27 @@ fails 'no right-hand side' 8 solve "$kernel" x=0,1 y=0,1 -o made/c.npy
 fails 'a right-hand side of another size' 6 solve "$kernel" x=0,1 y=0,1 b=1,2,3 -o made/c.npy
 fails 'a shift that is no number' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --shift much -o made/c.npy
 
+# ---- processes ---------------------------------------------------------------------------------------------------
+
+prints 'a mean and a standard deviation' "1 1
+2 1" gp 0,100 2,4 at=0,100 --kernel rbf length=1 noise=2 variance=2 --as-given --quiet
+printf 'x,value\n0,2\n1,3\n2,1\n4,2\n' >known.csv
+printf 'x,value\n0.5,2.6\n3,1.4\n' >asked.csv
+shows 'a fit, and what it is off by' '"rmse": 0\.' gp known.csv at=asked.csv --fit --json --quiet
+"$quern" gp known.csv at=0.5,3 length=1 -o made/p.csv --plot made/fit.svg >out 2>err
+report 'predictions and a picture' "$([ "$(wc -l <made/p.csv)" -eq 2 ] && grep -q '<polyline' made/fit.svg && grep -q '^noise  *0.1$' out ||
+    cat out err)"
+rm -f made/p.csv made/fit.svg
+fails 'points without values' 8 gp 0,1,2 at=3 -o made/p.npy
+fails 'no points' 8 gp at=3 -o made/p.npy
+fails 'a third array' 2 gp 0,1 2,3 4,5 at=3 -o made/p.npy
+fails 'nowhere to predict' 8 gp 0,1 2,3 -o made/p.npy
+fails 'noise that is negative' 2 gp 0,1 2,3 noise=-1 at=3 -o made/p.npy
+fails 'a kernel that is none' 4 gp 0,1 2,3 --kernel gauss at=3 -o made/p.npy
+fails 'a point twice without noise' 17 gp 0,0 2,3 noise=0 at=3 -o made/p.npy
+fails 'a picture of three dimensions' 2 gp x8.npy 1,2 at=x8.npy --plot made/fit.svg -o made/p.npy
+fails 'a method that is none' 2 gp 0,1 2,3 --method guess at=3 -o made/p.npy
+
 # ---- entries ----------------------------------------------------------------------------------------------------
 
 pair='x=Vi(1); y=Vj(1); x*y+J'

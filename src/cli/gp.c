@@ -1,0 +1,372 @@
+/*
+ * gp.c: `quern gp`: Gaussian process regression on .npy files, tables and numbers.
+ *
+ * Words are points, values, at and truth, the first two without their names if one likes; all others are parameters of the
+ * kernel, which are read in float64. Where a table of points has no values beside it, its last column has them.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "gp_plot.h"
+
+/* The arrays that a command has. */
+enum { POINTS, VALUES, AT, TRUTH, ARRAYS };
+static const char *const array_names[ARRAYS] = {"points", "values", "at", "truth"};
+
+typedef struct request {
+    const char *kernel, *method, *mean, *optimiser, *fixed, *plot, *dtype_text;
+    const char *steps, *rate, *probes, *tolerance, *iterations, *rank;
+    quern_dtype dtype;
+    cli_list words, outputs;
+    cli_opening open;
+    bool json, fit, as_given;
+} request;
+
+static const cli_option options[] = {
+    {"--kernel", CLI_TEXT, offsetof(request, kernel), "NAMES|FORMULA",
+     "rbf, matern12, matern32, matern52 (without it), rational_quadratic, periodic, with + and *\n"
+     "between them; or a formula of x=Vi(D), y=Vj(D) and parameters"},
+    {"--fit", CLI_FLAG, offsetof(request, fit), "", "look for the parameters with the largest likelihood first"},
+    {"--fixed", CLI_TEXT, offsetof(request, fixed), "NAMES", "parameters that --fit leaves as they are"},
+    {"--optimiser", CLI_TEXT, offsetof(request, optimiser), "lbfgs|adam", "of --fit; lbfgs without it"},
+    {"--steps", CLI_TEXT, offsetof(request, steps), "N", "of --fit, at most; 50 without it"},
+    {"--rate", CLI_TEXT, offsetof(request, rate), "X", "of adam; 0.1 without it"},
+    {"--as-given", CLI_FLAG, offsetof(request, as_given), "",
+     "take values as they are; without it their mean is taken off and they are divided by\n"
+     "their standard deviation first, so variances and noise are parts of theirs"},
+    {"--mean", CLI_TEXT, offsetof(request, mean), "zero|constant",
+     "what is known of the mean: that it is 0 (simple Kriging), or nothing (ordinary Kriging)"},
+    {"--method", CLI_TEXT, offsetof(request, method), "auto|cholesky|iterative",
+     "cholesky is exact and stores the matrix; auto takes it up to 6000 points"},
+    {"--probes", CLI_TEXT, offsetof(request, probes), "N", "of the iterative likelihood; 32 without it"},
+    {"--tolerance", CLI_TEXT, offsetof(request, tolerance), "X", "of iterative residuals; 1e-6 without it"},
+    {"--iterations", CLI_TEXT, offsetof(request, iterations), "N", "products with the matrix for a system, at most"},
+    {"--rank", CLI_TEXT, offsetof(request, rank), "N", "of the iterative preconditioner, at most"},
+    {"-o", CLI_LIST, offsetof(request, outputs), "FILE",
+     "write predictions there: a row for each point, mean and standard deviation; .npy, .csv, .tsv"},
+    {"--plot", CLI_TEXT, offsetof(request, plot), "FILE", "draw the fit of points in one or two dimensions: FILE.svg"},
+    {"--json", CLI_FLAG, offsetof(request, json), "",
+     "print {log_marginal_likelihood, log_marginal_likelihood_error, rmse, parameters: [{name, values}],\n"
+     "formula, method, residual, products, mean, deviation, trend}; rmse is null without truth"},
+    {"--dtype", CLI_TEXT, offsetof(request, dtype_text), "f32|f64", "convert all arrays to this type first"},
+    CLI_DEVICE(request),
+    CLI_QUIET(request),
+    CLI_VERBOSE(request),
+};
+
+/* ---- options ---------------------------------------------------------------------------------------------------- */
+
+/* The place of a word in a list that ends with null; 0 for none given. */
+static quern_status parse_choice(const char *text, const char *option, const char *const *choices, int *out)
+{
+    *out = 0;
+    for (int k = 0; text && choices[k]; k++)
+        if (!strcmp(text, choices[k])) {
+            *out = k;
+            return QUERN_OK;
+        }
+    return text ? cli_fail(QUERN_USAGE, "%s does not take '%s'; see `quern help gp`", option, text) : QUERN_OK;
+}
+
+static bool tell(void *unused, const char *what, int64_t step, double number)
+{
+    (void)unused;
+    if (cli_progress_wanted()) fprintf(stderr, "\r%12s %6" PRId64 "  %-14.6g\r", what, step, number);
+    return false;
+}
+
+static quern_status parse_options(const request *r, quern_gp_options *o, quern_gp_fit_options *f)
+{
+    static const char *const methods[] = {"auto", "cholesky", "iterative", NULL},
+                             *const means[] = {"zero", "constant", NULL}, *const ways[] = {"lbfgs", "adam", NULL};
+    int method, mean, way;
+    const struct {
+        const char *text, *option;
+        int64_t *out;
+    } counts[] = {{r->steps, "--steps", &f->steps},
+                  {r->probes, "--probes", &o->probes},
+                  {r->iterations, "--iterations", &o->iterations},
+                  {r->rank, "--rank", &o->rank}};
+    quern_status status = parse_choice(r->method, "--method", methods, &method);
+
+    if (!status) status = parse_choice(r->mean, "--mean", means, &mean);
+    if (!status) status = parse_choice(r->optimiser, "--optimiser", ways, &way);
+    for (size_t k = 0; k < CLI_COUNT(counts) && !status; k++)
+        status = cli_parse_count(counts[k].text, counts[k].option, counts[k].out);
+    if (!status) status = cli_parse_number(r->rate, "--rate", &f->rate);
+    if (!status) status = cli_parse_number(r->tolerance, "--tolerance", &o->tolerance);
+    if (status) return status;
+    o->method = (quern_gp_method)method, o->mean = (quern_gp_mean)mean, f->optimiser = (quern_gp_optimiser)way;
+    o->standardise = !r->as_given, o->progress = tell, f->fixed = r->fixed;
+    return QUERN_OK;
+}
+
+/* ---- input ------------------------------------------------------------------------------------------------------ */
+
+/* What was read: the arrays, and the parameters. */
+typedef struct data {
+    cli_inputs arrays, parameters;
+    quern_view views[ARRAYS]; /* without data where there is none */
+} data;
+
+static int find_array(const char *word)
+{
+    for (int k = 0; k < ARRAYS; k++) {
+        size_t size = strlen(array_names[k]);
+        if (!strncmp(word, array_names[k], size) && word[size] == '=') return k;
+    }
+    return -1;
+}
+
+/* Sorts words into those of arrays, with the names of the first two, and those of parameters. `made` is for free(). */
+static quern_status sort_words(const request *r, const char **arrays, size_t *array_count, const char **parameters,
+                               size_t *parameter_count, char *made[2])
+{
+    size_t plain = 0;
+
+    for (size_t k = 0; k < r->words.count; k++) {
+        const char *word = r->words.items[k];
+        if (strchr(word, '=')) {
+            if (find_array(word) >= 0) arrays[(*array_count)++] = word;
+            else parameters[(*parameter_count)++] = word;
+            continue;
+        }
+        if (plain == 2)
+            return cli_fail(QUERN_USAGE, "gp takes two arrays without a name, points and values; %s is a third", word);
+        size_t size = strlen(word) + strlen(array_names[plain]) + 2;
+        if (!(made[plain] = malloc(size))) return cli_fail_memory();
+        snprintf(made[plain], size, "%s=%s", array_names[plain], word);
+        arrays[(*array_count)++] = made[plain++];
+    }
+    return QUERN_OK;
+}
+
+/* Takes the last column of points as their values. */
+static quern_status take_column(quern_view *points, quern_view *values, const char *name)
+{
+    if (values->data) return QUERN_OK;
+    if (points->columns < 2)
+        return cli_fail(QUERN_MISSING, "%s has one column and there are no values; give points and values", name);
+    *values = *points;
+    values->stride = points->stride = points->stride ? points->stride : points->columns;
+    points->columns--;
+    values->columns = 1;
+    values->data = (char *)points->data + (size_t)points->columns * cli_element_size(points->dtype);
+    return QUERN_OK;
+}
+
+static quern_status find_arrays(data *d)
+{
+    for (size_t k = 0; k < d->arrays.count; k++) {
+        quern_view *view = &d->arrays.args[k].view;
+        if (d->arrays.sources[k].typed) view->rows = view->columns, view->columns = 1;
+        for (int a = 0; a < ARRAYS; a++)
+            if (!strcmp(d->arrays.args[k].name, array_names[a])) d->views[a] = *view;
+    }
+    if (!d->views[POINTS].data)
+        return cli_fail(QUERN_MISSING, "gp needs points and their values: quern gp points.npy values.npy at=more.npy");
+    quern_status status = take_column(&d->views[POINTS], &d->views[VALUES], "points");
+    if (!status && d->views[AT].data && !d->views[TRUTH].data && d->views[AT].columns == d->views[POINTS].columns + 1)
+        status = take_column(&d->views[AT], &d->views[TRUTH], "at");
+    if (!status && d->views[TRUTH].data && !d->views[AT].data)
+        status = cli_fail(QUERN_MISSING, "truth is compared with predictions; give their points: at=FILE");
+    if (!status && d->views[TRUTH].data && (d->views[TRUTH].rows != d->views[AT].rows || d->views[TRUTH].columns != 1))
+        status =
+            cli_fail(QUERN_SHAPE, "truth has %lld x %lld numbers, and predictions are %lld x 1",
+                     (long long)d->views[TRUTH].rows, (long long)d->views[TRUTH].columns, (long long)d->views[AT].rows);
+    return status;
+}
+
+static quern_status read_data(const request *r, data *d)
+{
+    const char **words = calloc(2 * r->words.count + 1, sizeof *words), **parameters = words + r->words.count;
+    size_t array_count = 0, parameter_count = 0;
+    char *made[2] = {NULL, NULL};
+    quern_status status =
+        words ? sort_words(r, words, &array_count, parameters, &parameter_count, made) : cli_fail_memory();
+
+    if (!status) status = cli_inputs_read(&d->arrays, words, array_count, r->dtype);
+    if (!status) status = cli_inputs_read(&d->parameters, parameters, parameter_count, QUERN_F64);
+    for (size_t k = 0; k < d->parameters.count && !status; k++) {
+        quern_view *view = &d->parameters.args[k].view;
+        if (view->rows * view->columns == 1) *view = quern_number(*(double *)view->data);
+    }
+    if (!status) status = find_arrays(d);
+    free(made[0]), free(made[1]);
+    free(words);
+    return status;
+}
+
+/* ---- output ----------------------------------------------------------------------------------------------------- */
+
+typedef struct outcome {
+    quern_gp_report report;
+    double rmse;   /* NaN: no truth */
+    double *table; /* means and standard deviations, a row for each point */
+} outcome;
+
+static json_t *json_parameters(const quern_gp *gp)
+{
+    json_t *all = json_array();
+
+    for (size_t k = 0; k < quern_gp_parameter_count(gp); k++) {
+        quern_gp_parameter p = quern_gp_parameter_at(gp, k);
+        json_t *list = json_array();
+        for (int64_t d = 0; d < p.length; d++) json_array_append_new(list, json_real(p.values[d]));
+        json_array_append_new(all, json_pack("{s:s, s:o}", "name", p.name, "values", list));
+    }
+    return all;
+}
+
+static quern_status print_json(const quern_gp *gp, const outcome *out)
+{
+    const quern_gp_report *r = &out->report;
+
+    return cli_print_json(
+        json_pack("{s:f, s:f, s:o, s:o, s:s, s:s, s:f, s:I, s:f, s:f, s:f}", "log_marginal_likelihood",
+                  r->log_likelihood, "log_marginal_likelihood_error", r->log_likelihood_error, "rmse",
+                  isnan(out->rmse) ? json_null() : json_real(out->rmse), "parameters", json_parameters(gp), "formula",
+                  quern_gp_formula(gp), "method", r->method == QUERN_GP_CHOLESKY ? "cholesky" : "iterative", "residual",
+                  r->residual, "products", (json_int_t)r->products, "mean", r->mean, "deviation", r->deviation, "trend",
+                  r->trend),
+        2);
+}
+
+static void print_report(const quern_gp *gp, const outcome *out)
+{
+    printf("log marginal likelihood  %.9g", out->report.log_likelihood);
+    if (out->report.log_likelihood_error > 0) printf(" +- %.3g", out->report.log_likelihood_error);
+    putchar('\n');
+    for (size_t k = 0; k < quern_gp_parameter_count(gp); k++) {
+        quern_gp_parameter p = quern_gp_parameter_at(gp, k);
+        printf("%-23s ", p.name);
+        for (int64_t d = 0; d < p.length; d++) printf(" %.6g", p.values[d]);
+        putchar('\n');
+    }
+    if (!isnan(out->rmse)) printf("%-24s %.9g\n", "rmse", out->rmse);
+}
+
+/* Predictions, as far as they are wanted, and how far they are off. */
+static quern_status predict(const request *r, quern_gp *gp, const data *d, outcome *out)
+{
+    quern_view at = d->views[AT], truth = d->views[TRUTH], mean, variance = {0};
+    out->rmse = NAN;
+    if (!at.data) return QUERN_OK;
+    out->table = calloc((size_t)(2 * at.rows) + 1, sizeof *out->table);
+    if (!out->table) return cli_fail_memory();
+    mean = quern_f64(out->table, at.rows, 1);
+    mean.stride = 2;
+    if (r->outputs.count || (!r->json && !truth.data)) variance = mean, variance.data = out->table + 1;
+    quern_status status = quern_gp_predict(gp, at, mean, variance);
+    if (status) return cli_fail_quern(status, "at");
+    double sum = 0;
+    for (int64_t i = 0; i < at.rows; i++) {
+        out->table[2 * i + 1] = sqrt(out->table[2 * i + 1]);
+        if (!truth.data) continue;
+        int64_t k = i * (truth.stride ? truth.stride : 1);
+        double known = truth.dtype == QUERN_F32 ? (double)((float *)truth.data)[k] : ((double *)truth.data)[k];
+        sum += pow(out->table[2 * i] - known, 2);
+    }
+    if (truth.data) out->rmse = sqrt(sum / (double)at.rows);
+    return QUERN_OK;
+}
+
+static quern_status show(const request *r, const quern_gp *gp, const data *d, const outcome *out)
+{
+    quern_view table = quern_f64(out->table, d->views[AT].rows, 2);
+    quern_value value = {.name = "", .axis = 'i', .dim = 2};
+    cli_results results = {&table, &value, 1};
+    bool rows = out->table && !r->json && !r->outputs.count && !d->views[TRUTH].data;
+    quern_status status = QUERN_OK;
+
+    if (r->json) status = print_json(gp, out);
+    else if (rows) status = cli_results_print(&results);
+    else print_report(gp, out);
+    return status || !out->table ? status : cli_outputs_write(&r->outputs, &results);
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------ */
+
+static quern_status compute(const request *r, const data *d, quern_gp *gp, const quern_gp_fit_options *how)
+{
+    outcome out = {.report = {.size = sizeof out.report}};
+    quern_status status = QUERN_OK;
+
+    if (r->fit) status = quern_gp_fit(gp, how, NULL);
+    if (!status) status = quern_gp_likelihood(gp, &out.report, (quern_view){0});
+    if (status) cli_fail_quern(status, NULL);
+    if (!status) status = predict(r, gp, d, &out);
+    if (cli_progress_wanted()) fprintf(stderr, "%*s\r", 48, "");
+    if (!status) status = show(r, gp, d, &out);
+    if (!status && r->plot) status = cli_gp_plot(r->plot, gp, d->views[POINTS], d->views[VALUES]);
+    free(out.table);
+    return status;
+}
+
+static quern_status open_and_compute(const request *r, const data *d, const quern_gp_options *o,
+                                     const quern_gp_fit_options *how)
+{
+    quern_context *context = NULL;
+    quern_gp *gp = NULL;
+    quern_args parameters = {d->parameters.args, d->parameters.count, 0, 0};
+    quern_status status = cli_open(&context, &r->open);
+
+    if (!status) {
+        status = quern_gp_create(&gp, context, r->kernel ? r->kernel : "matern52", d->views[POINTS], d->views[VALUES],
+                                 parameters, o);
+        status = status ? cli_fail_quern(status, NULL) : compute(r, d, gp, how);
+    }
+    quern_gp_destroy(&gp);
+    quern_context_destroy(&context);
+    return status;
+}
+
+static quern_status run(int argc, char **argv)
+{
+    request r = {0};
+    data d = {0};
+    quern_gp_options o = {.size = sizeof o};
+    quern_gp_fit_options how = {.size = sizeof how};
+    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &r, &r.words);
+
+    if (!status) status = cli_parse_dtype(r.dtype_text, &r.dtype);
+    if (!status) status = parse_options(&r, &o, &how);
+    if (!status) status = cli_outputs_check(&r.outputs);
+    if (!status && r.outputs.count > 1)
+        status = cli_fail(QUERN_USAGE, "predictions are one table, and -o is given %zu times", r.outputs.count);
+    if (!status) status = read_data(&r, &d);
+    if (!status && r.outputs.count && !d.views[AT].data)
+        status = cli_fail(QUERN_MISSING, "-o writes predictions; say where, with at=FILE");
+    if (!status && r.plot && d.views[POINTS].columns > 2)
+        status = cli_fail(QUERN_USAGE, "--plot draws points in one or two dimensions, not %lld",
+                          (long long)d.views[POINTS].columns);
+    if (!status) status = open_and_compute(&r, &d, &o, &how);
+    cli_inputs_free(&d.arrays);
+    cli_inputs_free(&d.parameters);
+    free(r.words.items);
+    free(r.outputs.items);
+    return status;
+}
+
+const cli_command cli_gp = {
+    .name = "gp",
+    .run = run,
+    .sentence = "Gaussian process regression (Kriging): values elsewhere, with standard deviations",
+    .examples = "quern gp points.npy values.npy at=more.npy --fit -o predicted.npy\n"
+                "quern gp points.npy values.npy length=0.05 noise=0.1 at=more.npy truth=there.npy --json\n"
+                "quern gp measured.csv --kernel 'rbf + periodic' --fit --plot fit.svg\n",
+    .synopsis = "POINTS [VALUES] [at=FILE] [truth=FILE] [PARAMETER=VALUE...] [options]",
+    .text =
+        "POINTS are the places of the VALUES, one a row; without VALUES the last column of POINTS has them. Predicts the\n"
+        "values at other points, `at`, and compares with the `truth`, or the column that `at` has more. Prints means and\n"
+        "standard deviations, or, without `at` or with `truth`, the likelihood, the parameters and the root of the mean\n"
+        "square error. Values are given as to `quern eval`; numbers are points on a line.\n"
+        "Parameters are noise, the variance of the noise, and the kernel's: variance, length (a number, or one for each\n"
+        "dimension), alpha, period; numbered by the names where the kernel has several: length_1.\n",
+    .notes = "Standard deviations are of the value without noise. What is not known is left out of files, not NaN.\n",
+    .options = options,
+    .option_count = CLI_COUNT(options),
+};
