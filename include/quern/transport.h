@@ -77,6 +77,11 @@ typedef struct quern_transport_options {
     double diameter; /* the first blur; 0: the diagonal of the clouds' box */
     /* Whether lower and upper are computed. QUERN_AUTO: yes, but not with GeomLoss's schedule. */
     quern_switch certify;
+    /* Whether blocks of the plan that have next to no mass are left out. QUERN_AUTO: of clouds of 4000 points and more, where
+       at least half of all pairs are. What is left out has at most `truncate` of the mass of each row and column, provably;
+       0: a tenth of the tolerance. `lower` and `upper` hold the value of the problem with nothing left out. */
+    quern_switch truncation;
+    double truncate;
     /* Potentials to begin with, of an earlier result (both or none): the schedule then has the last temperature only. */
     quern_view start_x, start_y;
 } quern_transport_options;
@@ -105,6 +110,8 @@ typedef struct quern_transport_report {
     int iterations_x, iterations_y; /* of the divergence's other two problems */
     double
         marginal_error; /* of the plan between x and y: the sum over its marginals' differences, relative to the mass */
+    double touched;     /* pairs that the last steps between x and y computed / all pairs */
+    double skipped;     /* the part of that plan's mass that the others have at most; 0 where nothing was left out */
     size_t level_count;
     const quern_transport_level *levels; /* of the problem between x and y */
 } quern_transport_report;

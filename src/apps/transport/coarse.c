@@ -1,5 +1,5 @@
 /*
- * transport_coarse.c: potentials to begin with, from clusters.
+ * coarse.c: potentials to begin with, from clusters.
  *
  * Large clouds are replaced by the centroids of small clusters (quern/cluster.h), again and again while they are large. The
  * coarse problem goes through the schedule as far as its clusters are small beside the blur; one step then takes the other
@@ -12,7 +12,7 @@
 #include "apps/transport/transport.h"
 #include "quern/cluster.h"
 
-enum { CLUSTER = 8, LARGE = 2000 }; /* points of a cluster; of a cloud that is not solved at once */
+enum { CLUSTER = 8 }; /* points of a cluster */
 
 /* The root of the mean squared distance of points to their centroids. */
 static double spread(const quern_clusters *clusters, quern_dtype dtype, const void *points, const void *centroids,
@@ -58,7 +58,8 @@ static quern_status cluster(q_cloud *out, host_cloud *host, q_transport *t, cons
     Q_TRY(quern_array_from(&out->weights, t->context, sums));
     Q_TRY(q_transport_array(&out->logs, t, out->rows, 1));
     const quern_arg args[] = {{"a", q_array(out->weights)}, {NULL, {0}}};
-    return q_transport_run(t, Q_LOGS, Q_X, NULL, NULL, args, QUERN_OUTS(q_array(out->logs)));
+    Q_TRY(q_transport_run(t, Q_LOGS, Q_X, NULL, args, QUERN_OUTS(q_array(out->logs))));
+    return q_cloud_sort(out, t);
 }
 
 static quern_status make_cluster(q_cloud *out, q_transport *t, const q_cloud *cloud, double *radius)
@@ -88,7 +89,7 @@ quern_status q_problem_coarsen(q_problem *p, q_transport *t, double *blur)
 {
     q_problem coarse = {0};
     q_cloud clouds[2] = {{0}};
-    if (!t->symmetric || p->side[0].cloud->rows < LARGE || p->side[1].cloud->rows < LARGE) return QUERN_OK;
+    if (!t->symmetric || p->side[0].cloud->rows < Q_LARGE || p->side[1].cloud->rows < Q_LARGE) return QUERN_OK;
     quern_status status = descend(p, t, &coarse, clouds, blur);
     q_problem_destroy(&coarse);
     for (int k = 0; k < 2; k++) q_cloud_destroy(&clouds[k]);

@@ -1,5 +1,5 @@
 /*
- * transport_formulas.c: every formula of quern/transport.h, one row for each, and the operators that are made of them.
+ * formulas.c: every formula of quern/transport.h, one row for each, and the operators that are made of them.
  *
  * In a formula with pairs C is the cost or kernel of x and y, rows are x (direction Q_X) or y, and s*C is C / eps with the
  * factor 1/2 of the squared distance. n is 1 / eps, k is 1 / rho (0: balanced), e is eps or, damped, eps / (1 + eps / rho).
@@ -34,7 +34,16 @@ static const row formulas[Q_FORMULA_COUNT] = {
                 "p=ReLU(-Expm1((f-t)*n)); o=ReLU(-Expm1((g-r)*n)); q=Exp((f+IfElse(r-g,g,r))*n-s*C)+z*p*o; "
                 "Sum_i(a*Sum_j(b*q*C)), Sum_i(a*Sum_j(b*(XLogX(q)-q+1)))"},
     [Q_CLIP] = {0, "g=Vi(1); r=Vi(1); l=Vi(1); n=Pm(1); l+n*IfElse(r-g,g,r)"},
-    [Q_DEFICIT] = {0, "f=Vi(1); t=Vi(1); a=Vi(1); n=Pm(1); Sum_i(a*ReLU(-Expm1((f-t)*n)))"},
+    /* The same where blocks are left out, less what z*p*o alone would be there: Q_DEFICIT and Q_MOMENTS or Q_SPREAD have that of
+       all pairs. */
+    [Q_PRIMAL_KEPT] = {PAIRS, "f=Vi(1); t=Vi(1); a=Vi(1); g=Vj(1); r=Vj(1); b=Vj(1); n=Pm(1); z=Pm(1); "
+                "p=ReLU(-Expm1((f-t)*n)); o=ReLU(-Expm1((g-r)*n)); c=z*p*o; q=Exp((f+IfElse(r-g,g,r))*n-s*C); "
+                "Sum_i(a*Sum_j(b*q*C)), Sum_i(a*Sum_j(b*(XLogX(q+c)-XLogX(c)-q)))"},
+    [Q_DEFICIT] = {0, "f=Vi(1); t=Vi(1); a=Vi(1); n=Pm(1); p=ReLU(-Expm1((f-t)*n)); Sum_i(a*p), Sum_i(a*XLogX(p))"},
+    [Q_MOMENTS] = {ROWS, "f=Vi(1); t=Vi(1); a=Vi(1); n=Pm(1); m=Pm(%lld); p=a*ReLU(-Expm1((f-t)*n)); "
+                "Sum_i(p*SqDist(x,m)), Sum_i(p*(x-m))"},
+    [Q_SPREAD] = {PAIRS, "f=Vi(1); t=Vi(1); a=Vi(1); g=Vj(1); r=Vj(1); b=Vj(1); n=Pm(1); "
+                "p=a*ReLU(-Expm1((f-t)*n)); o=b*ReLU(-Expm1((g-r)*n)); 0*s+Sum_i(p*Sum_j(o*C))"},
     [Q_KL] = {0, "u=Vi(1); v=Vi(1); a=Vi(1); p=Pm(1); q=Pm(1); z=p*u+q*v; Sum_i(a*(Exp(z)*z-Expm1(z)))"},
     [Q_GRADIENT] = {PAIRS, "f=Vi(1); a=Vi(1); h=Vj(1); e=Pm(1); k=Pm(1); "
                 "Grad(-e*LogSumExp_j(h-s*C),@,a*Exp(-k*f))"},
@@ -55,6 +64,8 @@ static const row formulas[Q_FORMULA_COUNT] = {
                 "Grad(-0.5*e*(Sum_i(a*LogSumExp_j(h-s*C))+Sum_j(b*LogSumExp_i(l-s*C))),@,1)"},
     [Q_SOFT_WEIGHTS] = {PAIRS, "l=Vi(1); b=Vj(1); h=Vj(1); e=Pm(1); "
                 "-0.5*e*(LogSumExp_j(h-s*C)+Sum_j(b*Exp(-s*C-LogSumExp_i(l-s*C))))"},
+    /* Of a block of columns, seen from the centre of a block of rows; c is 1 / e. */
+    [Q_BLOCK] = {PAIRS, "h=Vj(1); f=Vj(1); c=Pm(1); LogSumExp_j(h-s*C), Max_j(c*f-s*C)"},
     [Q_NEAREST] = {PAIRS, "a=Vi(1); b=Vj(1); Max_i(Where(a==0,-1e30,Min_j(Where(b==0,1e30,C))))"},
 };
 // clang-format on
@@ -93,7 +104,7 @@ static quern_status compile(quern_operator **out, const q_transport *t, q_formul
 quern_status q_transport_operator(quern_operator **out, q_transport *t, q_formula formula, int direction)
 {
     quern_operator **kept = &t->operators[formula][direction];
-    int64_t columns = formula == Q_DIFFERENCE && direction ? t->cloud[Q_X].dim : 1;
+    int64_t columns = (formula == Q_DIFFERENCE && direction) || formula == Q_MOMENTS ? t->cloud[Q_X].dim : 1;
     if (!*kept) Q_TRY(compile(kept, t, formula, direction, columns));
     *out = *kept;
     return QUERN_OK;
@@ -124,28 +135,36 @@ quern_status q_transport_array(quern_array **out, const q_transport *t, int64_t 
     return quern_array_create(out, t->context, t->dtype, rows, columns);
 }
 
-quern_status q_transport_run(q_transport *t, q_formula formula, int direction, const q_cloud *row_cloud,
-                             const q_cloud *column_cloud, const quern_arg *args, quern_outs results)
+q_pairs q_problem_pairs(const q_problem *p, int k)
 {
+    return (q_pairs){p->side[k].cloud, p->side[1 - k].cloud, p->side[k].ranges};
+}
+
+quern_status q_transport_run(q_transport *t, q_formula formula, int direction, const q_pairs *pairs,
+                             const quern_arg *args, quern_outs results)
+{
+    const quern_run_options options = {.size = sizeof options, .ranges = pairs ? pairs->ranges : NULL};
     quern_operator *op;
     quern_arg all[16];
     size_t count = 0;
     Q_TRY(q_transport_operator(&op, t, formula, direction));
-    if (row_cloud) all[count++] = (quern_arg){direction == Q_X ? "x" : "y", q_array(row_cloud->points)};
-    if (column_cloud) all[count++] = (quern_arg){direction == Q_X ? "y" : "x", q_array(column_cloud->points)};
+    if (pairs) {
+        all[count++] = (quern_arg){direction == Q_X ? "x" : "y", q_array(pairs->rows->points)};
+        all[count++] = (quern_arg){direction == Q_X ? "y" : "x", q_array(pairs->columns->points)};
+    }
     while (args->name) all[count++] = *args++;
-    return quern_run_all(op, (quern_args){all, count, 0, 0}, results);
+    return quern_run_with(op, (quern_args){all, count, 0, 0}, results, &options);
 }
 
-quern_status q_transport_sums(q_transport *t, q_formula formula, int direction, const q_cloud *row_cloud,
-                              const q_cloud *column_cloud, const quern_arg *args, double *sums, size_t count)
+quern_status q_transport_sums(q_transport *t, q_formula formula, int direction, const q_pairs *pairs,
+                              const quern_arg *args, double *sums, size_t count)
 {
     float singles[8];
     quern_view views[8];
     bool single = t->dtype == QUERN_F32;
     for (size_t k = 0; k < count; k++)
         views[k] = quern_view_of(single ? (void *)&singles[k] : (void *)&sums[k], t->dtype, 1, 1);
-    Q_TRY(q_transport_run(t, formula, direction, row_cloud, column_cloud, args, (quern_outs){views, count}));
+    Q_TRY(q_transport_run(t, formula, direction, pairs, args, (quern_outs){views, count}));
     for (size_t k = 0; k < count && single; k++) sums[k] = (double)singles[k];
     return QUERN_OK;
 }
@@ -153,5 +172,5 @@ quern_status q_transport_sums(q_transport *t, q_formula formula, int direction, 
 quern_status q_transport_subtract(q_transport *t, quern_array *u, double factor, const quern_array *v)
 {
     const quern_arg args[] = {{"u", q_array(u)}, {"v", q_array(v)}, {"k", quern_number(factor)}, {NULL, {0}}};
-    return q_transport_run(t, Q_DIFFERENCE, q_array(u).columns == 1 ? 0 : 1, NULL, NULL, args, QUERN_OUTS(q_array(u)));
+    return q_transport_run(t, Q_DIFFERENCE, q_array(u).columns == 1 ? 0 : 1, NULL, args, QUERN_OUTS(q_array(u)));
 }

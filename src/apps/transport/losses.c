@@ -1,5 +1,5 @@
 /*
- * transport_losses.c: losses without a plan: kernel norms and Hausdorff distances.
+ * losses.c: losses without a plan: kernel norms and Hausdorff distances.
  *
  * A kernel norm 1/2 |a - b|_k^2 and the soft Hausdorff distance are both F(a,b) - F(a,a)/2 - F(b,b)/2, up to the sign, with a
  * symmetric F; so the gradient in x is that of F(a,b) in its first cloud minus that of F(a,a), and a cloud's potential is
@@ -13,12 +13,13 @@
 static quern_status field(quern_array *out, q_transport *t, int rows, int columns)
 {
     const q_cloud *at = &t->cloud[rows], *of = &t->cloud[columns];
+    const q_pairs pairs = {at, of, NULL};
     if (t->options.loss != QUERN_LOSS_HAUSDORFF) {
         const quern_arg args[] = {{"s", quern_number(t->scale)}, {"b", q_array(of->weights)}, {NULL, {0}}};
-        return q_transport_run(t, Q_PRODUCT, Q_X, at, of, args, QUERN_OUTS(q_array(out)));
+        return q_transport_run(t, Q_PRODUCT, Q_X, &pairs, args, QUERN_OUTS(q_array(out)));
     }
     const quern_arg args[] = {{"h", q_array(of->logs)}, {"s", quern_number(t->scale / t->eps)}, {NULL, {0}}};
-    Q_TRY(q_transport_run(t, Q_SOFTMIN, Q_X, at, of, args, QUERN_OUTS(q_array(out))));
+    Q_TRY(q_transport_run(t, Q_SOFTMIN, Q_X, &pairs, args, QUERN_OUTS(q_array(out))));
     quern_array *scaled = NULL; /* 0 less eps times it */
     quern_status status = q_transport_array(&scaled, t, at->rows, 1);
     if (!status) status = q_transport_subtract(t, scaled, t->eps, out);
@@ -46,7 +47,7 @@ static quern_status potential(quern_array **out, q_transport *t, int k, double *
                               {"c", quern_number(0)},
                               {"v", quern_number(1)},
                               {NULL, {0}}};
-    if (!status) status = q_transport_sums(t, Q_TALLY, Q_X, NULL, NULL, args, sums, 4);
+    if (!status) status = q_transport_sums(t, Q_TALLY, Q_X, NULL, args, sums, 4);
     if (!status) *mean = sums[1];
     return status;
 }
@@ -63,10 +64,11 @@ quern_status q_transport_kernel_norm(q_transport *t)
 static quern_status directed(double *out, q_transport *t, int k)
 {
     const q_cloud *from = &t->cloud[k], *to = &t->cloud[1 - k];
+    const q_pairs pairs = {from, to, NULL};
     const quern_arg args[] = {{"a", q_array(from->weights)}, {"b", q_array(to->weights)}, {NULL, {0}}};
     *out = from->mass > 0 ? INFINITY : 0;
     if (!(from->mass > 0) || !(to->mass > 0)) return QUERN_OK;
-    Q_TRY(q_transport_sums(t, Q_NEAREST, t->symmetric ? Q_X : k, from, to, args, out, 1));
+    Q_TRY(q_transport_sums(t, Q_NEAREST, t->symmetric ? Q_X : k, &pairs, args, out, 1));
     *out *= t->scale;
     return QUERN_OK;
 }
@@ -90,6 +92,7 @@ quern_status q_transport_hausdorff(q_transport *t)
 static quern_status gradient_in(quern_array *out, q_transport *t, int k, int columns, bool positions)
 {
     const q_cloud *at = &t->cloud[k], *of = &t->cloud[columns];
+    const q_pairs pairs = {at, of, NULL};
     bool soft = t->options.loss == QUERN_LOSS_HAUSDORFF;
     const quern_arg kernel[] = {
         {"a", q_array(at->weights)}, {"b", q_array(of->weights)}, {"s", quern_number(t->scale)}, {NULL, {0}}};
@@ -101,8 +104,8 @@ static quern_status gradient_in(quern_array *out, q_transport *t, int k, int col
                                 {"a", q_array(at->weights)},
                                 {NULL, {0}}};
     const quern_arg weights[] = {fields[0], fields[1], fields[2], fields[3], fields[4], {NULL, {0}}};
-    if (!soft) return q_transport_run(t, Q_KERNEL_GRADIENT, Q_X, at, of, kernel, QUERN_OUTS(q_array(out)));
-    return q_transport_run(t, positions ? Q_SOFT_POSITIONS : Q_SOFT_WEIGHTS, Q_X, at, of, positions ? fields : weights,
+    if (!soft) return q_transport_run(t, Q_KERNEL_GRADIENT, Q_X, &pairs, kernel, QUERN_OUTS(q_array(out)));
+    return q_transport_run(t, positions ? Q_SOFT_POSITIONS : Q_SOFT_WEIGHTS, Q_X, &pairs, positions ? fields : weights,
                            QUERN_OUTS(q_array(out)));
 }
 

@@ -1,5 +1,5 @@
 /*
- * transport_parts.c: what a solved problem is good for: potentials, gradients, and the plan as an operator.
+ * parts.c: what a solved problem is good for: potentials, gradients, and the plan as an operator.
  *
  * At the optimum the value's derivative is that of the dual at fixed potentials (envelope theorem): for x_i the mean of dC/dx over the
  * plan's row, whose mass is a_i exp(-f_i / rho); for a_i the dual's own term. Both ask for a potential that is the step of the
@@ -34,7 +34,7 @@ static quern_status gradient_of_pair(quern_array *out, q_problem *p, q_transport
     const quern_arg eps = {"e", quern_number(t->eps)};
     if (!positions) {
         const quern_arg args[] = {f, rho, eps, {"m", quern_number(other->cloud->mass)}, {NULL, {0}}};
-        return q_transport_run(t, Q_WEIGHT_GRADIENT, Q_X, NULL, NULL, args, QUERN_OUTS(q_array(out)));
+        return q_transport_run(t, Q_WEIGHT_GRADIENT, Q_X, NULL, args, QUERN_OUTS(q_array(out)));
     }
     const quern_arg args[] = {f,
                               rho,
@@ -43,8 +43,8 @@ static quern_status gradient_of_pair(quern_array *out, q_problem *p, q_transport
                               {"a", q_array(side->cloud->weights)},
                               {"h", q_array(scaled)},
                               {NULL, {0}}};
-    return q_transport_run(t, Q_GRADIENT, q_transport_direction(t, p, k), side->cloud, other->cloud, args,
-                           QUERN_OUTS(q_array(out)));
+    const q_pairs pairs = q_problem_pairs(p, k);
+    return q_transport_run(t, Q_GRADIENT, q_transport_direction(t, p, k), &pairs, args, QUERN_OUTS(q_array(out)));
 }
 
 /* Of OT with respect to side k; *out is the caller's. A problem without mass has none, and is left at 0. */
@@ -100,12 +100,13 @@ static quern_status apply(q_transport *t, int k, const quern_array *v, quern_arr
     quern_operator *op;
     Q_TRY(q_transport_applying(&op, t, direction, q_array(v).columns));
     const char *const names[] = {"x", "y"};
-    return quern_run(op,
-                     QUERN_ARGS({names[direction], q_array(p->side[k].cloud->points)},
-                                {names[1 - direction], q_array(p->side[1 - k].cloud->points)},
-                                {"H", q_array(p->side[k].scaled)}, {"h", q_array(p->side[1 - k].scaled)},
-                                {"s", quern_number(t->scale / t->eps)}, {"v", q_array(v)}),
-                     q_array(out));
+    const quern_run_options options = {.size = sizeof options, .ranges = p->side[k].ranges};
+    return quern_run_with(op,
+                          QUERN_ARGS({names[direction], q_array(p->side[k].cloud->points)},
+                                     {names[1 - direction], q_array(p->side[1 - k].cloud->points)},
+                                     {"H", q_array(p->side[k].scaled)}, {"h", q_array(p->side[1 - k].scaled)},
+                                     {"s", quern_number(t->scale / t->eps)}, {"v", q_array(v)}),
+                          QUERN_OUTS(q_array(out)), &options);
 }
 
 static quern_status marginal(quern_array **out, q_transport *t, int k)
@@ -129,7 +130,8 @@ static quern_status map(quern_array **out, q_transport *t, int k, bool largest)
         {"h", q_array(p->side[1 - k].scaled)}, {"s", quern_number(t->scale / t->eps)}, {NULL, {0}}};
     Q_TRY(largest ? quern_array_create(out, t->context, QUERN_I64, rows->rows, 1)
                   : q_transport_array(out, t, rows->rows, columns->dim));
-    return q_transport_run(t, largest ? Q_ASSIGN : Q_MAP, q_transport_direction(t, p, k), rows, columns, args,
+    const q_pairs pairs = q_problem_pairs(p, k);
+    return q_transport_run(t, largest ? Q_ASSIGN : Q_MAP, q_transport_direction(t, p, k), &pairs, args,
                            QUERN_OUTS(q_array(*out)));
 }
 
@@ -154,8 +156,10 @@ quern_status quern_transport_apply(quern_transport_result *t, bool transposed, q
                       (long long)from.columns, (long long)to.rows, (long long)to.columns);
     quern_status status = q_transport_array(&v, t, from.rows, from.columns);
     if (!status) status = quern_array_write(v, from);
+    if (!status) status = q_cloud_reorder(&t->cloud[1 - k], v, false);
     if (!status) status = q_transport_array(&out, t, to.rows, to.columns);
     if (!status && !t->between.trivial) status = apply(t, k, v, out);
+    if (!status) status = q_cloud_reorder(&t->cloud[k], out, true);
     if (!status) status = quern_array_read(out, to);
     quern_array_destroy(&v), quern_array_destroy(&out);
     return status;
@@ -197,7 +201,8 @@ quern_status quern_transport_rows(quern_transport_result *t, int64_t first, int6
     if (!N) return QUERN_OK;
     quern_status status = q_transport_array(&out, t, N, 1);
     for (int64_t k = 0; k < count && !status; k++) {
-        if (!t->between.trivial) status = plan_row(t, first + k, out);
+        if (!t->between.trivial) status = plan_row(t, q_cloud_place(&t->cloud[Q_X], first + k), out);
+        if (!status) status = q_cloud_reorder(&t->cloud[Q_Y], out, true);
         if (!status) status = quern_array_read(out, row_as_column(to, k));
     }
     quern_array_destroy(&out);
@@ -273,6 +278,8 @@ quern_status quern_transport_read(quern_transport_result *t, quern_transport_par
     const part_row *row = &parts[(size_t)part];
     Q_TRY(check_part(t, row));
     quern_status status = compute(&out, t, row);
+    if (!status && row->kind == ASSIGNMENT) status = q_cloud_rename(&t->cloud[1 - row->k], out);
+    if (!status) status = q_cloud_reorder(&t->cloud[row->k], out, true);
     if (!status) status = quern_array_read(out, to);
     quern_array_destroy(&out);
     return status;

@@ -1,5 +1,5 @@
 /*
- * transport_solve.c: Sinkhorn's iterations on the dual potentials, all on the device.
+ * solve.c: Sinkhorn's iterations on the dual potentials, all on the device.
  *
  * A step makes one marginal exact: f = T(g) = -eps log sum_j b_j exp((g_j - C) / eps), times 1 / (1 + eps / rho). It maximises
  * the dual over f, so alternating steps never lower it. Steps are over-relaxed, f + w (T(g) - f) with 1 < w < 2, as in
@@ -63,6 +63,7 @@ quern_status q_problem_create(q_problem *p, q_transport *t, const q_cloud *x, co
 
 void q_problem_destroy(q_problem *p)
 {
+    q_problem_meet_all(p);
     destroy_side(&p->side[0]);
     destroy_side(&p->side[1]);
 }
@@ -81,9 +82,9 @@ static void swap_side(q_side *side)
     swap(&side->scaled, &side->old_scaled);
 }
 
-/* f + w (T(g) - f) of side k and what the next step needs of it, into two arrays; g is of `columns`, as `scaled`. */
-static quern_status step(q_problem *p, q_transport *t, int k, const q_cloud *columns, const quern_array *scaled,
-                         double eps, double next, double w, quern_array *potential, quern_array *next_scaled)
+/* f + w (T(g) - f) of side k and what the next step needs of it, into two arrays; g is of the columns, as `scaled`. */
+static quern_status step(q_problem *p, q_transport *t, int k, q_pairs meet, const quern_array *scaled, double eps,
+                         double next, double w, quern_array *potential, quern_array *next_scaled)
 {
     const q_side *side = &p->side[k];
     const quern_arg pairs[] = {{"h", q_array(scaled)}, {"s", quern_number(t->scale / eps)}, {NULL, {0}}};
@@ -94,31 +95,51 @@ static quern_status step(q_problem *p, q_transport *t, int k, const q_cloud *col
                               {"w", quern_number(w)},
                               {"n", quern_number(1 / next)},
                               {NULL, {0}}};
-    Q_TRY(q_transport_run(t, Q_SOFTMIN, q_transport_direction(t, p, k), side->cloud, columns, pairs,
-                          QUERN_OUTS(q_array(side->sums))));
-    return q_transport_run(t, Q_UPDATE, Q_X, NULL, NULL, rows, QUERN_OUTS(q_array(potential), q_array(next_scaled)));
+    Q_TRY(q_transport_run(t, Q_SOFTMIN, q_transport_direction(t, p, k), &meet, pairs, QUERN_OUTS(q_array(side->sums))));
+    return q_transport_run(t, Q_UPDATE, Q_X, NULL, rows, QUERN_OUTS(q_array(potential), q_array(next_scaled)));
 }
 
 quern_status q_problem_step(q_problem *p, q_transport *t, int k, quern_array *scaled, quern_array *potential,
                             quern_array *next_scaled)
 {
-    return step(p, t, k, p->side[1 - k].cloud, scaled, t->eps, t->eps, 1, potential, next_scaled);
+    return step(p, t, k, q_problem_pairs(p, k), scaled, t->eps, t->eps, 1, potential, next_scaled);
 }
 
 static quern_status relax(q_problem *p, q_transport *t, int k, double eps, double next, double w)
 {
     q_side *side = &p->side[k];
     const quern_array *scaled = p->symmetric ? side->scaled : p->side[1 - k].scaled;
-    Q_TRY(step(p, t, k, p->side[1 - k].cloud, scaled, eps, next, w, side->old, side->old_scaled));
+    Q_TRY(step(p, t, k, q_problem_pairs(p, k), scaled, eps, next, w, side->old, side->old_scaled));
     swap_side(side);
+    return QUERN_OK;
+}
+
+/* The scaled potentials of a temperature. */
+static quern_status rescale(q_problem *p, q_transport *t, double eps)
+{
+    for (int k = 0; k < 2; k++) {
+        q_side *side = &p->side[k];
+        const quern_arg args[] = {{"g", q_array(side->potential)},
+                                  {"r", q_array(side->potential)},
+                                  {"l", q_array(side->cloud->logs)},
+                                  {"n", quern_number(1 / eps)},
+                                  {NULL, {0}}};
+        Q_TRY(q_transport_run(t, Q_CLIP, Q_X, NULL, args, QUERN_OUTS(q_array(side->scaled))));
+    }
     return QUERN_OK;
 }
 
 quern_status q_problem_extend(q_problem *p, q_transport *t, const q_problem *coarse, double eps, double next)
 {
-    const q_side *from = &coarse->side[1 - p->last];
-    q_side *to = &p->side[p->last];
-    return step(p, t, p->last, from->cloud, from->scaled, eps, next, 1, to->potential, to->scaled);
+    for (int k = 0; k < 2; k++) {
+        q_side *to = &p->side[k];
+        const q_side *from = &coarse->side[1 - k];
+        if (k != p->last && !to->cloud->blocks) continue; /* blocks ask for both */
+        const q_pairs meet = {to->cloud, from->cloud, NULL};
+        Q_TRY(step(p, t, k, meet, from->scaled, eps, eps, 1, to->potential, to->scaled));
+    }
+    Q_TRY(q_problem_truncate(p, t, eps));
+    return rescale(p, t, next);
 }
 
 /* Both sides at once, each from the other's potential before. */
@@ -126,7 +147,7 @@ static quern_status relax_together(q_problem *p, q_transport *t, double eps, dou
 {
     if (p->symmetric) return relax(p, t, 0, eps, next, w);
     for (int k = 0; k < 2; k++)
-        Q_TRY(step(p, t, k, p->side[1 - k].cloud, p->side[1 - k].scaled, eps, next, w, p->side[k].old,
+        Q_TRY(step(p, t, k, q_problem_pairs(p, k), p->side[1 - k].scaled, eps, next, w, p->side[k].old,
                    p->side[k].old_scaled));
     swap_side(&p->side[0]), swap_side(&p->side[1]);
     return QUERN_OK;
@@ -154,7 +175,7 @@ quern_status q_side_tally(q_transport *t, const q_side *side, const quern_array 
                               {"c", quern_number(1 / (w * eps * q_damping(eps, side->rho)))},
                               {"v", quern_number(1 / w)},
                               {NULL, {0}}};
-    return q_transport_sums(t, Q_TALLY, Q_X, NULL, NULL, args, sums, 4);
+    return q_transport_sums(t, Q_TALLY, Q_X, NULL, args, sums, 4);
 }
 
 /* The dual value at a pair of potentials whose plan has this mass, from their tallies. */
@@ -203,21 +224,6 @@ static void note_level(q_transport *t, const q_problem *p, double eps, int itera
                                                                  p->side[0].cloud->rows, p->side[1].cloud->rows};
 }
 
-/* The scaled potentials of a temperature. */
-static quern_status rescale(q_problem *p, q_transport *t, double eps)
-{
-    for (int k = 0; k < 2; k++) {
-        q_side *side = &p->side[k];
-        const quern_arg args[] = {{"g", q_array(side->potential)},
-                                  {"r", q_array(side->potential)},
-                                  {"l", q_array(side->cloud->logs)},
-                                  {"n", quern_number(1 / eps)},
-                                  {NULL, {0}}};
-        Q_TRY(q_transport_run(t, Q_CLIP, Q_X, NULL, NULL, args, QUERN_OUTS(q_array(side->scaled))));
-    }
-    return QUERN_OK;
-}
-
 /* Errors of up to LOOSE do no harm to the next temperature: with 0.05 and with 9 the gap is closed after more steps in all.
    Coarse problems take little time, and are solved better. */
 #define LOOSE 0.2
@@ -229,6 +235,7 @@ static quern_status anneal_at(q_problem *p, q_transport *t, double eps, double e
     int first = p->iterations;
     do {
         Q_TRY(relax_in_turn(p, t, eps, eps, 1));
+        if (p->iterations == first + 1) Q_TRY(q_problem_truncate(p, t, eps));
         Q_TRY(look(p, t, eps, 1));
     } while (p->error > error && p->iterations - first < LEVEL_STEPS);
     note_level(t, p, eps, p->iterations - first, p->error);
@@ -251,7 +258,9 @@ quern_status q_problem_start(q_problem *p, q_transport *t, quern_view x, quern_v
 {
     Q_TRY(quern_array_write(p->side[0].potential, x));
     Q_TRY(quern_array_write(p->side[1].potential, y));
-    return rescale(p, t, t->eps);
+    for (int k = 0; k < 2; k++) Q_TRY(q_cloud_reorder(p->side[k].cloud, p->side[k].potential, false));
+    Q_TRY(rescale(p, t, t->eps));
+    return q_problem_truncate(p, t, t->eps);
 }
 
 /* The relaxation after errors fell from `before` to `now` in so many steps with w. */
@@ -284,8 +293,10 @@ quern_status q_problem_finish(q_problem *p, q_transport *t)
 
 static quern_status settle_symmetric(q_problem *p, q_transport *t, double tolerance)
 {
+    if (!p->iterations) Q_TRY(q_problem_truncate_first(p, t, t->eps));
     for (int k = 0; k < t->options.iterations && !p->converged; k++) {
         Q_TRY(relax_in_turn(p, t, t->eps, t->eps, 0.5));
+        Q_TRY(q_problem_truncate(p, t, t->eps));
         Q_TRY(look(p, t, t->eps, 0.5));
         p->converged = is_settled(p, t, tolerance);
     }
@@ -298,9 +309,11 @@ quern_status q_problem_settle(q_problem *p, q_transport *t, double tolerance)
     int first = p->iterations, looked = 0;
     p->converged = false;
     if (p->symmetric) return settle_symmetric(p, t, tolerance);
+    if (!p->iterations) Q_TRY(q_problem_truncate_first(p, t, t->eps));
     for (int k = 1; k <= t->options.iterations && !p->converged; k++) {
         bool due = k == FIRST_LOOK || k % PERIOD == 0 || k == t->options.iterations;
         Q_TRY(relax_in_turn(p, t, t->eps, t->eps, p->w));
+        if (due || k == 1) Q_TRY(q_problem_truncate(p, t, t->eps));
         if (!due) continue;
         Q_TRY(look(p, t, t->eps, p->w));
         p->converged = is_settled(p, t, tolerance);

@@ -30,6 +30,7 @@ static quern_status check_options(const quern_transport_options *o)
     Q_TRY(check_number("reach_y", o->reach_y, 0, HUGE_VAL));
     Q_TRY(check_number("tolerance", o->tolerance, 0, 1));
     Q_TRY(check_number("gap", o->gap, 0, HUGE_VAL));
+    Q_TRY(check_number("truncate", o->truncate, 0, 0.1));
     Q_TRY(check_number("iterations", o->iterations, 0, 1e9));
     Q_TRY(check_number("diameter", o->diameter, 0, HUGE_VAL));
     return check_number("scaling", o->scaling, 0, 0.999);
@@ -39,7 +40,8 @@ static quern_status check_options(const quern_transport_options *o)
 static const struct named_cost {
     const char *name, *formula;
     double scale, power;
-} costs[] = {{"sqdist", "SqDist(x,y)", 0.5, 2}, {"distance", "Norm2(x-y)", 1, 1}};
+    q_bound bound;
+} costs[] = {{"sqdist", "SqDist(x,y)", 0.5, 2, Q_BOUND_TANGENT}, {"distance", "Norm2(x-y)", 1, 1, Q_BOUND_DISTANCE}};
 
 static const char *const kernels[] = {[QUERN_LOSS_GAUSSIAN] = "Exp(-s*SqDist(x,y))",
                                       [QUERN_LOSS_LAPLACIAN] = "Exp(-s*Norm2(x-y))",
@@ -78,6 +80,7 @@ static quern_status choose_cost(q_transport *t)
     for (size_t k = 0; k < Q_COUNT(costs) && given && !is_kernel(o->loss); k++)
         if (!strcmp(formula, costs[k].name)) {
             formula = costs[k].formula, t->scale = costs[k].scale, power = costs[k].power;
+            t->bound = costs[k].bound;
             given = false;
             break;
         }
@@ -105,6 +108,8 @@ static quern_status fill_defaults(q_transport *t)
     o->scaling = or_default(o->scaling, 0.5);
     if (!o->iterations) o->iterations = 1000;
     if (o->debias == QUERN_AUTO) o->debias = QUERN_ON;
+    if (!(o->truncate > 0)) o->truncate = fmin(1e-4, 0.1 * or_default(o->tolerance, o->gap > 0 ? 1e-2 : 1e-4));
+    if (!plan || o->schedule == QUERN_SCHEDULE_GEOMLOSS) o->truncation = QUERN_OFF;
     if (o->certify == QUERN_AUTO && o->schedule == QUERN_SCHEDULE_GEOMLOSS) o->certify = QUERN_OFF;
     Q_TRY(choose_cost(t));
     if (!(t->eps > 0) || isinf(t->eps)) return q_fail(QUERN_USAGE, "blur^%g is %g", o->power, t->eps);
@@ -146,7 +151,7 @@ static quern_status load_weights(q_cloud *cloud, q_transport *t, const char *nam
     Q_TRY(given ? quern_array_write(cloud->weights, weights)
                 : quern_array_fill(cloud->weights, 1 / (double)cloud->rows));
     const quern_arg args[] = {{"a", q_array(cloud->weights)}, {NULL, {0}}};
-    Q_TRY(q_transport_sums(t, Q_WEIGHTS, Q_X, NULL, NULL, args, sums, 3));
+    Q_TRY(q_transport_sums(t, Q_WEIGHTS, Q_X, NULL, args, sums, 3));
     if (!isfinite(sums[1])) return q_fail(QUERN_USAGE, "%s has NaN or infinite weights, or an infinite sum", name);
     if (sums[2] > 0 && !is_kernel(t->options.loss)) {
         q_fail(QUERN_USAGE, "%s has %.0f weight%s below 0", name, sums[2], Q_S(sums[2]));
@@ -155,7 +160,7 @@ static quern_status load_weights(q_cloud *cloud, q_transport *t, const char *nam
         return QUERN_USAGE;
     }
     cloud->mass = sums[0];
-    return q_transport_run(t, Q_LOGS, Q_X, NULL, NULL, args, QUERN_OUTS(q_array(cloud->logs)));
+    return q_transport_run(t, Q_LOGS, Q_X, NULL, args, QUERN_OUTS(q_array(cloud->logs)));
 }
 
 /* Widens low and high, of the cloud's dimension, to hold it. */
@@ -167,7 +172,7 @@ static quern_status widen_box(const q_cloud *cloud, q_transport *t, int k, doubl
     char *at = numbers;
     size_t size = q_element_size(t->dtype);
     const quern_arg args[] = {{"x", q_array(cloud->points)}, {NULL, {0}}};
-    quern_status status = q_transport_run(t, Q_BOX, k, NULL, NULL, args,
+    quern_status status = q_transport_run(t, Q_BOX, k, NULL, args,
                                           QUERN_OUTS(quern_view_of(at, t->dtype, 1, cloud->dim),
                                                      quern_view_of(at + dim * size, t->dtype, 1, cloud->dim),
                                                      quern_view_of(at + 2 * dim * size, t->dtype, 1, 1)));
@@ -204,7 +209,8 @@ static quern_status measure_diameter(q_transport *t)
     if (t->options.diameter > 0) t->diameter = t->options.diameter;
     if (t->options.diameter > 0 || t->symmetric || !t->cloud[Q_X].rows || !t->cloud[Q_Y].rows) return QUERN_OK;
     const quern_arg none[] = {{NULL, {0}}};
-    Q_TRY(q_transport_sums(t, Q_LARGEST, Q_X, &t->cloud[Q_X], &t->cloud[Q_Y], none, &largest, 1));
+    const q_pairs pairs = {&t->cloud[Q_X], &t->cloud[Q_Y], NULL};
+    Q_TRY(q_transport_sums(t, Q_LARGEST, Q_X, &pairs, none, &largest, 1));
     if (!isfinite(largest)) return q_fail(QUERN_USAGE, "the cost '%s' has NaN or infinite values", t->cost);
     t->diameter = pow(largest, 1 / t->options.power);
     return QUERN_OK;
@@ -243,16 +249,23 @@ static quern_status begin(q_problem *p, q_transport *t, int x, int y)
     return q_problem_anneal(p, t, t->eps, false);
 }
 
+enum { ATTEMPTS = 3 }; /* where blocks that are left out have become too heavy */
+
 /* On to this tolerance, and bounds. */
 static quern_status advance(q_problem *p, q_transport *t, double tolerance)
 {
     bool fixed = t->options.schedule == QUERN_SCHEDULE_GEOMLOSS;
     if (p->trivial) return QUERN_OK;
-    if (!fixed) Q_TRY(q_problem_settle(p, t, tolerance));
-    if (t->options.certify == QUERN_OFF) return QUERN_OK;
+    for (int attempt = 0; !fixed && attempt < ATTEMPTS; attempt++) {
+        Q_TRY(q_problem_settle(p, t, tolerance));
+        if (t->options.certify == QUERN_OFF) return QUERN_OK;
+        Q_TRY(q_problem_certify(p, t));
+        if (p->skipped <= t->options.truncate) return QUERN_OK;
+    }
+    if (!fixed || t->options.certify == QUERN_OFF) return QUERN_OK;
     double value = p->value; /* GeomLoss's, of its two potentials */
-    if (fixed) Q_TRY(q_problem_finish(p, t));
-    if (fixed) p->value = value;
+    Q_TRY(q_problem_finish(p, t));
+    p->value = value;
     return q_problem_certify(p, t);
 }
 
@@ -282,6 +295,10 @@ static void report(q_transport *t)
     r->iterations = p->iterations;
     r->iterations_x = t->self[Q_X].iterations, r->iterations_y = t->self[Q_Y].iterations;
     r->marginal_error = p->error;
+    r->touched = p->side[0].ranges ? (double)quern_ranges_pairs(p->side[0].ranges) /
+                                         ((double)p->side[0].cloud->rows * (double)p->side[1].cloud->rows)
+                                   : 1;
+    r->skipped = p->skipped;
 }
 
 static quern_status solve(q_transport *t)
@@ -322,7 +339,9 @@ static quern_status load(q_transport *t, const quern_view points[2], const quern
     Q_TRY(fill_defaults(t));
     for (int k = 0; k < 2; k++) Q_TRY(load_weights(&t->cloud[k], t, weight_names[k], weights[k]));
     t->report.mass_x = t->cloud[Q_X].mass, t->report.mass_y = t->cloud[Q_Y].mass;
-    return measure_diameter(t);
+    Q_TRY(measure_diameter(t));
+    for (int k = 0; k < 2; k++) Q_TRY(q_cloud_sort(&t->cloud[k], t));
+    return QUERN_OK;
 }
 
 quern_status quern_transport(quern_transport_result **out, quern_context *context, quern_view x, quern_view a,
@@ -338,6 +357,7 @@ quern_status quern_transport(quern_transport_result **out, quern_context *contex
     t->report.levels = t->levels;
     t->report.lower = t->report.upper = t->report.gap = t->report.cost = NAN;
     t->report.directed_x = t->report.directed_y = NAN;
+    t->report.touched = 1;
     quern_status status = q_options_copy(&t->options, sizeof t->options, options, "quern_transport_options");
     if (!status) status = check_options(&t->options);
     if (!status) status = load(t, (quern_view[]){x, y}, (quern_view[]){a, b});
@@ -353,6 +373,7 @@ void q_cloud_destroy(q_cloud *cloud)
     quern_array_destroy(&cloud->points);
     quern_array_destroy(&cloud->weights);
     quern_array_destroy(&cloud->logs);
+    q_blocks_destroy(&cloud->blocks);
 }
 
 void quern_transport_destroy(quern_transport_result **result)

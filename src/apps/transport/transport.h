@@ -1,7 +1,7 @@
 /*
  * transport.h: what the files behind quern/transport.h share. transport.c has the call, its checks and its report,
- * transport_formulas.c the operators, transport_solve.c Sinkhorn's iterations, transport_coarse.c their start, transport_certify.c bounds of the value,
- * transport_parts.c gradients and plans, transport_losses.c kernel norms and Hausdorff distances.
+ * formulas.c the operators, solve.c Sinkhorn's iterations, coarse.c their start, certify.c bounds of the value,
+ * parts.c gradients and plans, losses.c kernel norms and Hausdorff distances.
  *
  * A problem is transport between two sides, which may be one cloud. Each side has a potential and, for the other's next step,
  * log(weight) + potential / eps. All arrays are on the device; what the host reads back are sums.
@@ -11,14 +11,23 @@
 
 #include "base/base.h"
 #include "quern/array.h"
+#include "quern/cluster.h"
 #include "quern/transport.h"
 
 // ---- clouds and problems ----
+
+/* Of a cloud that is in the order of a k-d tree's leaves: truncate.c. */
+typedef struct q_blocks {
+    quern_clusters *clusters;
+    quern_array *centres;  /* of the boxes, a row for each block */
+    double *centre, *half; /* the same, and half of the boxes' sides */
+} q_blocks;
 
 typedef struct q_cloud {
     quern_array *points, *weights, *logs; /* logs of the weights: -inf for 0 */
     int64_t rows, dim;
     double mass;
+    q_blocks *blocks; /* null: points are in the caller's order */
 } q_cloud;
 
 typedef struct q_side {
@@ -27,6 +36,7 @@ typedef struct q_side {
     quern_array *potential, *scaled; /* scaled: logs + potential / eps, of the next step's eps */
     quern_array *old, *old_scaled;   /* those before the last step */
     quern_array *sums;               /* of a step: log of the sum of exponentials */
+    quern_ranges *ranges;            /* which of the other side's points its points meet; null: all */
 } q_side;
 
 typedef struct q_problem {
@@ -34,6 +44,8 @@ typedef struct q_problem {
     bool self;      /* both sides are one cloud */
     bool symmetric; /* and have one potential, that of side 0, until the problem is finished */
     bool trivial;   /* a side has no mass, so the plan is 0 */
+    bool *keep;     /* by blocks of side 0 and of side 1: those that meet; null: all */
+    double skipped; /* what the others have of the plan's mass at most */
     int last;       /* the side whose marginal the last step makes exact */
     double w, most; /* the relaxation, and what it may rise to */
     double value, dual, upper, cost, error, size; /* size: of the largest potential */
@@ -43,7 +55,7 @@ typedef struct q_problem {
 
 // ---- the result ----
 
-/* Rows of the table in transport_formulas.c. */
+/* Rows of the table in formulas.c. */
 typedef enum q_formula {
     Q_SOFTMIN,
     Q_UPDATE,
@@ -68,10 +80,17 @@ typedef enum q_formula {
     Q_NEAREST,
     Q_SOFT_POSITIONS,
     Q_SOFT_WEIGHTS,
+    Q_BLOCK,
+    Q_PRIMAL_KEPT,
+    Q_SPREAD,
+    Q_MOMENTS,
     Q_FORMULA_COUNT
 } q_formula;
 
 enum { Q_X, Q_Y, Q_MAX_LEVELS = 256 };
+
+/* How blocks are bounded: truncate.c. */
+typedef enum q_bound { Q_BOUND_NONE, Q_BOUND_TANGENT, Q_BOUND_DISTANCE } q_bound;
 
 struct quern_transport_result {
     quern_context *context;
@@ -80,6 +99,7 @@ struct quern_transport_result {
     char *cost;                      /* the formula of a cost or kernel */
     double scale, eps, rho[2];       /* scale: what the formula is multiplied by; rho: INFINITY where balanced */
     bool symmetric;                  /* a cost or kernel that is known to be */
+    q_bound bound;
     q_cloud cloud[2];
     q_problem between, self[2];
     quern_array *potential[2]; /* of kernel norms and Hausdorff distances */
@@ -98,24 +118,32 @@ typedef quern_transport_result q_transport;
 
 void q_cloud_destroy(q_cloud *cloud);
 
-// transport_formulas.c
+// formulas.c
 
 /* The operator of a formula whose rows are x (direction Q_X) or y; compiled once, borrowed. */
 quern_status q_transport_operator(quern_operator **out, q_transport *t, q_formula formula, int direction);
 /* The same of `columns` components, for Q_APPLY. */
 quern_status q_transport_applying(quern_operator **out, q_transport *t, int direction, int64_t columns);
-/* Runs one whose arguments are the arrays of a list that ends with a null name; `rows` and `columns` are the points, or null. */
-quern_status q_transport_run(q_transport *t, q_formula formula, int direction, const q_cloud *rows,
-                             const q_cloud *columns, const quern_arg *args, quern_outs results);
+/* What meets what. */
+typedef struct q_pairs {
+    const q_cloud *rows, *columns;
+    const quern_ranges *ranges; /* null: all pairs */
+} q_pairs;
+
+/* Runs one whose arguments are the arrays of a list that ends with a null name; `pairs` tells the points, or is null. */
+quern_status q_transport_run(q_transport *t, q_formula formula, int direction, const q_pairs *pairs,
+                             const quern_arg *args, quern_outs results);
 /* The same whose results are numbers. */
-quern_status q_transport_sums(q_transport *t, q_formula formula, int direction, const q_cloud *rows,
-                              const q_cloud *columns, const quern_arg *args, double *sums, size_t count);
+quern_status q_transport_sums(q_transport *t, q_formula formula, int direction, const q_pairs *pairs,
+                              const quern_arg *args, double *sums, size_t count);
+/* Those of a problem with the rows of side k. */
+q_pairs q_problem_pairs(const q_problem *p, int k);
 /* The direction of the formulas for the rows of side k. */
 int q_transport_direction(const q_transport *t, const q_problem *p, int k);
 quern_status q_transport_array(quern_array **out, const q_transport *t, int64_t rows, int64_t columns);
 quern_view q_array(const quern_array *array);
 
-// transport_solve.c
+// solve.c
 
 quern_status q_problem_create(q_problem *p, q_transport *t, const q_cloud *x, const q_cloud *y);
 void q_problem_destroy(q_problem *p);
@@ -143,17 +171,37 @@ const quern_array *q_problem_partner(const q_problem *p);
 double q_damping(double eps, double rho);
 double q_inverse(double rho); /* 1 / rho, 0 if that is infinite */
 
-// transport_coarse.c
+// coarse.c
 
 /* Potentials from clusters, where clouds are large; *blur is then where the schedule goes on. */
 quern_status q_problem_coarsen(q_problem *p, q_transport *t, double *blur);
 
-// transport_certify.c
+// truncate.c
+
+enum { Q_LARGE = 2000 }; /* points of a cloud that is not solved at once */
+
+/* Puts a cloud in the order of blocks. */
+quern_status q_cloud_sort(q_cloud *cloud, q_transport *t);
+void q_blocks_destroy(q_blocks **blocks);
+/* Takes an array of a row for each point from the caller's order to that of the blocks, or back. */
+quern_status q_cloud_reorder(const q_cloud *cloud, quern_array *array, bool back);
+/* Where a row of the caller's stands; and the caller's rows in place of places in a column of int64. */
+int64_t q_cloud_place(const q_cloud *cloud, int64_t row);
+quern_status q_cloud_rename(const q_cloud *cloud, quern_array *places);
+/* Chooses the blocks that meet by the present potentials, or, before there are any, by those of `first` alone; all of them
+   where most do. */
+quern_status q_problem_truncate(q_problem *p, q_transport *t, double eps);
+quern_status q_problem_truncate_first(q_problem *p, q_transport *t, double eps);
+void q_problem_meet_all(q_problem *p);
+/* What the blocks that do not meet have of the mass of the plan of the last potentials. */
+quern_status q_problem_skipped(double *mass, q_problem *p, q_transport *t);
+
+// certify.c
 
 /* The dual value, and with `primal` what the plan costs once it is rounded. */
 quern_status q_problem_certify(q_problem *p, q_transport *t);
 
-// transport_losses.c
+// losses.c
 
 quern_status q_transport_kernel_norm(q_transport *t);
 quern_status q_transport_hausdorff(q_transport *t);
