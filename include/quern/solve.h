@@ -103,6 +103,24 @@ typedef struct quern_solve_report {
 QUERN_API quern_status quern_solve(const quern_linear *linear, quern_view b, quern_view c,
                                    const quern_solve_options *options, quern_solve_report *report);
 
+/* ---- derivatives ------------------------------------------------------------------------------------------------ */
+
+/* The gradients of <u, A v>, summed over right-hand sides, by variables of the formula: `gradients` names them, and gives for each
+   where its gradient goes, an array of the shape of the variable's, on the host: {"x", quern_f64(slopes, N, 3)}. The name of
+   the vector stands for v: A^T u. What is in the formula twice, such as the same points for x and for y, has the sum of both
+   gradients. u has an entry for each row, v for each column; all are of one type. Statuses: NAME, SHAPE, DTYPE, LIMIT for more than
+   16 names, those of quern_run. */
+QUERN_API quern_status quern_linear_gradient(const quern_linear *linear, quern_view u, quern_view v,
+                                             quern_args gradients);
+
+/* The gradients of <c, A^-1 b>, summed over right-hand sides, of a symmetric positive definite A, by the implicit function theorem:
+   A v = b and A u = c are solved at once, and the gradients by variables of the formula are those of -<u, A v>, by the vector's
+   name u, the gradient by b; "shift" stands for one shift of all rows, where the formula has no variable of this name. *value
+   becomes <c, A^-1 b>; it may be null, as may options and report. Statuses: those of quern_solve and quern_linear_gradient. */
+QUERN_API quern_status quern_solve_gradient(const quern_linear *linear, quern_view b, quern_view c, double *value,
+                                            quern_args gradients, const quern_solve_options *options,
+                                            quern_solve_report *report);
+
 #ifdef __cplusplus
 }
 #endif

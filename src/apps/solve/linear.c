@@ -5,6 +5,7 @@
  */
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,11 +20,12 @@
 
 enum { TYPES = 2, MOST_ARGS = 64 };
 
-/* An operator for so many right-hand sides. */
+/* An operator for so many right-hand sides: a product, or the gradients of <adjoint, A vector> by some variables. */
 typedef struct product {
     struct product *next;
     int64_t R;
     bool transposed;
+    char *by; /* their names, with blanks between; null: a product */
     quern_operator *op;
 } product;
 
@@ -79,25 +81,53 @@ static quern_status compile_in(quern_graph *graph, quern_operator **out, const q
     return QUERN_USAGE;
 }
 
-static quern_status compile(quern_operator **out, const quern_linear *a, int64_t R, bool transposed)
+/* Without the shift, which no variable is in. */
+static quern_status compile_gradients(quern_graph *graph, quern_operator **out, const quern_linear *a, int64_t R,
+                                      const char *by)
+{
+    quern_expr results[Q_GRADIENTS];
+    size_t count = 0;
+    quern_vj(graph, a->vector, R);
+    quern_expr f = quern_formula(graph, a->formula), u = quern_vi(graph, ADJOINT, R);
+    quern_expr form = quern_sum_i(graph, quern_scalprod(graph, f, u)), one = quern_literal(graph, 1);
+    for (size_t size; *by; by += size + (by[size] == ' ')) {
+        char name[64];
+        size = strcspn(by, " ");
+        snprintf(name, sizeof name, "%.*s", (int)size, by);
+        results[count++] = quern_grad(graph, form, quern_formula(graph, name), one);
+    }
+    return quern_compile_graph(out, a->context, graph, (quern_exprs){results, count}, NULL);
+}
+
+static quern_status compile(quern_operator **out, const quern_linear *a, int64_t R, bool transposed, const char *by)
 {
     quern_graph *graph;
     Q_TRY(quern_graph_create(&graph));
-    quern_status status = compile_in(graph, out, a, R, transposed);
+    quern_status status = by ? compile_gradients(graph, out, a, R, by) : compile_in(graph, out, a, R, transposed);
     if (status) quern_operator_destroy(out);
     quern_graph_destroy(&graph);
     return status;
 }
 
-static quern_status product_find(const product **out, quern_linear *a, int64_t R, bool transposed)
+static void product_free(product *p)
+{
+    quern_operator_destroy(&p->op);
+    free(p->by);
+    free(p);
+}
+
+static quern_status product_find(const product **out, quern_linear *a, int64_t R, bool transposed, const char *by)
 {
     for (*out = a->products; *out; *out = (*out)->next)
-        if ((*out)->R == R && (*out)->transposed == transposed) return QUERN_OK;
+        if ((*out)->R == R && (*out)->transposed == transposed && !(*out)->by == !by &&
+            (!by || !strcmp((*out)->by, by)))
+            return QUERN_OK;
     product *made = calloc(1, sizeof *made);
     if (!made) return q_fail_memory(sizeof *made);
-    quern_status status = compile(&made->op, a, R, transposed);
+    quern_status status = by && !(made->by = strdup(by)) ? q_fail_memory(strlen(by)) : QUERN_OK;
+    if (!status) status = compile(&made->op, a, R, transposed, by);
     if (status) {
-        free(made);
+        product_free(made);
         return status;
     }
     made->R = R, made->transposed = transposed, made->next = a->products;
@@ -131,10 +161,10 @@ static quern_status argument_view(quern_view *out, quern_linear *a, argument *ar
 }
 
 static quern_status find_parts(const product **op, quern_view views[MOST_ARGS], quern_linear *a, quern_dtype dtype,
-                               int64_t R, bool transposed)
+                               int64_t R, bool transposed, const char *by)
 {
     pthread_mutex_lock(&a->lock);
-    quern_status status = product_find(op, a, R, transposed);
+    quern_status status = product_find(op, a, R, transposed, by);
     for (size_t k = 0; k < a->arg_count && !status; k++) status = argument_view(&views[k], a, &a->args[k], dtype);
     pthread_mutex_unlock(&a->lock);
     return status;
@@ -154,7 +184,7 @@ static quern_status run_part(const quern_linear *linear, quern_dtype dtype, cons
     quern_arg args[MOST_ARGS + 2];
     const product *op;
     size_t count = 0;
-    Q_TRY(find_parts(&op, views, a, dtype, result.columns, p->transposed));
+    Q_TRY(find_parts(&op, views, a, dtype, result.columns, p->transposed, NULL));
     for (size_t k = 0; k < a->arg_count; k++) {
         char axis = a->args[k].axis;
         bool i = axis == 'i' || (axis == 'r' && !p->transposed), j = axis == 'j' || (axis == 'r' && p->transposed);
@@ -167,6 +197,39 @@ static quern_status run_part(const quern_linear *linear, quern_dtype dtype, cons
     if (a->shifted) args[count++] = (quern_arg){SHIFTED, p->shifted};
     quern_args all = {args, count, p->rows, p->columns};
     return quern_run(op->op, all, result);
+}
+
+/* The argument of this name, whose array has rows x columns numbers; false if the formula has none. */
+bool q_linear_argument(const quern_linear *a, const char *name, int64_t *rows, int64_t *columns)
+{
+    for (size_t k = 0; k < a->arg_count; k++) {
+        const argument *arg = &a->args[k];
+        if (arg->axis == 'r' || strcmp(arg->name, name)) continue;
+        bool number = arg->given.dtype == QUERN_NUMBER;
+        *rows = number ? 1 : arg->given.rows, *columns = number ? 1 : arg->given.columns;
+        return true;
+    }
+    return false;
+}
+
+const char *q_linear_vector(const quern_linear *a)
+{
+    return a->vector;
+}
+
+quern_status q_linear_gradients(const quern_linear *linear, const char *by, quern_view u, quern_view v, quern_outs outs)
+{
+    quern_linear *a = (quern_linear *)linear;
+    quern_view views[MOST_ARGS];
+    quern_arg args[MOST_ARGS + 2];
+    const product *op;
+    size_t count = 0;
+    Q_TRY(find_parts(&op, views, a, v.dtype, v.columns, false, by));
+    for (size_t k = 0; k < a->arg_count; k++)
+        if (a->args[k].axis != 'r') args[count++] = (quern_arg){a->args[k].name, views[k]};
+    args[count++] = (quern_arg){a->vector, v};
+    args[count++] = (quern_arg){ADJOINT, u};
+    return quern_run_all(op->op, (quern_args){args, count, a->rows, a->columns}, outs);
 }
 
 // ---- numbers ----
@@ -282,15 +345,13 @@ static quern_status create(quern_linear *a, const char *formula, const quern_arg
     a->vector = strdup(options->vector ? options->vector : "b");
     if (!a->formula || !a->vector) return q_fail_memory(strlen(formula));
     const product *one;
-    Q_TRY(product_find(&one, a, 1, false));
+    Q_TRY(product_find(&one, a, 1, false, NULL));
     Q_TRY(keep_args(a, one->op, args));
     Q_TRY(keep_shifts(a, options));
     if (!a->shifted) return QUERN_OK;
-    product *plain = a->products; /* without the shift */
+    product_free(a->products); /* without the shift */
     a->products = NULL;
-    quern_operator_destroy(&plain->op);
-    free(plain);
-    return product_find(&one, a, 1, false);
+    return product_find(&one, a, 1, false, NULL);
 }
 
 quern_status quern_linear_create(quern_linear **out, quern_context *context, const char *formula, quern_args args,
@@ -317,8 +378,7 @@ void quern_linear_destroy(quern_linear **linear)
     quern_linear *a = *linear;
     for (product *p = a->products, *next; p; p = next) {
         next = p->next;
-        quern_operator_destroy(&p->op);
-        free(p);
+        product_free(p);
     }
     for (size_t k = 0; k < a->arg_count; k++) {
         for (int t = 0; t < TYPES; t++) quern_array_destroy(&a->args[k].array[t]);

@@ -29,6 +29,15 @@ quern_status q_linear_part(const quern_linear *linear, quern_dtype dtype, const 
 /* Whether parts of the formula's arrays give a part of the matrix: tried once. */
 quern_status q_linear_parts(const quern_linear *linear, bool *parts);
 
+enum { Q_GRADIENTS = 16 }; /* by so many variables in one run */
+
+/* The shape of an argument's array; false if the formula has none of this name. What the vector is called. */
+bool q_linear_argument(const quern_linear *linear, const char *name, int64_t *rows, int64_t *columns);
+const char *q_linear_vector(const quern_linear *linear);
+/* The gradients of <u, A v> by the variables `by`, names with blanks between, for at most Q_RHS_CHUNK right-hand sides. */
+quern_status q_linear_gradients(const quern_linear *linear, const char *by, quern_view u, quern_view v,
+                                quern_outs outs);
+
 // linear_block.c
 
 quern_status q_linear_try_parts(const quern_linear *linear, bool *right);
