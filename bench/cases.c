@@ -29,7 +29,7 @@ static void fill_quarter(double *values, int64_t count, uint64_t seed)
     for (int64_t k = 0; k < count; k++) values[k] *= 0.25;
 }
 
-static void fill_normal(double *values, int64_t count, uint64_t seed)
+void bench_fill_normal(double *values, int64_t count, uint64_t seed)
 {
     uint64_t state = seed * 0x632be59bd9b4e019u;
     for (int64_t k = 0; k < count; k++) {
@@ -42,7 +42,7 @@ static void fill_normal(double *values, int64_t count, uint64_t seed)
 static void fill_surface(double *values, int64_t count, uint64_t seed)
 {
     static const double axes[2][3] = {{0.5, 0.5, 0.5}, {0.3, 0.45, 0.2}};
-    fill_normal(values, count, seed);
+    bench_fill_normal(values, count, seed);
     for (int64_t k = 0; k + 2 < count; k += 3) {
         const double *at = &values[k], norm = sqrt(at[0] * at[0] + at[1] * at[1] + at[2] * at[2]);
         for (int d = 0; d < 3; d++) values[k + d] = axes[seed > 1][d] * values[k + d] / norm + (seed > 1 ? 0.7 : 0.5);
@@ -93,10 +93,10 @@ const bench_case bench_cases[] = {
      QUERN_F32, 5000, 100000, 1, 1e-6, bench_fill_uniform, bench_row_distances, NULL, NULL},
     {"attention", "softmax-weighted mean, D = E = 64",
      "x=Vi(64); y=Vj(64); b=Vj(64); SumSoftMaxWeight_j(Scalprod(x,y)/8,b)",
-     QUERN_F32, 3000, 30000, 1, 1e-5, fill_normal, bench_row_attention, NULL, NULL},
+     QUERN_F32, 3000, 30000, 1, 1e-5, bench_fill_normal, bench_row_attention, NULL, NULL},
     {"softmax3", "softmax-weighted mean, D = E = 3",
      "x=Vi(3); y=Vj(3); b=Vj(3); SumSoftMaxWeight_j(Scalprod(x,y)/8,b)",
-     QUERN_F32, 20000, 200000, 1, 1e-5, fill_normal, bench_row_attention, NULL, NULL},
+     QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_normal, bench_row_attention, NULL, NULL},
     {"energy", "sum of distances, D = 3",
      "x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Norm2(x-y)*b)",
      QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_uniform, bench_row_energy, NULL, NULL},
@@ -107,6 +107,9 @@ const bench_case bench_cases[] = {
      SURFACES, QUERN_F32, 10000, 10000, 1, 1e-2, fill_surface, bench_row_sinkhorn, bench_call_sinkhorn, NULL},
     {"sinkhorn100k", "the same, of ten times the points",
      SURFACES, QUERN_F32, 100000, 100000, 1, 1e-2, fill_surface, bench_row_sinkhorn, bench_call_sinkhorn, NULL},
+    {"tsne", "t-SNE of points of 50 dimensions",
+     "x=Vi(50); y=Vj(50); Min_j(SqDist(x,y))",
+     QUERN_F32, 10000, 50000, 1, 5e-2, bench_fill_groups, bench_row_tsne, bench_call_tsne, NULL},
     {"ranges", "Gaussian sum over 1 % of the pairs, D = 3",
      "x=Vi(3); y=Vj(3); b=Vj(1); " GAUSSIAN,
      QUERN_F32, 20000, 200000, 1, 1e-5, bench_fill_blocks, bench_row_gaussian, bench_call_ranges, NULL},

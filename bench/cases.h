@@ -71,6 +71,7 @@ void bench_row_distances(const bench_problem *problem, int64_t i, double *result
 
 /* cases.c: numbers in [0, 1). */
 void bench_fill_uniform(double *values, int64_t count, uint64_t seed);
+void bench_fill_normal(double *values, int64_t count, uint64_t seed); /* of variance 1 */
 /* blocks.c */
 void bench_fill_blocks(double *values, int64_t count, uint64_t seed);
 void bench_row_batch(const bench_problem *problem, int64_t i, double *result);
@@ -83,6 +84,11 @@ bool bench_run_alone(const bench_problem *problem, void *result); /* the peer; a
 /* sinkhorn.c */
 void bench_row_sinkhorn(const bench_problem *problem, int64_t i, double *result);
 quern_status bench_call_sinkhorn(quern_context *context, const bench_problem *problem, void *result);
+
+/* tsne.c */
+void bench_fill_groups(double *values, int64_t count, uint64_t seed);
+void bench_row_tsne(const bench_problem *problem, int64_t i, double *result);
+quern_status bench_call_tsne(quern_context *context, const bench_problem *problem, void *result);
 
 /* Makes the data of a case for the variables of `op`, the case's compiled formula. The same numbers in every run and on
    every machine. False, with nothing to free, if memory ran out or the formula has more variables than

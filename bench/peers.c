@@ -86,6 +86,7 @@ const bench_peer bench_peers[] = {
      NULL, "geomloss_peer.py", "online", false},
     {"geomloss-multiscale", "GeomLoss on the CPU, its multiscale backend", {"sinkhorn10k", "sinkhorn100k"}, 1e-2,
      NULL, "geomloss_peer.py", "multiscale", false},
+    {"sklearn", "scikit-learn on the CPU", {"tsne"}, 5e-2, NULL, "sklearn_tsne.py", "", false},
     {"faiss", "FAISS flat index, built and searched", {"knn3", "knn50", "knn3-pruned", "knn2-pruned"}, 1e-3,
      NULL, "faiss_flat.py", "", false},
     {"openblas", "sgemm by NumPy's OpenBLAS: seconds for as many multiply-adds", {"g128"}, 1e-4,

@@ -7,12 +7,12 @@
 #include "globe.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "data_file.h"
 
 void globe_point(float out[3], double latitude, double longitude)
 {
@@ -77,44 +77,16 @@ static int add_city(cities *all, const char *line)
     return 0;
 }
 
-/* The path of a file beside the running program; "" if that cannot be told. */
-static void beside_program(char *out, size_t size, const char *name)
-{
-    ssize_t length = readlink("/proc/self/exe", out, size - 1);
-    char *slash;
-
-    out[length < 0 ? 0 : length] = 0;
-    slash = strrchr(out, '/');
-    if (!slash || (size_t)(slash - out) + strlen(name) + 2 > size) out[0] = 0;
-    else strcpy(slash + 1, name);
-}
-
-/* Opens the file of the cities, and makes `path` its name; null after a message. */
-static FILE *open_cities(const char **path, char *beside, size_t size)
-{
-    static const char in_sources[] = "examples/data/cities.csv";
-    FILE *file = *path ? fopen(*path, "r") : NULL;
-
-    if (*path && !file) fprintf(stderr, "%s: %s\n", *path, strerror(errno));
-    if (*path) return file;
-    beside_program(beside, size, "cities.csv");
-    *path = beside;
-    if ((file = fopen(beside, "r"))) return file;
-    *path = in_sources;
-    if ((file = fopen(in_sources, "r"))) return file;
-    fprintf(stderr, "no cities: there is neither '%s' nor '%s'; name the file with --data\n", beside, in_sources);
-    return NULL;
-}
-
 int cities_read(cities *out, const char *path)
 {
-    char line[512], beside[PATH_MAX];
-    FILE *file = open_cities(&path, beside, sizeof beside);
+    char line[512], found[PATH_MAX];
+    FILE *file = NULL;
     size_t capacity = 0;
     int failed = 0;
 
     *out = (cities){0, NULL, NULL, NULL, NULL};
-    if (!file) return -1;
+    if (!path && !(path = data_file(found, "cities.csv"))) return -1;
+    if (!(file = fopen(path, "r"))) return fprintf(stderr, "%s: %s\n", path, strerror(errno)), -1;
     errno = 0;
     if (!fgets(line, sizeof line, file)) failed = 1;
     while (!failed && fgets(line, sizeof line, file)) {

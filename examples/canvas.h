@@ -1,0 +1,33 @@
+/*
+ * canvas.h: pictures of points and lines for the examples, written as PNG.
+ */
+#ifndef CANVAS_H
+#define CANVAS_H
+
+/* width x height pixels of red, green and blue, row by row from the top; white at first. Places are in pixels. */
+typedef struct canvas {
+    int width, height;
+    unsigned char *pixels;
+} canvas;
+
+typedef struct canvas_colour {
+    unsigned char red, green, blue;
+} canvas_colour;
+
+/* One of ten colours that are told apart, also by people who confuse red and green (Okabe and Ito's, and two greys). */
+canvas_colour canvas_category(int k);
+/* From dark blue over green to yellow, for t from 0 to 1. */
+canvas_colour canvas_ramp(double t);
+
+/* 0, or -1 after a message on stderr. For canvas_free in either case. */
+int canvas_create(canvas *out, int width, int height);
+void canvas_free(canvas *c);
+
+/* Smooth edges; what lies outside is cut off. */
+void canvas_disc(canvas *c, double x, double y, double radius, canvas_colour colour);
+void canvas_line(canvas *c, double x0, double y0, double x1, double y1, double width, canvas_colour colour);
+
+/* 0, or -1 after a message on stderr; then there is no file. */
+int canvas_write(const canvas *c, const char *path);
+
+#endif
