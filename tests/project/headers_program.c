@@ -9,6 +9,7 @@
 #include <quern/devices.h>
 #include <quern/gp.h>
 #include <quern/solve.h>
+#include <quern/spectra.h>
 #include <quern/neighbors.h>
 #include <quern/npy.h>
 #include <quern/pairs.h>

@@ -65,5 +65,38 @@ quern_status q_low_rank_make(q_low_rank *out, const quern_linear *linear, int64_
 void q_low_rank_free(q_low_rank *low);
 /* out = approximate inverse times in: rows x R numbers. */
 quern_status q_low_rank_solve(const q_low_rank *low, int64_t R, const double *in, double *out);
+/* What quern_solve_options.rank stands for, with so many rows. */
+int64_t q_low_rank_most(int64_t asked, int64_t rows);
+double q_low_rank_log_determinant(const q_low_rank *low);
+/* Vectors drawn from the normal distribution whose covariance is the matrix that is inverted. */
+void q_low_rank_sample(const q_low_rank *low, int64_t R, uint64_t *state, double *out);
+
+/* Random numbers from a state: uniform in 0 .. 1; normal. */
+double q_uniform(uint64_t *state);
+double q_normal(uint64_t *state);
+
+// lanczos.c
+
+/* out[r] = x.y of the vectors r. */
+void q_dots(int64_t rows, int64_t R, const double *x, const double *y, double *out);
+
+typedef struct q_lanczos {
+    const quern_linear *a; /* these are the caller's to set */
+    const q_low_rank *low;
+    quern_dtype dtype;
+    int64_t rows, R;
+    int64_t steps;
+    double *v;            /* rows x R: the vectors of the last step */
+    double *alpha, *beta; /* its entry on the diagonal, and beside it for the next; a vector is done when beta is 0 */
+    double *beta_before;
+    bool symmetric; /* as far as the first product tells */
+    double *r_before, *r, *y, *q, *size, *scratch, *memory;
+} q_lanczos;
+
+/* Begins with rows x R numbers; to be ended also after a failure. */
+quern_status q_lanczos_begin(q_lanczos *l, const double *start);
+/* One product; NUMERIC where it is not finite. */
+quern_status q_lanczos_step(q_lanczos *l);
+void q_lanczos_end(q_lanczos *l);
 
 #endif

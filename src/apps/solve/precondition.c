@@ -15,12 +15,19 @@ static const double enough = 1e-6;  /* of the trace, what may be left */
 static const double hopeless = 0.5; /* of the trace, what must be gone after the trial */
 
 /* SplitMix64 (Steele, Lea, Flood 2014). */
-static double uniform(uint64_t *state)
+double q_uniform(uint64_t *state)
 {
     uint64_t z = (*state += 0x9e3779b97f4a7c15u);
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+}
+
+/* Box and Muller (1958). */
+double q_normal(uint64_t *state)
+{
+    double radius = sqrt(-2 * log(1 - q_uniform(state)));
+    return radius * cos(6.283185307179586 * q_uniform(state));
 }
 
 static double sum_of(const double *numbers, int64_t count)
@@ -33,7 +40,7 @@ static double sum_of(const double *numbers, int64_t count)
 /* The row whose share of the sum a random number falls into. */
 static int64_t choose(const double *left, int64_t rows, double sum, uint64_t *state)
 {
-    double at = uniform(state) * sum;
+    double at = q_uniform(state) * sum;
     int64_t last = 0;
     for (int64_t i = 0; i < rows; i++) {
         if (left[i] <= 0) continue;
@@ -179,4 +186,29 @@ quern_status q_low_rank_solve(const q_low_rank *low, int64_t R, const double *in
     for (int64_t e = 0; e < low->rows * R; e++) out[e] /= low->left;
     free(inner);
     return QUERN_OK;
+}
+
+int64_t q_low_rank_most(int64_t asked, int64_t rows)
+{
+    int64_t most = asked ? asked : rows / 4 < 256 ? rows / 4 : 256;
+    return most < rows ? most : rows;
+}
+
+double q_low_rank_log_determinant(const q_low_rank *low)
+{
+    if (!low->rank) return 0;
+    double sum = (double)(low->rows - low->rank) * log(low->left);
+    for (int64_t k = 0; k < low->rank; k++) sum += 2 * log(low->core[k * low->rank + k]);
+    return sum;
+}
+
+void q_low_rank_sample(const q_low_rank *low, int64_t R, uint64_t *state, double *out)
+{
+    double root = low->rank ? sqrt(low->left) : 1;
+    for (int64_t e = 0; e < low->rows * R; e++) out[e] = root * q_normal(state);
+    for (int64_t k = 0; k < low->rank; k++)
+        for (int64_t r = 0; r < R; r++) {
+            double factor = q_normal(state);
+            for (int64_t i = 0; i < low->rows; i++) out[i * R + r] += factor * low->L[k * low->rows + i];
+        }
 }

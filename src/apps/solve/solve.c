@@ -33,9 +33,7 @@ static const double single_enough = 1e-5, double_enough = 1e-9; /* of a residual
 
 static void dots(const work *w, const double *x, const double *y, double *out)
 {
-    memset(out, 0, (size_t)w->R * sizeof *out);
-    for (int64_t i = 0; i < w->rows; i++)
-        for (int64_t r = 0; r < w->R; r++) out[r] += x[i * w->R + r] * y[i * w->R + r];
+    q_dots(w->rows, w->R, x, y, out);
 }
 
 static void norms(const work *w, const double *x, double *out)
@@ -234,8 +232,7 @@ static quern_status allocate(work *w, double **memory)
 
 static quern_status precondition(work *w)
 {
-    int64_t most = w->options->rank ? w->options->rank : w->rows / 4 < 256 ? w->rows / 4 : 256;
-    if (most > w->rows) most = w->rows;
+    int64_t most = q_low_rank_most(w->options->rank, w->rows);
     w->low.rows = w->rows;
     if (w->options->preconditioner == QUERN_PRECONDITIONER_NONE || most < 1) return QUERN_OK;
     return q_low_rank_make(&w->low, w->a, most, w->options->preconditioner == QUERN_PRECONDITIONER_AUTO);

@@ -1,0 +1,81 @@
+/*
+ * dense.c: eigenvalues of small symmetric matrices, by the implicit QL method (Bowdler, Martin, Reinsch, Wilkinson 1968; EISPACK's
+ * tql2), with as many rows of the eigenvectors as are asked for.
+ */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "apps/spectra/spectra.h"
+
+enum { MOST_TURNS = 60 };
+
+static void swap(double *a, double *b)
+{
+    double t = *a;
+    *a = *b, *b = t;
+}
+
+/* The rows' numbers k and k + 1 in the plane of a rotation. */
+static void rotate(int64_t n, int64_t rows, double *vectors, int64_t k, double c, double s)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        double *z = vectors + r * n + k, after = z[1];
+        z[1] = s * z[0] + c * after;
+        z[0] = c * z[0] - s * after;
+    }
+}
+
+/* One QL turn of the block first .. last with an implicit shift. */
+static void turn(int64_t n, double *d, double *e, int64_t first, int64_t last, int64_t rows, double *vectors)
+{
+    double g = (d[first + 1] - d[first]) / (2 * e[first]), r = hypot(g, 1), s = 1, c = 1, p = 0;
+    g = d[last] - d[first] + e[first] / (g + copysign(r, g));
+    for (int64_t i = last - 1; i >= first; i--) {
+        double f = s * e[i], b = c * e[i];
+        e[i + 1] = r = hypot(f, g);
+        if (r == 0) { /* the matrix falls apart here */
+            d[i + 1] -= p;
+            e[last] = 0;
+            return;
+        }
+        s = f / r, c = g / r;
+        g = d[i + 1] - p;
+        r = (d[i] - g) * s + 2 * c * b;
+        p = s * r;
+        d[i + 1] = g + p;
+        g = c * r - b;
+        rotate(n, rows, vectors, i, c, s);
+    }
+    d[first] -= p;
+    e[first] = g;
+    e[last] = 0;
+}
+
+static void sort(int64_t n, double *d, int64_t rows, double *vectors)
+{
+    for (int64_t k = 0; k < n; k++) {
+        int64_t least = k;
+        for (int64_t l = k + 1; l < n; l++)
+            if (d[l] < d[least]) least = l;
+        if (least == k) continue;
+        swap(&d[k], &d[least]);
+        for (int64_t r = 0; r < rows; r++) swap(&vectors[r * n + k], &vectors[r * n + least]);
+    }
+}
+
+bool q_tridiagonal_eigen(int64_t n, double *diagonal, double *beside, int64_t rows, double *vectors)
+{
+    double *d = diagonal, *e = beside;
+    if (n > 0) e[n - 1] = 0;
+    for (int64_t first = 0; first < n; first++)
+        for (int turns = 0;; turns++) {
+            int64_t last = first;
+            while (last < n - 1 && !(fabs(e[last]) <= DBL_EPSILON * (fabs(d[last]) + fabs(d[last + 1])))) last++;
+            if (last == first) break;
+            if (turns == MOST_TURNS) return false;
+            turn(n, d, e, first, last, rows, vectors);
+        }
+    sort(n, d, rows, vectors);
+    return true;
+}

@@ -1,0 +1,17 @@
+/*
+ * spectra.h: what the files behind quern/spectra.h share: small dense eigenproblems.
+ */
+#ifndef QUERN_APPS_SPECTRA_H
+#define QUERN_APPS_SPECTRA_H
+
+#include "apps/solve/linear.h"
+#include "quern/spectra.h"
+
+// dense.c
+
+/* The eigenvalues, ascending, of a symmetric tridiagonal matrix: `diagonal` of n numbers becomes them; `beside`, n numbers of which
+   the last is of no use, is destroyed. Each of the `rows` rows of n numbers in `vectors` is multiplied by the matrix of
+   eigenvectors: rows of the identity become rows of it. False if it does not converge: NaN. */
+bool q_tridiagonal_eigen(int64_t n, double *diagonal, double *beside, int64_t rows, double *vectors);
+
+#endif
