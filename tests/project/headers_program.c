@@ -6,6 +6,7 @@
 #include <quern/build.h>
 #include <quern/cache.h>
 #include <quern/cluster.h>
+#include <quern/density.h>
 #include <quern/devices.h>
 #include <quern/gp.h>
 #include <quern/solve.h>
