@@ -304,11 +304,17 @@ Q_FN real q_sin_in_quadrant(const real r, const qint n)
     return q_flip((n & 1) != 0 ? q_cos_of(u) : q_sin_of(r, u), (n & 2) << 30);
 }
 
-/* A vector with an angle beyond 2^16: `near` is right in the other lanes. Out of line, so that no loop grows by it. */
+/* A vector with an angle beyond 2^16: `near` is right in the other lanes, and those are done one by one, since PoCL 3.1 has
+   another last bit where another lane is beyond 2^23. Out of line, so that no loop grows by it. */
 #define Q_FAR(f)                                                                   \
     static __attribute__((noinline)) real q_far_##f(const real x, const real near) \
     {                                                                              \
-        return q_size(x) > (real)0x1p16f ? f(x) : near;                            \
+        float angle[Q_LANES], result[Q_LANES];                                     \
+        q_write(x, angle);                                                         \
+        q_write(near, result);                                                     \
+        for (int lane = 0; lane < Q_LANES; lane++)                                 \
+            if (fabs(angle[lane]) > 0x1p16f) result[lane] = f(angle[lane]);        \
+        return q_read(result);                                                     \
     }
 Q_FAR(sin)
 Q_FAR(cos)

@@ -200,6 +200,57 @@ static void nan_and_infinities(void **state)
     }
 }
 
+/* Results of one row each for a formula of x alone. */
+static void run_rows(quern_operator *op, quern_dtype dtype, const double *x, int64_t rows, double *out)
+{
+    size_t size = q_element_size(dtype), dim = (size_t)quern_result(op, 0).dim;
+    char *in = calloc((size_t)rows, size), *results = calloc((size_t)rows * dim, size);
+    for (int64_t row = 0; row < rows; row++) q_element_write(dtype, in + (size_t)row * size, x[row]);
+    succeed(quern_run(op, QUERN_ARGS({"x", quern_view_of(in, dtype, rows, 1)}),
+                      quern_view_of(results, dtype, rows, (int64_t)dim)));
+    for (size_t n = 0; n < (size_t)rows * dim; n++) out[n] = q_element_read(dtype, results + n * size);
+    free(in);
+    free(results);
+}
+
+/* What a pair is may not depend on what stands beside it in a vector, for sorting changes that. All operations of one operand. */
+static void rows_have_the_same_bits_anywhere(void **state)
+{
+    (void)state;
+    need_device();
+    enum { ROWS = 4096, STEP = 1237 };
+    q_text text = {0};
+    q_op names[Q_OP_END];
+    size_t dim = 0;
+    static double x[ROWS], moved[ROWS];
+    for (int op = Q_OP_REPEAT + 1; op < Q_OP_REDUCTION; op++)
+        if (q_ops[op].kind == Q_KIND_ELEMENTWISE && q_ops[op].operands == 1) names[dim++] = (q_op)op;
+    q_text_add(&text, "x=Vi(1); ");
+    for (size_t n = 0; n < dim; n++)
+        q_text_add(&text, n + 1 < dim ? "Concat(%s(x%s)," : "%s(x%s)", q_ops[names[n]].name,
+                   q_ops[names[n]].integers ? ",1" : "");
+    for (size_t n = 1; n < dim; n++) q_text_add(&text, ")");
+    quern_operator *op = compile(text.data, NULL);
+    double *got = calloc(ROWS * dim, sizeof *got), *again = calloc(ROWS * dim, sizeof *again);
+    for (int n = 0; n < ROWS; n++) x[n] = (n % 2 ? -1 : 1) * pow(10, 60.0 * n / ROWS - 30); /* neighbours are alike */
+    x[5] = NAN, x[77] = INFINITY, x[99] = 0;
+    for (int n = 0; n < ROWS; n++) moved[n] = x[n * STEP % ROWS];
+    for (quern_dtype dtype = QUERN_F32; dtype <= (quern_context_device(context)->f64 ? QUERN_F64 : QUERN_F32);
+         dtype++) {
+        run_rows(op, dtype, x, ROWS, got);
+        run_rows(op, dtype, moved, ROWS, again);
+        for (size_t n = 0; n < ROWS * dim; n++) {
+            double a = got[n / dim * STEP % ROWS * dim + n % dim], b = again[n];
+            if (a == b || (isnan(a) && isnan(b))) continue;
+            fail_msg("%s of %.9g is %.17g and %.17g in float%d", q_ops[names[n % dim]].name, moved[n / dim], a, b,
+                     dtype == QUERN_F32 ? 32 : 64);
+        }
+    }
+    quern_operator_destroy(&op);
+    q_text_free(&text);
+    free(got), free(again);
+}
+
 // ---- sums ----
 
 static const char *const sums[] = {
@@ -332,6 +383,7 @@ int main(void)
         cmocka_unit_test(selections_are_those_without_pruning),
         cmocka_unit_test(sizes_of_zero_and_one),
         cmocka_unit_test(nan_and_infinities),
+        cmocka_unit_test(rows_have_the_same_bits_anywhere),
         cmocka_unit_test(sums_keep_their_certificate),
         cmocka_unit_test(some_formulas_are_run_as_they_are),
         cmocka_unit_test(bad_options),
