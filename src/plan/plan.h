@@ -333,6 +333,7 @@ typedef struct q_space {
     size_t block_count, entry_count, piece_count;
     size_t piece_entries; /* entries from one piece's to the next's; 0: pieces have the same */
     const int32_t *names; /* what each column is called, where indices are meant, in no order; null: by its number */
+    bool carried;         /* states are kept for a launch over other columns, or are those that one has left */
 } q_space;
 
 /* The same for the work-groups of a plan, as its kernels read it: see space_list.cl. For free(). */
@@ -426,6 +427,7 @@ struct q_plan {
     bool listed;            /* rows and columns are those of a q_space, else a rectangle */
     bool named;             /* columns have names of their own, and come in no order of them */
     bool accumulate;        /* starts from stored states; split */
+    bool carried;           /* columns are in one part, which leaves states */
     size_t pieces;          /* of the space */
     bool split;             /* parts of the columns, or pieces, leave states, which a second kernel merges */
     int split_count;        /* in how many: dimension 1 of a launch */

@@ -170,10 +170,10 @@ static void split(q_plan *plan, const q_ir *program, double pairs, int64_t colum
         int64_t extent = most_columns(plan, program) / unit * unit;
         if (count < ceil_div(columns, extent)) count = ceil_div(columns, extent);
     }
-    if (count < 1) count = 1;
+    if (count < 1 || plan->carried) count = 1;
     plan->split_extent = count == 1 ? columns : ceil_div(ceil_div(columns, count), unit) * unit;
     plan->split_count = count == 1 ? 1 : (int)ceil_div(columns, plan->split_extent);
-    plan->split = plan->split_count > 1 || plan->pieces > 1;
+    plan->split = plan->split_count > 1 || plan->pieces > 1 || plan->carried;
 }
 
 bool q_plan_by_value(const q_plan *plan, const q_array *array)
@@ -273,6 +273,7 @@ static q_plan begin(const q_plan_request *request, const q_ir *program)
     plan.block_rows = request->space ? block_rows(request->space) : 0;
     plan.listed = request->space;
     plan.named = request->space && request->space->names;
+    plan.carried = request->space && request->space->carried;
     plan.pieces = request->space ? request->space->piece_count : 1;
     return plan;
 }

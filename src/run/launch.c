@@ -192,8 +192,9 @@ static quern_status launch_stage(q_launcher *l, size_t stage)
     quern_status status = q_run_space(l->run, stage) ? make_tables(l, stage) : QUERN_OK;
     if (!status) status = prepare_pack(l, stage, &planned);
     if (!status)
-        status = planned.plan.split ? q_launch_split(l, stage, &planned)
-                                    : q_launch_rows(l, stage, &planned.plan, planned.program);
+        status = planned.plan.carried ? q_launch_carried(l, stage, &planned)
+                 : planned.plan.split ? q_launch_split(l, stage, &planned)
+                                      : q_launch_rows(l, stage, &planned.plan, planned.program);
     if (status && planned.pack) (void)q_session_settle(l->session); /* nothing may still read what is packed */
     q_buffer_destroy(&l->packed, l->session);
     for (int t = 0; t < 4; t++) q_buffer_destroy(&l->tables[t], l->session);

@@ -108,5 +108,7 @@ quern_status q_launch_rows(q_launcher *l, size_t stage, const q_plan *plan, q_pr
 // split.c: split-K
 
 quern_status q_launch_split(q_launcher *l, size_t stage, const q_stage_plan *planned);
+/* A stage whose states are carried (q_run.carried): goes on from them, or leaves them. */
+quern_status q_launch_carried(q_launcher *l, size_t stage, const q_stage_plan *planned);
 
 #endif

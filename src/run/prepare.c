@@ -27,7 +27,7 @@ static quern_status launch(quern_operator *op, quern_dtype dtype, int64_t M, int
         quern_value value = quern_result(op, r);
         results[r] = quern_view_of(room, value.integer ? QUERN_I64 : dtype, 1, value.dim);
     }
-    return q_launch(&(q_run){op, op->build, 1, 1, M, N, dtype, variables, results, NULL, 1});
+    return q_launch(&(q_run){op, op->build, 1, 1, M, N, dtype, variables, results, NULL, 1, NULL});
 }
 
 quern_status quern_prepare(quern_operator *op, quern_dtype dtype, int64_t M, int64_t N)

@@ -38,6 +38,7 @@ typedef struct pruned_run {
     q_walker *walker; /* null: the host walks */
     double *reached;  /* by block, reduction and component */
     q_kept near, kept;
+    q_carried carried; /* the states that the near columns have left; none: these are met again */
 } pruned_run;
 
 quern_status q_pruning_check(quern_pruning *out, const quern_pruning *given)
@@ -127,6 +128,12 @@ static q_pruning_blocks blocks_of(const pruned_run *p)
 
 // ---- passes ----
 
+/* Whether the near columns need not be met again: lists of the smallest change at nearly every column at first. */
+static bool carries(const pruned_run *p)
+{
+    return p->pruner->lists && !p->pruner->ordered && !p->build->profile.max_cols_per_item;
+}
+
 /* Runs the pruner's operator on these blocks, and adds its pairs to those that were touched. */
 static quern_status run_blocks(pruned_run *p, const q_kept *kept)
 {
@@ -138,13 +145,15 @@ static quern_status run_blocks(pruned_run *p, const q_kept *kept)
                      .block_count = p->block_count,
                      .entry_count = 1,
                      .piece_count = 1,
-                     .names = p->pruner->named ? p->names : NULL};
+                     .names = p->pruner->named ? p->names : NULL,
+                     .carried = carries(p)};
     quern_view variables[Q_MAX_VARIABLES];
     for (size_t v = 0; v < run->op->variable_count; v++)
         variables[v] = p->arrays.sorted[v].data ? p->arrays.sorted[v] : run->variables[v];
     q_run all = *run;
     all.op = p->pruner->op, all.build = p->build;
     all.variables = variables, all.results = p->arrays.results, all.spaces = (const q_space *const[]){&space};
+    all.carried = carries(p) ? &p->carried : NULL;
     p->report.touched += q_space_pairs(&space) / ((double)run->M * (double)run->N);
     return q_launch(&all);
 }
@@ -230,12 +239,11 @@ static quern_status reach(pruned_run *p, const q_pruning_blocks *blocks)
     return QUERN_OK;
 }
 
-static quern_status find_kept(pruned_run *p, const q_pruning_blocks *blocks)
+static quern_status find_kept(pruned_run *p, q_pruning_blocks *blocks)
 {
     double start = q_seconds();
-    const q_kept *near = p->pruner->lists && !p->pruner->ordered ? &p->near : NULL;
-    Q_TRY(p->walker ? q_walker_kept(&p->kept, p->walker, p->reached, near)
-                    : q_blocks_kept(&p->kept, blocks, p->reached, near));
+    blocks->met = p->pruner->lists && !p->pruner->ordered ? &p->near : NULL, blocks->carried = carries(p);
+    Q_TRY(p->walker ? q_walker_kept(&p->kept, p->walker, p->reached) : q_blocks_kept(&p->kept, blocks, p->reached));
     p->report.bounding += q_seconds() - start;
     certify(p);
     return QUERN_OK;
@@ -318,6 +326,7 @@ static void destroy(pruned_run *p)
     free(p->parameters);
     free(p->reached);
     q_walker_destroy(&p->walker);
+    q_carried_free(&p->carried, p->run->build->session);
     q_kept_free(&p->near);
     q_kept_free(&p->kept);
 }

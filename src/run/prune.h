@@ -99,7 +99,7 @@ void q_walker_destroy(q_walker **walker);
 quern_status q_walker_near(q_kept *out, q_walker *w, int64_t columns);
 /* About what part of all leaves blocks must meet, from a few of them. */
 quern_status q_walker_share(double *out, q_walker *w, const double *reached);
-quern_status q_walker_kept(q_kept *out, q_walker *w, const double *reached, const q_kept *near);
+quern_status q_walker_kept(q_kept *out, q_walker *w, const double *reached);
 
 // prune_bounds.c: which blocks matter
 
@@ -114,6 +114,9 @@ struct q_pruning_blocks {
     const size_t *offsets;  /* by op->variables: of its first component among those of its axis */
     quern_dtype dtype;
     double absolute, relative;
+    const q_kept
+        *met; /* columns that a block is to meet first, or, where states are carried, has met for good; null: none */
+    bool carried;
 };
 
 /* Segments for each block, as a space has them; for free(). */
@@ -129,16 +132,17 @@ struct q_kept {
 /* Some columns for each block, from `columns` on, among which those that decide it are likely to be. */
 quern_status q_blocks_near(q_kept *out, const q_pruning_blocks *b, int64_t columns);
 /* All that may matter, once each block is known to have `reached` so much: by block, reduction and component, the least favourable
-   of its rows. What it has met in `near` comes first, unless that is null. */
-quern_status q_blocks_kept(q_kept *out, const q_pruning_blocks *b, const double *reached, const q_kept *near);
+   of its rows. */
+quern_status q_blocks_kept(q_kept *out, const q_pruning_blocks *b, const double *reached);
 void q_kept_free(q_kept *kept);
 /* Room for all blocks, to be freed even if it fails; block k, which meets nothing yet; one more run of columns for it, false
    when memory runs out. Blocks in order, and columns in order within a block. */
 quern_status q_kept_begin(q_kept *out, const q_pruning_blocks *b);
 q_row_block *q_kept_block(q_kept *out, const q_pruning_blocks *b, size_t k);
-/* Begins a block with what it has in `near`, if that is not null; false when memory runs out. Whether a leaf is in that. */
-bool q_kept_begin_near(q_kept *out, q_row_block *block, const q_kept *near, size_t k);
-bool q_kept_is_near(const q_kept *near, size_t k, const q_tree_node *columns);
+/* Begins a block with what it has met, if that is to be met again first; false when memory runs out. Whether a leaf is in
+   what it has met. */
+bool q_kept_begin_met(q_kept *out, q_row_block *block, const q_pruning_blocks *b, size_t k);
+bool q_kept_has_met(const q_pruning_blocks *b, size_t k, const q_tree_node *columns);
 bool q_kept_add(q_kept *out, q_row_block *block, const q_tree_node *columns);
 /* Numbers of one block in `reached` and `dropped`. */
 size_t q_blocks_stride(const q_pruner *pruner);

@@ -61,17 +61,17 @@ q_row_block *q_kept_block(q_kept *out, const q_pruning_blocks *b, size_t k)
 }
 
 /* Lists of the smallest are all but final after the near columns, and seldom change again. */
-bool q_kept_begin_near(q_kept *out, q_row_block *block, const q_kept *near, size_t k)
+bool q_kept_begin_met(q_kept *out, q_row_block *block, const q_pruning_blocks *b, size_t k)
 {
-    if (!near) return true;
-    const q_segment *segment = &near->segments[near->blocks[k].first_segment];
+    if (!b->met || b->carried) return true;
+    const q_segment *segment = &b->met->segments[b->met->blocks[k].first_segment];
     return q_kept_add(out, block, &(q_tree_node){segment->from, segment->to, 0});
 }
 
-bool q_kept_is_near(const q_kept *near, size_t k, const q_tree_node *columns)
+bool q_kept_has_met(const q_pruning_blocks *b, size_t k, const q_tree_node *columns)
 {
-    const q_segment *segment = near ? &near->segments[near->blocks[k].first_segment] : NULL;
-    return near && columns->from >= segment->from && columns->to <= segment->to;
+    const q_segment *segment = b->met ? &b->met->segments[b->met->blocks[k].first_segment] : NULL;
+    return segment && columns->from >= segment->from && columns->to <= segment->to;
 }
 
 void q_kept_free(q_kept *kept)
@@ -255,31 +255,31 @@ static bool leave_out(const search *s, const double *reached, double *dropped, i
     return true;
 }
 
-static quern_status keep(search *s, q_kept *out, size_t k, const double *reached, const q_kept *near)
+static quern_status keep(search *s, q_kept *out, size_t k, const double *reached)
 {
     const q_pruning_blocks *b = s->b;
     q_row_block *block = q_kept_block(out, b, k);
     double *dropped = out->dropped + k * q_blocks_stride(b->pruner);
-    if (!q_kept_begin_near(out, block, near, k)) return q_fail_memory(out->capacity);
+    if (!q_kept_begin_met(out, block, b, k)) return q_fail_memory(out->capacity);
     for (size_t node = 0; node < b->columns->node_count;) {
         const q_tree_node *columns = &b->columns->nodes[node];
         bound(s, b->row_blocks[k], node);
         if (!node) allow(s, reached);
         bool leaf = q_tree_is_leaf(b->columns, node),
              left_out = leave_out(s, reached, dropped, columns->to - columns->from);
-        if (leaf && !left_out && !q_kept_is_near(near, k, columns) && !q_kept_add(out, block, columns))
+        if (leaf && !left_out && !q_kept_has_met(b, k, columns) && !q_kept_add(out, block, columns))
             return q_fail_memory(out->capacity);
         node = left_out ? columns->next : node + 1;
     }
     return QUERN_OK;
 }
 
-quern_status q_blocks_kept(q_kept *out, const q_pruning_blocks *b, const double *reached, const q_kept *near)
+quern_status q_blocks_kept(q_kept *out, const q_pruning_blocks *b, const double *reached)
 {
     search s;
     quern_status status = begin(&s, out, b);
     for (size_t k = 0; k < b->block_count && !status; k++)
-        status = keep(&s, out, k, reached + k * q_blocks_stride(b->pruner), near);
+        status = keep(&s, out, k, reached + k * q_blocks_stride(b->pruner));
     end(&s);
     return status;
 }

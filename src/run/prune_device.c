@@ -209,21 +209,21 @@ quern_status q_walker_share(double *out, q_walker *w, const double *reached)
     return QUERN_OK;
 }
 
-static quern_status keep(q_kept *out, const q_walker *w, size_t k, const uint32_t *bits, const q_kept *near)
+static quern_status keep(q_kept *out, const q_walker *w, size_t k, const uint32_t *bits)
 {
     q_row_block *block = q_kept_block(out, w->b, k);
-    if (!q_kept_begin_near(out, block, near, k)) return q_fail_memory(out->capacity);
+    if (!q_kept_begin_met(out, block, w->b, k)) return q_fail_memory(out->capacity);
     for (int32_t word = 0; word < w->words; word++)
         for (uint32_t left = bits[word]; left; left &= left - 1) {
             size_t leaf = w->leaves[32 * (size_t)word + (size_t)__builtin_ctz(left)];
             const q_tree_node *columns = &w->b->columns->nodes[leaf];
-            if (!q_kept_is_near(near, k, columns) && !q_kept_add(out, block, columns))
+            if (!q_kept_has_met(w->b, k, columns) && !q_kept_add(out, block, columns))
                 return q_fail_memory(out->capacity);
         }
     return QUERN_OK;
 }
 
-quern_status q_walker_kept(q_kept *out, q_walker *w, const double *reached, const q_kept *near)
+quern_status q_walker_kept(q_kept *out, q_walker *w, const double *reached)
 {
     const q_pruning_blocks *b = w->b;
     size_t numbers = b->block_count * q_blocks_stride(b->pruner) * sizeof(double);
@@ -232,7 +232,7 @@ quern_status q_walker_kept(q_kept *out, q_walker *w, const double *reached, cons
     for (size_t first = 0; first < b->block_count; first += w->at_once) {
         size_t count = b->block_count - first < w->at_once ? b->block_count - first : w->at_once;
         Q_TRY(walk(w, first, count, 0));
-        for (size_t k = 0; k < count; k++) Q_TRY(keep(out, w, first + k, w->bits + k * (size_t)w->words, near));
+        for (size_t k = 0; k < count; k++) Q_TRY(keep(out, w, first + k, w->bits + k * (size_t)w->words));
     }
     return q_buffer_read(&w->buffers[DROPPED], w->session, out->dropped, numbers);
 }

@@ -208,6 +208,8 @@ quern_status q_offsets_check(const quern_run_options *options, int64_t M, int64_
 // arguments.c, run_with.c, prepare.c, launch.c: one run of an operator, checked and done
 
 /* Array rows and element type are checked; M, N and dtype are known. */
+typedef struct q_carried q_carried;
+
 typedef struct q_run {
     const quern_operator *op;
     q_build *build;
@@ -217,15 +219,24 @@ typedef struct q_run {
     const quern_view *variables; /* by op->variables */
     const quern_view *results;
     const q_space *const
-        *spaces;     /* by stage: which rows meet which columns, of arrays of M and N rows; null, or null for
+        *spaces;        /* by stage: which rows meet which columns, of arrays of M and N rows; null, or null for
                                      one: all do */
-    int64_t members; /* rows of results and temporaries that are parameters; 0: 1 */
+    int64_t members;    /* rows of results and temporaries that are parameters; 0: 1 */
+    q_carried *carried; /* of the only stage, whose space says so; else null */
 } q_run;
 
 static inline const q_space *q_run_space(const q_run *run, size_t stage)
 {
     return run->spaces ? run->spaces[stage] : NULL;
 }
+
+/* The states of all rows of a stage, from one launch over some columns to the next over others: slices of groups. To be freed
+   with q_carried_free. */
+struct q_carried {
+    q_buffer *slices;
+    size_t count;
+    bool begun; /* they are there */
+};
 
 /* The arrays of a run, the rows of all members of a batch one after the other, and how members are found in them. */
 typedef struct q_given {
@@ -240,6 +251,7 @@ typedef struct q_given {
 quern_status q_run_check(q_run *run, q_given *given, q_build *build, quern_args args, quern_outs results,
                          const quern_run_options *options);
 /* Does a checked run: on the host, or in blocks where it is a batch or has ranges, or as it is. */
+void q_carried_free(q_carried *carried, q_session *session);
 quern_status q_run_given(q_run *run, const q_given *given, const quern_run_options *options);
 quern_status q_launch(const q_run *run);
 /* The same, where stages that add to rows by their numbers meet no other pairs: scatter.c. */

@@ -5,6 +5,8 @@
  * The states take what device memory is left: where that is too little, fewer rows are done at a time, then, with other
  * last bits, in fewer parts, and at last in one, which needs no states.
  */
+#include <stdlib.h>
+
 #include "run/launcher.h"
 
 /* Some groups of rows from one on: their states in each part, then the merge. */
@@ -13,6 +15,7 @@ typedef struct row_pass {
     int64_t first;      /* of them */
     int64_t all_groups; /* of the stage */
     bool all;           /* groups are in this pass */
+    bool goes_on;       /* from states that are there */
     double pairs;
     q_program *program, *merge;
 } row_pass;
@@ -23,7 +26,7 @@ static quern_status piece_program(q_program **out, q_launcher *l, size_t stage, 
     q_plan plan = pass->plan;
     *out = pass->program;
     plan.accumulate = true;
-    return piece ? q_stage_program(out, l->run->build, stage, &plan, Q_ROLE_MAIN) : QUERN_OK;
+    return piece || pass->goes_on ? q_stage_program(out, l->run->build, stage, &plan, Q_ROLE_MAIN) : QUERN_OK;
 }
 
 static quern_status launch_parts(q_launcher *l, size_t stage, const row_pass *pass, const q_buffer *states)
@@ -125,4 +128,46 @@ quern_status q_launch_split(q_launcher *l, size_t stage, const q_stage_plan *pla
     q_program *whole;
     Q_TRY(q_stage_program(&whole, l->run->build, stage, &plan, Q_ROLE_MAIN));
     return q_launch_rows(l, stage, &plan, whole);
+}
+
+// ---- states that are carried ----
+
+enum { CARRIED_ROWS = 1 << 16 /* of a slice: what a launch may take long over */ };
+
+static quern_status carry_slice(q_launcher *l, size_t stage, const q_stage_plan *planned, size_t slice, int64_t groups)
+{
+    q_carried *carried = l->run->carried;
+    const q_plan *plan = &planned->plan;
+    row_pass pass = {.plan = *plan, .program = planned->program, .merge = planned->merge, .goes_on = carried->begun};
+    pass.first = (int64_t)slice * groups, pass.all_groups = plan->groups;
+    pass.plan.groups = groups < plan->groups - pass.first ? groups : plan->groups - pass.first;
+    pass.pairs = q_pairs_of(l, stage) * (double)pass.plan.groups / (double)plan->groups;
+    if (!carried->begun) {
+        uint64_t bytes = q_plan_split_bytes(&pass.plan, l->run->build->programs[stage]);
+        Q_TRY(q_buffer_create(&carried->slices[slice], l->session, bytes));
+    }
+    return launch_parts(l, stage, &pass, &carried->slices[slice]);
+}
+
+quern_status q_launch_carried(q_launcher *l, size_t stage, const q_stage_plan *planned)
+{
+    q_carried *carried = l->run->carried;
+    int64_t groups = CARRIED_ROWS / q_plan_group_rows(&planned->plan);
+    if (groups < 1) groups = 1;
+    if (!carried->slices) {
+        carried->count = (size_t)((planned->plan.groups - 1) / groups + 1);
+        carried->slices = calloc(carried->count, sizeof *carried->slices);
+        if (!carried->slices) return q_fail_memory(carried->count * sizeof *carried->slices);
+    }
+    for (size_t slice = 0; slice < carried->count; slice++) Q_TRY(carry_slice(l, stage, planned, slice, groups));
+    carried->begun = true;
+    return QUERN_OK;
+}
+
+void q_carried_free(q_carried *carried, q_session *session)
+{
+    for (size_t slice = 0; slice < carried->count && carried->slices; slice++)
+        q_buffer_destroy(&carried->slices[slice], session);
+    free(carried->slices);
+    *carried = (q_carried){0};
 }

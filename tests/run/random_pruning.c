@@ -22,6 +22,7 @@ enum { CLOUDS = 15 };
 
 static random_source source;
 static uint64_t seed = 1;
+static uint64_t present; /* the seed of the formula */
 static size_t count = 150, failures, problems, pruned, halved, lossy, refused;
 static double closest; /* largest share of what is allowed that an error has taken */
 
@@ -297,7 +298,7 @@ static void say_failure(const problem *p, const char *fmt, ...)
     printf("FAILED: ");
     vprintf(fmt, args);
     printf(" (seed %llu, %s, %lld x %lld, %s of size %g at %g, tolerances %g and %g, certified %g and %g)\n  %s\n",
-           (unsigned long long)seed, p->t.dtype == QUERN_F64 ? "float64" : "float32", (long long)p->t.M,
+           (unsigned long long)present, p->t.dtype == QUERN_F64 ? "float64" : "float32", (long long)p->t.M,
            (long long)p->t.N, kind_names[p->cloud.kind], p->cloud.size, p->cloud.at, p->absolute, p->relative,
            p->report.absolute, p->report.relative, p->text);
     fflush(stdout);
@@ -313,7 +314,8 @@ static double rounding_of(problem *p, size_t r, size_t n)
     double unit = wide ? DBL_EPSILON : (double)FLT_EPSILON, terms = (double)(p->t.M > p->t.N ? p->t.M : p->t.N);
     if (op == Q_RED_LogSumExp) return 64 * unit * (1 + fabs(p->plain[r][n]));
     find_sizes(p, r);
-    return 64 * unit * p->sizes[r][n] + terms * (wide ? DBL_MIN : (double)FLT_MIN);
+    /* blocks of 256 terms are added plainly; the reference's terms may be smaller than those that float32 rounds */
+    return 256 * unit * fmax(p->sizes[r][n], fabs(p->plain[r][n])) + terms * (wide ? DBL_MIN : (double)FLT_MIN);
 }
 
 /* Whether a number of a result is as it may be. */
@@ -383,7 +385,7 @@ static void check_formula(const char *text, quern_dtype dtype, size_t clouds)
     for (size_t k = 0; k < clouds && op; k++) {
         problem p = {.text = text, .op = op};
         int64_t M = below(10) ? 200 + (int64_t)below(1300) : 1 + (int64_t)below(3), N = 500 + (int64_t)below(2000);
-        p.t = trial_create(op, dtype, M, N, seed + k);
+        p.t = trial_create(op, dtype, M, N, 0);
         run_problem(&p);
         trial_destroy(&p.t);
     }
@@ -397,7 +399,7 @@ static void random_pruning(void **state)
     quern_device *device = (quern_device *)quern_context_device(context);
     bool wide = device->f64;
     for (size_t n = 0; problems < count; n++) {
-        source.state = seed + n;
+        source.state = present = seed + n;
         char *text = random_problem();
         quern_dtype dtype = wide && below(3) ? QUERN_F64 : QUERN_F32;
         device->f64 = wide && (dtype == QUERN_F64 || below(3)); /* else the host walks */
@@ -409,7 +411,7 @@ static void random_pruning(void **state)
         "seed %llu: %zu problems, %zu of them pruned, %zu to less than half of the pairs, %zu with a loss; errors are at most %.2f of "
         "what is certified\n%zu failures\n",
         (unsigned long long)seed, problems, pruned, halved, lossy, closest, failures);
-    assert_true(10 * pruned > 9 * problems && 10 * halved > problems && 25 * lossy > problems);
+    assert_true(count < 150 || (10 * pruned > 9 * problems && 10 * halved > problems && 25 * lossy > problems));
     assert_int_equal(failures, 0);
 }
 

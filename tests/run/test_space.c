@@ -82,7 +82,7 @@ static void draw_space(sample_space *s, const q_ir *p, int64_t rows, int64_t col
 {
     size_t members = 1 + (size_t)below(MOST_MEMBERS), pieces = 1 + (size_t)below(MOST_PIECES), arrays;
     *s = (sample_space){.rows = rows, .columns = columns, .shared = below(2), .members = (int64_t)members};
-    s->space = (q_space){s->blocks, s->segments, s->entries, s->bases, 0, members, pieces, 0, NULL};
+    s->space = (q_space){s->blocks, s->segments, s->entries, s->bases, 0, members, pieces, 0, NULL, false};
     for (size_t e = 0; e < members; e++) draw_entry(s, e, p, pieces);
     if (pieces == 1 || below(2)) return;
     s->space.piece_entries = members; /* pieces call their columns otherwise */
@@ -271,7 +271,7 @@ static void a_rectangle_gives_the_same_bits(void **state)
     q_row_block block = {0, 50, 0, 1, 0};
     q_segment segment = {0, 700, 0};
     q_space_entry entry = {50, 700, 0, 0};
-    q_space space = {&block, &segment, &entry, NULL, 1, 1, 1, 0, NULL};
+    q_space space = {&block, &segment, &entry, NULL, 1, 1, 1, 0, NULL, false};
     listed.space = &space;
     trial_run(&t);
     trial_run(&listed);

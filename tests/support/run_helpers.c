@@ -200,7 +200,7 @@ static quern_status run_arrays(const trial *t, const quern_arg *args, const quer
     quern_view views[Q_MAX_VARIABLES];
     for (size_t v = 0; v < variables; v++) views[v] = args[v].view;
     const q_space *spaces[Q_MAX_STAGES] = {t->space};
-    return q_launch(&(q_run){t->op, t->op->build, t->M, t->N, t->M, t->N, t->dtype, views, results, spaces, 1});
+    return q_launch(&(q_run){t->op, t->op->build, t->M, t->N, t->M, t->N, t->dtype, views, results, spaces, 1, NULL});
 }
 
 quern_status trial_attempt(trial *t)
