@@ -176,7 +176,7 @@ int main(int argc, char **argv)
     quern_context_destroy(&ctx);
     if (bad) return 1;
     const double left = (last + (double)itself) / (first + (double)itself);
-    printf("%s of the squared distance are left
-", left < 1e-3 ? "less than 0.1 %" : "too many parts"); // prints: less than 0.1 % of the squared distance are left
+    printf("%s of the squared distance is left\n", left < 1e-3 ? "less than 0.1 %" : "too much");
+    // prints: less than 0.1 % of the squared distance is left
     return argc > 1 && draw(argv[1]) ? 1 : 0;
 }
