@@ -62,6 +62,36 @@ QUERN_API quern_status quern_linear_block(const quern_linear *linear, int64_t fi
                                           quern_view result);
 QUERN_API quern_status quern_linear_diagonal(const quern_linear *linear, quern_view result);
 
+/* ---- operators of other kinds ----------------------------------------------------------------------------------- */
+
+/* A function of the program's own: result = A vector, of R right-hand sides, columns x R and rows x R numbers, row by row; or, if
+   `transposed`, A^T vector, the other way round; they do not overlap. What it returns, if that is not QUERN_OK, ends the call that
+   led to it. It is called from the threads that use the operator. */
+typedef quern_status (*quern_linear_function)(void *user, bool transposed, int64_t R, const double *vector,
+                                              double *result);
+
+QUERN_API quern_status quern_linear_from_function(quern_linear **out, quern_context *context, int64_t rows,
+                                                  int64_t columns, quern_linear_function function, void *user);
+/* A matrix that is stored, and the square one of a diagonal, one column: float32 or float64, which are copied to the host's
+   memory. USAGE for a number that is not finite. */
+QUERN_API quern_status quern_linear_from_matrix(quern_linear **out, quern_context *context, quern_view matrix);
+QUERN_API quern_status quern_linear_from_diagonal(quern_linear **out, quern_context *context, quern_view diagonal);
+
+/* Operators of operators, which keep those alive and have their context: vectors go over the host, a pass for each operand. The type
+   of their arrays is float32 if an operand's is. U V^T of low rank is the product of a matrix and a transposed one; A plus a number
+   for each row is the sum of A and a diagonal. SHAPE where sizes do not agree. */
+typedef struct quern_linear_term {
+    double factor;
+    const quern_linear *linear;
+} quern_linear_term;
+
+QUERN_API quern_status quern_linear_sum(quern_linear **out, size_t count, const quern_linear_term *terms);
+QUERN_API quern_status quern_linear_product(quern_linear **out, const quern_linear *first, const quern_linear *second);
+QUERN_API quern_status quern_linear_transpose(quern_linear **out, const quern_linear *linear);
+/* Of rows x columns blocks, a row after the other; null stands for zeros. */
+QUERN_API quern_status quern_linear_grid(quern_linear **out, int64_t rows, int64_t columns,
+                                         const quern_linear *const *blocks);
+
 /* ---- systems ---------------------------------------------------------------------------------------------------- */
 
 typedef enum quern_preconditioner {

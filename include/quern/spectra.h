@@ -53,7 +53,8 @@ typedef struct quern_trace_report {
 QUERN_API quern_status quern_log_determinant(double *value, const quern_linear *linear,
                                              const quern_trace_options *options, quern_trace_report *report);
 
-/* The trace of f(A): the sum of f over all eigenvalues. A null function is f(x) = x: the trace of A. Without a preconditioner.
+/* The trace of f(A): the sum of f over all eigenvalues. A null function is f(x) = x: the trace of A, which need not
+   be symmetric for that. Without a preconditioner.
    Statuses: the same; NUMERIC where f is not finite at an eigenvalue. */
 QUERN_API quern_status quern_trace(double *value, const quern_linear *linear,
                                    double (*function)(void *user, double eigenvalue), void *user,

@@ -39,6 +39,8 @@ static quern_status sort_names(wanted *w, int64_t R)
         const quern_arg *arg = &w->list->data[k];
         int64_t rows = quern_linear_columns(w->a), columns = R;
         if (!arg->name) return q_fail_null("quern_linear_gradient", "the name of a variable");
+        if (!*q_linear_vector(w->a))
+            return q_fail(QUERN_UNSUPPORTED, "an operator that is no formula has no variable '%s'", arg->name);
         bool vector = is_vector(w, arg->name), shift = is_shift(w, arg->name);
         if (shift) rows = columns = 1;
         else if (!vector && !q_linear_argument(w->a, arg->name, &rows, &columns)) {

@@ -1,397 +1,19 @@
 /*
- * linear.c: operators that are formulas linear in a variable. The variable is declared here, with a component for each
- * right-hand side; the shift is a part of the formula, so a product is one run, also between arrays on the device. Operators
- * for so many right-hand sides, and copies of the arrays in the other type, are made when they are first asked for.
+ * linear.c: what all operators have in common, whatever their kind: vectors that are checked, and who owns them.
  */
-#include <math.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "apps/solve/linear.h"
-#include "quern/array.h"
-#include "quern/build.h"
-
-/* Names of the variables that are added to the formula's. */
-#define SHIFTED "quern_vector"
-#define SHIFTS "quern_shift"
-#define ADJOINT "quern_adjoint"
-
-enum { TYPES = 2, MOST_ARGS = 64 };
-
-/* An operator for so many right-hand sides: a product, or the gradients of <adjoint, A vector> by some variables. */
-typedef struct product {
-    struct product *next;
-    int64_t R;
-    bool transposed;
-    char *by; /* their names, with blanks between; null: a product */
-    quern_operator *op;
-} product;
-
-typedef struct argument {
-    char *name, axis;          /* 'i', 'j', 'p'; or 'r', that of the result */
-    quern_view given;          /* a number; or the shape and type of an array */
-    quern_array *array[TYPES]; /* of the run's type: float32, float64; whole numbers are in [0] alone */
-} argument;
-
-struct quern_linear {
-    quern_context *context;
-    char *formula, *vector;
-    int64_t rows, columns;
-    quern_dtype dtype;
-    argument args[MOST_ARGS];
-    size_t arg_count; /* the last of them are the shifts */
-    bool shifted;
-    double least_shift;
-    pthread_mutex_t lock; /* of what follows, and of arrays in the other type */
-    product *products;
-    quern_switch parts; /* whether parts of the arrays give a part of the matrix; QUERN_AUTO: not tried yet */
-};
-
-static int type_index(quern_dtype dtype)
-{
-    return dtype == QUERN_F64;
-}
-
-// ---- operators ----
-
-/* f plus the shift times the vector, which is given again as a variable of the result's axis. */
-static quern_expr add_shift(quern_graph *graph, const quern_linear *a, quern_expr f, int64_t R, bool transposed)
-{
-    if (!a->shifted) return f;
-    quern_expr v = transposed ? quern_vj(graph, SHIFTED, R) : quern_vi(graph, SHIFTED, R);
-    quern_expr s = transposed ? quern_vj(graph, SHIFTS, 1) : quern_vi(graph, SHIFTS, 1);
-    return quern_add(graph, f, quern_multiply(graph, s, v));
-}
-
-static quern_status compile_in(quern_graph *graph, quern_operator **out, const quern_linear *a, int64_t R,
-                               bool transposed)
-{
-    quern_expr b = quern_vj(graph, a->vector, R), f = quern_formula(graph, a->formula);
-    if (transposed) f = quern_grad(graph, f, b, quern_vi(graph, ADJOINT, R));
-    f = add_shift(graph, a, f, R, transposed);
-    Q_TRY(quern_compile_graph(out, a->context, graph, QUERN_EXPRS(f), NULL));
-    quern_value result = quern_result(*out, 0);
-    if (result.axis == (transposed ? 'j' : 'i') && result.dim == R && !result.integer) return QUERN_OK;
-    q_fail(QUERN_USAGE, "the formula gives %lld number%s over %c for %lld right-hand side%s of '%s'",
-           (long long)result.dim, Q_S(result.dim), result.axis, (long long)R, Q_S(R), a->vector);
-    q_fail_next_step("give a formula like Sum_j(K*%s), with one result over i that is linear in %s", a->vector,
-                     a->vector);
-    return QUERN_USAGE;
-}
-
-/* Without the shift, which no variable is in. */
-static quern_status compile_gradients(quern_graph *graph, quern_operator **out, const quern_linear *a, int64_t R,
-                                      const char *by)
-{
-    quern_expr results[Q_GRADIENTS];
-    size_t count = 0;
-    quern_vj(graph, a->vector, R);
-    quern_expr f = quern_formula(graph, a->formula), u = quern_vi(graph, ADJOINT, R);
-    quern_expr form = quern_sum_i(graph, quern_scalprod(graph, f, u)), one = quern_literal(graph, 1);
-    for (size_t size; *by; by += size + (by[size] == ' ')) {
-        char name[64];
-        size = strcspn(by, " ");
-        snprintf(name, sizeof name, "%.*s", (int)size, by);
-        results[count++] = quern_grad(graph, form, quern_formula(graph, name), one);
-    }
-    return quern_compile_graph(out, a->context, graph, (quern_exprs){results, count}, NULL);
-}
-
-static quern_status compile(quern_operator **out, const quern_linear *a, int64_t R, bool transposed, const char *by)
-{
-    quern_graph *graph;
-    Q_TRY(quern_graph_create(&graph));
-    quern_status status = by ? compile_gradients(graph, out, a, R, by) : compile_in(graph, out, a, R, transposed);
-    if (status) quern_operator_destroy(out);
-    quern_graph_destroy(&graph);
-    return status;
-}
-
-static void product_free(product *p)
-{
-    quern_operator_destroy(&p->op);
-    free(p->by);
-    free(p);
-}
-
-static quern_status product_find(const product **out, quern_linear *a, int64_t R, bool transposed, const char *by)
-{
-    for (*out = a->products; *out; *out = (*out)->next)
-        if ((*out)->R == R && (*out)->transposed == transposed && !(*out)->by == !by &&
-            (!by || !strcmp((*out)->by, by)))
-            return QUERN_OK;
-    product *made = calloc(1, sizeof *made);
-    if (!made) return q_fail_memory(sizeof *made);
-    quern_status status = by && !(made->by = strdup(by)) ? q_fail_memory(strlen(by)) : QUERN_OK;
-    if (!status) status = compile(&made->op, a, R, transposed, by);
-    if (status) {
-        product_free(made);
-        return status;
-    }
-    made->R = R, made->transposed = transposed, made->next = a->products;
-    *out = a->products = made;
-    return QUERN_OK;
-}
-
-// ---- arrays ----
-
-static bool is_float(quern_dtype dtype)
-{
-    return dtype == QUERN_F32 || dtype == QUERN_F64;
-}
-
-/* The argument as a run of this type takes it, its array on the device. */
-static quern_status argument_view(quern_view *out, quern_linear *a, argument *arg, quern_dtype dtype)
-{
-    *out = arg->given;
-    if (arg->given.dtype == QUERN_NUMBER) return QUERN_OK;
-    int at = is_float(arg->given.dtype) ? type_index(dtype) : 0;
-    if (!arg->array[at]) { /* only the other type's is missing */
-        Q_TRY(quern_array_create(&arg->array[at], a->context, dtype, arg->given.rows, arg->given.columns));
-        quern_status status = quern_array_write(arg->array[at], quern_array_view(arg->array[!at]));
-        if (status) {
-            quern_array_destroy(&arg->array[at]);
-            return status;
-        }
-    }
-    *out = quern_array_view(arg->array[at]);
-    return QUERN_OK;
-}
-
-static quern_status find_parts(const product **op, quern_view views[MOST_ARGS], quern_linear *a, quern_dtype dtype,
-                               int64_t R, bool transposed, const char *by)
-{
-    pthread_mutex_lock(&a->lock);
-    quern_status status = product_find(op, a, R, transposed, by);
-    for (size_t k = 0; k < a->arg_count && !status; k++) status = argument_view(&views[k], a, &a->args[k], dtype);
-    pthread_mutex_unlock(&a->lock);
-    return status;
-}
-
-/* What a run covers, and its vectors: `shifted` is the vector once more, with rows of the result. */
-typedef struct part {
-    int64_t first_row, rows, first_column, columns;
-    bool transposed;
-    quern_view vector, shifted;
-} part;
-
-static quern_status run_part(const quern_linear *linear, quern_dtype dtype, const part *p, quern_view result)
-{
-    quern_linear *a = (quern_linear *)linear;
-    quern_view views[MOST_ARGS];
-    quern_arg args[MOST_ARGS + 2];
-    const product *op;
-    size_t count = 0;
-    Q_TRY(find_parts(&op, views, a, dtype, result.columns, p->transposed, NULL));
-    for (size_t k = 0; k < a->arg_count; k++) {
-        char axis = a->args[k].axis;
-        bool i = axis == 'i' || (axis == 'r' && !p->transposed), j = axis == 'j' || (axis == 'r' && p->transposed);
-        quern_view v = i   ? quern_view_rows(views[k], p->first_row, p->rows)
-                       : j ? quern_view_rows(views[k], p->first_column, p->columns)
-                           : views[k];
-        args[count++] = (quern_arg){a->args[k].name, v};
-    }
-    args[count++] = (quern_arg){p->transposed ? ADJOINT : a->vector, p->vector};
-    if (a->shifted) args[count++] = (quern_arg){SHIFTED, p->shifted};
-    quern_args all = {args, count, p->rows, p->columns};
-    return quern_run(op->op, all, result);
-}
-
-/* The argument of this name, whose array has rows x columns numbers; false if the formula has none. */
-bool q_linear_argument(const quern_linear *a, const char *name, int64_t *rows, int64_t *columns)
-{
-    for (size_t k = 0; k < a->arg_count; k++) {
-        const argument *arg = &a->args[k];
-        if (arg->axis == 'r' || strcmp(arg->name, name)) continue;
-        bool number = arg->given.dtype == QUERN_NUMBER;
-        *rows = number ? 1 : arg->given.rows, *columns = number ? 1 : arg->given.columns;
-        return true;
-    }
-    return false;
-}
-
-const char *q_linear_vector(const quern_linear *a)
-{
-    return a->vector;
-}
-
-quern_status q_linear_gradients(const quern_linear *linear, const char *by, quern_view u, quern_view v, quern_outs outs)
-{
-    quern_linear *a = (quern_linear *)linear;
-    quern_view views[MOST_ARGS];
-    quern_arg args[MOST_ARGS + 2];
-    const product *op;
-    size_t count = 0;
-    Q_TRY(find_parts(&op, views, a, v.dtype, v.columns, false, by));
-    for (size_t k = 0; k < a->arg_count; k++)
-        if (a->args[k].axis != 'r') args[count++] = (quern_arg){a->args[k].name, views[k]};
-    args[count++] = (quern_arg){a->vector, v};
-    args[count++] = (quern_arg){ADJOINT, u};
-    return quern_run_all(op->op, (quern_args){args, count, a->rows, a->columns}, outs);
-}
-
-// ---- numbers ----
-
-/* Numbers as a run of this type has them: the same memory for float64. */
-static quern_status as_type(quern_view *out, quern_dtype dtype, const double *numbers, int64_t rows, int64_t columns)
-{
-    *out = quern_f64(numbers, rows, columns);
-    if (dtype == QUERN_F64) return QUERN_OK;
-    size_t count = (size_t)rows * (size_t)columns;
-    float *singles = malloc(count * sizeof *singles + 1);
-    if (!singles) return q_fail_memory(count * sizeof *singles);
-    for (size_t k = 0; numbers && k < count; k++) singles[k] = (float)numbers[k];
-    *out = quern_f32(singles, rows, columns);
-    return QUERN_OK;
-}
-
-/* Numbers that a run has left, when all went well; frees what as_type made. */
-static void from_type(const quern_view *view, bool well, double *numbers)
-{
-    if (view->dtype == QUERN_F64) return;
-    const float *singles = view->data;
-    for (size_t k = 0; well && numbers && k < (size_t)(view->rows * view->columns); k++)
-        numbers[k] = (double)singles[k];
-    free(view->data);
-}
-
-// ---- create ----
-
-static bool is_size(const quern_arg *arg)
-{
-    return arg->view.dtype == QUERN_NUMBER && !arg->view.array && !arg->view.columns;
-}
-
-/* Keeps an argument: an array is copied to the device. */
-static quern_status keep(quern_linear *a, const char *name, char axis, const quern_view *view)
-{
-    argument *arg = &a->args[a->arg_count];
-    *arg = (argument){.name = strdup(name), .axis = axis, .given = *view};
-    if (!arg->name) return q_fail_memory(strlen(name));
-    a->arg_count++;
-    if (view->dtype == QUERN_NUMBER) return QUERN_OK;
-    return quern_array_from(&arg->array[is_float(view->dtype) ? type_index(view->dtype) : 0], a->context, *view);
-}
-
-/* Sorts the arguments by the formula's variables; what is missing or wrong is told by the runs to come. */
-static quern_status keep_args(quern_linear *a, const quern_operator *op, const quern_args *args)
-{
-    a->rows = args->M ? args->M : -1, a->columns = args->N ? args->N : -1;
-    if (args->count > MOST_ARGS - 1)
-        return q_fail(QUERN_LIMIT, "%zu arguments; at most %d are taken", args->count, MOST_ARGS - 1);
-    for (size_t k = 0; k < args->count; k++) {
-        const quern_arg *arg = &args->data[k];
-        if (!arg->name) return q_fail_null("quern_linear_create", "the name of an argument");
-        if (is_size(arg) && !strcmp(arg->name, "M")) a->rows = arg->view.rows;
-        else if (is_size(arg) && !strcmp(arg->name, "N")) a->columns = arg->view.rows;
-        else {
-            char axis = 0;
-            for (size_t v = 0; v < quern_variable_count(op); v++)
-                if (!strcmp(quern_variable(op, v).name, arg->name)) axis = quern_variable(op, v).axis;
-            if (!axis || !strcmp(arg->name, a->vector))
-                return q_fail(QUERN_NAME,
-                              axis ? "'%s' is the vector: it is given to products" : "the formula has no variable '%s'",
-                              arg->name);
-            if (axis == 'i') a->rows = arg->view.rows;
-            if (axis == 'j') a->columns = arg->view.rows;
-            if (is_float(arg->view.dtype) && !a->dtype) a->dtype = arg->view.dtype;
-            Q_TRY(keep(a, arg->name, axis, &arg->view));
-        }
-    }
-    if (!a->dtype) a->dtype = QUERN_F32;
-    if (a->rows >= 0 && a->columns >= 0) return QUERN_OK;
-    q_fail(QUERN_SHAPE, "no array tells how many %s the operator has", a->rows < 0 ? "rows" : "columns");
-    q_fail_next_step("give {\"%s\", quern_size(count)} among the arguments", a->rows < 0 ? "M" : "N");
-    return QUERN_SHAPE;
-}
-
-static quern_status keep_shifts(quern_linear *a, const quern_linear_options *options)
-{
-    const quern_view *given = &options->shifts;
-    bool each = given->data || given->array || given->rows;
-    if (!each && options->shift == 0) return QUERN_OK;
-    if (a->rows != a->columns)
-        return q_fail(QUERN_SHAPE, "an operator of %lld x %lld has no diagonal to shift", (long long)a->rows,
-                      (long long)a->columns);
-    if (each) Q_TRY(q_vector_check("shifts", given, a->rows, 1));
-    double *sum = calloc((size_t)a->rows + 1, sizeof *sum);
-    if (!sum) return q_fail_memory((size_t)a->rows * sizeof *sum);
-    quern_status status = each ? q_vector_read(a->context, given, sum) : QUERN_OK;
-    for (int64_t i = 0; i < a->rows && !status; i++) {
-        sum[i] += options->shift;
-        if (!i || sum[i] < a->least_shift) a->least_shift = sum[i];
-        if (!isfinite(sum[i])) status = q_fail(QUERN_USAGE, "the shift of row %lld is %g", (long long)i, sum[i]);
-    }
-    quern_view view;
-    if (!status) status = as_type(&view, a->dtype, sum, a->rows, 1);
-    if (!status) {
-        a->shifted = true;
-        status = keep(a, SHIFTS, 'r', &view);
-        from_type(&view, false, NULL);
-    }
-    if (!status && a->dtype == QUERN_F32 &&
-        quern_context_device(a->context)->f64) /* not what float32 has left of them */
-        status = quern_array_from(&a->args[a->arg_count - 1].array[1], a->context, quern_f64(sum, a->rows, 1));
-    free(sum);
-    return status;
-}
-
-static quern_status create(quern_linear *a, const char *formula, const quern_args *args,
-                           const quern_linear_options *options)
-{
-    a->formula = strdup(formula);
-    a->vector = strdup(options->vector ? options->vector : "b");
-    if (!a->formula || !a->vector) return q_fail_memory(strlen(formula));
-    const product *one;
-    Q_TRY(product_find(&one, a, 1, false, NULL));
-    Q_TRY(keep_args(a, one->op, args));
-    Q_TRY(keep_shifts(a, options));
-    if (!a->shifted) return QUERN_OK;
-    product_free(a->products); /* without the shift */
-    a->products = NULL;
-    return product_find(&one, a, 1, false, NULL);
-}
-
-quern_status quern_linear_create(quern_linear **out, quern_context *context, const char *formula, quern_args args,
-                                 const quern_linear_options *options)
-{
-    if (!out) return q_fail_null(__func__, "out");
-    *out = NULL;
-    if (!context) return q_fail_null(__func__, "the context");
-    if (!formula) return q_fail_null(__func__, "the formula");
-    quern_linear_options known = {0};
-    Q_TRY(q_options_copy(&known, sizeof known, options, "quern_linear_options"));
-    quern_linear *a = *out = calloc(1, sizeof *a);
-    if (!a) return q_fail_memory(sizeof *a);
-    pthread_mutex_init(&a->lock, NULL);
-    a->context = context;
-    quern_status status = create(a, formula, &args, &known);
-    if (status) quern_linear_destroy(out);
-    return status;
-}
 
 void quern_linear_destroy(quern_linear **linear)
 {
     if (!linear || !*linear) return;
     quern_linear *a = *linear;
-    for (product *p = a->products, *next; p; p = next) {
-        next = p->next;
-        product_free(p);
-    }
-    for (size_t k = 0; k < a->arg_count; k++) {
-        for (int t = 0; t < TYPES; t++) quern_array_destroy(&a->args[k].array[t]);
-        free(a->args[k].name);
-    }
-    free(a->formula);
-    free(a->vector);
-    pthread_mutex_destroy(&a->lock);
-    free(a);
     *linear = NULL;
+    if (atomic_fetch_sub(&a->others, 1) > 0) return;
+    a->kind->free(a);
+    free(a);
 }
-
-// ---- products ----
 
 quern_context *q_linear_context(const quern_linear *linear)
 {
@@ -408,63 +30,35 @@ quern_dtype q_linear_dtype(const quern_linear *linear)
     return linear->dtype;
 }
 
-/* A product in as few passes as there may be. */
-static quern_status apply(const quern_linear *a, bool transposed, const quern_view *in, const quern_view *out)
+int64_t quern_linear_rows(const quern_linear *linear)
 {
-    for (int64_t r = 0; r < in->columns; r += Q_RHS_CHUNK) {
-        int64_t R = in->columns - r < Q_RHS_CHUNK ? in->columns - r : Q_RHS_CHUNK;
-        quern_view v = quern_view_columns(*in, r, R);
-        part all = {0, a->rows, 0, a->columns, transposed, v, v};
-        Q_TRY(run_part(a, in->dtype, &all, quern_view_columns(*out, r, R)));
-    }
-    return QUERN_OK;
+    return linear ? linear->rows : 0;
 }
+
+int64_t quern_linear_columns(const quern_linear *linear)
+{
+    return linear ? linear->columns : 0;
+}
+
+// ---- products ----
 
 quern_status q_linear_product(const quern_linear *a, quern_dtype dtype, int64_t R, const double *in, double *out)
 {
-    quern_view v, result;
-    Q_TRY(as_type(&v, dtype, in, a->columns, R));
-    quern_status status = as_type(&result, dtype, dtype == QUERN_F64 ? out : NULL, a->rows, R);
-    if (!status) {
-        status = apply(a, false, &v, &result);
-        from_type(&result, !status, out);
-    }
-    from_type(&v, false, NULL);
-    return status;
+    return a->kind->product(a, dtype, false, R, in, out);
 }
 
-/* A product with a part of the matrix: of its vector, and of that once more with rows of the result. */
-quern_status q_linear_part(const quern_linear *a, quern_dtype dtype, const q_part *p, double *out)
+/* By way of doubles on the host. */
+static quern_status apply(const quern_linear *a, bool transposed, const quern_view *in, const quern_view *out)
 {
-    quern_view v, shifted, result;
-    Q_TRY(as_type(&v, dtype, p->vector, p->columns, p->R));
-    quern_status status = as_type(&shifted, dtype, p->shifted, p->rows, p->R);
-    if (!status) {
-        status = as_type(&result, dtype, dtype == QUERN_F64 ? out : NULL, p->rows, p->R);
-        if (!status) {
-            part some = {p->first_row, p->rows, p->first_column, p->columns, false, v, shifted};
-            status = run_part(a, dtype, &some, result);
-            from_type(&result, !status, out);
-        }
-        from_type(&shifted, false, NULL);
-    }
-    from_type(&v, false, NULL);
+    size_t numbers = (size_t)(in->rows + out->rows) * (size_t)in->columns;
+    double *vector = malloc(numbers * sizeof *vector + 1);
+    if (!vector) return q_fail_memory(numbers * sizeof *vector);
+    double *result = vector + in->rows * in->columns;
+    quern_status status = q_vector_read(a->context, in, vector);
+    if (!status) status = a->kind->product(a, in->dtype, transposed, in->columns, vector, result);
+    if (!status) status = q_vector_write(a->context, out, result);
+    free(vector);
     return status;
-}
-
-quern_status q_linear_parts(const quern_linear *linear, bool *parts)
-{
-    quern_linear *a = (quern_linear *)linear;
-    pthread_mutex_lock(&a->lock);
-    quern_switch known = a->parts;
-    pthread_mutex_unlock(&a->lock);
-    *parts = known == QUERN_ON;
-    if (known) return QUERN_OK;
-    Q_TRY(q_linear_try_parts(a, parts));
-    pthread_mutex_lock(&a->lock);
-    a->parts = *parts ? QUERN_ON : QUERN_OFF;
-    pthread_mutex_unlock(&a->lock);
-    return QUERN_OK;
 }
 
 static quern_status check_vectors(const quern_linear *a, bool transposed, const quern_view *in, const quern_view *out)
@@ -485,7 +79,7 @@ static quern_status apply_public(const char *function, const quern_linear *a, bo
 {
     if (!a) return q_fail_null(function, "the operator");
     Q_TRY(check_vectors(a, transposed, in, out));
-    return apply(a, transposed, in, out);
+    return (a->kind->apply ? a->kind->apply : apply)(a, transposed, in, out);
 }
 
 quern_status quern_linear_apply(const quern_linear *linear, quern_view vector, quern_view result)
@@ -496,14 +90,4 @@ quern_status quern_linear_apply(const quern_linear *linear, quern_view vector, q
 quern_status quern_linear_apply_transpose(const quern_linear *linear, quern_view vector, quern_view result)
 {
     return apply_public(__func__, linear, true, &vector, &result);
-}
-
-int64_t quern_linear_rows(const quern_linear *linear)
-{
-    return linear ? linear->rows : 0;
-}
-
-int64_t quern_linear_columns(const quern_linear *linear)
-{
-    return linear ? linear->columns : 0;
 }

@@ -4,19 +4,14 @@
 #ifndef QUERN_APPS_LINEAR_H
 #define QUERN_APPS_LINEAR_H
 
+#include <stdatomic.h>
+
 #include "base/base.h"
 #include "quern/solve.h"
 
 /* Right-hand sides that take one pass; more take several. */
 enum { Q_RHS_CHUNK = 16 };
 
-quern_context *q_linear_context(const quern_linear *linear);
-/* The type of the formula's arrays. */
-quern_dtype q_linear_dtype(const quern_linear *linear);
-/* The least of the shifts; 0 without. */
-double q_linear_shift(const quern_linear *linear);
-/* out = A in, rows x R numbers each, computed in this type. */
-quern_status q_linear_product(const quern_linear *linear, quern_dtype dtype, int64_t R, const double *in, double *out);
 /* Rows and columns of the matrix, R right-hand sides: columns x R numbers, and their rows that are the part's, rows x R, for the
    shifts. */
 typedef struct q_part {
@@ -24,10 +19,38 @@ typedef struct q_part {
     const double *vector, *shifted;
 } q_part;
 
-quern_status q_linear_part(const quern_linear *linear, quern_dtype dtype, const q_part *part, double *out);
+/* What operators of one kind do. Numbers are computed in a type; null members have a way that all kinds have in common. */
+typedef struct q_linear_kind {
+    void (*free)(quern_linear *linear); /* all but the operator itself */
+    /* out = A in or A^T in, R right-hand sides. */
+    quern_status (*product)(const quern_linear *linear, quern_dtype dtype, bool transposed, int64_t R, const double *in,
+                            double *out);
+    /* The same for vectors of one type as the user gave them. */
+    quern_status (*apply)(const quern_linear *linear, bool transposed, const quern_view *in, const quern_view *out);
+    /* Entries of a part of the matrix, rows x columns numbers. */
+    quern_status (*entries)(const quern_linear *linear, quern_dtype dtype, const q_part *where, double *out);
+    quern_status (*diagonal)(const quern_linear *linear, quern_dtype dtype, double *out);
+} q_linear_kind;
 
-/* Whether parts of the formula's arrays give a part of the matrix: tried once. */
-quern_status q_linear_parts(const quern_linear *linear, bool *parts);
+/* The first member of an operator of any kind. */
+struct quern_linear {
+    const q_linear_kind *kind;
+    quern_context *context;
+    int64_t rows, columns;
+    quern_dtype dtype;  /* of the arrays */
+    double least_shift; /* the least of the shifts; 0 without */
+    atomic_int others;  /* operators that keep this one beside its owner */
+};
+
+// linear.c
+
+quern_context *q_linear_context(const quern_linear *linear);
+quern_dtype q_linear_dtype(const quern_linear *linear);
+double q_linear_shift(const quern_linear *linear);
+/* out = A in, rows x R numbers each, computed in this type. */
+quern_status q_linear_product(const quern_linear *linear, quern_dtype dtype, int64_t R, const double *in, double *out);
+
+// formula.c
 
 enum { Q_GRADIENTS = 16 }; /* by so many variables in one run */
 
@@ -40,8 +63,13 @@ quern_status q_linear_gradients(const quern_linear *linear, const char *by, quer
 
 // linear_block.c
 
-quern_status q_linear_try_parts(const quern_linear *linear, bool *right);
-
+/* A product with a part of the matrix. */
+typedef quern_status (*q_part_product)(const quern_linear *linear, quern_dtype dtype, const q_part *part, double *out);
+/* Whether such a function gives a part of the matrix, as far as a column near the middle tells. */
+quern_status q_try_parts(const quern_linear *linear, q_part_product part, bool *right);
+/* Entries as products with columns of the identity; a null function stands for products with all of the matrix. */
+quern_status q_entries_by_products(const quern_linear *linear, quern_dtype dtype, const q_part *where,
+                                   q_part_product part, double *out);
 /* Entries of rows first_row .. + rows - 1 and columns first_column .. + columns - 1, rows x columns numbers. */
 quern_status q_linear_entries(const quern_linear *linear, quern_dtype dtype, const q_part *where, double *out);
 quern_status q_linear_diagonal(const quern_linear *linear, quern_dtype dtype, double *out);

@@ -82,49 +82,47 @@ static double *identity(int64_t first_row, int64_t rows, int64_t first_column, i
 }
 
 /* Some columns, in one product: of the part alone, or of the whole matrix. `out` has R numbers for each row. */
-static quern_status few_columns(const quern_linear *a, quern_dtype dtype, const q_part *where, bool whole, int64_t R,
-                                double *out)
+static quern_status few_columns(const quern_linear *a, quern_dtype dtype, const q_part *where, q_part_product part,
+                                int64_t R, double *out)
 {
     q_part p = *where;
     p.R = R;
-    if (whole) p.first_row = p.first_column = 0, p.rows = quern_linear_rows(a), p.columns = quern_linear_columns(a);
+    if (!part) p.first_row = p.first_column = 0, p.rows = a->rows, p.columns = a->columns;
     double *vector = identity(p.first_column, p.columns, where->first_column, R);
-    double *shifted = identity(p.first_row, p.rows, where->first_column, R);
-    double *all = whole ? malloc((size_t)p.rows * (size_t)R * sizeof *all + 1) : out;
+    double *shifted = part ? identity(p.first_row, p.rows, where->first_column, R) : NULL;
+    double *all = part ? out : malloc((size_t)p.rows * (size_t)R * sizeof *all + 1);
     p.vector = vector, p.shifted = shifted;
-    quern_status status =
-        vector && shifted && all ? q_linear_part(a, dtype, &p, all) : q_fail_memory((size_t)(p.rows * R) * sizeof *all);
-    if (whole && all && !status) memcpy(out, all + where->first_row * R, (size_t)(where->rows * R) * sizeof *all);
-    if (whole) free(all);
+    quern_status status = !vector || !all || (part && !shifted) ? q_fail_memory((size_t)(p.rows * R) * sizeof *all)
+                          : part                                ? part(a, dtype, &p, all)
+                                                                : q_linear_product(a, dtype, R, vector, all);
+    if (!part && !status) memcpy(out, all + where->first_row * R, (size_t)(where->rows * R) * sizeof *all);
+    if (!part) free(all);
     free(vector);
     free(shifted);
     return status;
 }
 
-/* Whether a part of the arrays gives a part of the matrix, as far as a column near the middle tells. */
-quern_status q_linear_try_parts(const quern_linear *a, bool *right)
+quern_status q_try_parts(const quern_linear *a, q_part_product part, bool *right)
 {
-    quern_dtype dtype = q_linear_dtype(a);
-    int64_t rows = quern_linear_rows(a), columns = quern_linear_columns(a), from = rows / 3;
-    q_part where = {.first_row = from, .rows = rows - from, .first_column = columns / 2, .columns = 1};
+    int64_t from = a->rows / 3;
+    q_part where = {.first_row = from, .rows = a->rows - from, .first_column = a->columns / 2, .columns = 1};
     double *numbers = malloc((size_t)where.rows * 2 * sizeof *numbers + 1), most = 0, off = 0;
     if (!numbers) return q_fail_memory((size_t)where.rows * 2 * sizeof *numbers);
     double *whole = numbers + where.rows;
-    quern_status status = few_columns(a, dtype, &where, false, 1, numbers);
-    if (!status) status = few_columns(a, dtype, &where, true, 1, whole);
+    quern_status status = few_columns(a, a->dtype, &where, part, 1, numbers);
+    if (!status) status = few_columns(a, a->dtype, &where, NULL, 1, whole);
     for (int64_t i = 0; i < where.rows && !status; i++) {
         most = fmax(most, fabs(whole[i]));
         off = fmax(off, isnan(numbers[i] - whole[i]) ? INFINITY : fabs(numbers[i] - whole[i]));
     }
-    *right = off <= most * (dtype == QUERN_F64 ? 1e-9 : 1e-4);
+    *right = off <= most * (a->dtype == QUERN_F64 ? 1e-9 : 1e-4);
     free(numbers);
     return status;
 }
 
-quern_status q_linear_entries(const quern_linear *a, quern_dtype dtype, const q_part *where, double *out)
+quern_status q_entries_by_products(const quern_linear *a, quern_dtype dtype, const q_part *where, q_part_product part,
+                                   double *out)
 {
-    bool parts;
-    Q_TRY(q_linear_parts(a, &parts));
     for (int64_t c = 0; c < where->columns; c += Q_RHS_CHUNK) {
         q_part some = *where;
         some.first_column += c;
@@ -132,7 +130,7 @@ quern_status q_linear_entries(const quern_linear *a, quern_dtype dtype, const q_
         int64_t R = where->columns == 1 ? 1 : Q_RHS_CHUNK;
         double *numbers = malloc((size_t)where->rows * (size_t)R * sizeof *numbers + 1);
         if (!numbers) return q_fail_memory((size_t)where->rows * (size_t)R * sizeof *numbers);
-        quern_status status = few_columns(a, dtype, &some, !parts, R, numbers);
+        quern_status status = few_columns(a, dtype, &some, part, R, numbers);
         for (int64_t i = 0; i < where->rows && !status; i++)
             memcpy(out + i * where->columns + c, numbers + i * R, (size_t)some.columns * sizeof *out);
         free(numbers);
@@ -141,10 +139,18 @@ quern_status q_linear_entries(const quern_linear *a, quern_dtype dtype, const q_
     return QUERN_OK;
 }
 
+quern_status q_linear_entries(const quern_linear *a, quern_dtype dtype, const q_part *where, double *out)
+{
+    if (!where->rows || !where->columns) return QUERN_OK;
+    return a->kind->entries ? a->kind->entries(a, dtype, where, out)
+                            : q_entries_by_products(a, dtype, where, NULL, out);
+}
+
 quern_status q_linear_diagonal(const quern_linear *a, quern_dtype dtype, double *out)
 {
+    if (a->kind->diagonal) return a->kind->diagonal(a, dtype, out);
     double square[Q_RHS_CHUNK * Q_RHS_CHUNK];
-    int64_t count = quern_linear_rows(a) < quern_linear_columns(a) ? quern_linear_rows(a) : quern_linear_columns(a);
+    int64_t count = a->rows < a->columns ? a->rows : a->columns;
     for (int64_t d = 0; d < count; d += Q_RHS_CHUNK) {
         int64_t n = count - d < Q_RHS_CHUNK ? count - d : Q_RHS_CHUNK;
         Q_TRY(

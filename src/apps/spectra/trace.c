@@ -108,7 +108,7 @@ static quern_status evaluate(work *w, const q_lanczos *l, double *value, double 
         done = done && l->beta[r] == 0;
     }
     double mean = mean_of(value, l->R, &deviation);
-    *change = done ? 0 : l->steps > 1 ? fabs(mean - before) : INFINITY;
+    *change = done || w->f == identity ? 0 : l->steps > 1 ? fabs(mean - before) : INFINITY;
     double slack = w->options->tolerance * fabs(mean + known);
     if (!w->basis && l->R > 1) slack = fmax(slack, 0.05 * deviation / sqrt((double)w->probes));
     *enough = *change <= slack;
@@ -131,7 +131,7 @@ static quern_status run(work *w, q_lanczos *l, double *value)
     for (int64_t next = 1; l->steps < w->options->iterations && !enough;) {
         Q_TRY(q_lanczos_step(l));
         w->products++;
-        if (!l->symmetric) return q_fail(QUERN_NUMERIC, "the matrix is not symmetric");
+        if (!l->symmetric && w->f != identity) return q_fail(QUERN_NUMERIC, "the matrix is not symmetric");
         memcpy(w->alpha + (l->steps - 1) * l->R, l->alpha, (size_t)l->R * sizeof *l->alpha);
         memcpy(w->beta + (l->steps - 1) * l->R, l->beta, (size_t)l->R * sizeof *l->beta);
         if (l->steps >= next || l->steps == w->options->iterations) {
