@@ -9,6 +9,7 @@
 #include <quern/density.h>
 #include <quern/devices.h>
 #include <quern/gp.h>
+#include <quern/kmeans.h>
 #include <quern/solve.h>
 #include <quern/spectra.h>
 #include <quern/neighbors.h>

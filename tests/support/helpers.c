@@ -204,6 +204,25 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+double *example_table(const char *name, int64_t *rows, int64_t columns)
+{
+    char below[128], line[4096];
+    snprintf(below, sizeof below, "../examples/data/%s", name);
+    char *path = test_path(below);
+    FILE *file = fopen(path, "r");
+    if (!file) fail_msg("cannot open %s", path);
+    double *numbers = NULL;
+    assert_non_null(fgets(line, sizeof line, file));
+    for (*rows = 0; fgets(line, sizeof line, file); ++*rows) {
+        numbers = realloc(numbers, (size_t)((*rows + 1) * columns) * sizeof *numbers);
+        char *at = line;
+        for (int64_t c = 0; c < columns; c++, at++) numbers[*rows * columns + c] = strtod(at, &at);
+    }
+    fclose(file);
+    free(path);
+    return numbers;
+}
+
 size_t list_directory(const char *path, const char *ending, char ***names)
 {
     DIR *directory = opendir(path);

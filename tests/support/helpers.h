@@ -70,6 +70,8 @@ bool formula_calls(const char *formula, const char *name);
 
 /* Path of a file or directory below tests/, found by QUERN_TEST_DIR; for free(). */
 char *test_path(const char *name);
+/* The numbers of a table of examples/data whose first line names its columns, row after row; for free(). */
+double *example_table(const char *name, int64_t *rows, int64_t columns);
 /* Names in a directory that end so, sorted; each and the array for free(). */
 size_t list_directory(const char *path, const char *ending, char ***names);
 /* Formulas of the conformance cases, one for each case, in the order of the files; each and the array for free(). */

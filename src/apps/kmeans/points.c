@@ -1,0 +1,201 @@
+/*
+ * points.c: points on the device, where they are compared, and on the host, where they are summed by label: a pass over memory,
+ * in the order of the rows, so the same bits every time.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/kmeans/kmeans.h"
+#include "quern/build.h"
+
+// ---- views ----
+
+bool q_view_given(const quern_view *view)
+{
+    return view->data || view->array || view->rows || view->columns;
+}
+
+quern_status q_shape_check(const char *name, const quern_view *view, int64_t rows, int64_t columns)
+{
+    if (view->dtype == QUERN_NUMBER || !q_dtype_is_known(view->dtype))
+        return q_fail(QUERN_USAGE, "%s is no array: it is %s", name, q_dtype_name(view->dtype));
+    if (view->batch[0]) return q_fail(QUERN_USAGE, "%s is a batch; one member at a time is taken", name);
+    if (view->rows < 0 || view->columns < 1)
+        return q_fail(QUERN_SHAPE, "%s has %lld rows and %lld columns; at least 0 and 1 are needed", name,
+                      (long long)view->rows, (long long)view->columns);
+    if (rows >= 0 && view->rows != rows)
+        return q_fail(QUERN_SHAPE, "%s has %lld rows, not %lld", name, (long long)view->rows, (long long)rows);
+    if (columns >= 0 && view->columns != columns)
+        return q_fail(QUERN_SHAPE, "%s has %lld columns, not %lld", name, (long long)view->columns, (long long)columns);
+    if (view->stride && view->stride < view->columns)
+        return q_fail(QUERN_SHAPE, "the rows of %s have %lld columns and start every %lld elements: they would overlap",
+                      name, (long long)view->columns, (long long)view->stride);
+    return view->rows && !view->data && !view->array
+               ? q_fail(QUERN_USAGE, "%s has %lld rows and no data", name, (long long)view->rows)
+               : QUERN_OK;
+}
+
+quern_status q_view_write(quern_context *context, quern_view to, quern_view from)
+{
+    if (to.array) return quern_copy(context, to, from);
+    size_t to_size = q_element_size(to.dtype), from_size = q_element_size(from.dtype);
+    int64_t to_stride = to.stride ? to.stride : to.columns, from_stride = from.stride ? from.stride : from.columns;
+    for (int64_t r = 0; r < to.rows; r++)
+        for (int64_t c = 0; c < to.columns; c++)
+            q_element_write(
+                to.dtype, (char *)to.data + (size_t)(r * to_stride + c) * to_size,
+                q_element_read(from.dtype, (const char *)from.data + (size_t)(r * from_stride + c) * from_size));
+    return QUERN_OK;
+}
+
+// ---- sets of points ----
+
+double q_points_at(const q_points *points, int64_t row, int64_t column)
+{
+    int64_t at = row * (points->host.stride ? points->host.stride : points->dim) + column;
+    return points->dtype == QUERN_F32 ? (double)((const float *)points->host.data)[at]
+                                      : ((const double *)points->host.data)[at];
+}
+
+void *q_points_block(const q_points *points, int64_t rows, int64_t columns)
+{
+    size_t count, bytes;
+    if (!q_mul_size((size_t)rows, (size_t)columns, &count)) return NULL;
+    return q_mul_size(count, q_element_size(points->dtype), &bytes) ? calloc(1, bytes ? bytes : 1) : NULL;
+}
+
+static quern_status check_finite(const q_points *points)
+{
+    for (int64_t r = 0; r < points->rows; r++)
+        for (int64_t d = 0; d < points->dim; d++)
+            if (!isfinite(q_points_at(points, r, d)))
+                return q_fail(QUERN_USAGE, "point %lld has the coordinate %g; points must be finite", (long long)r,
+                              q_points_at(points, r, d));
+    return QUERN_OK;
+}
+
+/* Whether the caller's memory can be read as it is. */
+static bool is_ready(const quern_view *view, quern_dtype dtype)
+{
+    return !view->array && view->dtype == dtype && (uintptr_t)view->data % q_element_size(dtype) == 0;
+}
+
+static quern_status fill(q_points *points, quern_view given)
+{
+    Q_TRY(quern_array_create(&points->array, points->context, points->dtype, points->rows, points->dim));
+    Q_TRY(quern_array_write(points->array, given));
+    points->host = given;
+    if (!is_ready(&given, points->dtype)) {
+        points->owned = q_points_block(points, points->rows, points->dim);
+        if (!points->owned) return q_fail_memory((size_t)points->rows * (size_t)points->dim * sizeof(double));
+        points->host = quern_view_of(points->owned, points->dtype, points->rows, points->dim);
+        Q_TRY(quern_array_read(points->array, points->host));
+    }
+    return check_finite(points);
+}
+
+quern_status q_points_create(q_points *out, quern_context *context, quern_view points)
+{
+    memset(out, 0, sizeof *out);
+    Q_TRY(q_shape_check("points", &points, -1, -1));
+    out->context = context;
+    out->dtype = points.dtype == QUERN_F64 ? QUERN_F64 : QUERN_F32;
+    out->rows = points.rows, out->dim = points.columns;
+    quern_status status = fill(out, points);
+    if (status) q_points_destroy(out);
+    return status;
+}
+
+void q_points_destroy(q_points *points)
+{
+    quern_array_destroy(&points->array);
+    free(points->owned);
+    points->owned = NULL;
+}
+
+void q_points_gather(const q_points *points, const int64_t *rows, int64_t count, void *to)
+{
+    size_t bytes = (size_t)points->dim * q_element_size(points->dtype);
+    size_t stride = (size_t)(points->host.stride ? points->host.stride : points->dim) * q_element_size(points->dtype);
+    for (int64_t r = 0; r < count; r++)
+        memcpy((char *)to + (size_t)r * bytes, (const char *)points->host.data + (size_t)rows[r] * stride, bytes);
+}
+
+// ---- sums ----
+
+static void add_single(double *restrict sum, const float *restrict x, int64_t dim, double weight)
+{
+    for (int64_t d = 0; d < dim; d++) sum[d] += weight * (double)x[d];
+}
+
+static void add_double(double *restrict sum, const double *restrict x, int64_t dim, double weight)
+{
+    for (int64_t d = 0; d < dim; d++) sum[d] += weight * x[d];
+}
+
+void q_points_sum(const q_points *points, const int32_t *labels, const double *weights, double *sums, double *mass,
+                  int64_t *members)
+{
+    int64_t dim = points->dim, stride = points->host.stride ? points->host.stride : dim;
+    for (int64_t r = 0; r < points->rows; r++) {
+        if (labels[r] < 0) continue;
+        double weight = weights ? weights[r] : 1, *sum = sums + labels[r] * dim;
+        if (points->dtype == QUERN_F32) add_single(sum, (const float *)points->host.data + r * stride, dim, weight);
+        else add_double(sum, (const double *)points->host.data + r * stride, dim, weight);
+        mass[labels[r]] += weight;
+        members[labels[r]] += weight > 0;
+    }
+}
+
+double q_points_variance(const q_points *points)
+{
+    double all = 0;
+    for (int64_t d = 0; d < points->dim && points->rows; d++) {
+        double mean = 0, square = 0;
+        for (int64_t r = 0; r < points->rows; r++) mean += q_points_at(points, r, d) / (double)points->rows;
+        for (int64_t r = 0; r < points->rows; r++) {
+            double off = q_points_at(points, r, d) - mean;
+            square += off * off;
+        }
+        all += square / (double)points->rows;
+    }
+    return all / (double)points->dim;
+}
+
+// ---- formulas ----
+
+quern_status q_distance_compile(quern_operator **out, quern_context *context, const char *distance, int64_t dim,
+                                const char *first, const char *second)
+{
+    quern_graph *graph = NULL;
+    if (!distance) distance = "SqDist(x,y)";
+    *out = NULL;
+    Q_TRY(quern_graph_create(&graph));
+    quern_vi(graph, "x", dim), quern_vj(graph, "y", dim);
+    quern_expr d = quern_name(graph, Q_DISTANCE, quern_formula(graph, distance));
+    int64_t length = quern_length(graph, d);
+    quern_expr results[2] = {quern_formula(graph, first), second ? quern_formula(graph, second) : 0};
+    quern_status status = quern_graph_status(graph);
+    if (!status && length != 1)
+        status = q_fail(QUERN_DIMENSION, "the distance %s has %lld components; it must have one", distance,
+                        (long long)length);
+    if (!status) status = quern_compile_graph(out, context, graph, (quern_exprs){results, second ? 2 : 1}, NULL);
+    quern_graph_destroy(&graph);
+    return status;
+}
+
+// ---- random numbers ----
+
+uint64_t q_random_next(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+double q_random_unit(uint64_t *state)
+{
+    return (double)(q_random_next(state) >> 11) * 0x1p-53;
+}
