@@ -4,7 +4,8 @@
  *     01_city_density [--data CITIES.csv] [world.png [WIDTH]]      WIDTH x WIDTH/2 map pixels, 720 x 360 without it
  *
  * Every map pixel x_i looks at every city y_j, 6.1e9 pairs, and one pass over them gives three things: the density of
- * people around the pixel, its gradient, and the nearest city. No matrix of pairs is ever stored.
+ * people around the pixel, its gradient, and the nearest city. No matrix of pairs is ever stored. A second formula, over pairs of
+ * cities, finds the great agglomerations: where most people live within 100 km.
  */
 #include <math.h>
 #include <quern.h>
@@ -30,6 +31,8 @@ typedef struct world {
     int width, height;
     int64_t pixels, *nearest;      /* nearest city: pixels x 1 */
     float *x, *density, *gradient; /* pixels x 3, x 1, x 3 */
+    float *slope;                  /* of the density's logarithm, per pixel of the map */
+    float *around;                 /* people within 100 km, for each city */
     cities y;
     double c, w;
 } world;
@@ -40,11 +43,14 @@ static int world_create(world *m, const char *data, int width)
     *m = (world){.width = width, .height = width / 2, .pixels = (int64_t)width * (width / 2)};
     m->c = 0.5 * (earth / reach) * (earth / reach);
     m->w = 1 / (2 * acos(-1.0) * reach * reach);
-    m->nearest = malloc((size_t)m->pixels * (sizeof(int64_t) + 7 * sizeof(float)));
+    m->nearest = malloc((size_t)m->pixels * (sizeof(int64_t) + 8 * sizeof(float)));
     if (!m->nearest || cities_read(&m->y, data)) return -1;
+    m->around = malloc((m->y.count + 1) * sizeof *m->around);
+    if (!m->around) return -1;
     m->x = (float *)(m->nearest + m->pixels);
     m->gradient = m->x + 3 * m->pixels;
     m->density = m->gradient + 3 * m->pixels;
+    m->slope = m->density + m->pixels;
     globe_pixels(m->x, m->width, m->height);
     printf("%zu cities\n", m->y.count); // prints: 23461 cities
     printf("%lld pairs\n", (long long)m->pixels * (long long)m->y.count);
@@ -106,14 +112,76 @@ static int check_gradient(const world *m)
     return checked && worst < 1e-3 ? 0 : -1;
 }
 
-/* 5. What came out. */
-static int draw(const world *m, const char *path)
+/* 5. Agglomerations: of all cities the one with most people within 100 km, then of those that are 300 km away from it, and so on. */
+static quern_status count_around(quern_context *ctx, const world *m)
 {
-    int64_t peaks[5];
-    int count = globe_peaks(peaks, 5, m->density, m->width, m->height);
-    for (int k = 0; k < count; k++)
-        printf("%.0f people per km^2 near %s\n", (double)m->density[peaks[k]], m->y.name[m->nearest[peaks[k]]]);
-    return png_map_write(path, m->density, m->nearest, m->width, m->height, 0.2, 2000);
+    quern_operator *op = NULL;
+    const quern_view places = quern_f32(m->y.place, (int64_t)m->y.count, 3);
+    const double near = 100 / earth;
+    quern_status bad =
+        quern_compile(&op, ctx, "x=Vi(3); y=Vj(3); p=Vj(1); r=Pm(1); Sum_j(Where(SqDist(x,y)<r,p,0))", NULL);
+    if (!bad)
+        bad = quern_run(op,
+                        QUERN_ARGS({"x", places}, {"y", places}, {"p", quern_f32(m->y.population, places.rows, 1)},
+                                   {"r", quern_number(near * near)}),
+                        quern_f32(m->around, places.rows, 1));
+    quern_operator_destroy(&op);
+    return bad;
+}
+
+static double distance(const world *m, size_t a, size_t b)
+{
+    double square = 0;
+    for (size_t d = 0; d < 3; d++) square += pow((double)(m->y.place[3 * a + d] - m->y.place[3 * b + d]), 2);
+    return earth * sqrt(square);
+}
+
+/* The next one is called as its largest city; -1 if no city is left. */
+static int name_next(world *m, map_label *label, double *people)
+{
+    size_t best = 0, largest = 0;
+    const float *place;
+    for (size_t k = 1; k < m->y.count; k++)
+        if (m->around[k] > m->around[best]) best = k;
+    if (!m->y.count || m->around[best] <= 0) return -1;
+    *people = (double)m->around[best];
+    largest = best;
+    for (size_t k = 0; k < m->y.count; k++) {
+        const double far = distance(m, k, best);
+        if (far < 100 && m->y.population[k] > m->y.population[largest]) largest = k;
+        if (far < 300) m->around[k] = 0;
+    }
+    place = m->y.place + 3 * largest;
+    *label = (map_label){m->y.name[largest], asin((double)place[2]) * 180 / acos(-1.0),
+                         atan2((double)place[1], (double)place[0]) * 180 / acos(-1.0)};
+    return 0;
+}
+
+/* 6. What came out. */
+static int draw(world *m, const char *path)
+{
+    enum { NAMES = 30, PRINTED = 5 };
+    map_label labels[NAMES];
+    map_field field = {m->width,
+                       m->height,
+                       m->density,
+                       m->slope,
+                       m->nearest,
+                       0.2,
+                       2000,
+                       "Where people live, to within 60 km",
+                       "people per km\302\262",
+                       "Cities of more than 15,000: GeoNames, CC BY 4.0",
+                       labels,
+                       0};
+    double people;
+    while (field.label_count < NAMES && !name_next(m, &labels[field.label_count], &people)) {
+        if (field.label_count < PRINTED)
+            printf("%.1f million people around %s\n", people / 1e6, labels[field.label_count].text);
+        field.label_count++;
+    }
+    globe_slopes(m->slope, m->x, m->density, m->gradient, m->width, m->height);
+    return png_map_write(path, &field);
 }
 
 int main(int argc, char **argv)
@@ -129,7 +197,7 @@ int main(int argc, char **argv)
     if (failed) return failed < 0 ? 2 : 0;
     failed = world_create(&m, r.data, r.width);
     if (!failed && (quern_context_create(&ctx, &options) || quern_compile(&op, ctx, formula, NULL) ||
-                    compute(op, &m, 1) || compute(op, &m, 2)))
+                    compute(op, &m, 1) || compute(op, &m, 2) || count_around(ctx, &m)))
         failed = fprintf(stderr, "%s\n", quern_last_error_text());
     if (!failed) printf("device %s\n", quern_context_device(ctx)->name);
     if (!failed) failed = check_gradient(&m) || draw(&m, r.path);
@@ -138,5 +206,6 @@ int main(int argc, char **argv)
     quern_context_destroy(&ctx);
     cities_free(&m.y);
     free(m.nearest);
+    free(m.around);
     return failed ? 1 : 0;
 }

@@ -76,6 +76,123 @@ void canvas_disc(canvas *c, double x, double y, double radius, canvas_colour col
     canvas_line(c, x, y, x, y, 2 * radius, colour);
 }
 
+/* ---- letters ---------------------------------------------------------------------------------------------------- */
+
+/* Strokes between points of a grid of 5 x 7, each a digit for its column and one for its row from below; commas lift the pen. */
+static const char *const letters[128] = {
+    ['A'] = "002640,1232",
+    ['B'] = "00063645443303,3342413000",
+    ['C'] = "4536160501103041",
+    ['D'] = "00062644422000",
+    ['E'] = "46060040,0333",
+    ['F'] = "460600,0333",
+    ['G'] = "45361605011030414323",
+    ['H'] = "0006,4046,0343",
+    ['I'] = "0006",
+    ['J'] = "3631201001",
+    ['K'] = "0006,460340",
+    ['L'] = "060040",
+    ['M'] = "0006234640",
+    ['N'] = "00064046",
+    ['O'] = "103041453616050110",
+    ['P'] = "00063645443303",
+    ['Q'] = "103041453616050110,2240",
+    ['R'] = "00063645443303,2340",
+    ['S'] = "453616050413334241301001",
+    ['T'] = "0646,2620",
+    ['U'] = "060110304146",
+    ['V'] = "062046",
+    ['W'] = "0610243046",
+    ['X'] = "0046,0640",
+    ['Y'] = "062346,2320",
+    ['Z'] = "06460040",
+    ['0'] = "103041453616050110",
+    ['1'] = "152620",
+    ['2'] = "05163645440040",
+    ['3'] = "064623334241301001",
+    ['4'] = "30360242",
+    ['5'] = "460603334241301001",
+    ['6'] = "4536160501103041423303",
+    ['7'] = "064620",
+    ['8'] = "13040516364544331302011030414233",
+    ['9'] = "0110304145361605041343",
+    ['.'] = "0000",
+    [','] = "1100",
+    [':'] = "0101,0404",
+    ['-'] = "0333",
+    ['+'] = "0343,2125",
+    ['='] = "0242,0444",
+    ['/'] = "0046",
+    ['('] = "26151120",
+    [')'] = "06151100",
+    ['%'] = "0046,0605,4140",
+    ['\''] = "0604",
+    ['~'] = "0313233343",
+};
+
+/* The next letter of UTF-8 text as one of those above, and how much smaller and higher it stands; accents of Latin-1 are dropped. */
+static const char *next_letter(const char **text, double *size, double *lift)
+{
+    static const char plain[] = "AAAAAAACEEEEIIIIDNOOOOO*OUUUUYPS"; /* from U+00C0 on, and again in small letters */
+    unsigned char first = (unsigned char)*(*text)++, c = first;
+
+    *size = 1, *lift = 0;
+    if (first >= 0xc0) {
+        unsigned code = first & 0x1f;
+        while ((**text & 0xc0) == 0x80) code = code << 6 | (unsigned)(*(*text)++ & 0x3f);
+        c = code >= 0xc0 && code <= 0xff ? (unsigned char)plain[(code - 0xc0) % 32] : ' ';
+        if (code == 0xb2) c = '2', *size = 0.55, *lift = 0.55;
+        if (code == 0xb0) c = 'O', *size = 0.4, *lift = 0.65;
+    }
+    if (c >= 'a' && c <= 'z') c = (unsigned char)(c - 'a' + 'A');
+    return c < 128 ? letters[c] : NULL;
+}
+
+/* Draws strokes, unless c is null, and returns where the next letter begins. */
+static double write_letter(canvas *c, double x, double y, double unit, double pen, const char *strokes,
+                           canvas_colour colour)
+{
+    double widest = 1, px = 0, py = 0;
+    int down = 0;
+
+    if (!strokes) return x + 3 * unit;
+    for (const char *s = strokes; *s; s++) {
+        if (*s == ',') {
+            down = 0;
+            continue;
+        }
+        const double nx = x + unit * (s[0] - '0'), ny = y - unit * (s[1] - '0');
+        widest = fmax(widest, s[0] - '0');
+        if (c && (down || !s[2] || s[2] == ',')) canvas_line(c, down ? px : nx, down ? py : ny, nx, ny, pen, colour);
+        px = nx, py = ny, down = 1, s++;
+    }
+    return x + unit * (widest + 2);
+}
+
+static double write_text(canvas *c, double x, double y, double height, double pen, const char *text,
+                         canvas_colour colour)
+{
+    while (*text) {
+        double size, lift;
+        const char *strokes = next_letter(&text, &size, &lift);
+        x = write_letter(c, x, y - lift * height, size * height / 6, pen, strokes, colour);
+    }
+    return x;
+}
+
+double canvas_text_width(double height, const char *text)
+{
+    return write_text(NULL, 0, 0, height, 0, text, (canvas_colour){0, 0, 0}) - height / 3;
+}
+
+void canvas_text(canvas *c, double x, double y, double height, const char *text, canvas_colour colour,
+                 const canvas_colour *halo)
+{
+    const double pen = fmax(height / 8, 1);
+    if (halo) write_text(c, x, y, height, 3 * pen, text, *halo);
+    write_text(c, x, y, height, pen, text, colour);
+}
+
 int canvas_write(const canvas *c, const char *path)
 {
     png_image image = {.version = PNG_IMAGE_VERSION, .format = PNG_FORMAT_RGB};

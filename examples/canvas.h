@@ -27,6 +27,12 @@ void canvas_free(canvas *c);
 void canvas_disc(canvas *c, double x, double y, double radius, canvas_colour colour);
 void canvas_line(canvas *c, double x0, double y0, double x1, double y1, double width, canvas_colour colour);
 
+/* Capital letters, digits and what stands between them, in strokes of a pen; accents are left out. `height` is that of a
+   capital letter; x is where the text begins and y its baseline. With a halo, a border of that colour. */
+void canvas_text(canvas *c, double x, double y, double height, const char *text, canvas_colour colour,
+                 const canvas_colour *halo);
+double canvas_text_width(double height, const char *text);
+
 /* 0, or -1 after a message on stderr; then there is no file. */
 int canvas_write(const canvas *c, const char *path);
 

@@ -30,19 +30,18 @@ void globe_pixels(float *out, int width, int height)
             globe_point(out, 90 - (row + 0.5) * 180 / height, (column + 0.5) * 360 / width - 180);
 }
 
-int globe_peaks(int64_t *out, int count, const float *value, int width, int height)
+void globe_slopes(float *out, const float *x, const float *value, const float *gradient, int width, int height)
 {
-    for (int rank = 0; rank < count; rank++) {
-        int64_t best = -1;
-        for (int64_t k = width; k < (int64_t)width * (height - 1); k++) {
-            const float *v = value + k;
-            int peak = v[0] >= v[1] && v[0] >= v[-1] && v[0] >= v[width] && v[0] >= v[-width];
-            if (peak && (!rank || v[0] < value[out[rank - 1]]) && (best < 0 || v[0] > value[best])) best = k;
-        }
-        if (best < 0) return rank;
-        out[rank] = best;
+    const double turn = 2 * acos(-1.0);
+
+    for (int k = 0; k < width * height; k++, x += 3, gradient += 3) {
+        const double flat = hypot((double)x[0], (double)x[1]); /* the cosine of the latitude */
+        const double east = ((double)gradient[1] * (double)x[0] - (double)gradient[0] * (double)x[1]) / flat;
+        const double away = ((double)gradient[0] * (double)x[0] + (double)gradient[1] * (double)x[1]) / flat;
+        const double north = (double)gradient[2] * flat - (double)x[2] * away;
+        const double change = hypot(east * turn / width * flat, north * turn / 2 / height);
+        out[k] = (float)(change / fmax((double)value[k], 1e-30));
     }
-    return count;
 }
 
 /* Makes room for `capacity` cities; 0, or -1 if memory ran out. */

@@ -32,8 +32,8 @@ void globe_point(float out[3], double latitude, double longitude);
 /* Writes the centres of the pixels of a map: height * width x 3. */
 void globe_pixels(float *out, int width, int height);
 
-/* Finds the highest pixels of a map that are not below their four neighbours, highest first; returns how many, at most
-   `count`. Pixels of equal height count once. The first and last row are left out. */
-int globe_peaks(int64_t *out, int count, const float *value, int width, int height);
+/* Writes how much the logarithm of a field changes from pixel to pixel where it changes most: height * width x 1, of the pixels
+   `x`, the field's values there and its gradient, height * width x 3. */
+void globe_slopes(float *out, const float *x, const float *value, const float *gradient, int width, int height);
 
 #endif

@@ -5,17 +5,22 @@
  * (https://bottosson.github.io/posts/oklab, 2020), in which equal steps look equal: lightness rises evenly from a night
  * blue to a warm white while the hue turns from blue over violet and red to yellow; chroma shrinks wherever sRGB has no
  * such colour. Between pixels the logarithm of the value is interpolated. Borders brighten the colour beneath by a
- * constant step of lightness, the less the smaller the cell, so that crowded regions are not drowned in lines.
+ * constant step of lightness, the less the smaller the cell, so that crowded regions are not drowned in lines. A contour is
+ * where the value is a power of ten: how far a pixel is from it follows from value and slope.
  */
 #include "png_map.h"
 
 #include <math.h>
-#include <png.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCALE = 2, SHADES = 1024 };
+#include "canvas.h"
+
+enum { SCALE = 2, SHADES = 1024, LEGIBLE = 1000 /* pixels of a picture that has room for letters */ };
+
+typedef unsigned char byte;
 
 /* ---- colours ---------------------------------------------------------------------------------------------------- */
 
@@ -38,14 +43,14 @@ static int in_gamut(const double rgb[3])
     return 1;
 }
 
-static png_byte to_byte(double linear)
+static byte to_byte(double linear)
 {
     double v = linear <= 0.0031308 ? 12.92 * linear : 1.055 * pow(linear, 1 / 2.4) - 0.055;
-    return (png_byte)lround(255 * fmin(fmax(v, 0), 1));
+    return (byte)lround(255 * fmin(fmax(v, 0), 1));
 }
 
 /* The colour of lightness, chroma and hue (radians), with the largest chroma up to the one given that sRGB can show. */
-static void oklch_to_bytes(double lightness, double chroma, double hue, png_byte out[3])
+static void oklch_to_bytes(double lightness, double chroma, double hue, byte out[3])
 {
     double rgb[3], low = 0, high = 2 * chroma;
 
@@ -60,7 +65,7 @@ static void oklch_to_bytes(double lightness, double chroma, double hue, png_byte
 }
 
 /* The ramp at t in [0, 1], brightened by `lift` in lightness. */
-static void shade(double t, double lift, png_byte out[3])
+static void shade(double t, double lift, byte out[3])
 {
     const double turn = acos(-1.0) / 180;
     double lightness = 0.16 + 0.81 * t, hue = 275 + 185 * pow(t, 0.9),
@@ -72,12 +77,14 @@ static void shade(double t, double lift, png_byte out[3])
 /* ---- the picture ------------------------------------------------------------------------------------------------ */
 
 typedef struct map {
+    const map_field *field;
     const int64_t *cell;
     int width, height;
-    float *level;          /* per pixel, 0 to 1 */
-    float *border;         /* per pixel, how much its cell's border shows, 0 to 1 */
-    png_byte (*shades)[3]; /* SHADES colours without, then SHADES with a border */
-    png_byte *picture;
+    float *level;      /* per pixel, 0 to 1 */
+    float *border;     /* per pixel, how much its cell's border shows, 0 to 1 */
+    byte (*shades)[3]; /* SHADES colours without, then SHADES with a border */
+    canvas picture;
+    double letter; /* height of small capitals, in pixels of the picture; 0: none */
 } map;
 
 static void fill_levels(map *m, const float *value, double low, double high)
@@ -141,55 +148,145 @@ static double border_at(const map *m, int row, int column)
     return m->cell[here] != m->cell[south] ? fmin(m->border[here], m->border[south]) : 0;
 }
 
+/* How much of a pixel a contour covers. */
+static double contour_at(const map *m, double row, double column, double level)
+{
+    const map_field *f = m->field;
+    const double tens = level * log10(f->high / f->low) + log10(f->low), off = fabs(tens - round(tens)) * log(10);
+    const int k = (int)fmin(fmax(row, 0), m->height - 1) * m->width + (int)fmin(fmax(column, 0), m->width - 1);
+    if (level <= 0 || !(f->slope[k] > 0)) return 0;
+    return fmin(fmax(1 - SCALE * off / (double)f->slope[k], 0), 1);
+}
+
 static void paint(map *m)
 {
     for (int row = 0; row < SCALE * m->height; row++) {
         for (int column = 0; column < SCALE * m->width; column++) {
-            double level = level_at(m, (row + 0.5) / SCALE - 0.5, (column + 0.5) / SCALE - 0.5);
-            double border = border_at(m, row, column);
-            const png_byte *plain = m->shades[lround(level * (SHADES - 1))], *lit = plain + 3 * SHADES;
-            png_byte *pixel = m->picture + 3 * ((size_t)row * (size_t)(SCALE * m->width) + (size_t)column);
-            for (int k = 0; k < 3; k++) pixel[k] = (png_byte)lround((1 - border) * plain[k] + border * lit[k]);
+            const double r = (row + 0.5) / SCALE, c = (column + 0.5) / SCALE, level = level_at(m, r - 0.5, c - 0.5);
+            const double line = 0.35 * contour_at(m, r, c, level), border = fmax(border_at(m, row, column) - line, 0);
+            const byte *plain = m->shades[lround(level * (SHADES - 1))], *lit = plain + 3 * SHADES;
+            byte *pixel = m->picture.pixels + 3 * ((size_t)row * (size_t)(SCALE * m->width) + (size_t)column);
+            for (int k = 0; k < 3; k++)
+                pixel[k] =
+                    (byte)lround((1 - line) * ((1 - border) * plain[k] + border * lit[k]) + line * 255 * (level < 0.5));
         }
     }
 }
 
-static int write_picture(const map *m, const char *path)
-{
-    png_image image;
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
 
-    memset(&image, 0, sizeof image);
-    image.version = PNG_IMAGE_VERSION;
-    image.width = (png_uint_32)(SCALE * m->width);
-    image.height = (png_uint_32)(SCALE * m->height);
-    image.format = PNG_FORMAT_RGB;
-    if (png_image_write_to_file(&image, path, 0, m->picture, 0, NULL)) return 0;
-    fprintf(stderr, "%s: %s\n", path, image.message);
-    return -1;
+static const canvas_colour ink = {235, 230, 225}, faint = {120, 118, 140}, night = {8, 8, 26};
+
+static double column_of(const map *m, double longitude)
+{
+    return (longitude + 180) / 360 * SCALE * m->width;
 }
 
-int png_map_write(const char *path, const float *value, const int64_t *cell, int width, int height, double low,
-                  double high)
+static double row_of(const map *m, double latitude)
 {
-    size_t pixels = (size_t)width * (size_t)height;
-    map m = {.cell = cell, .width = width, .height = height};
-    int failed = -1;
+    return (90 - latitude) / 180 * SCALE * m->height;
+}
+
+static void draw_graticule(map *m)
+{
+    const double width = SCALE * m->width, height = SCALE * m->height, half = 0.5;
+    char text[16];
+    for (int degrees = -150; degrees < 180; degrees += 30)
+        for (double y = 0; y < height; y += 12)
+            canvas_line(&m->picture, column_of(m, degrees), y, column_of(m, degrees), y + 3, half, faint);
+    for (int degrees = -60; degrees < 90; degrees += 30) {
+        for (double x = 0; x < width; x += 12)
+            canvas_line(&m->picture, x, row_of(m, degrees), x + 3, row_of(m, degrees), half, faint);
+        snprintf(text, sizeof text, "%d\302\260%s", abs(degrees), degrees > 0 ? " N" : degrees < 0 ? " S" : "");
+        canvas_text(&m->picture, 4, row_of(m, degrees) - 3, m->letter, text, faint, &night);
+    }
+}
+
+/* The bar lies where nobody lives: at the bottom. */
+static void draw_bar(map *m)
+{
+    const map_field *f = m->field;
+    const double width = 0.36 * SCALE * m->width, left = (SCALE * m->width - width) / 2, thick = 1.3 * m->letter;
+    const double top = SCALE * m->height - 4.6 * m->letter, span = log10(f->high / f->low);
+    char text[32];
+    for (int k = 0; k < (int)width; k++) {
+        const byte *shade = m->shades[(int)(k / width * (SHADES - 1))];
+        const canvas_colour colour = {shade[0], shade[1], shade[2]};
+        canvas_line(&m->picture, left + k + 0.5, top, left + k + 0.5, top + thick, 1.2, colour);
+    }
+    for (double tens = ceil(log10(f->low)); tens <= log10(f->high); tens++) {
+        const double x = left + width * (tens - log10(f->low)) / span;
+        canvas_line(&m->picture, x, top + thick, x, top + 1.4 * thick, 1, ink);
+        snprintf(text, sizeof text, "%g", pow(10, tens));
+        canvas_text(&m->picture, x - canvas_text_width(m->letter, text) / 2, top + 2.6 * thick, m->letter, text, ink,
+                    NULL);
+    }
+    canvas_text(&m->picture, left + width + m->letter, top + thick - 2, m->letter, f->unit, ink, NULL);
+    canvas_text(&m->picture, m->letter, SCALE * m->height - m->letter, 0.8 * m->letter, f->source, faint, NULL);
+    canvas_text(&m->picture, m->letter, 2.6 * m->letter, 1.5 * m->letter, f->title, ink, &night);
+}
+
+typedef struct box {
+    double left, right, top, bottom;
+} box;
+
+static bool is_free(const map *m, box b, const box *taken, int count)
+{
+    const double gap = 0.3 * m->letter;
+    if (b.left < gap || b.right > m->picture.width - gap) return false;
+    for (int k = 0; k < count; k++)
+        if (b.left < taken[k].right + gap && b.right > taken[k].left - gap && b.top < taken[k].bottom + gap &&
+            b.bottom > taken[k].top - gap)
+            return false;
+    return true;
+}
+
+/* Names stand to the right of their places, or else to the left, or are left out. */
+static void draw_labels(map *m)
+{
+    const double high = m->letter;
+    box taken[64];
+    int count = 0;
+    for (int k = 0; k < m->field->label_count && count < 64; k++) {
+        const map_label *label = &m->field->labels[k];
+        const double width = canvas_text_width(high, label->text) + 1.2 * high;
+        const double x = column_of(m, label->longitude), y = row_of(m, label->latitude);
+        for (int side = 0; side < 2; side++) {
+            const double left = side ? x - width : x, base = y + 0.5 * high;
+            const box b = {left - 0.3 * high, left + width + 0.3 * high, base - high, base};
+            if (!is_free(m, b, taken, count)) continue;
+            taken[count++] = b;
+            canvas_disc(&m->picture, x, y, 0.3 * high, night);
+            canvas_disc(&m->picture, x, y, 0.2 * high, ink);
+            canvas_text(&m->picture, left + 0.6 * high, base, high, label->text, ink, &night);
+            break;
+        }
+    }
+}
+
+int png_map_write(const char *path, const map_field *field)
+{
+    const int width = field->width, height = field->height;
+    const size_t pixels = (size_t)width * (size_t)height;
+    map m = {.field = field, .cell = field->cell, .width = width, .height = height};
+    int failed = canvas_create(&m.picture, SCALE * width, SCALE * height);
 
     m.level = malloc(pixels * sizeof *m.level);
     m.border = malloc(pixels * sizeof *m.border);
     m.shades = malloc(2 * SHADES * sizeof *m.shades);
-    m.picture = malloc(pixels * SCALE * SCALE * 3);
-    if (m.level && m.border && m.shades && m.picture && !fill_borders(&m)) {
-        fill_levels(&m, value, low, high);
+    if (!failed && (!m.level || !m.border || !m.shades || fill_borders(&m)))
+        failed = fprintf(stderr, "%s: no memory for the picture\n", path);
+    if (!failed) {
+        fill_levels(&m, field->value, field->low, field->high);
         fill_shades(&m);
         paint(&m);
-        failed = write_picture(&m, path);
-    } else {
-        fprintf(stderr, "%s: no memory for the picture\n", path);
+        m.letter = SCALE * width / 130.0;
+        if (SCALE * width >= LEGIBLE) draw_graticule(&m), draw_bar(&m), draw_labels(&m);
+        failed = canvas_write(&m.picture, path);
     }
     free(m.level);
     free(m.border);
     free(m.shades);
-    free(m.picture);
-    return failed;
+    canvas_free(&m.picture);
+    return failed ? -1 : 0;
 }
