@@ -30,10 +30,9 @@ typedef struct pruned_run {
     const char *why_not; /* it is not pruned; null: it is */
     quern_pruning_report report;
     q_pruned_arrays arrays;
-    q_tree rows, columns;
+    const q_tree *rows, *columns;
     size_t *row_blocks; /* leaves of the tree of rows */
     size_t block_count;
-    int32_t *names;
     q_interval *parameters;
     q_walker *walker; /* null: the host walks */
     double *reached;  /* by block, reduction and component */
@@ -72,50 +71,33 @@ static quern_status group_rows(const pruned_run *p, int64_t *out)
     return QUERN_OK;
 }
 
-/* The tree of an axis: 0 has the rows, 1 the columns. */
-static quern_status make_tree(pruned_run *p, int axis, int64_t size)
-{
-    q_pruned_arrays *a = &p->arrays;
-    q_tree *tree = axis ? &p->columns : &p->rows;
-    int64_t count = q_axis_size(axis ? p->pruner->reduced : p->pruner->rows, p->run->M, p->run->N);
-    int64_t *order = malloc(((size_t)count + 1) * sizeof *order);
-    quern_status status = order ? QUERN_OK : q_fail_memory((size_t)count * sizeof *order);
-    pthread_mutex_t *lock = &((quern_operator *)p->run->op)->lock;
-    if (!status)
-        status = q_pruner_order(p->pruner, axis, lock, order, a->keys[1 + axis], count, a->key_dim[1 + axis], size);
-    if (!status) return q_tree_make(tree, a->points[1 + axis], count, a->dim[1 + axis], order, size);
-    free(order);
-    return status;
-}
-
 static quern_status make_trees(pruned_run *p)
 {
     q_pruned_arrays *a = &p->arrays;
     int64_t size;
     Q_TRY(group_rows(p, &size));
     size *= (BLOCK_ROWS - 1) / size + 1;
-    Q_TRY(make_tree(p, 0, size));
-    Q_TRY(make_tree(p, 1, LEAF_COLUMNS));
+    Q_TRY(q_pruned_sort(a, 1, size));
+    Q_TRY(q_pruned_sort(a, 2, LEAF_COLUMNS));
+    p->rows = &a->axes[1]->tree, p->columns = &a->axes[2]->tree;
     p->report.rows = size, p->report.columns = LEAF_COLUMNS;
-    p->row_blocks = malloc((p->rows.node_count + 1) * sizeof *p->row_blocks);
+    p->row_blocks = malloc((p->rows->node_count + 1) * sizeof *p->row_blocks);
     p->parameters = malloc((a->dim[0] + 1) * sizeof *p->parameters);
-    p->names = malloc(((size_t)p->columns.count + 1) * sizeof *p->names);
-    if (!p->row_blocks || !p->parameters || !p->names) return q_fail_memory(p->rows.node_count * sizeof *p->row_blocks);
-    for (size_t node = 0; node < p->rows.node_count; node++)
-        if (q_tree_is_leaf(&p->rows, node)) p->row_blocks[p->block_count++] = node;
-    for (int64_t place = 0; place < p->columns.count; place++) p->names[place] = (int32_t)p->columns.order[place];
+    if (!p->row_blocks || !p->parameters) return q_fail_memory(p->rows->node_count * sizeof *p->row_blocks);
+    for (size_t node = 0; node < p->rows->node_count; node++)
+        if (q_tree_is_leaf(p->rows, node)) p->row_blocks[p->block_count++] = node;
     for (size_t d = 0; d < a->dim[0]; d++) {
-        double number = a->points[0][d];
+        double number = a->parameters[d];
         p->parameters[d] = isnan(number) ? (q_interval){-INFINITY, INFINITY} : (q_interval){number, number};
     }
-    return q_pruned_sort(a, p->rows.order, p->columns.order);
+    return q_pruned_make_results(a);
 }
 
 static q_pruning_blocks blocks_of(const pruned_run *p)
 {
     return (q_pruning_blocks){.pruner = p->pruner,
-                              .rows = &p->rows,
-                              .columns = &p->columns,
+                              .rows = p->rows,
+                              .columns = p->columns,
                               .row_blocks = p->row_blocks,
                               .block_count = p->block_count,
                               .parameters = p->parameters,
@@ -145,11 +127,10 @@ static quern_status run_blocks(pruned_run *p, const q_kept *kept)
                      .block_count = p->block_count,
                      .entry_count = 1,
                      .piece_count = 1,
-                     .names = p->pruner->named ? p->names : NULL,
+                     .names = p->pruner->named ? p->arrays.axes[2]->names : NULL,
                      .carried = carries(p)};
     quern_view variables[Q_MAX_VARIABLES];
-    for (size_t v = 0; v < run->op->variable_count; v++)
-        variables[v] = p->arrays.sorted[v].data ? p->arrays.sorted[v] : run->variables[v];
+    for (size_t v = 0; v < run->op->variable_count; v++) variables[v] = q_pruned_view(&p->arrays, v);
     q_run all = *run;
     all.op = p->pruner->op, all.build = p->build;
     all.variables = variables, all.results = p->arrays.results, all.spaces = (const q_space *const[]){&space};
@@ -169,7 +150,7 @@ static void find_reached(pruned_run *p)
         size_t dim = q_node_of(graph, node->arg[0])->dim, size = q_element_size(view->dtype);
         for (size_t k = 0; k < p->block_count; k++)
             for (size_t d = 0; d < dim; d++) {
-                const q_tree_node *rows = &p->rows.nodes[p->row_blocks[k]];
+                const q_tree_node *rows = &p->rows->nodes[p->row_blocks[k]];
                 double worst = q_ops[node->op].smallest ? -INFINITY : INFINITY;
                 for (int64_t row = rows->from; row < rows->to; row++) {
                     double x = q_element_read(view->dtype, (const char *)view->data + ((size_t)row * dim + d) * size);
@@ -255,7 +236,7 @@ static bool has_met_all(const pruned_run *p)
     bool all = true;
     for (size_t k = 0; k < p->block_count; k++) {
         const q_segment *segment = &p->near.segments[p->near.blocks[k].first_segment];
-        all = all && segment->to - segment->from == p->columns.count;
+        all = all && segment->to - segment->from == p->columns->count;
     }
     return all;
 }
@@ -280,7 +261,7 @@ static quern_status run_pruned(pruned_run *p)
         Q_TRY(find_kept(p, &blocks));
         Q_TRY(run_blocks(p, &p->kept));
     }
-    return q_pruned_store(&p->arrays, p->rows.order);
+    return q_pruned_store(&p->arrays);
 }
 
 // ---- whether ----
@@ -308,7 +289,7 @@ static const char *refusal(const pruned_run *p)
 static quern_status prune(pruned_run *p)
 {
     double start = q_seconds();
-    Q_TRY(q_pruned_read(&p->arrays, p->run, p->pruner));
+    Q_TRY(q_pruned_open(&p->arrays, p->run, p->pruner));
     Q_TRY(make_trees(p));
     p->report.ordering = q_seconds() - start;
     Q_TRY(run_pruned(p));
@@ -319,10 +300,7 @@ static quern_status prune(pruned_run *p)
 static void destroy(pruned_run *p)
 {
     q_pruned_free(&p->arrays);
-    q_tree_free(&p->rows);
-    q_tree_free(&p->columns);
     free(p->row_blocks);
-    free(p->names);
     free(p->parameters);
     free(p->reached);
     q_walker_destroy(&p->walker);

@@ -7,37 +7,6 @@
 #include "quern/prune.h"
 #include "run/run.h"
 
-// pruner.c: what pruning asks of a formula
-
-/* An order of points that was found: points of the same digest have it too. */
-typedef struct q_order {
-    char digest[33];
-    int64_t *places;
-} q_order;
-
-/* Of an operator, made when it is first pruned. */
-struct q_pruner {
-    const char *refusal;   /* why its runs cannot be pruned; null: they can */
-    quern_operator *op;    /* the same with more results: what each reduction of it has reached */
-    size_t result_count;   /* without those */
-    uint8_t rows, reduced; /* axes */
-    size_t reduction_count;
-    q_id reductions[Q_MAX_RESULTS]; /* of its graph */
-    bool named;                     /* indices of columns are wanted */
-    bool lists;                     /* a reduction keeps a list: KMin and its kin */
-    bool ordered;                   /* numbers of rows or columns are used: they keep their order */
-    q_order orders[2];              /* under the lock of the operator: of the rows and columns of the last run */
-    bool matters[Q_MAX_VARIABLES];  /* by op->variables: it decides which pairs matter, in contrast to weights */
-};
-
-/* Thread-safe; lives as long as the operator. */
-quern_status q_pruner_find(q_pruner **out, quern_operator *op);
-
-/* order of count points of `dim` numbers, in leaves of `size`: the one that is known of axis 0 (rows) or 1 (columns), or a new one
-   that will be. Thread-safe. */
-quern_status q_pruner_order(q_pruner *pruner, int axis, pthread_mutex_t *lock, int64_t *order, const double *points,
-                            int64_t count, size_t dim, int64_t size);
-
 // tree.c: points in the order of a k-d tree, with the boxes of its nodes
 
 typedef struct q_tree_node {
@@ -64,27 +33,78 @@ static inline bool q_tree_is_leaf(const q_tree *tree, size_t node)
     return tree->nodes[node].next == node + 1;
 }
 
+// pruner.c: what pruning asks of a formula
+
+/* An order of points that was found: points of the same digest have it too. */
+typedef struct q_order {
+    char digest[33];
+    int64_t *places;
+} q_order;
+
+/* What an axis of a run is when sorted. Runs on the same numbers share it: it does not change. */
+typedef struct q_sorted {
+    int users; /* under the lock of the operator */
+    char digest[33];
+    q_tree tree;
+    int32_t *names;                    /* by place */
+    quern_view views[Q_MAX_VARIABLES]; /* by op->variables: copies of those of this axis */
+} q_sorted;
+
+/* Of an operator, made when it is first pruned. */
+struct q_pruner {
+    const char *refusal;   /* why its runs cannot be pruned; null: they can */
+    quern_operator *op;    /* the same with more results: what each reduction of it has reached */
+    size_t result_count;   /* without those */
+    uint8_t rows, reduced; /* axes */
+    size_t reduction_count;
+    q_id reductions[Q_MAX_RESULTS]; /* of its graph */
+    bool named;                     /* indices of columns are wanted */
+    bool lists;                     /* a reduction keeps a list: KMin and its kin */
+    bool ordered;                   /* numbers of rows or columns are used: they keep their order */
+    /* under the lock of the operator, of the rows and columns of the last run */
+    q_order orders[2];
+    q_sorted *sorted[2];
+    bool matters[Q_MAX_VARIABLES]; /* by op->variables: it decides which pairs matter, in contrast to weights */
+};
+
+/* Thread-safe; lives as long as the operator. */
+quern_status q_pruner_find(q_pruner **out, quern_operator *op);
+
+/* order of count points of `dim` numbers, in leaves of `size`: the one that is known of axis 0 (rows) or 1 (columns), or a new one
+   that will be. Thread-safe. */
+quern_status q_pruner_order(q_pruner *pruner, int axis, pthread_mutex_t *lock, int64_t *order, const double *points,
+                            int64_t count, size_t dim, int64_t size);
+/* What is known of an axis of this digest, with one more user, or null; makes it known; takes a user away (null: none). */
+q_sorted *q_pruner_sorted(q_pruner *pruner, int axis, pthread_mutex_t *lock, const char *digest);
+void q_pruner_keep(q_pruner *pruner, int axis, pthread_mutex_t *lock, q_sorted *sorted);
+void q_sorted_release(q_sorted *sorted, pthread_mutex_t *lock);
+
 // prune_arrays.c: the arrays of a run in another order of rows and columns
 
 /* What a run has, by axis: 0: the parameters, 1: the rows, 2: the columns of its only stage. */
 typedef struct q_pruned_arrays {
     const q_run *run;
-    const q_pruner *pruner;
-    void *fetched[Q_MAX_VARIABLES]; /* by op->variables: host copies of what is on the device */
-    quern_view given[Q_MAX_VARIABLES], sorted[Q_MAX_VARIABLES];
+    q_pruner *pruner;
+    pthread_mutex_t *lock;          /* of the operator */
+    void *fetched[Q_MAX_VARIABLES]; /* by op->variables: dense copies on the host of what is not so */
+    quern_view given[Q_MAX_VARIABLES];
+    q_sorted *axes[3];
     quern_view results[Q_MAX_RESULTS]; /* sorted, those of the pruner's operator */
-    double *points[3];                 /* by axis: numbers of all its variables, row by row */
-    double *keys[3];                   /* of those that matter */
-    size_t dim[3], key_dim[3];
+    double *parameters;
+    size_t dim[3];
     size_t offsets[Q_MAX_VARIABLES]; /* of a variable's first component among those of its axis */
 } q_pruned_arrays;
 
-/* Reads all variables. To be freed even if it fails. */
-quern_status q_pruned_read(q_pruned_arrays *out, const q_run *run, const q_pruner *pruner);
-/* Makes the sorted variables, and room for the sorted results. */
-quern_status q_pruned_sort(q_pruned_arrays *a, const int64_t *rows, const int64_t *columns);
+/* Reads the parameters. To be freed even if it fails. */
+quern_status q_pruned_open(q_pruned_arrays *out, const q_run *run, q_pruner *pruner);
+/* Sorts the rows (1) or columns (2), in leaves of `size`. */
+quern_status q_pruned_sort(q_pruned_arrays *a, int axis, int64_t size);
+/* A variable as it is sorted. */
+quern_view q_pruned_view(const q_pruned_arrays *a, size_t v);
+/* Room for the sorted results. */
+quern_status q_pruned_make_results(q_pruned_arrays *a);
 /* Stores the results in the order of the run. */
-quern_status q_pruned_store(const q_pruned_arrays *a, const int64_t *rows);
+quern_status q_pruned_store(const q_pruned_arrays *a);
 void q_pruned_free(q_pruned_arrays *a);
 
 // prune_device.c: the same as prune_bounds.c on a device

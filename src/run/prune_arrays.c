@@ -1,6 +1,7 @@
 /*
- * prune_arrays.c: the arrays of a run whose rows and columns are put in another order: its variables as numbers, from which
- * order and boxes are made, sorted copies of them, and results that go back to where they belong.
+ * prune_arrays.c: the arrays of a run whose rows and columns are put in another order: what an axis of it is when sorted, a
+ * tree with boxes and sorted copies, which later runs on the same numbers share; and results that go back to where they
+ * belong.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,14 +15,15 @@ static int place_of(const q_pruner *pruner, uint8_t axis)
     return axis == pruner->rows ? 1 : axis == pruner->reduced ? 2 : 0;
 }
 
-static uint8_t axis_of(const q_pruned_arrays *a, size_t v)
+/* Of a variable. */
+static int place(const q_pruned_arrays *a, size_t v)
 {
-    return a->run->op->graph->variables[a->run->op->variables[v]].axis;
+    return place_of(a->pruner, a->run->op->graph->variables[a->run->op->variables[v]].axis);
 }
 
-static int64_t rows_of(const q_pruned_arrays *a, int place)
+static int64_t rows_of(const q_pruned_arrays *a, int at)
 {
-    uint8_t axis = place == 1 ? a->pruner->rows : place == 2 ? a->pruner->reduced : Q_P;
+    uint8_t axis = at == 1 ? a->pruner->rows : at == 2 ? a->pruner->reduced : Q_P;
     return q_axis_size(axis, a->run->M, a->run->N);
 }
 
@@ -35,67 +37,77 @@ static void *block(int64_t rows, size_t columns, size_t size)
 
 // ---- reading ----
 
-/* A view of the host of what may be on the device. */
-static quern_status fetch(q_pruned_arrays *a, size_t v)
+static quern_status fetch(q_pruned_arrays *a, size_t v, const quern_view *view)
 {
-    const quern_view *view = &a->run->variables[v];
-    a->given[v] = *view;
-    if (!view->array) return QUERN_OK;
     a->fetched[v] = block(view->rows, (size_t)view->columns, q_element_size(view->dtype));
     if (!a->fetched[v]) return q_fail_memory(0);
     a->given[v] = quern_view_of(a->fetched[v], view->dtype, view->rows, view->columns);
+    return QUERN_OK;
+}
+
+static quern_status fetch_number(q_pruned_arrays *a, size_t v, double number)
+{
+    quern_view one = quern_view_of(NULL, a->run->dtype, 1, 1);
+    Q_TRY(fetch(a, v, &one));
+    q_element_write(one.dtype, a->fetched[v], number);
+    return QUERN_OK;
+}
+
+/* A dense view of the host of what may be on the device, or have a stride, or be one number. */
+static quern_status give(q_pruned_arrays *a, size_t v)
+{
+    const quern_view *view = &a->run->variables[v];
+    a->given[v] = *view;
+    if (view->dtype == QUERN_NUMBER) return fetch_number(a, v, view->number);
+    if (!view->array && q_view_is_dense(view)) return QUERN_OK;
+    Q_TRY(fetch(a, v, view));
     return quern_copy(a->run->build->context, a->given[v], *view);
 }
 
-/* Numbers of one row, rounded as the run has them. */
+/* As the run has them: rounded to float32, where it is of that. */
 static void read_row(double *out, const quern_view *view, int64_t row, bool single)
 {
-    size_t size = q_element_size(view->dtype);
-    const char *at = (const char *)view->data + (size_t)row * (size_t)q_view_stride(view) * size;
-    for (int64_t d = 0; d < view->columns; d++) {
-        double number = q_element_read(view->dtype, at + (size_t)d * size);
+    size_t dim = (size_t)view->columns, size = q_element_size(view->dtype);
+    const char *from = (const char *)view->data + (size_t)row * dim * size;
+    for (size_t d = 0; d < dim && view->dtype == QUERN_F32; d++) {
+        float number;
+        memcpy(&number, from + d * size, sizeof number);
+        out[d] = (double)number;
+    }
+    for (size_t d = 0; d < dim && view->dtype != QUERN_F32; d++) {
+        double number = q_element_read(view->dtype, from + d * size);
         out[d] = single ? (double)(float)number : number;
     }
 }
 
-static void read_variable(q_pruned_arrays *a, size_t v, double *to, size_t dim)
+/* The numbers of all variables of an axis, or of those that matter, row by row; for free(), null when memory runs out. */
+static double *read_axis(const q_pruned_arrays *a, int at, bool all, size_t *dim)
 {
-    const quern_view *view = &a->given[v];
-    bool single = a->run->dtype == QUERN_F32;
-    if (view->dtype == QUERN_NUMBER) {
-        *to = single ? (double)(float)view->number : view->number;
-        return;
+    size_t offset = 0;
+    *dim = 0;
+    for (size_t v = 0; v < a->run->op->variable_count; v++)
+        if (place(a, v) == at && (all || a->pruner->matters[v])) *dim += (size_t)a->given[v].columns;
+    double *out = block(rows_of(a, at), *dim, sizeof *out);
+    for (size_t v = 0; v < a->run->op->variable_count && out; v++) {
+        const quern_view *view = &a->given[v];
+        if (place(a, v) != at || (!all && !a->pruner->matters[v])) continue;
+        for (int64_t row = 0; row < view->rows; row++)
+            read_row(out + (size_t)row * *dim + offset, view, row, a->run->dtype == QUERN_F32);
+        offset += (size_t)view->columns;
     }
-    for (int64_t row = 0; row < view->rows; row++) read_row(to + (size_t)row * dim, view, row, single);
+    return out;
 }
 
-quern_status q_pruned_read(q_pruned_arrays *out, const q_run *run, const q_pruner *pruner)
+quern_status q_pruned_open(q_pruned_arrays *out, const q_run *run, q_pruner *pruner)
 {
-    size_t key_offsets[Q_MAX_VARIABLES];
-    *out = (q_pruned_arrays){.run = run, .pruner = pruner};
+    *out = (q_pruned_arrays){.run = run, .pruner = pruner, .lock = &((quern_operator *)run->op)->lock};
     for (size_t v = 0; v < run->op->variable_count; v++) {
-        int place = place_of(pruner, axis_of(out, v));
-        Q_TRY(fetch(out, v));
-        out->offsets[v] = out->dim[place];
-        out->dim[place] += (size_t)run->variables[v].columns;
-        key_offsets[v] = out->key_dim[place];
-        out->key_dim[place] += pruner->matters[v] ? (size_t)run->variables[v].columns : 0;
+        Q_TRY(give(out, v));
+        out->offsets[v] = out->dim[place(out, v)];
+        out->dim[place(out, v)] += (size_t)out->given[v].columns;
     }
-    for (int place = 0; place < 3; place++) {
-        out->points[place] = block(rows_of(out, place), out->dim[place], sizeof(double));
-        out->keys[place] = block(rows_of(out, place), out->key_dim[place], sizeof(double));
-        if (!out->points[place] || !out->keys[place]) return q_fail_memory(out->dim[place] * sizeof(double));
-    }
-    for (size_t v = 0; v < run->op->variable_count; v++) {
-        int place = place_of(pruner, axis_of(out, v));
-        size_t dim = out->dim[place], key_dim = out->key_dim[place];
-        read_variable(out, v, out->points[place] + out->offsets[v], dim);
-        for (int64_t row = 0; row < rows_of(out, place) && pruner->matters[v]; row++)
-            memcpy(out->keys[place] + (size_t)row * key_dim + key_offsets[v],
-                   out->points[place] + (size_t)row * dim + out->offsets[v],
-                   (size_t)run->variables[v].columns * sizeof(double));
-    }
-    return QUERN_OK;
+    out->parameters = read_axis(out, 0, true, &out->dim[0]);
+    return out->parameters ? QUERN_OK : q_fail_memory(out->dim[0] * sizeof(double));
 }
 
 // ---- sorting ----
@@ -111,15 +123,84 @@ static void move_rows(const quern_view *to, const quern_view *from, const int64_
     }
 }
 
-static quern_status sort_variable(q_pruned_arrays *a, size_t v, const int64_t *order)
+static quern_status sort_variable(quern_view *out, const quern_view *view, const int64_t *order)
 {
-    const quern_view *view = &a->given[v];
     void *data = block(view->rows, (size_t)view->columns, q_element_size(view->dtype));
     if (!data) return q_fail_memory(0);
-    a->sorted[v] = quern_view_of(data, view->dtype, view->rows, view->columns);
-    move_rows(&a->sorted[v], view, order, false);
+    *out = quern_view_of(data, view->dtype, view->rows, view->columns);
+    move_rows(out, view, order, false);
     return QUERN_OK;
 }
+
+/* Of all that an axis is sorted by, and of what is sorted. */
+static void find_digest(const q_pruned_arrays *a, int at, int64_t size, char out[33])
+{
+    struct {
+        int64_t rows, columns, dtype;
+        char numbers[40];
+    } variables[Q_MAX_VARIABLES + 1];
+    size_t count = 0;
+    memset(variables, 0, sizeof variables);
+    variables[count].rows = size, variables[count++].dtype = (int64_t)a->run->dtype;
+    for (size_t v = 0; v < a->run->op->variable_count; v++) {
+        const quern_view *view = &a->given[v];
+        if (place(a, v) != at) continue;
+        variables[count].rows = view->rows, variables[count].columns = view->columns;
+        variables[count].dtype = (int64_t)view->dtype;
+        size_t bytes = (size_t)view->rows * (size_t)view->columns * q_element_size(view->dtype);
+        q_digest_hex(view->data, bytes, variables[count++].numbers);
+    }
+    q_digest_hex(variables, count * sizeof *variables, out);
+}
+
+/* Leaves of `size`. */
+static quern_status make_tree(q_pruned_arrays *a, int at, q_tree *out, int64_t size)
+{
+    size_t dim, key_dim;
+    int64_t count = rows_of(a, at), *order = block(count, 1, sizeof *order);
+    double *points = read_axis(a, at, true, &dim), *keys = read_axis(a, at, false, &key_dim);
+    quern_status status = order && points && keys ? QUERN_OK : q_fail_memory((size_t)count * dim * sizeof *points);
+    if (!status) status = q_pruner_order(a->pruner, at - 1, a->lock, order, keys, count, key_dim, size);
+    if (status) free(order);
+    else status = q_tree_make(out, points, count, dim, order, size);
+    free(points);
+    free(keys);
+    return status;
+}
+
+static quern_status fill_sorted(q_pruned_arrays *a, int at, q_sorted *sorted, int64_t size)
+{
+    int64_t count = rows_of(a, at);
+    Q_TRY(make_tree(a, at, &sorted->tree, size));
+    sorted->names = block(count, 1, sizeof *sorted->names);
+    if (!sorted->names) return q_fail_memory((size_t)count * sizeof *sorted->names);
+    for (int64_t k = 0; k < count; k++) sorted->names[k] = (int32_t)sorted->tree.order[k];
+    for (size_t v = 0; v < a->run->op->variable_count; v++)
+        if (place(a, v) == at) Q_TRY(sort_variable(&sorted->views[v], &a->given[v], sorted->tree.order));
+    return QUERN_OK;
+}
+
+quern_status q_pruned_sort(q_pruned_arrays *a, int at, int64_t size)
+{
+    char digest[33];
+    find_digest(a, at, size, digest);
+    a->axes[at] = q_pruner_sorted(a->pruner, at - 1, a->lock, digest);
+    if (a->axes[at]) return QUERN_OK;
+    q_sorted *sorted = a->axes[at] = calloc(1, sizeof *sorted);
+    if (!sorted) return q_fail_memory(sizeof *sorted);
+    sorted->users = 1;
+    memcpy(sorted->digest, digest, sizeof digest);
+    Q_TRY(fill_sorted(a, at, sorted, size));
+    q_pruner_keep(a->pruner, at - 1, a->lock, sorted);
+    return QUERN_OK;
+}
+
+quern_view q_pruned_view(const q_pruned_arrays *a, size_t v)
+{
+    return place(a, v) ? a->axes[place(a, v)]->views[v] : a->run->variables[v];
+}
+
+// ---- results ----
 
 /* Of results of the run, as it wants them; of what reductions have reached, numbers of its type. */
 static quern_status make_result(q_pruned_arrays *a, size_t r)
@@ -131,12 +212,8 @@ static quern_status make_result(q_pruned_arrays *a, size_t r)
     return data ? QUERN_OK : q_fail_memory(0);
 }
 
-quern_status q_pruned_sort(q_pruned_arrays *a, const int64_t *rows, const int64_t *columns)
+quern_status q_pruned_make_results(q_pruned_arrays *a)
 {
-    for (size_t v = 0; v < a->run->op->variable_count; v++) {
-        int place = place_of(a->pruner, axis_of(a, v));
-        if (place) Q_TRY(sort_variable(a, v, place == 1 ? rows : columns));
-    }
     for (size_t r = 0; r < quern_result_count(a->pruner->op); r++) Q_TRY(make_result(a, r));
     return QUERN_OK;
 }
@@ -157,21 +234,16 @@ static quern_status store_result(const q_pruned_arrays *a, size_t r, const int64
     return status;
 }
 
-quern_status q_pruned_store(const q_pruned_arrays *a, const int64_t *rows)
+quern_status q_pruned_store(const q_pruned_arrays *a)
 {
-    for (size_t r = 0; r < a->pruner->result_count; r++) Q_TRY(store_result(a, r, rows));
+    for (size_t r = 0; r < a->pruner->result_count; r++) Q_TRY(store_result(a, r, a->axes[1]->tree.order));
     return QUERN_OK;
 }
 
 void q_pruned_free(q_pruned_arrays *a)
 {
-    for (size_t v = 0; v < Q_MAX_VARIABLES; v++) {
-        free(a->fetched[v]);
-        free(a->sorted[v].data);
-    }
+    for (size_t v = 0; v < Q_MAX_VARIABLES; v++) free(a->fetched[v]);
     for (size_t r = 0; r < Q_MAX_RESULTS; r++) free(a->results[r].data);
-    for (int place = 0; place < 3; place++) {
-        free(a->points[place]);
-        free(a->keys[place]);
-    }
+    for (int at = 1; at < 3; at++) q_sorted_release(a->axes[at], a->lock);
+    free(a->parameters);
 }

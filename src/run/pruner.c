@@ -150,11 +150,23 @@ quern_status q_pruner_find(q_pruner **out, quern_operator *op)
     return status;
 }
 
+static void sorted_destroy(q_sorted *sorted)
+{
+    if (!sorted) return;
+    for (size_t v = 0; v < Q_MAX_VARIABLES; v++) free(sorted->views[v].data);
+    q_tree_free(&sorted->tree);
+    free(sorted->names);
+    free(sorted);
+}
+
 void q_pruner_destroy(q_pruner *pruner)
 {
     if (!pruner) return;
     quern_operator_destroy(&pruner->op);
-    for (int axis = 0; axis < 2; axis++) free(pruner->orders[axis].places);
+    for (int axis = 0; axis < 2; axis++) {
+        free(pruner->orders[axis].places);
+        sorted_destroy(pruner->sorted[axis]);
+    }
     free(pruner);
 }
 
@@ -198,4 +210,35 @@ quern_status q_pruner_order(q_pruner *pruner, int axis, pthread_mutex_t *lock, i
     keep_order(&pruner->orders[axis], digest, order, bytes);
     pthread_mutex_unlock(lock);
     return QUERN_OK;
+}
+
+// ---- axes ----
+
+q_sorted *q_pruner_sorted(q_pruner *pruner, int axis, pthread_mutex_t *lock, const char *digest)
+{
+    pthread_mutex_lock(lock);
+    q_sorted *known = pruner->sorted[axis];
+    if (known && strcmp(known->digest, digest) != 0) known = NULL;
+    if (known) known->users++;
+    pthread_mutex_unlock(lock);
+    return known;
+}
+
+void q_sorted_release(q_sorted *sorted, pthread_mutex_t *lock)
+{
+    if (!sorted) return;
+    pthread_mutex_lock(lock);
+    bool last = --sorted->users == 0;
+    pthread_mutex_unlock(lock);
+    if (last) sorted_destroy(sorted);
+}
+
+void q_pruner_keep(q_pruner *pruner, int axis, pthread_mutex_t *lock, q_sorted *sorted)
+{
+    pthread_mutex_lock(lock);
+    q_sorted *before = pruner->sorted[axis];
+    sorted->users++;
+    pruner->sorted[axis] = sorted;
+    pthread_mutex_unlock(lock);
+    q_sorted_release(before, lock);
 }

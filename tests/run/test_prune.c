@@ -359,6 +359,23 @@ static void runs_that_pruning_would_not_help(void **state)
     }
 }
 
+/* What is kept between runs is never taken for other numbers. */
+static void arrays_that_change_between_runs(void **state)
+{
+    (void)state;
+    need_device();
+    problem p = problem_create("x=Vi(2); y=Vj(2); b=Vj(1); ArgMin_j(b+SqDist(x,y)), ArgKMin_j(SqDist(x,y),4)",
+                               QUERN_F32, 600, 700, CLUSTERS, 3);
+    for (int turn = 0; turn < 6; turn++) {
+        if (turn / 2 == 1) problem_set(&p, 2, 123, -5);  /* a weight */
+        if (turn / 2 == 2) problem_set(&p, 1, 600, 0.5); /* a coordinate */
+        run_both(&p, 0, 0);
+        assert_true(p.report.pruned);
+        check_same(&p, "changed");
+    }
+    problem_destroy(&p);
+}
+
 static void bad_options(void **state)
 {
     (void)state;
@@ -386,6 +403,7 @@ int main(void)
         cmocka_unit_test(rows_have_the_same_bits_anywhere),
         cmocka_unit_test(sums_keep_their_certificate),
         cmocka_unit_test(some_formulas_are_run_as_they_are),
+        cmocka_unit_test(arrays_that_change_between_runs),
         cmocka_unit_test(bad_options),
         cmocka_unit_test(runs_that_pruning_would_not_help),
     };
