@@ -314,7 +314,8 @@ typedef struct q_segment {
 typedef struct q_row_block {
     int64_t row, rows;
     size_t first_segment, segment_count;
-    size_t entry; /* in the first piece */
+    size_t entry;  /* in the first piece */
+    int64_t terms; /* columns that its rows meet in all, where its segments have only some; 0: those of its segments */
 } q_row_block;
 
 /* A member of a batch, or what a device has of the arrays. */

@@ -69,11 +69,12 @@ static int64_t *add_groups(int64_t *to, const q_space *space, const q_row_block 
                            int64_t group_rows)
 {
     size_t begin, end;
+    int64_t terms = block->terms ? block->terms : columns_of(space, block);
     segments_of(space, block, piece, &begin, &end);
     for (int64_t row = 0; row < block->rows; row += group_rows, to += GROUP) {
         size_t entry = block->entry + piece * space->piece_entries;
         int64_t record[GROUP] = {block->row + row, block->row + block->rows, (int64_t)begin,
-                                 (int64_t)end,     (int64_t)entry,           columns_of(space, block)};
+                                 (int64_t)end,     (int64_t)entry,           terms};
         for (int k = 0; k < GROUP; k++) to[k] = record[k];
     }
     return to;

@@ -36,8 +36,8 @@ typedef struct q_window {
     int64_t first, rows;
 } q_window;
 
-/* A window of a stage without rows, planned as all rows of a run are in this build on a device of so many compute units,
-   so that each row has the same bits in any window that begins and ends with a group. To be closed even if it fails. */
+/* A window of a stage without rows, planned as plan_M and plan_N of a run, mostly all there are, are in this build on a device
+   of so many compute units, so that each row has the same bits in any window that begins and ends with a group. To be closed even if it fails. */
 quern_status q_window_open(q_window *w, const q_run *run, q_build *build, size_t stage, int units, bool in_pieces);
 void q_window_close(q_window *w);
 /* The array of a slot in place of what it has: rows of the window, columns, or a parameter. Does not wait. */
@@ -87,6 +87,8 @@ typedef struct q_stream {
     q_buffer *buffers; /* by slot, two for each that is of columns in pieces */
 } q_stream;
 
+/* Columns of the window's stage that take half of the device memory that is free. */
+int64_t q_stream_columns(const q_hosted *h, const q_window *w);
 /* Whether the run has all arrays on the host, and does not fit its device. */
 bool q_stream_takes(const q_run *run);
 /* To be closed even if it fails. */

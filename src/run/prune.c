@@ -59,7 +59,7 @@ quern_status q_pruning_check(quern_pruning *out, const quern_pruning *given)
 static quern_status group_rows(const pruned_run *p, int64_t *out)
 {
     const q_run *run = p->run;
-    q_row_block block = {0, q_axis_size(p->pruner->rows, run->M, run->N), 0, 1, 0};
+    q_row_block block = {0, q_axis_size(p->pruner->rows, run->M, run->N), 0, 1, 0, 0};
     q_segment segment = {0, q_axis_size(p->pruner->reduced, run->M, run->N), 0};
     q_space space = {.blocks = &block, .segments = &segment, .block_count = 1, .piece_count = 1};
     q_plan plan;

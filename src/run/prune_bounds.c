@@ -56,7 +56,7 @@ bool q_kept_add(q_kept *out, q_row_block *block, const q_tree_node *columns)
 q_row_block *q_kept_block(q_kept *out, const q_pruning_blocks *b, size_t k)
 {
     const q_tree_node *rows = &b->rows->nodes[b->row_blocks[k]];
-    out->blocks[k] = (q_row_block){rows->from, rows->to - rows->from, out->segment_count, 0, 0};
+    out->blocks[k] = (q_row_block){rows->from, rows->to - rows->from, out->segment_count, 0, 0, 0};
     return &out->blocks[k];
 }
 

@@ -60,6 +60,13 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+int64_t q_stream_columns(const q_hosted *h, const q_window *w)
+{
+    uint64_t longest, column = bytes_of_axis(h, w->p, w->p->reduced, &longest);
+    return smaller(at_most(free_bytes(w->l.session) / 2, column),
+                   at_most(q_session_device(w->l.session)->max_allocation, longest));
+}
+
 /* Bytes of all arrays of a run in the device's own types; false if one is too long. */
 static bool sum_arrays(const q_run *run, uint64_t *sum)
 {

@@ -19,8 +19,8 @@ static int64_t start_of(const q_window *w, int part)
 static quern_status plan(q_window *w, int units)
 {
     const q_run *run = &w->run;
-    int64_t columns = w->p->reduced ? q_axis_size(w->p->reduced, run->M, run->N) : 0;
-    w->block = (q_row_block){.rows = q_axis_size(w->p->rows, run->M, run->N), .segment_count = 1};
+    int64_t columns = w->p->reduced ? q_axis_size(w->p->reduced, run->plan_M, run->plan_N) : 0;
+    w->block = (q_row_block){.rows = q_axis_size(w->p->rows, run->plan_M, run->plan_N), .segment_count = 1};
     w->segment = (q_segment){.to = columns};
     w->space = (q_space){.blocks = &w->block,
                          .segments = &w->segment,
@@ -102,6 +102,7 @@ static quern_status make_room(q_window *w, q_slot *slot)
 quern_status q_window_begin(q_window *w, int64_t first, int64_t rows)
 {
     int64_t group_rows = q_plan_group_rows(&w->whole.plan);
+    drop_tables(w);
     w->first = first;
     w->rows = rows;
     w->plan = w->whole.plan;
@@ -116,7 +117,8 @@ quern_status q_window_begin(q_window *w, int64_t first, int64_t rows)
 static quern_status make_tables(q_window *w, int64_t from, int64_t to, int64_t column)
 {
     q_space_table table;
-    w->block = (q_row_block){.rows = w->rows, .segment_count = 1};
+    int64_t terms = w->p->reduced ? q_axis_size(w->p->reduced, w->run.M, w->run.N) : 0;
+    w->block = (q_row_block){.rows = w->rows, .segment_count = 1, .terms = terms};
     w->segment = (q_segment){.from = from, .to = to};
     w->entry = (q_space_entry){w->run.M, w->run.N, w->first, column};
     drop_tables(w);
@@ -164,6 +166,7 @@ quern_status q_window_take(q_window *w, const q_piece *piece)
 
 quern_status q_window_end(q_window *w)
 {
+    if (!w->l.tables[0].mem) Q_TRY(make_tables(w, 0, 0, 0)); /* all states came from elsewhere */
     q_values values = values_of(w);
     size_t items = (size_t)(values.number[Q_PARAM_PADDED] / w->plan.lanes), rhs = (size_t)w->plan.rhs_per_item,
            rhs_groups = rhs ? (w->p->rhs_dim + rhs - 1) / rhs : 1;

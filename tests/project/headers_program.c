@@ -15,6 +15,7 @@
 #include <quern/neighbors.h>
 #include <quern/npy.h>
 #include <quern/pairs.h>
+#include <quern/parts.h>
 #include <quern/prune.h>
 #include <quern/transport.h>
 #include <quern/tsne.h>

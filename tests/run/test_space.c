@@ -268,7 +268,7 @@ static void a_rectangle_gives_the_same_bits(void **state)
     need_device();
     quern_operator *op = compile("x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y)))", NULL);
     trial t = trial_create(op, QUERN_F32, 50, 700, 1), listed = trial_create(op, QUERN_F32, 50, 700, 1);
-    q_row_block block = {0, 50, 0, 1, 0};
+    q_row_block block = {0, 50, 0, 1, 0, 0};
     q_segment segment = {0, 700, 0};
     q_space_entry entry = {50, 700, 0, 0};
     q_space space = {&block, &segment, &entry, NULL, 1, 1, 1, 0, NULL, false};

@@ -194,6 +194,7 @@ static quern_status run_arrays(const trial *t, const quern_arg *args, const quer
 {
     size_t variables = t->op->variable_count, count = quern_result_count(t->op);
     quern_args all = {args, variables, t->M, t->N};
+    if (t->run) return t->run(t->op, all, (quern_outs){results, count});
     if (t->contexts) return quern_run_on(t->op, t->contexts, t->context_count, all, (quern_outs){results, count});
     if (t->options) return quern_run_with(t->op, all, (quern_outs){results, count}, t->options);
     if (!t->space) return quern_run_all(t->op, all, (quern_outs){results, count});

@@ -48,6 +48,7 @@ typedef struct trial {
     const quern_run_options *options; /* null: none */
     quern_context *const *contexts;   /* null: the operator's own */
     size_t context_count;
+    quern_status (*run)(quern_operator *op, quern_args args, quern_outs results); /* null: quern_run_all */
 } trial;
 
 /* Every variable gets multiples of 1/8 between -1 and 1: their sums, differences and products are exact in float32,
