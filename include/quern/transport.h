@@ -79,7 +79,7 @@ typedef struct quern_transport_options {
     quern_switch certify;
     /* Whether blocks of the plan that have next to no mass are left out. QUERN_AUTO: of clouds of 4000 points and more, where
        at least half of all pairs are. What is left out has at most `truncate` of the mass of each row and column, provably;
-       0: a tenth of the tolerance. `lower` and `upper` hold the value of the problem with nothing left out. */
+       0: a quarter of the tolerance. `lower` and `upper` hold the value of the problem with nothing left out. */
     quern_switch truncation;
     double truncate;
     /* Potentials to begin with, of an earlier result (both or none): the schedule then has the last temperature only. */

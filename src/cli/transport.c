@@ -68,7 +68,7 @@ static const cli_option options[] = {
     {"--gap", CLI_TEXT, offsetof(request, gap), "X", "of the interval that holds the value, relative to it"},
     {"--truncate", CLI_TEXT, offsetof(request, truncate), "X",
      "blocks of the plan may be left out that have at most this part of the mass, provably; 0: none;\n"
-     "without it a tenth of the tolerance, for clouds of 4000 points and more"},
+     "without it a quarter of the tolerance, for clouds of 4000 points and more"},
     {"--iterations", CLI_TEXT, offsetof(request, iterations), "N", "at the last temperature, at most; 1000 without it"},
     {"--schedule", CLI_TEXT, offsetof(request, schedule), "tolerance|geomloss", "how temperatures fall"},
     {"--scaling", CLI_TEXT, offsetof(request, scaling), "X", "ratio of two blurs of the schedule; 0.5 without it"},

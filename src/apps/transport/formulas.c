@@ -28,22 +28,16 @@ static const row formulas[Q_FORMULA_COUNT] = {
     [Q_TALLY] = {0, "u=Vi(1); f=Vi(1); a=Vi(1); k=Pm(1); c=Pm(1); v=Pm(1); t=f+v*(u-f); "
                 "Sum_i(a*Exp(-k*f)*Abs(Expm1((f-u)*c))), Sum_i(a*Where(k==0,t,-Expm1(-k*t)/k)), Sum_i(a*Exp(-k*t)), "
                 "Max_i(Where(a==0,0,Abs(t)))"},
-    /* The plan exp((f + min(g,r) - C) / eps), whose columns are at most full, and what is missing in them, spread over the
-       rows that have room */
-    [Q_PRIMAL] = {PAIRS, "f=Vi(1); t=Vi(1); a=Vi(1); g=Vj(1); r=Vj(1); b=Vj(1); n=Pm(1); z=Pm(1); "
-                "p=ReLU(-Expm1((f-t)*n)); o=ReLU(-Expm1((g-r)*n)); q=Exp((f+IfElse(r-g,g,r))*n-s*C)+z*p*o; "
-                "Sum_i(a*Sum_j(b*q*C)), Sum_i(a*Sum_j(b*(XLogX(q)-q+1)))"},
-    [Q_CLIP] = {0, "g=Vi(1); r=Vi(1); l=Vi(1); n=Pm(1); l+n*IfElse(r-g,g,r)"},
-    /* The same where blocks are left out, less what z*p*o alone would be there: Q_DEFICIT and Q_MOMENTS or Q_SPREAD have that of
-       all pairs. */
-    [Q_PRIMAL_KEPT] = {PAIRS, "f=Vi(1); t=Vi(1); a=Vi(1); g=Vj(1); r=Vj(1); b=Vj(1); n=Pm(1); z=Pm(1); "
-                "p=ReLU(-Expm1((f-t)*n)); o=ReLU(-Expm1((g-r)*n)); c=z*p*o; q=Exp((f+IfElse(r-g,g,r))*n-s*C); "
-                "Sum_i(a*Sum_j(b*q*C)), Sum_i(a*Sum_j(b*(XLogX(q+c)-XLogX(c)-q)))"},
-    [Q_DEFICIT] = {0, "f=Vi(1); t=Vi(1); a=Vi(1); n=Pm(1); p=ReLU(-Expm1((f-t)*n)); Sum_i(a*p), Sum_i(a*XLogX(p))"},
-    [Q_MOMENTS] = {ROWS, "f=Vi(1); t=Vi(1); a=Vi(1); n=Pm(1); m=Pm(%lld); p=a*ReLU(-Expm1((f-t)*n)); "
-                "Sum_i(p*SqDist(x,m)), Sum_i(p*(x-m))"},
+    [Q_SCALE] = {0, "g=Vi(1); l=Vi(1); n=Pm(1); l+n*g"},
+    [Q_CLIP] = {0, "g=Vi(1); r=Vi(1); l=Vi(1); n=Pm(1); m=IfElse(r-g,g,r); l+n*m, m"},
+    /* certify.c */
+    [Q_MARGINAL] = {0, "u=Vi(1); v=Vi(1); a=Vi(1); p=Pm(1); q=Pm(1); z=p*u+q*v; d=ReLU(-Expm1(z)); "
+                "Sum_i(a*Exp(z)), Sum_i(a*Exp(z)*u), Sum_i(a*d), Sum_i(a*XLogX(d))"},
+    [Q_MOMENTS] = {ROWS, "u=Vi(1); v=Vi(1); a=Vi(1); p=Pm(1); m=Pm(%lld); d=a*ReLU(-Expm1((u-v)*p)); "
+                "Sum_i(d*SqDist(x,m)), Sum_i(d*(x-m))"},
     [Q_SPREAD] = {PAIRS, "f=Vi(1); t=Vi(1); a=Vi(1); g=Vj(1); r=Vj(1); b=Vj(1); n=Pm(1); "
                 "p=a*ReLU(-Expm1((f-t)*n)); o=b*ReLU(-Expm1((g-r)*n)); 0*s+Sum_i(p*Sum_j(o*C))"},
+    [Q_COST] = {PAIRS, "H=Vi(1); h=Vj(1); Sum_i(Sum_j(Exp(H+h-s*C)*C))"},
     [Q_KL] = {0, "u=Vi(1); v=Vi(1); a=Vi(1); p=Pm(1); q=Pm(1); z=p*u+q*v; Sum_i(a*(Exp(z)*z-Expm1(z)))"},
     [Q_GRADIENT] = {PAIRS, "f=Vi(1); a=Vi(1); h=Vj(1); e=Pm(1); k=Pm(1); "
                 "Grad(-e*LogSumExp_j(h-s*C),@,a*Exp(-k*f))"},

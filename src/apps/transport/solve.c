@@ -120,11 +120,10 @@ static quern_status rescale(q_problem *p, q_transport *t, double eps)
     for (int k = 0; k < 2; k++) {
         q_side *side = &p->side[k];
         const quern_arg args[] = {{"g", q_array(side->potential)},
-                                  {"r", q_array(side->potential)},
                                   {"l", q_array(side->cloud->logs)},
                                   {"n", quern_number(1 / eps)},
                                   {NULL, {0}}};
-        Q_TRY(q_transport_run(t, Q_CLIP, Q_X, NULL, args, QUERN_OUTS(q_array(side->scaled))));
+        Q_TRY(q_transport_run(t, Q_SCALE, Q_X, NULL, args, QUERN_OUTS(q_array(side->scaled))));
     }
     return QUERN_OK;
 }

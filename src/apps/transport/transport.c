@@ -108,7 +108,6 @@ static quern_status fill_defaults(q_transport *t)
     o->scaling = or_default(o->scaling, 0.5);
     if (!o->iterations) o->iterations = 1000;
     if (o->debias == QUERN_AUTO) o->debias = QUERN_ON;
-    if (!(o->truncate > 0)) o->truncate = fmin(1e-4, 0.1 * or_default(o->tolerance, o->gap > 0 ? 1e-2 : 1e-4));
     if (!plan || o->schedule == QUERN_SCHEDULE_GEOMLOSS) o->truncation = QUERN_OFF;
     if (o->certify == QUERN_AUTO && o->schedule == QUERN_SCHEDULE_GEOMLOSS) o->certify = QUERN_OFF;
     Q_TRY(choose_cost(t));
@@ -260,7 +259,7 @@ static quern_status advance(q_problem *p, q_transport *t, double tolerance)
         Q_TRY(q_problem_settle(p, t, tolerance));
         if (t->options.certify == QUERN_OFF) return QUERN_OK;
         Q_TRY(q_problem_certify(p, t));
-        if (p->skipped <= t->options.truncate) return QUERN_OK;
+        if (p->skipped <= t->budget) return QUERN_OK;
     }
     if (!fixed || t->options.certify == QUERN_OFF) return QUERN_OK;
     double value = p->value; /* GeomLoss's, of its two potentials */
@@ -309,8 +308,10 @@ static quern_status solve(q_transport *t)
     size_t count = o->debias == QUERN_OFF ? 1 : Q_COUNT(problems);
     double tolerance = o->tolerance > 0 ? o->tolerance : o->gap > 0 ? 0.03 : 1e-4;
     Q_TRY(check_masses(t));
+    t->budget = or_default(o->truncate, tolerance / 4);
     for (size_t k = 0; k < count; k++) Q_TRY(begin(problems[k], t, sides[k][0], sides[k][1]));
     for (bool more = true; more; tolerance /= 8) {
+        t->budget = or_default(o->truncate, tolerance / 4);
         for (size_t k = 0; k < count; k++) Q_TRY(advance(problems[k], t, tolerance));
         report(t);
         more = o->gap > 0 && o->certify != QUERN_OFF && o->schedule != QUERN_SCHEDULE_GEOMLOSS && t->report.converged &&

@@ -60,9 +60,10 @@ typedef enum q_formula {
     Q_SOFTMIN,
     Q_UPDATE,
     Q_TALLY,
-    Q_PRIMAL,
+    Q_MARGINAL,
+    Q_COST,
+    Q_SCALE,
     Q_CLIP,
-    Q_DEFICIT,
     Q_KL,
     Q_GRADIENT,
     Q_APPLY,
@@ -81,7 +82,6 @@ typedef enum q_formula {
     Q_SOFT_POSITIONS,
     Q_SOFT_WEIGHTS,
     Q_BLOCK,
-    Q_PRIMAL_KEPT,
     Q_SPREAD,
     Q_MOMENTS,
     Q_FORMULA_COUNT
@@ -100,6 +100,7 @@ struct quern_transport_result {
     double scale, eps, rho[2];       /* scale: what the formula is multiplied by; rho: INFINITY where balanced */
     bool symmetric;                  /* a cost or kernel that is known to be */
     q_bound bound;
+    double budget; /* the part of each row's and column's mass that may be left out */
     q_cloud cloud[2];
     q_problem between, self[2];
     quern_array *potential[2]; /* of kernel norms and Hausdorff distances */

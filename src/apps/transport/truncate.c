@@ -8,7 +8,7 @@
  * of the plan's mass, where C = |x-y|^2/2, r, k are the centres and hR, hK half the sides of their boxes: C is the sum of what
  * depends on one point alone and of (x_i - r).(y_j - k). Of other costs only the least one between the boxes is known.
  * The largest row in place of the sum over R bounds what a row can lose of its mass. A pair of blocks is left out if rows lose
- * no more than `truncate` of their mass by all such, and columns neither. Potentials that were computed without some
+ * no more than the budget of their mass by all such, and columns neither. Potentials that were computed without some
  * blocks are too large, so what they leave out next is less.
  *
  * That decides which pairs are computed. What holds in the end is q_problem_skipped, by the potentials that are returned:
@@ -365,7 +365,7 @@ static quern_status truncate(q_problem *p, q_transport *t, const quern_array *co
     size_t pairs = (size_t)(b.count[0] * b.count[1]);
     if (!status && !(p->keep = malloc(pairs))) status = q_fail_memory(pairs);
     if (!status) status = begin_choice(&c, &b);
-    if (!status) choose(p->keep, &c, &b, log(t->options.truncate));
+    if (!status) choose(p->keep, &c, &b, log(t->budget));
     if (!status) status = make_ranges(p, p->keep);
     end_choice(&c);
     free_bounds(&b);
