@@ -1,6 +1,8 @@
 /*
  * quern/spectra.h: what the eigenvalues of an operator say, without its matrix (quern/solve.h).
  *
+ *     quern_eigenpairs(A, quern_f64(values, 10, 1), quern_f64(vectors, N, 10), NULL, NULL);     // the 10 largest
+ *
  *     double value;
  *     quern_trace_report report = QUERN_DEFAULTS(quern_trace_report);
  *     quern_log_determinant(&value, A, NULL, &report);      // of K + shift: value, give or take report.error
@@ -19,6 +21,44 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* ---- eigenpairs ------------------------------------------------------------------------------------------------- */
+
+typedef enum quern_eigenvalues {
+    QUERN_EIGEN_LARGEST = 0, /* in descending order */
+    QUERN_EIGEN_SMALLEST, /* in ascending order; those of matrices whose small ones crowd about 0 take many products */
+    QUERN_EIGEN_MAGNITUDE /* the largest without their signs, in descending order of that */
+} quern_eigenvalues;
+
+typedef struct quern_eigen_options {
+    size_t size;
+    quern_eigenvalues which;
+    double tolerance;     /* of |A v - e v| in relation to the largest |e|; 0: 1e-10, with float32 arrays 1e-5 */
+    int64_t iterations;   /* products with `block` vectors, at most; 0: 1000 */
+    int64_t block;        /* vectors of a product, at most 16; 0: 8 */
+    int64_t basis;        /* vectors that are kept, as float64 on the host; 0: twice the eigenpairs and 12 blocks */
+    uint64_t seed;        /* another one begins with other vectors */
+    quern_view residuals; /* {0}, or where |A v - e v| of each pair goes, computed from it: one column */
+    /* Called after each product with their number and the largest relative residual of the pairs; true stops with CANCELLED. */
+    bool (*progress)(void *user, int64_t iteration, double residual);
+    void *progress_user;
+} quern_eigen_options;
+
+typedef struct quern_eigen_report {
+    size_t size;
+    int64_t iterations, restarts;
+    double residual; /* the largest |A v - e v| in relation to the largest |e|, computed from the pairs */
+    bool exact;      /* that was done in float64 */
+    bool converged;  /* it is within the tolerance */
+} quern_eigen_report;
+
+/* As many eigenvalues as `values` has rows, and their eigenvectors of length 1, the columns of `vectors` ({0}: they are not
+   wanted), of a symmetric operator, by block Lanczos with thick restarts (Wu and Simon 2000), reorthogonalised. Products are in float64
+   where the device has it and the tolerance is below 1e-5. `options` and `report` may be null. Statuses: NUMERIC, with the pairs so far
+   and the reason, where the tolerance is not reached; NUMERIC for a matrix that is not symmetric or not finite; SHAPE for more
+   eigenpairs than rows; USAGE, DTYPE, CANCELLED, with the pairs so far, those of quern_run. */
+QUERN_API quern_status quern_eigenpairs(const quern_linear *linear, quern_view values, quern_view vectors,
+                                        const quern_eigen_options *options, quern_eigen_report *report);
 
 /* ---- traces of functions ---------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 /*
- * dense.c: eigenvalues of small symmetric matrices, by the implicit QL method (Bowdler, Martin, Reinsch, Wilkinson 1968; EISPACK's
- * tql2), with as many rows of the eigenvectors as are asked for.
+ * dense.c: eigenvalues of small symmetric matrices: reflections make them tridiagonal (Householder 1958), and the implicit QL method
+ * (Bowdler, Martin, Reinsch, Wilkinson 1968; EISPACK's tql2) does the rest, with as many rows of the eigenvectors as are asked for.
  */
 #include <float.h>
 #include <math.h>
@@ -78,4 +78,49 @@ bool q_tridiagonal_eigen(int64_t n, double *diagonal, double *beside, int64_t ro
         }
     sort(n, d, rows, vectors);
     return true;
+}
+
+/* The reflection 1 - factor v v^T that leaves of column k only what is at and above k + 1; v has zeros up to k. */
+static double reflect(int64_t n, const double *a, int64_t k, double *v)
+{
+    double size = 0;
+    for (int64_t i = 0; i < n; i++) v[i] = i > k ? a[i * n + k] : 0;
+    for (int64_t i = k + 1; i < n; i++) size = hypot(size, v[i]);
+    if (size == 0) return 0;
+    v[k + 1] += copysign(size, v[k + 1]);
+    double square = 0;
+    for (int64_t i = k + 1; i < n; i++) square += v[i] * v[i];
+    return 2 / square;
+}
+
+/* a = reflection a reflection, by a rank of two; vectors = vectors reflection. */
+static void apply_reflection(int64_t n, double *a, double *vectors, double factor, const double *v, double *p)
+{
+    double inner = 0;
+    for (int64_t i = 0; i < n; i++) {
+        p[i] = 0;
+        for (int64_t j = 0; j < n; j++) p[i] += factor * a[i * n + j] * v[j];
+        inner += p[i] * v[i];
+    }
+    for (int64_t i = 0; i < n; i++) p[i] -= 0.5 * factor * inner * v[i];
+    for (int64_t i = 0; i < n; i++) {
+        double along = 0;
+        for (int64_t j = 0; j < n; j++) {
+            a[i * n + j] -= v[i] * p[j] + p[i] * v[j];
+            along += vectors[i * n + j] * v[j];
+        }
+        for (int64_t j = 0; j < n; j++) vectors[i * n + j] -= factor * along * v[j];
+    }
+}
+
+bool q_symmetric_eigen(int64_t n, double *a, double *values, double *vectors, double *scratch)
+{
+    memset(vectors, 0, (size_t)(n * n) * sizeof *vectors);
+    for (int64_t i = 0; i < n; i++) vectors[i * n + i] = 1;
+    for (int64_t k = 0; k + 2 < n; k++) {
+        double factor = reflect(n, a, k, scratch);
+        if (factor != 0) apply_reflection(n, a, vectors, factor, scratch, scratch + n);
+    }
+    for (int64_t i = 0; i < n; i++) values[i] = a[i * n + i], scratch[i] = i + 1 < n ? a[i * n + i + 1] : 0;
+    return q_tridiagonal_eigen(n, values, scratch, n, vectors);
 }

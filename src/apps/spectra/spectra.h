@@ -14,4 +14,8 @@
    eigenvectors: rows of the identity become rows of it. False if it does not converge: NaN. */
 bool q_tridiagonal_eigen(int64_t n, double *diagonal, double *beside, int64_t rows, double *vectors);
 
+/* The eigenvalues, ascending, and, as columns of n x n numbers, the eigenvectors of a symmetric matrix, which is destroyed; scratch
+   has room for 2 n numbers. */
+bool q_symmetric_eigen(int64_t n, double *a, double *values, double *vectors, double *scratch);
+
 #endif
