@@ -300,6 +300,50 @@ static void fits_find_a_maximum(void **state)
     quern_gp_destroy(&gp);
 }
 
+// ---- the iterative method ----
+
+static double noise_of(quern_gp *gp)
+{
+    return *quern_gp_parameter_at(gp, quern_gp_parameter_count(gp) - 1).values;
+}
+
+/* A likelihood within its error bars, derivatives within what so many probes leave, means and variances. */
+static void the_methods_agree(void **state)
+{
+    (void)state;
+    float single[N * D];
+    for (int e = 0; e < N * D; e++) single[e] = (float)x[e], x[e] = (double)single[e];
+    for (int type = 0; type < 2; type++) {
+        quern_gp *gp[2];
+        quern_gp_report report[2] = {{.size = sizeof *report}, {.size = sizeof *report}};
+        double slopes[2][3], mean[2][M], variance[2][M];
+        quern_view points = type ? quern_f32(single, N, D) : quern_f64(x, N, D);
+        for (int way = 0; way < 2; way++) {
+            quern_gp_options options = {.size = sizeof options,
+                                        .mean = type ? QUERN_GP_CONSTANT : QUERN_GP_ZERO,
+                                        .method = way ? QUERN_GP_ITERATIVE : QUERN_GP_CHOLESKY,
+                                        .standardise = true,
+                                        .probes = 64};
+            check(quern_gp_create(&gp[way], context, "matern52", points, quern_f64(v, N, 1),
+                                  QUERN_ARGS({"length", quern_number(0.2)}, {"noise", quern_number(0.05)}), &options));
+            check(quern_gp_predict(gp[way], quern_f64(z, M, D), quern_f64(mean[way], M, 1),
+                                   quern_f64(variance[way], M, 1)));
+            check(quern_gp_likelihood(gp[way], &report[way], quern_f64(slopes[way], 1, 3)));
+            assert_int_equal(report[way].method, options.method);
+        }
+        assert_true(report[1].products > 0 && report[1].residual <= 1e-3 && report[1].log_likelihood_error > 0);
+        assert_true(report[1].log_likelihood_error < 10);
+        assert_true(fabs(report[1].log_likelihood - report[0].log_likelihood) < 3 * report[1].log_likelihood_error);
+        for (int k = 0; k < 3; k++) assert_true(fabs(slopes[1][k] - slopes[0][k]) < 3 + 0.1 * fabs(slopes[0][k]));
+        for (int m = 0; m < M; m++) {
+            assert_true(fabs(mean[1][m] - mean[0][m]) < 1e-4);
+            assert_true(fabs(variance[1][m] - variance[0][m]) < 1e-4);
+        }
+        assert_true(noise_of(gp[0]) == 0.05);
+        for (int way = 0; way < 2; way++) quern_gp_destroy(&gp[way]);
+    }
+}
+
 // ---- few points, and nonsense ----
 
 static void one_point_and_none(void **state)
@@ -408,6 +452,7 @@ int main(void)
         cmocka_unit_test(a_formula_is_a_kernel),
         cmocka_unit_test(derivatives_are_those_of_differences),
         cmocka_unit_test(fits_find_a_maximum),
+        cmocka_unit_test(the_methods_agree),
         cmocka_unit_test(one_point_and_none),
         cmocka_unit_test(what_is_wrong_is_told),
     };

@@ -117,19 +117,19 @@ static double *solve(const quern_gp *gp, const double *b)
     return x;
 }
 
-static quern_status dense_prepare(quern_gp *gp)
+static quern_status dense_solve(quern_gp *gp, double **solved)
 {
-    Q_TRY(factor(gp));
-    double determinant = 0;
-    for (int64_t i = 0; i < gp->N; i++) determinant += 2 * log(gp->factor[i * gp->N + i]);
-    double *solved = solve(gp, gp->v);
     bool constant = gp->options.mean == QUERN_GP_CONSTANT;
+    Q_TRY(factor(gp));
+    *solved = solve(gp, gp->v);
     gp->ones = constant ? solve(gp, NULL) : NULL;
-    if (!solved || (constant && !gp->ones)) {
-        free(solved);
-        return q_fail_memory((size_t)gp->N * sizeof *solved);
-    }
-    q_gp_conclude(gp, solved, determinant, 0);
+    return *solved && (gp->ones || !constant) ? QUERN_OK : q_fail_memory((size_t)gp->N * sizeof **solved);
+}
+
+static quern_status dense_determinant(quern_gp *gp, double *value, double *error)
+{
+    *value = *error = 0;
+    for (int64_t i = 0; i < gp->N; i++) *value += 2 * log(gp->factor[i * gp->N + i]);
     return QUERN_OK;
 }
 
@@ -236,4 +236,4 @@ static quern_status dense_explained(quern_gp *gp, quern_view points, double *out
     return status;
 }
 
-const q_gp_way q_gp_dense = {dense_prepare, dense_gradient, dense_explained};
+const q_gp_way q_gp_dense = {dense_solve, dense_determinant, dense_gradient, dense_explained};

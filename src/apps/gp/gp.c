@@ -149,7 +149,7 @@ static void drop_prepared(quern_gp *gp)
     free(gp->weights), free(gp->ones), free(gp->factor);
     gp->weights = gp->ones = gp->factor = NULL;
     quern_linear_destroy(&gp->linear);
-    gp->ready = false;
+    gp->ready = gp->rated = false;
 }
 
 void q_gp_assign(quern_gp *gp, const double *numbers)
@@ -403,7 +403,8 @@ const char *quern_gp_formula(const quern_gp *gp)
 
 // ---- likelihood ----
 
-void q_gp_conclude(quern_gp *gp, double *solved, double log_determinant, double error)
+/* Trend and weights from K^-1 v and, with a constant mean, K^-1 1. */
+static void find_weights(quern_gp *gp, double *solved)
 {
     gp->trend = 0;
     gp->weights = solved;
@@ -414,21 +415,32 @@ void q_gp_conclude(quern_gp *gp, double *solved, double log_determinant, double 
         gp->trend = one_v / gp->one_one;
         for (int64_t i = 0; i < gp->N; i++) solved[i] -= gp->trend * gp->ones[i];
     }
-    double fit = 0;
-    for (int64_t i = 0; i < gp->N; i++) fit += (gp->v[i] - gp->trend) * solved[i];
-    gp->report.log_determinant = log_determinant;
-    gp->report.log_likelihood = -0.5 * (fit + log_determinant + (double)gp->N * log(2 * 3.14159265358979323846));
-    gp->report.log_likelihood_error = 0.5 * error;
-    gp->report.trend = gp->trend;
     gp->ready = true;
 }
 
 static quern_status prepare(quern_gp *gp)
 {
     if (gp->ready) return QUERN_OK;
-    quern_status status = way_of(gp)->prepare(gp);
-    if (status) drop_prepared(gp);
+    double *solved = NULL;
+    quern_status status = way_of(gp)->solve(gp, &solved);
+    if (!status) find_weights(gp, solved);
+    else free(solved), drop_prepared(gp);
     return status;
+}
+
+static quern_status rate(quern_gp *gp)
+{
+    double determinant, error, fit = 0;
+    Q_TRY(prepare(gp));
+    if (gp->rated) return QUERN_OK;
+    Q_TRY(way_of(gp)->determinant(gp, &determinant, &error));
+    for (int64_t i = 0; i < gp->N; i++) fit += (gp->v[i] - gp->trend) * gp->weights[i];
+    gp->report.log_determinant = determinant;
+    gp->report.log_likelihood = -0.5 * (fit + determinant + (double)gp->N * log(2 * 3.14159265358979323846));
+    gp->report.log_likelihood_error = 0.5 * error;
+    gp->report.trend = gp->trend;
+    gp->rated = true;
+    return QUERN_OK;
 }
 
 static void report_on(const quern_gp *gp, quern_gp_report *out)
@@ -464,7 +476,7 @@ quern_status quern_gp_likelihood(quern_gp *gp, quern_gp_report *report, quern_vi
     bool wanted = slopes.data || slopes.array || slopes.rows;
     if (wanted) Q_TRY(check_view("gradient", &slopes, 1, (int64_t)gp->numbers));
     if (wanted && !slopes.data) return q_fail(QUERN_USAGE, "the gradient goes to the host");
-    Q_TRY(prepare(gp));
+    Q_TRY(rate(gp));
     if (wanted) Q_TRY(gradient(gp, &slopes));
     if (report) report_on(gp, report);
     return QUERN_OK;

@@ -35,7 +35,7 @@ struct quern_gp {
     size_t count, numbers;                      /* of parameters, of their numbers together */
     quern_pairs *entries, *slopes;              /* the kernel; its derivatives by its parameters, one after the other */
     /* of the present parameters */
-    bool ready;
+    bool ready, rated;     /* the weights are there; and the likelihood */
     double *weights;       /* K^-1 (v - trend) */
     double *ones, one_one; /* K^-1 1 and 1.K^-1 1, with a constant mean */
     double trend;          /* the constant mean */
@@ -78,11 +78,24 @@ typedef struct q_rows {
 } q_rows;
 void q_rows_subtract_products(q_rows c, q_rows a, q_rows b, int64_t inner);
 
+// slq.c: the determinant of what is only multiplied with
+
+enum { Q_GP_SEED = 11, Q_GP_BY = 16 }; /* Q_GP_BY: derivatives in one run */
+/* out = A in, N x R numbers, in the type of runs. */
+quern_status q_gp_multiply(const quern_gp *gp, const quern_linear *a, int64_t R, const double *in, double *out);
+/* Signs, +-1, of a fixed sequence whose state goes on. */
+void q_gp_probes(double *out, int64_t count, uint64_t *state);
+/* The logarithm of the determinant of gp's matrix, estimated, with its standard error. NUMERIC for a matrix that is not positive
+   definite. */
+quern_status q_gp_log_determinant(quern_gp *gp, double *value, double *error);
+
 // dense.c, iterative.c: the two methods, behind one table
 
 typedef struct q_gp_way {
-    /* Weights, trend, likelihood: what the present parameters give. */
-    quern_status (*prepare)(quern_gp *gp);
+    /* What the present parameters give: K^-1 v, N numbers for free(), and gp->ones. */
+    quern_status (*solve)(quern_gp *gp, double **solved);
+    /* The logarithm of the determinant of K, and its standard error. */
+    quern_status (*determinant)(quern_gp *gp, double *value, double *error);
     /* Derivatives of the likelihood, gp->numbers. */
     quern_status (*gradient)(quern_gp *gp, double *out);
     /* k.K^-1 k and, with a constant mean, k.K^-1 1, where k is the kernel of a point with all N, for each of some points. */
@@ -98,8 +111,6 @@ enum { Q_GP_MOST_ARGS = Q_GP_PARAMETERS + 2 };
 quern_args q_gp_args(const quern_gp *gp, quern_arg *room, quern_view x, quern_view y);
 /* Gives all parameters their numbers, one after the other. */
 void q_gp_assign(quern_gp *gp, const double *numbers);
-/* From K^-1 v and, with a constant mean, K^-1 1: trend, weights and the likelihood. */
-void q_gp_conclude(quern_gp *gp, double *solved, double log_determinant, double error);
 /* Doubles in the type of runs: themselves, or a copy in *room, for free(). */
 quern_status q_gp_view(const quern_gp *gp, quern_view *out, void **room, const double *numbers, int64_t rows,
                        int64_t columns);

@@ -1,21 +1,166 @@
 /*
- * iterative.c: the method that stores no matrix.
+ * iterative.c: the method that stores no matrix: weights by quern_solve, the determinant by stochastic Lanczos quadrature, traces of
+ * K^-1 dK by the same probes, z.K^-1 dK z (Gibbs and MacKay 1997; Gardner et al. 2018), variances by a system for each point.
+ * With a solution c of K c = k that is off by a residual r, k.K^-1 k is k.c + c.r but for r.K^-1 r, so residuals of variances need
+ * only be as small as the root of what is asked for.
  */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "apps/gp/gp.h"
 
-static quern_status iterative_prepare(quern_gp *gp)
+enum { POINTS = 16 };
+
+static bool tell(void *user, int64_t iteration, double residual)
 {
-    (void)gp;
-    return q_fail(QUERN_UNSUPPORTED, "not yet");
+    const quern_gp *gp = user;
+    const quern_gp_options *o = &gp->options;
+    return o->progress && o->progress(o->progress_user, "solution", iteration, residual);
 }
+
+/* x = K^-1 b, N x R numbers. */
+static quern_status solve(quern_gp *gp, const double *b, int64_t R, double tolerance, double *x)
+{
+    quern_solve_options how = {.size = sizeof how,
+                               .tolerance = tolerance,
+                               .iterations = gp->options.iterations,
+                               .rank = gp->options.rank,
+                               .progress = tell,
+                               .progress_user = gp};
+    quern_solve_report report = {.size = sizeof report};
+    quern_status status = quern_solve(gp->linear, quern_f64(b, gp->N, R), quern_f64(x, gp->N, R), &how, &report);
+    gp->report.products += report.iterations;
+    gp->report.residual = fmax(gp->report.residual, report.residual);
+    return status;
+}
+
+static quern_status make_operator(quern_gp *gp)
+{
+    quern_arg room[Q_GP_MOST_ARGS];
+    q_text text = {0};
+    quern_linear_options options = {
+        .size = sizeof options, .vector = "quern_weights", .shift = *q_gp_noise(gp)->values};
+    q_text_add(&text, "%s Sum_j((%s)*quern_weights)", gp->declarations, gp->entry);
+    quern_status status = text.failed ? q_fail_memory(text.size)
+                                      : quern_linear_create(&gp->linear, gp->context, text.data,
+                                                            q_gp_args(gp, room, gp->points, gp->points), &options);
+    q_text_free(&text);
+    return status;
+}
+
+static quern_status iterative_solve(quern_gp *gp, double **out)
+{
+    bool constant = gp->options.mean == QUERN_GP_CONSTANT;
+    size_t N = (size_t)gp->N, R = constant ? 2 : 1;
+    double *sides = malloc(2 * N * R * sizeof *sides), *solved = sides + N * R;
+    double *weights = *out = malloc(N * sizeof *weights);
+    gp->ones = constant ? malloc(N * sizeof *gp->ones) : NULL;
+    gp->report.residual = 0;
+    bool made = sides && weights && (gp->ones || !constant);
+    quern_status status = made ? make_operator(gp) : q_fail_memory(2 * N * R * sizeof *sides);
+    for (size_t i = 0; i < N && !status; i++) {
+        sides[i * R] = gp->v[i];
+        if (constant) sides[2 * i + 1] = 1;
+    }
+    if (!status) status = solve(gp, sides, (int64_t)R, gp->options.tolerance, solved);
+    for (size_t i = 0; i < N && !status; i++) {
+        weights[i] = solved[i * R];
+        if (constant) gp->ones[i] = solved[2 * i + 1];
+    }
+    free(sides);
+    return status;
+}
+
+// ---- derivatives ----
+
+/* Adds factor times the gradients of <u, K v>, summed over right-hand sides, by the kernel's parameters and the noise. */
+static quern_status add_form(quern_gp *gp, const double *u, const double *v, int64_t R, double factor, double *out)
+{
+    quern_arg places[Q_GP_PARAMETERS];
+    double *numbers = malloc(gp->numbers * sizeof *numbers), *at = numbers;
+    void *u_room = NULL, *v_room = NULL;
+    quern_view left, right;
+    quern_status status =
+        numbers ? q_gp_view(gp, &left, &u_room, u, gp->N, R) : q_fail_memory(gp->numbers * sizeof *at);
+    if (!status) status = q_gp_view(gp, &right, &v_room, v, gp->N, R);
+    for (size_t k = 0; k + 1 < gp->count && !status; at += gp->parameters[k++].length)
+        places[k] = (quern_arg){gp->parameters[k].name, quern_f64(at, 1, gp->parameters[k].length)};
+    for (size_t k = 0; k + 1 < gp->count && !status; k += Q_GP_BY) {
+        size_t some = gp->count - 1 - k < Q_GP_BY ? gp->count - 1 - k : Q_GP_BY;
+        status = quern_linear_gradient(gp->linear, left, right, (quern_args){places + k, some, 0, 0});
+    }
+    for (size_t k = 0; k + 1 < gp->numbers && !status; k++) out[k] += factor * numbers[k];
+    if (!status) out[gp->numbers - 1] += factor * q_dot(u, v, gp->N * R);
+    free(numbers);
+    free(u_room);
+    free(v_room);
+    return status;
+}
+
+/* Probes POINTS at a time: the trace of K^-1 dK is z.K^-1 dK z on average. */
+static quern_status add_traces(quern_gp *gp, double *room, double *out)
+{
+    int64_t probes = gp->options.probes;
+    uint64_t state = Q_GP_SEED;
+    for (int64_t k = 0; k < probes; k += POINTS) {
+        int64_t R = probes - k < POINTS ? probes - k : POINTS;
+        double *z = room, *solved = room + gp->N * R;
+        q_gp_probes(z, gp->N * R, &state);
+        Q_TRY(solve(gp, z, R, sqrt(gp->options.tolerance), solved));
+        Q_TRY(add_form(gp, solved, z, R, -0.5 / (double)probes, out));
+    }
+    return QUERN_OK;
+}
+
 static quern_status iterative_gradient(quern_gp *gp, double *out)
 {
-    (void)gp, (void)out;
-    return q_fail(QUERN_UNSUPPORTED, "not yet");
+    size_t count = (size_t)(2 * gp->N * POINTS);
+    double *room = malloc(count * sizeof *room);
+    quern_status status = room ? QUERN_OK : q_fail_memory(count * sizeof *room);
+    if (!status) status = add_form(gp, gp->weights, gp->weights, 1, 0.5, out);
+    if (!status) status = add_traces(gp, room, out);
+    free(room);
+    return status;
 }
+
+// ---- variances ----
+
+/* Kernels between all points and some others, a column each: N x R. `rows` has as many numbers. */
+static quern_status read_columns(const quern_gp *gp, quern_args args, int64_t first, int64_t R, double *rows,
+                                 double *out)
+{
+    void *room;
+    quern_view to;
+    Q_TRY(q_gp_view(gp, &to, &room, rows, R, gp->N));
+    quern_status status =
+        quern_pairs_block(gp->entries, args, (quern_span){first, first + R}, (quern_span){0, gp->N}, to);
+    for (int64_t r = 0; r < R && !status; r++)
+        for (int64_t i = 0; i < gp->N; i++)
+            out[i * R + r] = room ? (double)((float *)room)[r * gp->N + i] : rows[r * gp->N + i];
+    free(room);
+    return status;
+}
+
 static quern_status iterative_explained(quern_gp *gp, quern_view points, double *out, double *sums)
 {
-    (void)gp, (void)points, (void)out, (void)sums;
-    return q_fail(QUERN_UNSUPPORTED, "not yet");
+    quern_arg args_room[Q_GP_MOST_ARGS];
+    quern_args args = q_gp_args(gp, args_room, points, gp->points);
+    int64_t N = gp->N;
+    double *k = malloc((size_t)(3 * N * POINTS) * sizeof *k), *c = k + N * POINTS, *product = k + 2 * N * POINTS;
+    quern_status status = k ? QUERN_OK : q_fail_memory((size_t)(3 * N * POINTS) * sizeof *k);
+    for (int64_t p = 0; p < points.rows && !status; p += POINTS) {
+        int64_t R = points.rows - p < POINTS ? points.rows - p : POINTS;
+        status = read_columns(gp, args, p, R, product, k);
+        if (!status) status = solve(gp, k, R, sqrt(gp->options.tolerance), c);
+        if (!status) status = q_gp_multiply(gp, gp->linear, R, c, product);
+        for (int64_t e = 0; e < N * R && !status; e++) {
+            out[p + e % R] += c[e] * (2 * k[e] - product[e]);
+            if (gp->ones) sums[p + e % R] += k[e] * gp->ones[e / R];
+        }
+    }
+    free(k);
+    return status;
 }
-const q_gp_way q_gp_iterative = {iterative_prepare, iterative_gradient, iterative_explained};
+
+const q_gp_way q_gp_iterative = {iterative_solve, q_gp_log_determinant, iterative_gradient, iterative_explained};
