@@ -10,6 +10,7 @@
 #include <quern/devices.h>
 #include <quern/gp.h>
 #include <quern/kmeans.h>
+#include <quern/mixture.h>
 #include <quern/solve.h>
 #include <quern/spectra.h>
 #include <quern/neighbors.h>
