@@ -519,6 +519,34 @@ fails 'a picture of four dimensions' 2 tsne 0,1,2 --dimensions 4 -o made/p.npy
 fails 'a perplexity for more points' 2 tsne 0,1,2 --perplexity 5 -o made/p.npy
 fails 'points that are no numbers' 2 tsne 0,nan,2 -o made/p.npy
 
+# ---- densities ----------------------------------------------------------------------------------------------------
+
+prints 'a density' "0.3989423
+0.24197072" kde 2 at=2,3 --bandwidth 1 --quiet
+prints 'a kernel that is a formula' "0.5
+0" kde 2 at=2,3.5 --bandwidth 1 --kernel tophat --quiet
+prints 'a bandwidth' 'points      3
+factor      0.802741562
+bandwidth   1.22620799' kde 0,1,3 --dtype f64 --quiet
+prints 'a grid' "-1 -inf
+0 -0.2876821
+1 -inf" kde 0 --bandwidth 1 --kernel epanechnikov --grid 3 --box=-1:1 --log --quiet
+shows 'its report' '"effective": 1.8' kde 0,1 w=1,2 --bandwidth likelihood --json --quiet
+"$quern" kde 0,1,5 --grid 4 -o made/g.csv --quiet >out 2>err
+report 'a grid around the points' "$([ "$(wc -l <made/g.csv)" -eq 4 ] && [ ! -s out ] || cat out err)"
+rm -f made/g.csv
+fails 'no points' 8 kde at=1 -o made/g.npy
+fails 'a bandwidth that is none' 2 kde 0,1 at=0 --bandwidth much -o made/g.npy
+fails 'a bandwidth of 0' 2 kde 0,1 at=0 --bandwidth 0 -o made/g.npy
+fails 'a shape that is none' 2 kde 0,1 at=0 --shape round -o made/g.npy
+fails 'a kernel that is no formula' 3 kde 0,1 at=0 --kernel 'Exp(' -o made/g.npy
+fails 'a grid and places' 2 kde 0,1 at=0 --grid 4 -o made/g.npy
+fails 'a grid of another dimension' 2 kde 0,1 --grid 4,4 -o made/g.npy
+fails 'a box that is none' 2 kde 0,1 --grid 4 --box 0-1 -o made/g.npy
+fails 'a box of no grid' 2 kde 0,1 at=0 --box 0:1 -o made/g.npy
+fails 'another array' 4 kde 0,1 at=0 z=1 -o made/g.npy
+fails 'one point without a bandwidth' 17 kde 1 at=0 -o made/g.npy
+
 if [ "$("$quern" devices --json | grep -c '"name": "Portable Computing Language"')" -eq 1 ]; then
     saved_cache=${POCL_CACHE_DIR-}
     POCL_CACHE_DIR=/proc/no
