@@ -1,27 +1,30 @@
 /*
- * boxes_walk.cl: which blocks of columns a block of rows must meet. A work-item has a block of rows and walks down the tree of
- * columns (src/run/tree.c): what is below a node whose terms cannot matter is left out, as src/run/prune_bounds.c does.
+ * boxes_walk.cl: which blocks of columns a block of rows must meet. A work-item has Q_LANES blocks of rows, neighbours, and walks
+ * down the tree of columns (src/run/tree.c) with all of them: what is below a node whose terms cannot matter to any is left
+ * out, as src/run/prune_bounds.c does.
  *
  * Holes, filled by src/plan/boxes.c:
- *   Q_TERMS              components of all terms
- *   q_kinds q_term_of    by component: a Q_IS_...; the number of its reduction
- *   q_bounded q_bound    the intervals of all terms over the boxes of rows and columns; by reduction, whether one may be NaN
+ *   Q_TERMS                   components of all terms
+ *   Q_ROW_DIM Q_COLUMN_DIM    components of all variables of the rows, and of the columns
+ *   q_kinds q_term_of         by component: a Q_IS_...; the number of its reduction
+ *   q_bounded q_bound         the intervals of all terms over the boxes of rows and columns; by reduction, whether one may be NaN
  */
 #ifndef Q_TERMS /* compiled alone: the distance of two numbers */
 #include "boxes.cl"
 #define Q_TERMS 1
+#define Q_ROW_DIM 1
+#define Q_COLUMN_DIM 1
 typedef struct {
     q_interval term[1];
-    int nan[1];
+    qint nan[1];
 } q_bounded;
 __constant int q_kinds[1] = {Q_IS_SUMMED};
 __constant int q_term_of[1] = {0};
-Q_FN void q_bound(q_bounded *out, __global const double *rows, __global const double *columns, __global const double *parameters,
+Q_FN void q_bound(q_bounded *out, const q_interval *rows, const q_interval *columns, __global const double *parameters,
                   const q_interval row_numbers, const q_interval column_numbers)
 {
-    const q_interval x = {rows[0], rows[1]}, y = {columns[0], columns[1]};
-    out->term[0] = q_rounded(q_rule_absolute(q_rule_subtract(x, y, y, 0), y, y, 0), Q_STEPS);
-    out->nan[0] = !q_finite(x) || !q_finite(y);
+    out->term[0] = q_rounded(q_rule_absolute(q_rule_subtract(rows[0], columns[0], rows[0], 0), rows[0], rows[0], 0), Q_STEPS);
+    out->nan[0] = !q_finite(rows[0]) | !q_finite(columns[0]);
 }
 #endif
 
@@ -31,102 +34,164 @@ typedef struct {
 } q_tree_node;
 
 /* Whether terms change nothing of what is reached: the column `idle` of reductions.def. */
-Q_FN int q_idle(const int kind, const q_interval x, const int nan, const double reached)
+Q_FN qint q_idle(const int kind, const q_interval x, const qint nan, const real reached)
 {
     if (kind == Q_IS_SMALLEST) return x.low > reached;
     if (kind == Q_IS_LARGEST) return x.high < reached;
-    if (kind == Q_IS_LOG_SUMMED) return !nan && reached < INFINITY && x.high < reached - Q_FAR;
-    return !nan && x.low == 0 && x.high == 0;
+    if (kind == Q_IS_LOG_SUMMED) return !nan & (reached < INFINITY) & (x.high < reached - Q_FAR);
+    return !nan & (x.low == 0) & (x.high == 0);
 }
 
-/* How much a term of a sum is at most; of a LogSumExp its logarithm. */
-Q_FN double q_size(const int kind, const q_interval x)
+Q_FN int q_sums(const int kind)
 {
-    return kind == Q_IS_LOG_SUMMED ? x.high : fmax(fabs(x.low), fabs(x.high));
+    return kind == Q_IS_SUMMED || kind == Q_IS_LOG_SUMMED;
 }
 
-Q_FN double q_allowed(const int kind, const double reached, const int positive, const double absolute, const double relative,
-                      const double columns)
+/* How much a term of a sum, or of the exponentials of a LogSumExp, is at most, of what is reached there. */
+Q_FN real q_size(const int kind, const q_interval x, const real reached)
 {
-    if (kind == Q_IS_SUMMED) return fmax(absolute, positive ? relative * reached : 0) / columns;
-    const double change = fmax(absolute, reached > 0 ? relative * reached : 0);
-    return kind == Q_IS_LOG_SUMMED && change > 0 && fabs(reached) < INFINITY ? reached + log(change / columns) : -INFINITY;
+    return kind == Q_IS_LOG_SUMMED ? exp(x.high - reached) : fmax(fabs(x.low), fabs(x.high));
 }
 
-Q_FN int q_may_go(const int kind, const q_interval x, const int nan, const double reached, const double allowed)
+/* What a sum may lose, in the same units. */
+Q_FN real q_allowance(const int kind, const real reached, const qint positive, const double absolute, const double relative)
 {
-    const int sums = kind == Q_IS_SUMMED || kind == Q_IS_LOG_SUMMED;
-    return q_idle(kind, x, nan, reached) || (sums && !nan && q_size(kind, x) <= allowed);
+    if (kind == Q_IS_SUMMED) return fmax(q_select(positive, reached * (real)relative, 0), (real)absolute);
+    const real change = fmax(q_select(reached > 0, reached * (real)relative, 0), (real)absolute);
+    return q_select(fabs(reached) < INFINITY, change, 0);
 }
 
-Q_FN void q_bound_nodes(q_bounded *out, __global const double *row_boxes, const int row_dim, __global const q_tree_node *row,
-                        const int row_node, __global const double *column_boxes, const int column_dim,
-                        __global const q_tree_node *column, const int node, __global const double *parameters)
+Q_FN void q_bound_node(q_bounded *out, const q_interval *rows, __global const double *box, const q_tree_node columns,
+                       __global const double *parameters)
 {
-    const q_interval row_numbers = {row->from, row->to - 1}, column_numbers = {column->from, column->to - 1};
-    q_bound(out, row_boxes + 2L * row_dim * row_node, column_boxes + 2L * column_dim * node, parameters, row_numbers, column_numbers);
+    q_interval own[Q_COLUMN_DIM + 1];
+    for (int d = 0; d < Q_COLUMN_DIM; d++) own[d] = q_constant(box[2 * d], box[2 * d + 1]);
+    q_bound(out, rows, own, parameters, rows[Q_ROW_DIM], q_constant(columns.from, columns.to - 1));
 }
 
-#define Q_BOUND(node)                                                                                                  \
-    q_bound_nodes(&bounds, row_boxes, row_dim, row_nodes + row, row, column_boxes, column_dim, column_nodes + (node), node, \
-                  parameters)
-
-/* For each block the node of at least so many columns whose terms are likeliest to decide the first reduction. */
-#define Q_NEAR(least)                                                                                                  \
-    int node = 0;                                                                                                      \
-    while (column_nodes[node].leaf < 0 && column_nodes[node].to - column_nodes[node].from >= 2 * (least)) {            \
-        const int left = node + 1, right = column_nodes[left].next;                                                    \
-        Q_BOUND(left);                                                                                                 \
-        const q_interval a = bounds.term[0];                                                                           \
-        Q_BOUND(right);                                                                                                \
-        const q_interval b = bounds.term[0];                                                                           \
-        const int before = q_kinds[0] == Q_IS_SMALLEST ? b.low < a.low || (b.low == a.low && b.high < a.high)          \
-                                                       : b.high > a.high || (b.high == a.high && b.low > a.low);       \
-        node = before ? right : left;                                                                                  \
+/* The same with a node of its own for each block. */
+Q_FN void q_bound_apart(q_bounded *out, const q_interval *rows, __global const double *boxes,
+                        __global const q_tree_node *nodes, const int *node, __global const double *parameters)
+{
+    double low[Q_LANES], high[Q_LANES];
+    q_interval own[Q_COLUMN_DIM + 1];
+    for (int d = 0; d < Q_COLUMN_DIM; d++) {
+        for (int lane = 0; lane < Q_LANES; lane++) {
+            __global const double *const box = boxes + 2 * (Q_COLUMN_DIM * (long)node[lane] + d);
+            low[lane] = box[0], high[lane] = box[1];
+        }
+        own[d] = q_span(q_read(low), q_read(high));
     }
+    for (int lane = 0; lane < Q_LANES; lane++) low[lane] = nodes[node[lane]].from, high[lane] = nodes[node[lane]].to - 1;
+    q_bound(out, rows, own, parameters, rows[Q_ROW_DIM], q_span(q_read(low), q_read(high)));
+}
+
+/* Whether b is likelier to decide the first reduction. */
+Q_FN qint q_comes_before(const q_interval b, const q_interval a)
+{
+    return q_kinds[0] == Q_IS_SMALLEST ? (b.low < a.low) | ((b.low == a.low) & (b.high < a.high))
+                                       : (b.high > a.high) | ((b.high == a.high) & (b.low > a.low));
+}
+
+/* For each block the node of at least so many columns whose terms are likeliest to decide. */
+Q_FN void q_find_near(int *node, const q_interval *rows, __global const double *boxes, __global const q_tree_node *nodes,
+                      __global const double *parameters, const int least)
+{
+    int left[Q_LANES], right[Q_LANES], again = 1;
+    sint before[Q_LANES];
+    q_bounded bounds;
+    for (int lane = 0; lane < Q_LANES; lane++) node[lane] = 0;
+    while (again) {
+        again = 0;
+        for (int lane = 0; lane < Q_LANES; lane++) {
+            const q_tree_node at = nodes[node[lane]];
+            const int ends = at.leaf >= 0 || at.to - at.from < 2 * least;
+            again |= !ends;
+            left[lane] = ends ? node[lane] : node[lane] + 1;
+            right[lane] = ends ? node[lane] : nodes[node[lane] + 1].next;
+        }
+        q_bound_apart(&bounds, rows, boxes, nodes, left, parameters);
+        const q_interval a = bounds.term[0];
+        q_bound_apart(&bounds, rows, boxes, nodes, right, parameters);
+        const qint takes_right = q_comes_before(bounds.term[0], a);
+        q_write(takes_right, before);
+        for (int lane = 0; lane < Q_LANES; lane++) node[lane] = before[lane] ? right[lane] : left[lane];
+    }
+}
 
 /* Blocks first .. first + block_count - 1: bits of the leaves that each must meet, a row of words for it, and what it loses; or,
-   unless least_near is 0, in `kept` the one node of at least so many columns that it is to meet first. */
-__kernel void quern_boxes(__global const double *row_boxes, const int row_dim, __global const q_tree_node *row_nodes,
-                          __global const double *column_boxes, const int column_dim,
+   unless least_near is 0, in `kept` the one node of at least so many columns that it is to meet first. The boxes of rows, and
+   behind them the first and last place, are in packs of Q_LANES blocks, number by number; `first` begins a pack.
+
+   A sum may lose its allowance, of which each column has an equal share. What columns do not need of theirs is `spare`: others
+   may have a part of that. */
+__kernel void quern_boxes(__global const double *row_boxes, __global const double *column_boxes,
                           __global const q_tree_node *column_nodes, const int column_node_count,
-                          __global const double *parameters, __global const int *blocks, const int first,
-                          const int block_count, const int least_near, __global const double *reached,
-                          const double absolute, const double relative, __global uint *kept, const int words,
-                          __global double *dropped)
+                          __global const double *parameters, const int first, const int block_count,
+                          const int least_near, __global const double *reached, const double absolute,
+                          const double relative, __global uint *kept, const int words, __global double *dropped)
 {
-    const int block = (int)get_global_id(0);
+    const int pack = (int)get_global_id(0), block = pack * Q_LANES;
     if (block >= block_count) return;
-    const int row = blocks[first + block];
-    __global uint *const bits = kept + (long)block * words;
+    const int lanes = min(Q_LANES, block_count - block);
+    __global const double *const box = row_boxes + (long)(first / Q_LANES + pack) * (2 * Q_ROW_DIM + 2) * Q_LANES;
+    q_interval rows[Q_ROW_DIM + 1];
+    for (int d = 0; d <= Q_ROW_DIM; d++) rows[d] = q_span(q_read(box + 2 * d * Q_LANES), q_read(box + (2 * d + 1) * Q_LANES));
     q_bounded bounds;
     if (least_near) {
-        Q_NEAR(least_near)
-        bits[0] = (uint)node;
+        int node[Q_LANES];
+        q_find_near(node, rows, column_boxes, column_nodes, parameters, least_near);
+        for (int lane = 0; lane < lanes; lane++) kept[block + lane] = (uint)node[lane];
         return;
     }
-    __global const double *const own = reached + (long)(first + block) * Q_TERMS;
-    double allowed[Q_TERMS], lost[Q_TERMS];
-    for (int w = 0; w < words; w++) bits[w] = 0;
-    Q_BOUND(0);
+    real own[Q_TERMS], share[Q_TERMS], spare[Q_TERMS], lost[Q_TERMS];
+    double numbers[Q_LANES];
+    sint flags[Q_LANES];
+    for (int w = 0; w < lanes * words; w++) kept[(long)block * words + w] = 0;
+    q_bound_node(&bounds, rows, column_boxes, column_nodes[0], parameters);
     for (int d = 0; d < Q_TERMS; d++) {
-        const int positive = bounds.term[d].low >= 0 && !bounds.nan[q_term_of[d]];
-        allowed[d] = q_allowed(q_kinds[d], own[d], positive, absolute, relative, column_nodes[0].to);
-        lost[d] = 0;
+        for (int lane = 0; lane < Q_LANES; lane++)
+            numbers[lane] = reached[(long)(first + block + min(lane, lanes - 1)) * Q_TERMS + d];
+        own[d] = q_read(numbers);
+        const qint positive = (bounds.term[d].low >= 0) & !bounds.nan[q_term_of[d]];
+        share[d] = q_allowance(q_kinds[d], own[d], positive, absolute, relative) * (real)(Q_SHARED / column_nodes[0].to);
+        spare[d] = lost[d] = (real)0.0;
     }
+    for (int lane = 0; lane < Q_LANES; lane++) flags[lane] = lane < lanes ? 0 : column_node_count;
+    qint until = q_read(flags); /* the node before which a block has left out all */
     for (int node = 0; node < column_node_count;) {
         const q_tree_node columns = column_nodes[node];
         const double count = columns.to - columns.from;
-        int out = 1;
-        Q_BOUND(node);
-        for (int d = 0; d < Q_TERMS && out; d++)
-            out = q_may_go(q_kinds[d], bounds.term[d], bounds.nan[q_term_of[d]], own[d], allowed[d]);
-        for (int d = 0; d < Q_TERMS && out; d++) {
-            if (q_kinds[d] == Q_IS_SUMMED) lost[d] += count * q_size(Q_IS_SUMMED, bounds.term[d]);
-            if (q_kinds[d] == Q_IS_LOG_SUMMED) lost[d] += count * exp(bounds.term[d].high - own[d]);
+        const qint done = until > (sint)node;
+        qint out = !done;
+        q_bound_node(&bounds, rows, column_boxes + 2 * Q_COLUMN_DIM * (long)node, columns, parameters);
+        for (int d = 0; d < Q_TERMS; d++) {
+            const q_interval x = bounds.term[d];
+            const qint nan = bounds.nan[q_term_of[d]];
+            qint may = q_idle(q_kinds[d], x, nan, own[d]);
+            if (q_sums(q_kinds[d]))
+                may |= !nan & (q_size(q_kinds[d], x, own[d]) * count <= share[d] * count + spare[d] * Q_SPENT);
+            out &= may;
         }
-        if (!out && columns.leaf >= 0) bits[columns.leaf / 32] |= 1u << columns.leaf % 32;
-        node = out ? columns.next : node + 1;
+        const qint stays = !(out | done);
+        const int some = q_any(stays), leaf = columns.leaf;
+        for (int d = 0; d < Q_TERMS; d++)
+            if (q_sums(q_kinds[d])) {
+                const real loss = q_select(out, q_size(q_kinds[d], bounds.term[d], own[d]) * count, 0);
+                const qint settled = leaf >= 0 ? !done : out;
+                lost[d] += loss;
+                spare[d] += q_select(settled, share[d] * count - loss, 0);
+            }
+        until = q_select_int(out, (sint)columns.next, until);
+        if (some && leaf >= 0) {
+            q_write(stays, flags);
+            for (int lane = 0; lane < lanes; lane++)
+                if (flags[lane]) kept[(long)(block + lane) * words + leaf / 32] |= 1u << leaf % 32;
+        }
+        node = some ? node + 1 : columns.next;
     }
-    for (int d = 0; d < Q_TERMS; d++) dropped[(long)(first + block) * Q_TERMS + d] = lost[d];
+    for (int d = 0; d < Q_TERMS; d++) {
+        q_write(lost[d], numbers);
+        for (int lane = 0; lane < lanes; lane++) dropped[(long)(first + block + lane) * Q_TERMS + d] = numbers[lane];
+    }
 }

@@ -81,17 +81,17 @@ static void add_number(const writer *w, double x)
 
 static void add_interval(const writer *w, q_id id, uint32_t d, double low, double high, bool round)
 {
-    q_text_add(w->out, "    const q_interval v%u_%u = %s{", id, d, round ? "q_rounded((q_interval)" : "");
+    q_text_add(w->out, "    const q_interval v%u_%u = %sq_constant(", id, d, round ? "q_rounded(" : "");
     add_number(w, low);
     q_text_add(w->out, ", ");
     add_number(w, high);
-    q_text_add(w->out, round ? "}, Q_STEPS);\n" : "};\n");
+    q_text_add(w->out, round ? "), Q_STEPS);\n" : ");\n");
 }
 
 /* Whether an operand is NaN; or, beyond that, may become it since it is not finite. */
 static void write_nan(const writer *w, q_id id, const q_node *node, bool finite)
 {
-    q_text_add(w->out, "    const int n%u = 0", id);
+    q_text_add(w->out, "    const qint n%u = (qint)0", id);
     for (int a = 0; a < 3 && node->arg[a]; a++) {
         q_text_add(w->out, " | n%u", node->arg[a]);
         for (uint32_t d = 0; d < q_node_of(w->graph, node->arg[a])->dim && finite; d++)
@@ -140,7 +140,7 @@ static void add_domain(const writer *w, const q_node *node)
 /* n is whether it may be NaN, g whether an operand may. */
 static void write_elementwise(const writer *w, q_id id, const q_node *node)
 {
-    q_text_add(w->out, "    const int g%u = 0", id);
+    q_text_add(w->out, "    const qint g%u = (qint)0", id);
     for (int a = 0; a < q_ops[node->op].operands; a++) q_text_add(w->out, " | n%u", node->arg[a]);
     q_text_add(w->out, ", n%u = g%u", id, id);
     for (int a = 0; a < q_ops[node->op].operands; a++)
@@ -154,39 +154,39 @@ static void write_elementwise(const writer *w, q_id id, const q_node *node)
     for (uint32_t d = 0; d < node->dim; d++) {
         q_text_add(w->out, "    const q_interval v%u_%u = ", id, d);
         if (is_decided((q_op)node->op)) {
-            q_text_add(w->out, "!g%u && q_decides_%s(", id, q_ops[node->op].name);
+            q_text_add(w->out, "q_choose(!g%u & q_decides_%s(", id, q_ops[node->op].name);
             for (int part = 0; part < 2; part++) {
                 add_operand(w, node, 0, d);
                 q_text_add(w->out, ", ");
                 add_operand(w, node, node->arg[1] ? 1 : 0, d);
-                if (part) q_text_add(w->out, ") : ");
-                else q_text_add(w->out, ") ? q_decision_%s(", q_ops[node->op].name);
+                if (part) q_text_add(w->out, "), ");
+                else q_text_add(w->out, "), q_decision_%s(", q_ops[node->op].name);
             }
         }
         q_text_add(w->out, "q_rounded(");
         add_rule(w, node, d);
-        q_text_add(w->out, ", Q_STEPS);\n");
+        q_text_add(w->out, ", Q_STEPS)%s;\n", is_decided((q_op)node->op) ? ")" : "");
     }
 }
 
 static void write_choice(const writer *w, q_id id, const q_node *node)
 {
     const char *name = q_ops[node->op].name;
-    q_text_add(w->out, "    int n%u = 0;\n", id);
+    q_text_add(w->out, "    qint n%u = (qint)0;\n", id);
     for (uint32_t d = 0; d < node->dim; d++) {
-        q_text_add(w->out, "    const int f%u_%u = !n%u && q_first_%s(", id, d, node->arg[0], name);
+        q_text_add(w->out, "    const qint f%u_%u = !n%u & q_first_%s(", id, d, node->arg[0], name);
         add_operand(w, node, 0, d);
-        q_text_add(w->out, "), s%u_%u = !n%u && q_second_%s(", id, d, node->arg[0], name);
+        q_text_add(w->out, "), s%u_%u = !n%u & q_second_%s(", id, d, node->arg[0], name);
         add_operand(w, node, 0, d);
         q_text_add(w->out, ");\n    n%u = n%u | ((!s%u_%u) & n%u) | ((!f%u_%u) & n%u);\n", id, id, id, d, node->arg[1],
                    id, d, node->arg[2]);
-        q_text_add(w->out, "    const q_interval v%u_%u = f%u_%u ? ", id, d, id, d);
+        q_text_add(w->out, "    const q_interval v%u_%u = q_choose(f%u_%u, ", id, d, id, d);
         add_operand(w, node, 1, d);
-        q_text_add(w->out, " : s%u_%u ? ", id, d);
+        q_text_add(w->out, ", q_choose(s%u_%u, ", id, d);
         add_operand(w, node, 2, d);
-        q_text_add(w->out, " : q_rounded(");
+        q_text_add(w->out, ", q_rounded(");
         add_rule(w, node, d);
-        q_text_add(w->out, ", Q_STEPS);\n");
+        q_text_add(w->out, ", Q_STEPS)));\n");
     }
 }
 
@@ -200,7 +200,7 @@ static void write_expand(const writer *w, q_id id, const q_node *node)
     uint32_t n = q_node_of(w->graph, node->arg[0])->dim;
     bool extremum = node->op == Q_OP_Max || node->op == Q_OP_Min;
     if (node->op == Q_OP_Sum) {
-        q_text_add(w->out, "    q_total t%u_0 = {0, 0, 0, 0, 0};\n", id);
+        q_text_add(w->out, "    q_total t%u_0;\n    q_no_terms(&t%u_0);\n", id, id);
         for (uint32_t d = 0; d < n; d++) q_text_add(w->out, "    q_add_term(&t%u_0, v%u_%u);\n", id, node->arg[0], d);
         write_sum(w, id, 0);
         return;
@@ -219,7 +219,7 @@ static void write_contract(const writer *w, q_id id, const q_node *node)
 {
     const q_contraction *c = q_contraction_of(w->graph, node);
     for (uint32_t d = 0; d < node->dim; d++) {
-        q_text_add(w->out, "    q_total t%u_%u = {0, 0, 0, 0, 0};\n", id, d);
+        q_text_add(w->out, "    q_total t%u_%u;\n    q_no_terms(&t%u_%u);\n", id, d, id, d);
         for (uint32_t t = 0; t < q_contraction_terms(c); t++) {
             uint32_t a, b;
             q_contraction_term(c, d, t, &a, &b);
@@ -243,7 +243,7 @@ static void write_gather(const writer *w, q_id id, const q_node *node)
         uint32_t component = 0;
         int from = q_ops[node->op].pick(d, n, m, node->k, &component);
         q_text_add(w->out, "    const q_interval v%u_%u = ", id, d);
-        if (from < 0) q_text_add(w->out, "{0, 0}");
+        if (from < 0) q_text_add(w->out, "q_constant(0, 0)");
         else add_operand(w, node, from, component);
         q_text_add(w->out, ";\n");
     }
@@ -253,13 +253,14 @@ static void write_gather(const writer *w, q_id id, const q_node *node)
 static void write_variable(const writer *w, q_id id, const q_node *node)
 {
     const q_variable *variable = &w->graph->variables[node->k[0]];
-    const char *from = variable->axis == w->request->rows ? "rows" : variable->axis ? "columns" : "parameters";
+    const char *from = variable->axis == w->request->rows ? "rows" : "columns";
     for (uint32_t d = 0; d < node->dim; d++) {
-        size_t at = 2 * (w->request->offsets[node->k[0]] + d);
-        q_text_add(w->out, "    const q_interval v%u_%u = q_rounded((q_interval){%s[%zu], %s[%zu]}, 1);\n", id, d, from,
-                   at, from, at + 1);
+        size_t at = w->request->offsets[node->k[0]] + d;
+        q_text_add(w->out, "    const q_interval v%u_%u = q_rounded(", id, d);
+        if (variable->axis) q_text_add(w->out, "%s[%zu], 1);\n", from, at);
+        else q_text_add(w->out, "q_constant(parameters[%zu], parameters[%zu]), 1);\n", 2 * at, 2 * at + 1);
     }
-    q_text_add(w->out, "    const int n%u = 0", id);
+    q_text_add(w->out, "    const qint n%u = (qint)0", id);
     for (uint32_t d = 0; d < node->dim; d++) q_text_add(w->out, " | !q_finite(v%u_%u)", id, d);
     q_text_add(w->out, ";\n");
 }
@@ -279,7 +280,7 @@ static void write_leaf(const writer *w, q_id id, const q_node *node)
                        node->k[0] == w->request->rows ? "row" : "column");
         else add_interval(w, id, d, 0, INT32_MAX - 1, true);
     }
-    q_text_add(w->out, "    const int n%u = %d;\n", id, nan);
+    q_text_add(w->out, "    const qint n%u = (qint)%d;\n", id, nan ? -1 : 0);
 }
 
 static void write_node(const writer *w, q_id id)
@@ -316,7 +317,7 @@ static void write_rows(const writer *w, const uint8_t *marks)
         const q_op_row *row = &q_ops[op];
         if (!marks[id] || written[op] || row->kind != Q_KIND_ELEMENTWISE || !is_monotone(row)) continue;
         written[op] = true;
-        q_text_add(w->out, "Q_FN double q_row_%s(const double a, const int k) { return %s; }\n", row->name,
+        q_text_add(w->out, "Q_FN real q_row_%s(const real a, const int k) { return %s; }\n", row->name,
                    row->expression);
     }
 }
@@ -343,7 +344,7 @@ static void write_tables(const writer *w, size_t terms)
         const q_node *node = q_node_of(w->graph, request->reductions[r]);
         for (uint32_t d = 0; d < q_node_of(w->graph, node->arg[0])->dim; d++) q_text_add(w->out, "%zu, ", r);
     }
-    q_text_add(w->out, "};\ntypedef struct {\n    q_interval term[%zu];\n    int nan[%zu];\n} q_bounded;\n", terms,
+    q_text_add(w->out, "};\ntypedef struct {\n    q_interval term[%zu];\n    qint nan[%zu];\n} q_bounded;\n", terms,
                request->count);
 }
 
@@ -351,7 +352,7 @@ static void write_bound(const writer *w, const uint8_t *marks)
 {
     q_text_add(
         w->out,
-        "Q_FN void q_bound(q_bounded *out, __global const double *rows, __global const double *columns,\n"
+        "Q_FN void q_bound(q_bounded *out, const q_interval *rows, const q_interval *columns,\n"
         "    __global const double *parameters, const q_interval row_numbers, const q_interval column_numbers)\n{\n");
     for (q_id id = 1; id < w->graph->count; id++)
         if (marks[id]) write_node(w, id);
@@ -378,8 +379,10 @@ quern_status q_boxes_source(q_text *out, const q_boxes_request *request)
     }
     q_mark(request->graph, roots, request->count, false, marks);
     q_text_add(
-        out, "#define Q_GENERATED\n#define Q_F64 1\n#define Q_LANES 1\n#define Q_TERMS %zu\n#define Q_SINGLE_TYPE %d\n",
-        terms, request->dtype == QUERN_F32);
+        out,
+        "#define Q_GENERATED\n#define Q_F64 1\n#define Q_LANES %d\n#define Q_TERMS %zu\n#define Q_SINGLE_TYPE %d\n",
+        request->lanes, terms, request->dtype == QUERN_F32);
+    q_text_add(out, "#define Q_ROW_DIM %zu\n#define Q_COLUMN_DIM %zu\n", request->row_dim, request->column_dim);
     q_text_append(out, q_cl_file("prelude"), strlen(q_cl_file("prelude")));
     q_text_append(out, q_cl_file("boxes"), strlen(q_cl_file("boxes")));
     write_tables(&w, terms);

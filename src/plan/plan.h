@@ -534,7 +534,9 @@ typedef struct q_boxes_request {
     size_t count;
     uint8_t rows;          /* axis */
     const size_t *offsets; /* by number of a variable in the graph: of its first component among those of its axis */
-    quern_dtype dtype;     /* of the run */
+    size_t row_dim, column_dim; /* components of all variables of these axes */
+    int lanes;                  /* blocks of rows at a time */
+    quern_dtype dtype;          /* of the run */
 } q_boxes_request;
 
 /* Whether they can be bounded on a device. */

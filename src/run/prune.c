@@ -104,6 +104,7 @@ static q_pruning_blocks blocks_of(const pruned_run *p)
                               .parameter_count = p->arrays.dim[0],
                               .offsets = p->arrays.offsets,
                               .dtype = p->run->dtype,
+                              .lanes = p->build->profile.lanes64,
                               .absolute = p->pruning->absolute,
                               .relative = p->pruning->relative};
 }

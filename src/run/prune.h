@@ -137,6 +137,7 @@ struct q_pruning_blocks {
     const q_kept
         *met; /* columns that a block is to meet first, or, where states are carried, has met for good; null: none */
     bool carried;
+    int lanes; /* blocks that a device bounds at a time */
 };
 
 /* Segments for each block, as a space has them; for free(). */

@@ -2,9 +2,9 @@
  * prune_bounds.c: which blocks of columns a block of rows must meet. One walks down the tree of columns with the box of the
  * rows: where the intervals of the terms say that none below a node can matter, all that is below it is left out.
  *
- * A Sum may lose what a tolerance allows: a term that is `allowed` at most, the tolerance divided by the number of columns, is
- * taken for lost wherever it is, so that what all blocks lose together is within the tolerance whatever is in them; and
- * what was left out is added up, which is the certificate. It is usually far less.
+ * A Sum may lose what a tolerance allows. Each column has an equal share of that; what columns that are computed, or lose less,
+ * do not need of theirs is spare, and others may have a part of it (tokens: Lee, Gray and Moore 2006). What was left out
+ * is added up, which is the certificate.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ typedef struct search {
     q_box boxes[Q_MAX_VARIABLES + 2];
     size_t box_count;
     q_interval row_numbers, column_numbers;
-    double *allowed; /* by reduction and component */
+    double *share, *spare; /* by reduction and component: of a column; of all before */
 } search;
 
 size_t q_blocks_stride(const q_pruner *pruner)
@@ -101,16 +101,18 @@ static quern_status begin(search *s, q_kept *out, const q_pruning_blocks *b)
         s->boxes[s->box_count++].id = pruner->op->graph->variables[pruner->op->variables[v]].id;
     add_numbers(s, pruner->rows, &s->row_numbers);
     add_numbers(s, pruner->reduced, &s->column_numbers);
-    s->allowed = calloc(q_blocks_stride(pruner) + 1, sizeof *s->allowed);
+    s->share = calloc(q_blocks_stride(pruner) + 1, sizeof *s->share);
+    s->spare = calloc(q_blocks_stride(pruner) + 1, sizeof *s->spare);
     Q_TRY(q_kept_begin(out, b));
-    if (!s->allowed) return q_fail_memory(q_blocks_stride(pruner) * sizeof *s->allowed);
+    if (!s->share || !s->spare) return q_fail_memory(q_blocks_stride(pruner) * sizeof *s->share);
     return q_ranges_create(&s->ranges, pruner->op->graph, pruner->reductions, pruner->reduction_count, b->dtype);
 }
 
 static void end(search *s)
 {
     q_ranges_destroy(&s->ranges);
-    free(s->allowed);
+    free(s->share);
+    free(s->spare);
 }
 
 /* Bounds all terms of the rows of one node and the columns of another. */
@@ -171,31 +173,38 @@ quern_status q_blocks_near(q_kept *out, const q_pruning_blocks *b, int64_t colum
 
 // ---- columns that may matter ----
 
+/* As cl/boxes.cl has them. */
+static const double shared = 1 - 0x1p-30, spent = 0.125;
+
 static double most(double a, double b)
 {
     return a > b ? a : b;
 }
 
-/* The largest term that a row may lose, times the number of columns within the tolerance. */
-static double allowed_term(const q_pruning_blocks *b, q_op op, double reached, bool positive)
+static bool sums(const q_node *reduction)
 {
-    double columns = (double)b->columns->count;
-    if (op == Q_RED_Sum) return most(b->absolute, positive ? b->relative * reached : 0) / columns;
-    double change = most(b->absolute, reached > 0 ? b->relative * reached : 0);
-    return change > 0 && fabs(reached) < INFINITY ? reached + log(change / columns) : -INFINITY;
+    return reduction->op == Q_RED_Sum || reduction->op == Q_RED_LogSumExp;
+}
+
+/* What a Sum may lose, or the exponentials of a LogSumExp, of what is reached. */
+static double allowance(const q_pruning_blocks *b, q_op op, double reached, bool positive)
+{
+    if (op == Q_RED_Sum) return most(b->absolute, positive ? b->relative * reached : 0);
+    return fabs(reached) < INFINITY ? most(b->absolute, reached > 0 ? b->relative * reached : 0) : 0;
 }
 
 /* From the bounds of all columns. */
 static void allow(search *s, const double *reached)
 {
     const q_graph *graph = s->b->pruner->op->graph;
-    double *allowed = s->allowed;
+    size_t at = 0;
     for (size_t r = 0; r < s->b->pruner->reduction_count; r++) {
         const q_node *node = q_node_of(graph, s->b->pruner->reductions[r]);
-        for (uint32_t d = 0; d < q_node_of(graph, node->arg[0])->dim; d++, reached++, allowed++) {
+        for (uint32_t d = 0; d < q_node_of(graph, node->arg[0])->dim; d++, at++) {
             bool positive = q_ranges_of(s->ranges, node->arg[0])[d].low >= 0 && !q_ranges_nan(s->ranges, node->arg[0]);
-            bool sums = node->op == Q_RED_Sum || node->op == Q_RED_LogSumExp;
-            *allowed = sums ? allowed_term(s->b, (q_op)node->op, *reached, positive) : -INFINITY;
+            double all = sums(node) ? allowance(s->b, (q_op)node->op, reached[at], positive) : 0;
+            s->share[at] = all * (shared / (double)s->b->columns->count);
+            s->spare[at] = 0;
         }
     }
 }
@@ -221,38 +230,46 @@ static bool is_idle(const search *s, const q_node *reduction, const double *reac
     return true;
 }
 
-static bool may_be_lost(const search *s, const q_node *reduction, const double *allowed)
+/* `at` is the number of its first component. */
+static bool may_be_lost(const search *s, const q_node *reduction, const double *reached, size_t at, double columns)
 {
     const q_interval *terms = q_ranges_of(s->ranges, reduction->arg[0]);
-    if (reduction->op != Q_RED_Sum && reduction->op != Q_RED_LogSumExp) return false;
-    if (q_ranges_nan(s->ranges, reduction->arg[0])) return false;
-    for (uint32_t d = 0; d < q_node_of(s->b->pruner->op->graph, reduction->arg[0])->dim; d++) {
-        double term = reduction->op == Q_RED_Sum ? size_of(Q_RED_Sum, terms[d], 0) : terms[d].high;
-        if (!(term <= allowed[d])) return false;
-    }
+    if (!sums(reduction) || q_ranges_nan(s->ranges, reduction->arg[0])) return false;
+    for (uint32_t d = 0; d < q_node_of(s->b->pruner->op->graph, reduction->arg[0])->dim; d++, at++)
+        if (!(size_of((q_op)reduction->op, terms[d], reached[at]) * columns <=
+              s->share[at] * columns + s->spare[at] * spent))
+            return false;
     return true;
 }
 
-/* Whether the bounded columns can be left out; then what that may lose is added to `dropped`. */
-static bool leave_out(const search *s, const double *reached, double *dropped, int64_t columns)
+static bool can_leave_out(const search *s, const double *reached, double columns)
 {
     const q_pruner *pruner = s->b->pruner;
     const q_graph *graph = pruner->op->graph;
     size_t at = 0;
     for (size_t r = 0; r < pruner->reduction_count; r++) {
         const q_node *node = q_node_of(graph, pruner->reductions[r]);
-        if (!is_idle(s, node, reached + at) && !may_be_lost(s, node, s->allowed + at)) return false;
+        if (!is_idle(s, node, reached + at) && !may_be_lost(s, node, reached, at, columns)) return false;
         at += q_node_of(graph, node->arg[0])->dim;
     }
-    at = 0;
+    return true;
+}
+
+/* The shares of columns that are left out, or kept: adds what the former may lose to `dropped`, and the rest to what is spare. */
+static void settle(const search *s, const double *reached, double *dropped, double columns, bool left_out)
+{
+    const q_pruner *pruner = s->b->pruner;
+    const q_graph *graph = pruner->op->graph;
+    size_t at = 0;
     for (size_t r = 0; r < pruner->reduction_count; r++) {
         const q_node *node = q_node_of(graph, pruner->reductions[r]);
         const q_interval *terms = q_ranges_of(s->ranges, node->arg[0]);
-        bool sums = node->op == Q_RED_Sum || node->op == Q_RED_LogSumExp;
-        for (uint32_t d = 0; d < q_node_of(graph, node->arg[0])->dim; d++, at++)
-            if (sums) dropped[at] += (double)columns * size_of((q_op)node->op, terms[d], reached[at]);
+        for (uint32_t d = 0; d < q_node_of(graph, node->arg[0])->dim; d++, at++) {
+            double loss = sums(node) && left_out ? columns * size_of((q_op)node->op, terms[d], reached[at]) : 0;
+            dropped[at] += loss;
+            s->spare[at] += s->share[at] * columns - loss;
+        }
     }
-    return true;
 }
 
 static quern_status keep(search *s, q_kept *out, size_t k, const double *reached)
@@ -265,8 +282,9 @@ static quern_status keep(search *s, q_kept *out, size_t k, const double *reached
         const q_tree_node *columns = &b->columns->nodes[node];
         bound(s, b->row_blocks[k], node);
         if (!node) allow(s, reached);
-        bool leaf = q_tree_is_leaf(b->columns, node),
-             left_out = leave_out(s, reached, dropped, columns->to - columns->from);
+        double count = (double)(columns->to - columns->from);
+        bool leaf = q_tree_is_leaf(b->columns, node), left_out = can_leave_out(s, reached, count);
+        if (leaf || left_out) settle(s, reached, dropped, count, left_out);
         if (leaf && !left_out && !q_kept_has_met(b, k, columns) && !q_kept_add(out, block, columns))
             return q_fail_memory(out->capacity);
         node = left_out ? columns->next : node + 1;

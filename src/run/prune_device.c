@@ -1,5 +1,5 @@
 /*
- * prune_device.c: which blocks of columns matter, found on the device, a work-item for each block of rows
+ * prune_device.c: which blocks of columns matter, found on the device, a work-item for some blocks of rows
  * (cl/boxes_walk.cl). It needs float64, and a formula whose rules plan/boxes.c can write; what it finds is what
  * prune_bounds.c would find on the host, but for roundings of intervals.
  */
@@ -10,12 +10,12 @@
 
 enum { MOST_WORDS = 1 << 24 /* of bits at a time */ };
 
-/* As cl/boxes_walk.cl has it. */
+/* As cl/boxes_walk.cl has it: a node. */
 typedef struct device_node {
     int32_t from, to, next, leaf;
 } device_node;
 
-enum { ROW_BOXES, ROW_NODES, COLUMN_BOXES, COLUMN_NODES, PARAMETERS, BLOCKS, REACHED, KEPT, DROPPED, BUFFERS };
+enum { ROW_BOXES, COLUMN_BOXES, COLUMN_NODES, PARAMETERS, REACHED, KEPT, DROPPED, BUFFERS };
 
 struct q_walker {
     q_session *session;
@@ -23,6 +23,7 @@ struct q_walker {
     q_program *program;
     q_buffer buffers[BUFFERS];
     size_t *leaves; /* nodes of the tree of columns, by number of the leaf */
+    int lanes;      /* blocks of a work-item */
     int32_t words;  /* of a block's bits */
     size_t at_once; /* blocks whose bits are found together */
     uint32_t *bits; /* of these */
@@ -52,13 +53,34 @@ static quern_status upload_nodes(q_walker *w, int buffer, const q_tree *tree)
     return status;
 }
 
-static quern_status upload_blocks(q_walker *w)
+/* The boxes of a pack of blocks, and their first and last places, number by number; the last block stands for those that are
+   missing. */
+static void fill_pack(const q_walker *w, size_t pack, double *out)
 {
-    int32_t *blocks = malloc((w->b->block_count + 1) * sizeof *blocks);
-    if (!blocks) return q_fail_memory(w->b->block_count * sizeof *blocks);
-    for (size_t k = 0; k < w->b->block_count; k++) blocks[k] = (int32_t)w->b->row_blocks[k];
-    quern_status status = upload(w, BLOCKS, blocks, w->b->block_count * sizeof *blocks);
-    free(blocks);
+    const q_tree *rows = w->b->rows;
+    size_t lanes = (size_t)w->lanes;
+    for (size_t lane = 0; lane < lanes; lane++) {
+        size_t block = pack * lanes + lane < w->b->block_count ? pack * lanes + lane : w->b->block_count - 1;
+        size_t node = w->b->row_blocks[block];
+        for (size_t d = 0; d <= rows->dim; d++) {
+            const q_tree_node *places = &rows->nodes[node];
+            const q_interval box = d < rows->dim ? rows->boxes[node * rows->dim + d]
+                                                 : (q_interval){(double)places->from, (double)(places->to - 1)};
+            out[2 * d * lanes + lane] = box.low;
+            out[(2 * d + 1) * lanes + lane] = box.high;
+        }
+    }
+}
+
+static quern_status upload_rows(q_walker *w)
+{
+    size_t packs = (w->b->block_count + (size_t)w->lanes - 1) / (size_t)w->lanes;
+    size_t numbers = (2 * w->b->rows->dim + 2) * (size_t)w->lanes;
+    double *boxes = malloc((packs * numbers + 1) * sizeof *boxes);
+    if (!boxes) return q_fail_memory(packs * numbers * sizeof *boxes);
+    for (size_t pack = 0; pack < packs; pack++) fill_pack(w, pack, boxes + pack * numbers);
+    quern_status status = upload(w, ROW_BOXES, boxes, packs * numbers * sizeof *boxes);
+    free(boxes);
     return status;
 }
 
@@ -70,7 +92,7 @@ static quern_status find_leaves(q_walker *w)
     for (size_t n = 0; n < columns->node_count; n++)
         if (q_tree_is_leaf(columns, n)) w->leaves[w->leaf_count++] = n;
     w->words = (int32_t)((w->leaf_count + 31) / 32);
-    w->at_once = MOST_WORDS / (size_t)w->words + 1;
+    w->at_once = (MOST_WORDS / (size_t)w->words / (size_t)w->lanes + 1) * (size_t)w->lanes;
     if (w->at_once > w->b->block_count) w->at_once = w->b->block_count;
     w->bits = malloc((w->at_once * (size_t)w->words + 1) * sizeof *w->bits);
     return w->bits ? QUERN_OK : q_fail_memory(w->at_once * (size_t)w->words * sizeof *w->bits);
@@ -81,10 +103,8 @@ static quern_status upload_all(q_walker *w)
     const q_pruning_blocks *b = w->b;
     size_t numbers = b->block_count * q_blocks_stride(b->pruner) * sizeof(double);
     Q_TRY(find_leaves(w));
-    Q_TRY(upload_nodes(w, ROW_NODES, b->rows));
     Q_TRY(upload_nodes(w, COLUMN_NODES, b->columns));
-    Q_TRY(upload_blocks(w));
-    Q_TRY(upload(w, ROW_BOXES, b->rows->boxes, b->rows->node_count * b->rows->dim * sizeof(q_interval)));
+    Q_TRY(upload_rows(w));
     Q_TRY(upload(w, COLUMN_BOXES, b->columns->boxes, b->columns->node_count * b->columns->dim * sizeof(q_interval)));
     Q_TRY(upload(w, PARAMETERS, b->parameters, b->parameter_count * sizeof(q_interval)));
     Q_TRY(q_buffer_create(&w->buffers[REACHED], w->session, numbers));
@@ -96,8 +116,15 @@ static q_boxes_request request_of(const q_pruning_blocks *b, size_t *offsets)
 {
     const quern_operator *op = b->pruner->op;
     for (size_t v = 0; v < op->variable_count; v++) offsets[op->variables[v]] = b->offsets[v];
-    return (q_boxes_request){op->graph, b->pruner->reductions, b->pruner->reduction_count, b->pruner->rows, offsets,
-                             b->dtype};
+    return (q_boxes_request){.graph = op->graph,
+                             .reductions = b->pruner->reductions,
+                             .count = b->pruner->reduction_count,
+                             .rows = b->pruner->rows,
+                             .offsets = offsets,
+                             .row_dim = b->rows->dim,
+                             .column_dim = b->columns->dim,
+                             .lanes = b->lanes,
+                             .dtype = b->dtype};
 }
 
 static quern_status build(q_walker *w, const q_boxes_request *request)
@@ -120,7 +147,7 @@ quern_status q_walker_create(q_walker **out, q_session *session, const q_pruning
     if (!q_session_device(session)->info.f64 || !q_boxes_can(&request)) return QUERN_OK;
     q_walker *w = calloc(1, sizeof *w);
     if (!w) return q_fail_memory(sizeof *w);
-    w->session = session, w->b = b;
+    w->session = session, w->b = b, w->lanes = b->lanes;
     quern_status status = build(w, &request);
     if (!status) status = upload_all(w);
     if (status) q_walker_destroy(&w);
@@ -149,31 +176,26 @@ static quern_status walk(q_walker *w, size_t first, size_t count, int64_t near)
     size_t local =
         q_session_device(w->session)->info.compute_units && !strcmp(q_session_device(w->session)->info.kind, "gpu") ? 64
                                                                                                                     : 1;
-    cl_int numbers[] = {(cl_int)b->rows->dim, (cl_int)b->columns->dim, (cl_int)b->columns->node_count,
-                        (cl_int)first,        (cl_int)count,           (cl_int)near,
+    cl_int numbers[] = {(cl_int)b->columns->node_count, (cl_int)first, (cl_int)count, (cl_int)near,
                         near ? 1 : w->words};
     q_kernel_arg args[] = {{sizeof(cl_mem), &w->buffers[ROW_BOXES].mem},
-                           {sizeof(cl_int), &numbers[0]},
-                           {sizeof(cl_mem), &w->buffers[ROW_NODES].mem},
                            {sizeof(cl_mem), &w->buffers[COLUMN_BOXES].mem},
-                           {sizeof(cl_int), &numbers[1]},
                            {sizeof(cl_mem), &w->buffers[COLUMN_NODES].mem},
-                           {sizeof(cl_int), &numbers[2]},
+                           {sizeof(cl_int), &numbers[0]},
                            {sizeof(cl_mem), &w->buffers[PARAMETERS].mem},
-                           {sizeof(cl_mem), &w->buffers[BLOCKS].mem},
+                           {sizeof(cl_int), &numbers[1]},
+                           {sizeof(cl_int), &numbers[2]},
                            {sizeof(cl_int), &numbers[3]},
-                           {sizeof(cl_int), &numbers[4]},
-                           {sizeof(cl_int), &numbers[5]},
                            {sizeof(cl_mem), &w->buffers[REACHED].mem},
                            {sizeof(cl_double), &b->absolute},
                            {sizeof(cl_double), &b->relative},
                            {sizeof(cl_mem), &w->buffers[KEPT].mem},
-                           {sizeof(cl_int), &numbers[6]},
+                           {sizeof(cl_int), &numbers[4]},
                            {sizeof(cl_mem), &w->buffers[DROPPED].mem}};
-    size_t items = (count + local - 1) / local * local;
+    size_t packs = (count + (size_t)w->lanes - 1) / (size_t)w->lanes, items = (packs + local - 1) / local * local;
     Q_TRY(q_program_launch(w->program, w->session, args, Q_COUNT(args), (size_t[]){items, 1, 1},
                            (size_t[]){local, 1, 1}));
-    return q_buffer_read(&w->buffers[KEPT], w->session, w->bits, count * (size_t)numbers[6] * sizeof *w->bits);
+    return q_buffer_read(&w->buffers[KEPT], w->session, w->bits, count * (size_t)numbers[4] * sizeof *w->bits);
 }
 
 quern_status q_walker_near(q_kept *out, q_walker *w, int64_t columns)
@@ -194,11 +216,13 @@ quern_status q_walker_near(q_kept *out, q_walker *w, int64_t columns)
 quern_status q_walker_share(double *out, q_walker *w, const double *reached)
 {
     enum { PLACES = 4, TOGETHER = 4 };
+    size_t lanes = (size_t)w->lanes, together = (TOGETHER - 1) / lanes * lanes + lanes;
     size_t blocks = w->b->block_count, bits = 0, of = 0;
     Q_TRY(q_buffer_write(&w->buffers[REACHED], w->session, reached,
                          blocks * q_blocks_stride(w->b->pruner) * sizeof *reached));
     for (size_t place = 0; place < PLACES; place++) {
-        size_t first = blocks * place / PLACES, count = blocks - first < TOGETHER ? blocks - first : TOGETHER;
+        size_t first = blocks * place / PLACES / lanes * lanes;
+        size_t count = blocks - first < together ? blocks - first : together;
         if (count > w->at_once) count = w->at_once;
         Q_TRY(walk(w, first, count, 0));
         for (size_t word = 0; word < count * (size_t)w->words; word++)
