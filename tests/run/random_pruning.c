@@ -7,7 +7,7 @@
  * clusters, equal points, lines, far from the origin, huge, tiny, of all sizes at once, and some with NaN and infinities.
  * Selections must be those without pruning, bit for bit. Sums may lose what the tolerance allows in each row, and no more
  * than the report certifies, but for roundings of as many terms as there are; for that the reference adds up their sizes. Each
- * formula meets CLOUDS clouds. A third walks with one block of rows at a time, as GPUs do, and a third of those in float32
+ * formula meets CLOUDS clouds. A sixth walks with one block of rows at a time, as GPUs do, and a third of those in float32
  * walks on the host, as devices without float64 do.
  */
 #include <float.h>
@@ -266,7 +266,7 @@ static quern_operator *reductions_of(const char *text)
     const q_stage *stage = &all->stages.stage[0];
     if (all->stages.count == 1 && meets(all, stage)) {
         quern_compile_options options = QUERN_DEFAULTS(quern_compile_options);
-        if (!below(3)) options.profile = "lanes64=1"; /* blocks one by one, as on GPUs */
+        if (!below(6)) options.profile = "lanes64=1"; /* blocks one by one, as on GPUs */
         memcpy(results, stage->reductions, stage->reduction_count * sizeof *results);
         succeed(q_graph_copy(&graph, all->graph));
         succeed(q_operator_from_graph(&op, context, graph, results, stage->reduction_count, &options));
