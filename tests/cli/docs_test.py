@@ -2,9 +2,10 @@
 """docs_test.py: what the documents say is what the tool does.
 
     python3 tests/cli/docs_test.py PATH/TO/quern
-    QUERN_UPDATE=1 python3 tests/cli/docs_test.py PATH/TO/quern      rewrites docs/ops.md; review it like code
+    QUERN_UPDATE=1 python3 tests/cli/docs_test.py PATH/TO/quern      rewrites docs/ops.md and docs/gallery.md;
+                                                                      review them like code
 
-docs/ops.md is the output of `quern ops --markdown`. In all pages of docs/ every `$ quern ...` of a ```console block is
+docs/ops.md is the output of `quern ops --markdown`, docs/gallery.md that of tools/gallery.py. In all pages of docs/ every `$ quern ...` of a ```console block is
 run and its output compared, numbers within 1e-5; the table of limits is compared with the sources; the tables about
 KeOps name all its functions, and what they call the same or better is there. docs/performance.md is what
 bench/report.py writes from bench/results/cpu.json. Links between documents lead somewhere.
@@ -23,7 +24,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 DOCS = os.path.join(ROOT, 'docs')
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(ROOT, 'bench'))
+sys.path[:0] = [os.path.join(ROOT, 'bench'), os.path.join(ROOT, 'tools')]
+import gallery  # noqa: E402
 import report as performance  # noqa: E402
 import report_measure  # noqa: E402
 
@@ -216,6 +218,14 @@ def anchors(text):
     return {re.sub(r'[^\w -]', '', heading.lower()).replace(' ', '-') for heading in headings}
 
 
+def test_gallery(update):
+    if update:
+        gallery.main(['--write'])
+    difference = difflib.unified_diff(read('docs', 'gallery.md').splitlines(), gallery.page().splitlines(),
+                                      'docs/gallery.md', 'tools/gallery.py now', lineterm='')
+    report('docs/gallery.md is what the examples say', '\n'.join(difference))
+
+
 def test_links():
     faults = []
     for name in sorted(os.listdir(DOCS)):
@@ -244,6 +254,7 @@ def main(arguments):
     test_performance()
     test_performance_rows()
     test_report_usage()
+    test_gallery(bool(os.environ.get('QUERN_UPDATE')))
     test_links()
     print(f'{counts[True]} passed, {counts[False]} failed')
     return 1 if counts[False] else 0
