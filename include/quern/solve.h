@@ -102,6 +102,12 @@ typedef enum quern_preconditioner {
     QUERN_PRECONDITIONER_LOW_RANK
 } quern_preconditioner;
 
+typedef enum quern_solver {
+    QUERN_SOLVER_CONJUGATE_GRADIENTS = 0, /* symmetric positive definite */
+    QUERN_SOLVER_MINRES,                  /* symmetric (Paige and Saunders 1975) */
+    QUERN_SOLVER_GMRES /* any, restarted after 30 products (Saad and Schultz 1986): that many vectors are kept */
+} quern_solver;
+
 typedef struct quern_solve_options {
     size_t size;
     double tolerance;   /* of the largest relative residual |b - A c| / |b| of any right-hand side; 0: 1e-6 */
@@ -112,6 +118,7 @@ typedef struct quern_solve_options {
        which then fails with QUERN_CANCELLED and leaves the best solution so far. */
     bool (*progress)(void *user, int64_t iteration, double residual);
     void *progress_user;
+    quern_solver method; /* what A has to be for it */
 } quern_solve_options;
 
 typedef struct quern_solve_report {
@@ -124,8 +131,9 @@ typedef struct quern_solve_report {
     bool converged;      /* it is within the tolerance */
 } quern_solve_report;
 
-/* Solves A c = b for a symmetric positive definite A by conjugate gradients, for all right-hand sides at once, each of which
-   stops by itself. The first guess is 0. `options` and
+/* Solves A c = b, by conjugate gradients unless the options name another method, for all right-hand sides at once, each of which
+   stops by itself. Other methods have no preconditioner unless they are told to; that of low rank is for a matrix with a positive
+   diagonal. The first guess is 0. `options` and
    `report` may be null. Where the tolerance is not reached, c is the best solution found, the report tells its residual, and the
    status is NUMERIC, with the reason: the limit of iterations, a residual that no longer falls, a direction in which the matrix
    is not positive, a matrix that is not symmetric. NaN or infinities in b: USAGE. A column of zeros has the solution 0.

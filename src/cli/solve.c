@@ -11,7 +11,8 @@
 #include "quern/solve.h"
 
 typedef struct request {
-    const char *file, *dtype_text, *vector, *shift_text, *tolerance_text, *iterations_text, *rank_text, *preconditioner;
+    const char *file, *dtype_text, *vector, *shift_text, *tolerance_text, *iterations_text, *rank_text, *preconditioner,
+        *method;
     char *formula;
     size_t taken; /* words that it was */
     quern_dtype dtype;
@@ -35,6 +36,8 @@ static const cli_option options[] = {
     {"--rank", CLI_TEXT, offsetof(request, rank_text), "N", "of the preconditioner, at most"},
     {"--preconditioner", CLI_TEXT, offsetof(request, preconditioner), "auto|none|low-rank",
      "auto tries whether a low rank explains the matrix"},
+    {"--method", CLI_TEXT, offsetof(request, method), "cg|minres|gmres",
+     "for matrices that are positive definite, symmetric, or any; cg without it"},
     {"--dtype", CLI_TEXT, offsetof(request, dtype_text), "f32|f64", "convert all arrays to this type first"},
     CLI_FORMULA(request),
     CLI_DEVICE(request),
@@ -59,16 +62,29 @@ static quern_status parse(int argc, char **argv, request *r)
     return status ? status : cli_formula_read(&r->formula, &r->taken, &r->words, r->file);
 }
 
-static quern_status parse_preconditioner(const char *text, quern_preconditioner *out)
+/* Which of the names a text is; 0 for none. */
+static quern_status parse_name(const char *option, const char *text, const char *const *names, size_t count, int *out)
 {
-    const char *names[] = {"auto", "none", "low-rank"};
-
-    for (size_t k = 0; text && k < CLI_COUNT(names); k++)
+    *out = 0;
+    for (size_t k = 0; text && k < count; k++)
         if (!strcmp(text, names[k])) {
-            *out = (quern_preconditioner)k;
+            *out = (int)k;
             return QUERN_OK;
         }
-    return text ? cli_fail(QUERN_USAGE, "--preconditioner takes auto, none or low-rank, not '%s'", text) : QUERN_OK;
+    return text ? cli_fail(QUERN_USAGE, "%s takes %s, %s or %s, not '%s'", option, names[0], names[1], names[2], text)
+                : QUERN_OK;
+}
+
+static quern_status parse_names(const request *r, quern_solve_options *how)
+{
+    static const char *const preconditioners[] = {"auto", "none", "low-rank"}, *const methods[] = {"cg", "minres",
+                                                                                                   "gmres"};
+    int preconditioner, method = 0;
+    quern_status status = parse_name("--preconditioner", r->preconditioner, preconditioners, 3, &preconditioner);
+
+    if (!status) status = parse_name("--method", r->method, methods, 3, &method);
+    how->preconditioner = (quern_preconditioner)preconditioner, how->method = (quern_solver)method;
+    return status;
 }
 
 /* Gives typed numbers the shape of the formula's variables. */
@@ -141,7 +157,7 @@ static quern_status solve(const request *r, const quern_linear *linear, quern_vi
                                .progress = progress};
     quern_solve_report report = {.size = sizeof report};
     quern_view solution = vector;
-    quern_status status = parse_preconditioner(r->preconditioner, &how.preconditioner);
+    quern_status status = parse_names(r, &how);
 
     if (status) return status;
     solution.data = calloc((size_t)(vector.rows * vector.columns) + 1, sizeof(double));
@@ -206,7 +222,7 @@ const cli_command cli_solve = {
     .text =
         "The formula is linear in a vector b, which it uses and does not declare; b=FILE has the right-hand sides as its\n"
         "columns. Finds c such that the formula with c in place of b, plus the shift times c, is b. The matrix has to be\n"
-        "symmetric and positive definite. Values are given as to `quern eval`.\n",
+        "symmetric and positive definite, unless --method says otherwise. Values are given as to `quern eval`.\n",
     .notes =
         "Float32 arrays are solved to float64 residuals where the device has float64. A solution that is not as good as was\n"
         "asked is written, too; the exit code is 17 then, and stderr says why.\n",

@@ -84,9 +84,7 @@ quern_status q_lanczos_step(q_lanczos *l)
     for (int64_t e = 0; e < rows * R; e++) l->q[e] -= l->scratch[e % R] * l->r_before[e];
     q_dots(rows, R, l->v, l->q, l->alpha);
     for (int64_t k = 0; k < R; k++) {
-        if (!isfinite(l->alpha[k]))
-            return q_fail(QUERN_NUMERIC, "a product with the matrix is %g: an array has numbers that are not finite",
-                          l->alpha[k]);
+        if (!isfinite(l->alpha[k])) return q_linear_not_finite(l->alpha[k]);
         l->scratch[k] = l->beta[k] > 0 ? l->alpha[k] / l->beta[k] : 0;
     }
     for (int64_t e = 0; e < rows * R; e++) l->q[e] -= l->scratch[e % R] * l->r[e];

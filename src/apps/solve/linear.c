@@ -47,6 +47,11 @@ quern_status q_linear_product(const quern_linear *a, quern_dtype dtype, int64_t 
     return a->kind->product(a, dtype, false, R, in, out);
 }
 
+quern_status q_linear_not_finite(double number)
+{
+    return q_fail(QUERN_NUMERIC, "a product with the matrix is %g: an array has numbers that are not finite", number);
+}
+
 /* By way of doubles on the host. */
 static quern_status apply(const quern_linear *a, bool transposed, const quern_view *in, const quern_view *out)
 {

@@ -49,6 +49,8 @@ quern_dtype q_linear_dtype(const quern_linear *linear);
 double q_linear_shift(const quern_linear *linear);
 /* out = A in, rows x R numbers each, computed in this type. */
 quern_status q_linear_product(const quern_linear *linear, quern_dtype dtype, int64_t R, const double *in, double *out);
+/* NUMERIC for a number that a product has made. */
+quern_status q_linear_not_finite(double number);
 
 // formula.c
 

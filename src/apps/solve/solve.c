@@ -1,30 +1,15 @@
 /*
- * solve.c: conjugate gradients (Hestenes and Stiefel 1952) for several right-hand sides at once, preconditioned, within
- * iterative refinement (Wilkinson 1963): the method works on residuals, in the type of the operator's arrays, and each of its
- * solutions is added to one in double, whose residual is computed anew in double. So what counts in the end is a residual that
+ * solve.c: systems with several right-hand sides at once, by one of several methods within iterative refinement (Wilkinson
+ * 1963): a method works on residuals, in the type of the operator's arrays, and each of its solutions is added to one in double, whose residual is computed anew in double. So what counts in the end is a residual that
  * was computed, never one that a recurrence believes in.
  */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/solve/linear.h"
+#include "apps/solve/methods.h"
 
-/* Vectors have rows x R numbers, the others R. */
-typedef struct work {
-    const quern_linear *a;
-    const quern_solve_options *options;
-    int64_t rows, R, products, refinements;
-    quern_dtype inner, outer; /* types that products are computed in */
-    q_low_rank low;
-    double *b, *c, *best;      /* best: the solution with the least residual */
-    double *r, *z, *p, *q, *d; /* of the method; d is what it adds to c */
-    double *norm, *size;       /* |b|; |r| when the method began, by which all of it is divided */
-    double *rz, *pq, *now, *goal;
-    bool *done;
-    double residual, best_residual; /* the largest relative one; those of c and best */
-    bool curved;                    /* a direction was met in which the matrix is not positive */
-} work;
+typedef q_solve_work work;
 
 enum { VECTORS = 8, NUMBERS = 6, MOST_REFINEMENTS = 40 };
 static const double single_enough = 1e-5, double_enough = 1e-9; /* of a residual, what the method leaves of it */
@@ -42,19 +27,6 @@ static void norms(const work *w, const double *x, double *out)
     for (int64_t r = 0; r < w->R; r++) out[r] = sqrt(out[r]);
 }
 
-/* x += factor * y by right-hand side, or x = y + factor * x. */
-static void add(const work *w, double *x, const double *factor, double sign, const double *y)
-{
-    for (int64_t i = 0; i < w->rows; i++)
-        for (int64_t r = 0; r < w->R; r++) x[i * w->R + r] += sign * factor[r] * y[i * w->R + r];
-}
-
-static void follow(const work *w, double *x, const double *factor, const double *y)
-{
-    for (int64_t i = 0; i < w->rows; i++)
-        for (int64_t r = 0; r < w->R; r++) x[i * w->R + r] = y[i * w->R + r] + factor[r] * x[i * w->R + r];
-}
-
 /* The largest of residuals in relation to their right-hand sides; NaN counts as infinite. */
 static double largest(const work *w, const double *residual)
 {
@@ -66,7 +38,7 @@ static double largest(const work *w, const double *residual)
     return most;
 }
 
-// ---- the method ----
+// ---- cycles of the method ----
 
 static quern_status tell(const work *w, double residual)
 {
@@ -97,35 +69,7 @@ static quern_status begin(work *w)
     for (int64_t i = 0; i < w->rows; i++)
         for (int64_t r = 0; r < w->R; r++) w->r[i * w->R + r] = w->done[r] ? 0 : w->r[i * w->R + r] / w->size[r];
     memset(w->d, 0, (size_t)(w->rows * w->R) * sizeof *w->d);
-    Q_TRY(q_low_rank_solve(&w->low, w->R, w->r, w->p));
-    dots(w, w->r, w->p, w->rz);
-    return QUERN_OK;
-}
-
-/* One step of the right-hand sides that are not done: factors of the others are 0. */
-static quern_status step(work *w)
-{
-    Q_TRY(q_linear_product(w->a, w->inner, w->R, w->p, w->q));
-    w->products++;
-    dots(w, w->p, w->q, w->pq);
-    for (int64_t r = 0; r < w->R; r++) {
-        bool positive = w->pq[r] > 0 && isfinite(w->pq[r]);
-        if (!w->done[r] && !positive) w->curved = w->done[r] = true;
-        w->pq[r] = w->done[r] ? 0 : w->rz[r] / w->pq[r];
-    }
-    add(w, w->d, w->pq, 1, w->p);
-    add(w, w->r, w->pq, -1, w->q);
-    norms(w, w->r, w->now);
-    for (int64_t r = 0; r < w->R; r++) w->done[r] = w->done[r] || w->now[r] <= w->goal[r];
-    Q_TRY(q_low_rank_solve(&w->low, w->R, w->r, w->z));
-    dots(w, w->r, w->z, w->pq);
-    for (int64_t r = 0; r < w->R; r++) {
-        double rz = w->pq[r];
-        w->pq[r] = w->done[r] ? 0 : rz / w->rz[r];
-        w->rz[r] = rz;
-    }
-    follow(w, w->p, w->pq, w->z);
-    return QUERN_OK;
+    return w->method->begin(w);
 }
 
 /* The residual as the method has it, of the right-hand sides as they were given. */
@@ -138,7 +82,7 @@ static double estimated(work *w)
 /* c += d, and the residual of c. */
 static quern_status refine(work *w)
 {
-    add(w, w->c, w->size, 1, w->d);
+    q_solve_add(w, w->c, w->size, 1, w->d);
     Q_TRY(q_linear_product(w->a, w->outer, w->R, w->c, w->q));
     w->refinements++;
     for (int64_t e = 0; e < w->rows * w->R; e++) w->r[e] = w->b[e] - w->q[e];
@@ -156,19 +100,29 @@ static bool over(const work *w)
     return w->products >= w->options->iterations;
 }
 
+/* A cycle of the method, at most so many steps of it. */
+static quern_status cycle(work *w)
+{
+    int64_t most = w->method->steps ? w->method->steps : INT64_MAX;
+    quern_status status = begin(w);
+    for (int64_t k = 0; !all_done(w) && !over(w) && k < most && !status; k++) {
+        status = w->method->step(w);
+        w->products++;
+        if (!status) status = tell(w, estimated(w));
+    }
+    quern_status ended = w->method->end ? w->method->end(w) : QUERN_OK;
+    return status ? status : ended;
+}
+
 static quern_status iterate(work *w)
 {
     for (double before = INFINITY; w->best_residual > w->options->tolerance && !over(w); before = w->best_residual) {
-        Q_TRY(begin(w));
-        quern_status status = QUERN_OK;
-        for (int64_t k = 0; !all_done(w) && !over(w) && !status; k++) {
-            status = step(w);
-            if (!status) status = tell(w, estimated(w));
-        }
+        quern_status status = cycle(w);
         if (status && status != QUERN_CANCELLED) return status;
         quern_status refined = refine(w); /* what there is counts when it was cancelled, too */
         if (status || refined) return status ? status : refined;
-        if (!(w->best_residual < 0.5 * before) || w->refinements >= MOST_REFINEMENTS) break;
+        bool long_enough = !w->method->steps && w->refinements >= MOST_REFINEMENTS;
+        if (!(w->best_residual < w->method->progress * before) || long_enough) break;
     }
     return QUERN_OK;
 }
@@ -199,19 +153,19 @@ static quern_status is_symmetric(work *w, bool *symmetric)
 
 static quern_status explain(work *w)
 {
-    bool symmetric;
-    Q_TRY(is_symmetric(w, &symmetric));
+    bool symmetric = true, limit = over(w);
+    if (w->method->symmetric) Q_TRY(is_symmetric(w, &symmetric));
     const char *what = !symmetric  ? "the matrix is not symmetric"
                        : w->curved ? "the matrix is not positive definite, or not within its rounding"
-                       : over(w)   ? "the limit of iterations is reached"
+                       : limit     ? "the limit of iterations is reached"
                                    : "it no longer falls";
     q_fail(QUERN_NUMERIC, "the largest relative residual is %.3g after %lld product%s, not %.3g: %s", w->best_residual,
            (long long)w->products, Q_S(w->products), w->options->tolerance, what);
-    q_fail_next_step(
-        !symmetric
-            ? "this solver is for symmetric positive definite matrices: check the formula, or solve the normal equations"
-        : w->curved || !over(w) ? "add a larger shift, or give float64 arrays"
-                                : "raise quern_solve_options.iterations or .rank, or add a larger shift");
+    const char *next = !symmetric  ? "check the formula, or take the method QUERN_SOLVER_GMRES"
+                       : w->curved ? "add a larger shift, give float64 arrays, or take the method QUERN_SOLVER_MINRES"
+                       : limit     ? "raise quern_solve_options.iterations or .rank, or add a larger shift"
+                                   : "the matrix may be singular: add a larger shift, or give float64 arrays";
+    q_fail_next_step("%s", next);
     return QUERN_NUMERIC;
 }
 
@@ -234,8 +188,10 @@ static quern_status precondition(work *w)
 {
     int64_t most = q_low_rank_most(w->options->rank, w->rows);
     w->low.rows = w->rows;
-    if (w->options->preconditioner == QUERN_PRECONDITIONER_NONE || most < 1) return QUERN_OK;
-    return q_low_rank_make(&w->low, w->a, most, w->options->preconditioner == QUERN_PRECONDITIONER_AUTO);
+    bool none = w->options->preconditioner == QUERN_PRECONDITIONER_NONE,
+         automatic = w->options->preconditioner == QUERN_PRECONDITIONER_AUTO;
+    if (none || (automatic && !w->method->positive) || most < 1) return QUERN_OK;
+    return q_low_rank_make(&w->low, w->a, most, automatic);
 }
 
 static quern_status solve(work *w, const quern_view *b)
@@ -266,14 +222,18 @@ static void report_on(const work *w, quern_solve_report *out)
     q_report_copy(out, &all, sizeof all);
 }
 
+/* By quern_solver. */
+static const q_solve_method *const methods[] = {&q_solve_conjugate, &q_solve_minres, &q_solve_gmres};
+
 static quern_status check_options(quern_solve_options *known, const quern_solve_options *given)
 {
     Q_TRY(q_options_copy(known, sizeof *known, given, "quern_solve_options"));
     if (!(known->tolerance >= 0 && known->tolerance < 1) || known->iterations < 0 || known->rank < 0 ||
-        (unsigned)known->preconditioner > QUERN_PRECONDITIONER_LOW_RANK)
-        return q_fail(QUERN_USAGE, "quern_solve: tolerance %g, iterations %lld, rank %lld, preconditioner %d",
+        (unsigned)known->preconditioner > QUERN_PRECONDITIONER_LOW_RANK || (unsigned)known->method >= Q_COUNT(methods))
+        return q_fail(QUERN_USAGE,
+                      "quern_solve: tolerance %g, iterations %lld, rank %lld, preconditioner %d, method %d",
                       known->tolerance, (long long)known->iterations, (long long)known->rank,
-                      (int)known->preconditioner);
+                      (int)known->preconditioner, (int)known->method);
     if (known->tolerance == 0) known->tolerance = 1e-6;
     if (!known->iterations) known->iterations = 10000;
     return QUERN_OK;
@@ -292,6 +252,7 @@ quern_status quern_solve(const quern_linear *linear, quern_view b, quern_view c,
     if (w.R < 1) return q_fail(QUERN_SHAPE, "b has %lld right-hand sides; at least 1 is needed", (long long)w.R);
     Q_TRY(q_vector_check("b", &b, w.rows, w.R));
     Q_TRY(q_vector_check("c", &c, w.rows, w.R));
+    w.method = methods[known.method];
     w.inner = q_linear_dtype(linear);
     w.outer = quern_context_device(q_linear_context(linear))->f64 ? QUERN_F64 : w.inner;
     double *memory = NULL;

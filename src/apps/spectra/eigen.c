@@ -99,9 +99,7 @@ static quern_status check_column(work *w, int64_t column)
 {
     double slack = w->inner == QUERN_F64 ? 1e-9 : 1e-4, off = 0;
     for (int64_t k = 0; k < w->size; k++) {
-        if (!isfinite(w->entries[k]))
-            return q_fail(QUERN_NUMERIC, "a product with the matrix is %g: an array has numbers that are not finite",
-                          w->entries[k]);
+        if (!isfinite(w->entries[k])) return q_linear_not_finite(w->entries[k]);
         w->largest = fmax(w->largest, fabs(w->entries[k]));
         if (k < column) off = fmax(off, fabs(w->entries[k] - *entry(w, column, k)));
     }
