@@ -81,6 +81,9 @@ quern_status bench_call_loop(quern_context *context, const bench_problem *proble
 /* devices.c */
 quern_status bench_call_devices(quern_context *context, const bench_problem *problem, void *result);
 bool bench_run_alone(const bench_problem *problem, void *result); /* the peer; after the case's first call */
+/* neighbors.c: points on the faces of Debian's glmark2-data's bunny, or NaN where it is not installed. */
+void bench_fill_bunny(double *values, int64_t count, uint64_t seed);
+quern_status bench_call_neighbors(quern_context *context, const bench_problem *problem, void *result);
 /* sinkhorn.c */
 void bench_row_sinkhorn(const bench_problem *problem, int64_t i, double *result);
 quern_status bench_call_sinkhorn(quern_context *context, const bench_problem *problem, void *result);
