@@ -39,9 +39,13 @@ typedef struct quern_neighbors_options {
     const char *metric;
     quern_args
         parameters; /* arrays of the parameters that such a formula declares: "s=Pm(3); WeightedSqDist(s,x,y)"; copied */
-    /* Whether pairs that cannot matter are left out (quern/prune.h). QUERN_AUTO: whichever takes less time, as trials on a part
-       of the first large search find. */
+    /* Whether pairs that cannot matter are left out (quern/prune.h). QUERN_AUTO: whichever takes less time, as a trial on a part
+       of the first large search finds. */
     quern_switch prune;
+    /* Approximate searches, by an inverted file: the points, which have to be finite, are in so many cells of k-means
+       (quern/kmeans.h), and a query meets those of the `probes` cells whose centroids are nearest to that of its own; 0: 8. The more
+       probes, the more is found; of points as far as the last, any. 0 cells: all searches are exact. Lists within a radius always are. */
+    int64_t cells, probes;
 } quern_neighbors_options;
 
 /* `options` may be null. Batches of points (quern_view.batch) are searched member by member. */
@@ -54,11 +58,13 @@ QUERN_API void quern_neighbors_destroy(quern_neighbors **index);
 /* How a search was done. */
 typedef struct quern_neighbors_report {
     size_t size;
-    bool pruned;          /* most of it with pairs left out */
-    char reason[120];     /* why not; "" if it was */
-    double touched;       /* pairs computed / all pairs, without those of trials */
-    double plain_seconds; /* what the search was expected to take with all pairs, by a trial; 0: there was none */
-    double pruned_seconds;
+    bool pruned;      /* most of it with pairs left out */
+    char reason[120]; /* why not; "" if it was */
+    double touched;   /* pairs computed / all pairs, without those of trials */
+    /* What the search was expected to take with all pairs, and pruned, by a trial; 0: not timed */
+    double plain_seconds, pruned_seconds;
+    double
+        recall; /* the share of the true neighbours that was found, by exact searches of 256 queries; 1 if all are exact */
 } quern_neighbors_report;
 
 /* The k nearest points of each query, k being the number of columns of the results, M x k, at most 1024 or the number of points

@@ -257,6 +257,46 @@ static void pruned_searches_are_the_same(void **state)
     quern_neighbor_lists_destroy(&lists[0]), quern_neighbor_lists_destroy(&lists[1]);
 }
 
+/* Groups of points far from each other, as many as cells: a group's neighbours are in it. */
+static void cells_are_searched(void **state)
+{
+    (void)state;
+    enum { MANY = 640, GROUPS = 8 };
+    static double y[MANY * D];
+    static int64_t a[MANY * K], b[MANY * K];
+    static double da[MANY * K], db[MANY * K];
+    random_source random = {3};
+    for (int e = 0; e < MANY * D; e++)
+        y[e] = (double)random_below(&random, 9) / 8 + (double)(e / D % GROUPS >> e % D & 1) * 40;
+    quern_neighbors_report report = {.size = sizeof report};
+    quern_neighbors_options options = {.size = sizeof options, .cells = 32, .probes = 32};
+    quern_neighbors *index = index_of(QUERN_F32, y, MANY, "l2", QUERN_AUTO);
+    succeed(quern_neighbors_find(index, quern_f64(y, MANY, D), quern_i64(a, MANY, K), quern_f64(da, MANY, K), &report));
+    assert_true(report.recall == 1 && report.touched == 1);
+    quern_neighbors_destroy(&index);
+    float kept[MANY * D];
+    for (int few = 0; few < 2; few++) { /* all cells: ties in the same order; few: most neighbours */
+        if (few) options.probes = 6;
+        succeed(quern_neighbors_create(&index, context, as(QUERN_F32, y, MANY, D, kept), &options));
+        succeed(
+            quern_neighbors_find(index, quern_f64(y, MANY, D), quern_i64(b, MANY, K), quern_f64(db, MANY, K), &report));
+        if (few) assert_true(report.recall > 0.7 && report.touched < 0.4);
+        else {
+            assert_memory_equal(da, db, sizeof da);
+            assert_true(report.recall == 1 && report.touched == 1);
+            for (int e = 0; e < MANY * K; e++) /* those as far as the last may be others */
+                assert_true(a[e] == b[e] || da[e] == da[e / K * K + K - 1]);
+        }
+        succeed(quern_neighbors_find(index, quern_f64(y, 0, D), quern_i64(b, 0, K), (quern_view){0}, &report));
+        quern_neighbors_destroy(&index);
+    }
+    options.cells = MANY + 1;
+    expect_failure(quern_neighbors_create(&index, context, as(QUERN_F32, y, MANY, D, kept), &options), QUERN_USAGE,
+                   "641 cells of 640 points");
+    options.cells = 2, y[5] = NAN;
+    expect_failure(quern_neighbors_create(&index, context, as(QUERN_F32, y, MANY, D, kept), &options), QUERN_USAGE, "");
+}
+
 static void check_lists(const quern_neighbor_lists *lists, const double *x, int64_t rows, const double *y, int64_t n,
                         double radius, bool own, bool once)
 {
@@ -423,6 +463,7 @@ int main(void)
         cmocka_unit_test(a_formula_with_a_parameter),
         cmocka_unit_test(arrays_of_the_device_and_batches),
         cmocka_unit_test(pruned_searches_are_the_same),
+        cmocka_unit_test(cells_are_searched),
         cmocka_unit_test(lists_within_a_radius),
         cmocka_unit_test(lists_longer_than_a_search),
         cmocka_unit_test(votes),

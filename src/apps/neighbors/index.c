@@ -192,7 +192,9 @@ static quern_status create(quern_neighbors *index, const quern_view *points, con
     Q_TRY(take(&index->points, index->context, "points", points, dtype));
     Q_TRY(keep_metric(index, options->metric));
     Q_TRY(keep_parameters(index, &options->parameters));
-    return q_search_find(&first, index, 1, false); /* checks the formula, and keeps the context alive */
+    Q_TRY(q_search_find(&first, index, 1, false)); /* checks the formula, and keeps the context alive */
+    if (!options->cells) return QUERN_OK;
+    return q_cells_create(&index->cells, index->context, &index->points, options->cells, options->probes);
 }
 
 quern_status quern_neighbors_create(quern_neighbors **out, quern_context *context, quern_view points,
@@ -224,6 +226,7 @@ void quern_neighbors_destroy(quern_neighbors **index)
         free((char *)(uintptr_t)i->parameters[k].name);
         free(i->parameters[k].view.data);
     }
+    q_cells_destroy(i->cells);
     free(i->points.data);
     free(i->formula);
     pthread_mutex_destroy(&i->lock);

@@ -34,6 +34,8 @@ typedef struct q_search {
     char reason[120];     /* why it does not prune */
 } q_search;
 
+typedef struct q_cells q_cells; /* cells.c */
+
 struct quern_neighbors {
     quern_context *context;
     q_metric metric;
@@ -42,6 +44,7 @@ struct quern_neighbors {
     quern_arg parameters[Q_NEIGHBOR_PARAMETERS];
     size_t parameter_count;
     quern_switch prune;
+    q_cells *cells;       /* null: searches are exact */
     pthread_mutex_t lock; /* of the searches */
     q_search *searches;
 };
@@ -66,6 +69,10 @@ quern_status q_found_create(q_found *out, const quern_neighbors *index, int64_t 
 void q_found_free(q_found *found);
 /* Distances, not values. */
 double q_found_distance(const quern_neighbors *index, const q_found *found, int64_t row, int64_t k);
+/* One run: the neighbours of queries among some points, into rows of `out` from `at` on. */
+quern_status q_search_once(q_found *out, int64_t at, const quern_neighbors *index, const q_search *search,
+                           const quern_view *queries, const quern_view *points, double radius,
+                           const quern_run_options *options);
 /* Searches some points for the neighbours of dense queries of the host; a batch if either is one. The radius counts for searches within. */
 quern_status q_search_run(q_found *out, quern_neighbors *index, q_search *search, quern_view queries, quern_view points,
                           double radius, quern_neighbors_report *report);
@@ -83,6 +90,15 @@ typedef struct q_edges {
 
 quern_status q_edges_add(q_edges *edges, q_edge edge);
 quern_status q_lists_create(quern_neighbor_lists **out, const q_edges *edges, int64_t rows);
+
+// cells.c: approximate searches
+
+quern_status q_cells_create(q_cells **out, quern_context *context, const quern_view *points, int64_t count,
+                            int64_t probes);
+void q_cells_destroy(q_cells *cells);
+/* All points of an index with cells. */
+quern_status q_cells_run(q_found *out, quern_neighbors *index, q_search *search, quern_view queries,
+                         quern_neighbors_report *report);
 
 // views.c: arrays of the host
 

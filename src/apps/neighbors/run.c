@@ -13,12 +13,14 @@
 #include "apps/neighbors/neighbors.h"
 
 enum {
-    LEAST_ROWS = 1024, /* of a trial with all pairs */
-    TRIAL_SHARE = 32,  /* of the rows */
-    GROUP_ROWS = 64,   /* that are near each other, in a pruned trial */
-    MOST_GROUPS = 16
+    TRIAL_ROWS = 256, /* with all pairs */
+    GROUP_ROWS = 64,  /* that are near each other, in a pruned trial */
+    GROUPS = 8,
+    TIMES = 3 /* that a trial whose outcome is not clear is timed */
 };
-static const double least_pairs = 1 << 26, least_seconds = 0.3; /* of a search, for a trial to be worth its builds */
+static const double least_pairs = 1 << 26, least_seconds = 0.2; /* of a search, for a trial to be worth its builds */
+/* Of the pairs: if no more are left, pruning is faster whatever the clock says on a busy machine, if more, slower. */
+static const double clear_share = 0.05, most_share = 0.5;
 
 typedef struct task {
     quern_neighbors *index;
@@ -71,34 +73,42 @@ static void *row_of(const quern_view *view, int64_t row)
 }
 
 /* The squared radius, and a little more: what is beyond is seen by the distance itself. */
-static double radius_of(const task *t)
+static double radius_of(const quern_neighbors *index, double radius)
 {
-    double slack = 1 + (t->index->points.dtype == QUERN_F64 ? 0x1p-48 : 0x1p-20);
-    return t->index->metric.root ? t->radius * t->radius * slack : t->radius;
+    double slack = 1 + (index->points.dtype == QUERN_F64 ? 0x1p-48 : 0x1p-20);
+    return index->metric.root ? radius * radius * slack : radius;
 }
 
-/* The neighbours of queries, into rows of `found` from `at` on. */
+quern_status q_search_once(q_found *out, int64_t at, const quern_neighbors *index, const q_search *search,
+                           const quern_view *queries, const quern_view *points, double radius,
+                           const quern_run_options *options)
+{
+    quern_arg args[Q_NEIGHBOR_PARAMETERS + 4] = {{"x", *queries}, {"y", *points}};
+    size_t count = 2;
+    for (size_t k = 0; k < index->parameter_count; k++) args[count++] = index->parameters[k];
+    if (search->within) {
+        args[count++] = (quern_arg){Q_RADIUS, quern_number(radius_of(index, radius))};
+        args[count++] = (quern_arg){Q_NOWHERE, quern_number(INFINITY)};
+    }
+    quern_view indices = quern_i64(out->indices + at * out->count, queries->rows, out->count);
+    Q_TRY(q_batch_join(indices.batch, queries, points));
+    quern_view values = indices;
+    values.dtype = index->points.dtype;
+    values.data = (char *)out->values + (size_t)(at * out->count) * q_element_size(index->points.dtype);
+    return quern_run_with(search->op, (quern_args){args, count, 0, 0}, QUERN_OUTS(indices, values), options);
+}
+
+/* A run of some of the queries, or all, that may be pruned. */
 static quern_status run_rows(task *t, q_found *found, int64_t at, quern_view queries, quern_switch use,
                              quern_pruning_report *report)
 {
-    quern_neighbors *index = t->index;
-    quern_arg args[Q_NEIGHBOR_PARAMETERS + 4] = {{"x", queries}, {"y", t->points}};
-    size_t count = 2;
-    for (size_t k = 0; k < index->parameter_count; k++) args[count++] = index->parameters[k];
-    if (t->search->within) {
-        args[count++] = (quern_arg){Q_RADIUS, quern_number(radius_of(t))};
-        args[count++] = (quern_arg){Q_NOWHERE, quern_number(INFINITY)};
-    }
-    quern_view indices = quern_i64(found->indices + at * found->count, queries.rows, found->count);
-    Q_TRY(q_batch_join(indices.batch, &queries, &t->points));
-    quern_view values = indices;
-    values.dtype = index->points.dtype;
-    values.data = (char *)found->values + (size_t)(at * found->count) * q_element_size(index->points.dtype);
     quern_pruning pruning = {.size = sizeof pruning, .use = use, .report = report};
     quern_run_options options = {.size = sizeof options, .pruning = use == QUERN_OFF ? NULL : &pruning};
     *report = (quern_pruning_report){.size = sizeof *report, .touched = 1};
-    Q_TRY(quern_run_with(t->search->op, (quern_args){args, count, 0, 0}, QUERN_OUTS(indices, values), &options));
-    t->touched += report->touched * (double)q_batch_rows(&indices);
+    Q_TRY(q_search_once(found, at, t->index, t->search, &queries, &t->points, t->radius, &options));
+    quern_view all = queries;
+    Q_TRY(q_batch_join(all.batch, &queries, &t->points));
+    t->touched += report->touched * (double)q_batch_rows(&all);
     return QUERN_OK;
 }
 
@@ -109,20 +119,20 @@ static quern_view some_queries(const task *t, int64_t first, int64_t count)
 
 // ---- trials ----
 
-static double coordinate(const quern_view *view, int64_t row, int64_t column)
+static double number_at(const quern_view *view, int64_t at)
 {
-    return q_element_read(view->dtype, (char *)row_of(view, row) + (size_t)column * q_element_size(view->dtype));
+    return view->dtype == QUERN_F64 ? ((const double *)view->data)[at] : (double)((const float *)view->data)[at];
 }
 
-/* The rows of queries that are nearest to one of them, itself included, in ascending order of their distance. */
+/* The rows of queries that are nearest to one of them, itself included. */
 static void find_group(int64_t group[GROUP_ROWS], const quern_view *queries, int64_t pivot)
 {
     double far[GROUP_ROWS];
-    int64_t count = 0;
+    int64_t count = 0, dim = queries->columns;
     for (int64_t r = 0; r < queries->rows; r++) {
         double d = 0;
-        for (int64_t c = 0; c < queries->columns; c++) {
-            double step = coordinate(queries, r, c) - coordinate(queries, pivot, c);
+        for (int64_t c = 0; c < dim; c++) {
+            double step = number_at(queries, r * dim + c) - number_at(queries, pivot * dim + c);
             d += step * step;
         }
         if (count == GROUP_ROWS && !(d < far[count - 1])) continue;
@@ -135,48 +145,58 @@ static void find_group(int64_t group[GROUP_ROWS], const quern_view *queries, int
 /* Copies groups of queries that are near each other. */
 static void fill_groups(const quern_view *to, const quern_view *queries)
 {
-    int64_t groups = to->rows / GROUP_ROWS, group[GROUP_ROWS];
+    int64_t group[GROUP_ROWS];
     size_t bytes = (size_t)queries->columns * q_element_size(queries->dtype);
-    for (int64_t g = 0; g < groups; g++) {
-        find_group(group, queries, (2 * g + 1) * queries->rows / (2 * groups));
+    for (int64_t g = 0; g < GROUPS; g++) {
+        find_group(group, queries, (2 * g + 1) * queries->rows / (2 * GROUPS));
         for (int64_t r = 0; r < GROUP_ROWS; r++)
             memcpy(row_of(to, g * GROUP_ROWS + r), row_of(queries, group[r]), bytes);
     }
 }
 
-/* What a pruned search of so many rows would take: a first run builds the program and orders the points, a second is timed. */
-static quern_status time_pruned(task *t, q_found *found, quern_view groups, int64_t rows, double *seconds,
-                                char reason[120])
+/* What a pruned search of all rows would take: the least of some runs, of which the first has ordered the points. */
+static quern_status time_pruned(task *t, q_found *found, quern_view groups, const quern_pruning_report *first,
+                                double *seconds)
 {
-    quern_pruning_report first, report;
-    double touched = t->touched;
-    Q_TRY(run_rows(t, found, 0, groups, QUERN_ON, &first));
-    snprintf(reason, sizeof first.reason, "%s", first.reason);
-    if (first.pruned) Q_TRY(run_rows(t, found, 0, groups, QUERN_ON, &report));
-    t->touched = touched;
-    if (!first.pruned) {
-        *seconds = INFINITY;
-        return QUERN_OK;
+    double rows = (double)t->queries.rows, share = rows / (double)groups.rows, least = INFINITY;
+    for (int k = 0; k < TIMES; k++) {
+        quern_pruning_report report;
+        Q_TRY(run_rows(t, found, 0, groups, QUERN_ON, &report));
+        least = fmin(least, report.ordering + (report.bounding + report.running) * share);
     }
-    double order = first.ordering * (double)rows / (double)(t->points.rows + groups.rows);
-    *seconds = report.ordering + order + (report.bounding + report.running) * (double)rows / (double)groups.rows;
+    *seconds = least + first->ordering * rows / (double)(t->points.rows + groups.rows);
     return QUERN_OK;
 }
 
-static quern_status try_pruned(task *t, int64_t rows, double *seconds, char reason[120])
+/* Decides by the pairs that are left, and by the clock where they do not tell. */
+static quern_status compare(task *t, q_found *found, quern_view groups, q_search *how)
 {
-    int64_t groups = t->queries.rows / LEAST_ROWS;
+    quern_pruning_report first;
+    Q_TRY(run_rows(t, found, 0, groups, QUERN_ON, &first));
+    how->prune = first.pruned && first.touched <= most_share ? QUERN_ON : QUERN_OFF;
+    snprintf(how->reason, sizeof how->reason, "%s", first.pruned ? "in a trial most pairs were needed" : first.reason);
+    if (how->prune == QUERN_OFF || first.touched <= clear_share) return QUERN_OK;
+    Q_TRY(time_pruned(t, found, groups, &first, &t->report->pruned_seconds));
+    if (t->report->pruned_seconds < t->report->plain_seconds) return QUERN_OK;
+    how->prune = QUERN_OFF;
+    snprintf(how->reason, sizeof how->reason, "a trial found all pairs to be faster");
+    return QUERN_OK;
+}
+
+static quern_status try_pruned(task *t, q_search *how)
+{
     q_found found = {0};
-    groups = groups < 1 ? 1 : groups > MOST_GROUPS ? MOST_GROUPS : groups;
-    quern_view view = t->queries;
-    view.rows = groups * GROUP_ROWS;
-    view.data = malloc((size_t)(view.rows * view.columns) * q_element_size(view.dtype));
-    if (!view.data) return q_fail_memory((size_t)(view.rows * view.columns) * q_element_size(view.dtype));
-    fill_groups(&view, &t->queries);
-    quern_status status = q_found_create(&found, t->index, view.rows, t->search->count);
-    if (!status) status = time_pruned(t, &found, view, rows, seconds, reason);
+    double touched = t->touched;
+    quern_view groups = t->queries;
+    groups.rows = GROUPS * GROUP_ROWS;
+    groups.data = malloc((size_t)(groups.rows * groups.columns) * q_element_size(groups.dtype));
+    if (!groups.data) return q_fail_memory((size_t)(groups.rows * groups.columns) * q_element_size(groups.dtype));
+    fill_groups(&groups, &t->queries);
+    quern_status status = q_found_create(&found, t->index, groups.rows, t->search->count);
+    if (!status) status = compare(t, &found, groups, how);
+    t->touched = touched;
     q_found_free(&found);
-    free(view.data);
+    free(groups.data);
     return status;
 }
 
@@ -184,8 +204,7 @@ static quern_status try_pruned(task *t, int64_t rows, double *seconds, char reas
 static quern_status try_plain(task *t, q_found *found, int64_t *rows, double *rate)
 {
     quern_pruning_report unused;
-    *rows = t->queries.rows / TRIAL_SHARE > LEAST_ROWS ? t->queries.rows / TRIAL_SHARE : LEAST_ROWS;
-    if (*rows > t->queries.rows) *rows = t->queries.rows;
+    *rows = t->queries.rows < TRIAL_ROWS ? t->queries.rows : TRIAL_ROWS;
     Q_TRY(quern_prepare(t->search->op, t->index->points.dtype, *rows, t->points.rows));
     double start = q_seconds();
     Q_TRY(run_rows(t, found, 0, some_queries(t, 0, *rows), QUERN_OFF, &unused));
@@ -209,7 +228,8 @@ static q_search known(task *t, const q_search *found)
 /* Decides how the rows from *first on are searched; those before are done. */
 static quern_status decide(task *t, q_found *found, int64_t *first, q_search *how)
 {
-    bool small = (double)t->queries.rows * (double)t->points.rows < least_pairs;
+    bool small =
+        (double)t->queries.rows * (double)t->points.rows < least_pairs || t->queries.rows < GROUPS * GROUP_ROWS;
     *how = known(t, NULL);
     if (t->index->prune == QUERN_OFF) snprintf(how->reason, sizeof how->reason, "it is turned off");
     if (how->prune != QUERN_AUTO) return QUERN_OK;
@@ -225,12 +245,7 @@ static quern_status decide(task *t, q_found *found, int64_t *first, q_search *ho
         if (!small) snprintf(how->reason, sizeof how->reason, "all pairs take less than a trial would");
         return QUERN_OK;
     }
-    double pruned;
-    Q_TRY(try_pruned(t, t->queries.rows, &pruned, how->reason));
-    how->prune = pruned < t->report->plain_seconds ? QUERN_ON : QUERN_OFF;
-    if (how->prune == QUERN_OFF && !how->reason[0])
-        snprintf(how->reason, sizeof how->reason, "a trial found all pairs to be faster");
-    t->report->pruned_seconds = isfinite(pruned) ? pruned : 0;
+    Q_TRY(try_pruned(t, how));
     known(t, how);
     return QUERN_OK;
 }
@@ -242,7 +257,9 @@ quern_status q_search_run(q_found *out, quern_neighbors *index, q_search *search
     quern_pruning_report pruning;
     q_search how = {.prune = QUERN_OFF, .reason = "batches are not pruned"};
     int64_t first = 0;
+    report->recall = 1;
     if (!out->rows) return QUERN_OK;
+    if (index->cells && !search->within) return q_cells_run(out, index, search, queries, report);
     if (!queries.batch[0] && !points.batch[0]) Q_TRY(decide(&t, out, &first, &how));
     if (queries.batch[0] || points.batch[0] || first < queries.rows) {
         quern_view rest = first ? some_queries(&t, first, queries.rows - first) : queries;
