@@ -151,10 +151,11 @@ quern_status cli_differentiate(quern_operator **op, const cli_list *grad);
             "the result, else all ones; given again, the gradient of that"                               \
     }
 
-// cache.c, devices.c, doctor.c, eval.c, explain.c, gp.c, ops.c, solve.c, transport.c, tsne.c, tune.c, manual.c: the commands
+// cache.c, devices.c, doctor.c, eval.c, explain.c, gp.c, knn.c, ops.c, solve.c, transport.c, tsne.c, tune.c, manual.c: the commands
 
 extern const cli_command cli_block, cli_cache, cli_devices, cli_doctor, cli_eval, cli_explain, cli_gp, cli_kde, cli_ops,
     cli_solve, cli_transport, cli_tsne, cli_tune;
+extern const cli_command cli_knn;
 extern const cli_command cli_help, cli_version;
 /* All of them, in the order of the help; the end has no name. */
 extern const cli_command *const cli_commands[];

@@ -513,6 +513,24 @@ fails 'a part that is none' 2 transport 0,1 2,3 -o gradient=made/g.npy
 fails 'a loss that is none' 2 transport 0,1 2,3 --loss wasserstein -o gradient-x=made/g.npy
 fails 'a blur that is no number' 2 transport 0,1 2,3 --blur much -o gradient-x=made/g.npy
 fails 'a cost that is no formula' 3 transport 0,1 2,3 --cost 'x-' -o gradient-x=made/g.npy
+shows 'neighbours and distances' '1 2' knn 0,1,3,7 -k 2
+shows 'points within a radius' '^1$' knn 0,1,3,7 --radius 2
+shows 'a class told by neighbours' '^1$' knn 0,1,3,7 6 --labels 0,0,1,1
+shows 'how many are told right' '"accuracy": 0.5' knn 0,1,3,7 0,1 --labels 4,4,5,5 --truth 4,5 --json
+shows 'a mean of neighbours' '^15$' knn 0,1,3,7 0.5 -k 2 --values 10,20,30,40
+shows 'a metric with a parameter' '^3$' knn 0,1,3,7 5 --metric 's=Pm(1); Abs(s*x-y)' s=2
+"$quern" knn 0,1,3,7 -k 2 --mutual -o offsets=made/o.csv -o indices=made/k.csv >out 2>err
+report 'edges of both ends' "$([ "$(paste -s -d, made/k.csv)" = 1,2,0,2,1,0 ] && [ ! -s out ] || cat out err made/k.csv)"
+rm -f made/o.csv made/k.csv
+shows 'an approximate search' '"recall": 1' knn 0,1,3,7 --cells 2 --probes 2 --json
+fails 'no points to be neighbours' 8 knn -k 2
+fails 'no neighbours' 2 knn 0,1 -k 0
+fails 'a metric that is no formula' 3 knn 0,1 --metric 'x-'
+fails 'neighbours and a radius' 2 knn 0,1 -k 2 --radius 1
+fails 'labels that are no whole numbers' 2 knn 0,1 --labels 0,0.5 --quiet
+fails 'labels of other points' 6 knn 0,1 --labels 0,1,2
+fails 'a part that was not asked for' 2 knn 0,1 -o labels=made/l.npy
+fails 'mutual neighbours of queries' 2 knn 0,1 2 --mutual
 "$quern" tsne 0,1,2,10,11,12 --dimensions 1 --perplexity 2 --iterations 100 -o made/p.csv >out 2>err
 report 'a picture of points' "$([ "$(wc -l <made/p.csv)" -eq 6 ] && [ ! -s out ] || cat out err)"
 rm -f made/p.csv
