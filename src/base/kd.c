@@ -8,6 +8,7 @@
  * would be guessed wrong half of the time.
  */
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,12 +23,14 @@ typedef struct item {
 typedef struct tree {
     const double *points; /* n x dim */
     int64_t dim;
+    int64_t size; /* of a leaf */
     item *items;
     double *low, *high; /* of the present run, by axis */
     uint64_t seed;
+    int64_t from, to; /* what a thread splits */
 } tree;
 
-enum { SAMPLE = 15, SMALL = 64 };
+enum { SAMPLE = 15, SMALL = 64, LARGE = 1 << 14 }; /* large: a run worth a thread */
 
 static uint64_t key_of(double x)
 {
@@ -126,22 +129,29 @@ static void sort_rows(item *items, int64_t count)
     }
 }
 
-static void split(tree *t, int64_t rows, int64_t size)
+/* Puts a run in halves; where the second begins, or `to` for a leaf, which it puts in order. */
+static int64_t halve(tree *t, int64_t from, int64_t to)
+{
+    item *items = t->items + from;
+    if (to - from <= t->size) {
+        sort_rows(items, to - from);
+        return to;
+    }
+    int64_t leaves = (to - from - 1) / t->size + 1, half = from + (leaves + 1) / 2 * t->size;
+    int64_t axis = longest_axis(t, items, to - from);
+    for (int64_t k = 0; k < to - from; k++) items[k].key = key_of(t->points[items[k].row * t->dim + axis]);
+    select_place(t, items, to - from, half - from);
+    return half;
+}
+
+static void split(tree *t, int64_t first, int64_t last)
 {
     struct {
         int64_t from, to;
-    } runs[64] = {{0, rows}}; /* halves of halves that are still to be split */
+    } runs[64] = {{first, last}}; /* halves of halves that are still to be split */
     for (int count = 1; count--;) {
-        int64_t from = runs[count].from, to = runs[count].to;
-        item *items = t->items + from;
-        if (to - from <= size) {
-            sort_rows(items, to - from);
-            continue;
-        }
-        int64_t leaves = (to - from - 1) / size + 1, half = from + (leaves + 1) / 2 * size;
-        int64_t axis = longest_axis(t, items, to - from);
-        for (int64_t k = 0; k < to - from; k++) items[k].key = key_of(t->points[items[k].row * t->dim + axis]);
-        select_place(t, items, to - from, half - from);
+        int64_t from = runs[count].from, to = runs[count].to, half = halve(t, from, to);
+        if (half == to) continue;
         runs[count].to = half;
         runs[count + 1].from = half;
         runs[count + 1].to = to;
@@ -149,15 +159,42 @@ static void split(tree *t, int64_t rows, int64_t size)
     }
 }
 
+static void *split_beside(void *user)
+{
+    tree *t = user;
+    split(t, t->from, t->to);
+    return NULL;
+}
+
+static bool make_room(tree *t)
+{
+    t->low = malloc((size_t)t->dim * sizeof *t->low + 1);
+    t->high = malloc((size_t)t->dim * sizeof *t->high + 1);
+    return t->low && t->high;
+}
+
+/* The halves of many points in a thread each: the order is total, so pivots and threads decide about nothing but time. */
+static void split_both(tree *t, int64_t rows)
+{
+    tree other = *t;
+    pthread_t thread;
+    int64_t half = rows >= LARGE ? halve(t, 0, rows) : rows;
+    bool beside = half < rows && make_room(&other);
+    other.from = half, other.to = rows;
+    beside = beside && !pthread_create(&thread, NULL, split_beside, &other);
+    split(t, 0, half);
+    if (beside) pthread_join(thread, NULL);
+    else if (half < rows) split(t, half, rows);
+    if (half < rows) free(other.low), free(other.high);
+}
+
 quern_status q_kd_order(int64_t *order, const double *points, int64_t rows, int64_t dim, int64_t size)
 {
-    tree t = {.points = points, .dim = dim};
+    tree t = {.points = points, .dim = dim, .size = size};
     t.items = malloc(((size_t)rows + 1) * sizeof *t.items);
-    t.low = malloc((size_t)dim * sizeof *t.low + 1);
-    t.high = malloc((size_t)dim * sizeof *t.high + 1);
-    bool room = t.items && t.low && t.high;
+    bool room = make_room(&t) && t.items;
     for (int64_t p = 0; p < rows && room; p++) t.items[p].row = p;
-    if (room) split(&t, rows, size);
+    if (room) split_both(&t, rows);
     for (int64_t p = 0; p < rows && room; p++) order[p] = t.items[p].row;
     free(t.items);
     free(t.low);

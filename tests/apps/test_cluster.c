@@ -376,6 +376,27 @@ static void null_is_usage(void **state)
     assert_int_equal(quern_ranges_pairs(NULL), 0);
 }
 
+/* As many as are split by two threads: each cluster's points are on one side of those of any other, along some axis. */
+static void many_points_are_split_likewise(void **state)
+{
+    (void)state;
+    enum { MANY = 40000, SIZE = 5000 };
+    static double many[2 * MANY], low[2 * (MANY / SIZE)], high[2 * (MANY / SIZE)];
+    for (int e = 0; e < 2 * MANY; e++) many[e] = (double)((int64_t)e * 7919 % 10007);
+    quern_clusters *clusters;
+    assert_int_equal(quern_clusters_kd(&clusters, quern_f64(many, MANY, 2), SIZE), QUERN_OK);
+    check_partition(clusters);
+    assert_int_equal(clusters->count, MANY / SIZE);
+    assert_int_equal(quern_clusters_boxes(clusters, quern_f64(low, clusters->count, 2),
+                                          quern_f64(high, clusters->count, 2), quern_f64(many, MANY, 2)),
+                     QUERN_OK);
+    for (int a = 0; a < MANY / SIZE; a++)
+        for (int b = 0; b < a; b++)
+            assert_true(high[2 * a] <= low[2 * b] || high[2 * b] <= low[2 * a] || high[2 * a + 1] <= low[2 * b + 1] ||
+                        high[2 * b + 1] <= low[2 * a + 1]);
+    quern_clusters_destroy(&clusters);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +412,7 @@ int main(void)
         cmocka_unit_test(none_and_one),
         cmocka_unit_test(refused),
         cmocka_unit_test(null_is_usage),
+        cmocka_unit_test(many_points_are_split_likewise),
     };
     return cmocka_run_group_tests(tests, fill, NULL);
 }
