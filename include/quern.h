@@ -90,6 +90,10 @@ QUERN_API const quern_error *quern_last_error(void);
    long as the record. */
 QUERN_API const char *quern_last_error_text(void);
 
+/* For libraries on top of quern: makes this the last failure of this thread, and returns its status. Of the error, status, message,
+   cl_code, build and next_step count; texts are copied, and null stands for "". USAGE for null and QUERN_OK. */
+QUERN_API quern_status quern_error_set(const quern_error *error);
+
 /* "SYNTAX" for QUERN_SYNTAX; and the sentence that explains it. Static strings. */
 QUERN_API const char *quern_status_name(quern_status status);
 QUERN_API const char *quern_status_text(quern_status status);

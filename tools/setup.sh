@@ -66,6 +66,7 @@ needs() {
   maybe  libclc      libclc-15                          libclc                            libclc                  libclc                            libclc
   maybe  ocloc       intel-opencl-icd                   intel-opencl                      intel-compute-runtime   intel-opencl                      -
   maybe  clblast     libclblast-dev                     clblast-devel                     clblast                 clblast-devel                     clblast
+  maybe  mpicc       libopenmpi-dev,openmpi-bin         openmpi-devel                     openmpi                 openmpi4-devel                    open-mpi
   maybe  mpfr        libmpfr-dev                        pkgconfig(mpfr)                   mpfr                    pkgconfig(mpfr)                   mpfr
   maybe  g++         g++                                gcc-c++                           gcc                     gcc-c++                           -
   maybe  cmake       cmake                              cmake                             cmake                   cmake                             cmake

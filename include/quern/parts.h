@@ -62,7 +62,8 @@ QUERN_API int64_t quern_parts_size(const quern_parts *parts, char axis);
    on, which are copied. Before the first pass. Statuses: SHAPE if the own piece has another size; USAGE, MEMORY. */
 QUERN_API quern_status quern_parts_place(quern_parts *parts, size_t count, size_t own, const int64_t *cuts_i,
                                          const int64_t *cuts_j);
-/* A number that depends on the formula, the element type, the cuts and the version of quern: equal where parts belong together. */
+/* A number that depends on the formula, the element type, the cuts, the parameters and the version of quern: equal where parts
+   belong together. */
 QUERN_API uint64_t quern_parts_digest(const quern_parts *parts);
 
 QUERN_API size_t quern_parts_passes(const quern_parts *parts);

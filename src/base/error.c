@@ -259,6 +259,24 @@ quern_status q_failure_tell(const q_failure *failure, const char *where)
     return failure->status;
 }
 
+static const char *text_or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+quern_status quern_error_set(const quern_error *error)
+{
+    q_failure failure = {.status = QUERN_OK};
+    if (!error) return q_fail_null("quern_error_set", "the error");
+    if (!error->status) return q_fail(QUERN_USAGE, "quern_error_set: the status is QUERN_OK");
+    failure.status = error->status;
+    failure.cl_code = error->cl_code;
+    snprintf(failure.message, sizeof failure.message, "%s", text_or_empty(error->message));
+    snprintf(failure.build, sizeof failure.build, "%s", text_or_empty(error->build));
+    snprintf(failure.next_step, sizeof failure.next_step, "%s", text_or_empty(error->next_step));
+    return q_failure_tell(&failure, "");
+}
+
 /* ---- asking ----------------------------------------------------------------------------------------------------- */
 
 const quern_error *quern_last_error(void)

@@ -213,12 +213,46 @@ quern_status quern_parts_place(quern_parts *s, size_t count, size_t own, const i
     return QUERN_OK;
 }
 
+/* Numbers of a view of the host, dense and in this type. */
+static void pack_array(char *to, const quern_view *view, quern_dtype dtype)
+{
+    if (view->dtype == QUERN_NUMBER) q_element_write(dtype, to, view->number);
+    size_t from_size = q_element_size(view->dtype), size = q_element_size(dtype), columns = (size_t)view->columns;
+    for (int64_t row = 0; row < view->rows && view->data; row++, to += columns * size) {
+        const char *from = (const char *)view->data + (size_t)(row * q_view_stride(view)) * from_size;
+        if (view->dtype == dtype) memcpy(to, from, columns * size);
+        else
+            for (size_t c = 0; c < columns; c++)
+                q_element_write(dtype, to + c * size, q_element_read(view->dtype, from + c * from_size));
+    }
+}
+
+/* The numbers of all parameters, in the run's type. */
+static uint64_t digest_parameters(const quern_parts *s)
+{
+    uint64_t digest = 0;
+    for (size_t v = 0; v < s->own.op->variable_count; v++) {
+        const quern_view *view = &s->own.variables[v];
+        if (quern_variable(s->own.op, v).axis != 'p') continue;
+        size_t bytes = (size_t)view->columns * q_element_size(s->own.dtype);
+        char *numbers = malloc(bytes + 1);
+        if (!numbers) continue; /* as on no other rank: they differ, and that is told */
+        pack_array(numbers, view, s->own.dtype);
+        digest = q_hash64((uint64_t[]){digest, q_hash64(numbers, bytes)}, 2 * sizeof digest);
+        free(numbers);
+    }
+    return digest;
+}
+
 uint64_t quern_parts_digest(const quern_parts *s)
 {
     if (!s) return 0;
     size_t bytes = (s->count + 1) * sizeof(int64_t);
-    uint64_t digests[] = {q_hash64(s->own.op->text, strlen(s->own.op->text)),
-                          q_hash64(QUERN_VERSION, sizeof QUERN_VERSION), s->own.dtype, q_hash64(s->cuts[0], bytes),
+    uint64_t digests[] = {digest_parameters(s),
+                          q_hash64(s->own.op->text, strlen(s->own.op->text)),
+                          q_hash64(QUERN_VERSION, sizeof QUERN_VERSION),
+                          s->own.dtype,
+                          q_hash64(s->cuts[0], bytes),
                           q_hash64(s->cuts[1], bytes)};
     return q_hash64(digests, sizeof digests);
 }
@@ -327,18 +361,6 @@ static quern_status check_piece(const char *function, const quern_parts *s, size
     if (!columns_of(s)) return q_fail(QUERN_USAGE, "%s: this pass has no columns", function);
     if (piece >= s->count) return q_fail(QUERN_USAGE, "%s: there is no piece %zu of %zu", function, piece, s->count);
     return data ? QUERN_OK : q_fail_null(function, "data");
-}
-
-static void pack_array(char *to, const quern_view *view, quern_dtype dtype)
-{
-    size_t from_size = q_element_size(view->dtype), size = q_element_size(dtype), columns = (size_t)view->columns;
-    for (int64_t row = 0; row < view->rows; row++, to += columns * size) {
-        const char *from = (const char *)view->data + (size_t)(row * q_view_stride(view)) * from_size;
-        if (view->dtype == dtype) memcpy(to, from, columns * size);
-        else
-            for (size_t c = 0; c < columns; c++)
-                q_element_write(dtype, to + c * size, q_element_read(view->dtype, from + c * from_size));
-    }
 }
 
 quern_status quern_parts_pack(quern_parts *s, void *data)

@@ -157,12 +157,28 @@ static void threads_have_their_own_record(void **state)
     assert_string_equal(quern_last_error_text(), "mine");
 }
 
+/* Libraries on top of quern fail as quern does. */
+static void others_may_fail(void **state)
+{
+    (void)state;
+    assert_int_equal(quern_error_set(&(quern_error){.status = QUERN_IO, .message = "no ring", .next_step = "wait"}),
+                     QUERN_IO);
+    assert_string_equal(quern_last_error_text(), "no ring\nnext step: wait");
+    assert_int_equal(quern_error_set(&(quern_error){.status = QUERN_BUILD, .build = "bad", .cl_code = -11}),
+                     QUERN_BUILD);
+    assert_int_equal(quern_last_error()->cl_code, -11);
+    assert_string_equal(quern_last_error()->build, "bad");
+    assert_string_equal(quern_last_error()->next_step, "");
+    assert_int_equal(quern_error_set(NULL), QUERN_USAGE);
+    assert_int_equal(quern_error_set(&(quern_error){0}), QUERN_USAGE);
+}
+
 static void statuses_have_words(void **state)
 {
     (void)state;
     assert_string_equal(quern_status_name(QUERN_NO_DEVICE), "NO_DEVICE");
     assert_string_equal(quern_status_name((quern_status)999), "UNKNOWN");
-    assert_string_equal(quern_status_text(QUERN_IO), "a file cannot be read or written");
+    assert_string_equal(quern_status_text(QUERN_IO), "a file cannot be read or written, or a message not sent");
     assert_string_equal(quern_version(), QUERN_VERSION);
 }
 
@@ -178,6 +194,7 @@ int main(void)
         cmocka_unit_test(build_lines_are_found_and_normalised),
         cmocka_unit_test(files_and_memory),
         cmocka_unit_test(threads_have_their_own_record),
+        cmocka_unit_test(others_may_fail),
         cmocka_unit_test(statuses_have_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """style_test.py: rules about the sources that no compiler checks.
 
-    python3 tests/project/style_test.py [--root DIR] [--shared LIBRARY] [--static LIBRARY]
+    python3 tests/project/style_test.py [--root DIR] [--shared LIBRARY] [--static LIBRARY] [--mpi LIBRARY]
 
 Includes go down the layers only; the shared library exports what the public headers declare and nothing else; no symbol
 lies outside quern's name spaces; the library calls nothing that prints or ends the process; each .cl file compiles
@@ -131,10 +131,14 @@ def test_includes():
 
 # ---- symbols ----------------------------------------------------------------------------------------------------
 
-def declared_symbols():
+# A library of its own.
+MPI_HEADER = 'include/quern/mpi.h'
+
+
+def declared_symbols(headers):
     """Names of the functions and variables marked QUERN_API in public headers."""
     names = set()
-    for header in files_below('include', ('.h',)):
+    for header in headers:
         text = re.sub(r'/\*.*?\*/|//[^\n]*', '', read(header), flags=re.S)
         for declaration in re.findall(r'^QUERN_API\b([^;]*);', text, re.M):
             names.add(re.search(r'(\w+)\s*(?:\(|\[|$)', declaration).group(1))
@@ -146,14 +150,14 @@ def symbols(library, *options):
     return {line.split()[-1].split('@')[0] for line in done.stdout.splitlines() if re.search(r' [A-Za-z] \S+$', line)}
 
 
-def test_shared(library):
-    names = ('every public function is exported', 'nothing else is exported', 'the library calls nothing that prints or '
-             'ends the process')
+def test_shared(library, kind, headers):
+    names = [name + kind for name in ('every public function is exported', 'nothing else is exported',
+                                      'the library calls nothing that prints or ends the process')]
     if not library or not shutil.which('nm'):
         for name in names:
             skip(name, 'there is no nm' if library else 'no shared library was given')
         return
-    declared, exported = declared_symbols(), symbols(library, '-D', '--defined-only')
+    declared, exported = declared_symbols(headers), symbols(library, '-D', '--defined-only')
     report(f'{names[0]} ({len(declared)})', [f'{name} is not' for name in sorted(declared - exported)]
            or ([] if declared else ['no declaration was found']))
     report(names[1], [f'{name} is' for name in sorted(exported - declared - {'_init', '_fini'})])
@@ -233,11 +237,13 @@ def main():
     parser.add_argument('--root', default=HERE)
     parser.add_argument('--shared', help='libquern.so')
     parser.add_argument('--static', help='libquern.a')
+    parser.add_argument('--mpi', help='libquern-mpi.so')
     arguments = parser.parse_args()
-    shared, static = (path and os.path.abspath(path) for path in (arguments.shared, arguments.static))
+    shared, static, mpi = (path and os.path.abspath(path) for path in (arguments.shared, arguments.static, arguments.mpi))
     os.chdir(arguments.root)
     test_includes()
-    test_shared(shared)
+    test_shared(shared, '', [path for path in files_below('include', ('.h',)) if path != MPI_HEADER])
+    test_shared(mpi, ' by libquern-mpi', [MPI_HEADER])
     test_static(static)
     test_kernels()
     test_layout()

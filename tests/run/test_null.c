@@ -50,6 +50,7 @@ ONE(status_name, assert_non_null(quern_status_name((quern_status)-1)))
 ONE(status_text, assert_non_null(quern_status_text((quern_status)-1)))
 ONE(version, assert_string_equal(quern_version(), QUERN_VERSION))
 ONE(free, quern_free(NULL))
+ONE(error_set, usage(quern_error_set(NULL)))
 
 static void null_devices(void)
 {
@@ -490,7 +491,7 @@ static const struct {
     const char *name;
     void (*call)(void);
 } functions[] = {
-    ROW(last_error), ROW(last_error_text), ROW(status_name), ROW(status_text), ROW(version), ROW(free),
+    ROW(last_error), ROW(last_error_text), ROW(status_name), ROW(status_text), ROW(version), ROW(free), ROW(error_set),
     ROW(devices), ROW(platforms), ROW(device_fits), ROW(context_create), ROW(context_destroy), ROW(context_device),
     ROW(context_profile), ROW(wait),
     ROW(compile), ROW(gradient), ROW(operator_destroy), ROW(variable_count), ROW(result_count), ROW(variable),
