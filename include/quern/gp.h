@@ -54,10 +54,10 @@ typedef struct quern_gp_options {
     bool
         standardise; /* values lose their mean and are divided by their standard deviation, which predictions get back */
     int64_t probes;  /* of the determinant's estimate; 0: 32 */
-    int64_t steps;   /* of Lanczos for each probe, at most; 0: 100 */
     double tolerance;   /* of the iterative solutions' relative residuals; 0: 1e-6 */
     int64_t iterations; /* products with the matrix for each of them, at most; 0: 10,000 */
-    int64_t rank;       /* of the preconditioner, at most; 0: as quern_solve has it */
+    int64_t
+        neighbours; /* of each point, at most 128, in the sparse approximate inverse that iterations begin with; 0: 48 */
     /* Called after each product of an iterative solution, and after each step of a fit (with what is being done, its number, and
        the largest relative residual or the likelihood); true stops the work, which fails with QUERN_CANCELLED. */
     bool (*progress)(void *user, const char *what, int64_t step, double number);

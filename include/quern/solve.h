@@ -119,6 +119,10 @@ typedef struct quern_solve_options {
     bool (*progress)(void *user, int64_t iteration, double residual);
     void *progress_user;
     quern_solver method; /* what A has to be for it */
+    /* An approximate inverse of the program's own, symmetric and positive definite, in place of the one above: result = P^-1 vector,
+       R right-hand sides, rows x R numbers each, row by row. What it returns, if that is not QUERN_OK, ends the solve. */
+    quern_status (*precondition)(void *user, int64_t R, const double *vector, double *result);
+    void *precondition_user;
 } quern_solve_options;
 
 typedef struct quern_solve_report {

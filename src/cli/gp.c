@@ -18,7 +18,7 @@ static const char *const array_names[ARRAYS] = {"points", "values", "at", "truth
 
 typedef struct request {
     const char *kernel, *method, *mean, *optimiser, *fixed, *plot, *dtype_text;
-    const char *steps, *rate, *probes, *tolerance, *iterations, *rank;
+    const char *steps, *rate, *probes, *tolerance, *iterations, *neighbours;
     quern_dtype dtype;
     cli_list words, outputs;
     cli_opening open;
@@ -44,7 +44,8 @@ static const cli_option options[] = {
     {"--probes", CLI_TEXT, offsetof(request, probes), "N", "of the iterative likelihood; 32 without it"},
     {"--tolerance", CLI_TEXT, offsetof(request, tolerance), "X", "of iterative residuals; 1e-6 without it"},
     {"--iterations", CLI_TEXT, offsetof(request, iterations), "N", "products with the matrix for a system, at most"},
-    {"--rank", CLI_TEXT, offsetof(request, rank), "N", "of the iterative preconditioner, at most"},
+    {"--neighbours", CLI_TEXT, offsetof(request, neighbours), "N",
+     "of each point, in the preconditioner of the iterative method; 48 without it"},
     {"-o", CLI_LIST, offsetof(request, outputs), "FILE",
      "write predictions there: a row for each point, mean and standard deviation; .npy, .csv, .tsv"},
     {"--plot", CLI_TEXT, offsetof(request, plot), "FILE", "draw the fit of points in one or two dimensions: FILE.svg"},
@@ -89,7 +90,7 @@ static quern_status parse_options(const request *r, quern_gp_options *o, quern_g
     } counts[] = {{r->steps, "--steps", &f->steps},
                   {r->probes, "--probes", &o->probes},
                   {r->iterations, "--iterations", &o->iterations},
-                  {r->rank, "--rank", &o->rank}};
+                  {r->neighbours, "--neighbours", &o->neighbours}};
     quern_status status = parse_choice(r->method, "--method", methods, &method);
 
     if (!status) status = parse_choice(r->mean, "--mean", means, &mean);

@@ -143,6 +143,35 @@ static void systems_are_solved(void **state)
     }
 }
 
+static int inverses;
+
+/* The diagonal, the exact inverse of which leaves nothing to iterate for a diagonal matrix; fails when it is told to. */
+static quern_status invert_diagonal(void *user, int64_t columns, const double *vector, double *result)
+{
+    const double *factor = user;
+    for (int64_t e = 0; e < N * columns; e++) result[e] = factor[e / columns] * vector[e];
+    inverses++;
+    return *factor > 0 ? QUERN_OK : QUERN_IO;
+}
+
+static void an_inverse_of_ones_own(void **state)
+{
+    (void)state;
+    double diagonal[N], inverse[N];
+    for (int i = 0; i < N; i++) diagonal[i] = 1 + i, inverse[i] = 1 / diagonal[i];
+    quern_linear *a;
+    check(quern_linear_from_diagonal(&a, context, quern_f64(diagonal, N, 1)));
+    quern_solve_options options = {
+        .size = sizeof options, .tolerance = 1e-12, .precondition = invert_diagonal, .precondition_user = inverse};
+    quern_solve_report report = {.size = sizeof report};
+    check(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, &report));
+    assert_true(inverses > 0 && report.rank == 0 && report.iterations < 4);
+    for (int e = 0; e < N * R; e++) assert_true(fabs(c[e] - b[e] / diagonal[e / R]) < 1e-12);
+    inverse[0] = -1;
+    assert_int_equal(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, NULL), QUERN_IO);
+    quern_linear_destroy(&a);
+}
+
 /* Half the extent as the length, noise 1e-3: what plain conjugate gradients need hundreds of steps for. */
 static void the_low_rank_part_saves_iterations(void **state)
 {
@@ -291,6 +320,7 @@ int main(void)
         cmocka_unit_test(products_are_those_of_the_matrix),
         cmocka_unit_test(entries_of_normalised_rows),
         cmocka_unit_test(systems_are_solved),
+        cmocka_unit_test(an_inverse_of_ones_own),
         cmocka_unit_test(the_low_rank_part_saves_iterations),
         cmocka_unit_test(single_systems_have_double_residuals),
         cmocka_unit_test(what_cannot_be_solved_is_told),

@@ -135,21 +135,6 @@ static quern_status dense_determinant(quern_gp *gp, double *value, double *error
 
 // ---- derivatives ----
 
-/* The kernel's derivatives by its parameters, one after the other, pair by pair. */
-static quern_status compile_slopes(quern_gp *gp)
-{
-    if (gp->slopes || gp->count == 1) return QUERN_OK;
-    q_text text = {0};
-    q_text_add(&text, "%s quern_entry=%s; ", gp->declarations, gp->entry);
-    for (size_t k = 2; k < gp->count; k++) q_text_add(&text, "Concat(");
-    for (size_t k = 0; k + 1 < gp->count; k++)
-        q_text_add(&text, "%sGrad(quern_entry,%s,1)%s", k ? "," : "", gp->parameters[k].name, k ? ")" : "");
-    quern_status status =
-        text.failed ? q_fail_memory(text.size) : quern_pairs_create(&gp->slopes, gp->context, text.data, NULL);
-    q_text_free(&text);
-    return status;
-}
-
 /* Rows of the inverse of the factor's transpose, from which K^-1 is products of rows: row i begins at column i. */
 static quern_status invert(const quern_gp *gp, double **out)
 {
@@ -207,7 +192,7 @@ static quern_status dense_gradient(quern_gp *gp, double *out)
 {
     double *inverse = NULL, *room = malloc((size_t)(ROWS * gp->N) * (gp->numbers + 1) * sizeof *room);
     quern_status status =
-        room ? compile_slopes(gp) : q_fail_memory((size_t)(ROWS * gp->N) * (gp->numbers + 1) * sizeof *room);
+        room ? q_gp_slopes(gp) : q_fail_memory((size_t)(ROWS * gp->N) * (gp->numbers + 1) * sizeof *room);
     if (!status) status = invert(gp, &inverse);
     if (!status) status = add_slopes(gp, inverse, room, out);
     free(inverse);

@@ -9,7 +9,15 @@
 #include "apps/gp/gp.h"
 #include "quern/array.h"
 
-enum { MOST_DENSE = 6000 };
+enum { MOST_DENSE = 6000, MOST_NEIGHBOURS = 128, NEIGHBOURS = 48 };
+
+uint64_t q_gp_random(uint64_t *state)
+{
+    uint64_t bits = (*state += 0x9e3779b97f4a7c15U);
+    bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9U;
+    bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebU;
+    return bits ^ (bits >> 31);
+}
 
 double q_dot(const double *a, const double *b, int64_t n)
 {
@@ -149,6 +157,7 @@ static void drop_prepared(quern_gp *gp)
     free(gp->weights), free(gp->ones), free(gp->factor);
     gp->weights = gp->ones = gp->factor = NULL;
     quern_linear_destroy(&gp->linear);
+    q_gp_inverse_free(&gp->inverse);
     gp->ready = gp->rated = false;
 }
 
@@ -270,6 +279,20 @@ static quern_status learn_kernel(quern_gp *gp)
     return status ? status : quern_pairs_create(&gp->entries, gp->context, gp->formula, NULL);
 }
 
+quern_status q_gp_slopes(quern_gp *gp)
+{
+    if (gp->slopes || gp->count == 1) return QUERN_OK;
+    q_text text = {0};
+    q_text_add(&text, "%s quern_entry=%s; ", gp->declarations, gp->entry);
+    for (size_t k = 2; k < gp->count; k++) q_text_add(&text, "Concat(");
+    for (size_t k = 0; k + 1 < gp->count; k++)
+        q_text_add(&text, "%sGrad(quern_entry,%s,1)%s", k ? "," : "", gp->parameters[k].name, k ? ")" : "");
+    quern_status status =
+        text.failed ? q_fail_memory(text.size) : quern_pairs_create(&gp->slopes, gp->context, text.data, NULL);
+    q_text_free(&text);
+    return status;
+}
+
 quern_args q_gp_args(const quern_gp *gp, quern_arg *room, quern_view x, quern_view y)
 {
     size_t count = 0;
@@ -302,14 +325,15 @@ static quern_status check_options(quern_gp_options *o, const quern_gp_options *g
 {
     Q_TRY(q_options_copy(o, sizeof *o, given, "quern_gp_options"));
     if ((unsigned)o->method > QUERN_GP_ITERATIVE || (unsigned)o->mean > QUERN_GP_CONSTANT || o->probes < 0 ||
-        o->steps < 0 || o->iterations < 0 || o->rank < 0 || !(o->tolerance >= 0 && o->tolerance < 1))
+        o->iterations < 0 || o->neighbours < 0 || o->neighbours > MOST_NEIGHBOURS ||
+        !(o->tolerance >= 0 && o->tolerance < 1))
         return q_fail(
             QUERN_USAGE,
-            "quern_gp_create: method %d, mean %d, probes %lld, steps %lld, tolerance %g, iterations %lld, rank %lld",
-            (int)o->method, (int)o->mean, (long long)o->probes, (long long)o->steps, o->tolerance,
-            (long long)o->iterations, (long long)o->rank);
+            "quern_gp_create: method %d, mean %d, probes %lld, tolerance %g, iterations %lld, neighbours %lld",
+            (int)o->method, (int)o->mean, (long long)o->probes, o->tolerance, (long long)o->iterations,
+            (long long)o->neighbours);
     if (!o->probes) o->probes = 32;
-    if (!o->steps) o->steps = 100;
+    if (!o->neighbours) o->neighbours = NEIGHBOURS;
     if (o->tolerance == 0) o->tolerance = 1e-6;
     return QUERN_OK;
 }

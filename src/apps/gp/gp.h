@@ -17,6 +17,12 @@ typedef struct q_gp_parameter {
     float *singles; /* the same, for runs in float32 */
 } q_gp_parameter;
 
+/* A sparse matrix G of N rows with m + 1 entries each, the last on the diagonal. */
+typedef struct q_gp_inverse {
+    int64_t m, *which; /* columns */
+    double *value;
+} q_gp_inverse;
+
 enum { Q_GP_PARAMETERS = 32 }; /* at most, noise among them */
 
 struct quern_gp {
@@ -40,7 +46,8 @@ struct quern_gp {
     double *ones, one_one; /* K^-1 1 and 1.K^-1 1, with a constant mean */
     double trend;          /* the constant mean */
     double *factor;        /* N x N, lower triangle, of the dense method */
-    quern_linear *linear;  /* of the iterative one */
+    q_gp_inverse inverse;
+    quern_linear *linear; /* of the iterative one */
     quern_gp_report report;
 };
 
@@ -78,16 +85,16 @@ typedef struct q_rows {
 } q_rows;
 void q_rows_subtract_products(q_rows c, q_rows a, q_rows b, int64_t inner);
 
-// slq.c: the determinant of what is only multiplied with
+// inverse.c: G^T G, about the inverse of the matrix, for the iterative method
 
-enum { Q_GP_SEED = 11, Q_GP_BY = 16 }; /* Q_GP_BY: derivatives in one run */
-/* out = A in, N x R numbers, in the type of runs. */
-quern_status q_gp_multiply(const quern_gp *gp, const quern_linear *a, int64_t R, const double *in, double *out);
-/* Signs, +-1, of a fixed sequence whose state goes on. */
-void q_gp_probes(double *out, int64_t count, uint64_t *state);
-/* The logarithm of the determinant of gp's matrix, estimated, with its standard error. NUMERIC for a matrix that is not positive
-   definite. */
-quern_status q_gp_log_determinant(quern_gp *gp, double *value, double *error);
+quern_status q_gp_inverse_make(quern_gp *gp);
+void q_gp_inverse_free(q_gp_inverse *g);
+/* out = G in or G^T in, N x R numbers each, which do not overlap. */
+void q_gp_inverse_apply(const quern_gp *gp, bool transposed, int64_t R, const double *in, double *out);
+/* Of G^T G. */
+double q_gp_inverse_log_determinant(const quern_gp *gp);
+/* Adds factor times the traces of G^T G dK, by all numbers of parameters. */
+quern_status q_gp_inverse_traces(quern_gp *gp, double factor, double *out);
 
 // dense.c, iterative.c: the two methods, behind one table
 
@@ -106,6 +113,11 @@ extern const q_gp_way q_gp_dense, q_gp_iterative;
 
 // gp.c
 
+enum { Q_GP_SEED = 11 };
+/* The next number of a sequence (SplitMix64; Steele, Lea, Flood 2014). */
+uint64_t q_gp_random(uint64_t *state);
+/* Compiles gp->slopes, unless it is there or the kernel has no parameters. */
+quern_status q_gp_slopes(quern_gp *gp);
 enum { Q_GP_MOST_ARGS = Q_GP_PARAMETERS + 2 };
 /* The arguments of the kernel's formula: these points and those, and the parameters. `room` has Q_GP_MOST_ARGS places. */
 quern_args q_gp_args(const quern_gp *gp, quern_arg *room, quern_view x, quern_view y);

@@ -1,6 +1,7 @@
 /*
- * iterative.c: the method that stores no matrix: weights by quern_solve, the determinant by stochastic Lanczos quadrature, traces of
- * K^-1 dK by the same probes, z.K^-1 dK z (Gibbs and MacKay 1997; Gardner et al. 2018), variances by a system for each point.
+ * iterative.c: the method that stores no matrix: weights by quern_solve and the determinant by quern_log_determinant, both with the
+ * sparse approximate inverse of inverse.c; traces of K^-1 dK by probes (Gibbs and MacKay 1997), of what that inverse leaves of them;
+ * variances by a system for each point.
  * With a solution c of K c = k that is off by a residual r, k.K^-1 k is k.c + c.r but for r.K^-1 r, so residuals of variances need
  * only be as small as the root of what is asked for.
  */
@@ -9,8 +10,9 @@
 #include <string.h>
 
 #include "apps/gp/gp.h"
+#include "quern/spectra.h"
 
-enum { POINTS = 16 };
+enum { POINTS = 16, MOST_BY = 16 }; /* points, probes, and derivatives at once */
 
 static bool tell(void *user, int64_t iteration, double residual)
 {
@@ -19,13 +21,42 @@ static bool tell(void *user, int64_t iteration, double residual)
     return o->progress && o->progress(o->progress_user, "solution", iteration, residual);
 }
 
+/* G^T G vector. */
+static quern_status precondition(void *user, int64_t R, const double *vector, double *result)
+{
+    const quern_gp *gp = user;
+    double *between = malloc((size_t)(gp->N * R) * sizeof *between);
+    if (!between) return q_fail_memory((size_t)(gp->N * R) * sizeof *between);
+    q_gp_inverse_apply(gp, false, R, vector, between);
+    q_gp_inverse_apply(gp, true, R, between, result);
+    free(between);
+    return QUERN_OK;
+}
+
+/* out = K in, N x R numbers, in float64 where the device has it, whatever the points' type: few products need it. */
+static quern_status multiply(const quern_gp *gp, int64_t R, const double *in, double *out)
+{
+    size_t count = (size_t)(gp->N * R);
+    if (quern_context_device(gp->context)->f64)
+        return quern_linear_apply(gp->linear, quern_f64(in, gp->N, R), quern_f64(out, gp->N, R));
+    float *singles = malloc(2 * count * sizeof *singles);
+    if (!singles) return q_fail_memory(2 * count * sizeof *singles);
+    for (size_t e = 0; e < count; e++) singles[e] = (float)in[e];
+    quern_status status =
+        quern_linear_apply(gp->linear, quern_f32(singles, gp->N, R), quern_f32(singles + count, gp->N, R));
+    for (size_t e = 0; e < count && !status; e++) out[e] = (double)singles[count + e];
+    free(singles);
+    return status;
+}
+
 /* x = K^-1 b, N x R numbers. */
 static quern_status solve(quern_gp *gp, const double *b, int64_t R, double tolerance, double *x)
 {
     quern_solve_options how = {.size = sizeof how,
                                .tolerance = tolerance,
                                .iterations = gp->options.iterations,
-                               .rank = gp->options.rank,
+                               .precondition = precondition,
+                               .precondition_user = gp,
                                .progress = tell,
                                .progress_user = gp};
     quern_solve_report report = {.size = sizeof report};
@@ -59,6 +90,7 @@ static quern_status iterative_solve(quern_gp *gp, double **out)
     gp->report.residual = 0;
     bool made = sides && weights && (gp->ones || !constant);
     quern_status status = made ? make_operator(gp) : q_fail_memory(2 * N * R * sizeof *sides);
+    if (!status) status = q_gp_inverse_make(gp);
     for (size_t i = 0; i < N && !status; i++) {
         sides[i * R] = gp->v[i];
         if (constant) sides[2 * i + 1] = 1;
@@ -69,6 +101,49 @@ static quern_status iterative_solve(quern_gp *gp, double **out)
         if (constant) gp->ones[i] = solved[2 * i + 1];
     }
     free(sides);
+    return status;
+}
+
+// ---- the determinant ----
+
+/* G K G^T, whose eigenvalues are near 1. */
+static quern_status multiply_preconditioned(void *user, bool transposed, int64_t R, const double *vector,
+                                            double *result)
+{
+    quern_gp *gp = user;
+    (void)transposed; /* it is symmetric */
+    double *between = malloc((size_t)(gp->N * R) * sizeof *between);
+    if (!between) return q_fail_memory((size_t)(gp->N * R) * sizeof *between);
+    q_gp_inverse_apply(gp, true, R, vector, result);
+    quern_status status = multiply(gp, R, result, between);
+    if (!status) q_gp_inverse_apply(gp, false, R, between, result);
+    free(between);
+    return status;
+}
+
+static bool tell_determinant(void *user, int64_t iteration, double change)
+{
+    const quern_gp *gp = user;
+    const quern_gp_options *o = &gp->options;
+    return o->progress && o->progress(o->progress_user, "determinant", iteration, change);
+}
+
+static quern_status iterative_determinant(quern_gp *gp, double *value, double *error)
+{
+    quern_linear *preconditioned = NULL;
+    quern_trace_options how = {.size = sizeof how,
+                               .probes = gp->options.probes,
+                               .preconditioner = QUERN_PRECONDITIONER_NONE,
+                               .progress = tell_determinant,
+                               .progress_user = gp};
+    quern_trace_report report = {.size = sizeof report};
+    quern_status status =
+        quern_linear_from_function(&preconditioned, gp->context, gp->N, gp->N, multiply_preconditioned, gp);
+    if (!status) status = quern_log_determinant(value, preconditioned, &how, &report);
+    quern_linear_destroy(&preconditioned);
+    gp->report.products += report.iterations;
+    *value -= q_gp_inverse_log_determinant(gp);
+    *error = hypot(report.error, report.truncation);
     return status;
 }
 
@@ -86,8 +161,8 @@ static quern_status add_form(quern_gp *gp, const double *u, const double *v, int
     if (!status) status = q_gp_view(gp, &right, &v_room, v, gp->N, R);
     for (size_t k = 0; k + 1 < gp->count && !status; at += gp->parameters[k++].length)
         places[k] = (quern_arg){gp->parameters[k].name, quern_f64(at, 1, gp->parameters[k].length)};
-    for (size_t k = 0; k + 1 < gp->count && !status; k += Q_GP_BY) {
-        size_t some = gp->count - 1 - k < Q_GP_BY ? gp->count - 1 - k : Q_GP_BY;
+    for (size_t k = 0; k + 1 < gp->count && !status; k += MOST_BY) {
+        size_t some = gp->count - 1 - k < MOST_BY ? gp->count - 1 - k : MOST_BY;
         status = quern_linear_gradient(gp->linear, left, right, (quern_args){places + k, some, 0, 0});
     }
     for (size_t k = 0; k + 1 < gp->numbers && !status; k++) out[k] += factor * numbers[k];
@@ -98,16 +173,19 @@ static quern_status add_form(quern_gp *gp, const double *u, const double *v, int
     return status;
 }
 
-/* Probes POINTS at a time: the trace of K^-1 dK is z.K^-1 dK z on average. */
+/* The trace of K^-1 dK: that of G^T G dK, which is known, and z.(K^-1 - G^T G) dK z on average, for vectors z of random signs. */
 static quern_status add_traces(quern_gp *gp, double *room, double *out)
 {
     int64_t probes = gp->options.probes;
     uint64_t state = Q_GP_SEED;
+    Q_TRY(q_gp_inverse_traces(gp, -0.5, out));
     for (int64_t k = 0; k < probes; k += POINTS) {
         int64_t R = probes - k < POINTS ? probes - k : POINTS;
-        double *z = room, *solved = room + gp->N * R;
-        q_gp_probes(z, gp->N * R, &state);
+        double *z = room, *solved = z + gp->N * R, *known = solved + gp->N * R;
+        for (int64_t e = 0; e < gp->N * R; e++) z[e] = q_gp_random(&state) >> 63 ? 1 : -1;
         Q_TRY(solve(gp, z, R, sqrt(gp->options.tolerance), solved));
+        Q_TRY(precondition(gp, R, z, known));
+        for (int64_t e = 0; e < gp->N * R; e++) solved[e] -= known[e];
         Q_TRY(add_form(gp, solved, z, R, -0.5 / (double)probes, out));
     }
     return QUERN_OK;
@@ -115,7 +193,7 @@ static quern_status add_traces(quern_gp *gp, double *room, double *out)
 
 static quern_status iterative_gradient(quern_gp *gp, double *out)
 {
-    size_t count = (size_t)(2 * gp->N * POINTS);
+    size_t count = (size_t)(3 * gp->N * POINTS);
     double *room = malloc(count * sizeof *room);
     quern_status status = room ? QUERN_OK : q_fail_memory(count * sizeof *room);
     if (!status) status = add_form(gp, gp->weights, gp->weights, 1, 0.5, out);
@@ -153,7 +231,7 @@ static quern_status iterative_explained(quern_gp *gp, quern_view points, double 
         int64_t R = points.rows - p < POINTS ? points.rows - p : POINTS;
         status = read_columns(gp, args, p, R, product, k);
         if (!status) status = solve(gp, k, R, sqrt(gp->options.tolerance), c);
-        if (!status) status = q_gp_multiply(gp, gp->linear, R, c, product);
+        if (!status) status = multiply(gp, R, c, product);
         for (int64_t e = 0; e < N * R && !status; e++) {
             out[p + e % R] += c[e] * (2 * k[e] - product[e]);
             if (gp->ones) sums[p + e % R] += k[e] * gp->ones[e / R];
@@ -163,4 +241,4 @@ static quern_status iterative_explained(quern_gp *gp, quern_view points, double 
     return status;
 }
 
-const q_gp_way q_gp_iterative = {iterative_solve, q_gp_log_determinant, iterative_gradient, iterative_explained};
+const q_gp_way q_gp_iterative = {iterative_solve, iterative_determinant, iterative_gradient, iterative_explained};

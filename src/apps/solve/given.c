@@ -71,6 +71,7 @@ quern_status quern_linear_from_function(quern_linear **out, quern_context *conte
     if (out) *out = NULL;
     if (!function) return q_fail_null(__func__, "the function");
     Q_TRY(make(out, &function_kind, context, rows, columns, QUERN_F64));
+    if (!quern_context_device(context)->f64) (*out)->dtype = QUERN_F32; /* of what its function may apply */
     given *a = (given *)*out;
     a->function = function, a->user = user;
     return QUERN_OK;

@@ -87,6 +87,9 @@ typedef struct q_low_rank {
     double *L;    /* rank x rows: the matrix is about L^T L + left */
     double left;  /* a positive number on the diagonal */
     double *core; /* the Cholesky factor of left + L L^T, rank x rank */
+    /* In place of all that: the program's own, quern_solve_options.precondition. */
+    quern_status (*own)(void *user, int64_t R, const double *in, double *out);
+    void *user;
 } q_low_rank;
 
 /* Finds it, of at most so many columns; rank 0 where a trial finds that it would not help. NUMERIC for a diagonal that is

@@ -187,7 +187,8 @@ static quern_status allocate(work *w, double **memory)
 static quern_status precondition(work *w)
 {
     int64_t most = q_low_rank_most(w->options->rank, w->rows);
-    w->low.rows = w->rows;
+    w->low = (q_low_rank){.rows = w->rows, .own = w->options->precondition, .user = w->options->precondition_user};
+    if (w->low.own) return QUERN_OK;
     bool none = w->options->preconditioner == QUERN_PRECONDITIONER_NONE,
          automatic = w->options->preconditioner == QUERN_PRECONDITIONER_AUTO;
     if (none || (automatic && !w->method->positive) || most < 1) return QUERN_OK;
