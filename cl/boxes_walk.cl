@@ -53,12 +53,12 @@ Q_FN real q_size(const int kind, const q_interval x, const real reached)
     return kind == Q_IS_LOG_SUMMED ? exp(x.high - reached) : fmax(fabs(x.low), fabs(x.high));
 }
 
-/* What a sum may lose, in the same units. */
+/* What a sum may lose, in the same units: a LogSumExp changes by -log(1 - loss). */
 Q_FN real q_allowance(const int kind, const real reached, const qint positive, const double absolute, const double relative)
 {
     if (kind == Q_IS_SUMMED) return fmax(q_select(positive, reached * (real)relative, 0), (real)absolute);
     const real change = fmax(q_select(reached > 0, reached * (real)relative, 0), (real)absolute);
-    return q_select(fabs(reached) < INFINITY, change, 0);
+    return q_select(fabs(reached) < INFINITY, -q_expm1(-change), 0);
 }
 
 Q_FN void q_bound_node(q_bounded *out, const q_interval *rows, __global const double *box, const q_tree_node columns,

@@ -186,11 +186,20 @@ static void lower_sums(pruned_run *p)
 /* The certificate: what was left out, of the worst row. */
 static void certify(pruned_run *p)
 {
-    for (size_t k = 0; k < p->block_count * q_blocks_stride(p->pruner); k++) {
-        double dropped = p->kept.dropped[k], reached = p->reached[k];
-        if (!(dropped > 0)) continue;
-        p->report.absolute = fmax(p->report.absolute, dropped);
-        p->report.relative = fmax(p->report.relative, reached > 0 ? dropped / reached : INFINITY);
+    const q_graph *graph = p->pruner->op->graph;
+    size_t stride = q_blocks_stride(p->pruner), at = 0;
+    for (size_t r = 0; r < p->pruner->reduction_count; r++) {
+        const q_node *node = q_node_of(graph, p->pruner->reductions[r]);
+        size_t dim = q_node_of(graph, node->arg[0])->dim;
+        for (size_t k = 0; k < p->block_count * dim; k++) {
+            size_t n = k / dim * stride + at + k % dim;
+            double dropped = p->kept.dropped[n], reached = p->reached[n];
+            if (!(dropped > 0)) continue;
+            if (node->op == Q_RED_LogSumExp) dropped = dropped < 1 ? -log1p(-dropped) : INFINITY;
+            p->report.absolute = fmax(p->report.absolute, dropped);
+            p->report.relative = fmax(p->report.relative, reached > 0 ? dropped / reached : INFINITY);
+        }
+        at += dim;
     }
 }
 

@@ -186,11 +186,11 @@ static bool sums(const q_node *reduction)
     return reduction->op == Q_RED_Sum || reduction->op == Q_RED_LogSumExp;
 }
 
-/* What a Sum may lose, or the exponentials of a LogSumExp, of what is reached. */
+/* What a Sum may lose, or the exponentials of a LogSumExp, of what is reached: that changes by -log(1 - loss). */
 static double allowance(const q_pruning_blocks *b, q_op op, double reached, bool positive)
 {
     if (op == Q_RED_Sum) return most(b->absolute, positive ? b->relative * reached : 0);
-    return fabs(reached) < INFINITY ? most(b->absolute, reached > 0 ? b->relative * reached : 0) : 0;
+    return fabs(reached) < INFINITY ? -expm1(-most(b->absolute, reached > 0 ? b->relative * reached : 0)) : 0;
 }
 
 /* From the bounds of all columns. */
