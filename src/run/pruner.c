@@ -188,6 +188,27 @@ static void keep_order(q_order *known, const char *digest, const int64_t *order,
     memcpy(known->digest, digest, sizeof known->digest);
 }
 
+enum { VECTOR = 16 /* rows that are likely to change their lists at the same columns */ };
+
+/* Orders each leaf again, so that the rows of a vector are near each other. */
+static quern_status refine(int64_t *order, const double *points, int64_t count, size_t dim, int64_t size)
+{
+    int64_t *places = malloc(2 * (size_t)size * sizeof *places), *before = places + size;
+    double *own = malloc(((size_t)size * dim + 1) * sizeof *own);
+    quern_status status = places && own ? QUERN_OK : q_fail_memory((size_t)size * dim * sizeof *own);
+    for (int64_t from = 0; from < count && !status; from += size) {
+        int64_t rows = count - from < size ? count - from : size;
+        memcpy(before, order + from, (size_t)rows * sizeof *before);
+        for (int64_t k = 0; k < rows; k++)
+            memcpy(own + (size_t)k * dim, points + (size_t)before[k] * dim, dim * sizeof *own);
+        status = q_kd_order(places, own, rows, (int64_t)dim, VECTOR);
+        for (int64_t k = 0; k < rows && !status; k++) order[from + k] = before[places[k]];
+    }
+    free(places);
+    free(own);
+    return status;
+}
+
 quern_status q_pruner_order(q_pruner *pruner, int axis, pthread_mutex_t *lock, int64_t *order, const double *points,
                             int64_t count, size_t dim, int64_t size)
 {
@@ -206,6 +227,7 @@ quern_status q_pruner_order(q_pruner *pruner, int axis, pthread_mutex_t *lock, i
     pthread_mutex_unlock(lock);
     if (known) return QUERN_OK;
     Q_TRY(q_kd_order(order, points, count, (int64_t)dim, size));
+    Q_TRY(refine(order, points, count, dim, size));
     pthread_mutex_lock(lock);
     keep_order(&pruner->orders[axis], digest, order, bytes);
     pthread_mutex_unlock(lock);
