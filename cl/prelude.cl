@@ -29,6 +29,9 @@
 #ifndef Q_RHS_DIM
 #define Q_RHS_DIM 0
 #endif
+#ifndef Q_NAMED
+#define Q_NAMED 0
+#endif
 
 #if Q_F64
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
