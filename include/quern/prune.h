@@ -12,7 +12,7 @@
  *     options.pruning = &pruning;
  *     quern_run_with(op, args, results, &options);
  *
- * What can be pruned: formulas of one pass (`quern explain` tells) whose reductions are Min, Max, KMin, KMax, their Arg...,
+ * What can be pruned: formulas of one pass (`quern explain` tells, and why not) whose reductions are Min, Max, KMin, KMax, their Arg...,
  * Sum and LogSumExp; their gradients too. All others are run as they are, and the report says why.
  *
  *   Min, Max, KMin, KMax, Arg...   the result is that of the run without pruning, bit for bit, ties included

@@ -155,6 +155,9 @@ static quern_status explain_summary(const request *r, q_text *out)
                Q_S(op->stages.count));
     if (q_host_would_take(op, op->context, r->dtype, r->M, r->N))
         q_text_add(out, "so few entries are computed on the host, without the device\n");
+    const char *refusal = q_pruner_refusal(op);
+    q_text_add(out, "pruning: %s%s\n", refusal ? "none, for " : "",
+               refusal ? refusal : "blocks of pairs that cannot matter can be left out (--prune)");
     q_text_add(out, "stages to ask for: graph, stages, program, plan, source; all; dot\n");
     return QUERN_OK;
 }

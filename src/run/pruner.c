@@ -99,7 +99,7 @@ static quern_status extend(q_pruner *pruner, const quern_operator *op)
 
 // ---- whether it can be done ----
 
-static const char *refusal_of(const quern_operator *op)
+const char *q_pruner_refusal(const quern_operator *op)
 {
     const q_stage *stage = &op->stages.stage[0];
     if (op->stages.count != 1) return "the formula takes several passes";
@@ -117,7 +117,7 @@ static const char *refusal_of(const quern_operator *op)
 static quern_status make(q_pruner *pruner, const quern_operator *op)
 {
     const q_stage *stage = &op->stages.stage[0];
-    pruner->refusal = refusal_of(op);
+    pruner->refusal = q_pruner_refusal(op);
     if (pruner->refusal) return QUERN_OK;
     pruner->rows = stage->rows, pruner->reduced = stage->reduced;
     pruner->result_count = op->result_count;

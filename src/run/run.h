@@ -269,6 +269,8 @@ quern_status q_pruning_check(quern_pruning *out, const quern_pruning *given);
 
 // pruner.c
 
+/* Why no run of it can be pruned; null: they can. */
+const char *q_pruner_refusal(const quern_operator *op);
 void q_pruner_destroy(q_pruner *pruner);
 
 // reference.c: graph to doubles on the host; slow, simple, the oracle of every test

@@ -132,6 +132,7 @@ static const char *const selections[] = {
     "x=Vi(2); y=Vj(2); b=Vj(1); ArgMax_j(b-SqDist(x,y)), Max_j(b-SqDist(x,y))",
     "x=Vi(3); y=Vj(3); KMax_j((x|y),4), ArgKMax_j((x|y),4)",
     "x=Vi(2); y=Vj(2); s=Pm(2); ArgMin_j(WeightedSqDist(s,x,y))",
+    "x=Vi(2); y=Vj(2); ArgKMin_j(Hyperbolic(x/3,y/3),9)",
     "x=Vi(2); y=Vj(2); ArgMin_j(Concat(Abs(x-y),SqDist(x,y)))",
     "x=Vi(1); y=Vj(1); Min_j(Abs(x-y))*x",
     "x=Vi(1); y=Vj(1); ArgMin_j(IfElse(I-J,SqDist(x,y),1000))",
@@ -323,6 +324,10 @@ static void some_formulas_are_run_as_they_are(void **state)
         run_both(&p, 0, 0);
         assert_false(p.report.pruned);
         assert_non_null(strstr(p.report.reason, rows[n].reason));
+        char *text = NULL;
+        succeed(quern_explain(p.op, NULL, &text));
+        assert_non_null(strstr(text, p.report.reason));
+        quern_free(text);
         assert_true(p.report.touched == 1);
         check_same(&p, "as it is");
         problem_destroy(&p);
