@@ -257,6 +257,36 @@ static void pruned_searches_are_the_same(void **state)
     quern_neighbor_lists_destroy(&lists[0]), quern_neighbor_lists_destroy(&lists[1]);
 }
 
+/* So many pairs of so dear a metric that a trial decides, on all but the fastest devices: the result is that of all pairs. */
+static void a_trial_changes_nothing(void **state)
+{
+    (void)state;
+    enum { MANY = 30000, SOME = 500 };
+    static double y[MANY * D];
+    static int64_t a[MANY * K], b[SOME * K];
+    static float kept[MANY * D];
+    random_source random = {5};
+    for (int e = 0; e < MANY * D; e++) y[e] = e % D == 2 ? 0 : random_between(&random, -0.7, 0.7);
+    quern_neighbors_report report = {.size = sizeof report};
+    quern_neighbors *index = index_of(QUERN_F32, y, MANY, "hyperbolic", QUERN_AUTO);
+    const quern_view x = as(QUERN_F32, y, MANY, D, kept);
+    for (int again = 0; again < 2; again++) {
+        memset(a, 0, sizeof a);
+        succeed(quern_neighbors_find(index, x, quern_i64(a, MANY, K), (quern_view){0}, &report));
+        if (report.plain_seconds > 0.25) assert_true(report.pruned && report.touched < 0.3);
+        quern_neighbors *all = index_of(QUERN_F32, y, MANY, "hyperbolic", QUERN_OFF);
+        succeed(quern_neighbors_find(all, quern_view_rows(x, MANY - SOME, SOME), quern_i64(b, SOME, K), (quern_view){0},
+                                     &report));
+        assert_true(!report.pruned && !strcmp(report.reason, "it is turned off"));
+        assert_memory_equal(a + (MANY - SOME) * K, b, sizeof b);
+        succeed(
+            quern_neighbors_find(all, quern_view_rows(x, 0, SOME), quern_i64(b, SOME, K), (quern_view){0}, &report));
+        assert_memory_equal(a, b, sizeof b);
+        quern_neighbors_destroy(&all);
+    }
+    quern_neighbors_destroy(&index);
+}
+
 /* Groups of points far from each other, as many as cells: a group's neighbours are in it. */
 static void cells_are_searched(void **state)
 {
@@ -463,6 +493,7 @@ int main(void)
         cmocka_unit_test(a_formula_with_a_parameter),
         cmocka_unit_test(arrays_of_the_device_and_batches),
         cmocka_unit_test(pruned_searches_are_the_same),
+        cmocka_unit_test(a_trial_changes_nothing),
         cmocka_unit_test(cells_are_searched),
         cmocka_unit_test(lists_within_a_radius),
         cmocka_unit_test(lists_longer_than_a_search),
