@@ -33,11 +33,11 @@ typedef struct {
     int from, to, next, leaf;
 } q_tree_node;
 
-/* Whether terms change nothing of what is reached: the column `idle` of reductions.def. */
+/* Whether terms change nothing of what is reached: the column `idle` of reductions.def. Infinities of the wrong sign never do. */
 Q_FN qint q_idle(const int kind, const q_interval x, const qint nan, const real reached)
 {
-    if (kind == Q_IS_SMALLEST) return x.low > reached;
-    if (kind == Q_IS_LARGEST) return x.high < reached;
+    if (kind == Q_IS_SMALLEST) return (x.low > reached) | (x.low == INFINITY);
+    if (kind == Q_IS_LARGEST) return (x.high < reached) | (x.high == -INFINITY);
     if (kind == Q_IS_LOG_SUMMED) return !nan & (reached < INFINITY) & (x.high < reached - Q_FAR);
     return !nan & (x.low == 0) & (x.high == 0);
 }

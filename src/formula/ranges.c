@@ -225,7 +225,9 @@ static void bound_leaf(const q_ranges *r, const q_node *node, q_interval *out)
     if (node->op == Q_OP_CONSTANT && !isnan(node->value)) range = (q_interval){node->value, node->value};
     if (node->op == Q_OP_INDEX || node->op == Q_OP_COUNT) range = (q_interval){0, INT32_MAX - 1};
     if (q_is_reduction(node) && q_ops[node->op].reduction == Q_INDEX) range = (q_interval){-1, INT32_MAX - 1};
-    for (uint32_t d = 0; d < node->dim; d++) out[d] = rounded(r, range, STEPS); /* constants may have met others */
+    bool infinite = range.low == range.high && isinf(range.low); /* which has not become finite */
+    for (uint32_t d = 0; d < node->dim; d++)                     /* constants may have met others */
+        out[d] = infinite ? range : rounded(r, range, STEPS);
 }
 
 /* Whether NaN can come of operands that cannot be it: sums of infinities, products of them with 0. */
@@ -317,15 +319,15 @@ bool q_idle_not_below(const q_block *block)
     return block->terms.low >= block->reached;
 }
 
-/* A term that equals the last of those chosen may stand before it. */
+/* A term that equals the last of those chosen may stand before it, but for an infinity, which is never chosen. */
 bool q_idle_below(const q_block *block)
 {
-    return block->terms.high < block->reached;
+    return block->terms.high < block->reached || block->terms.high == -INFINITY;
 }
 
 bool q_idle_above(const q_block *block)
 {
-    return block->terms.low > block->reached;
+    return block->terms.low > block->reached || block->terms.low == INFINITY;
 }
 
 /* What 2^31 terms so far below add to the sum of exponentials is less than a rounding of it. */

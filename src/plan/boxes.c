@@ -274,7 +274,7 @@ static void write_leaf(const writer *w, q_id id, const q_node *node)
     }
     bool nan = node->op == Q_OP_CONSTANT && isnan(x);
     for (uint32_t d = 0; d < node->dim; d++) {
-        if (node->op == Q_OP_CONSTANT) add_interval(w, id, d, nan ? -INFINITY : x, nan ? INFINITY : x, true);
+        if (node->op == Q_OP_CONSTANT) add_interval(w, id, d, nan ? -INFINITY : x, nan ? INFINITY : x, !isinf(x));
         else if (node->op == Q_OP_INDEX)
             q_text_add(w->out, "    const q_interval v%u_%u = %s_numbers;\n", id, d,
                        node->k[0] == w->request->rows ? "row" : "column");

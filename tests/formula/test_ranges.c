@@ -318,9 +318,13 @@ static bool try_block(q_op reduction, const char *formula, uint64_t seed)
 static void idle_blocks(void **state)
 {
     (void)state;
-    static const char *const formulas[] = {"x=Vi(1); y=Vj(1); Exp(-SqDist(x,y))", "x=Vi(1); y=Vj(1); -SqDist(x,y)",
-                                           "x=Vi(1); y=Vj(1); SqDist(x,y)", "x=Vi(1); y=Vj(1); Where(Abs(x-y)<3,x+y,0)",
-                                           "x=Vi(1); y=Vj(1); x*y"};
+    static const char *const formulas[] = {"x=Vi(1); y=Vj(1); Exp(-SqDist(x,y))",
+                                           "x=Vi(1); y=Vj(1); -SqDist(x,y)",
+                                           "x=Vi(1); y=Vj(1); SqDist(x,y)",
+                                           "x=Vi(1); y=Vj(1); Where(Abs(x-y)<3,x+y,0)",
+                                           "x=Vi(1); y=Vj(1); x*y",
+                                           "x=Vi(1); y=Vj(1); Where(Abs(x-y)<1,x,1/0)",
+                                           "x=Vi(1); y=Vj(1); Where(Abs(x-y)<1,x,-1/0)"};
     for (int op = Q_OP_REDUCTION + 1; op < Q_OP_END; op++) {
         size_t idle = 0;
         for (size_t f = 0; f < Q_COUNT(formulas); f++)
