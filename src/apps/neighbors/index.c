@@ -31,7 +31,7 @@ static quern_expr build(quern_graph *graph, const quern_neighbors *index, bool w
     quern_vj(graph, "y", index->points.columns);
     quern_expr d = quern_formula(graph, index->metric.formula);
     if (!within) return d;
-    quern_expr radius = quern_pm(graph, Q_RADIUS, 1), nowhere = quern_pm(graph, Q_NOWHERE, 1);
+    quern_expr radius = quern_pm(graph, Q_RADIUS, 1), nowhere = quern_literal(graph, INFINITY);
     quern_expr inside = quern_apply(graph, "LessOrEqual", QUERN_EXPRS(d, radius), QUERN_NO_INTEGERS);
     return quern_apply(graph, "Where", QUERN_EXPRS(inside, d, nowhere), QUERN_NO_INTEGERS);
 }

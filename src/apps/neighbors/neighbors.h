@@ -11,9 +11,8 @@
 #include "quern/prune.h"
 #include "quern/space.h"
 
-/* Names of the parameters that are added to those of a metric. */
+/* The parameter that is added to those of a metric. */
 #define Q_RADIUS "quern_radius"
-#define Q_NOWHERE "quern_nowhere"
 
 enum { Q_MOST_NEIGHBORS = 1024, Q_NEIGHBOR_PARAMETERS = 16 };
 

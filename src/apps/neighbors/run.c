@@ -83,13 +83,10 @@ quern_status q_search_once(q_found *out, int64_t at, const quern_neighbors *inde
                            const quern_view *queries, const quern_view *points, double radius,
                            const quern_run_options *options)
 {
-    quern_arg args[Q_NEIGHBOR_PARAMETERS + 4] = {{"x", *queries}, {"y", *points}};
+    quern_arg args[Q_NEIGHBOR_PARAMETERS + 3] = {{"x", *queries}, {"y", *points}};
     size_t count = 2;
     for (size_t k = 0; k < index->parameter_count; k++) args[count++] = index->parameters[k];
-    if (search->within) {
-        args[count++] = (quern_arg){Q_RADIUS, quern_number(radius_of(index, radius))};
-        args[count++] = (quern_arg){Q_NOWHERE, quern_number(INFINITY)};
-    }
+    if (search->within) args[count++] = (quern_arg){Q_RADIUS, quern_number(radius_of(index, radius))};
     quern_view indices = quern_i64(out->indices + at * out->count, queries->rows, out->count);
     Q_TRY(q_batch_join(indices.batch, queries, points));
     quern_view values = indices;
