@@ -37,8 +37,8 @@ typedef struct quern_neighbors_options {
     /* "l2", the default; "sqdist", its square; "l1"; "cosine": 1 less the cosine, 1 for a point that is 0; "hyperbolic": in the
        Poincare ball; else a formula in x, the query, and y, the point, which gives one number: the less, the nearer. */
     const char *metric;
-    quern_args
-        parameters; /* arrays of the parameters that such a formula declares: "s=Pm(3); WeightedSqDist(s,x,y)"; copied */
+    /* Arrays of the parameters that such a formula declares: "s=Pm(3); WeightedSqDist(s,x,y)"; copied. */
+    quern_args parameters;
     /* Whether pairs that cannot matter are left out (quern/prune.h). QUERN_AUTO: whichever takes less time, as a trial on a part
        of the first large search finds. */
     quern_switch prune;
@@ -63,8 +63,8 @@ typedef struct quern_neighbors_report {
     double touched;   /* pairs computed / all pairs, without those of trials */
     /* What the search was expected to take with all pairs, and pruned, by a trial; 0: not timed */
     double plain_seconds, pruned_seconds;
-    double
-        recall; /* the share of the true neighbours that was found, by exact searches of 256 queries; 1 if all are exact */
+    /* The share of the true neighbours that was found, by exact searches of 256 queries; 1 without cells. */
+    double recall;
 } quern_neighbors_report;
 
 /* The k nearest points of each query, k being the number of columns of the results, M x k, at most 1024 or the number of points
@@ -116,8 +116,8 @@ typedef enum quern_neighbor_edges {
     QUERN_EDGES_EITHER     /* and those that one end has, in both lists */
 } quern_neighbor_edges;
 
-/* Lists made of what quern_neighbors_graph found; `distances` may be {0}, which makes them 0. Each list is in order. Where the
-   two ends do not agree on the distance, the list of a row has the smaller. */
+/* Lists made of what quern_neighbors_graph found; `distances` may be {0}, which makes them 0. Lists are in the order of
+   distances, then indices. Where the two ends do not agree on the distance, both lists have the smaller. */
 QUERN_API quern_status quern_neighbor_lists_create(quern_neighbor_lists **out, quern_view indices, quern_view distances,
                                                    quern_neighbor_edges edges);
 
