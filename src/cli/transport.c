@@ -77,7 +77,8 @@ static const cli_option options[] = {
      "assignment-x, marginal-x, self-potential-x; the same with y, and gradient-b; .npy, .csv or .tsv"},
     {"--json", CLI_FLAG, offsetof(request, json), "",
      "print {value, lower, upper, gap, cost, mass_x, mass_y, directed_x, directed_y, converged,\n"
-     "iterations, marginal_error, touched, skipped, levels: [{blur, iterations, marginal_error}]}; null: not known"},
+     "iterations, marginal_error, touched, skipped, levels: [{blur, iterations, marginal_error}]};\n"
+     "null: not known"},
     {"--dtype", CLI_TEXT, offsetof(request, dtype_text), "f32|f64", "convert all arrays to this type first"},
     CLI_DEVICE(request),
     CLI_QUIET(request),
