@@ -179,6 +179,7 @@ static void points_with_nan_have_none(void **state)
 static void a_formula_with_a_parameter(void **state)
 {
     (void)state;
+    need_type(QUERN_F64);
     double weights[D] = {1, 0, 4}, distances[M];
     quern_neighbors_options options = {.size = sizeof options, .metric = "s=Pm(3); Sqrt(WeightedSqDist(s,x,y))"};
     options.parameters = QUERN_ARGS({"s", quern_f64(weights, 1, D)});
