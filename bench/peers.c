@@ -87,6 +87,7 @@ const bench_peer bench_peers[] = {
     {"geomloss-multiscale", "GeomLoss on the CPU, its multiscale backend", {"sinkhorn10k", "sinkhorn100k"}, 1e-2,
      NULL, "geomloss_peer.py", "multiscale", false},
     {"sklearn", "scikit-learn on the CPU", {"tsne"}, 5e-2, NULL, "sklearn_tsne.py", "", false},
+    {"sklearn", "scikit-learn on the CPU: the matrix stored and factored", {"gp20k"}, 1e-3, NULL, "sklearn_gp.py", "", false},
     {"faiss", "FAISS flat index, built and searched", {"knn3", "knn50", "knn3-pruned", "knn2-pruned", "knn3-100k", "knn3-bunny"}, 1e-3,
      NULL, "faiss_flat.py", "", false},
     {"nanoflann", "nanoflann's k-d tree, built and searched by all processors", {"knn3-pruned", "knn3-100k", "knn3-bunny"}, 1e-3,
