@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "quern/array.h"
+#include "quern/prune.h"
 #include "quern/space.h"
 #include "run_helpers.h"
 
@@ -264,11 +265,42 @@ static void devices(void **state)
     fail_each(list_devices, 4);
 }
 
+/* Lists, whose states are carried, and a sum, in blocks of a few rows; again with what was sorted before. */
+static quern_status run_pruned(void)
+{
+    static float more[300 * 3];
+    static float sums[M];
+    static int64_t nearest[M * 9];
+    const quern_pruning pruning = {.size = sizeof pruning, .relative = 1e-3, .use = QUERN_ON};
+    const quern_run_options options = {.size = sizeof options, .pruning = &pruning};
+    quern_operator *op;
+    for (size_t n = 0; n < Q_COUNT(more); n++) more[n] = (float)(n / 3) + (float)(n % 7);
+    quern_status status =
+        quern_compile(&op, context, "x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y))), ArgKMin_j(SqDist(x,y),9)", NULL);
+    for (int turn = 0; turn < 2 && !status; turn++)
+        status = quern_run_with(op, QUERN_ARGS({"x", quern_f32(points, M, 3)}, {"y", quern_f32(more, 300, 3)}),
+                                QUERN_OUTS(quern_f32(sums, M, 1), quern_view_of(nearest, QUERN_I64, M, 9)), &options);
+    quern_operator_destroy(&op);
+    return status;
+}
+
+static void pruning(void **state)
+{
+    (void)state;
+    need_device();
+    fail_each(run_pruned, 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compiling), cmocka_unit_test(gradients),         cmocka_unit_test(building),
-        cmocka_unit_test(running),   cmocka_unit_test(running_in_blocks), cmocka_unit_test(running_on_the_host),
+        cmocka_unit_test(compiling),
+        cmocka_unit_test(gradients),
+        cmocka_unit_test(building),
+        cmocka_unit_test(running),
+        cmocka_unit_test(pruning),
+        cmocka_unit_test(running_in_blocks),
+        cmocka_unit_test(running_on_the_host),
         cmocka_unit_test(devices),
     };
     for (int k = 0; k < 3 * N; k++) points[k] = (float)(k * 37 % 101) / 101;
