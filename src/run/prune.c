@@ -148,13 +148,16 @@ static void find_reached(pruned_run *p)
     for (size_t r = 0; r < p->pruner->reduction_count; r++) {
         const q_node *node = q_node_of(graph, p->pruner->reductions[r]);
         const quern_view *view = &p->arrays.results[p->pruner->result_count + r];
-        size_t dim = q_node_of(graph, node->arg[0])->dim, size = q_element_size(view->dtype);
+        size_t dim = q_node_of(graph, node->arg[0])->dim;
+        const float *single = view->dtype == QUERN_F32 ? view->data : NULL;
+        const double *numbers = view->data;
         for (size_t k = 0; k < p->block_count; k++)
             for (size_t d = 0; d < dim; d++) {
                 const q_tree_node *rows = &p->rows->nodes[p->row_blocks[k]];
                 double worst = q_ops[node->op].smallest ? -INFINITY : INFINITY;
                 for (int64_t row = rows->from; row < rows->to; row++) {
-                    double x = q_element_read(view->dtype, (const char *)view->data + ((size_t)row * dim + d) * size);
+                    size_t at_row = (size_t)row * dim + d;
+                    double x = single ? (double)single[at_row] : numbers[at_row];
                     bool worse = q_ops[node->op].smallest ? x > worst : x < worst;
                     if (worse || isnan(x)) worst = x;
                     if (isnan(x)) break;

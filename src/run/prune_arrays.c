@@ -123,6 +123,17 @@ static void move_rows(const quern_view *to, const quern_view *from, const int64_
     }
 }
 
+/* The same, back, of indices of 32 bits. */
+static void move_indices(const quern_view *to, const quern_view *from, const int64_t *order)
+{
+    size_t columns = (size_t)to->columns, step = (size_t)q_view_stride(to);
+    for (int64_t k = 0; k < to->rows; k++) {
+        const int32_t *own = (const int32_t *)from->data + (size_t)k * columns;
+        int64_t *out = (int64_t *)to->data + (size_t)order[k] * step;
+        for (size_t d = 0; d < columns; d++) out[d] = own[d];
+    }
+}
+
 static quern_status sort_variable(quern_view *out, const quern_view *view, const int64_t *order)
 {
     void *data = block(view->rows, (size_t)view->columns, q_element_size(view->dtype));
@@ -207,6 +218,7 @@ static quern_status make_result(q_pruned_arrays *a, size_t r)
 {
     quern_value value = quern_result(a->pruner->op, r);
     quern_dtype dtype = r < a->pruner->result_count ? a->run->results[r].dtype : a->run->dtype;
+    if (dtype == QUERN_I64 && a->run->dtype == QUERN_F32) dtype = QUERN_I32; /* as the device has them */
     void *data = block(rows_of(a, 1), (size_t)value.dim, q_element_size(dtype));
     a->results[r] = quern_view_of(data, dtype, rows_of(a, place_of(a->pruner, q_axis_of(value.axis))), value.dim);
     return data ? QUERN_OK : q_fail_memory(0);
@@ -218,17 +230,23 @@ quern_status q_pruned_make_results(q_pruned_arrays *a)
     return QUERN_OK;
 }
 
+static void move_back(const quern_view *to, const quern_view *from, const int64_t *order)
+{
+    if (to->dtype == from->dtype) move_rows(to, from, order, true);
+    else move_indices(to, from, order);
+}
+
 static quern_status store_result(const q_pruned_arrays *a, size_t r, const int64_t *rows)
 {
     const quern_view *from = &a->results[r], *to = &a->run->results[r];
     if (!to->array) {
-        move_rows(to, from, rows, true);
+        move_back(to, from, rows);
         return QUERN_OK;
     }
     void *data = block(to->rows, (size_t)to->columns, q_element_size(to->dtype));
     if (!data) return q_fail_memory(0);
     quern_view host = quern_view_of(data, to->dtype, to->rows, to->columns);
-    move_rows(&host, from, rows, true);
+    move_back(&host, from, rows);
     quern_status status = quern_copy(a->run->build->context, *to, host);
     free(data);
     return status;
