@@ -120,6 +120,20 @@ typedef struct quern_transport_report {
    null. */
 QUERN_API quern_status quern_transport(quern_transport_result **out, quern_context *context, quern_view x, quern_view a,
                                        quern_view y, quern_view b, const quern_transport_options *options);
+/* Densities on a regular grid of up to three axes, of which the last runs fastest: signals, images, volumes. */
+typedef struct quern_grid {
+    int dim;           /* 1 to 3 */
+    int64_t size[3];   /* points along each axis */
+    double spacing[3]; /* lengths from one point to the next; 0: 1 / the largest size */
+} quern_grid;
+
+/* The same between two densities on one grid, axis by axis: n log-sums of n1 + n2 + n3 terms a step, for n = n1 n2 n3 points.
+   `a` and `b` are dense arrays of n numbers, such as size[0] x size[1], or {0}. The cost is "sqdist"; nothing is left out. All parts
+   can be read but GRADIENT_X and _Y and ASSIGNMENT_X and _Y; maps tell places, of which the first on each axis is one spacing
+   from 0. No plan can be applied. At most 2^24 points (LIMIT). */
+QUERN_API quern_status quern_transport_grid(quern_transport_result **out, quern_context *context,
+                                            const quern_grid *grid, quern_view a, quern_view b,
+                                            const quern_transport_options *options);
 QUERN_API void quern_transport_destroy(quern_transport_result **result);
 
 /* Borrowed from the result. Null for null. */

@@ -145,9 +145,25 @@ static quern_status add_missing(double *cost, double *entropy, q_problem *p, q_t
 
 // ---- bounds ----
 
+/* The same on a grid, where the cost is a sum over axes; the sums of the last side are free. */
+static quern_status grid_cost(double *cost, q_problem *p, q_transport *t, const quern_array *columns)
+{
+    const q_side *last = &p->side[p->last];
+    const quern_arg args[] = {{"u", q_array(last->scaled)}, {"v", q_array(last->sums)}, {NULL, {0}}};
+    *cost = 0;
+    for (int d = 0; d < t->grid->dim; d++) {
+        double part = 0;
+        Q_TRY(q_grid_sum(t->grid, columns, t->scale / t->eps, d, Q_LINE_COST, last->sums));
+        Q_TRY(q_transport_sums(t, Q_TOTAL, Q_X, NULL, args, &part, 1));
+        *cost += t->scale * part;
+    }
+    return QUERN_OK;
+}
+
 /* The cost of the plan of potentials, over the pairs that meet. */
 static quern_status plan_cost(double *cost, q_problem *p, q_transport *t, const quern_array *columns)
 {
+    if (t->grid) return grid_cost(cost, p, t, columns);
     const q_pairs pairs = q_problem_pairs(p, p->last);
     const quern_arg args[] = {{"H", q_array(p->side[p->last].scaled)},
                               {"h", q_array(columns)},

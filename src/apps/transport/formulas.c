@@ -38,6 +38,8 @@ static const row formulas[Q_FORMULA_COUNT] = {
     [Q_SPREAD] = {PAIRS, "f=Vi(1); t=Vi(1); a=Vi(1); g=Vj(1); r=Vj(1); b=Vj(1); n=Pm(1); "
                 "p=a*ReLU(-Expm1((f-t)*n)); o=b*ReLU(-Expm1((g-r)*n)); 0*s+Sum_i(p*Sum_j(o*C))"},
     [Q_COST] = {PAIRS, "H=Vi(1); h=Vj(1); Sum_i(Sum_j(Exp(H+h-s*C)*C))"},
+    [Q_TOTAL] = {0, "u=Vi(1); v=Vi(1); Sum_i(Exp(u+v))"},
+    [Q_EXP] = {0, "u=Vi(1); v=Vi(1); k=Pm(1); Exp(u+k*v)"},
     [Q_KL] = {0, "u=Vi(1); v=Vi(1); a=Vi(1); p=Pm(1); q=Pm(1); z=p*u+q*v; Sum_i(a*(Exp(z)*z-Expm1(z)))"},
     [Q_GRADIENT] = {PAIRS, "f=Vi(1); a=Vi(1); h=Vj(1); e=Pm(1); k=Pm(1); "
                 "Grad(-e*LogSumExp_j(h-s*C),@,a*Exp(-k*f))"},

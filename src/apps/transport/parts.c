@@ -109,11 +109,43 @@ static quern_status apply(q_transport *t, int k, const quern_array *v, quern_arr
                           QUERN_OUTS(q_array(out)), &options);
 }
 
+/* Exp(u + factor v) */
+static quern_status exponential(quern_array *out, q_transport *t, const quern_array *u, double factor,
+                                const quern_array *v)
+{
+    const quern_arg args[] = {{"u", q_array(u)}, {"v", q_array(v)}, {"k", quern_number(factor)}, {NULL, {0}}};
+    return q_transport_run(t, Q_EXP, Q_X, NULL, args, QUERN_OUTS(q_array(out)));
+}
+
+static quern_status grid_marginal(quern_array *out, q_transport *t, int k)
+{
+    q_side *side = &t->between.side[k], *other = &t->between.side[1 - k];
+    Q_TRY(q_grid_sum(t->grid, other->scaled, t->scale / t->eps, -1, Q_LINE_PLAIN, side->sums));
+    return exponential(out, t, side->scaled, 1, side->sums);
+}
+
+/* Places of a grid begin one step from 0, so that their means have a logarithm. */
+static quern_status grid_map(quern_array *out, q_transport *t, int k)
+{
+    q_side *side = &t->between.side[k], *other = &t->between.side[1 - k];
+    quern_array *column = NULL;
+    quern_status status = q_grid_sum(t->grid, other->scaled, t->scale / t->eps, -1, Q_LINE_PLAIN, side->sums);
+    if (!status) status = q_transport_array(&column, t, t->grid->count, 1);
+    for (int d = 0; d < t->grid->dim && !status; d++) {
+        status = q_grid_sum(t->grid, other->scaled, t->scale / t->eps, d, Q_LINE_PLACE, side->old);
+        if (!status) status = exponential(column, t, side->old, -1, side->sums);
+        if (!status) status = quern_copy(t->context, quern_view_columns(q_array(out), d, 1), q_array(column));
+    }
+    quern_array_destroy(&column);
+    return status;
+}
+
 static quern_status marginal(quern_array **out, q_transport *t, int k)
 {
     quern_array *ones = NULL;
     quern_status status = q_transport_array(out, t, t->cloud[k].rows, 1);
     if (status || t->between.trivial) return status;
+    if (t->grid) return grid_marginal(*out, t, k);
     status = q_transport_array(&ones, t, t->cloud[1 - k].rows, 1);
     if (!status) status = quern_array_fill(ones, 1);
     if (!status) status = apply(t, k, ones, *out);
@@ -130,6 +162,7 @@ static quern_status map(quern_array **out, q_transport *t, int k, bool largest)
         {"h", q_array(p->side[1 - k].scaled)}, {"s", quern_number(t->scale / t->eps)}, {NULL, {0}}};
     Q_TRY(largest ? quern_array_create(out, t->context, QUERN_I64, rows->rows, 1)
                   : q_transport_array(out, t, rows->rows, columns->dim));
+    if (t->grid) return grid_map(*out, t, k);
     const q_pairs pairs = q_problem_pairs(p, k);
     return q_transport_run(t, largest ? Q_ASSIGN : Q_MAP, q_transport_direction(t, p, k), &pairs, args,
                            QUERN_OUTS(q_array(*out)));
@@ -140,6 +173,7 @@ static quern_status need_plan(const char *function, const q_transport *t)
     if (!t) return q_fail_null(function, "result");
     if (t->options.loss != QUERN_LOSS_SINKHORN)
         return q_fail(QUERN_UNSUPPORTED, "%s: only optimal transport (QUERN_LOSS_SINKHORN) has a plan", function);
+    if (t->grid) return q_fail(QUERN_UNSUPPORTED, "%s: not on a grid", function);
     return QUERN_OK;
 }
 
@@ -265,6 +299,8 @@ static quern_status check_part(const q_transport *t, const part_row *row)
     if (plan ? self && t->options.debias == QUERN_OFF
              : !(row->needs & LOSS) || t->options.loss == QUERN_LOSS_HAUSDORFF_HARD)
         return q_fail(QUERN_UNSUPPORTED, "this loss has no %s", row->name);
+    if (t->grid && (row->kind == ASSIGNMENT || (row->kind == GRADIENT && row->positions)))
+        return q_fail(QUERN_UNSUPPORTED, "on a grid there is no %s", row->name);
     if (plan && row->needs & MASS && (self ? t->self[row->k].trivial : t->between.trivial))
         return q_fail(QUERN_UNSUPPORTED, "%s: a measure without mass has no potentials", row->name);
     return QUERN_OK;

@@ -95,7 +95,10 @@ static quern_status step(q_problem *p, q_transport *t, int k, q_pairs meet, cons
                               {"w", quern_number(w)},
                               {"n", quern_number(1 / next)},
                               {NULL, {0}}};
-    Q_TRY(q_transport_run(t, Q_SOFTMIN, q_transport_direction(t, p, k), &meet, pairs, QUERN_OUTS(q_array(side->sums))));
+    quern_status status = t->grid ? q_grid_sum(t->grid, scaled, t->scale / eps, -1, Q_LINE_PLAIN, side->sums)
+                                  : q_transport_run(t, Q_SOFTMIN, q_transport_direction(t, p, k), &meet, pairs,
+                                                    QUERN_OUTS(q_array(side->sums)));
+    if (status) return status;
     return q_transport_run(t, Q_UPDATE, Q_X, NULL, rows, QUERN_OUTS(q_array(potential), q_array(next_scaled)));
 }
 

@@ -345,27 +345,79 @@ static quern_status load(q_transport *t, const quern_view points[2], const quern
     return QUERN_OK;
 }
 
-quern_status quern_transport(quern_transport_result **out, quern_context *context, quern_view x, quern_view a,
-                             quern_view y, quern_view b, const quern_transport_options *options)
+/* A result without anything computed. */
+static quern_status begin_result(q_transport **out, const char *function, quern_context *context, bool wide,
+                                 const quern_transport_options *options)
 {
-    if (!out) return q_fail_null("quern_transport", "out");
     *out = NULL;
-    if (!context) return q_fail_null("quern_transport", "context");
+    if (!context) return q_fail_null(function, "context");
     q_transport *t = calloc(1, sizeof *t);
     if (!t) return q_fail_memory(sizeof *t);
+    *out = t;
     t->context = context;
-    t->dtype = x.dtype == QUERN_F64 || y.dtype == QUERN_F64 ? QUERN_F64 : QUERN_F32;
+    t->dtype = wide ? QUERN_F64 : QUERN_F32;
     t->report.levels = t->levels;
     t->report.lower = t->report.upper = t->report.gap = t->report.cost = NAN;
     t->report.directed_x = t->report.directed_y = NAN;
     t->report.touched = 1;
     quern_status status = q_options_copy(&t->options, sizeof t->options, options, "quern_transport_options");
-    if (!status) status = check_options(&t->options);
-    if (!status) status = load(t, (quern_view[]){x, y}, (quern_view[]){a, b});
+    return status ? status : check_options(&t->options);
+}
+
+/* The rest, with what is given. */
+static quern_status end_result(q_transport *t, const quern_view points[2], const quern_view weights[2])
+{
+    quern_status status = load(t, points, weights);
     if (!status) status = compute(t);
     t->options.cost = t->options.kernel = NULL; /* the caller's */
-    if (status) quern_transport_destroy(&t);
-    *out = t;
+    return status;
+}
+
+quern_status quern_transport(quern_transport_result **out, quern_context *context, quern_view x, quern_view a,
+                             quern_view y, quern_view b, const quern_transport_options *options)
+{
+    if (!out) return q_fail_null("quern_transport", "out");
+    bool wide = x.dtype == QUERN_F64 || y.dtype == QUERN_F64;
+    quern_status status = begin_result(out, "quern_transport", context, wide, options);
+    if (!status) status = end_result(*out, (quern_view[]){x, y}, (quern_view[]){a, b});
+    if (status) quern_transport_destroy(out);
+    return status;
+}
+
+/* An image or volume as a column; all other views are left to the check of weights. */
+static quern_view as_column(quern_view view, int64_t count)
+{
+    bool dense = !view.stride || view.stride == view.columns;
+    if (dense && view.rows > 0 && view.columns > 0 && view.rows * view.columns == count)
+        view.rows = count, view.columns = 1, view.stride = 0;
+    return view;
+}
+
+static quern_status solve_on_grid(q_transport *t, quern_view a, quern_view b)
+{
+    const q_grid *g = t->grid;
+    if (t->options.loss != QUERN_LOSS_SINKHORN || (t->options.cost && strcmp(t->options.cost, "sqdist")))
+        return q_fail(QUERN_UNSUPPORTED, "on a grid there is transport with the cost sqdist alone");
+    t->options.truncation = QUERN_OFF;
+    double *places = malloc((size_t)(g->count * g->dim) * sizeof *places);
+    if (!places) return q_fail_memory((size_t)(g->count * g->dim) * sizeof *places);
+    q_grid_places(g, places);
+    const quern_view points = quern_f64(places, g->count, g->dim);
+    quern_status status =
+        end_result(t, (quern_view[]){points, points}, (quern_view[]){as_column(a, g->count), as_column(b, g->count)});
+    free(places);
+    return status;
+}
+
+quern_status quern_transport_grid(quern_transport_result **out, quern_context *context, const quern_grid *grid,
+                                  quern_view a, quern_view b, const quern_transport_options *options)
+{
+    if (!out) return q_fail_null("quern_transport_grid", "out");
+    bool wide = a.dtype == QUERN_F64 || b.dtype == QUERN_F64;
+    quern_status status = begin_result(out, "quern_transport_grid", context, wide, options);
+    if (!status) status = q_grid_create(&(*out)->grid, context, (*out)->dtype, grid);
+    if (!status) status = solve_on_grid(*out, a, b);
+    if (status) quern_transport_destroy(out);
     return status;
 }
 
@@ -389,6 +441,7 @@ void quern_transport_destroy(quern_transport_result **result)
     }
     q_problem_destroy(&t->between);
     quern_operator_destroy(&t->applying);
+    q_grid_destroy(&t->grid);
     free(t->cost);
     free(t);
     *result = NULL;

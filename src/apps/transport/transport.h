@@ -9,6 +9,7 @@
 #ifndef QUERN_APPS_TRANSPORT_H
 #define QUERN_APPS_TRANSPORT_H
 
+#include "apps/transport/grid.h"
 #include "base/base.h"
 #include "quern/array.h"
 #include "quern/cluster.h"
@@ -62,6 +63,8 @@ typedef enum q_formula {
     Q_TALLY,
     Q_MARGINAL,
     Q_COST,
+    Q_TOTAL,
+    Q_EXP,
     Q_SCALE,
     Q_CLIP,
     Q_KL,
@@ -100,6 +103,7 @@ struct quern_transport_result {
     double scale, eps, rho[2];       /* scale: what the formula is multiplied by; rho: INFINITY where balanced */
     bool symmetric;                  /* a cost or kernel that is known to be */
     q_bound bound;
+    q_grid *grid;  /* on which both clouds are; null: anywhere */
     double budget; /* the part of each row's and column's mass that may be left out */
     q_cloud cloud[2];
     q_problem between, self[2];
