@@ -3,6 +3,7 @@
  * have in common. headers_test.py compiles it as each of them, and compares what it prints with the comments.
  */
 #include <quern.h>
+#include <quern/barycentre.h>
 #include <quern/build.h>
 #include <quern/cache.h>
 #include <quern/cluster.h>
