@@ -20,8 +20,8 @@ typedef struct marginal {
     const q_side *side;
     const quern_array *u, *v;
     double p, q;
-    double mass, value;      /* of the plan; the mean of u */
-    double missing, entropy; /* where u < v: sums of the density that is missing and of its x log x */
+    /* by member: the plan's mass; the mean of u; where u < v, sums of the density that is missing and of its x log x */
+    double *mass, *value, *missing, *entropy;
 } marginal;
 
 enum { MARGINAL_ARGS = 6 };
@@ -37,23 +37,20 @@ static void list_args(const marginal *m, quern_arg args[MARGINAL_ARGS])
 static quern_status measure(marginal *m, q_transport *t)
 {
     quern_arg args[MARGINAL_ARGS];
-    double sums[4];
+    const q_pairs rows = {m->side->cloud, NULL, NULL};
     list_args(m, args);
-    Q_TRY(q_transport_sums(t, Q_MARGINAL, Q_X, NULL, args, sums, 4));
-    m->mass = sums[0], m->value = sums[1], m->missing = sums[2], m->entropy = sums[3];
-    return QUERN_OK;
+    m->value = m->mass + t->members, m->missing = m->value + t->members, m->entropy = m->missing + t->members;
+    return q_transport_sums(t, Q_MARGINAL, Q_X, &rows, args, m->mass, 4);
 }
 
-/* KL between the marginal and the weights, times rho. */
+/* KL between the marginal and the weights, by member. */
 static quern_status divergence(double *out, q_transport *t, const marginal *m)
 {
     quern_arg args[MARGINAL_ARGS];
-    *out = 0;
+    const q_pairs rows = {m->side->cloud, NULL, NULL};
     if (isinf(m->side->rho)) return QUERN_OK;
     list_args(m, args);
-    Q_TRY(q_transport_sums(t, Q_KL, Q_X, NULL, args, out, 1));
-    *out *= m->side->rho;
-    return QUERN_OK;
+    return q_transport_sums(t, Q_KL, Q_X, &rows, args, out, 1);
 }
 
 typedef struct scratch {
@@ -62,6 +59,7 @@ typedef struct scratch {
     quern_array *rounded; /* T of that, of the rows */
     quern_array *scaled;  /* clipped, as the next step needs it */
     quern_array *rows, *columns;
+    double *numbers; /* by member: 4 of rows and of columns, a tally, 5 others */
 } scratch;
 
 /* The steps that tell what is missing in rows and columns. */
@@ -79,49 +77,53 @@ static quern_status round_plan(q_problem *p, q_transport *t, const quern_array *
 
 // ---- what is missing ----
 
-/* Of |x-m|^2 and x-m, weighted by what is missing; `out` has dim + 1 numbers. */
+/* Of |x-m|^2 and x-m, weighted by what is missing: a number for each member, and then dim for each. */
 static quern_status measure_moments(double *out, q_transport *t, const marginal *m, quern_view centre)
 {
     const q_cloud *cloud = m->side->cloud;
-    size_t size = q_element_size(t->dtype), numbers = (size_t)cloud->dim + 1;
+    const q_pairs rows = {cloud, NULL, NULL};
+    size_t size = q_element_size(t->dtype), numbers = t->members * ((size_t)cloud->dim + 1);
     char *memory = malloc(numbers * size);
     const quern_arg args[] = {
         {"x", q_array(cloud->points)}, {"u", q_array(m->u)}, {"v", q_array(m->v)}, {"a", q_array(cloud->weights)},
         {"p", quern_number(m->p)},     {"m", centre},        {NULL, {0}}};
     if (!memory) return q_fail_memory(numbers * size);
     quern_status status = q_transport_run(
-        t, Q_MOMENTS, Q_X, NULL, args,
-        QUERN_OUTS(quern_view_of(memory, t->dtype, 1, 1), quern_view_of(memory + size, t->dtype, 1, cloud->dim)));
+        t, Q_MOMENTS, Q_X, &rows, args,
+        QUERN_OUTS(quern_view_of(memory, t->dtype, (int64_t)t->members, 1),
+                   quern_view_of(memory + t->members * size, t->dtype, (int64_t)t->members, cloud->dim)));
     for (size_t k = 0; k < numbers && !status; k++) out[k] = q_element_read(t->dtype, memory + k * size);
     free(memory);
     return status;
 }
 
-/* The cost of the product of what is missing, over all pairs; that of half the squared distance is a matter of moments. */
-static quern_status spread_cost(double *cost, q_problem *p, q_transport *t, const marginal *rows,
+/* The cost of the product of what is missing, over all pairs: for half the squared distance a matter of moments. */
+static quern_status cost_by_moments(double *costs, q_transport *t, const marginal *rows, const marginal *columns)
+{
+    size_t dim = (size_t)rows->side->cloud->dim, members = t->members, numbers = members * (dim + 1);
+    double *x = malloc(2 * numbers * sizeof *x), *y = x ? x + numbers : NULL;
+    if (!x) return q_fail_memory(2 * numbers * sizeof *x);
+    const quern_view centre = quern_view_rows(q_array(rows->side->cloud->points), 0, 1);
+    quern_status status = measure_moments(x, t, rows, centre);
+    if (!status) status = measure_moments(y, t, columns, centre);
+    for (size_t m = 0; m < members && !status; m++) {
+        costs[m] = x[m] * columns->missing[m] + y[m] * rows->missing[m];
+        for (size_t k = members + m * dim; k < members + (m + 1) * dim; k++) costs[m] -= 2 * x[k] * y[k];
+    }
+    free(x);
+    return status;
+}
+
+static quern_status spread_cost(double *costs, q_problem *p, q_transport *t, const marginal *rows,
                                 const marginal *columns)
 {
-    if (t->bound == Q_BOUND_TANGENT) {
-        size_t dim = (size_t)rows->side->cloud->dim;
-        double *x = malloc(2 * (dim + 1) * sizeof *x), *y = x ? x + dim + 1 : NULL;
-        if (!x) return q_fail_memory(2 * (dim + 1) * sizeof *x);
-        const quern_view centre = quern_view_rows(q_array(rows->side->cloud->points), 0, 1);
-        quern_status status = measure_moments(x, t, rows, centre);
-        if (!status) status = measure_moments(y, t, columns, centre);
-        *cost = status ? 0 : x[0] * columns->missing + y[0] * rows->missing;
-        for (size_t d = 1; d <= dim && !status; d++) *cost -= 2 * x[d] * y[d];
-        *cost *= t->scale;
-        free(x);
-        return status;
-    }
+    if (t->bound == Q_BOUND_TANGENT) return cost_by_moments(costs, t, rows, columns);
     const q_pairs pairs = {rows->side->cloud, columns->side->cloud, NULL};
     const quern_arg args[] = {
         {"f", q_array(rows->u)},    {"t", q_array(rows->v)},         {"a", q_array(rows->side->cloud->weights)},
         {"g", q_array(columns->u)}, {"r", q_array(columns->v)},      {"b", q_array(columns->side->cloud->weights)},
         {"s", quern_number(0)},     {"n", quern_number(1 / t->eps)}, {NULL, {0}}};
-    Q_TRY(q_transport_sums(t, Q_SPREAD, q_transport_direction(t, p, p->last), &pairs, args, cost, 1));
-    *cost *= t->scale;
-    return QUERN_OK;
+    return q_transport_sums(t, Q_SPREAD, q_transport_direction(t, p, p->last), &pairs, args, costs, 1);
 }
 
 /* x log(x / all) */
@@ -130,16 +132,18 @@ static double part_entropy(double part, double all)
     return part > 0 ? part * log(part / all) : 0;
 }
 
-/* Cost, and entropy less its mass, of the product of what is missing, and what it takes to be one of two. */
-static quern_status add_missing(double *cost, double *entropy, q_problem *p, q_transport *t, const marginal *rows,
+/* Cost, and entropy less its mass, of the product of what is missing, and what it takes to be one of two; by member. */
+static quern_status add_missing(double *costs, double *entropies, q_problem *p, q_transport *t, const marginal *rows,
                                 const marginal *columns)
 {
-    double a = rows->missing, b = columns->missing, z = 1 / a, mass = b;
-    if (!(a > 0) || !(b > 0)) return QUERN_OK;
-    Q_TRY(spread_cost(cost, p, t, rows, columns));
-    *cost *= z;
-    *entropy = z * (a * b * (log(z) - 1) + rows->entropy * b + a * columns->entropy) -
-               part_entropy(rows->mass, rows->mass + mass) - part_entropy(mass, rows->mass + mass);
+    Q_TRY(spread_cost(costs, p, t, rows, columns));
+    for (size_t m = 0; m < t->members; m++) {
+        double a = rows->missing[m], b = columns->missing[m], z = a > 0 && b > 0 ? 1 / a : 0, all = rows->mass[m] + b;
+        costs[m] *= z * t->scale;
+        if (z > 0)
+            entropies[m] = z * (a * b * (log(z) - 1) + rows->entropy[m] * b + a * columns->entropy[m]) -
+                           part_entropy(rows->mass[m], all) - part_entropy(b, all);
+    }
     return QUERN_OK;
 }
 
@@ -160,8 +164,8 @@ static quern_status grid_cost(double *cost, q_problem *p, q_transport *t, const 
     return QUERN_OK;
 }
 
-/* The cost of the plan of potentials, over the pairs that meet. */
-static quern_status plan_cost(double *cost, q_problem *p, q_transport *t, const quern_array *columns)
+/* The cost of the plan of potentials, over the pairs that meet; `costs` has room for all members. */
+static quern_status plan_cost(double *cost, q_problem *p, q_transport *t, const quern_array *columns, double *costs)
 {
     if (t->grid) return grid_cost(cost, p, t, columns);
     const q_pairs pairs = q_problem_pairs(p, p->last);
@@ -169,8 +173,47 @@ static quern_status plan_cost(double *cost, q_problem *p, q_transport *t, const 
                               {"h", q_array(columns)},
                               {"s", quern_number(t->scale / t->eps)},
                               {NULL, {0}}};
-    Q_TRY(q_transport_sums(t, Q_COST, q_transport_direction(t, p, p->last), &pairs, args, cost, 1));
-    *cost *= t->scale;
+    Q_TRY(q_transport_sums(t, Q_COST, q_transport_direction(t, p, p->last), &pairs, args, costs, 1));
+    *cost = 0;
+    for (size_t m = 0; m < t->members; m++) *cost += t->scale * costs[m];
+    return QUERN_OK;
+}
+
+static quern_status make_scratch(scratch *s, q_transport *t, const q_side *last, const q_side *other)
+{
+    quern_array **columns[] = {&s->step, &s->columns, &s->clipped, &s->scaled}, **rows[] = {&s->rounded, &s->rows};
+    for (size_t k = 0; k < Q_COUNT(columns); k++) Q_TRY(q_transport_array(columns[k], t, other->cloud->rows, 1));
+    for (size_t k = 0; k < Q_COUNT(rows); k++) Q_TRY(q_transport_array(rows[k], t, last->cloud->rows, 1));
+    s->numbers = calloc(17 * t->members, sizeof *s->numbers);
+    return s->numbers ? QUERN_OK : q_fail_memory(17 * t->members * sizeof *s->numbers);
+}
+
+/* What the plan costs, by member. */
+static void add_up(q_problem *p, const q_transport *t, const marginal *rows, const marginal *columns,
+                   const double *costs, const double *entropies, const double *apart)
+{
+    size_t members = t->members;
+    p->upper = 0;
+    for (size_t m = 0; m < members; m++) {
+        double product = q_cloud_mass(rows->side->cloud, m) * q_cloud_mass(columns->side->cloud, m);
+        p->uppers[m] =
+            rows->value[m] + columns->value[m] + costs[m] + t->eps * (entropies[m] - rows->mass[m] + product);
+        for (int k = 0; k < 2; k++) {
+            double rho = (k ? columns : rows)->side->rho;
+            if (!isinf(rho)) p->uppers[m] += rho * apart[(size_t)k * members + m];
+        }
+        p->upper += p->uppers[m];
+    }
+}
+
+static quern_status allow_for_blocks(q_problem *p, q_transport *t, const double *masses)
+{
+    double skipped;
+    if (t->members > 1) return QUERN_OK;
+    Q_TRY(q_problem_skipped(&skipped, p, t));
+    p->dual -= t->eps * skipped;
+    p->duals[0] = p->dual;
+    p->skipped = skipped / masses[0];
     return QUERN_OK;
 }
 
@@ -178,19 +221,18 @@ static quern_status certify(q_problem *p, q_transport *t, scratch *s)
 {
     const q_side *last = &p->side[p->last], *other = &p->side[1 - p->last];
     const quern_array *g = q_problem_partner(p), *scaled = p->symmetric ? last->old_scaled : other->scaled;
-    double apart[2], tallied[4], skipped, cost = 0, entropy = 0, n = 1 / t->eps;
-    Q_TRY(q_transport_array(&s->step, t, other->cloud->rows, 1));
-    Q_TRY(q_transport_array(&s->columns, t, other->cloud->rows, 1));
-    Q_TRY(q_transport_array(&s->clipped, t, other->cloud->rows, 1));
-    Q_TRY(q_transport_array(&s->scaled, t, other->cloud->rows, 1));
-    Q_TRY(q_transport_array(&s->rounded, t, last->cloud->rows, 1));
-    Q_TRY(q_transport_array(&s->rows, t, last->cloud->rows, 1));
+    size_t members = t->members;
+    double n = 1 / t->eps;
+    Q_TRY(make_scratch(s, t, last, other));
+    double *tallied = s->numbers + 8 * members, *costs = tallied + 4 * members, *entropies = costs + members;
+    double *apart = entropies + members, *spare = apart + 2 * members;
     Q_TRY(q_problem_step(p, t, p->symmetric ? 0 : 1 - p->last, last->scaled, s->step, s->columns));
     Q_TRY(q_side_tally(t, other, s->step, g, t->eps, 1, tallied));
-    p->error = tallied[0] / tallied[2];
+    p->error = q_largest_error(t, tallied);
     marginal rows = {.side = last, .u = last->potential, .v = last->potential, .p = -q_inverse(last->rho)};
     marginal columns = {.side = other, .u = g, .v = s->step, .p = n, .q = -n / q_damping(t->eps, other->rho)};
     bool rounding = isinf(last->rho) && isinf(other->rho);
+    rows.mass = s->numbers, columns.mass = s->numbers + 4 * members;
     if (rounding) {
         Q_TRY(round_plan(p, t, g, s));
         rows.v = s->rounded, rows.p = n, rows.q = -n;
@@ -198,17 +240,13 @@ static quern_status certify(q_problem *p, q_transport *t, scratch *s)
     }
     Q_TRY(measure(&rows, t));
     Q_TRY(measure(&columns, t));
-    if (rounding) Q_TRY(add_missing(&cost, &entropy, p, t, &rows, &columns));
-    Q_TRY(divergence(&apart[0], t, &rows));
-    Q_TRY(divergence(&apart[1], t, &columns));
-    p->upper = rows.value + columns.value + cost + apart[0] + apart[1] +
-               t->eps * (entropy - rows.mass + last->cloud->mass * other->cloud->mass);
-    if (!p->self) Q_TRY(plan_cost(&p->cost, p, t, scaled));
-    p->cost += cost;
-    Q_TRY(q_problem_skipped(&skipped, p, t));
-    p->dual -= t->eps * skipped;
-    p->skipped = skipped / tallied[2];
-    return QUERN_OK;
+    if (rounding) Q_TRY(add_missing(costs, entropies, p, t, &rows, &columns));
+    Q_TRY(divergence(apart, t, &rows));
+    Q_TRY(divergence(apart + members, t, &columns));
+    add_up(p, t, &rows, &columns, costs, entropies, apart);
+    if (!p->self) Q_TRY(plan_cost(&p->cost, p, t, scaled, spare));
+    for (size_t m = 0; m < members; m++) p->cost += costs[m];
+    return allow_for_blocks(p, t, tallied + 2 * members);
 }
 
 quern_status q_problem_certify(q_problem *p, q_transport *t)
@@ -217,5 +255,6 @@ quern_status q_problem_certify(q_problem *p, q_transport *t)
     quern_status status = certify(p, t, &s);
     quern_array_destroy(&s.step), quern_array_destroy(&s.rounded), quern_array_destroy(&s.clipped);
     quern_array_destroy(&s.rows), quern_array_destroy(&s.columns), quern_array_destroy(&s.scaled);
+    free(s.numbers);
     return status;
 }

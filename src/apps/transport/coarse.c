@@ -89,7 +89,8 @@ quern_status q_problem_coarsen(q_problem *p, q_transport *t, double *blur)
 {
     q_problem coarse = {0};
     q_cloud clouds[2] = {{0}};
-    if (!t->symmetric || t->grid || p->side[0].cloud->rows < Q_LARGE || p->side[1].cloud->rows < Q_LARGE)
+    if (!t->symmetric || t->grid || t->members > 1 || p->side[0].cloud->rows < Q_LARGE ||
+        p->side[1].cloud->rows < Q_LARGE)
         return QUERN_OK;
     quern_status status = descend(p, t, &coarse, clouds, blur);
     q_problem_destroy(&coarse);

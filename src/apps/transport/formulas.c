@@ -52,8 +52,8 @@ static const row formulas[Q_FORMULA_COUNT] = {
     [Q_LOGS] = {0, "a=Vi(1); Log(a)"},
     [Q_LARGEST] = {PAIRS, "Max_i(Max_j(Abs(C)))"},
     [Q_DIFFERENCE] = {0, "u=Vi(%lld); v=Vi(%lld); k=Pm(1); u-k*v"},
-    /* of OT with respect to the rows' weights; m is the mass of the columns */
-    [Q_WEIGHT_GRADIENT] = {0, "f=Vi(1); k=Pm(1); e=Pm(1); m=Pm(1); Where(k==0,f,-Expm1(-k*f)/k)-e*(Exp(-k*f)-m)"},
+    /* of OT with respect to the rows' weights; m is the mass of the columns of each row */
+    [Q_WEIGHT_GRADIENT] = {0, "f=Vi(1); k=Pm(1); e=Pm(1); m=Vi(1); Where(k==0,f,-Expm1(-k*f)/k)-e*(Exp(-k*f)-m)"},
     [Q_PRODUCT] = {PAIRS, "b=Vj(1); Sum_j(C*b)"},
     [Q_KERNEL_GRADIENT] = {PAIRS, "a=Vi(1); b=Vj(1); Grad(Sum_j(C*b),@,a)"},
     [Q_SOFT_POSITIONS] = {PAIRS, "a=Vi(1); l=Vi(1); b=Vj(1); h=Vj(1); e=Pm(1); "
@@ -139,12 +139,17 @@ q_pairs q_problem_pairs(const q_problem *p, int k)
 quern_status q_transport_run(q_transport *t, q_formula formula, int direction, const q_pairs *pairs,
                              const quern_arg *args, quern_outs results)
 {
-    const quern_run_options options = {.size = sizeof options, .ranges = pairs ? pairs->ranges : NULL};
+    quern_run_options options = {.size = sizeof options, .ranges = pairs ? pairs->ranges : NULL};
     quern_operator *op;
     quern_arg all[16];
     size_t count = 0;
     Q_TRY(q_transport_operator(&op, t, formula, direction));
-    if (pairs) {
+    if (pairs && t->members > 1) {
+        options.members = t->members;
+        options.offsets_i = pairs->rows->offsets;
+        options.offsets_j = pairs->columns ? pairs->columns->offsets : NULL;
+    }
+    if (pairs && pairs->columns) {
         all[count++] = (quern_arg){direction == Q_X ? "x" : "y", q_array(pairs->rows->points)};
         all[count++] = (quern_arg){direction == Q_X ? "y" : "x", q_array(pairs->columns->points)};
     }
@@ -155,14 +160,16 @@ quern_status q_transport_run(q_transport *t, q_formula formula, int direction, c
 quern_status q_transport_sums(q_transport *t, q_formula formula, int direction, const q_pairs *pairs,
                               const quern_arg *args, double *sums, size_t count)
 {
-    float singles[8];
     quern_view views[8];
-    bool single = t->dtype == QUERN_F32;
-    for (size_t k = 0; k < count; k++)
-        views[k] = quern_view_of(single ? (void *)&singles[k] : (void *)&sums[k], t->dtype, 1, 1);
-    Q_TRY(q_transport_run(t, formula, direction, pairs, args, (quern_outs){views, count}));
-    for (size_t k = 0; k < count && single; k++) sums[k] = (double)singles[k];
-    return QUERN_OK;
+    size_t members = pairs ? t->members : 1, size = members * q_element_size(t->dtype);
+    char *memory = malloc(count * size + 1);
+    if (!memory) return q_fail_memory(count * size);
+    for (size_t k = 0; k < count; k++) views[k] = quern_view_of(memory + k * size, t->dtype, (int64_t)members, 1);
+    quern_status status = q_transport_run(t, formula, direction, pairs, args, (quern_outs){views, count});
+    for (size_t k = 0; k < count * members && !status; k++)
+        sums[k] = q_element_read(t->dtype, memory + k * q_element_size(t->dtype));
+    free(memory);
+    return status;
 }
 
 quern_status q_transport_subtract(q_transport *t, quern_array *u, double factor, const quern_array *v)

@@ -5,6 +5,8 @@
  * plan's row, whose mass is a_i exp(-f_i / rho); for a_i the dual's own term. Both ask for a potential that is the step of the
  * other's; that of the last side is, and for the other side one more step is made.
  */
+#include <stdlib.h>
+
 #include "apps/transport/transport.h"
 
 // ---- gradients of a problem ----
@@ -26,6 +28,23 @@ static quern_status exact_pair(q_problem *p, q_transport *t, int k, quern_array 
     return status;
 }
 
+/* For each point of a cloud the mass of another one, of its member, less `part` of that of its own. */
+static quern_status mass_rows(quern_array **out, q_transport *t, const q_cloud *cloud, const q_cloud *other,
+                              double part)
+{
+    double *masses = malloc((size_t)cloud->rows * sizeof *masses + 1);
+    if (!masses) return q_fail_memory((size_t)cloud->rows * sizeof *masses);
+    for (size_t m = 0; m < t->members; m++) {
+        int64_t from = cloud->offsets ? cloud->offsets[m] : 0,
+                to = cloud->offsets ? cloud->offsets[m + 1] : cloud->rows;
+        for (int64_t k = from; k < to; k++) masses[k] = q_cloud_mass(other, m) - part * q_cloud_mass(cloud, m);
+    }
+    quern_status status = q_transport_array(out, t, cloud->rows, 1);
+    if (!status) status = quern_array_write(*out, quern_f64(masses, cloud->rows, 1));
+    free(masses);
+    return status;
+}
+
 static quern_status gradient_of_pair(quern_array *out, q_problem *p, q_transport *t, int k, bool positions,
                                      const quern_array *potential, const quern_array *scaled)
 {
@@ -33,8 +52,12 @@ static quern_status gradient_of_pair(quern_array *out, q_problem *p, q_transport
     const quern_arg f = {"f", q_array(potential)}, rho = {"k", quern_number(q_inverse(side->rho))};
     const quern_arg eps = {"e", quern_number(t->eps)};
     if (!positions) {
-        const quern_arg args[] = {f, rho, eps, {"m", quern_number(other->cloud->mass)}, {NULL, {0}}};
-        return q_transport_run(t, Q_WEIGHT_GRADIENT, Q_X, NULL, args, QUERN_OUTS(q_array(out)));
+        quern_array *masses = NULL;
+        quern_status status = mass_rows(&masses, t, side->cloud, other->cloud, 0);
+        const quern_arg args[] = {f, rho, eps, {"m", q_array(masses)}, {NULL, {0}}};
+        if (!status) status = q_transport_run(t, Q_WEIGHT_GRADIENT, Q_X, NULL, args, QUERN_OUTS(q_array(out)));
+        quern_array_destroy(&masses);
+        return status;
     }
     const quern_arg args[] = {f,
                               rho,
@@ -77,16 +100,14 @@ static quern_status subtract_self(quern_array *out, q_transport *t, int cloud, b
 
 static quern_status transport_gradient(quern_array **out, q_transport *t, int k, bool positions)
 {
-    double excess = t->cloud[k].mass - t->cloud[1 - k].mass;
-    quern_array *ones = NULL;
+    quern_array *lacks = NULL;
     Q_TRY(gradient(out, &t->between, t, k, positions));
     if (t->options.debias == QUERN_OFF) return QUERN_OK;
     Q_TRY(subtract_self(*out, t, k, positions));
     if (positions) return QUERN_OK;
-    quern_status status = q_transport_array(&ones, t, t->cloud[k].rows, 1);
-    if (!status) status = quern_array_fill(ones, 1);
-    if (!status) status = q_transport_subtract(t, *out, -t->eps * excess, ones);
-    quern_array_destroy(&ones);
+    quern_status status = mass_rows(&lacks, t, &t->cloud[k], &t->cloud[1 - k], 1);
+    if (!status) status = q_transport_subtract(t, *out, t->eps, lacks);
+    quern_array_destroy(&lacks);
     return status;
 }
 
@@ -100,7 +121,9 @@ static quern_status apply(q_transport *t, int k, const quern_array *v, quern_arr
     quern_operator *op;
     Q_TRY(q_transport_applying(&op, t, direction, q_array(v).columns));
     const char *const names[] = {"x", "y"};
-    const quern_run_options options = {.size = sizeof options, .ranges = p->side[k].ranges};
+    quern_run_options options = {.size = sizeof options, .ranges = p->side[k].ranges};
+    if (t->members > 1)
+        options.members = t->members, options.offsets_i = t->offsets[k], options.offsets_j = t->offsets[1 - k];
     return quern_run_with(op,
                           QUERN_ARGS({names[direction], q_array(p->side[k].cloud->points)},
                                      {names[1 - direction], q_array(p->side[1 - k].cloud->points)},
@@ -173,7 +196,8 @@ static quern_status need_plan(const char *function, const q_transport *t)
     if (!t) return q_fail_null(function, "result");
     if (t->options.loss != QUERN_LOSS_SINKHORN)
         return q_fail(QUERN_UNSUPPORTED, "%s: only optimal transport (QUERN_LOSS_SINKHORN) has a plan", function);
-    if (t->grid) return q_fail(QUERN_UNSUPPORTED, "%s: not on a grid", function);
+    if (t->grid || t->members > 1)
+        return q_fail(QUERN_UNSUPPORTED, "%s: not %s", function, t->grid ? "on a grid" : "of a batch");
     return QUERN_OK;
 }
 

@@ -11,6 +11,7 @@
  * A cloud beside itself has one potential: f + (T(f) - f) / 2, which converges in a few steps at any temperature.
  */
 #include <math.h>
+#include <stdlib.h>
 
 #include "apps/transport/transport.h"
 
@@ -56,6 +57,8 @@ quern_status q_problem_create(q_problem *p, q_transport *t, const q_cloud *x, co
     p->last = isinf(rho[Q_Y]) && !isinf(rho[Q_X]) ? 1 : 0;
     p->w = 1, p->most = MOST;
     p->upper = p->cost = p->error = NAN;
+    if (!(p->duals = calloc(2 * t->members, sizeof *p->duals))) return q_fail_memory(2 * t->members * sizeof *p->duals);
+    p->uppers = p->duals + t->members;
     p->trivial = !(x->mass > 0) || !(y->mass > 0);
     Q_TRY(create_side(&p->side[0], t, x, rho[Q_X]));
     return create_side(&p->side[1], t, y, rho[Q_Y]);
@@ -64,6 +67,8 @@ quern_status q_problem_create(q_problem *p, q_transport *t, const q_cloud *x, co
 void q_problem_destroy(q_problem *p)
 {
     q_problem_meet_all(p);
+    free(p->duals);
+    p->duals = p->uppers = NULL;
     destroy_side(&p->side[0]);
     destroy_side(&p->side[1]);
 }
@@ -168,7 +173,7 @@ static quern_status relax_in_turn(q_problem *p, q_transport *t, double eps, doub
 
 /* Of a potential that a step with relaxation w has made of the one before: Q_TALLY's sums. */
 quern_status q_side_tally(q_transport *t, const q_side *side, const quern_array *potential, const quern_array *before,
-                          double eps, double w, double sums[4])
+                          double eps, double w, double *sums)
 {
     const quern_arg args[] = {{"u", q_array(potential)},
                               {"f", q_array(before)},
@@ -177,16 +182,36 @@ quern_status q_side_tally(q_transport *t, const q_side *side, const quern_array 
                               {"c", quern_number(1 / (w * eps * q_damping(eps, side->rho)))},
                               {"v", quern_number(1 / w)},
                               {NULL, {0}}};
-    return q_transport_sums(t, Q_TALLY, Q_X, NULL, args, sums, 4);
+    const q_pairs rows = {side->cloud, NULL, NULL};
+    return q_transport_sums(t, Q_TALLY, Q_X, &rows, args, sums, 4);
 }
 
-/* The dual value at a pair of potentials whose plan has this mass, from their tallies. */
-static quern_status value_of(q_problem *p, q_transport *t, const double rows[4], const double columns[4], double eps,
-                             double mass)
+double q_largest_error(const q_transport *t, const double *sums)
 {
-    p->dual = rows[1] + columns[1] - eps * (mass - p->side[0].cloud->mass * p->side[1].cloud->mass);
+    double error = 0;
+    for (size_t m = 0; m < t->members; m++)
+        if (sums[m] > 0) error = fmax(error, sums[m] / sums[2 * t->members + m]);
+    return error;
+}
+
+double q_cloud_mass(const q_cloud *cloud, size_t member)
+{
+    return cloud->masses ? cloud->masses[member] : cloud->mass;
+}
+
+/* The dual values at a pair of potentials whose plans have these masses, from their tallies. */
+static quern_status value_of(q_problem *p, q_transport *t, const double *rows, const double *columns, double eps,
+                             const double *masses)
+{
+    size_t members = t->members;
+    p->dual = p->size = 0;
+    for (size_t m = 0; m < members; m++) {
+        double product = q_cloud_mass(p->side[0].cloud, m) * q_cloud_mass(p->side[1].cloud, m);
+        p->duals[m] = rows[members + m] + columns[members + m] - eps * (masses[m] - product);
+        p->dual += p->duals[m];
+        p->size = fmax(p->size, fmax(rows[3 * members + m], columns[3 * members + m]));
+    }
     p->value = p->dual;
-    p->size = fmax(rows[3], columns[3]);
     if (isfinite(p->dual)) return QUERN_OK;
     q_fail(QUERN_USAGE, "the potentials overflow: the cost is too large for blur %g", t->options.blur);
     q_fail_next_step("choose a larger blur, or check the cost for NaN and infinities");
@@ -204,11 +229,14 @@ static quern_status look(q_problem *p, q_transport *t, double eps, double w)
 {
     const q_side *last = &p->side[p->last];
     const quern_array *g = q_problem_partner(p);
-    double rows[4], columns[4];
-    Q_TRY(q_side_tally(t, last, last->potential, last->old, eps, w, rows));
-    Q_TRY(q_side_tally(t, &p->side[1 - p->last], g, g, eps, 1, columns));
-    p->error = rows[0] / rows[2];
-    return value_of(p, t, rows, columns, eps, rows[2]);
+    double *rows = malloc(8 * t->members * sizeof *rows), *columns = rows ? rows + 4 * t->members : NULL;
+    if (!rows) return q_fail_memory(8 * t->members * sizeof *rows);
+    quern_status status = q_side_tally(t, last, last->potential, last->old, eps, w, rows);
+    if (!status) status = q_side_tally(t, &p->side[1 - p->last], g, g, eps, 1, columns);
+    if (!status) p->error = q_largest_error(t, rows);
+    if (!status) status = value_of(p, t, rows, columns, eps, rows + 2 * t->members);
+    free(rows);
+    return status;
 }
 
 // ---- schedules ----
@@ -334,9 +362,26 @@ quern_status q_problem_settle(q_problem *p, q_transport *t, double tolerance)
 
 // ---- GeomLoss's schedule ----
 
+/* The dual value of two potentials neither of which is the step of the other. */
+static quern_status look_at_both(q_problem *p, q_transport *t, double eps)
+{
+    const q_side *sides[] = {&p->side[0], &p->side[p->symmetric ? 0 : 1]};
+    size_t members = t->members;
+    double *sums = malloc(9 * members * sizeof *sums);
+    if (!sums) return q_fail_memory(9 * members * sizeof *sums);
+    quern_status status = QUERN_OK;
+    for (size_t k = 0; k < 2 && !status; k++)
+        status = q_side_tally(t, sides[k], sides[k]->potential, sides[k]->potential, eps, 1, sums + 4 * k * members);
+    for (size_t m = 0; m < members && !status; m++)
+        sums[8 * members + m] = (sums[2 * members + m] + sums[6 * members + m]) / 2;
+    if (!status) status = value_of(p, t, sums, sums + 4 * members, eps, sums + 8 * members);
+    free(sums);
+    return status;
+}
+
 quern_status q_problem_average(q_problem *p, q_transport *t)
 {
-    double eps = pow(t->diameter, t->options.power), next = eps, rows[4], columns[4];
+    double eps = pow(t->diameter, t->options.power), next = eps;
     Q_TRY(relax_together(p, t, eps, eps, 1));
     for (int level = -1; level < Q_MAX_LEVELS && !p->converged; level++) {
         p->converged = level >= 0 && eps <= t->eps;
@@ -347,9 +392,6 @@ quern_status q_problem_average(q_problem *p, q_transport *t)
         eps = next;
     }
     Q_TRY(relax_together(p, t, eps, eps, 1));
-    const q_side *other = &p->side[p->symmetric ? 0 : 1];
     p->last = 0;
-    Q_TRY(q_side_tally(t, &p->side[0], p->side[0].potential, p->side[0].potential, eps, 1, rows));
-    Q_TRY(q_side_tally(t, other, other->potential, other->potential, eps, 1, columns));
-    return value_of(p, t, rows, columns, eps, (rows[2] + columns[2]) / 2);
+    return look_at_both(p, t, eps);
 }

@@ -137,28 +137,53 @@ static quern_status load_points(q_cloud *cloud, q_transport *t, const char *name
     return quern_array_write(cloud->points, points);
 }
 
+/* The same for each point of a member, 1 in all. */
+static quern_status fill_weights(q_cloud *cloud, q_transport *t)
+{
+    if (t->members == 1) return quern_array_fill(cloud->weights, 1 / (double)cloud->rows);
+    double *weights = malloc((size_t)cloud->rows * sizeof *weights);
+    if (!weights) return q_fail_memory((size_t)cloud->rows * sizeof *weights);
+    for (size_t m = 0; m < t->members; m++)
+        for (int64_t k = cloud->offsets[m]; k < cloud->offsets[m + 1]; k++)
+            weights[k] = 1 / (double)(cloud->offsets[m + 1] - cloud->offsets[m]);
+    quern_status status = quern_array_write(cloud->weights, quern_f64(weights, cloud->rows, 1));
+    free(weights);
+    return status;
+}
+
+/* Also adds up the masses. */
+static quern_status check_weights(q_cloud *cloud, q_transport *t, const char *name)
+{
+    const q_pairs rows = {cloud, NULL, NULL};
+    const quern_arg args[] = {{"a", q_array(cloud->weights)}, {NULL, {0}}};
+    double *sums = cloud->masses, absolute = 0, negative = 0;
+    Q_TRY(q_transport_sums(t, Q_WEIGHTS, Q_X, &rows, args, sums, 3));
+    for (size_t m = 0; m < t->members; m++)
+        cloud->mass += sums[m], absolute += sums[t->members + m], negative += sums[2 * t->members + m];
+    if (!isfinite(absolute)) return q_fail(QUERN_USAGE, "%s has NaN or infinite weights, or an infinite sum", name);
+    if (negative > 0 && !is_kernel(t->options.loss)) {
+        q_fail(QUERN_USAGE, "%s has %.0f weight%s below 0", name, negative, Q_S(negative));
+        q_fail_next_step(
+            "signed measures can be compared by kernel norms: QUERN_LOSS_GAUSSIAN, _LAPLACIAN, _ENERGY, _KERNEL");
+        return QUERN_USAGE;
+    }
+    return QUERN_OK;
+}
+
 static quern_status load_weights(q_cloud *cloud, q_transport *t, const char *name, quern_view weights)
 {
-    double sums[3] = {0, 0, 0};
     bool given = weights.data || weights.array || weights.rows;
     if (given && (weights.rows != cloud->rows || weights.columns != 1))
         return q_fail(QUERN_SHAPE, "%s is %lld x %lld, not %lld x 1: a weight for each point", name,
                       (long long)weights.rows, (long long)weights.columns, (long long)cloud->rows);
     Q_TRY(q_transport_array(&cloud->weights, t, cloud->rows, 1));
     Q_TRY(q_transport_array(&cloud->logs, t, cloud->rows, 1));
+    if (!(cloud->masses = calloc(3 * t->members, sizeof *cloud->masses)))
+        return q_fail_memory(3 * t->members * sizeof *cloud->masses);
     if (!cloud->rows) return QUERN_OK;
-    Q_TRY(given ? quern_array_write(cloud->weights, weights)
-                : quern_array_fill(cloud->weights, 1 / (double)cloud->rows));
+    Q_TRY(given ? quern_array_write(cloud->weights, weights) : fill_weights(cloud, t));
+    Q_TRY(check_weights(cloud, t, name));
     const quern_arg args[] = {{"a", q_array(cloud->weights)}, {NULL, {0}}};
-    Q_TRY(q_transport_sums(t, Q_WEIGHTS, Q_X, NULL, args, sums, 3));
-    if (!isfinite(sums[1])) return q_fail(QUERN_USAGE, "%s has NaN or infinite weights, or an infinite sum", name);
-    if (sums[2] > 0 && !is_kernel(t->options.loss)) {
-        q_fail(QUERN_USAGE, "%s has %.0f weight%s below 0", name, sums[2], Q_S(sums[2]));
-        q_fail_next_step(
-            "signed measures can be compared by kernel norms: QUERN_LOSS_GAUSSIAN, _LAPLACIAN, _ENERGY, _KERNEL");
-        return QUERN_USAGE;
-    }
-    cloud->mass = sums[0];
     return q_transport_run(t, Q_LOGS, Q_X, NULL, args, QUERN_OUTS(q_array(cloud->logs)));
 }
 
@@ -203,32 +228,50 @@ static quern_status measure_box(q_transport *t, double *diagonal)
 /* The length at which the schedule begins. */
 static quern_status measure_diameter(q_transport *t)
 {
-    double largest;
     Q_TRY(measure_box(t, &t->diameter));
     if (t->options.diameter > 0) t->diameter = t->options.diameter;
     if (t->options.diameter > 0 || t->symmetric || !t->cloud[Q_X].rows || !t->cloud[Q_Y].rows) return QUERN_OK;
     const quern_arg none[] = {{NULL, {0}}};
     const q_pairs pairs = {&t->cloud[Q_X], &t->cloud[Q_Y], NULL};
-    Q_TRY(q_transport_sums(t, Q_LARGEST, Q_X, &pairs, none, &largest, 1));
-    if (!isfinite(largest)) return q_fail(QUERN_USAGE, "the cost '%s' has NaN or infinite values", t->cost);
-    t->diameter = pow(largest, 1 / t->options.power);
+    double *largest = malloc(t->members * sizeof *largest), most = 0;
+    if (!largest) return q_fail_memory(t->members * sizeof *largest);
+    quern_status status = q_transport_sums(t, Q_LARGEST, Q_X, &pairs, none, largest, 1);
+    for (size_t m = 0; m < t->members && !status; m++)
+        if (!(largest[m] <= most) && (t->members == 1 || t->cloud[Q_X].masses[m] > 0)) most = largest[m];
+    free(largest);
+    if (status) return status;
+    if (!isfinite(most)) return q_fail(QUERN_USAGE, "the cost '%s' has NaN or infinite values", t->cost);
+    t->diameter = pow(most, 1 / t->options.power);
     return QUERN_OK;
 }
 
 // ---- transport ----
 
 /* Equal masses where both marginals are exact; and a marginal that is exact needs something on the other side. */
-static quern_status check_masses(const q_transport *t)
+static bool masses_fit(const q_transport *t, double x, double y)
 {
-    double x = t->cloud[Q_X].mass, y = t->cloud[Q_Y].mass;
     double slack = t->dtype == QUERN_F32 ? 1e-5 : 1e-9;
     bool exact[] = {isinf(t->rho[Q_X]), isinf(t->rho[Q_Y])};
-    bool fault = exact[Q_X] && exact[Q_Y] ? fabs(x - y) > slack * fmax(x, y)
-                                          : (exact[Q_X] && x > 0 && !(y > 0)) || (exact[Q_Y] && y > 0 && !(x > 0));
-    if (!fault) return QUERN_OK;
-    q_fail(QUERN_SHAPE, "the masses are %.9g and %.9g: no plan has both marginals", x, y);
-    q_fail_next_step("make the sums of the weights equal, or give a reach: unbalanced transport");
-    return QUERN_SHAPE;
+    if (exact[Q_X] && exact[Q_Y]) return fabs(x - y) <= slack * fmax(x, y);
+    return !(exact[Q_X] && x > 0 && !(y > 0)) && !(exact[Q_Y] && y > 0 && !(x > 0));
+}
+
+static quern_status check_masses(const q_transport *t)
+{
+    for (size_t m = 0; m < t->members; m++) {
+        double x = t->cloud[Q_X].masses[m], y = t->cloud[Q_Y].masses[m];
+        bool points = false; /* of a batch, where a member has no mass: then it has no points */
+        for (int k = 0; k < 2 && t->members > 1 && !(x > 0 && y > 0); k++)
+            points |= t->offsets[k][m] < t->offsets[k][m + 1];
+        if (points)
+            return q_fail(QUERN_SHAPE, "member %zu has the masses %g and %g; members with points need both", m, x, y);
+        if (masses_fit(t, x, y)) continue;
+        if (t->members == 1) q_fail(QUERN_SHAPE, "the masses are %.9g and %.9g: no plan has both marginals", x, y);
+        else q_fail(QUERN_SHAPE, "the masses of member %zu are %.9g and %.9g: no plan has both marginals", m, x, y);
+        q_fail_next_step("make the sums of the weights equal, or give a reach: unbalanced transport");
+        return QUERN_SHAPE;
+    }
+    return QUERN_OK;
 }
 
 static quern_status begin(q_problem *p, q_transport *t, int x, int y)
@@ -268,6 +311,13 @@ static quern_status advance(q_problem *p, q_transport *t, double tolerance)
     return q_problem_certify(p, t);
 }
 
+/* eps/2 times the square of what a member's masses differ by. */
+static double excess_term(const q_transport *t, size_t member)
+{
+    double excess = t->cloud[Q_X].masses[member] - t->cloud[Q_Y].masses[member];
+    return t->options.debias == QUERN_OFF ? 0 : t->eps / 2 * excess * excess;
+}
+
 static double half_selves(const q_transport *t, double sign)
 {
     if (t->options.debias == QUERN_OFF) return 0;
@@ -278,8 +328,8 @@ static double half_selves(const q_transport *t, double sign)
 static void report(q_transport *t)
 {
     const q_problem *p = &t->between;
-    double excess = t->cloud[Q_X].mass - t->cloud[Q_Y].mass;
-    double more = t->options.debias == QUERN_OFF ? 0 : t->eps / 2 * excess * excess;
+    double more = 0;
+    for (size_t m = 0; m < t->members; m++) more += excess_term(t, m);
     quern_transport_report *r = &t->report;
     r->value = p->value - half_selves(t, 0) + more;
     r->lower = r->upper = r->cost = NAN;
@@ -355,6 +405,7 @@ static quern_status begin_result(q_transport **out, const char *function, quern_
     if (!t) return q_fail_memory(sizeof *t);
     *out = t;
     t->context = context;
+    t->members = 1;
     t->dtype = wide ? QUERN_F64 : QUERN_F32;
     t->report.levels = t->levels;
     t->report.lower = t->report.upper = t->report.gap = t->report.cost = NAN;
@@ -383,6 +434,63 @@ quern_status quern_transport(quern_transport_result **out, quern_context *contex
     if (status) quern_transport_destroy(out);
     return status;
 }
+
+// ---- batches ----
+
+static quern_status copy_offsets(q_transport *t, int k, const int64_t *offsets, int64_t rows)
+{
+    size_t count = t->members + 1;
+    if (!offsets) return q_fail_null("quern_transport_batch", k ? "offsets_y" : "offsets_x");
+    if (!(t->offsets[k] = malloc(count * sizeof **t->offsets))) return q_fail_memory(count * sizeof **t->offsets);
+    for (size_t m = 0; m < count; m++) {
+        t->offsets[k][m] = offsets[m];
+        if (offsets[m] < (m ? offsets[m - 1] : 0) || (!m && offsets[0]) || (m == t->members && offsets[m] != rows))
+            return q_fail(QUERN_SHAPE, "offset %zu of %s is %lld; they rise from 0 to its %lld rows", m, point_names[k],
+                          (long long)offsets[m], (long long)rows);
+    }
+    t->cloud[k].offsets = t->offsets[k];
+    return QUERN_OK;
+}
+
+quern_status quern_transport_batch(quern_transport_result **out, quern_context *context, size_t members,
+                                   const int64_t *offsets_x, const int64_t *offsets_y, quern_view x, quern_view a,
+                                   quern_view y, quern_view b, const quern_transport_options *options)
+{
+    if (!out) return q_fail_null("quern_transport_batch", "out");
+    bool wide = x.dtype == QUERN_F64 || y.dtype == QUERN_F64;
+    quern_status status = begin_result(out, "quern_transport_batch", context, wide, options);
+    if (!status && !members) status = q_fail(QUERN_USAGE, "a batch of no members");
+    if (!status && (*out)->options.loss != QUERN_LOSS_SINKHORN)
+        status = q_fail(QUERN_UNSUPPORTED, "batches are for transport (QUERN_LOSS_SINKHORN) alone");
+    if (!status) (*out)->members = members;
+    if (!status) status = copy_offsets(*out, Q_X, offsets_x, x.rows);
+    if (!status) status = copy_offsets(*out, Q_Y, offsets_y, y.rows);
+    if (!status) status = end_result(*out, (quern_view[]){x, y}, (quern_view[]){a, b});
+    if (status) quern_transport_destroy(out);
+    return status;
+}
+
+quern_status quern_transport_member(const quern_transport_result *t, size_t member, double *value, double *lower,
+                                    double *upper)
+{
+    if (!t) return q_fail_null("quern_transport_member", "result");
+    if (member >= t->members) return q_fail(QUERN_USAGE, "there is no member %zu; there are %zu", member, t->members);
+    double v = t->report.value, l = t->report.lower, u = t->report.upper;
+    if (t->members > 1) {
+        const q_problem *p = &t->between, *x = &t->self[Q_X], *y = &t->self[Q_Y];
+        bool debias = t->options.debias != QUERN_OFF, certain = t->options.certify != QUERN_OFF;
+        double more = excess_term(t, member);
+        v = p->duals[member] + more - (debias ? (x->duals[member] + y->duals[member]) / 2 : 0);
+        l = certain ? p->duals[member] + more - (debias ? (x->uppers[member] + y->uppers[member]) / 2 : 0) : NAN;
+        u = certain ? p->uppers[member] + more - (debias ? (x->duals[member] + y->duals[member]) / 2 : 0) : NAN;
+    }
+    if (value) *value = v;
+    if (lower) *lower = l;
+    if (upper) *upper = u;
+    return QUERN_OK;
+}
+
+// ---- grids ----
 
 /* An image or volume as a column; all other views are left to the check of weights. */
 static quern_view as_column(quern_view view, int64_t count)
@@ -427,6 +535,7 @@ void q_cloud_destroy(q_cloud *cloud)
     quern_array_destroy(&cloud->weights);
     quern_array_destroy(&cloud->logs);
     q_blocks_destroy(&cloud->blocks);
+    free(cloud->masses);
 }
 
 void quern_transport_destroy(quern_transport_result **result)
@@ -442,6 +551,7 @@ void quern_transport_destroy(quern_transport_result **result)
     q_problem_destroy(&t->between);
     quern_operator_destroy(&t->applying);
     q_grid_destroy(&t->grid);
+    free(t->offsets[Q_X]), free(t->offsets[Q_Y]);
     free(t->cost);
     free(t);
     *result = NULL;

@@ -28,6 +28,9 @@ typedef struct q_cloud {
     quern_array *points, *weights, *logs; /* logs of the weights: -inf for 0 */
     int64_t rows, dim;
     double mass;
+    double *masses; /* by member; null where there is one */
+    const int64_t
+        *offsets;     /* of a batch, members + 1 of them: where the points of a member begin; null where there is one */
     q_blocks *blocks; /* null: points are in the caller's order */
 } q_cloud;
 
@@ -49,7 +52,8 @@ typedef struct q_problem {
     double skipped; /* what the others have of the plan's mass at most */
     int last;       /* the side whose marginal the last step makes exact */
     double w, most; /* the relaxation, and what it may rise to */
-    double value, dual, upper, cost, error, size; /* size: of the largest potential */
+    double value, dual, upper, cost, error, size; /* sums over members; the largest error; of the largest potential */
+    double *duals, *uppers;                       /* by member */
     int iterations;
     bool converged;
 } q_problem;
@@ -103,7 +107,9 @@ struct quern_transport_result {
     double scale, eps, rho[2];       /* scale: what the formula is multiplied by; rho: INFINITY where balanced */
     bool symmetric;                  /* a cost or kernel that is known to be */
     q_bound bound;
-    q_grid *grid;  /* on which both clouds are; null: anywhere */
+    q_grid *grid; /* on which both clouds are; null: anywhere */
+    size_t members;
+    int64_t *offsets[2];
     double budget; /* the part of each row's and column's mass that may be left out */
     q_cloud cloud[2];
     q_problem between, self[2];
@@ -129,7 +135,7 @@ void q_cloud_destroy(q_cloud *cloud);
 quern_status q_transport_operator(quern_operator **out, q_transport *t, q_formula formula, int direction);
 /* The same of `columns` components, for Q_APPLY. */
 quern_status q_transport_applying(quern_operator **out, q_transport *t, int direction, int64_t columns);
-/* What meets what. */
+/* What meets what; without columns, formulas of rows by member. */
 typedef struct q_pairs {
     const q_cloud *rows, *columns;
     const quern_ranges *ranges; /* null: all pairs */
@@ -138,7 +144,7 @@ typedef struct q_pairs {
 /* Runs one whose arguments are the arrays of a list that ends with a null name; `pairs` tells the points, or is null. */
 quern_status q_transport_run(q_transport *t, q_formula formula, int direction, const q_pairs *pairs,
                              const quern_arg *args, quern_outs results);
-/* The same whose results are numbers. */
+/* The same whose results are numbers: sums[k * members + m] is result k of member m; without pairs all is one member. */
 quern_status q_transport_sums(q_transport *t, q_formula formula, int direction, const q_pairs *pairs,
                               const quern_arg *args, double *sums, size_t count);
 /* Those of a problem with the rows of side k. */
@@ -167,9 +173,12 @@ quern_status q_problem_step(q_problem *p, q_transport *t, int k, quern_array *sc
                             quern_array *next_scaled);
 /* Begins with these potentials, at the last temperature. */
 quern_status q_problem_start(q_problem *p, q_transport *t, quern_view x, quern_view y);
-/* Of a potential that a step with relaxation w at eps has made of the one before: the sums of Q_TALLY. */
+/* Of a potential that a step with relaxation w at eps has made of the one before: the 4 sums of Q_TALLY, by member. */
 quern_status q_side_tally(q_transport *t, const q_side *side, const quern_array *potential, const quern_array *before,
-                          double eps, double w, double sums[4]);
+                          double eps, double w, double *sums);
+/* The largest error of a member, by such sums. */
+double q_largest_error(const q_transport *t, const double *sums);
+double q_cloud_mass(const q_cloud *cloud, size_t member);
 /* The potential that the last side's was made from. */
 const quern_array *q_problem_partner(const q_problem *p);
 /* 1 / (1 + eps / rho) */

@@ -122,7 +122,7 @@ static quern_status make_blocks(q_cloud *cloud, q_transport *t, quern_view point
 quern_status q_cloud_sort(q_cloud *cloud, q_transport *t)
 {
     bool few = cloud->rows < (t->options.truncation == QUERN_ON ? 2 : 2 * Q_LARGE);
-    if (t->options.truncation == QUERN_OFF || t->bound == Q_BOUND_NONE || few) return QUERN_OK;
+    if (t->options.truncation == QUERN_OFF || t->bound == Q_BOUND_NONE || t->members > 1 || few) return QUERN_OK;
     size_t size = (size_t)(cloud->rows * cloud->dim) * q_element_size(t->dtype);
     void *points = malloc(size);
     if (!points) return q_fail_memory(size);
