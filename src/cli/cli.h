@@ -151,11 +151,10 @@ quern_status cli_differentiate(quern_operator **op, const cli_list *grad);
             "the result, else all ones; given again, the gradient of that"                               \
     }
 
-// cache.c, devices.c, doctor.c, eval.c, explain.c, gp.c, knn.c, ops.c, solve.c, transport.c, tsne.c, tune.c, manual.c: the commands
+// the commands, a file each; manual.c: help and version
 
-extern const cli_command cli_block, cli_cache, cli_devices, cli_doctor, cli_eval, cli_explain, cli_gp, cli_kde, cli_ops,
-    cli_solve, cli_transport, cli_tsne, cli_tune;
-extern const cli_command cli_knn;
+extern const cli_command cli_block, cli_cache, cli_devices, cli_doctor, cli_eval, cli_explain, cli_gmm, cli_gp, cli_kde,
+    cli_kmeans, cli_knn, cli_ops, cli_solve, cli_transport, cli_tsne, cli_tune;
 extern const cli_command cli_help, cli_version;
 /* All of them, in the order of the help; the end has no name. */
 extern const cli_command *const cli_commands[];
@@ -213,6 +212,10 @@ typedef struct cli_inputs {
    float32 if there are none. Tells on stderr what is converted.
    `inputs` is for cli_inputs_free also after a failure. USAGE, MEMORY, and those of quern_npy_read. */
 quern_status cli_inputs_read(cli_inputs *inputs, const char **words, size_t count, quern_dtype dtype);
+/* The same for clouds of points: the first words get these names, in order, unless they have one, and numbers that are typed
+   are points on a line. */
+quern_status cli_points_read(cli_inputs *inputs, const cli_list *words, const char *const *names, size_t count,
+                             quern_dtype dtype);
 /* Gives typed numbers, and files that are a parameter's numbers row after row, the shape of the operator's variable. SHAPE. */
 quern_status cli_inputs_fit(cli_inputs *inputs, const quern_operator *op);
 /* A view of all members of a batch as rows. */

@@ -1,7 +1,7 @@
 /*
  * transport.c: `quern transport`: how far two weighted point clouds are apart, on .npy files, tables and numbers.
  *
- * Words become the arguments x, y, a and b of cli_inputs_read; numbers that are typed are points on a line. Losses and the
+ * Words become the arguments x, y, a and b of cli_points_read; numbers that are typed are points on a line. Losses and the
  * arrays that -o writes are tables.
  */
 #include <math.h>
@@ -134,31 +134,6 @@ static quern_status parse_options(const request *r, quern_transport_options *o)
 }
 
 /* ---- input ------------------------------------------------------------------------------------------------------ */
-
-/* The first two words are x and y, unless they say so themselves. Numbers that are typed are rows of one. */
-static quern_status read_clouds(const request *r, cli_inputs *inputs)
-{
-    static const char *const names[] = {"x=", "y="};
-    const char **words = calloc(r->words.count + 1, sizeof *words);
-    char *made[2] = {NULL, NULL};
-    quern_status status = words ? QUERN_OK : cli_fail_memory();
-
-    for (size_t k = 0; k < r->words.count && !status; k++) {
-        words[k] = r->words.items[k];
-        if (k > 1 || strchr(words[k], '=')) continue;
-        size_t size = strlen(words[k]) + 3;
-        if (!(made[k] = malloc(size))) status = cli_fail_memory();
-        else snprintf(made[k], size, "%s%s", names[k], words[k]), words[k] = made[k];
-    }
-    if (!status) status = cli_inputs_read(inputs, words, r->words.count, r->dtype);
-    for (size_t k = 0; k < inputs->count && !status; k++) {
-        quern_view *view = &inputs->args[k].view;
-        if (inputs->sources[k].typed) view->rows = view->columns, view->columns = 1;
-    }
-    free(made[0]), free(made[1]);
-    free(words);
-    return status;
-}
 
 /* The views of x, a, y and b; those of a and b may be empty. */
 static quern_status find_clouds(const cli_inputs *inputs, quern_view views[4])
@@ -313,7 +288,7 @@ static quern_status run(int argc, char **argv)
     if (!status) status = cli_parse_dtype(r.dtype_text, &r.dtype);
     if (!status) status = parse_options(&r, &o);
     if (!status) status = find_paths(&r, &paths);
-    if (!status) status = read_clouds(&r, &inputs);
+    if (!status) status = cli_points_read(&inputs, &r.words, (const char *[]){"x", "y"}, 2, r.dtype);
     if (!status) status = find_clouds(&inputs, views);
     if (!status) status = compute(&r, &o, views, &paths);
     cli_inputs_free(&inputs);

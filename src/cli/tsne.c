@@ -64,26 +64,13 @@ static quern_status parse_options(const request *r, quern_tsne_options *o, int64
     return status;
 }
 
-/* The one word is x, unless it says so itself. */
 static quern_status read_points(const request *r, cli_inputs *inputs)
 {
-    const char *word = r->words.count == 1 ? r->words.items[0] : NULL;
-    char *made = NULL;
+    static const char *const names[] = {"x"};
 
-    if (!word) return cli_fail(QUERN_USAGE, "tsne needs one file of points: quern tsne x.npy -o places.npy");
-    if (strncmp(word, "x=", 2)) {
-        size_t size = strlen(word) + 3;
-        if (!(made = malloc(size))) return cli_fail_memory();
-        snprintf(made, size, "x=%s", word);
-        word = made;
-    }
-    quern_status status = cli_inputs_read(inputs, &word, 1, r->dtype);
-    if (!status && inputs->sources[0].typed) {
-        quern_view *view = &inputs->args[0].view;
-        view->rows = view->columns, view->columns = 1;
-    }
-    free(made);
-    return status;
+    if (r->words.count != 1)
+        return cli_fail(QUERN_USAGE, "tsne needs one file of points: quern tsne x.npy -o places.npy");
+    return cli_points_read(inputs, &r->words, names, 1, r->dtype);
 }
 
 static quern_status print_json(quern_context *context, quern_view x, quern_view y, const quern_tsne_report *report)

@@ -35,6 +35,8 @@ COMMANDS = [
     ['solve', SYSTEM, 'x=1', 'y=1', 'b=1', '--json'], ['gp', '0,1', '2,3', 'at=0.5'], ['gp', '0,1', '2,3', 'at=0.5', '--json'], ['gp', '0,1', '2,3'],
     ['transport', '0,1', '2,3'], ['kde', '0,1,3'], ['kde', '0,1,3', 'at=0', '--json'], ['transport', '0,1', '2,3', '--json'],
     ['knn', '0,1,5'], ['knn', '0,1,5', '--json'],
+    ['transport', '0,1', '2,3'], ['transport', '0,1', '2,3', '--json'],
+    ['kmeans', '0,1,5', '-k', '2'], ['kmeans', '0,1,5', '-k', '2', '--json'], ['gmm', '0,1,5,6', '-k', '2'], ['gmm', '0,1,5,6', '-k', '2', '--json'],
     ['tsne', '0,1,5', '--iterations', '10'], ['tsne', '0,1,5', '--iterations', '10', '--json'],
     ['tune', '--points', '64', '--seconds', '0.1', '--dry-run'],
     ['tune', '--points', '64', '--seconds', '0.1', '--dry-run', '--json'],

@@ -1,0 +1,152 @@
+#!/bin/sh
+# applications_test.sh: the commands of `quern` that are applications, from the outside, as cli_test.sh has the others.
+#
+#     sh tests/cli/applications_test.sh build/src/cli/quern
+
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/checks.sh"
+
+# ---- systems ----------------------------------------------------------------------------------------------------
+
+kernel='x=Vi(1); y=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)'
+prints 'a system, with a shift' "0.5
+1
+1.5" solve "$kernel" x=0,100,200 y=0,100,200 b=1,2,3 --shift 1 --quiet
+npy square.npy '<f4' '(2, 2)' 4 "$one4"
+prints 'two right-hand sides' "0.5 0.5
+0.5 0.5" solve "$kernel" x=0,100 y=0,100 b=square.npy --shift 1 --quiet
+shows 'its report' '"converged": true' solve "$kernel" x=0,100,200 y=0,100,200 b=1,2,3 --json --quiet
+"$quern" solve 'x=Vi(1); y=Vj(1); Sum_j((1+Exp(x-2*y))*b)' x=0,1,2 y=0,1,2 b=1,2,3 --json >out 2>err
+code=$?
+report 'a system that is not symmetric is told, and what there is written' \
+    "$([ "$code" -eq 17 ] && grep -q 'not symmetric' err && grep -q '"converged": false' out || cat out err)"
+prints 'a matrix that is not positive, by MINRES' "-1
+-2" solve "$kernel" x=0,100 y=0,100 b=1,2 --shift -2 --method minres --quiet
+fails 'a method that there is not' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --method lu
+fails 'no right-hand side' 8 solve "$kernel" x=0,1 y=0,1 -o made/c.npy
+fails 'a right-hand side of another size' 6 solve "$kernel" x=0,1 y=0,1 b=1,2,3 -o made/c.npy
+fails 'a shift that is no number' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --shift much -o made/c.npy
+
+# ---- processes ---------------------------------------------------------------------------------------------------
+
+prints 'a mean and a standard deviation' "1 1
+2 1" gp 0,100 2,4 at=0,100 --kernel rbf length=1 noise=2 variance=2 --as-given --quiet
+printf 'x,value\n0,2\n1,3\n2,1\n4,2\n' >known.csv
+printf 'x,value\n0.5,2.6\n3,1.4\n' >asked.csv
+shows 'a fit, and what it is off by' '"rmse": 0\.' gp known.csv at=asked.csv --fit --json --quiet
+"$quern" gp known.csv at=0.5,3 length=1 -o made/p.csv --plot made/fit.svg >out 2>err
+report 'predictions and a picture' "$([ "$(wc -l <made/p.csv)" -eq 2 ] && grep -q '<polyline' made/fit.svg && grep -q '^noise  *0.1$' out ||
+    cat out err)"
+rm -f made/p.csv made/fit.svg
+fails 'points without values' 8 gp 0,1,2 at=3 -o made/p.npy
+fails 'no points' 8 gp at=3 -o made/p.npy
+fails 'a third array' 2 gp 0,1 2,3 4,5 at=3 -o made/p.npy
+fails 'nowhere to predict' 8 gp 0,1 2,3 -o made/p.npy
+fails 'noise that is negative' 2 gp 0,1 2,3 noise=-1 at=3 -o made/p.npy
+fails 'a kernel that is none' 4 gp 0,1 2,3 --kernel gauss at=3 -o made/p.npy
+fails 'a point twice without noise' 17 gp 0,0 2,3 noise=0 at=3 -o made/p.npy
+fails 'a picture of three dimensions' 2 gp x8.npy 1,2 at=x8.npy --plot made/fit.svg -o made/p.npy
+fails 'a method that is none' 2 gp 0,1 2,3 --method guess at=3 -o made/p.npy
+
+# ---- clouds of points --------------------------------------------------------------------------------------------
+
+prints 'a distance of clouds' 'value       2
+directed    2 and 2' transport 0,1,2 2,3,4 --loss hausdorff-hard --quiet
+shows 'optimal transport in float64, and what holds it' '^between     0.12[45]' transport 0,10,20 0.5,10.5,20.5 --dtype f64 --quiet
+npy square.npy '<f4' '(2, 2)' 4 "$one4"
+prints 'two right-hand sides' "0.5 0.5
+0.5 0.5" solve "$kernel" x=0,100 y=0,100 b=square.npy --shift 1 --quiet
+shows 'its report' '"converged": true' transport 0,1 2,3 --json --quiet
+"$quern" transport 0,10 1,11 --blur 0.1 -o gradient-x=made/g.csv -o self-potential-x=made/f.csv >out 2>err
+report 'its gradient and a potential' "$([ "$(cat made/g.csv)" = "-0.5
+-0.5" ] && [ "$(wc -l <made/f.csv)" -eq 2 ] || cat made/g.csv made/f.csv err)"
+rm -f made/g.csv made/f.csv
+fails 'one cloud' 8 transport x.npy -o gradient-x=made/g.npy
+fails 'masses that differ' 6 transport 0,1 2,3 a=1,2 b=1,1 -o gradient-x=made/g.npy
+fails 'a third cloud' 4 transport 0,1 2,3 z=1 -o gradient-x=made/g.npy
+fails 'a part that is none' 2 transport 0,1 2,3 -o gradient=made/g.npy
+fails 'a loss that is none' 2 transport 0,1 2,3 --loss wasserstein -o gradient-x=made/g.npy
+fails 'a blur that is no number' 2 transport 0,1 2,3 --blur much -o gradient-x=made/g.npy
+fails 'a cost that is no formula' 3 transport 0,1 2,3 --cost 'x-' -o gradient-x=made/g.npy
+shows 'neighbours and distances' '1 2' knn 0,1,3,7 -k 2
+shows 'points within a radius' '^1$' knn 0,1,3,7 --radius 2
+shows 'a class told by neighbours' '^1$' knn 0,1,3,7 6 --labels 0,0,1,1
+shows 'how many are told right' '"accuracy": 0.5' knn 0,1,3,7 0,1 --labels 4,4,5,5 --truth 4,5 --json
+shows 'a mean of neighbours' '^15$' knn 0,1,3,7 0.5 -k 2 --values 10,20,30,40
+shows 'a metric with a parameter' '^3$' knn 0,1,3,7 5 --metric 's=Pm(1); Abs(s*x-y)' s=2
+"$quern" knn 0,1,3,7 -k 2 --mutual -o offsets=made/o.csv -o indices=made/k.csv >out 2>err
+report 'edges of both ends' "$([ "$(paste -s -d, made/k.csv)" = 1,2,0,2,1,0 ] && [ ! -s out ] || cat out err made/k.csv)"
+rm -f made/o.csv made/k.csv
+shows 'an approximate search' '"recall": 1' knn 0,1,3,7 --cells 2 --probes 2 --json
+fails 'no points to be neighbours' 8 knn -k 2
+fails 'no neighbours' 2 knn 0,1 -k 0
+fails 'a metric that is no formula' 3 knn 0,1 --metric 'x-'
+fails 'neighbours and a radius' 2 knn 0,1 -k 2 --radius 1
+fails 'labels that are no whole numbers' 2 knn 0,1 --labels 0,0.5 --quiet
+fails 'labels of other points' 6 knn 0,1 --labels 0,1,2
+fails 'a part that was not asked for' 2 knn 0,1 -o labels=made/l.npy
+fails 'mutual neighbours of queries' 2 knn 0,1 2 --mutual
+"$quern" tsne 0,1,2,10,11,12 --dimensions 1 --perplexity 2 --iterations 100 -o made/p.csv >out 2>err
+report 'a picture of points' "$([ "$(wc -l <made/p.csv)" -eq 6 ] && [ ! -s out ] || cat out err)"
+rm -f made/p.csv
+shows 'its report' '"edges": 6' tsne 0,1,5 --iterations 10 --json --quiet
+fails 'no points' 2 tsne -o made/p.npy
+fails 'a picture of four dimensions' 2 tsne 0,1,2 --dimensions 4 -o made/p.npy
+fails 'a perplexity for more points' 2 tsne 0,1,2 --perplexity 5 -o made/p.npy
+fails 'points that are no numbers' 2 tsne 0,nan,2 -o made/p.npy
+
+# ---- densities ----------------------------------------------------------------------------------------------------
+
+prints 'a density' "0.3989423
+0.24197072" kde 2 at=2,3 --bandwidth 1 --quiet
+prints 'a kernel that is a formula' "0.5
+0" kde 2 at=2,3.5 --bandwidth 1 --kernel tophat --quiet
+prints 'a bandwidth' 'points      3
+factor      0.802741562
+bandwidth   1.22620799' kde 0,1,3 --dtype f64 --quiet
+prints 'a grid' "-1 -inf
+0 -0.2876821
+1 -inf" kde 0 --bandwidth 1 --kernel epanechnikov --grid 3 --box=-1:1 --log --quiet
+shows 'its report' '"effective": 1.8' kde 0,1 w=1,2 --bandwidth likelihood --json --quiet
+"$quern" kde 0,1,5 --grid 4 -o made/g.csv --quiet >out 2>err
+report 'a grid around the points' "$([ "$(wc -l <made/g.csv)" -eq 4 ] && [ ! -s out ] || cat out err)"
+rm -f made/g.csv
+fails 'no points' 8 kde at=1 -o made/g.npy
+fails 'a bandwidth that is none' 2 kde 0,1 at=0 --bandwidth much -o made/g.npy
+fails 'a bandwidth of 0' 2 kde 0,1 at=0 --bandwidth 0 -o made/g.npy
+fails 'a shape that is none' 2 kde 0,1 at=0 --shape round -o made/g.npy
+fails 'a kernel that is no formula' 3 kde 0,1 at=0 --kernel 'Exp(' -o made/g.npy
+fails 'a grid and places' 2 kde 0,1 at=0 --grid 4 -o made/g.npy
+fails 'a grid of another dimension' 2 kde 0,1 --grid 4,4 -o made/g.npy
+fails 'a box that is none' 2 kde 0,1 --grid 4 --box 0-1 -o made/g.npy
+fails 'a box of no grid' 2 kde 0,1 at=0 --box 0:1 -o made/g.npy
+fails 'another array' 4 kde 0,1 at=0 z=1 -o made/g.npy
+fails 'one point without a bandwidth' 17 kde 1 at=0 -o made/g.npy
+# ---- clusters ----------------------------------------------------------------------------------------------------
+
+iris=$here/../../examples/data/iris.csv
+prints 'labels of clusters' '0
+0
+1
+1' kmeans 0,1,5,6 start=0,5 --quiet
+shows 'the inertia of iris' '"inertia": 78.85144142' kmeans "$iris" -k 3 --restarts 5 --dtype f64 --json --quiet
+"$quern" kmeans 0,1,5,6 weights=1,3,1,1 start=0,5 -o made/l.csv --centroids made/c.csv >out 2>err
+report 'labels and centroids' "$([ "$(tr '\n' ' ' <made/c.csv)" = '0.75 5.5 ' ] && [ "$(wc -l <made/l.csv)" -eq 4 ] && [ ! -s out ] || cat out err made/c.csv)"
+rm -f made/l.csv made/c.csv
+fails 'no number of clusters' 8 kmeans 0,1,5
+fails 'no points' 8 kmeans -k 2
+fails 'more clusters than points' 6 kmeans 0,1,5 -k 4 -o made/l.npy
+fails 'an array that is none' 4 kmeans 0,1,5 sizes=1 -k 2 -o made/l.npy
+fails 'a start that is none' 2 kmeans 0,1,5 -k 2 --start first -o made/l.npy
+fails 'points that are no numbers' 2 kmeans 0,nan,5 -k 2 -o made/l.npy
+fails 'a start of other columns' 6 kmeans 0,1,5 start="$iris" -o made/l.npy
+shows 'the likelihood of iris' '"log_likelihood": -1.2012365' gmm "$iris" -k 3 --tolerance 1e-9 --dtype f64 --json --quiet
+"$quern" gmm 0,1,5,6 -k 2 -o made/l.csv --means made/m.csv --weights made/w.csv --covariance spherical --responsibilities made/r.csv >out 2>err
+report 'parts of a mixture' "$([ "$(sort made/m.csv | tr '\n' ' ')" = '0.5 5.5 ' ] && [ "$(tr '\n' ' ' <made/w.csv)" = '0.5 0.5 ' ] &&
+    [ "$(wc -l <made/r.csv)" -eq 4 ] || cat out err made/m.csv made/w.csv)"
+rm -f made/l.csv made/m.csv made/w.csv made/r.csv
+fails 'no number of components' 8 gmm 0,1,5
+fails 'a covariance that is none' 2 gmm 0,1,5 -k 2 --covariance tied -o made/l.npy
+fails 'a covariance that is singular' 17 gmm 0,0,5,5 -k 2 --regularization -1 -o made/l.npy
+
+finish
