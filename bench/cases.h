@@ -91,6 +91,11 @@ quern_status bench_call_sinkhorn(quern_context *context, const bench_problem *pr
 /* gp.c */
 void bench_row_gp(const bench_problem *problem, int64_t i, double *result);
 quern_status bench_call_gp(quern_context *context, const bench_problem *problem, void *result);
+
+/* kmeans.c */
+void bench_row_kmeans(const bench_problem *problem, int64_t i, double *result);
+quern_status bench_call_kmeans(quern_context *context, const bench_problem *problem, void *result);
+
 /* tsne.c */
 void bench_fill_groups(double *values, int64_t count, uint64_t seed);
 void bench_row_tsne(const bench_problem *problem, int64_t i, double *result);

@@ -8,6 +8,7 @@
 #include <quern/cache.h>
 #include <quern/cluster.h>
 #include <quern/density.h>
+#include <quern/density_clusters.h>
 #include <quern/devices.h>
 #include <quern/gp.h>
 #include <quern/kmeans.h>
