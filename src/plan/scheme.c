@@ -303,10 +303,23 @@ static quern_status take_scheme(q_plan *out, const q_ir *program, const q_plan_r
     return QUERN_UNSUPPORTED;
 }
 
+/* Turns of loops that merge one state with another: over its words, and for a selection of K each of the other's terms, which
+   looks at all K places for its own. Loops of short states are unrolled. */
+static int64_t merge_turns(const q_ir *program)
+{
+    int64_t words = q_plan_words(program), turns = 2 * words;
+    if (words < Q_LONG) return 1;
+    for (size_t r = 0; r < program->reduction_count; r++) {
+        const int64_t K = program->reductions[r].K;
+        if (program->reductions[r].state == r && K > 1) turns += K * K * program->reductions[r].dim;
+    }
+    return turns;
+}
+
 /* UNSUPPORTED where loops end after so many turns of all together, and the merge of states of this length would take more. */
 static quern_status check_turns(const q_plan *plan, const q_ir *program, int64_t columns)
 {
-    int64_t words = q_plan_words(program), turns = plan->split_count * (words >= Q_LONG ? words : 1);
+    int64_t words = q_plan_words(program), turns = plan->split_count * merge_turns(program);
     if (!plan->profile.max_cols_per_item || !plan->split || turns <= (int64_t)plan->profile.max_cols_per_item * TURNS)
         return QUERN_OK;
     q_fail(QUERN_UNSUPPORTED,

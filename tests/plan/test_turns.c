@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -74,11 +75,33 @@ static void loops_within_columns_count(void **state)
     quern_operator_destroy(&op);
 }
 
+/* A merge looks at all K places for each of K terms: seen wrong, without an error, from 28 parts of 40 terms on. */
+static void merges_of_selections_count(void **state)
+{
+    (void)state;
+    static const struct {
+        int K, N;
+        bool fits;
+    } rows[] = {{39, 20000, true}, {40, 20000, false}, {64, 2000, true}, {64, 20000, false},
+                {90, 2000, false}, {180, 200, false},  {256, 150, false}};
+    for (size_t k = 0; k < Q_COUNT(rows); k++) {
+        char text[96];
+        snprintf(text, sizeof text, "x=Vi(3); y=Vj(3); ArgKMin_j(SqDist(x,y),%d)", rows[k].K);
+        quern_operator *op = compile(text);
+        q_plan plan;
+        const quern_status status = make(&plan, op, 37, rows[k].N, NULL);
+        if (status != (rows[k].fits ? QUERN_OK : QUERN_UNSUPPORTED))
+            fail_msg("%d of %d: %d parts", rows[k].K, rows[k].N, plan.split_count);
+        quern_operator_destroy(&op);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(long_columns_are_split_where_loops_are_short),
         cmocka_unit_test(loops_within_columns_count),
+        cmocka_unit_test(merges_of_selections_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
