@@ -58,7 +58,7 @@ quern_status q_mpi_wait(MPI_Request *requests, int count)
         Q_TRY(q_mpi_check(MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE), "MPI_Testall"));
         if (done) break;
         nanosleep(&nap, NULL);
-        if (nap.tv_nsec < 200000) nap.tv_nsec *= 2;
+        if (nap.tv_nsec < 1000000) nap.tv_nsec *= 2;
     }
     return QUERN_OK;
 }
