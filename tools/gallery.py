@@ -64,7 +64,7 @@ def page():
     parts = [HEAD]
     for path in sorted(glob.glob(os.path.join(ROOT, 'examples', '[0-9][0-9]_*.c'))):
         name, first, rest, picture, prints = read_example(path)
-        parts.append(f'## {name[3:].replace("_", " ").capitalize()}\n')
+        parts.append(f'## {name[3:].replace("_", " ").capitalize().replace("Mpi", "MPI")}\n')
         if picture:
             parts.append(f'![{escaped(first.split(". ")[0].rstrip("."))}](images/{picture})\n')
         parts.append(wrapped(escaped(sentence(first))) + '\n')

@@ -34,6 +34,16 @@ QUERN_API quern_status quern_npy_read(quern_view *out, const char *path);
    null. */
 QUERN_API quern_status quern_npy_read_stream(quern_view *out, FILE *stream, const char *path, quern_npy_source *source);
 
+/* The same without a copy: out->data is the file, mapped for reading, whose pages come as they are read and go where memory is wanted, so
+   that files may be larger than memory. The file must stay as it is: reading what was cut off ends the process (SIGBUS), as for any
+   mapping. `source` may be null. Statuses: those of quern_npy_read; UNSUPPORTED where elements must be converted, or the file
+   cannot be mapped: then read it. */
+QUERN_API quern_status quern_npy_map(quern_view *out, const char *path, quern_npy_source *source);
+/* Lets go of pages that were read and are in memory; they come again from the file. For views of quern_npy_map, at any time. */
+QUERN_API void quern_npy_drop(const quern_view *view);
+/* Ends a mapping. Null, or without data, does nothing. */
+QUERN_API void quern_npy_unmap(quern_view *view);
+
 /* Writes dense host memory, as an array of two axes and those of the batch. The file appears complete or not at all: a temporary file in the same directory is
    renamed over `path`. Statuses: IO, MEMORY. Thread-safe. */
 QUERN_API quern_status quern_npy_write(const char *path, quern_view view);

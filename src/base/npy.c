@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -268,11 +269,16 @@ static quern_status choose_step(FILE *file, const char *path, size_t bytes, size
                   (long long)(left > 0 ? left : 0));
 }
 
+static quern_status count_bytes(const header *h, size_t *out)
+{
+    if (count_elements(h, out) && q_mul_size(*out, h->size, out)) return QUERN_OK;
+    return q_fail(QUERN_IO, "'%s' announces more elements than memory can hold", h->path);
+}
+
 static quern_status read_elements(FILE *file, const header *h, void **out)
 {
     size_t bytes, step, used = 0, capacity = 0;
-    if (!count_elements(h, &bytes) || !q_mul_size(bytes, h->size, &bytes))
-        return q_fail(QUERN_IO, "'%s' announces more elements than memory can hold", h->path);
+    Q_TRY(count_bytes(h, &bytes));
     Q_TRY(choose_step(file, h->path, bytes, &step));
     char *data = NULL;
     quern_status status = q_grow(&data, &capacity, 1, 1) ? QUERN_OK : q_fail_memory(1); /* no elements: not null */
@@ -301,6 +307,12 @@ static quern_status convert(const header *h, void **data)
     return QUERN_OK;
 }
 
+static void make_view(quern_view *out, const header *h, void *data)
+{
+    *out = quern_view_of(data, h->dtype, h->rows, h->columns);
+    memcpy(out->batch, h->batch, sizeof h->batch);
+}
+
 quern_status quern_npy_read_stream(quern_view *out, FILE *stream, const char *path, quern_npy_source *source)
 {
     if (!out || !stream || !path) return fail_usage("quern_npy_read_stream needs a view, a stream and its name");
@@ -311,12 +323,70 @@ quern_status quern_npy_read_stream(quern_view *out, FILE *stream, const char *pa
     if (!status) status = read_elements(stream, &h, &data);
     if (!status && h.source.converted) status = convert(&h, &data);
     if (status) free(data);
-    else {
-        *out = quern_view_of(data, h.dtype, h.rows, h.columns);
-        memcpy(out->batch, h.batch, sizeof h.batch);
-    }
+    else make_view(out, &h, data);
     if (source) *source = h.source;
     return status;
+}
+
+/* ---- mapping ---------------------------------------------------------------------------------------------------- */
+
+/* The page in which the elements of a mapped view begin, and what is mapped from there on. */
+static void *pages_of(const quern_view *view, size_t *size)
+{
+    size_t count = (size_t)view->rows * (size_t)view->columns, page = (size_t)sysconf(_SC_PAGESIZE);
+    for (size_t d = 0; d < Q_COUNT(view->batch) && view->batch[d]; d++) count *= (size_t)view->batch[d];
+    size_t before = (uintptr_t)view->data % page;
+    *size = count * q_element_size(view->dtype) + before;
+    return (char *)view->data - before;
+}
+
+static quern_status map_elements(FILE *file, const header *h, void **out)
+{
+    size_t bytes, step, at = (size_t)ftello(file), before = at % (size_t)sysconf(_SC_PAGESIZE);
+    struct stat info;
+    Q_TRY(count_bytes(h, &bytes));
+    Q_TRY(choose_step(file, h->path, bytes, &step));
+    if (h->source.converted || !bytes || fstat(fileno(file), &info) || !S_ISREG(info.st_mode))
+        return q_fail(QUERN_UNSUPPORTED, "'%s' cannot be mapped: %s", h->path,
+                      h->source.converted ? "its elements must be converted" : "it has none, or is no regular file");
+    void *start = mmap(NULL, bytes + before, PROT_READ, MAP_PRIVATE, fileno(file), (off_t)(at - before));
+    if (start == MAP_FAILED) return q_fail(QUERN_UNSUPPORTED, "'%s' cannot be mapped: %zu bytes", h->path, bytes);
+    (void)madvise(start, bytes + before, MADV_SEQUENTIAL);
+    *out = (char *)start + before;
+    return QUERN_OK;
+}
+
+quern_status quern_npy_map(quern_view *out, const char *path, quern_npy_source *source)
+{
+    if (!out || !path) return fail_usage("quern_npy_map needs a view and a path");
+    *out = (quern_view){0};
+    FILE *file = fopen(path, "rb");
+    if (!file) return q_fail_file("open", path, errno);
+    void *data = NULL;
+    header h = {.path = path, .next = ""};
+    quern_status status = read_header(file, &h);
+    if (!status) status = map_elements(file, &h, &data);
+    fclose(file);
+    if (!status) make_view(out, &h, data);
+    if (source) *source = h.source;
+    return status;
+}
+
+void quern_npy_drop(const quern_view *view)
+{
+    size_t size;
+    if (!view || !view->data) return;
+    void *pages = pages_of(view, &size);
+    (void)madvise(pages, size, MADV_DONTNEED);
+}
+
+void quern_npy_unmap(quern_view *view)
+{
+    size_t size;
+    if (!view || !view->data) return;
+    void *pages = pages_of(view, &size);
+    (void)munmap(pages, size);
+    *view = (quern_view){0};
 }
 
 quern_status quern_npy_read(quern_view *out, const char *path)

@@ -191,6 +191,7 @@ bool cli_progress(void *unused, double done);
 typedef struct cli_source {
     bool typed;           /* numbers of the command line, not a file */
     bool ours;            /* for free(), not for quern_free */
+    bool mapped;          /* for quern_npy_unmap */
     const char *path;     /* of the file, for messages; borrowed */
     long line;            /* of a table: that of its first row or header */
     quern_npy_source npy; /* of a .npy file */
@@ -232,6 +233,9 @@ int64_t cli_inputs_rows(const cli_inputs *inputs, const quern_operator *op, char
 /* --offsets-i (which: 0) or --offsets-j (1), numbers or a .npy file; null: not given. USAGE, and those of quern_npy_read. */
 quern_status cli_offsets_read(cli_inputs *inputs, const char *text, int which);
 void cli_inputs_free(cli_inputs *inputs);
+/* Whether the inputs that were read last have files that are mapped; lets go of what was read of them: in between slices. */
+bool cli_inputs_mapped(void);
+void cli_inputs_drop(void);
 
 // table.c: tables of numbers as text (CSV)
 

@@ -9,11 +9,31 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli.h"
+
+/* Those of the run that is watched: what was read of mapped files need not stay in memory. */
+static const cli_inputs *watched;
+
+void cli_inputs_drop(void)
+{
+    for (size_t k = 0; watched && k < watched->count; k++)
+        if (watched->sources[k].mapped) quern_npy_drop(&watched->args[k].view);
+}
+
+bool cli_inputs_mapped(void)
+{
+    bool any = false;
+
+    for (size_t k = 0; watched && k < watched->count; k++) any = any || watched->sources[k].mapped;
+    return any;
+}
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
 
@@ -72,6 +92,30 @@ static quern_status read_stream(quern_arg *arg, cli_source *source, FILE *file, 
     return status ? cli_fail_quern(status, arg->name) : QUERN_OK;
 }
 
+/* From this size on a file is mapped. */
+enum { MAPPED_BYTES = 64 << 20 };
+
+/* What is told, and the exit code, when a file that is mapped becomes shorter. */
+static void file_was_cut(int unused)
+{
+    static const char words[] = "quern: a file became shorter while it was read\n";
+
+    (void)unused;
+    if (write(STDERR_FILENO, words, sizeof words - 1)) _exit(QUERN_IO);
+    _exit(QUERN_IO);
+}
+
+/* Large .npy files stay where they are, if their elements can be taken as they are. */
+static bool map_file(quern_arg *arg, cli_source *source, const char *path)
+{
+    struct stat info;
+
+    if (stat(path, &info) || !S_ISREG(info.st_mode) || info.st_size < MAPPED_BYTES) return false;
+    source->mapped = !quern_npy_map(&arg->view, path, &source->npy);
+    if (source->mapped) signal(SIGBUS, file_was_cut);
+    return source->mapped;
+}
+
 static quern_status read_file(cli_inputs *inputs, quern_arg *arg, cli_source *source, const char *path)
 {
     bool from_stdin = !strcmp(path, "-");
@@ -83,6 +127,10 @@ static quern_status read_file(cli_inputs *inputs, quern_arg *arg, cli_source *so
     if (!file) return cli_fail(QUERN_IO, "%s: cannot open '%s': %s%s", arg->name, path, strerror(errno), hint_of(path));
     inputs->stdin_taken |= from_stdin;
     source->path = from_stdin ? "stdin" : path;
+    if (!from_stdin && map_file(arg, source, path)) {
+        fclose(file);
+        return QUERN_OK;
+    }
     status = read_stream(arg, source, file, source->path);
     if (!from_stdin) fclose(file);
     return status;
@@ -144,8 +192,12 @@ static double element(const quern_view *view, size_t k)
 
 static void release(quern_view *view, cli_source *source)
 {
-    if (source->ours) free(view->data);
+    quern_view mapped = *view;
+
+    if (source->mapped) quern_npy_unmap(&mapped);
+    else if (source->ours) free(view->data);
     else quern_free(view->data);
+    source->mapped = false;
     view->data = NULL;
 }
 
@@ -236,6 +288,7 @@ quern_status cli_inputs_read(cli_inputs *inputs, const char **words, size_t coun
     inputs->args = calloc(count + 1, sizeof *inputs->args);
     inputs->sources = calloc(count + 1, sizeof *inputs->sources);
     if (!inputs->args || !inputs->sources) return cli_fail_memory();
+    watched = inputs;
     for (size_t k = 0; k < count && !status; k++) status = read_word(inputs, words[k]);
     return status ? status : convert_all(inputs, dtype);
 }
@@ -414,6 +467,7 @@ void cli_inputs_free(cli_inputs *inputs)
         release(&inputs->args[k].view, &inputs->sources[k]);
         free((char *)inputs->args[k].name);
     }
+    watched = NULL;
     free(inputs->args);
     free(inputs->sources);
     *inputs = (cli_inputs){0};

@@ -308,10 +308,11 @@ static void tell_ambiguity(const quern_context *context, const char *wanted)
 quern_status cli_open(quern_context **context, const cli_opening *open)
 {
     const char *wanted = open->device && *open->device ? open->device : getenv("QUERN_DEVICE");
-    quern_context_options options = {.size = sizeof options,
-                                     .device = open->device,
-                                     .log = open->verbose ? log_line : NULL,
-                                     .progress = open->progress && cli_progress_wanted() ? cli_progress : NULL};
+    quern_context_options options = {
+        .size = sizeof options,
+        .device = open->device,
+        .log = open->verbose ? log_line : NULL,
+        .progress = open->progress && (cli_progress_wanted() || cli_inputs_mapped()) ? cli_progress : NULL};
     quern_status status = quern_context_create(context, &options);
 
     if (status) return cli_fail_quern(status, NULL);

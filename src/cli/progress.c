@@ -76,6 +76,7 @@ bool cli_progress(void *unused, double done)
     char line[WIDTH];
 
     (void)unused;
+    cli_inputs_drop();
     if (!watch.watching) return false;
     pthread_mutex_lock(&watch.lock);
     if (!watch.begun) {

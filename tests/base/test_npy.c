@@ -336,6 +336,38 @@ static void batches(void **state)
     assert_int_equal(quern_npy_write("b.npy", out), QUERN_USAGE);
 }
 
+/* Larger than a page, and twice from the start after its pages were dropped. */
+static void files_are_mapped(void **state)
+{
+    (void)state;
+    enum { COUNT = 30000 };
+    double *numbers = malloc(COUNT * sizeof *numbers);
+    quern_view view, out = quern_f64(numbers, COUNT / 6, 2);
+    quern_npy_source source;
+    for (int n = 0; n < COUNT; n++) numbers[n] = n;
+    out.batch[0] = 3;
+    assert_int_equal(quern_npy_write("m.npy", out), QUERN_OK);
+    assert_int_equal(quern_npy_map(&view, "m.npy", &source), QUERN_OK);
+    assert_int_equal(view.batch[0], 3);
+    assert_string_equal(source.type, "<f8");
+    for (int pass = 0; pass < 2; pass++) {
+        assert_memory_equal(view.data, numbers, COUNT * sizeof *numbers);
+        quern_npy_drop(&view);
+    }
+    quern_npy_unmap(&view);
+    assert_null(view.data);
+    quern_npy_unmap(&view);
+    free(numbers);
+    put_npy(1, "{'descr': '>f4', 'fortran_order': False, 'shape': (2,), }", 8);
+    assert_int_equal(quern_npy_map(&view, "t.npy", NULL), QUERN_UNSUPPORTED);
+    put_npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 3), }", 0);
+    assert_int_equal(quern_npy_map(&view, "t.npy", NULL), QUERN_UNSUPPORTED);
+    put_npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", 8);
+    assert_int_equal(quern_npy_map(&view, "t.npy", NULL), QUERN_IO);
+    assert_int_equal(quern_npy_map(&view, "nosuch.npy", NULL), QUERN_IO);
+    assert_null(view.data);
+}
+
 static void damaged_files_are_refused(void **state)
 {
     (void)state;
@@ -506,6 +538,7 @@ int main(void)
         IN_ROOM(streams_are_read_one_array_at_a_time),
         IN_ROOM(other_arrays_are_refused),
         IN_ROOM(batches),
+        IN_ROOM(files_are_mapped),
         IN_ROOM(damaged_files_are_refused),
         IN_ROOM(headers_are_read_to_the_byte),
         IN_ROOM(any_damage_is_survived),

@@ -3,7 +3,7 @@
 
     python3 tests/mpi/mpi_test.py PATH/TO/test_mpi [EXAMPLE SOURCE]
 
-Ends with the sums of all, or with 77 where there is no mpirun. A run that hangs ends after a minute.
+Ends with the sums of all, or with 77 where there is no mpirun. A run that hangs ends after some minutes.
 """
 import os
 import re
@@ -20,7 +20,7 @@ def launch(launcher, ranks, bound, *command):
     options = ['--oversubscribe'] + ([] if bound else ['--bind-to', 'none'])
     try:
         done = subprocess.run([launcher, *options, '-np', str(ranks), *command], env={**os.environ, **allowed},
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace', timeout=60)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace', timeout=200)
         return done.stdout
     except subprocess.TimeoutExpired as late:
         return (late.stdout or b'').decode(errors='replace') + 'it did not end\n'

@@ -174,7 +174,7 @@ static void compare_formulas(bool all)
         quern_operator *op = compile(formulas[f]);
         for (size_t s = 0; s < (all ? sizeof sizes / sizeof *sizes : 1); s++) {
             char name[160];
-            quern_dtype dtype = s % 2 ? QUERN_F64 : QUERN_F32;
+            quern_dtype dtype = f == 1 ? QUERN_F64 : QUERN_F32;
             problem p = make_problem(op, dtype, sizes[s][0], sizes[s][1], s == 1);
             snprintf(name, sizeof name, "formula %zu, %lld x %lld on %d ranks", f, (long long)sizes[s][0],
                      (long long)sizes[s][1], size);

@@ -354,6 +354,25 @@ static void null_npy_read_stream(void)
     usage(quern_npy_read_stream(&view, stdin, NULL, NULL));
 }
 
+static void null_npy_map(void)
+{
+    quern_view view;
+    usage(quern_npy_map(NULL, "x.npy", NULL));
+    usage(quern_npy_map(&view, NULL, NULL));
+}
+
+static void null_npy_drop(void)
+{
+    quern_npy_drop(NULL);
+    quern_npy_drop(&(quern_view){0});
+}
+
+static void null_npy_unmap(void)
+{
+    quern_npy_unmap(NULL);
+    quern_npy_unmap(&(quern_view){0});
+}
+
 static void null_npy_write(void)
 {
     usage(quern_npy_write(NULL, quern_f32(NULL, 0, 1)));
@@ -501,7 +520,7 @@ static const struct {
     ROW(subtract), ROW(multiply), ROW(divide), ROW(negate), ROW(exp), ROW(log), ROW(sqrt), ROW(square), ROW(sqdist),
     ROW(scalprod), ROW(norm2), ROW(sum_components), ROW(extract), ROW(concat), ROW(gather), ROW(gather_i), ROW(gather_j), ROW(sum_i), ROW(sum_j), ROW(min_i),
     ROW(min_j), ROW(argmin_i), ROW(argmin_j), ROW(max_i), ROW(max_j), ROW(argmax_i), ROW(argmax_j),
-    ROW(logsumexp_i), ROW(logsumexp_j), ROW(grad), ROW(language), ROW(cache_look), ROW(cache_clear), ROW(npy_read), ROW(npy_read_stream),
+    ROW(logsumexp_i), ROW(logsumexp_j), ROW(grad), ROW(language), ROW(cache_look), ROW(cache_clear), ROW(npy_read), ROW(npy_read_stream), ROW(npy_map), ROW(npy_drop), ROW(npy_unmap),
     ROW(npy_write), ROW(npy_write_stream), ROW(tune),
     ROW(array_create), ROW(array_from), ROW(array_wrap), ROW(array_destroy), ROW(array_view), ROW(view_rows),
     ROW(view_columns), ROW(array_write), ROW(array_read), ROW(copy), ROW(array_fill), ROW(array_opencl),
