@@ -78,12 +78,15 @@ QUERN_API size_t quern_parts_bytes(const quern_parts *parts, size_t piece);
 /* Writes the own columns: one array after the other, each dense in the run's type, and begun at a multiple of 8 bytes: the arrays
    of the formula's variables in the pass, and what passes before have left. */
 QUERN_API quern_status quern_parts_pack(quern_parts *parts, void *data);
+/* The same of any piece, from arrays of its columns, by name, on the host: for columns that are not in the arrays of the run. Others
+   are ignored. Statuses: MISSING, also where a pass before has left something; SHAPE. */
+QUERN_API quern_status quern_parts_pack_from(quern_parts *parts, size_t piece, quern_args args, void *data);
 /* Computes the own rows with the columns of a piece, which need not be the own one; waits. Columns that do not fit the device
    come there one part after the other. Each piece once. */
 QUERN_API quern_status quern_parts_take(quern_parts *parts, size_t piece, const void *data);
 
 /* Bytes of the states of a piece that was taken here, and the states; and in place of taking a piece, the states that somebody
-   else has for the same rows. Nothing is taken after either. USAGE for what comes from another formula or kind of device. */
+   else has for the same rows, or that were kept from an earlier run. USAGE for what comes from another formula or kind of device. */
 QUERN_API size_t quern_parts_state_bytes(const quern_parts *parts, size_t piece);
 QUERN_API quern_status quern_parts_states(quern_parts *parts, size_t piece, void *data);
 QUERN_API quern_status quern_parts_give(quern_parts *parts, size_t piece, const void *data);

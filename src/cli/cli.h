@@ -266,4 +266,17 @@ quern_status cli_outputs_write(const cli_list *paths, const cli_results *results
 quern_status cli_results_print(const cli_results *results);      /* rows of text to stdout */
 quern_status cli_results_print_json(const cli_results *results); /* {"results": [...]} to stdout */
 
+// resume.c: runs that go on where they were
+
+typedef struct cli_resume {
+    const char *path; /* of the file; null: none */
+    int64_t pairs;    /* of a slice; 0: 2^35 */
+} cli_resume;
+
+/* Does a run of one pass in slices, and goes on from the file if it is there. UNSUPPORTED, USAGE, IO. */
+quern_status cli_resume_run(const cli_resume *how, quern_operator *op, quern_context *context, const cli_inputs *inputs,
+                            const cli_results *results);
+/* Removes the file, once the results are written. */
+void cli_resume_end(const cli_resume *how);
+
 #endif

@@ -22,6 +22,8 @@ typedef struct request {
     cli_list words, outputs, grad;
     cli_opening open;
     bool json, prune;
+    const char *slice;
+    cli_resume resume;
 } request;
 
 static const cli_option options[] = {
@@ -49,6 +51,10 @@ static const cli_option options[] = {
      "with it, or the next, pruning is done where it pays"},
     {"--absolute", CLI_TEXT, offsetof(request, absolute_text), "X",
      "and what changes a Sum or LogSumExp by less than X"},
+    {"--resume", CLI_TEXT, offsetof(request, resume.path), "FILE",
+     "for long runs of one pass: keep there what is done, slice by slice, and go on from it\n"
+     "after an interruption; it is removed in the end"},
+    {"--slice", CLI_TEXT, offsetof(request, slice), "PAIRS", "pairs of such a slice, else 34359738368"},
     CLI_DEVICES(request),
     CLI_QUIET(request),
     CLI_VERBOSE(request),
@@ -113,6 +119,14 @@ static quern_status run_operator(quern_operator *op, const cli_contexts *context
     bool prunes = r->prune || r->relative_text || r->absolute_text;
     quern_status status;
 
+    if (r->resume.path && (prunes || contexts->count > 1))
+        return cli_fail(QUERN_UNSUPPORTED, "--resume is for one device, without --prune and tolerances");
+    if (r->resume.path) {
+        cli_progress_begin();
+        status = cli_resume_run(&r->resume, op, contexts->items[0], inputs, results);
+        cli_progress_end();
+        return status;
+    }
     if (prunes && contexts->count > 1)
         return cli_fail(QUERN_UNSUPPORTED,
                         "a pruned run has one device; name one, or leave out --prune and tolerances");
@@ -148,6 +162,7 @@ static quern_status compute(const request *r, cli_inputs *inputs)
     if (!status) status = cli_results_create(&results, op, inputs, cli_inputs_dtype(inputs, r->dtype));
     if (!status) status = run_operator(op, &contexts, r, inputs, &results);
     if (!status) status = show(r, &results);
+    if (!status) cli_resume_end(&r->resume);
     cli_results_free(&results);
     quern_operator_destroy(&op);
     cli_contexts_close(&contexts);
@@ -160,6 +175,9 @@ static quern_status run(int argc, char **argv)
     cli_inputs inputs = {0};
     quern_status status = parse(argc, argv, &r);
 
+    if (!status) status = cli_parse_count(r.slice, "--slice", &r.resume.pairs);
+    if (!status && r.slice && !r.resume.path) status = cli_fail(QUERN_USAGE, "--slice is for --resume");
+    if (r.resume.path) r.open.progress = false; /* slices tell it */
     if (!status) status = cli_parse_count(r.m, "--M", &inputs.M);
     if (!status) status = cli_parse_count(r.n, "--N", &inputs.N);
     if (!status) status = cli_inputs_read(&inputs, r.words.items + r.taken, r.words.count - r.taken, r.dtype);

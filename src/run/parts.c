@@ -28,8 +28,7 @@ struct quern_parts {
     int64_t extent;     /* columns of a part */
     int *parts;         /* the first part of each piece, and how many there are */
     bool *has;          /* by piece: taken or given */
-    bool given_states;
-    char *states; /* once asked for: those of the device, with those that were given */
+    char *states;       /* room for those of the device, once asked for */
 };
 
 // ---- pieces ----
@@ -125,7 +124,7 @@ static void close_pass(quern_parts *s)
     if (s->open) q_window_close(&s->window);
     free(s->states);
     s->states = NULL;
-    s->open = s->given_states = false;
+    s->open = false;
 }
 
 void quern_parts_destroy(quern_parts **parts)
@@ -363,18 +362,49 @@ static quern_status check_piece(const char *function, const quern_parts *s, size
     return data ? QUERN_OK : q_fail_null(function, "data");
 }
 
-quern_status quern_parts_pack(quern_parts *s, void *data)
+static const quern_view *find_view(const quern_parts *s, const q_array *array, const quern_args *args)
 {
-    Q_TRY(check_piece("quern_parts_pack", s, 0, data));
-    char *to = data;
-    memset(data, 0, quern_parts_bytes(s, s->self));
+    if (!args) return q_hosted_view(&s->hosted, array);
+    for (size_t a = 0; a < args->count && array->variable >= 0; a++)
+        if (args->data[a].name && !strcmp(args->data[a].name, s->own.op->graph->variables[array->variable].name))
+            return &args->data[a].view;
+    return NULL;
+}
+
+/* From the own arrays, or from others. */
+static quern_status pack(quern_parts *s, size_t piece, const quern_args *args, char *to)
+{
+    int64_t columns = length_of(s, columns_of(s), piece);
+    memset(to, 0, quern_parts_bytes(s, piece));
     for (size_t k = 0; k < s->window.l.slot_count; k++) {
         const q_array *array = &s->window.l.slots[k].array;
         if (!is_of_columns(s, array)) continue;
-        pack_array(to, q_hosted_view(&s->hosted, array), q_slot_dtype(s->own.dtype, array));
-        to += array_bytes(s, array, length_of(s, columns_of(s), s->self));
+        const quern_view *view = find_view(s, array, args);
+        if (!view)
+            return q_fail(QUERN_MISSING, "quern_parts_pack_from: %s is not among the arrays",
+                          array->variable >= 0 ? s->own.op->graph->variables[array->variable].name
+                                               : "what a pass before has left");
+        if (view->array || view->rows != columns || view->columns != (int64_t)array->dim || (columns && !view->data) ||
+            !q_dtype_is_known(view->dtype))
+            return q_fail(QUERN_SHAPE,
+                          "quern_parts_pack_from: an array of %lld x %lld; it must be on the host, of %lld x %u",
+                          (long long)view->rows, (long long)view->columns, (long long)columns, array->dim);
+        pack_array(to, view, q_slot_dtype(s->own.dtype, array));
+        to += array_bytes(s, array, columns);
     }
     return QUERN_OK;
+}
+
+quern_status quern_parts_pack(quern_parts *s, void *data)
+{
+    Q_TRY(check_piece("quern_parts_pack", s, 0, data));
+    return pack(s, s->self, NULL, data);
+}
+
+quern_status quern_parts_pack_from(quern_parts *s, size_t piece, quern_args args, void *data)
+{
+    Q_TRY(check_piece("quern_parts_pack_from", s, piece, data));
+    return pack(s, piece, &args, data);
 }
 
 /* Before others come. */
@@ -443,7 +473,6 @@ quern_status quern_parts_take(quern_parts *s, size_t piece, const void *data)
 {
     Q_TRY(check_piece("quern_parts_take", s, piece, data));
     if (s->has[piece]) return q_fail(QUERN_USAGE, "quern_parts_take: piece %zu was taken or given before", piece);
-    if (s->states) return q_fail(QUERN_USAGE, "quern_parts_take: states were asked for or given before");
     s->has[piece] = true;
     bool nothing = !own_rows(s) || s->parts[piece] == s->parts[piece + 1];
     return nothing ? QUERN_OK : ended(s, take(s, piece, data));
@@ -462,15 +491,22 @@ static state_header header_of(const quern_parts *s, size_t piece)
     return (state_header){q_plan_words(p), p->rhs_dim, s->parts[piece + 1] - s->parts[piece], own_rows(s)};
 }
 
-/* The states of all pieces on the host; nothing is on the device without rows. */
+/* The states of all pieces, from the device. */
 static quern_status fetch(quern_parts *s)
 {
     q_window *w = &s->window;
-    if (s->states) return QUERN_OK;
     uint64_t bytes = q_plan_split_bytes(&w->plan, w->p);
-    s->states = malloc(bytes + 1);
+    if (!s->states) s->states = malloc(bytes + 1);
     if (!s->states) return q_fail_memory(bytes);
     return q_buffer_read(&w->states, w->l.session, s->states, bytes);
+}
+
+/* ... and back. */
+static quern_status put(quern_parts *s)
+{
+    q_window *w = &s->window;
+    Q_TRY(q_buffer_write(&w->states, w->l.session, s->states, q_plan_split_bytes(&w->plan, w->p)));
+    return q_session_finish(w->l.session);
 }
 
 /* The numbers of a word for the rows of a part. */
@@ -521,8 +557,8 @@ quern_status quern_parts_give(quern_parts *s, size_t piece, const void *data)
                       "quern_parts_give: these are states of another formula, other cuts or another kind of device");
     Q_TRY(ended(s, fetch(s)));
     copy_states(s, piece, (char *)(uintptr_t)data + sizeof header, false);
-    s->has[piece] = s->given_states = true;
-    return QUERN_OK;
+    s->has[piece] = true;
+    return ended(s, put(s));
 }
 
 // ---- a pass ends ----
@@ -530,12 +566,7 @@ quern_status quern_parts_give(quern_parts *s, size_t piece, const void *data)
 static quern_status finish_rows(quern_parts *s)
 {
     q_window *w = &s->window;
-    if (!w->in_pieces) Q_TRY(q_window_run(w));
-    else {
-        uint64_t bytes = q_plan_split_bytes(&w->plan, w->p);
-        if (s->given_states) Q_TRY(q_buffer_write(&w->states, w->l.session, s->states, bytes));
-        Q_TRY(q_window_end(w));
-    }
+    Q_TRY(w->in_pieces ? q_window_end(w) : q_window_run(w));
     for (size_t o = 0; o < w->p->output_count; o++) {
         const q_array *array = &w->p->outputs[o];
         Q_TRY(q_view_store(&q_slot_find(&w->l, array)->buffer, w->l.context, q_hosted_view(&s->hosted, array),

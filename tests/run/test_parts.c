@@ -285,6 +285,46 @@ static void columns_are_added_up(void **state)
     quern_operator_destroy(&op);
 }
 
+/* States of a run that ended early, and the rest by another. */
+static void states_are_taken_up_again(void **state)
+{
+    (void)state;
+    need_device();
+    quern_operator *op = compile_small("x=Vi(1); y=Vj(1); b=Vj(2); Sum_j(x*y*b), ArgMin_j(x*y)", "");
+    float x[] = {1, 2}, y[] = {3, 4, 5}, b[] = {1, 10, 2, 20, 3, 30}, a[4], data[16];
+    int64_t k[2];
+    char states[2][400];
+    quern_args args = QUERN_ARGS({"x", quern_f32(x, 2, 1)}, {"y", quern_f32(NULL, 0, 1)}, {"b", quern_f32(NULL, 0, 2)});
+    for (int run = 0; run < 2; run++) {
+        quern_parts *parts;
+        succeed(quern_parts_create(&parts, op, NULL, args, QUERN_OUTS(quern_f32(a, 2, 2), quern_i64(k, 2, 1))));
+        succeed(quern_parts_place(parts, 4, 1, (int64_t[]){0, 0, 2, 2, 2}, (int64_t[]){0, 0, 0, 1, 3}));
+        succeed(quern_parts_begin(parts));
+        assert_true(quern_parts_state_bytes(parts, 3) <= sizeof states[0]);
+        if (run) succeed(quern_parts_give(parts, 2, states[0]));
+        for (int64_t piece = run; piece < 2; piece++) {
+            size_t at = (size_t)(2 + piece);
+            int64_t first = piece, count = 1 + piece;
+            quern_args columns =
+                QUERN_ARGS({"b", quern_f32(b + 2 * first, count, 2)}, {"y", quern_f32(y + first, count, 1)});
+            if (!run && piece) break;
+            succeed(quern_parts_pack_from(parts, at, columns, data));
+            succeed(quern_parts_take(parts, at, data));
+            succeed(quern_parts_states(parts, at, states[piece]));
+        }
+        if (run) succeed(quern_parts_end(parts));
+        else {
+            expect_failure(quern_parts_pack_from(parts, 3, args, data), QUERN_SHAPE,
+                           "it must be on the host, of 2 x 1");
+            expect_failure(quern_parts_pack_from(parts, 3, QUERN_ARGS(), data), QUERN_MISSING, "not among the arrays");
+        }
+        quern_parts_destroy(&parts);
+    }
+    for (int n = 0; n < 4; n++) assert_int_equal(a[n], ((int[]){26, 260, 52, 520}[n]));
+    assert_int_equal(k[0] + k[1], 0);
+    quern_operator_destroy(&op);
+}
+
 static void arrays_are_converted(void **state)
 {
     (void)state;
@@ -386,6 +426,7 @@ static void null_is_usage(void **state)
     expect_failure(quern_parts_place(NULL, 1, 0, NULL, NULL), QUERN_USAGE, "the parts is null");
     expect_failure(quern_parts_begin(NULL), QUERN_USAGE, "null");
     expect_failure(quern_parts_pack(NULL, NULL), QUERN_USAGE, "null");
+    expect_failure(quern_parts_pack_from(NULL, 0, QUERN_ARGS(), NULL), QUERN_USAGE, "null");
     expect_failure(quern_parts_take(NULL, 0, NULL), QUERN_USAGE, "null");
     expect_failure(quern_parts_states(NULL, 0, NULL), QUERN_USAGE, "null");
     expect_failure(quern_parts_give(NULL, 0, NULL), QUERN_USAGE, "null");
@@ -404,6 +445,7 @@ int main(void)
         cmocka_unit_test(bits_are_those_of_a_split_run),
         cmocka_unit_test(pieces_may_be_larger_than_the_device),
         cmocka_unit_test(columns_are_added_up),
+        cmocka_unit_test(states_are_taken_up_again),
         cmocka_unit_test(arrays_are_converted),
         cmocka_unit_test(a_run_can_be_stopped),
         cmocka_unit_test(nonsense_is_told),
