@@ -96,6 +96,11 @@ quern_status bench_call_gp(quern_context *context, const bench_problem *problem,
 void bench_row_kmeans(const bench_problem *problem, int64_t i, double *result);
 quern_status bench_call_kmeans(quern_context *context, const bench_problem *problem, void *result);
 
+/* vicsek.c */
+void bench_fill_swimmers(double *values, int64_t count, uint64_t seed);
+void bench_row_vicsek(const bench_problem *problem, int64_t i, double *result);
+quern_status bench_call_vicsek(quern_context *context, const bench_problem *problem, void *result);
+bool bench_run_cells(const bench_problem *problem, void *result); /* the peer */
 /* tsne.c */
 void bench_fill_groups(double *values, int64_t count, uint64_t seed);
 void bench_row_tsne(const bench_problem *problem, int64_t i, double *result);

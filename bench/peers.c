@@ -86,6 +86,7 @@ const bench_peer bench_peers[] = {
      NULL, "geomloss_peer.py", "online", false},
     {"geomloss-multiscale", "GeomLoss on the CPU, its multiscale backend", {"sinkhorn10k", "sinkhorn100k"}, 1e-2,
      NULL, "geomloss_peer.py", "multiscale", false},
+    {"cells", "hand-written C with cell lists, all processors", {"vicsek1m"}, 1e-3, bench_run_cells, NULL, NULL, false},
     {"sklearn", "scikit-learn on the CPU", {"tsne"}, 5e-2, NULL, "sklearn_tsne.py", "", false},
     {"sklearn", "scikit-learn on the CPU: the matrix stored and factored", {"gp20k"}, 1e-3, NULL, "sklearn_gp.py", "", false},
     {"faiss", "FAISS flat index, built and searched", {"knn3", "knn50", "knn3-pruned", "knn2-pruned", "knn3-100k", "knn3-bunny"}, 1e-3,

@@ -44,7 +44,7 @@ typedef struct quern_clusters {
 /* Clusters are the cells of a grid in which a point lies: cubes of side `cell`, a corner of one at 0. Cells are compared by all
    their coordinates, so any number of them in any dimension stays apart; they are in ascending order of the first
    coordinate, then the second, and so on. LIMIT for a coordinate so many cells from 0 that its type cannot tell two cells
-   apart. n log n. */
+   apart. n log n; n where the box of all points has not many more cells than there are points. */
 QUERN_API quern_status quern_clusters_grid(quern_clusters **out, quern_view points, double cell);
 /* Clusters of exactly `size` points, but for the last, by splitting at a median of the longest axis again and again (k-d
    tree, Bentley 1975). Makes tighter boxes than a space-filling curve. n log n. */
@@ -80,6 +80,11 @@ QUERN_API quern_status quern_ranges_matrix(quern_ranges **out, const quern_clust
    of boxes for each cluster of rows. */
 QUERN_API quern_status quern_ranges_within(quern_ranges **out, const quern_clusters *rows, quern_view row_points,
                                            const quern_clusters *columns, quern_view column_points, double radius);
+/* The same on a torus: `periods` has a number for each coordinate, and points that differ by it are one; 0: none. Coordinates with a
+   period are from 0 to it (USAGE). Formulas take the difference d = Abs(x-y) as IfElse(p/2-d,d,p-d), which is exact. */
+QUERN_API quern_status quern_ranges_periodic(quern_ranges **out, const quern_clusters *rows, quern_view row_points,
+                                             const quern_clusters *columns, quern_view column_points, double radius,
+                                             const double *periods);
 /* Clusters whose centroids are at most `radius` apart: an approximation, as where far clusters are left out. */
 QUERN_API quern_status quern_ranges_centroids(quern_ranges **out, const quern_clusters *rows, quern_view row_points,
                                               const quern_clusters *columns, quern_view column_points, double radius);

@@ -272,6 +272,59 @@ static void ranges_of_a_radius(void **state)
     quern_clusters_destroy(&rows);
 }
 
+/* On a torus in x alone, with points on the seam: each pair that is near is there, and each cluster that is not is not. */
+static void ranges_of_a_torus(void **state)
+{
+    enum { COUNT = 400 };
+    double at[COUNT][2], radius = 0.11;
+    quern_clusters *cells;
+    quern_ranges *ranges;
+    int64_t near = 0;
+    (void)state;
+    for (int k = 0; k < COUNT; k++) {
+        at[k][0] = k < 2 ? k : fmod(k * 0.7548776662466927, 1);
+        at[k][1] = fmod(k * 0.5698402909980532, 1);
+    }
+    quern_view all = quern_f64(at[0], COUNT, 2);
+    assert_int_equal(quern_clusters_grid(&cells, all, 0.1), QUERN_OK);
+    assert_int_equal(quern_ranges_periodic(&ranges, cells, all, cells, all, radius, (double[]){1, 0}), QUERN_OK);
+    check_ranges(ranges);
+    for (int64_t i = 0; i < COUNT; i++)
+        for (int64_t j = 0; j < COUNT; j++) {
+            const double *x = at[cells->order[i]], *y = at[cells->order[j]];
+            double dx = fabs(x[0] - y[0]), distance = hypot(fmin(dx, 1 - dx), x[1] - y[1]);
+            if (distance <= radius) assert_true(has(ranges, i, j));
+            if (distance > radius + 2 * 0.1 * sqrt(2)) assert_false(has(ranges, i, j));
+            near += distance <= radius && dx > 0.5;
+        }
+    assert_true(near > 100); /* around the seam */
+    quern_ranges_destroy(&ranges);
+    assert_int_equal(quern_ranges_periodic(&ranges, cells, all, cells, all, radius, (double[]){0.5, 0}), QUERN_USAGE);
+    assert_string_equal(quern_last_error()->message,
+                        "coordinate 0 of row 1 of row_points is 1; with a period it is from 0 to 0.5");
+    assert_int_equal(quern_ranges_periodic(&ranges, cells, all, cells, all, radius, (double[]){-1, 0}), QUERN_USAGE);
+    assert_int_equal(quern_ranges_periodic(&ranges, cells, all, cells, all, radius, NULL), QUERN_USAGE);
+    assert_null(ranges);
+    quern_clusters_destroy(&cells);
+}
+
+/* Cells that are counted and cells that are sorted, as the far point has them be, are the same. */
+static void cells_by_counting(void **state)
+{
+    double at[N + 1][3];
+    quern_clusters *counted, *sorted;
+    (void)state;
+    memcpy(at, points, N * sizeof at[0]);
+    at[N][0] = at[N][1] = at[N][2] = 1e6;
+    assert_int_equal(quern_clusters_grid(&counted, quern_f64(at[0], N, 3), 0.5), QUERN_OK);
+    assert_int_equal(quern_clusters_grid(&sorted, quern_f64(at[0], N + 1, 3), 0.5), QUERN_OK);
+    assert_int_equal(sorted->count, counted->count + 1);
+    assert_memory_equal(sorted->order, counted->order, N * sizeof(int64_t));
+    assert_memory_equal(sorted->first, counted->first, (size_t)sorted->count * sizeof(int64_t));
+    assert_memory_equal(sorted->label, counted->label, N * sizeof(int64_t));
+    quern_clusters_destroy(&counted), quern_clusters_destroy(&sorted);
+}
+
 static void ranges_of_labels(void **state)
 {
     (void)state;
@@ -408,6 +461,8 @@ int main(void)
         cmocka_unit_test(orders_are_undone),
         cmocka_unit_test(ranges_of_a_matrix),
         cmocka_unit_test(ranges_of_a_radius),
+        cmocka_unit_test(ranges_of_a_torus),
+        cmocka_unit_test(cells_by_counting),
         cmocka_unit_test(ranges_of_labels),
         cmocka_unit_test(none_and_one),
         cmocka_unit_test(refused),

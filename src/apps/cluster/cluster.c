@@ -1,8 +1,9 @@
 /*
  * cluster.c: clusterings of points: cells of a grid, leaves of a k-d tree, labels.
  *
- * A grid and labels are one thing: rows of numbers, and a cluster for each different row. Rows are sorted by a stable merge
- * sort and compared number by number, so nothing is hashed or packed and no two clusters fall together.
+ * A grid and labels are one thing: rows of numbers, and a cluster for each different row. Rows of whole numbers in a small box are
+ * counted; others are sorted by a stable merge sort and compared number by number, so nothing is hashed and no two
+ * clusters fall together.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -140,11 +141,51 @@ static void sort_rows(int64_t *order, int64_t *spare, const double *keys, int64_
     }
 }
 
+/* The number of each row's cell in the box of all of them, row after row; 0 where that has more cells than are worth counting, or keys are
+   not whole. */
+static int64_t number_cells(int64_t *number, const double *keys, int64_t rows, int64_t dim)
+{
+    int64_t cells = 1, most = 4 * rows + 1024;
+    for (int64_t r = 0; r < rows; r++) number[r] = 0;
+    for (int64_t d = 0; d < dim; d++) {
+        double low = INFINITY, high = -INFINITY;
+        for (int64_t r = 0; r < rows; r++) {
+            double key = keys[r * dim + d];
+            if (!isfinite(key) || key != floor(key)) return 0;
+            low = key < low ? key : low, high = key > high ? key : high;
+        }
+        if (!(high - low < (double)(most / cells))) return 0;
+        int64_t count = (int64_t)(high - low) + 1;
+        for (int64_t r = 0; r < rows; r++) number[r] = number[r] * count + (int64_t)(keys[r * dim + d] - low);
+        cells *= count;
+    }
+    return cells;
+}
+
+/* The same clusters and order as by sorting, by counting the rows of each cell. False: it cannot be, or memory ran out. */
+static bool count_cells(quern_clusters *clusters, const double *keys, int64_t dim)
+{
+    int64_t *number = own(clusters->label), *first = own(clusters->first), count = 0;
+    int64_t cells = number_cells(number, keys, clusters->rows, dim);
+    int64_t *place = cells ? calloc((size_t)cells + 1, sizeof *place) : NULL;
+    if (!place) return false;
+    for (int64_t r = 0; r < clusters->rows; r++) place[number[r] + 1]++;
+    for (int64_t c = 0, from = 0; c < cells; c++) {
+        int64_t rows = place[c + 1];
+        if (rows) first[count++] = from;
+        place[c] = from, from += rows;
+    }
+    for (int64_t r = 0; r < clusters->rows; r++) own(clusters->order)[place[number[r]]++] = r;
+    free(place);
+    finish(clusters, count);
+    return true;
+}
+
 /* A cluster for each different row of keys, which are freed. */
 static quern_status cluster_keys(quern_clusters **out, double *keys, int64_t rows, int64_t dim)
 {
     quern_status status = keys ? create(out, rows) : q_fail_memory((size_t)(rows * dim) * sizeof *keys);
-    if (!status) {
+    if (!status && !count_cells(*out, keys, dim)) {
         const int64_t *order = (*out)->order;
         int64_t count = 0;
         sort_rows(own(order), own((*out)->label), keys, rows, dim);

@@ -117,17 +117,30 @@ typedef struct boxes {
     int64_t dim;
     double radius;
     const quern_clusters *columns;
+    const double *periods; /* null: none */
 } boxes;
+
+/* How far two intervals are apart, below 0 where they overlap; on a circle also the other way round. */
+static double gap_of(const double x[2], const double y[2], double period)
+{
+    double gap = fmax(x[0] - y[1], y[0] - x[1]);
+    if (period > 0) gap = fmin(gap, period - fmax(x[1] - y[0], y[1] - x[0]));
+    return gap;
+}
 
 static bool near(const boxes *b, const double *x, const double *y)
 {
-    double distance = 0;
+    double square = 0, largest = 0;
     for (int64_t d = 0; d < b->dim; d++) {
-        double gap = fmax(x[d] - y[b->dim + d], y[d] - x[b->dim + d]); /* below 0 where they overlap */
+        double gap =
+            gap_of((double[]){x[d], x[b->dim + d]}, (double[]){y[d], y[b->dim + d]}, b->periods ? b->periods[d] : 0);
         if (isnan(x[d]) || isnan(y[d])) return true;
-        if (gap > 0) distance = hypot(distance, gap);
+        if (!(gap > 0)) continue;
+        if (gap > largest) square *= (largest / gap) * (largest / gap), largest = gap;
+        square += (gap / largest) * (gap / largest);
     }
-    return !(distance * (1 - 0x1p-40) > b->radius); /* what the distance is rounded up by hides no pair */
+    /* what the distance is rounded up by hides no pair */
+    return !(largest * (1 - 0x1p-40) > b->radius) && !(largest * sqrt(square) * (1 - 0x1p-40) > b->radius);
 }
 
 /* NaN where one of them is. */
@@ -195,9 +208,9 @@ static quern_status make_tree(boxes *b, const quern_view *points, bool centroids
 
 static quern_status build_near(quern_ranges **out, const quern_clusters *rows, const quern_view *row_points,
                                const quern_clusters *columns, const quern_view *column_points, double radius,
-                               bool centroids)
+                               bool centroids, const double *periods)
 {
-    boxes b = {NULL, NULL, row_points->columns, radius, columns};
+    boxes b = {NULL, NULL, row_points->columns, radius, columns, periods};
     builder found = {0};
     Q_TRY(q_host_shape_check("row_points", row_points, rows->rows, -1));
     Q_TRY(q_host_shape_check("column_points", column_points, columns->rows, row_points->columns));
@@ -216,14 +229,42 @@ quern_status quern_ranges_within(quern_ranges **out, const quern_clusters *rows,
                                  const quern_clusters *columns, quern_view column_points, double radius)
 {
     Q_TRY(check(__func__, out, rows, columns));
-    return build_near(out, rows, &row_points, columns, &column_points, radius, false);
+    return build_near(out, rows, &row_points, columns, &column_points, radius, false, NULL);
 }
 
 quern_status quern_ranges_centroids(quern_ranges **out, const quern_clusters *rows, quern_view row_points,
                                     const quern_clusters *columns, quern_view column_points, double radius)
 {
     Q_TRY(check(__func__, out, rows, columns));
-    return build_near(out, rows, &row_points, columns, &column_points, radius, true);
+    return build_near(out, rows, &row_points, columns, &column_points, radius, true, NULL);
+}
+
+static quern_status check_within(const char *name, const quern_view *points, const double *periods)
+{
+    for (int64_t d = 0; d < points->columns; d++) {
+        if (!(periods[d] >= 0) || isinf(periods[d]))
+            return q_fail(QUERN_USAGE, "the period of coordinate %lld is %g", (long long)d, periods[d]);
+        for (int64_t r = 0; r < points->rows && periods[d] > 0; r++) {
+            double at = q_host_read(points, r, d);
+            if (at < 0 || at > periods[d])
+                return q_fail(QUERN_USAGE, "coordinate %lld of row %lld of %s is %g; with a period it is from 0 to %g",
+                              (long long)d, (long long)r, name, at, periods[d]);
+        }
+    }
+    return QUERN_OK;
+}
+
+quern_status quern_ranges_periodic(quern_ranges **out, const quern_clusters *rows, quern_view row_points,
+                                   const quern_clusters *columns, quern_view column_points, double radius,
+                                   const double *periods)
+{
+    Q_TRY(check(__func__, out, rows, columns));
+    if (!periods) return q_fail_null(__func__, "periods");
+    Q_TRY(q_host_shape_check("row_points", &row_points, rows->rows, -1));
+    Q_TRY(q_host_shape_check("column_points", &column_points, columns->rows, row_points.columns));
+    Q_TRY(check_within("row_points", &row_points, periods));
+    Q_TRY(check_within("column_points", &column_points, periods));
+    return build_near(out, rows, &row_points, columns, &column_points, radius, false, periods);
 }
 
 // ---- labels ----
