@@ -318,6 +318,28 @@ static void few_points(void **state)
     quern_density_destroy(&density);
 }
 
+/* As on a device without float64: SciPy's numbers, and the integral of a formula. */
+static void in_float32(void **state)
+{
+    const double scott[] = {0.029791439564050774, 0.027519635602430554, 0.01634932532800241, 0.008974082320394152};
+    const float origin = 0;
+    float cloud[N][2], places[M][2], got[M];
+    (void)state;
+    need_device();
+    for (int k = 0; k < N; k++)
+        for (int a = 0; a < 2; a++) cloud[k][a] = (float)points[k][a];
+    for (int k = 0; k < M; k++)
+        for (int a = 0; a < 2; a++) places[k][a] = (float)at[k][a];
+    quern_density *density = density_of(quern_f32(cloud[0], N, 2), none, with(NULL, 0));
+    succeed(quern_density_at(density, QUERN_DENSITY_VALUE, quern_f32(places[0], M, 2), quern_f32(got, M, 1), NULL));
+    for (int k = 0; k < M; k++) near((double)got[k] / scott[k], 1, 2e-6);
+    quern_density_destroy(&density);
+    density = density_of(quern_f32(&origin, 1, 1), none, with("Inv(Square(1+s))", 1));
+    succeed(quern_density_at(density, QUERN_DENSITY_VALUE, quern_f32(&origin, 1, 1), quern_f32(got, 1, 1), NULL));
+    near((double)got[0], 2 / 3.14159265358979323846, 1e-6);
+    quern_density_destroy(&density);
+}
+
 // ---- nonsense ----
 
 static void refuse(quern_view cloud, quern_view w, quern_density_options o, quern_status status, const char *part)
@@ -374,7 +396,8 @@ int main(void)
         cmocka_unit_test(as_scipy),        cmocka_unit_test(as_scikit_learn), cmocka_unit_test(the_most_likely),
         cmocka_unit_test(integrals),       cmocka_unit_test(formulas),        cmocka_unit_test(integrals_of_formulas),
         cmocka_unit_test(gradients),       cmocka_unit_test(far_away),        cmocka_unit_test(pruned),
-        cmocka_unit_test(kinds_of_arrays), cmocka_unit_test(few_points),      cmocka_unit_test(bad_input),
+        cmocka_unit_test(kinds_of_arrays), cmocka_unit_test(few_points),      cmocka_unit_test(in_float32),
+        cmocka_unit_test(bad_input),
     };
     return cmocka_run_group_tests(tests, make, close_context);
 }
