@@ -49,8 +49,7 @@ static int flock_create(flock *f, int64_t count, double radius)
     return 1;
 }
 
-/* Normal numbers by Box and Muller. */
-static void draw_noise(flock *f)
+static void draw_noise(flock *f) /* normal numbers by Box and Muller */
 {
     double scale = sqrt(2 * diffusion * dt);
     f->step++;
@@ -94,27 +93,27 @@ static quern_status step(flock *f, quern_operator *op, double *share)
     return bad;
 }
 
-/* The length of the mean of all directions. */
-static double order(const flock *f)
+static double order(const flock *f) /* the length of the mean of all directions */
 {
     double sum[2] = {0, 0};
     for (int64_t k = 0; k < 2 * f->count; k++) sum[k % 2] += (double)f->u[k];
     return hypot(sum[0], sum[1]) / (double)f->count;
 }
 
-/* A pixel has the mean direction of its swimmers as hue; it is the paler the less they agree. */
+/* A cell of some three swimmers has their mean direction as hue; it is the paler the less they agree. */
 static int draw_flock(const flock *f, const char *path)
 {
     canvas c;
-    int side = 600, bad = canvas_create(&c, side, side);
-    double *mean = calloc((size_t)(3 * side * side), sizeof *mean);
+    int side = 600, cells = (int)sqrt((double)f->count / 3) + 1, bad = canvas_create(&c, side, side);
+    double *mean = calloc((size_t)(3 * cells * cells), sizeof *mean);
     for (int64_t k = 0; k < f->count && mean; k++) {
-        double *m = &mean[3 * ((int)((1 - f->x[2 * k + 1]) * 599.99f) * side + (int)(f->x[2 * k] * 599.99f))];
+        double *m = &mean[3 * ((int)(f->x[2 * k + 1] * (float)cells) % cells * cells +
+                               (int)(f->x[2 * k] * (float)cells) % cells)];
         m[0] += (double)f->u[2 * k], m[1] += (double)f->u[2 * k + 1], m[2]++;
     }
     for (int p = 0; p < side * side && mean && !bad; p++)
         for (int k = 0; k < 3; k++) {
-            const double *m = &mean[3 * p];
+            const double *m = &mean[3 * ((side - 1 - p / side) * cells / side * cells + p % side * cells / side)];
             double agree = m[2] > 0 ? hypot(m[0], m[1]) / m[2] : 0, hue = atan2(m[1], m[0]) - full_turn * k / 3;
             c.pixels[3 * p + k] = (unsigned char)(255 * (1 - agree * 0.45 * (1 - cos(hue))));
         }
@@ -125,12 +124,13 @@ static int draw_flock(const flock *f, const char *path)
 
 int main(int argc, char **argv)
 {
-    int64_t count = argc > 2 ? atoll(argv[2]) : 20000, steps = argc > 3 ? atoll(argv[3]) : 30;
+    int64_t count = argc > 2 ? atoll(argv[2]) : 100000, steps = argc > 3 ? atoll(argv[3]) : 50;
     flock all = {0}, near = {0};
     quern_context *ctx = NULL;
     quern_operator *op = NULL;
     double mean = 0, share = 0;
-    quern_status bad = flock_create(&all, 3000, 1) && flock_create(&near, count, 0.01) ? QUERN_OK : QUERN_MEMORY;
+    quern_status bad =
+        flock_create(&all, 3000, 1) && flock_create(&near, count, 10 / sqrt((double)count)) ? QUERN_OK : QUERN_MEMORY;
 
     if (!bad) bad = quern_context_create(&ctx, NULL);
     if (!bad) bad = quern_compile(&op, ctx, formula, NULL);
@@ -140,7 +140,7 @@ int main(int argc, char **argv)
     }
     if (!bad) printf("all see each other: order %.2f\n", mean); // prints: all see each other: order 0.89
     for (int64_t k = 0; k < steps && !bad; k++) bad = step(&near, op, &share);
-    if (!bad) printf("pairs looked at: %.1f %%\n", 100 * share); // prints: pairs looked at: 0.1 %
+    if (!bad) printf("pairs looked at: %.1f %%\n", 100 * share); // prints: pairs looked at: 1.1 %
     if (bad) fprintf(stderr, "%s\n", quern_last_error_text());
     if (!bad && argc > 1 && draw_flock(&near, argv[1])) return 1;
     quern_operator_destroy(&op);

@@ -110,7 +110,7 @@ static void draw_slice(canvas *c, const crowd *b)
         double u = (double)(q[0] * q[0] + q[1] * q[1] - q[2] * q[2] - q[3] * q[3]);
         double v = (double)(2 * (q[1] * q[2] + q[0] * q[3])), length = hypot(u, v);
         unsigned char rgb[3];
-        if (x[2] > 0.08f) continue;
+        if (x[2] > 0.15f) continue;
         for (int d = 0; d < 3; d++)
             rgb[d] = (unsigned char)(255 * (1 - 0.5 * (length - u * cos(2 * pi * d / 3) - v * sin(2 * pi * d / 3))));
         canvas_disc(c, (double)x[0] * SIDE, (double)(1 - x[1]) * SIDE, 2.2, (canvas_colour){rgb[0], rgb[1], rgb[2]});
@@ -119,7 +119,7 @@ static void draw_slice(canvas *c, const crowd *b)
 
 int main(int argc, char **argv)
 {
-    int64_t count = argc > 2 ? atoll(argv[2]) : 4000, steps = argc > 3 ? atoll(argv[3]) : 10;
+    int64_t count = argc > 2 ? atoll(argv[2]) : 20000, steps = argc > 3 ? atoll(argv[3]) : 12;
     crowd all = {0}, near = {0};
     canvas c;
     quern_context *ctx = NULL;
@@ -129,7 +129,7 @@ int main(int argc, char **argv)
     quern_status bad = quern_context_create(&ctx, NULL);
 
     if (canvas_create(&c, SIDE, SIDE)) return 1;
-    if (!bad && !(create(&all, 2000, 1) && create(&near, count, 0.07))) bad = QUERN_MEMORY;
+    if (!bad && !(create(&all, 2000, 1) && create(&near, count, 3.8 / cbrt((double)count)))) bad = QUERN_MEMORY;
     if (!bad) bad = quern_compile(&op, ctx, formula, NULL);
     for (int k = 0; k < 60 && !bad; k++) {
         bad = step(&all, op, &alike);
