@@ -11,13 +11,14 @@
 #include <string.h>
 
 #include "cli.h"
+#include "kde_plot.h"
 #include "quern/array.h"
 #include "quern/density.h"
 
 enum { MOST_DIM = 8 }; /* of a grid */
 
 typedef struct request {
-    const char *dtype_text, *kernel, *bandwidth, *shape, *tolerance, *grid, *box;
+    const char *dtype_text, *kernel, *bandwidth, *shape, *tolerance, *grid, *box, *plot;
     quern_dtype dtype;
     cli_list words, outputs;
     cli_opening open;
@@ -38,6 +39,8 @@ static const cli_option options[] = {
      "ends of the grid along each coordinate; without it 3 bandwidths around the points"},
     {"--tolerance", CLI_TEXT, offsetof(request, tolerance), "X",
      "values may be off by this part of themselves: points too far to matter are left out"},
+    {"--plot", CLI_TEXT, offsetof(request, plot), "FILE",
+     "draw the density of points in one or two dimensions: FILE.svg"},
     {"--log", CLI_FLAG, offsetof(request, log), "", "logarithms of densities"},
     {"--gradient", CLI_FLAG, offsetof(request, gradient), "", "gradients of the logarithm"},
     {"-o", CLI_LIST, offsetof(request, outputs), "FILE", "write the values there, as `quern eval` writes results"},
@@ -313,6 +316,7 @@ static quern_status compute(const request *r, const quern_density_options *o, co
     if (!status && r->grid) status = make_grid(&made, r, &views[0], report);
     if (made.data) at = made;
     if (!status && at.data) status = look(r, density, at, &touched);
+    if (!status && r->plot) status = cli_kde_plot(r->plot, density, views[0]);
     if (!status && r->json) status = print_json(report, touched);
     else if (!status && !at.data) print_report(report);
     free(made.data);
@@ -332,6 +336,8 @@ static quern_status run(int argc, char **argv)
     if (!status) status = read_words(&r, &inputs);
     if (!status) status = find_arrays(&inputs, views);
     if (!status && r.grid && views[1].data) status = cli_fail(QUERN_USAGE, "give either at=FILE or --grid");
+    if (!status && r.plot && views[0].columns > 2)
+        status = cli_fail(QUERN_USAGE, "--plot draws points in one or two dimensions, not %" PRId64, views[0].columns);
     if (!status) status = compute(&r, &o, views);
     cli_inputs_free(&inputs);
     free(r.words.items);
@@ -345,7 +351,7 @@ const cli_command cli_kde = {
     .sentence = "the density that points were drawn from",
     .examples = "quern kde points.npy at=places.npy -o density.npy\n"
                 "quern kde points.npy --bandwidth likelihood --grid 200,100 -o map.csv\n"
-                "quern kde 0,1,1.5,4 --bandwidth 0.5 at=0,2\n",
+                "quern kde 0,1,1.5,4 --bandwidth 0.5 at=0,2 --plot density.svg\n",
     .synopsis = "POINTS [at=FILE] [w=FILE] [options]",
     .text =
         "POINTS are points, one a row, w their weights, and at the places to look at, one a row. Values are given as to\n"

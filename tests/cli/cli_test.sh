@@ -346,6 +346,86 @@ fails 'a span that is none' 2 block "$pair" x=1,2 y=4,5,6 --rows 1-2 -o made/c.n
 fails 'a diagonal of columns' 2 block "$pair" x=1,2 y=4,5,6 --diagonal --columns 1:2 -o made/c.npy
 fails 'a reduction in an entry' 10 block 'x=Vi(1); y=Vj(1); x*Sum_j(y)' x=1,2 y=4,5,6 -o made/c.npy
 
+# ---- clouds of points --------------------------------------------------------------------------------------------
+
+prints 'a distance of clouds' 'value       2
+directed    2 and 2' transport 0,1,2 2,3,4 --loss hausdorff-hard --quiet
+shows 'optimal transport in float64, and what holds it' '^between     0.12[45]' transport 0,10,20 0.5,10.5,20.5 --dtype f64 --quiet
+npy square.npy '<f4' '(2, 2)' 4 "$one4"
+prints 'two right-hand sides' "0.5 0.5
+0.5 0.5" solve "$kernel" x=0,100 y=0,100 b=square.npy --shift 1 --quiet
+shows 'its report' '"converged": true' transport 0,1 2,3 --json --quiet
+"$quern" transport 0,10 1,11 --blur 0.1 -o gradient-x=made/g.csv -o self-potential-x=made/f.csv >out 2>err
+report 'its gradient and a potential' "$([ "$(cat made/g.csv)" = "-0.5
+-0.5" ] && [ "$(wc -l <made/f.csv)" -eq 2 ] || cat made/g.csv made/f.csv err)"
+rm -f made/g.csv made/f.csv
+fails 'one cloud' 8 transport x.npy -o gradient-x=made/g.npy
+fails 'masses that differ' 6 transport 0,1 2,3 a=1,2 b=1,1 -o gradient-x=made/g.npy
+fails 'a third cloud' 4 transport 0,1 2,3 z=1 -o gradient-x=made/g.npy
+fails 'a part that is none' 2 transport 0,1 2,3 -o gradient=made/g.npy
+fails 'a loss that is none' 2 transport 0,1 2,3 --loss wasserstein -o gradient-x=made/g.npy
+fails 'a blur that is no number' 2 transport 0,1 2,3 --blur much -o gradient-x=made/g.npy
+fails 'a cost that is no formula' 3 transport 0,1 2,3 --cost 'x-' -o gradient-x=made/g.npy
+shows 'neighbours and distances' '1 2' knn 0,1,3,7 -k 2
+shows 'points within a radius' '^1$' knn 0,1,3,7 --radius 2
+shows 'a class told by neighbours' '^1$' knn 0,1,3,7 6 --labels 0,0,1,1
+shows 'how many are told right' '"accuracy": 0.5' knn 0,1,3,7 0,1 --labels 4,4,5,5 --truth 4,5 --json
+shows 'a mean of neighbours' '^15$' knn 0,1,3,7 0.5 -k 2 --values 10,20,30,40
+shows 'a metric with a parameter' '^3$' knn 0,1,3,7 5 --metric 's=Pm(1); Abs(s*x-y)' s=2
+"$quern" knn 0,1,3,7 -k 2 --mutual -o offsets=made/o.csv -o indices=made/k.csv >out 2>err
+report 'edges of both ends' "$([ "$(paste -s -d, made/k.csv)" = 1,2,0,2,1,0 ] && [ ! -s out ] || cat out err made/k.csv)"
+rm -f made/o.csv made/k.csv
+shows 'an approximate search' '"recall": 1' knn 0,1,3,7 --cells 2 --probes 2 --json
+fails 'no points to be neighbours' 8 knn -k 2
+fails 'no neighbours' 2 knn 0,1 -k 0
+fails 'a metric that is no formula' 3 knn 0,1 --metric 'x-'
+fails 'neighbours and a radius' 2 knn 0,1 -k 2 --radius 1
+fails 'labels that are no whole numbers' 2 knn 0,1 --labels 0,0.5 --quiet
+fails 'labels of other points' 6 knn 0,1 --labels 0,1,2
+fails 'a part that was not asked for' 2 knn 0,1 -o labels=made/l.npy
+fails 'mutual neighbours of queries' 2 knn 0,1 2 --mutual
+"$quern" tsne 0,1,2,10,11,12 --dimensions 1 --perplexity 2 --iterations 100 -o made/p.csv >out 2>err
+report 'a picture of points' "$([ "$(wc -l <made/p.csv)" -eq 6 ] && [ ! -s out ] || cat out err)"
+rm -f made/p.csv
+shows 'its report' '"edges": 6' tsne 0,1,5 --iterations 10 --json --quiet
+fails 'no points' 2 tsne -o made/p.npy
+fails 'a picture of four dimensions' 2 tsne 0,1,2 --dimensions 4 -o made/p.npy
+fails 'a perplexity for more points' 2 tsne 0,1,2 --perplexity 5 -o made/p.npy
+fails 'points that are no numbers' 2 tsne 0,nan,2 -o made/p.npy
+
+# ---- densities ----------------------------------------------------------------------------------------------------
+
+prints 'a density' "0.3989423
+0.24197072" kde 2 at=2,3 --bandwidth 1 --quiet
+prints 'a kernel that is a formula' "0.5
+0" kde 2 at=2,3.5 --bandwidth 1 --kernel tophat --quiet
+prints 'a bandwidth' 'points      3
+factor      0.802741562
+bandwidth   1.22620799' kde 0,1,3 --dtype f64 --quiet
+prints 'a grid' "-1 -inf
+0 -0.2876821
+1 -inf" kde 0 --bandwidth 1 --kernel epanechnikov --grid 3 --box=-1:1 --log --quiet
+shows 'its report' '"effective": 1.8' kde 0,1 w=1,2 --bandwidth likelihood --json --quiet
+"$quern" kde 0,1,5 --grid 4 -o made/g.csv --quiet >out 2>err
+report 'a grid around the points' "$([ "$(wc -l <made/g.csv)" -eq 4 ] && [ ! -s out ] || cat out err)"
+rm -f made/g.csv
+"$quern" kde 0,1,5 --plot made/k.svg --quiet >out 2>err && "$quern" kde square.npy --bandwidth 1 --plot made/m.svg --quiet >out 2>err
+report 'pictures of densities' "$(grep -q polygon made/k.svg && grep -q '</svg>' made/k.svg && [ "$(grep -c '<circle' made/m.svg)" -eq 2 ] || cat err)"
+rm -f made/k.svg made/m.svg
+fails 'a picture nowhere' 15 kde 0,1,5 --plot no/k.svg
+fails 'a picture of three dimensions' 2 kde x.npy --plot made/k.svg
+fails 'no points' 8 kde at=1 -o made/g.npy
+fails 'a bandwidth that is none' 2 kde 0,1 at=0 --bandwidth much -o made/g.npy
+fails 'a bandwidth of 0' 2 kde 0,1 at=0 --bandwidth 0 -o made/g.npy
+fails 'a shape that is none' 2 kde 0,1 at=0 --shape round -o made/g.npy
+fails 'a kernel that is no formula' 3 kde 0,1 at=0 --kernel 'Exp(' -o made/g.npy
+fails 'a grid and places' 2 kde 0,1 at=0 --grid 4 -o made/g.npy
+fails 'a grid of another dimension' 2 kde 0,1 --grid 4,4 -o made/g.npy
+fails 'a box that is none' 2 kde 0,1 --grid 4 --box 0-1 -o made/g.npy
+fails 'a box of no grid' 2 kde 0,1 at=0 --box 0:1 -o made/g.npy
+fails 'another array' 4 kde 0,1 at=0 z=1 -o made/g.npy
+fails 'one point without a bandwidth' 17 kde 1 at=0 -o made/g.npy
+
 if [ "$("$quern" devices --json | grep -c '"name": "Portable Computing Language"')" -eq 1 ]; then
     saved_cache=${POCL_CACHE_DIR-}
     POCL_CACHE_DIR=/proc/no
