@@ -365,6 +365,7 @@ static void bad_input(void **state)
     refuse(good, quern_f64(w, 3, 1), with(NULL, 1), QUERN_SHAPE, "weights are 3 x 1, not 24 x 1");
     refuse(quern_f64(NULL, 0, 2), none, with(NULL, 1), QUERN_SHAPE, "points are 0 x 2");
     refuse(quern_f64(NULL, N, 2), none, with(NULL, 1), QUERN_USAGE, "points is null");
+    refuse(quern_in_batch(good, 2), none, with(NULL, 1), QUERN_SHAPE, "points is a batch");
     refuse(quern_number(1), none, with(NULL, 1), QUERN_DTYPE, "not a number");
     for (int k = 0; k < N; k++) bad[k][1] = 2 * bad[k][0], bad[k][0] = points[k][0];
     for (int k = 0; k < N; k++) bad[k][1] = 2 * bad[k][0];
@@ -383,6 +384,9 @@ static void bad_input(void **state)
                    QUERN_SHAPE, "not 4 x 1");
     expect_failure(quern_density_at(density, QUERN_DENSITY_VALUE, quern_f64(at[0], M, 2), quern_f64(NULL, M, 1), NULL),
                    QUERN_USAGE, "null");
+    expect_failure(quern_density_at(density, QUERN_DENSITY_VALUE, quern_f64(at[0], M, 2),
+                                    quern_in_batch(quern_f64(got, M, 1), 2), NULL),
+                   QUERN_SHAPE, "the result is a batch");
     expect_failure(quern_density_at(NULL, QUERN_DENSITY_VALUE, none, none, NULL), QUERN_USAGE, "null");
     expect_failure(quern_density_create(NULL, context, good, none, NULL), QUERN_USAGE, "null");
     assert_null(quern_density_report_of(NULL));

@@ -19,6 +19,7 @@ quern_status q_density_read(quern_context *context, const char *name, const quer
     quern_view host = *view;
     void *memory = NULL;
     quern_status status = QUERN_OK;
+    if (view->batch[0]) return q_fail(QUERN_SHAPE, "%s is a batch; a density is of one member", name);
     if (view->dtype == QUERN_NUMBER) return q_fail(QUERN_DTYPE, "%s must be an array, not a number", name);
     if (!q_dtype_is_known(view->dtype)) return q_fail(QUERN_DTYPE, "%s has no element type", name);
     if (view->array) {
@@ -169,6 +170,7 @@ static quern_status check_at(const quern_density *d, quern_density_part part, co
     if (at->columns != dim || at->rows < 0)
         return q_fail(QUERN_SHAPE, "the points to look at are %lld x %lld; the density is of %lld dimension%s",
                       (long long)at->rows, (long long)at->columns, (long long)dim, Q_S(dim));
+    if (result->batch[0]) return q_fail(QUERN_SHAPE, "the result is a batch; a density is of one member");
     if (result->rows != at->rows || result->columns != columns)
         return q_fail(QUERN_SHAPE, "the result is %lld x %lld, not %lld x %lld", (long long)result->rows,
                       (long long)result->columns, (long long)at->rows, (long long)columns);
