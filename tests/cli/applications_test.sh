@@ -111,6 +111,12 @@ shows 'its report' '"effective": 1.8' kde 0,1 w=1,2 --bandwidth likelihood --jso
 "$quern" kde 0,1,5 --grid 4 -o made/g.csv --quiet >out 2>err
 report 'a grid around the points' "$([ "$(wc -l <made/g.csv)" -eq 4 ] && [ ! -s out ] || cat out err)"
 rm -f made/g.csv
+"$quern" kde 0,1,5 --plot made/k.svg --quiet >out 2>err && "$quern" kde square.npy --bandwidth 1 --plot made/m.svg --quiet >out 2>err
+report 'pictures of densities' "$(grep -q polygon made/k.svg && grep -q '</svg>' made/k.svg && [ "$(grep -c '<circle' made/m.svg)" -eq 2 ] || cat err)"
+rm -f made/k.svg made/m.svg
+fails 'a picture nowhere' 15 kde 0,1,5 --plot no/k.svg
+npy x3.npy '<f4' '(2, 3)' 6 "$one4"
+fails 'a picture of three dimensions for a density' 2 kde x3.npy --plot made/k.svg
 fails 'no points' 8 kde at=1 -o made/g.npy
 fails 'a bandwidth that is none' 2 kde 0,1 at=0 --bandwidth much -o made/g.npy
 fails 'a bandwidth of 0' 2 kde 0,1 at=0 --bandwidth 0 -o made/g.npy
