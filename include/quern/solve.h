@@ -95,11 +95,14 @@ QUERN_API quern_status quern_linear_grid(quern_linear **out, int64_t rows, int64
 /* ---- systems ---------------------------------------------------------------------------------------------------- */
 
 typedef enum quern_preconditioner {
-    QUERN_PRECONDITIONER_AUTO = 0, /* the one below, if a trial finds that a low rank explains the matrix */
+    QUERN_PRECONDITIONER_AUTO =
+        0, /* a low rank, if a trial finds that it explains the matrix: by entries where they are to be had */
     QUERN_PRECONDITIONER_NONE,
     /* A low-rank part, found by randomly pivoted Cholesky (Chen, Epperly, Tropp, Webber, 2022), plus the mean of what is
        left on the diagonal; applied by Woodbury's identity. */
-    QUERN_PRECONDITIONER_LOW_RANK
+    QUERN_PRECONDITIONER_LOW_RANK,
+    /* The same from products with random vectors (Frangella, Tropp, Udell, 2023), for operators whose entries are not to be had. */
+    QUERN_PRECONDITIONER_NYSTROM
 } quern_preconditioner;
 
 typedef enum quern_solver {
@@ -113,7 +116,7 @@ typedef struct quern_solve_options {
     double tolerance;   /* of the largest relative residual |b - A c| / |b| of any right-hand side; 0: 1e-6 */
     int64_t iterations; /* products with the matrix, at most; 0: 10,000 */
     quern_preconditioner preconditioner;
-    int64_t rank; /* of the low-rank part, at most; 0: 256, or a quarter of the rows if that is less */
+    int64_t rank; /* of the low-rank part, at most; 0: 256, by products 64, or a quarter of the rows if that is less */
     /* Called after each product with their number and the largest residual, as the method estimates it; true stops the solve,
        which then fails with QUERN_CANCELLED and leaves the best solution so far. */
     bool (*progress)(void *user, int64_t iteration, double residual);

@@ -139,6 +139,35 @@ static void with_a_preconditioner(void **state)
     quern_linear_destroy(&a);
 }
 
+static quern_status by_formula(void *user, bool transposed, int64_t count, const double *vector, double *result)
+{
+    const quern_view v = quern_f64(vector, N, count), w = quern_f64(result, N, count);
+    return transposed ? quern_linear_apply_transpose(user, v, w) : quern_linear_apply(user, v, w);
+}
+
+/* An operator whose entries are products: the low-rank part is found by few of them. */
+static void without_entries(void **state)
+{
+    (void)state;
+    int64_t products[2];
+    quern_linear *K = make("x=Vi(2); y=Vj(2); Sum_j(Exp(-2*SqDist(x,y))*b)", N, false, 1e-3), *f, *a;
+    check(quern_linear_from_function(&f, context, N, N, by_formula, K));
+    check(quern_linear_sum(&a, 1, &(quern_linear_term){2, f}));
+    for (int way = 0; way < 2; way++) {
+        quern_solve_options options = {.size = sizeof options,
+                                       .tolerance = 1e-8,
+                                       .preconditioner = way ? QUERN_PRECONDITIONER_AUTO : QUERN_PRECONDITIONER_NONE};
+        quern_solve_report report = {.size = sizeof report};
+        check(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, &report));
+        products[way] = report.iterations;
+        assert_int_equal(report.rank > 0, way);
+    }
+    print_message("%lld products, %lld preconditioned\n", (long long)products[0], (long long)products[1]);
+    assert_true(products[1] * 3 < products[0]);
+    solve(K, (quern_solve_options){.tolerance = 1e-9, .preconditioner = QUERN_PRECONDITIONER_NYSTROM}, 1e-9);
+    quern_linear_destroy(&K), quern_linear_destroy(&f), quern_linear_destroy(&a);
+}
+
 static bool stop(void *user, int64_t iteration, double residual)
 {
     (void)residual;
@@ -201,9 +230,13 @@ static void none_and_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(indefinite_systems),  cmocka_unit_test(saddle_points),
-        cmocka_unit_test(unsymmetric_systems), cmocka_unit_test(with_a_preconditioner),
-        cmocka_unit_test(none_and_one),        cmocka_unit_test(what_they_cannot_do_is_told),
+        cmocka_unit_test(indefinite_systems),
+        cmocka_unit_test(saddle_points),
+        cmocka_unit_test(unsymmetric_systems),
+        cmocka_unit_test(with_a_preconditioner),
+        cmocka_unit_test(none_and_one),
+        cmocka_unit_test(without_entries),
+        cmocka_unit_test(what_they_cannot_do_is_told),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

@@ -57,6 +57,14 @@ static quern_status make(quern_linear **out, const q_linear_kind *kind, size_t c
     return QUERN_OK;
 }
 
+static bool has_entries(const quern_linear *linear)
+{
+    const composed *a = (const composed *)linear;
+    for (size_t k = 0; k < a->count; k++)
+        if (a->operands[k] && !q_linear_has_entries(a->operands[k])) return false;
+    return true;
+}
+
 static double *numbers_for(int64_t rows, int64_t columns)
 {
     double *out = malloc((size_t)rows * (size_t)columns * sizeof *out + 1);
@@ -121,8 +129,11 @@ static quern_status sum_diagonal(const quern_linear *a, quern_dtype dtype, doubl
     return sum_up(a, &r, out);
 }
 
-static const q_linear_kind sum_kind = {
-    .free = composed_free, .product = sum_product, .entries = sum_entries, .diagonal = sum_diagonal};
+static const q_linear_kind sum_kind = {.free = composed_free,
+                                       .has_entries = has_entries,
+                                       .product = sum_product,
+                                       .entries = sum_entries,
+                                       .diagonal = sum_diagonal};
 
 static quern_status check_terms(size_t count, const quern_linear_term *terms)
 {
@@ -210,7 +221,7 @@ static quern_status product_entries(const quern_linear *linear, quern_dtype dtyp
 }
 
 static const q_linear_kind product_kind = {
-    .free = composed_free, .product = product_product, .entries = product_entries};
+    .free = composed_free, .has_entries = has_entries, .product = product_product, .entries = product_entries};
 
 quern_status quern_linear_product(quern_linear **out, const quern_linear *first, const quern_linear *second)
 {
@@ -252,8 +263,11 @@ static quern_status transpose_diagonal(const quern_linear *linear, quern_dtype d
     return q_linear_diagonal(((const composed *)linear)->operands[0], dtype, out);
 }
 
-static const q_linear_kind transpose_kind = {
-    .free = composed_free, .product = transpose_product, .entries = transpose_entries, .diagonal = transpose_diagonal};
+static const q_linear_kind transpose_kind = {.free = composed_free,
+                                             .has_entries = has_entries,
+                                             .product = transpose_product,
+                                             .entries = transpose_entries,
+                                             .diagonal = transpose_diagonal};
 
 quern_status quern_linear_transpose(quern_linear **out, const quern_linear *linear)
 {
@@ -317,7 +331,8 @@ static quern_status grid_entries(const quern_linear *linear, quern_dtype dtype, 
     return status;
 }
 
-static const q_linear_kind grid_kind = {.free = composed_free, .product = grid_product, .entries = grid_entries};
+static const q_linear_kind grid_kind = {
+    .free = composed_free, .has_entries = has_entries, .product = grid_product, .entries = grid_entries};
 
 /* Where the blocks begin, along rows or along columns, from their sizes, which must agree. */
 static quern_status place(const composed *a, bool rows, int64_t *begin)

@@ -30,6 +30,11 @@ quern_dtype q_linear_dtype(const quern_linear *linear)
     return linear->dtype;
 }
 
+bool q_linear_has_entries(const quern_linear *linear)
+{
+    return linear->kind->has_entries ? linear->kind->has_entries(linear) : linear->kind->entries != NULL;
+}
+
 int64_t quern_linear_rows(const quern_linear *linear)
 {
     return linear ? linear->rows : 0;

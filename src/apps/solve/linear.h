@@ -30,6 +30,8 @@ typedef struct q_linear_kind {
     /* Entries of a part of the matrix, rows x columns numbers. */
     quern_status (*entries)(const quern_linear *linear, quern_dtype dtype, const q_part *where, double *out);
     quern_status (*diagonal)(const quern_linear *linear, quern_dtype dtype, double *out);
+    /* Whether entries are no products with all of the matrix; null: if there is a function for them. */
+    bool (*has_entries)(const quern_linear *linear);
 } q_linear_kind;
 
 /* The first member of an operator of any kind. */
@@ -46,6 +48,7 @@ struct quern_linear {
 
 quern_context *q_linear_context(const quern_linear *linear);
 quern_dtype q_linear_dtype(const quern_linear *linear);
+bool q_linear_has_entries(const quern_linear *linear);
 double q_linear_shift(const quern_linear *linear);
 /* out = A in, rows x R numbers each, computed in this type. */
 quern_status q_linear_product(const quern_linear *linear, quern_dtype dtype, int64_t R, const double *in, double *out);
@@ -95,11 +98,16 @@ typedef struct q_low_rank {
 /* Finds it, of at most so many columns; rank 0 where a trial finds that it would not help. NUMERIC for a diagonal that is
    not positive. */
 quern_status q_low_rank_make(q_low_rank *out, const quern_linear *linear, int64_t most, bool trial);
+/* The same from so many products with random vectors, at 16 a pass, for operators without entries: nystrom.c. */
+quern_status q_nystrom_make(q_low_rank *out, const quern_linear *linear, int64_t rank, bool trial);
+/* One of them, or none, for options as they are given; `positive`: that the matrix is, so that it may be tried without being asked for. */
+quern_status q_precondition(q_low_rank *out, const quern_linear *linear, quern_preconditioner kind, int64_t rank,
+                            bool positive);
+/* What is behind them: the factor of the core; rank 0 where it is not positive. */
+quern_status q_low_rank_finish(q_low_rank *out);
 void q_low_rank_free(q_low_rank *low);
 /* out = approximate inverse times in: rows x R numbers. */
 quern_status q_low_rank_solve(const q_low_rank *low, int64_t R, const double *in, double *out);
-/* What quern_solve_options.rank stands for, with so many rows. */
-int64_t q_low_rank_most(int64_t asked, int64_t rows);
 double q_low_rank_log_determinant(const q_low_rank *low);
 /* Vectors drawn from the normal distribution whose covariance is the matrix that is inverted. */
 void q_low_rank_sample(const q_low_rank *low, int64_t R, uint64_t *state, double *out);

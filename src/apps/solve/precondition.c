@@ -137,14 +137,32 @@ quern_status q_low_rank_make(q_low_rank *out, const quern_linear *linear, int64_
     quern_status status =
         out->L && left ? find_rows(out, linear, most, trial, left) : q_fail_memory(numbers * sizeof(double));
     free(left);
-    if (!status && out->rank) {
-        size_t core = (size_t)out->rank * (size_t)out->rank;
-        out->core = malloc(core * sizeof(double));
-        if (!out->core) status = q_fail_memory(core * sizeof(double));
-        else if (!(out->left > 0) || !factor_core(out)) out->rank = 0;
-    }
+    if (!status) status = q_low_rank_finish(out);
     if (status) q_low_rank_free(out);
     return status;
+}
+
+quern_status q_low_rank_finish(q_low_rank *out)
+{
+    size_t core = (size_t)out->rank * (size_t)out->rank;
+    if (!core) return QUERN_OK;
+    out->core = malloc(core * sizeof(double));
+    if (!out->core) return q_fail_memory(core * sizeof(double));
+    if (!(out->left > 0) || !factor_core(out)) out->rank = 0;
+    return QUERN_OK;
+}
+
+quern_status q_precondition(q_low_rank *out, const quern_linear *linear, quern_preconditioner kind, int64_t rank,
+                            bool positive)
+{
+    bool automatic = kind == QUERN_PRECONDITIONER_AUTO, entries = q_linear_has_entries(linear);
+    bool random = kind == QUERN_PRECONDITIONER_NYSTROM || (automatic && !entries);
+    int64_t rows = quern_linear_rows(linear), usual = random ? 64 : 256;
+    int64_t most = rank ? rank : rows / 4 < usual ? rows / 4 : usual;
+    if (most > rows) most = rows;
+    *out = (q_low_rank){.rows = rows};
+    if (kind == QUERN_PRECONDITIONER_NONE || (automatic && !positive) || most < 1) return QUERN_OK;
+    return random ? q_nystrom_make(out, linear, most, automatic) : q_low_rank_make(out, linear, most, automatic);
 }
 
 void q_low_rank_free(q_low_rank *low)
@@ -187,12 +205,6 @@ quern_status q_low_rank_solve(const q_low_rank *low, int64_t R, const double *in
     for (int64_t e = 0; e < low->rows * R; e++) out[e] /= low->left;
     free(inner);
     return QUERN_OK;
-}
-
-int64_t q_low_rank_most(int64_t asked, int64_t rows)
-{
-    int64_t most = asked ? asked : rows / 4 < 256 ? rows / 4 : 256;
-    return most < rows ? most : rows;
 }
 
 double q_low_rank_log_determinant(const q_low_rank *low)

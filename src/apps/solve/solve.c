@@ -186,13 +186,9 @@ static quern_status allocate(work *w, double **memory)
 
 static quern_status precondition(work *w)
 {
-    int64_t most = q_low_rank_most(w->options->rank, w->rows);
-    w->low = (q_low_rank){.rows = w->rows, .own = w->options->precondition, .user = w->options->precondition_user};
-    if (w->low.own) return QUERN_OK;
-    bool none = w->options->preconditioner == QUERN_PRECONDITIONER_NONE,
-         automatic = w->options->preconditioner == QUERN_PRECONDITIONER_AUTO;
-    if (none || (automatic && !w->method->positive) || most < 1) return QUERN_OK;
-    return q_low_rank_make(&w->low, w->a, most, automatic);
+    const quern_solve_options *o = w->options;
+    w->low = (q_low_rank){.rows = w->rows, .own = o->precondition, .user = o->precondition_user};
+    return o->precondition ? QUERN_OK : q_precondition(&w->low, w->a, o->preconditioner, o->rank, w->method->positive);
 }
 
 static quern_status solve(work *w, const quern_view *b)
@@ -230,7 +226,7 @@ static quern_status check_options(quern_solve_options *known, const quern_solve_
 {
     Q_TRY(q_options_copy(known, sizeof *known, given, "quern_solve_options"));
     if (!(known->tolerance >= 0 && known->tolerance < 1) || known->iterations < 0 || known->rank < 0 ||
-        (unsigned)known->preconditioner > QUERN_PRECONDITIONER_LOW_RANK || (unsigned)known->method >= Q_COUNT(methods))
+        (unsigned)known->preconditioner > QUERN_PRECONDITIONER_NYSTROM || (unsigned)known->method >= Q_COUNT(methods))
         return q_fail(QUERN_USAGE,
                       "quern_solve: tolerance %g, iterations %lld, rank %lld, preconditioner %d, method %d",
                       known->tolerance, (long long)known->iterations, (long long)known->rank,

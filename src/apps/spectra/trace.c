@@ -165,7 +165,7 @@ static quern_status check_options(quern_trace_options *known, const quern_trace_
 {
     Q_TRY(q_options_copy(known, sizeof *known, given, "quern_trace_options"));
     if (known->probes < 0 || known->iterations < 0 || !(known->tolerance >= 0 && known->tolerance < 1) ||
-        known->rank < 0 || (unsigned)known->preconditioner > QUERN_PRECONDITIONER_LOW_RANK)
+        known->rank < 0 || (unsigned)known->preconditioner > QUERN_PRECONDITIONER_NYSTROM)
         return q_fail(QUERN_USAGE, "probes %lld, iterations %lld, tolerance %g, rank %lld, preconditioner %d",
                       (long long)known->probes, (long long)known->iterations, known->tolerance, (long long)known->rank,
                       (int)known->preconditioner);
@@ -188,10 +188,9 @@ static quern_status allocate(work *w, double **memory)
 
 static quern_status estimate(work *w)
 {
-    int64_t most = q_low_rank_most(w->options->rank, w->N);
-    bool wanted = w->f == logarithm && w->options->preconditioner != QUERN_PRECONDITIONER_NONE && !w->basis && most;
-    w->low.rows = w->N;
-    if (wanted) Q_TRY(q_low_rank_make(&w->low, w->a, most, w->options->preconditioner == QUERN_PRECONDITIONER_AUTO));
+    bool wanted = w->f == logarithm && !w->basis;
+    Q_TRY(q_precondition(&w->low, w->a, wanted ? w->options->preconditioner : QUERN_PRECONDITIONER_NONE,
+                         w->options->rank, true));
     for (int64_t first = 0; first < w->probes; first += Q_RHS_CHUNK)
         Q_TRY(some_probes(w, first, w->probes - first < Q_RHS_CHUNK ? w->probes - first : Q_RHS_CHUNK));
     w->whole = true;
