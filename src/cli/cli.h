@@ -153,8 +153,8 @@ quern_status cli_differentiate(quern_operator **op, const cli_list *grad);
 
 // the commands, a file each; manual.c: help and version
 
-extern const cli_command cli_block, cli_cache, cli_devices, cli_doctor, cli_eval, cli_explain, cli_gmm, cli_gp, cli_kde,
-    cli_kmeans, cli_knn, cli_ops, cli_solve, cli_transport, cli_tsne, cli_tune;
+extern const cli_command cli_block, cli_cache, cli_devices, cli_doctor, cli_eigs, cli_eval, cli_explain, cli_gmm,
+    cli_gp, cli_kde, cli_kmeans, cli_knn, cli_ops, cli_solve, cli_transport, cli_tsne, cli_tune;
 extern const cli_command cli_help, cli_version;
 /* All of them, in the order of the help; the end has no name. */
 extern const cli_command *const cli_commands[];
@@ -236,6 +236,12 @@ void cli_inputs_free(cli_inputs *inputs);
 /* Whether the inputs that were read last have files that are mapped; lets go of what was read of them: in between slices. */
 bool cli_inputs_mapped(void);
 void cli_inputs_drop(void);
+
+// solve.c
+
+/* cli_inputs_fit for a formula that is linear in a vector of so many columns, which it does not declare. */
+quern_status cli_linear_fit(cli_inputs *inputs, quern_context *context, const char *formula, const char *vector,
+                            int64_t columns);
 
 // table.c: tables of numbers as text (CSV)
 

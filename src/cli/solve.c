@@ -34,7 +34,7 @@ static const cli_option options[] = {
      "of the largest relative residual of a right-hand side; 1e-6 without it"},
     {"--iterations", CLI_TEXT, offsetof(request, iterations_text), "N", "products with the matrix, at most"},
     {"--rank", CLI_TEXT, offsetof(request, rank_text), "N", "of the preconditioner, at most"},
-    {"--preconditioner", CLI_TEXT, offsetof(request, preconditioner), "auto|none|low-rank",
+    {"--preconditioner", CLI_TEXT, offsetof(request, preconditioner), "auto|none|low-rank|nystrom",
      "auto tries whether a low rank explains the matrix"},
     {"--method", CLI_TEXT, offsetof(request, method), "cg|minres|gmres",
      "for matrices that are positive definite, symmetric, or any; cg without it"},
@@ -71,39 +71,46 @@ static quern_status parse_name(const char *option, const char *text, const char 
             *out = (int)k;
             return QUERN_OK;
         }
-    return text ? cli_fail(QUERN_USAGE, "%s takes %s, %s or %s, not '%s'", option, names[0], names[1], names[2], text)
-                : QUERN_OK;
+    return text ? cli_fail(QUERN_USAGE, "there is no %s %s; see `quern help solve`", option, text) : QUERN_OK;
 }
 
 static quern_status parse_names(const request *r, quern_solve_options *how)
 {
-    static const char *const preconditioners[] = {"auto", "none", "low-rank"}, *const methods[] = {"cg", "minres",
-                                                                                                   "gmres"};
+    static const char *const preconditioners[] = {"auto", "none", "low-rank", "nystrom"}, *const methods[] = {
+                                                                                              "cg", "minres", "gmres"};
     int preconditioner, method = 0;
-    quern_status status = parse_name("--preconditioner", r->preconditioner, preconditioners, 3, &preconditioner);
+    quern_status status = parse_name("--preconditioner", r->preconditioner, preconditioners, 4, &preconditioner);
 
     if (!status) status = parse_name("--method", r->method, methods, 3, &method);
     how->preconditioner = (quern_preconditioner)preconditioner, how->method = (quern_solver)method;
     return status;
 }
 
-/* Gives typed numbers the shape of the formula's variables. */
-static quern_status fit(cli_inputs *inputs, quern_context *context, const request *r)
+quern_status cli_linear_fit(cli_inputs *inputs, quern_context *context, const char *formula, const char *vector,
+                            int64_t columns)
 {
     quern_graph *graph;
     quern_operator *op = NULL;
     quern_status status = quern_graph_create(&graph);
 
     if (!status) {
-        size_t last = inputs->count - 1; /* the vector: numbers that were typed are one right-hand side */
-        quern_vj(graph, r->vector, inputs->sources[last].typed ? 1 : inputs->args[last].view.columns);
-        quern_expr f = quern_formula(graph, r->formula);
+        quern_vj(graph, vector, columns);
+        quern_expr f = quern_formula(graph, formula);
         status = quern_compile_graph(&op, context, graph, QUERN_EXPRS(f), NULL);
     }
     status = status ? cli_fail_quern(status, NULL) : cli_inputs_fit(inputs, op);
     quern_operator_destroy(&op);
     quern_graph_destroy(&graph);
     return status;
+}
+
+/* Gives typed numbers the shape of the formula's variables; those of the vector, the last, are one right-hand side. */
+static quern_status fit(cli_inputs *inputs, quern_context *context, const request *r)
+{
+    size_t last = inputs->count - 1;
+    int64_t columns = inputs->sources[last].typed ? 1 : inputs->args[last].view.columns;
+
+    return cli_linear_fit(inputs, context, r->formula, r->vector, columns);
 }
 
 /* Takes the right-hand sides out of the arguments: they become the last. */
