@@ -95,6 +95,11 @@ quern_status bench_call_gp(quern_context *context, const bench_problem *problem,
 /* kmeans.c */
 void bench_row_kmeans(const bench_problem *problem, int64_t i, double *result);
 quern_status bench_call_kmeans(quern_context *context, const bench_problem *problem, void *result);
+/* linear.c */
+void bench_row_solve(const bench_problem *problem, int64_t i, double *result);
+quern_status bench_call_solve(quern_context *context, const bench_problem *problem, void *result);
+void bench_row_eigs(const bench_problem *problem, int64_t i, double *result);
+quern_status bench_call_eigs(quern_context *context, const bench_problem *problem, void *result);
 
 /* vicsek.c */
 void bench_fill_swimmers(double *values, int64_t count, uint64_t seed);
