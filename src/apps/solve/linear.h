@@ -118,7 +118,8 @@ double q_normal(uint64_t *state);
 
 // lanczos.c
 
-/* out[r] = x.y of the vectors r. */
+/* x.y of one vector each; out[r] = x.y of the vectors r of R. */
+double q_vector_dot(int64_t count, const double *x, const double *y);
 void q_dots(int64_t rows, int64_t R, const double *x, const double *y, double *out);
 
 typedef struct q_lanczos {

@@ -33,13 +33,6 @@ static quern_status multiply(sketch *s, int64_t R, double *O, double *Y)
     return QUERN_OK;
 }
 
-static double dot(const sketch *s, const double *x, const double *y)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < s->rows; i++) sum += x[i] * y[i];
-    return sum;
-}
-
 /* Y becomes L with L^T L = Y (O^T Y)^-1 Y^T, by Cholesky's factor of O^T Y; the rows until it would not be positive. */
 static void divide(sketch *s)
 {
@@ -47,8 +40,8 @@ static void divide(sketch *s)
     double most = 0;
     for (int64_t i = 0; i < n; i++)
         for (int64_t k = 0; k <= i; k++)
-            s->core[i * n + k] =
-                0.5 * (dot(s, s->O + i * s->rows, s->Y + k * s->rows) + dot(s, s->O + k * s->rows, s->Y + i * s->rows));
+            s->core[i * n + k] = 0.5 * (q_vector_dot(s->rows, s->O + i * s->rows, s->Y + k * s->rows) +
+                                        q_vector_dot(s->rows, s->O + k * s->rows, s->Y + i * s->rows));
     for (int64_t i = 0; i < n; i++) most = fmax(most, s->core[i * n + i]);
     for (int64_t i = 0; i < n; i++) {
         double *row = s->Y + i * s->rows;
@@ -75,8 +68,8 @@ static quern_status estimate(sketch *s, double *left, double *mean)
     Q_TRY(multiply(s, Q_RHS_CHUNK, s->O, s->O + Q_RHS_CHUNK * s->rows));
     for (int64_t r = 0; r < Q_RHS_CHUNK; r++) {
         const double *o = s->O + r * s->rows;
-        whole += dot(s, o, s->O + (Q_RHS_CHUNK + r) * s->rows);
-        for (int64_t k = 0; k < s->rank; k++) found += pow(dot(s, s->Y + k * s->rows, o), 2);
+        whole += q_vector_dot(s->rows, o, s->O + (Q_RHS_CHUNK + r) * s->rows);
+        for (int64_t k = 0; k < s->rank; k++) found += pow(q_vector_dot(s->rows, s->Y + k * s->rows, o), 2);
     }
     *mean = whole / (double)(Q_RHS_CHUNK * s->rows);
     *left = fmax(whole - found, DBL_EPSILON * whole) / (double)(Q_RHS_CHUNK * s->rows);

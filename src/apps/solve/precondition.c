@@ -51,6 +51,21 @@ static int64_t choose(const double *left, int64_t rows, double sum, uint64_t *st
     return last;
 }
 
+/* row -= what L has of a pivot's column, four rows of L at a time, so that `row` is read a quarter as often. */
+static void subtract_rows(const q_low_rank *low, int64_t pivot, double *restrict row)
+{
+    int64_t k = 0, rows = low->rows;
+    for (; k + 4 <= low->rank; k += 4) {
+        const double *a = low->L + k * rows, *b = a + rows, *c = b + rows, *d = c + rows;
+        const double fa = a[pivot], fb = b[pivot], fc = c[pivot], fd = d[pivot];
+        for (int64_t i = 0; i < rows; i++) row[i] -= (fa * a[i] + fb * b[i]) + (fc * c[i] + fd * d[i]);
+    }
+    for (; k < low->rank; k++) {
+        const double *a = low->L + k * rows, factor = a[pivot];
+        for (int64_t i = 0; i < rows; i++) row[i] -= factor * a[i];
+    }
+}
+
 /* Adds the row of L for a pivot; false if nothing is left of it. */
 static quern_status add_row(q_low_rank *low, const quern_linear *a, int64_t pivot, double shift, double *left,
                             bool *added)
@@ -59,11 +74,7 @@ static quern_status add_row(q_low_rank *low, const quern_linear *a, int64_t pivo
     q_part where = {.rows = low->rows, .first_column = pivot, .columns = 1};
     Q_TRY(q_linear_entries(a, q_linear_dtype(a), &where, row));
     row[pivot] -= shift;
-    for (int64_t k = 0; k < low->rank; k++) {
-        const double *other = low->L + k * low->rows;
-        double factor = other[pivot];
-        for (int64_t i = 0; i < low->rows; i++) row[i] -= factor * other[i];
-    }
+    subtract_rows(low, pivot, row);
     *added = row[pivot] > 0;
     if (!*added) {
         left[pivot] = 0;
@@ -88,9 +99,8 @@ static bool factor_core(q_low_rank *low)
     for (int64_t i = 0; i < n; i++)
         for (int64_t k = 0; k <= i; k++) {
             double sum = i == k ? low->left : 0;
-            const double *x = low->L + i * low->rows, *y = low->L + k * low->rows;
-            for (int64_t r = 0; r < low->rows; r++) sum += x[r] * y[r];
-            for (int64_t l = 0; l < k; l++) sum -= c[i * n + l] * c[k * n + l];
+            sum += q_vector_dot(low->rows, low->L + i * low->rows, low->L + k * low->rows);
+            sum -= q_vector_dot(k, c + i * n, c + k * n);
             if (i == k && !(sum > 0)) return false;
             c[i * n + k] = i == k ? sqrt(sum) : sum / c[k * n + k];
         }
@@ -172,37 +182,84 @@ void q_low_rank_free(q_low_rank *low)
     *low = (q_low_rank){0};
 }
 
+enum { BLOCK = 128, WIDE = 8 }; /* rows that stay in a processor's nearest memory; right-hand sides at a time */
+
 /* inner = core^-1 inner, by both triangles. */
-static void solve_core(const q_low_rank *low, int64_t R, double *inner)
+static void solve_core(const q_low_rank *low, double (*inner)[WIDE])
 {
     int64_t n = low->rank;
-    for (int64_t r = 0; r < R; r++) {
-        for (int64_t i = 0; i < n; i++) {
-            for (int64_t k = 0; k < i; k++) inner[i * R + r] -= low->core[i * n + k] * inner[k * R + r];
-            inner[i * R + r] /= low->core[i * n + i];
-        }
-        for (int64_t i = n - 1; i >= 0; i--) {
-            for (int64_t k = i + 1; k < n; k++) inner[i * R + r] -= low->core[k * n + i] * inner[k * R + r];
-            inner[i * R + r] /= low->core[i * n + i];
-        }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t k = 0; k < i; k++)
+            for (int r = 0; r < WIDE; r++) inner[i][r] -= low->core[i * n + k] * inner[k][r];
+        for (int r = 0; r < WIDE; r++) inner[i][r] /= low->core[i * n + i];
+    }
+    for (int64_t i = n - 1; i >= 0; i--) {
+        for (int64_t k = i + 1; k < n; k++)
+            for (int r = 0; r < WIDE; r++) inner[i][r] -= low->core[k * n + i] * inner[k][r];
+        for (int r = 0; r < WIDE; r++) inner[i][r] /= low->core[i * n + i];
+    }
+}
+
+/* A block of rows and some right-hand sides, the others 0. */
+static void read_block(double (*to)[WIDE], int64_t rows, int64_t R, int64_t width, const double *from)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t r = 0; r < WIDE; r++) to[i][r] = r < width ? from[i * R + r] : 0;
+}
+
+/* inner += L x of a block of rows, and x -= L^T inner. */
+static void multiply_block(const q_low_rank *low, int64_t first, int64_t rows, double (*x)[WIDE], double (*inner)[WIDE])
+{
+    for (int64_t k = 0; k < low->rank; k++) {
+        const double *l = low->L + k * low->rows + first;
+        double sum[WIDE];
+        memcpy(sum, inner[k], sizeof sum);
+        for (int64_t i = 0; i < rows; i++)
+            for (int r = 0; r < WIDE; r++) sum[r] += l[i] * x[i][r];
+        memcpy(inner[k], sum, sizeof sum);
+    }
+}
+
+static void subtract_block(const q_low_rank *low, int64_t first, int64_t rows, double (*x)[WIDE], double (*inner)[WIDE])
+{
+    for (int64_t k = 0; k < low->rank; k++) {
+        const double *l = low->L + k * low->rows + first;
+        for (int64_t i = 0; i < rows; i++)
+            for (int r = 0; r < WIDE; r++) x[i][r] -= l[i] * inner[k][r];
+    }
+}
+
+/* (in - L^T core^-1 L in) / left, for `width` right-hand sides of R. */
+static void solve_some(const q_low_rank *low, int64_t R, int64_t width, const double *in, double *out,
+                       double (*inner)[WIDE])
+{
+    double x[BLOCK][WIDE];
+    memset(inner, 0, (size_t)low->rank * sizeof *inner);
+    for (int64_t first = 0; first < low->rows; first += BLOCK) {
+        int64_t rows = low->rows - first < BLOCK ? low->rows - first : BLOCK;
+        read_block(x, rows, R, width, in + first * R);
+        multiply_block(low, first, rows, x, inner);
+    }
+    solve_core(low, inner);
+    for (int64_t first = 0; first < low->rows; first += BLOCK) {
+        int64_t rows = low->rows - first < BLOCK ? low->rows - first : BLOCK;
+        read_block(x, rows, R, width, in + first * R);
+        subtract_block(low, first, rows, x, inner);
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t r = 0; r < width; r++) out[(first + i) * R + r] = x[i][r] / low->left;
     }
 }
 
 quern_status q_low_rank_solve(const q_low_rank *low, int64_t R, const double *in, double *out)
 {
     if (low->own) return low->own(low->user, R, in, out);
-    memcpy(out, in, (size_t)low->rows * (size_t)R * sizeof *out);
-    if (!low->rank) return QUERN_OK;
-    double *inner = calloc((size_t)low->rank * (size_t)R, sizeof *inner);
-    if (!inner) return q_fail_memory((size_t)low->rank * (size_t)R * sizeof *inner);
-    for (int64_t k = 0; k < low->rank; k++)
-        for (int64_t i = 0; i < low->rows; i++)
-            for (int64_t r = 0; r < R; r++) inner[k * R + r] += low->L[k * low->rows + i] * in[i * R + r];
-    solve_core(low, R, inner);
-    for (int64_t k = 0; k < low->rank; k++)
-        for (int64_t i = 0; i < low->rows; i++)
-            for (int64_t r = 0; r < R; r++) out[i * R + r] -= low->L[k * low->rows + i] * inner[k * R + r];
-    for (int64_t e = 0; e < low->rows * R; e++) out[e] /= low->left;
+    if (!low->rank) {
+        memcpy(out, in, (size_t)low->rows * (size_t)R * sizeof *out);
+        return QUERN_OK;
+    }
+    double(*inner)[WIDE] = malloc((size_t)low->rank * sizeof *inner);
+    if (!inner) return q_fail_memory((size_t)low->rank * sizeof *inner);
+    for (int64_t r = 0; r < R; r += WIDE) solve_some(low, R, R - r < WIDE ? R - r : WIDE, in + r, out + r, inner);
     free(inner);
     return QUERN_OK;
 }

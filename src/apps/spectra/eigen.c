@@ -41,16 +41,6 @@ static double *entry(const work *w, int64_t row, int64_t column)
     return w->H + row * w->room + column;
 }
 
-static double dot(const work *w, const double *x, const double *y)
-{
-    double sum[4] = {0};
-    int64_t i = 0;
-    for (; i + 4 <= w->N; i += 4)
-        for (int k = 0; k < 4; k++) sum[k] += x[i + k] * y[i + k];
-    for (; i < w->N; i++) sum[0] += x[i] * y[i];
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
 static void add(const work *w, double *x, double factor, const double *y)
 {
     for (int64_t i = 0; i < w->N; i++) x[i] += factor * y[i];
@@ -63,7 +53,7 @@ static void orthogonalise(const work *w, double *x, double *factors)
 {
     for (int turn = 0; turn < 2; turn++)
         for (int64_t k = 0; k < w->size; k++) {
-            double factor = dot(w, vector(w, k), x);
+            double factor = q_vector_dot(w->N, vector(w, k), x);
             add(w, x, -factor, vector(w, k));
             if (factors) factors[k] += factor;
         }
@@ -71,7 +61,7 @@ static void orthogonalise(const work *w, double *x, double *factors)
 
 static double normalise(const work *w, double *x)
 {
-    double size = sqrt(dot(w, x, x));
+    double size = sqrt(q_vector_dot(w->N, x, x));
     for (int64_t i = 0; i < w->N; i++) x[i] = size > 0 ? x[i] / size : 0;
     return size;
 }
@@ -110,7 +100,7 @@ static quern_status check_column(work *w, int64_t column)
 static quern_status take_product(work *w, int64_t column)
 {
     memset(w->entries, 0, (size_t)w->room * sizeof *w->entries);
-    double whole = sqrt(dot(w, w->x, w->x));
+    double whole = sqrt(q_vector_dot(w->N, w->x, w->x));
     orthogonalise(w, w->x, w->entries);
     Q_TRY(check_column(w, column));
     for (int64_t k = 0; k < w->size; k++) *entry(w, k, column) = w->entries[k];
@@ -259,9 +249,9 @@ static quern_status refine(work *w, double *values)
         for (int64_t r = 0; r < some; r++) {
             double *y = w->Y + (c + r) * w->N;
             for (int64_t i = 0; i < w->N; i++) w->x[i] = w->out[i * w->block + r];
-            values[c + r] = dot(w, w->x, y);
+            values[c + r] = q_vector_dot(w->N, w->x, y);
             add(w, w->x, -values[c + r], y);
-            w->left[c + r] = sqrt(dot(w, w->x, w->x));
+            w->left[c + r] = sqrt(q_vector_dot(w->N, w->x, w->x));
             if (c + r >= w->done) values[c + r] = w->left[c + r] = NAN;
             else w->residual = fmax(w->residual, w->largest > 0 ? w->left[c + r] / w->largest : 0);
         }
