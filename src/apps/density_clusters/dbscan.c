@@ -36,13 +36,7 @@ static quern_status run(dbscan *s, quern_operator *op)
                                     {"quern_label", quern_array_view(s->labels)}),
                          QUERN_OUTS(quern_array_view(s->found)), &options));
     s->report.passes++;
-    void *room = q_points_block(&s->points, s->points.rows, 1);
-    if (!room) return q_fail_memory((size_t)s->points.rows * sizeof(double));
-    quern_view read = quern_view_of(room, s->points.dtype, s->points.rows, 1);
-    quern_status status = quern_array_read(s->found, read);
-    if (!status) status = q_view_write(NULL, quern_f64(s->numbers, s->points.rows, 1), read);
-    free(room);
-    return status;
+    return q_view_write(s->points.context, quern_f64(s->numbers, s->points.rows, 1), quern_array_view(s->found));
 }
 
 static int64_t root(int64_t *parent, int64_t row)
@@ -67,7 +61,7 @@ static quern_status look_around(dbscan *s)
 {
     for (int64_t r = 0; r < s->points.rows; r++)
         s->numbers[r] = s->parent[r] < 0 ? INFINITY : (double)root(s->parent, r);
-    Q_TRY(quern_array_write(s->labels, quern_f64(s->numbers, s->points.rows, 1)));
+    Q_TRY(q_view_write(s->points.context, quern_array_view(s->labels), quern_f64(s->numbers, s->points.rows, 1)));
     return run(s, s->spread);
 }
 
@@ -107,7 +101,7 @@ static quern_status reach(dbscan *s, int64_t *labels)
     const int64_t *order = s->blocks ? s->blocks->order : NULL;
     for (int64_t p = 0; p < s->points.rows; p++)
         s->numbers[p] = s->parent[p] < 0 ? INFINITY : (double)labels[order ? order[p] : p];
-    Q_TRY(quern_array_write(s->labels, quern_f64(s->numbers, s->points.rows, 1)));
+    Q_TRY(q_view_write(s->points.context, quern_array_view(s->labels), quern_f64(s->numbers, s->points.rows, 1)));
     Q_TRY(run(s, s->spread));
     for (int64_t p = 0; p < s->points.rows; p++) {
         if (s->parent[p] >= 0) continue;

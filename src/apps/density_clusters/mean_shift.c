@@ -83,7 +83,7 @@ static quern_status finish(shift *s, quern_view to, quern_view peaks)
     double *at = malloc((size_t)(rows * dim) * sizeof *at + 1);
     int64_t *labels = malloc((size_t)rows * 2 * sizeof *labels + 1);
     quern_status status = at && labels ? QUERN_OK : q_fail_memory((size_t)(rows * (dim + 2)) * sizeof *at);
-    if (!status) status = quern_array_read(s->at, quern_f64(at, rows, dim));
+    if (!status) status = q_view_write(s->points.context, quern_f64(at, rows, dim), quern_array_view(s->at));
     if (!status) number(s, at, labels, labels + rows);
     if (!status) status = q_view_write(s->points.context, to, quern_i64(labels, rows, 1));
     if (!status && q_view_given(&peaks)) status = q_view_write(s->points.context, peaks, quern_f64(at, rows, dim));

@@ -44,10 +44,7 @@ static quern_status read_weights(q_kmeans *m, const quern_view *view)
 static quern_status read_start(q_kmeans *m, const quern_view *centroids)
 {
     int64_t count = m->k * m->points->dim;
-    quern_array *array = NULL;
-    Q_TRY(quern_array_from(&array, m->points->context, *centroids));
-    quern_status status = quern_array_read(array, quern_f64(m->centre, m->k, m->points->dim));
-    quern_array_destroy(&array);
+    quern_status status = q_view_write(m->points->context, quern_f64(m->centre, m->k, m->points->dim), *centroids);
     for (int64_t e = 0; e < count && !status; e++)
         if (!isfinite(m->centre[e]))
             status = q_fail(QUERN_USAGE, "centroid %lld begins at %g; it must be finite",
@@ -153,12 +150,12 @@ static quern_status assign(const q_points *p, quern_view centroids, const char *
     if (!status) status = quern_array_create(&found, p->context, QUERN_I32, p->rows, 1);
     if (!status) status = quern_array_create(&far, p->context, p->dtype, p->rows, 1);
     if (!status) status = quern_array_create(&centres, p->context, p->dtype, centroids.rows, p->dim);
-    if (!status) status = quern_array_write(centres, centroids);
+    if (!status) status = q_view_write(p->context, quern_array_view(centres), centroids);
     if (!status)
         status = quern_run_all(find, QUERN_ARGS({"x", quern_array_view(p->array)}, {"y", quern_array_view(centres)}),
                                QUERN_OUTS(quern_array_view(found), quern_array_view(far)));
-    if (!status && q_view_given(&labels)) status = quern_array_read(found, labels);
-    if (!status && q_view_given(&distances)) status = quern_array_read(far, distances);
+    if (!status && q_view_given(&labels)) status = q_view_write(p->context, labels, quern_array_view(found));
+    if (!status && q_view_given(&distances)) status = q_view_write(p->context, distances, quern_array_view(far));
     quern_operator_destroy(&find);
     quern_array_destroy(&found), quern_array_destroy(&far), quern_array_destroy(&centres);
     return status;

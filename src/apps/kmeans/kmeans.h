@@ -37,7 +37,7 @@ double q_points_variance(const q_points *points);
 /* Whether a view is an array of such a shape; rows or columns of -1: any number. */
 quern_status q_shape_check(const char *name, const quern_view *view, int64_t rows, int64_t columns);
 bool q_view_given(const quern_view *view);
-/* Writes numbers of the host into the caller's view, wherever that is. */
+/* Copies numbers from one view to another, wherever they are. Types are converted on the host, as a device may lack float64. */
 quern_status q_view_write(quern_context *context, quern_view to, quern_view from);
 
 #define Q_DISTANCE "quern_distance"

@@ -25,7 +25,7 @@ static void set_distance(const q_kmeans *m, q_assigned *a, int64_t row, double d
 
 static quern_status find_nearest(q_kmeans *m, q_assigned *a, const double *weights, double *inertia)
 {
-    Q_TRY(quern_array_write(m->centroids, quern_f64(m->centre, m->k, m->points->dim)));
+    Q_TRY(q_view_write(m->points->context, quern_array_view(m->centroids), quern_f64(m->centre, m->k, m->points->dim)));
     Q_TRY(quern_run_all(m->find, QUERN_ARGS({"x", a->points}, {"y", quern_array_view(m->centroids)}),
                         QUERN_OUTS(quern_view_of(a->labels, QUERN_I32, a->rows, 1),
                                    quern_view_of(a->distances, m->points->dtype, a->rows, 1))));

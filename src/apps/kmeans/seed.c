@@ -116,7 +116,7 @@ static quern_status create(seeding *s)
     Q_TRY(quern_array_create(&s->weights, p->context, p->dtype, p->rows, 1));
     Q_TRY(quern_array_create(&s->nearest, p->context, p->dtype, p->rows, 1));
     Q_TRY(quern_array_fill(s->nearest, INFINITY));
-    return s->m->weights ? quern_array_write(s->weights, quern_f64(s->m->weights, p->rows, 1))
+    return s->m->weights ? q_view_write(p->context, quern_array_view(s->weights), quern_f64(s->m->weights, p->rows, 1))
                          : quern_array_fill(s->weights, 1);
 }
 

@@ -195,7 +195,7 @@ static quern_status read_result(const q_mixture *m, const char *text, const q_po
     quern_status status = q_mixture_compile(&op, m, &text, 1);
     if (!status) status = quern_array_create(&array, m->context, dtype, p->rows, columns);
     if (!status) status = q_mixture_run(m, op, p, l, QUERN_OUTS(quern_array_view(array)));
-    if (!status && q_view_given(&to)) status = quern_array_read(array, to);
+    if (!status && q_view_given(&to)) status = q_view_write(m->context, to, quern_array_view(array));
     quern_operator_destroy(&op);
     if (kept) *kept = array;
     else quern_array_destroy(&array);

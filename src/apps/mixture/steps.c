@@ -49,9 +49,9 @@ quern_status q_mixture_prepare(q_mixture *m)
         }
         m->constants[c] = log(m->weights[c]) + log_determinant - 0.5 * (double)m->dim * log_2_pi;
     }
-    Q_TRY(quern_array_write(m->mean_array, quern_f64(m->means, m->k, m->dim)));
-    Q_TRY(quern_array_write(m->inverse_array, quern_f64(m->inverses, m->k, m->length)));
-    return quern_array_write(m->constant_array, quern_f64(m->constants, m->k, 1));
+    Q_TRY(q_view_write(m->context, quern_array_view(m->mean_array), quern_f64(m->means, m->k, m->dim)));
+    Q_TRY(q_view_write(m->context, quern_array_view(m->inverse_array), quern_f64(m->inverses, m->k, m->length)));
+    return q_view_write(m->context, quern_array_view(m->constant_array), quern_f64(m->constants, m->k, 1));
 }
 
 quern_status q_mixture_compile(quern_operator **out, const q_mixture *m, const char *const *texts, size_t count)
@@ -138,9 +138,9 @@ static quern_status maximize(q_steps *s, quern_operator *op)
     Q_TRY(
         q_mixture_run(m, op, s->points, s->log_densities,
                       QUERN_OUTS(quern_array_view(s->mass), quern_array_view(s->first), quern_array_view(s->second))));
-    Q_TRY(quern_array_read(s->mass, quern_f64(s->masses, m->k, 1)));
-    Q_TRY(quern_array_read(s->first, quern_f64(s->firsts, m->k, m->dim)));
-    Q_TRY(quern_array_read(s->second, quern_f64(s->seconds, m->k, m->length)));
+    Q_TRY(q_view_write(m->context, quern_f64(s->masses, m->k, 1), quern_array_view(s->mass)));
+    Q_TRY(q_view_write(m->context, quern_f64(s->firsts, m->k, m->dim), quern_array_view(s->first)));
+    Q_TRY(q_view_write(m->context, quern_f64(s->seconds, m->k, m->length), quern_array_view(s->second)));
     s->degenerate = 0;
     for (int64_t c = 0; c < m->k; c++) maximize_component(s, c), total += m->weights[c];
     for (int64_t c = 0; c < m->k; c++) m->weights[c] /= total;
@@ -150,7 +150,7 @@ static quern_status maximize(q_steps *s, quern_operator *op)
 quern_status q_steps_begin(q_steps *s, const int32_t *labels)
 {
     q_mixture *m = s->m;
-    Q_TRY(quern_array_write(m->mean_array, quern_f64(m->means, m->k, m->dim)));
+    Q_TRY(q_view_write(m->context, quern_array_view(m->mean_array), quern_f64(m->means, m->k, m->dim)));
     Q_TRY(quern_array_write(s->log_densities, quern_view_of(labels, QUERN_I32, s->points->rows, 1)));
     return maximize(s, s->begin);
 }
