@@ -137,7 +137,7 @@ const bench_case bench_cases[] = {
     {"knn2-pruned", "10 nearest neighbours, D = 2, pruned",
      "x=Vi(2); y=Vj(2); ArgKMin_j(SqDist(x,y),10)",
      QUERN_F32, 100000, 1000000, 1, 4e-7, bench_fill_uniform, bench_row_distances, NULL, &exactly},
-    {"knn6-pruned", "10 nearest neighbours, D = 6, left alone",
+    {"knn6-pruned", "10 nearest neighbours, D = 6, pruned",
      "x=Vi(6); y=Vj(6); ArgKMin_j(SqDist(x,y),10)",
      QUERN_F32, 30000, 200000, 1, 4e-7, bench_fill_uniform, bench_row_distances, NULL, &exactly},
     {"knn3-100k", "quern/neighbors.h: index and 10 nearest of each query, D = 3",

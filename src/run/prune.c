@@ -18,7 +18,9 @@ enum {
     LEAF_COLUMNS = 64,
     NEAR_COLUMNS = 128,    /* that tell what a block reaches, at least */
     LEAST_PAIRS = 1 << 24, /* a run of fewer is over before an order is found */
-    MOST_DIMENSIONS = 5    /* in more, boxes of uniform points are so wide that an order would be found in vain */
+    /* in more, boxes of uniform points are so wide that an order would be found in vain */
+    MOST_DIMENSIONS = 5,
+    MOST_OF_LISTS = 6 /* these gain by meeting near columns first, too */
 };
 static const double most_share = 0.4; /* of the pairs, for blocks and lists to be worth their while */
 
@@ -254,11 +256,12 @@ static bool has_met_all(const pruned_run *p)
     return all;
 }
 
-/* Whether so much would have to be computed that a run without blocks is better, where the choice is free. */
+/* Whether so much would have to be computed that a run without blocks is better, where the choice is free. It is not where lists are
+   carried: near columns come first, so these change less often, whatever is left out. */
 static quern_status find_too_much(pruned_run *p)
 {
     double share = 0;
-    if (p->pruning->use == QUERN_ON || !p->walker) return QUERN_OK;
+    if (p->pruning->use == QUERN_ON || !p->walker || carries(p)) return QUERN_OK;
     Q_TRY(q_walker_share(&share, p->walker, p->reached));
     if (share > most_share) p->why_not = "most pairs would have to be computed";
     return QUERN_OK;
@@ -295,8 +298,9 @@ static const char *refusal(const pruned_run *p)
         const q_variable *variable = &run->op->graph->variables[run->op->variables[v]];
         dim[variable->axis] += pruner->matters[v] ? variable->dim : 0;
     }
-    if (free && (dim[Q_I] > MOST_DIMENSIONS || dim[Q_J] > MOST_DIMENSIONS)) return "points have more than 5 dimensions";
-    return NULL;
+    size_t most = carries(p) ? MOST_OF_LISTS : MOST_DIMENSIONS;
+    if (!free || (dim[Q_I] <= most && dim[Q_J] <= most)) return NULL;
+    return carries(p) ? "points have more than 6 dimensions" : "points have more than 5 dimensions";
 }
 
 static quern_status prune(pruned_run *p)

@@ -345,6 +345,7 @@ static void runs_that_pruning_would_not_help(void **state)
     } rows[] = {
         {"x=Vi(2); y=Vj(2); ArgMin_j(SqDist(x,y))", "few pairs", 100, 100},
         {"x=Vi(6); y=Vj(6); ArgMin_j(SqDist(x,y))", "5 dimensions", 5000, 5000},
+        {"x=Vi(7); y=Vj(7); ArgKMin_j(SqDist(x,y),9)", " dimensions", 5000, 5000},
         {"x=Vi(2); y=Vj(2); Sum_j(Norm2(x-y))", "most pairs", 5000, 5000},
         {"x=Vi(2); y=Vj(2); ArgMin_j(SqDist(x,y))", "", 5000, 5000},
     };
