@@ -63,16 +63,22 @@ Q_FN q_interval q_make(const real low, const real high)
 
 // ---- ranges.c ----
 
-Q_FN real q_raised(const real x, const double steps)
+Q_FN real q_raised(const real x, const double steps, const double nothing)
 {
     const real size = fabs(x), y = x + q_select(size < INFINITY, size * (real)(Q_UNIT * steps), 0);
-    const qint none = ((y < 0) & (y > (real)-Q_LEAST)) | ((y > 0) & (y < (real)Q_NOTHING));
+    const qint none = ((y < 0) & (y > (real)-Q_LEAST)) | ((y > 0) & (y < (real)nothing));
     return q_select(y > (real)Q_MOST, INFINITY, q_select(y < (real)-Q_MOST, -Q_MOST, q_select(none, 0, y)));
 }
 
 Q_FN q_interval q_rounded(const q_interval x, const double steps)
 {
-    return q_span(-q_raised(-x.low, steps), q_raised(x.high, steps));
+    return q_span(-q_raised(-x.low, steps, Q_NOTHING), q_raised(x.high, steps, Q_NOTHING));
+}
+
+/* Of products. */
+Q_FN q_interval q_rounded_product(const q_interval x, const double steps)
+{
+    return q_span(-q_raised(-x.low, steps, 0), q_raised(x.high, steps, 0));
 }
 
 Q_FN qint q_finite(const q_interval x)
@@ -103,7 +109,9 @@ Q_FN q_interval q_sum_of_terms(const q_total *t)
     const double steps = Q_STEPS + 32 * t->count;
     const real spread = q_select(t->signs, t->size * (real)(steps * Q_UNIT), 0);
     const real low = t->low - spread, high = t->high + spread;
-    return q_choose(isnan(low) | isnan(high), Q_EVERYTHING, q_rounded(q_span(low, high), steps));
+    const q_interval sum = q_span(low, high);
+    return q_choose(isnan(low) | isnan(high), Q_EVERYTHING,
+                    t->count == 1 ? q_rounded_product(sum, steps) : q_rounded(sum, steps));
 }
 
 typedef struct {
@@ -132,7 +140,8 @@ Q_RULE(subtract) { return q_make(x.low - y.high, x.high - y.low); }
 
 Q_FN real q_end_product(const real a, const real b)
 {
-    return q_select((a == 0) | (b == 0), 0, a * b);
+    const real p = q_select((a == 0) | (b == 0), 0, a * b), least = copysign((real)0x1p-1074, p);
+    return q_select((p == 0) & (a != 0) & (b != 0), least, p);
 }
 
 Q_RULE(multiply)
@@ -166,7 +175,7 @@ Q_RULE(absolute)
 Q_RULE(square)
 {
     const q_interval a = q_rule_absolute(x, y, z, k);
-    return q_span(a.low * a.low, a.high * a.high);
+    return q_span(a.low * a.low, q_end_product(a.high, a.high));
 }
 
 /* What rises from `low` to `high` but for the errors of functions, which are some 16 units at most in OpenCL. */
@@ -184,8 +193,9 @@ Q_FN q_interval q_monotone(const real low, const real high)
 Q_RULE(power)
 {
     const q_interval size = q_rule_absolute(x, y, z, k);
-    const real a = q_pow(size.low, (real)k), b = q_pow(size.high, (real)k);
-    const q_interval powers = k < 0 ? q_between(b, a) : q_between(a, b);
+    const real a = q_pow(size.low, (real)k), b = q_pow(size.high, (real)k), most = k < 0 ? a : b;
+    const qint vanishes = (most == 0) & (size.high > 0) & (size.low < INFINITY);
+    const q_interval powers = q_between(k < 0 ? b : a, q_select(vanishes, 0x1p-1074, most));
     return k % 2 == 0 ? powers : q_choose(k < 0 ? x.low > 0 : x.low >= 0, powers, Q_EVERYTHING);
 }
 

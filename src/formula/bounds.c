@@ -55,10 +55,12 @@ q_interval q_interval_subtract(const q_interval *x, const int32_t k[2])
     return make(x[0].low - x[1].high, x[0].high - x[1].low);
 }
 
-/* The product of two ends, with 0 * infinity = 0: the end at infinity is only approached. */
+/* The product of two ends, with 0 * infinity = 0: the end at infinity is only approached. What is too small for a number is the
+   smallest one: a device may multiply in another order, a large factor first. */
 static double product(double a, double b)
 {
-    return a == 0 || b == 0 ? 0 : a * b;
+    double p = a == 0 || b == 0 ? 0 : a * b;
+    return p == 0 && a != 0 && b != 0 ? copysign(DBL_TRUE_MIN, p) : p;
 }
 
 q_interval q_interval_multiply(const q_interval *x, const int32_t k[2])
@@ -95,7 +97,7 @@ q_interval q_interval_absolute(const q_interval *x, const int32_t k[2])
 q_interval q_interval_square(const q_interval *x, const int32_t k[2])
 {
     q_interval a = q_interval_absolute(x, k);
-    return (q_interval){fmax(0, nextafter(a.low * a.low, -INFINITY)), nextafter(a.high * a.high, INFINITY)};
+    return (q_interval){fmax(0, nextafter(a.low * a.low, -INFINITY)), nextafter(product(a.high, a.high), INFINITY)};
 }
 
 /* What rises from `low` to `high` but for the errors of libm. */
@@ -111,8 +113,9 @@ q_interval q_interval_power(const q_interval *x, const int32_t k[2])
     bool even = k[0] % 2 == 0, positive = k[0] < 0 ? x[0].low > 0 : x[0].low >= 0; /* -0 as above */
     if (!even && !positive) return everything;
     q_interval size = q_interval_absolute(x, k);
-    return k[0] < 0 ? between(pow(size.high, k[0]), pow(size.low, k[0]))
-                    : between(pow(size.low, k[0]), pow(size.high, k[0]));
+    double least = pow(k[0] < 0 ? size.high : size.low, k[0]), most = pow(k[0] < 0 ? size.low : size.high, k[0]);
+    return between(least,
+                   most == 0 && size.high > 0 && size.low < INFINITY ? DBL_TRUE_MIN : most); /* as in product() */
 }
 
 q_interval q_interval_exponent(const q_interval *x, const int32_t k[2])
@@ -251,6 +254,15 @@ bool q_domain_powf(const q_interval *x, const int32_t k[2])
 }
 
 // ---- the pass ----
+
+bool q_is_product(const q_node *node)
+{
+    static const q_op products[] = {Q_OP_Mult,     Q_OP_MultNoNan, Q_OP_Square, Q_OP_Divide,
+                                    Q_OP_DivNoNan, Q_OP_Inv,       Q_OP_Pow,    Q_OP_Minus};
+    for (size_t k = 0; k < Q_COUNT(products); k++)
+        if (node->op == products[k]) return true;
+    return false;
+}
 
 /* What stands for "some positive number". */
 static const q_interval positive = {0x1p-64, 0x1p64};

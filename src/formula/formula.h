@@ -438,6 +438,8 @@ bool q_weight_read(q_weight *out, const q_graph *graph, const q_node *node);
    and, if so wished, parameters are positive. */
 q_interval q_bounds_expected(const q_graph *graph, q_id id, const q_interval *x, bool parameters);
 
+/* Whether the value may be multiplied with others in another order: what lower.c takes apart. */
+bool q_is_product(const q_node *node);
 /* Of an elementwise node, from those of its operands. */
 q_interval q_bounds_elementwise(const q_node *node, const q_interval *x);
 

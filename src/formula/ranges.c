@@ -6,7 +6,7 @@
  * Intervals hold what a device computes in the type of the arrays, not only what the formula says: each step is widened
  * by 256 units of rounding, which is more than OpenCL allows any function and than docs/numbers.md allows for inverses,
  * fused products and expanded distances of up to 12 components; longer sums get more. Numbers below the normal range may be
- * taken for 0, and those far below always are.
+ * taken for 0, and those far below always are, unless they are products, which may get another factor first.
  *
  * Whether a value may be NaN is kept apart, since some reductions pass over it.
  */
@@ -73,11 +73,11 @@ bool q_ranges_nan(const q_ranges *r, q_id id)
 
 // ---- rounding ----
 
-/* The number that a bound may have become, upwards; `steps` units of rounding are added. */
-static double raised(const q_ranges *r, double x, double steps)
+/* The number that a bound may have become, upwards; `steps` units of rounding are added, and what is below `nothing` is 0. */
+static double raised(const q_ranges *r, double x, double steps, double nothing)
 {
     double unit = r->single ? 0x1p-24 : 0x1p-53, most = r->single ? (double)FLT_MAX : DBL_MAX;
-    double least = r->single ? (double)FLT_MIN : DBL_MIN, nothing = r->single ? 0x1p-160 : 0;
+    double least = r->single ? (double)FLT_MIN : DBL_MIN;
     x += fabs(x) < INFINITY ? fabs(x) * unit * steps : 0;
     if (x > most) return INFINITY;
     if (x < -most) return -most;
@@ -86,7 +86,14 @@ static double raised(const q_ranges *r, double x, double steps)
 
 static q_interval rounded(const q_ranges *r, q_interval x, double steps)
 {
-    return (q_interval){-raised(r, -x.low, steps), raised(r, x.high, steps)};
+    double nothing = r->single ? 0x1p-160 : 0;
+    return (q_interval){-raised(r, -x.low, steps, nothing), raised(r, x.high, steps, nothing)};
+}
+
+/* Products may be taken apart and multiplied in another order, so a small one is nothing only at the end. */
+static q_interval rounded_product(const q_ranges *r, q_interval x, double steps)
+{
+    return (q_interval){-raised(r, -x.low, steps, 0), raised(r, x.high, steps, 0)};
 }
 
 enum { STEPS = 256 };
@@ -109,7 +116,7 @@ static q_interval sum_of(const q_ranges *r, const total *t)
     double steps = STEPS + 32 * t->count, spread = t->signs ? t->size * steps * (r->single ? 0x1p-24 : 0x1p-53) : 0;
     q_interval sum = {t->low - spread, t->high + spread};
     if (isnan(sum.low) || isnan(sum.high)) return everything;
-    return rounded(r, sum, steps);
+    return t->count == 1 ? rounded_product(r, sum, steps) : rounded(r, sum, steps);
 }
 
 // ---- nodes ----
@@ -167,7 +174,9 @@ static void bound_elementwise(q_ranges *r, const q_node *node, q_interval *out)
             nan = nan || !is_finite(x[a]);
         }
         nan = nan || (row->domain && !row->domain(x + row->decides, node->k));
-        if (given || !decide(node, x, &out[d])) out[d] = rounded(r, q_bounds_elementwise(node, x), STEPS);
+        if (given || !decide(node, x, &out[d]))
+            out[d] = q_is_product(node) ? rounded_product(r, q_bounds_elementwise(node, x), STEPS)
+                                        : rounded(r, q_bounds_elementwise(node, x), STEPS);
     }
     r->nan[(size_t)(node - r->graph->nodes)] = nan;
 }

@@ -163,7 +163,7 @@ static void write_elementwise(const writer *w, q_id id, const q_node *node)
                 else q_text_add(w->out, "), q_decision_%s(", q_ops[node->op].name);
             }
         }
-        q_text_add(w->out, "q_rounded(");
+        q_text_add(w->out, q_is_product(node) ? "q_rounded_product(" : "q_rounded(");
         add_rule(w, node, d);
         q_text_add(w->out, ", Q_STEPS)%s;\n", is_decided((q_op)node->op) ? ")" : "");
     }
