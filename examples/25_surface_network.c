@@ -1,5 +1,5 @@
 /*
- * 23_surface_network: a convolution on surfaces whose kernel is a small network, for several surfaces in one run (the layer of
+ * 25_surface_network: a convolution on surfaces whose kernel is a small network, for several surfaces in one run (the layer of
  * dMaSIF: Sverrisson, Feydy, Correia and Bronstein, 2021).
  *
  * Each point sees its neighbours in a frame of its own: P = T (y - x), T having its two tangents and its normal as rows. A network
