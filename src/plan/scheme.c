@@ -307,7 +307,7 @@ static quern_status take_scheme(q_plan *out, const q_ir *program, const q_plan_r
    looks at all K places for its own. Loops of short states are unrolled. */
 static int64_t merge_turns(const q_ir *program)
 {
-    int64_t words = q_plan_words(program), turns = 2 * words;
+    int64_t words = q_plan_words(program), turns = words;
     if (words < Q_LONG) return 1;
     for (size_t r = 0; r < program->reduction_count; r++) {
         const int64_t K = program->reductions[r].K;
@@ -319,7 +319,8 @@ static int64_t merge_turns(const q_ir *program)
 /* UNSUPPORTED where loops end after so many turns of all together, and the merge of states of this length would take more. */
 static quern_status check_turns(const q_plan *plan, const q_ir *program, int64_t columns)
 {
-    int64_t words = q_plan_words(program), turns = plan->split_count * merge_turns(program);
+    int64_t words = q_plan_words(program), ends = words < Q_LONG ? 0 : 2 * words; /* its start and its results */
+    int64_t turns = plan->split_count * merge_turns(program) + ends;
     if (!plan->profile.max_cols_per_item || !plan->split || turns <= (int64_t)plan->profile.max_cols_per_item * TURNS)
         return QUERN_OK;
     q_fail(QUERN_UNSUPPORTED,

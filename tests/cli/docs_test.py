@@ -103,7 +103,7 @@ def examples(text):
 
 def same_word(got, expected):
     try:
-        a, b = float(got), float(expected)
+        a, b = float(got.rstrip(',')), float(expected.rstrip(','))
     except ValueError:
         return got == expected
     return a == b or abs(a - b) <= 1e-6 + 1e-5 * abs(b)
