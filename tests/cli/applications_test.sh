@@ -27,6 +27,13 @@ fails 'no right-hand side' 8 solve "$kernel" x=0,1 y=0,1 -o made/c.npy
 fails 'a right-hand side of another size' 6 solve "$kernel" x=0,1 y=0,1 b=1,2,3 -o made/c.npy
 fails 'a shift that is no number' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --shift much -o made/c.npy
 
+prints 'eigenvalues' "2
+1" eigs "$kernel" x=0,0,100 y=0,0,100 --count 2 --quiet
+shows 'the smallest' '"converged": true' eigs "$kernel" x=0,0,100 y=0,0,100 --count 1 --which smallest --json --quiet
+fails 'more eigenvalues than rows' 6 eigs "$kernel" x=0,1 y=0,1 --count 3
+fails 'eigenvalues that there are not' 2 eigs "$kernel" x=0,1 y=0,1 --count 1 --which middle
+fails 'a matrix that is not symmetric' 17 eigs 'x=Vi(1); y=Vj(1); Sum_j((1+Exp(x-2*y))*b)' x=0,1,2 y=0,1,2 --count 1
+
 # ---- processes ---------------------------------------------------------------------------------------------------
 
 prints 'a mean and a standard deviation' "1 1

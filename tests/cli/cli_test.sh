@@ -328,55 +328,6 @@ report 'the variable is named' "$(grep -q "OCL_ICD_VENDORS says, '$dir/dead'" er
 "$quern" doctor >out 2>err
 report 'the doctor names the library' "$(grep -q '^warn  driver .*dead.icd: /nonexistent/libdead.so: ' out || cat out)"
 OCL_ICD_VENDORS=$drivers
-# ---- systems ----------------------------------------------------------------------------------------------------
-
-kernel='x=Vi(1); y=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)'
-prints 'a system, with a shift' "0.5
-1
-1.5" solve "$kernel" x=0,100,200 y=0,100,200 b=1,2,3 --shift 1 --quiet
-npy square.npy '<f4' '(2, 2)' 4 "$one4"
-prints 'two right-hand sides' "0.5 0.5
-0.5 0.5" solve "$kernel" x=0,100 y=0,100 b=square.npy --shift 1 --quiet
-shows 'its report' '"converged": true' solve "$kernel" x=0,100,200 y=0,100,200 b=1,2,3 --json --quiet
-"$quern" solve 'x=Vi(1); y=Vj(1); Sum_j((1+Exp(x-2*y))*b)' x=0,1,2 y=0,1,2 b=1,2,3 --json >out 2>err
-code=$?
-report 'a system that is not symmetric is told, and what there is written' \
-    "$([ "$code" -eq 17 ] && grep -q 'not symmetric' err && grep -q '"converged": false' out || cat out err)"
-prints 'a matrix that is not positive, by MINRES' "-1
--2" solve "$kernel" x=0,100 y=0,100 b=1,2 --shift -2 --method minres --quiet
-fails 'a method that there is not' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --method lu
-fails 'no right-hand side' 8 solve "$kernel" x=0,1 y=0,1 -o made/c.npy
-fails 'a right-hand side of another size' 6 solve "$kernel" x=0,1 y=0,1 b=1,2,3 -o made/c.npy
-fails 'a shift that is no number' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --shift much -o made/c.npy
-
-prints 'eigenvalues' "2
-1" eigs "$kernel" x=0,0,100 y=0,0,100 --count 2 --quiet
-shows 'the smallest' '"converged": true' eigs "$kernel" x=0,0,100 y=0,0,100 --count 1 --which smallest --json --quiet
-fails 'more eigenvalues than rows' 6 eigs "$kernel" x=0,1 y=0,1 --count 3
-fails 'eigenvalues that there are not' 2 eigs "$kernel" x=0,1 y=0,1 --count 1 --which middle
-fails 'a matrix that is not symmetric' 17 eigs 'x=Vi(1); y=Vj(1); Sum_j((1+Exp(x-2*y))*b)' x=0,1,2 y=0,1,2 --count 1
-
-# ---- processes ---------------------------------------------------------------------------------------------------
-
-prints 'a mean and a standard deviation' "1 1
-2 1" gp 0,100 2,4 at=0,100 --kernel rbf length=1 noise=2 variance=2 --as-given --quiet
-printf 'x,value\n0,2\n1,3\n2,1\n4,2\n' >known.csv
-printf 'x,value\n0.5,2.6\n3,1.4\n' >asked.csv
-shows 'a fit, and what it is off by' '"rmse": 0\.' gp known.csv at=asked.csv --fit --json --quiet
-"$quern" gp known.csv at=0.5,3 length=1 -o made/p.csv --plot made/fit.svg >out 2>err
-report 'predictions and a picture' "$([ "$(wc -l <made/p.csv)" -eq 2 ] && grep -q '<polyline' made/fit.svg && grep -q '^noise  *0.1$' out ||
-    cat out err)"
-rm -f made/p.csv made/fit.svg
-fails 'points without values' 8 gp 0,1,2 at=3 -o made/p.npy
-fails 'no points' 8 gp at=3 -o made/p.npy
-fails 'a third array' 2 gp 0,1 2,3 4,5 at=3 -o made/p.npy
-fails 'nowhere to predict' 8 gp 0,1 2,3 -o made/p.npy
-fails 'noise that is negative' 2 gp 0,1 2,3 noise=-1 at=3 -o made/p.npy
-fails 'a kernel that is none' 4 gp 0,1 2,3 --kernel gauss at=3 -o made/p.npy
-fails 'a point twice without noise' 17 gp 0,0 2,3 noise=0 at=3 -o made/p.npy
-fails 'a picture of three dimensions' 2 gp x8.npy 1,2 at=x8.npy --plot made/fit.svg -o made/p.npy
-fails 'a method that is none' 2 gp 0,1 2,3 --method guess at=3 -o made/p.npy
-
 # ---- entries ----------------------------------------------------------------------------------------------------
 
 pair='x=Vi(1); y=Vj(1); x*y+J'
