@@ -60,9 +60,6 @@ fails 'a method that is none' 2 gp 0,1 2,3 --method guess at=3 -o made/p.npy
 prints 'a distance of clouds' 'value       2
 directed    2 and 2' transport 0,1,2 2,3,4 --loss hausdorff-hard --quiet
 shows 'optimal transport in float64, and what holds it' '^between     0.12[45]' transport 0,10,20 0.5,10.5,20.5 --dtype f64 --quiet
-npy square.npy '<f4' '(2, 2)' 4 "$one4"
-prints 'two right-hand sides' "0.5 0.5
-0.5 0.5" solve "$kernel" x=0,100 y=0,100 b=square.npy --shift 1 --quiet
 shows 'its report' '"converged": true' transport 0,1 2,3 --json --quiet
 "$quern" transport 0,10 1,11 --blur 0.1 -o gradient-x=made/g.csv -o self-potential-x=made/f.csv >out 2>err
 report 'its gradient and a potential' "$([ "$(cat made/g.csv)" = "-0.5
