@@ -1,10 +1,11 @@
 #!/bin/sh
-# test.sh: every test, from a fresh machine, in one command:
+# test.sh: the tests, from a fresh machine, in one command:
 #
 #     sh tools/test.sh                 all that continuous integration runs
 #     sh tools/test.sh --no-sanitize   without the second build, which looks for memory errors
 #     sh tools/test.sh --sanitize      that build alone
 #     sh tools/test.sh --suite NAME    without the second build, the tests of one suite (base, formula, plan, ...)
+#     sh tools/test.sh --night         the tests that the others leave out, without the second build
 #     sh tools/test.sh --no-install    with any of these: stops, with a list, where something that is needed is missing
 #
 # Installs what is missing (with apt, dnf, pacman, zypper or brew; sudo only if you are not root), builds quern in build/
@@ -22,11 +23,12 @@ cd "$(dirname "$0")/.."
 # shellcheck source=tools/setup.sh
 . tools/setup.sh
 
-plain=yes sanitize=yes suite=
+plain=yes sanitize=yes suite='' night=''
 while [ $# -gt 0 ]; do
     case $1 in
         --help) show_help && exit 0 ;;
         --no-install) install=no ;;
+        --night) night=yes sanitize= ;;
         --no-sanitize) sanitize= ;;
         --sanitize) plain= ;;
         --suite)
@@ -72,7 +74,9 @@ if [ -n "$plain" ]; then
     isolate build
     dry_run || set_limits
     say "the tests"
-    run_tests build ${suite:+--suite "$suite"}
+    if [ -n "$night" ]; then run_tests build --suite night
+    else run_tests build --no-suite night ${suite:+--suite "$suite"}
+    fi
     logs=build
 fi
 

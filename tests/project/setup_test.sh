@@ -182,6 +182,8 @@ script 1 test.sh --no-sanitize
 expect 'test.sh --no-sanitize' 0 '^+ meson test -C build ' ! build-asan
 script 1 test.sh --sanitize
 expect 'test.sh --sanitize' 0 ! 'meson test -C build ' '^+ meson test -C build-asan'
+script 1 test.sh --night
+expect 'test.sh --night' 0 '^+ meson test -C build .*--suite night$' ! build-asan
 script 1 test.sh --fast
 expect 'test.sh with an unknown word' 1 "unknown argument '--fast'"
 script 1 test.sh --suite base
