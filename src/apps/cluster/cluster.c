@@ -141,13 +141,13 @@ static void sort_rows(int64_t *order, int64_t *spare, const double *keys, int64_
     }
 }
 
-/* The number of each row's cell in the box of all of them, row after row; 0 where that has more cells than are worth counting, or keys are
-   not whole. */
+/* The number of each row's cell in the box of all of them, row after row; 0 where that has more cells than are worth counting, or
+   keys are not whole, or there are none. */
 static int64_t number_cells(int64_t *number, const double *keys, int64_t rows, int64_t dim)
 {
-    int64_t cells = 1, most = 4 * rows + 1024;
+    int64_t cells = rows ? 1 : 0, most = 4 * rows + 1024;
     for (int64_t r = 0; r < rows; r++) number[r] = 0;
-    for (int64_t d = 0; d < dim; d++) {
+    for (int64_t d = 0; d < dim && cells; d++) {
         double low = INFINITY, high = -INFINITY;
         for (int64_t r = 0; r < rows; r++) {
             double key = keys[r * dim + d];
