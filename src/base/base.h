@@ -130,6 +130,13 @@ void q_digest_hex(const void *data, size_t size, char out[33]);
 
 enum { Q_KERNEL_NAME = 64 }; /* bytes of a kernel's name, the 0 included */
 
+// random.c: the same numbers in every run
+
+/* The next number of a sequence, which the state is; one from 0 to below 1; one of mean 0 and variance 1. */
+uint64_t q_random_next(uint64_t *state);
+double q_random_unit(uint64_t *state);
+double q_random_normal(uint64_t *state);
+
 // sys.c: time, environment, files, locks
 
 double q_seconds(void); /* monotonic */

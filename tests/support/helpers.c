@@ -8,22 +8,14 @@
 #include "helpers.h"
 #include "run/run.h"
 
-static uint64_t random_bits(random_source *source)
-{
-    uint64_t z = source->state += UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
-}
-
 double random_between(random_source *source, double low, double high)
 {
-    return low + (high - low) * (double)(random_bits(source) >> 11) / 9007199254740992.0;
+    return low + (high - low) * q_random_unit(&source->state);
 }
 
 size_t random_below(random_source *source, size_t count)
 {
-    return (size_t)(random_bits(source) % count);
+    return (size_t)(q_random_next(&source->state) % count);
 }
 
 // ---- samples ----

@@ -11,14 +11,6 @@
 
 enum { MOST_DENSE = 6000, MOST_NEIGHBOURS = 128, NEIGHBOURS = 48 };
 
-uint64_t q_gp_random(uint64_t *state)
-{
-    uint64_t bits = (*state += 0x9e3779b97f4a7c15U);
-    bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9U;
-    bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebU;
-    return bits ^ (bits >> 31);
-}
-
 double q_dot(const double *a, const double *b, int64_t n)
 {
     double sum = 0;
@@ -470,9 +462,8 @@ static quern_status rate(quern_gp *gp)
 static void report_on(const quern_gp *gp, quern_gp_report *out)
 {
     quern_gp_report all = gp->report;
-    size_t size = out->size && out->size < sizeof all ? out->size : sizeof all;
-    all.size = size, all.method = gp->method, all.mean = gp->mean, all.deviation = gp->deviation;
-    memcpy(out, &all, size);
+    all.method = gp->method, all.mean = gp->mean, all.deviation = gp->deviation;
+    q_report_copy(out, &all, sizeof all);
 }
 
 static void write_numbers(const quern_view *to, const double *numbers)

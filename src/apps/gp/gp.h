@@ -114,8 +114,6 @@ extern const q_gp_way q_gp_dense, q_gp_iterative;
 // gp.c
 
 enum { Q_GP_SEED = 11 };
-/* The next number of a sequence (SplitMix64; Steele, Lea, Flood 2014). */
-uint64_t q_gp_random(uint64_t *state);
 /* Compiles gp->slopes, unless it is there or the kernel has no parameters. */
 quern_status q_gp_slopes(quern_gp *gp);
 enum { Q_GP_MOST_ARGS = Q_GP_PARAMETERS + 2 };

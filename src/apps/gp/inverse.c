@@ -24,7 +24,7 @@ static void shuffle(int64_t *order, int64_t n)
     uint64_t state = Q_GP_SEED;
     for (int64_t i = 0; i < n; i++) order[i] = i;
     for (int64_t i = n - 1; i > 0; i--) {
-        int64_t other = (int64_t)(q_gp_random(&state) % (uint64_t)(i + 1)), kept = order[i];
+        int64_t other = (int64_t)(q_random_next(&state) % (uint64_t)(i + 1)), kept = order[i];
         order[i] = order[other], order[other] = kept;
     }
 }

@@ -182,7 +182,7 @@ static quern_status add_traces(quern_gp *gp, double *room, double *out)
     for (int64_t k = 0; k < probes; k += POINTS) {
         int64_t R = probes - k < POINTS ? probes - k : POINTS;
         double *z = room, *solved = z + gp->N * R, *known = solved + gp->N * R;
-        for (int64_t e = 0; e < gp->N * R; e++) z[e] = q_gp_random(&state) >> 63 ? 1 : -1;
+        for (int64_t e = 0; e < gp->N * R; e++) z[e] = q_random_next(&state) >> 63 ? 1 : -1;
         Q_TRY(solve(gp, z, R, sqrt(gp->options.tolerance), solved));
         Q_TRY(precondition(gp, R, z, known));
         for (int64_t e = 0; e < gp->N * R; e++) solved[e] -= known[e];

@@ -46,10 +46,6 @@ quern_status q_view_write(quern_context *context, quern_view to, quern_view from
 quern_status q_distance_compile(quern_operator **out, quern_context *context, const char *distance, int64_t dim,
                                 const char *first, const char *second);
 
-/* SplitMix64 (Steele, Lea, Flood, 2014): the next number, and one from 0 to below 1. */
-uint64_t q_random_next(uint64_t *state);
-double q_random_unit(uint64_t *state);
-
 // ---- lloyd.c ----
 
 /* Points with their nearest centroids: what a step works on, all points or a mini-batch. */

@@ -205,18 +205,3 @@ quern_status q_distance_compile(quern_operator **out, quern_context *context, co
     quern_graph_destroy(&graph);
     return status;
 }
-
-// ---- random numbers ----
-
-uint64_t q_random_next(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-double q_random_unit(uint64_t *state)
-{
-    return (double)(q_random_next(state) >> 11) * 0x1p-53;
-}

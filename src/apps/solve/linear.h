@@ -112,10 +112,6 @@ double q_low_rank_log_determinant(const q_low_rank *low);
 /* Vectors drawn from the normal distribution whose covariance is the matrix that is inverted. */
 void q_low_rank_sample(const q_low_rank *low, int64_t R, uint64_t *state, double *out);
 
-/* Random numbers from a state: uniform in 0 .. 1; normal. */
-double q_uniform(uint64_t *state);
-double q_normal(uint64_t *state);
-
 // lanczos.c
 
 /* x.y of one vector each; out[r] = x.y of the vectors r of R. */

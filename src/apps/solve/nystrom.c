@@ -25,7 +25,8 @@ static quern_status multiply(sketch *s, int64_t R, double *O, double *Y)
 {
     memset(s->in, 0, (size_t)(s->rows * Q_RHS_CHUNK) * sizeof *s->in);
     for (int64_t r = 0; r < R; r++)
-        for (int64_t i = 0; i < s->rows; i++) s->in[i * Q_RHS_CHUNK + r] = O[r * s->rows + i] = q_normal(&s->state);
+        for (int64_t i = 0; i < s->rows; i++)
+            s->in[i * Q_RHS_CHUNK + r] = O[r * s->rows + i] = q_random_normal(&s->state);
     Q_TRY(q_linear_product(s->a, q_linear_dtype(s->a), Q_RHS_CHUNK, s->in, s->out));
     for (int64_t r = 0; r < R; r++)
         for (int64_t i = 0; i < s->rows; i++)

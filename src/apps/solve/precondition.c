@@ -14,22 +14,6 @@ enum { TRIAL = 32 };                /* columns after which a low rank must have 
 static const double enough = 1e-6;  /* of the trace, what may be left */
 static const double hopeless = 0.5; /* of the trace, what must be gone after the trial */
 
-/* SplitMix64 (Steele, Lea, Flood 2014). */
-double q_uniform(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
-}
-
-/* Box and Muller (1958). */
-double q_normal(uint64_t *state)
-{
-    double radius = sqrt(-2 * log(1 - q_uniform(state)));
-    return radius * cos(6.283185307179586 * q_uniform(state));
-}
-
 static double sum_of(const double *numbers, int64_t count)
 {
     double sum = 0;
@@ -40,7 +24,7 @@ static double sum_of(const double *numbers, int64_t count)
 /* The row whose share of the sum a random number falls into. */
 static int64_t choose(const double *left, int64_t rows, double sum, uint64_t *state)
 {
-    double at = q_uniform(state) * sum;
+    double at = q_random_unit(state) * sum;
     int64_t last = 0;
     for (int64_t i = 0; i < rows; i++) {
         if (left[i] <= 0) continue;
@@ -275,10 +259,10 @@ double q_low_rank_log_determinant(const q_low_rank *low)
 void q_low_rank_sample(const q_low_rank *low, int64_t R, uint64_t *state, double *out)
 {
     double root = low->rank ? sqrt(low->left) : 1;
-    for (int64_t e = 0; e < low->rows * R; e++) out[e] = root * q_normal(state);
+    for (int64_t e = 0; e < low->rows * R; e++) out[e] = root * q_random_normal(state);
     for (int64_t k = 0; k < low->rank; k++)
         for (int64_t r = 0; r < R; r++) {
-            double factor = q_normal(state);
+            double factor = q_random_normal(state);
             for (int64_t i = 0; i < low->rows; i++) out[i * R + r] += factor * low->L[k * low->rows + i];
         }
 }

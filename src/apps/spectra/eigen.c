@@ -69,7 +69,7 @@ static double normalise(const work *w, double *x)
 static void add_random(work *w)
 {
     double *x = vector(w, w->size);
-    for (int64_t i = 0; i < w->N; i++) x[i] = q_normal(&w->state);
+    for (int64_t i = 0; i < w->N; i++) x[i] = q_random_normal(&w->state);
     normalise(w, x);
     orthogonalise(w, x, NULL);
     normalise(w, x);

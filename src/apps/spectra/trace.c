@@ -53,7 +53,7 @@ static void draw(work *w, int64_t first, int64_t R, double *out)
         for (int64_t r = 0; r < R; r++) out[(first + r) * R + r] = 1;
     } else if (w->low.rank) q_low_rank_sample(&w->low, R, &w->state, out);
     else
-        for (int64_t e = 0; e < w->N * R; e++) out[e] = q_uniform(&w->state) < 0.5 ? -1 : 1;
+        for (int64_t e = 0; e < w->N * R; e++) out[e] = q_random_unit(&w->state) < 0.5 ? -1 : 1;
 }
 
 // ---- quadrature ----

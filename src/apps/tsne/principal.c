@@ -10,16 +10,11 @@
 
 enum { TURNS = 30 };
 
-/* Numbers of mean 0 and variance 1, nearly enough: twelve uniform ones (splitmix64) less 6. */
+/* Numbers of mean 0 and variance 1, nearly enough: twelve uniform ones less 6. */
 static double noise(uint64_t *state)
 {
     double sum = -6;
-    for (int k = 0; k < 12; k++) {
-        uint64_t z = *state += 0x9e3779b97f4a7c15u;
-        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-        sum += (double)((z ^ z >> 31) >> 11) * 0x1p-53;
-    }
+    for (int k = 0; k < 12; k++) sum += q_random_unit(state);
     return sum;
 }
 
