@@ -43,18 +43,6 @@ static const cli_option options[] = {
     CLI_VERBOSE(request),
 };
 
-static quern_status parse_which(const char *text, quern_eigenvalues *out)
-{
-    const char *names[] = {"largest", "smallest", "magnitude"};
-
-    for (size_t k = 0; text && k < CLI_COUNT(names); k++)
-        if (!strcmp(text, names[k])) {
-            *out = (quern_eigenvalues)k;
-            return QUERN_OK;
-        }
-    return text ? cli_fail(QUERN_USAGE, "--which takes largest, smallest or magnitude, not '%s'", text) : QUERN_OK;
-}
-
 static quern_status parse(int argc, char **argv, request *r)
 {
     quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), r, &r->words);
@@ -114,9 +102,11 @@ static quern_status find(const request *r, const quern_linear *linear, quern_dty
     quern_eigen_options how = {
         .size = sizeof how, .tolerance = r->tolerance, .iterations = r->iterations, .progress = progress};
     quern_eigen_report report = {.size = sizeof report};
-    quern_status status = parse_which(r->which, &how.which);
+    int which;
+    quern_status status = cli_parse_choice(r->which, "--which", options, CLI_COUNT(options), &which);
 
     if (status) return status;
+    how.which = (quern_eigenvalues)which;
     double *values = calloc((size_t)r->count, sizeof *values);
     double *vectors = calloc((size_t)(rows * columns) + 1, sizeof *vectors);
     if (!values || !vectors) {

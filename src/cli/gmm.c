@@ -21,8 +21,6 @@ typedef struct request {
     bool json;
 } request;
 
-static const char *const kinds[] = {"full", "diagonal", "spherical"};
-
 static const cli_option options[] = {
     {"-k", CLI_TEXT, offsetof(request, components), "N", "how many components"},
     {"-o", CLI_TEXT, offsetof(request, paths[0]), "FILE", "write the likeliest component of each point there"},
@@ -59,18 +57,16 @@ static bool progress(void *unused, int64_t iteration, double log_likelihood)
 static quern_status parse_options(request *r, quern_mixture_options *o)
 {
     int64_t seed = 0;
-    size_t kind = 0;
+    int kind = 0;
     quern_status status = cli_parse_dtype(r->dtype_text, &r->dtype);
 
-    while (r->covariance && kind < CLI_COUNT(kinds) && strcmp(r->covariance, kinds[kind])) kind++;
     if (!status) status = cli_parse_count(r->components, "-k", &r->k);
     if (!status) status = cli_parse_number(r->regularization, "--regularization", &o->regularization);
     if (!status) status = cli_parse_count(r->restarts, "--restarts", &o->restarts);
     if (!status) status = cli_parse_count(r->iterations, "--iterations", &o->iterations);
     if (!status) status = cli_parse_number(r->tolerance, "--tolerance", &o->tolerance);
     if (!status) status = cli_parse_count(r->seed, "--seed", &seed);
-    if (!status && kind == CLI_COUNT(kinds))
-        status = cli_fail(QUERN_USAGE, "--covariance takes full, diagonal or spherical, not '%s'", r->covariance);
+    if (!status) status = cli_parse_choice(r->covariance, "--covariance", options, CLI_COUNT(options), &kind);
     if (!status && !r->k) status = cli_fail(QUERN_MISSING, "how many components? add -k N");
     if (!status && r->words.count != 1)
         status = cli_fail(QUERN_USAGE, "gmm needs one file of points: quern gmm x.npy -k 3 -o labels.npy");

@@ -61,17 +61,6 @@ static const cli_option options[] = {
 /* ---- options ---------------------------------------------------------------------------------------------------- */
 
 /* The place of a word in a list that ends with null; 0 for none given. */
-static quern_status parse_choice(const char *text, const char *option, const char *const *choices, int *out)
-{
-    *out = 0;
-    for (int k = 0; text && choices[k]; k++)
-        if (!strcmp(text, choices[k])) {
-            *out = k;
-            return QUERN_OK;
-        }
-    return text ? cli_fail(QUERN_USAGE, "%s does not take '%s'; see `quern help gp`", option, text) : QUERN_OK;
-}
-
 static bool tell(void *unused, const char *what, int64_t step, double number)
 {
     (void)unused;
@@ -81,9 +70,7 @@ static bool tell(void *unused, const char *what, int64_t step, double number)
 
 static quern_status parse_options(const request *r, quern_gp_options *o, quern_gp_fit_options *f)
 {
-    static const char *const methods[] = {"auto", "cholesky", "iterative", NULL},
-                             *const means[] = {"zero", "constant", NULL}, *const ways[] = {"lbfgs", "adam", NULL};
-    int method, mean, way;
+    int method, mean = 0, way = 0;
     const struct {
         const char *text, *option;
         int64_t *out;
@@ -91,10 +78,10 @@ static quern_status parse_options(const request *r, quern_gp_options *o, quern_g
                   {r->probes, "--probes", &o->probes},
                   {r->iterations, "--iterations", &o->iterations},
                   {r->neighbours, "--neighbours", &o->neighbours}};
-    quern_status status = parse_choice(r->method, "--method", methods, &method);
+    quern_status status = cli_parse_choice(r->method, "--method", options, CLI_COUNT(options), &method);
 
-    if (!status) status = parse_choice(r->mean, "--mean", means, &mean);
-    if (!status) status = parse_choice(r->optimiser, "--optimiser", ways, &way);
+    if (!status) status = cli_parse_choice(r->mean, "--mean", options, CLI_COUNT(options), &mean);
+    if (!status) status = cli_parse_choice(r->optimiser, "--optimiser", options, CLI_COUNT(options), &way);
     for (size_t k = 0; k < CLI_COUNT(counts) && !status; k++)
         status = cli_parse_count(counts[k].text, counts[k].option, counts[k].out);
     if (!status) status = cli_parse_number(r->rate, "--rate", &f->rate);

@@ -57,16 +57,15 @@ static const cli_option options[] = {
 static quern_status parse_words(const request *r, quern_density_options *o)
 {
     static const char *const rules[] = {"scott", "silverman", "likelihood"};
-    static const char *const shapes[] = {"", "covariance", "deviations", "unit"};
-    bool rule = !r->bandwidth, shape = !r->shape;
+    bool rule = !r->bandwidth;
+    int shape;
+    quern_status status = cli_parse_choice(r->shape, "--shape", options, CLI_COUNT(options), &shape);
 
     for (size_t k = 0; k < CLI_COUNT(rules) && !rule; k++)
         if (!strcmp(r->bandwidth, rules[k])) o->rule = (quern_bandwidth_rule)k, rule = true;
-    for (size_t k = 1; k < CLI_COUNT(shapes) && !shape; k++)
-        if (!strcmp(r->shape, shapes[k])) o->shape = (quern_bandwidth_shape)k, shape = true;
-    if (!shape) return cli_fail(QUERN_USAGE, "--shape takes covariance, deviations or unit, not '%s'", r->shape);
-    if (rule) return QUERN_OK;
-    quern_status status = cli_parse_number(r->bandwidth, "--bandwidth", &o->bandwidth);
+    if (r->shape) o->shape = (quern_bandwidth_shape)(QUERN_BANDWIDTH_COVARIANCE + shape);
+    if (status || rule) return status;
+    status = cli_parse_number(r->bandwidth, "--bandwidth", &o->bandwidth);
     if (!status && !(o->bandwidth > 0)) status = cli_fail(QUERN_USAGE, "--bandwidth must be above 0");
     return status;
 }

@@ -50,6 +50,7 @@ static bool progress(void *unused, int64_t iteration, double inertia)
 static quern_status parse_options(request *r, quern_kmeans_options *o)
 {
     int64_t seed = 0;
+    int start = 0;
     quern_status status = cli_parse_dtype(r->dtype_text, &r->dtype);
 
     if (!status) status = cli_parse_count(r->clusters, "-k", &r->k);
@@ -58,11 +59,10 @@ static quern_status parse_options(request *r, quern_kmeans_options *o)
     if (!status) status = cli_parse_number(r->tolerance, "--tolerance", &o->tolerance);
     if (!status) status = cli_parse_count(r->batch, "--batch", &o->batch);
     if (!status) status = cli_parse_count(r->seed, "--seed", &seed);
-    if (!status && r->start && strcmp(r->start, "random") && strcmp(r->start, "plus-plus"))
-        status = cli_fail(QUERN_USAGE, "--start takes plus-plus or random, not '%s'", r->start);
+    if (!status) status = cli_parse_choice(r->start, "--start", options, CLI_COUNT(options), &start);
     if (!status && r->outputs.count > 1)
         status = cli_fail(QUERN_USAGE, "there is one array of labels, and -o is given %zu times", r->outputs.count);
-    if (!status && r->start && *r->start == 'r') o->start = QUERN_START_RANDOM;
+    o->start = (quern_kmeans_start)start;
     o->distance = r->distance, o->seed = (uint64_t)seed, o->progress = progress;
     return status;
 }

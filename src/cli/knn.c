@@ -54,22 +54,13 @@ static const cli_option options[] = {
 
 /* ---- options ---------------------------------------------------------------------------------------------------- */
 
-/* The number of a word in a list that ends with null, or -1 after a message. */
-static int find_word(const char *option, const char *text, const char *const *words)
-{
-    for (int k = 0; words[k]; k++)
-        if (!text || !strcmp(text, words[k])) return k;
-    cli_fail(QUERN_USAGE, "%s does not take '%s'; see `quern help knn`", option, text);
-    return -1;
-}
-
 static quern_status parse_options(request *r)
 {
-    static const char *const votes[] = {"equal", "inverse", NULL}, *const switches[] = {"auto", "on", "off", NULL};
-    int vote = find_word("--vote", r->vote_text, votes);
-    int prune = vote < 0 ? -1 : find_word("--prune", r->prune_text, switches);
-    quern_status status = prune < 0 ? QUERN_USAGE : cli_parse_count(r->k_text, "-k", &r->k);
+    int vote, prune = 0;
+    quern_status status = cli_parse_choice(r->vote_text, "--vote", options, CLI_COUNT(options), &vote);
 
+    if (!status) status = cli_parse_choice(r->prune_text, "--prune", options, CLI_COUNT(options), &prune);
+    if (!status) status = cli_parse_count(r->k_text, "-k", &r->k);
     if (!status) status = cli_parse_number(r->radius_text, "--radius", &r->radius);
     if (!status) status = cli_parse_count(r->cells_text, "--cells", &r->how.cells);
     if (!status) status = cli_parse_count(r->probes_text, "--probes", &r->how.probes);

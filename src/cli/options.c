@@ -264,6 +264,43 @@ quern_status cli_parse_number(const char *text, const char *option, double *numb
     return end != text && !*end ? QUERN_OK : cli_fail(QUERN_USAGE, "%s takes a number, not '%s'", option, text);
 }
 
+static const char *value_of(const char *option, const cli_option *options, size_t count)
+{
+    for (size_t k = 0; k < count; k++)
+        if (!strcmp(options[k].name, option)) return options[k].value;
+    return "";
+}
+
+/* "a, b or c" of "a|b|c". */
+static void list_words(char *out, size_t size, const char *words)
+{
+    size_t at = 0;
+    for (out[0] = 0; *words && at + 4 < size; words++) {
+        const char *between = *words != '|' ? NULL : strchr(words + 1, '|') ? ", " : " or ";
+        if (!between) out[at++] = *words;
+        else at += (size_t)snprintf(out + at, size - at, "%s", between);
+        out[at] = 0;
+    }
+}
+
+quern_status cli_parse_choice(const char *text, const char *option, const cli_option *options, size_t count,
+                              int *choice)
+{
+    const char *words = value_of(option, options, count);
+    char list[256];
+    size_t size = text ? strlen(text) : 0;
+
+    *choice = 0;
+    if (!text) return QUERN_OK;
+    for (const char *word = words; *word; ++*choice) {
+        size_t length = strcspn(word, "|");
+        if (length == size && !strncmp(word, text, size)) return QUERN_OK;
+        word += length + (word[length] == '|');
+    }
+    list_words(list, sizeof list, words);
+    return cli_fail(QUERN_USAGE, "%s takes %s, not '%s'", option, list, text);
+}
+
 quern_status cli_parse_count(const char *text, const char *option, int64_t *count)
 {
     char *end = NULL;

@@ -63,25 +63,13 @@ static quern_status parse(int argc, char **argv, request *r)
 }
 
 /* Which of the names a text is; 0 for none. */
-static quern_status parse_name(const char *option, const char *text, const char *const *names, size_t count, int *out)
-{
-    *out = 0;
-    for (size_t k = 0; text && k < count; k++)
-        if (!strcmp(text, names[k])) {
-            *out = (int)k;
-            return QUERN_OK;
-        }
-    return text ? cli_fail(QUERN_USAGE, "there is no %s %s; see `quern help solve`", option, text) : QUERN_OK;
-}
-
 static quern_status parse_names(const request *r, quern_solve_options *how)
 {
-    static const char *const preconditioners[] = {"auto", "none", "low-rank", "nystrom"}, *const methods[] = {
-                                                                                              "cg", "minres", "gmres"};
     int preconditioner, method = 0;
-    quern_status status = parse_name("--preconditioner", r->preconditioner, preconditioners, 4, &preconditioner);
+    quern_status status =
+        cli_parse_choice(r->preconditioner, "--preconditioner", options, CLI_COUNT(options), &preconditioner);
 
-    if (!status) status = parse_name("--method", r->method, methods, 3, &method);
+    if (!status) status = cli_parse_choice(r->method, "--method", options, CLI_COUNT(options), &method);
     how->preconditioner = (quern_preconditioner)preconditioner, how->method = (quern_solver)method;
     return status;
 }

@@ -21,17 +21,6 @@ typedef struct request {
     bool json, entropic;
 } request;
 
-static const struct loss {
-    const char *name;
-    quern_transport_loss loss;
-} losses[] = {{"sinkhorn", QUERN_LOSS_SINKHORN},
-              {"gaussian", QUERN_LOSS_GAUSSIAN},
-              {"laplacian", QUERN_LOSS_LAPLACIAN},
-              {"energy", QUERN_LOSS_ENERGY},
-              {"kernel", QUERN_LOSS_KERNEL},
-              {"hausdorff", QUERN_LOSS_HAUSDORFF},
-              {"hausdorff-hard", QUERN_LOSS_HAUSDORFF_HARD}};
-
 static const struct part {
     const char *name;
     quern_transport_part part;
@@ -87,26 +76,16 @@ static const cli_option options[] = {
 
 /* ---- options ---------------------------------------------------------------------------------------------------- */
 
-static quern_status parse_number(const char *text, const char *option, double *number)
-{
-    char *end;
-    if (!text) return QUERN_OK;
-    *number = strtod(text, &end);
-    return end != text && !*end ? QUERN_OK : cli_fail(QUERN_USAGE, "%s takes a number, not '%s'", option, text);
-}
-
 static quern_status parse_words(const request *r, quern_transport_options *o)
 {
-    bool known = !r->loss;
-    for (size_t k = 0; k < CLI_COUNT(losses) && !known; k++)
-        if (!strcmp(r->loss, losses[k].name)) o->loss = losses[k].loss, known = true;
-    if (!known) return cli_fail(QUERN_USAGE, "there is no loss %s; see `quern help transport`", r->loss);
-    if (r->schedule && strcmp(r->schedule, "geomloss") && strcmp(r->schedule, "tolerance"))
-        return cli_fail(QUERN_USAGE, "--schedule takes tolerance or geomloss, not '%s'", r->schedule);
-    if (r->schedule && *r->schedule == 'g') o->schedule = QUERN_SCHEDULE_GEOMLOSS;
+    int loss, schedule = 0;
+    quern_status status = cli_parse_choice(r->loss, "--loss", options, CLI_COUNT(options), &loss);
+
+    if (!status) status = cli_parse_choice(r->schedule, "--schedule", options, CLI_COUNT(options), &schedule);
+    o->loss = (quern_transport_loss)loss, o->schedule = (quern_transport_schedule)schedule;
     o->cost = r->cost, o->kernel = r->kernel;
     o->debias = r->entropic ? QUERN_OFF : QUERN_AUTO;
-    return QUERN_OK;
+    return status;
 }
 
 static quern_status parse_options(const request *r, quern_transport_options *o)
@@ -126,7 +105,7 @@ static quern_status parse_options(const request *r, quern_transport_options *o)
     quern_status status = parse_words(r, o);
 
     for (size_t k = 0; k < CLI_COUNT(numbers) && !status; k++)
-        status = parse_number(numbers[k].text, numbers[k].name, numbers[k].number);
+        status = cli_parse_number(numbers[k].text, numbers[k].name, numbers[k].number);
     if (!status) status = cli_parse_count(r->iterations, "--iterations", &iterations);
     if (r->truncate) o->truncation = o->truncate > 0 ? QUERN_ON : QUERN_OFF;
     o->iterations = iterations > 1000000000 ? 1000000000 : (int)iterations;
