@@ -13,7 +13,7 @@
 
 // ---- views ----
 
-quern_status q_host_view_check(const char *name, const quern_view *view)
+quern_status q_host_shape_check(const char *name, const quern_view *view, int64_t rows, int64_t columns)
 {
     size_t elements;
     if (view->array) {
@@ -24,39 +24,12 @@ quern_status q_host_view_check(const char *name, const quern_view *view)
     if (view->dtype == QUERN_NUMBER || !q_dtype_is_known(view->dtype))
         return q_fail(QUERN_USAGE, "%s is no array: it has the element type %d", name, (int)view->dtype);
     if (view->batch[0]) return q_fail(QUERN_USAGE, "%s is a batch; clusters are made of one member", name);
-    if (view->rows < 0 || view->columns < 1)
-        return q_fail(QUERN_SHAPE, "%s has %lld rows and %lld columns; at least 0 and 1 are needed", name,
-                      (long long)view->rows, (long long)view->columns);
-    if (view->stride && view->stride < view->columns)
-        return q_fail(QUERN_SHAPE, "the rows of %s have %lld columns and start every %lld elements: they would overlap",
-                      name, (long long)view->columns, (long long)view->stride);
+    Q_TRY(q_extent_check(name, view, rows, columns));
     int64_t stride = view->stride ? view->stride : view->columns;
     if (!q_mul_size((size_t)view->rows, (size_t)stride, &elements) || elements > INT64_MAX / 8)
         return q_fail(QUERN_SHAPE, "%s has %lld x %lld elements, which no memory holds", name, (long long)view->rows,
                       (long long)view->columns);
-    return view->rows && !view->data ? q_fail(QUERN_USAGE, "%s has %lld rows and no data", name, (long long)view->rows)
-                                     : QUERN_OK;
-}
-
-quern_status q_host_shape_check(const char *name, const quern_view *view, int64_t rows, int64_t columns)
-{
-    Q_TRY(q_host_view_check(name, view));
-    if (view->rows != rows)
-        return q_fail(QUERN_SHAPE, "%s has %lld rows, not %lld", name, (long long)view->rows, (long long)rows);
-    if (columns >= 0 && view->columns != columns)
-        return q_fail(QUERN_SHAPE, "%s has %lld columns, not %lld", name, (long long)view->columns, (long long)columns);
     return QUERN_OK;
-}
-
-void *q_host_at(const quern_view *view, int64_t row, int64_t column)
-{
-    int64_t stride = view->stride ? view->stride : view->columns;
-    return (char *)view->data + (size_t)(row * stride + column) * q_element_size(view->dtype);
-}
-
-double q_host_read(const quern_view *view, int64_t row, int64_t column)
-{
-    return q_element_read(view->dtype, q_host_at(view, row, column));
 }
 
 void *q_block(int64_t count, size_t size)
@@ -238,7 +211,7 @@ quern_status quern_clusters_grid(quern_clusters **out, quern_view points, double
 {
     if (!out) return q_fail_null(__func__, "out");
     *out = NULL;
-    Q_TRY(q_host_view_check("points", &points));
+    Q_TRY(q_host_shape_check("points", &points, -1, -1));
     if (!(cell > 0) || isinf(cell))
         return q_fail(QUERN_USAGE, "the side of a cell is %g; it must be a positive number", cell);
     double *keys = read_all(&points);
@@ -252,7 +225,7 @@ quern_status quern_clusters_kd(quern_clusters **out, quern_view points, int64_t 
 {
     if (!out) return q_fail_null(__func__, "out");
     *out = NULL;
-    Q_TRY(q_host_view_check("points", &points));
+    Q_TRY(q_host_shape_check("points", &points, -1, -1));
     if (size < 1)
         return q_fail(QUERN_USAGE, "clusters of %lld points cannot be; at least 1 is needed", (long long)size);
     double *numbers = read_all(&points);

@@ -16,26 +16,11 @@ enum { CLUSTER = 128, MOST_DIM = 1024 };
 
 quern_status q_density_read(quern_context *context, const char *name, const quern_view *view, double *out)
 {
-    quern_view host = *view;
-    void *memory = NULL;
-    quern_status status = QUERN_OK;
     if (view->batch[0]) return q_fail(QUERN_SHAPE, "%s is a batch; a density is of one member", name);
     if (view->dtype == QUERN_NUMBER) return q_fail(QUERN_DTYPE, "%s must be an array, not a number", name);
     if (!q_dtype_is_known(view->dtype)) return q_fail(QUERN_DTYPE, "%s has no element type", name);
-    if (view->array) {
-        size_t bytes = (size_t)view->rows * (size_t)view->columns * q_element_size(view->dtype);
-        if (!(memory = malloc(bytes + 1))) return q_fail_memory(bytes);
-        host = quern_view_of(memory, view->dtype, view->rows, view->columns);
-        status = quern_copy(context, host, *view);
-    } else if (!view->data && view->rows) status = q_fail_null("quern_density", name);
-    int64_t stride = host.stride ? host.stride : host.columns;
-    const char *data = host.data;
-    for (int64_t i = 0; i < view->rows && !status; i++)
-        for (int64_t k = 0; k < view->columns; k++)
-            out[i * view->columns + k] =
-                q_element_read(view->dtype, data + (size_t)(i * stride + k) * q_element_size(view->dtype));
-    free(memory);
-    return status;
+    if (!view->array && !view->data && view->rows) return q_fail_null("quern_density", name);
+    return q_view_write(context, quern_f64(out, view->rows, view->columns), *view);
 }
 
 /* Doubles as numbers of this type; for free(). */
@@ -144,24 +129,6 @@ static bool is_finite(const double *x, int64_t dim)
     return true;
 }
 
-static quern_status write(quern_context *context, quern_view to, const double *numbers)
-{
-    if (!to.array) {
-        int64_t stride = to.stride ? to.stride : to.columns;
-        for (int64_t k = 0; k < to.rows * to.columns; k++)
-            q_element_write(to.dtype,
-                            (char *)to.data +
-                                (size_t)(k / to.columns * stride + k % to.columns) * q_element_size(to.dtype),
-                            numbers[k]);
-        return QUERN_OK;
-    }
-    void *made = convert(to.dtype, numbers, (size_t)(to.rows * to.columns));
-    if (!made) return q_fail_memory((size_t)(to.rows * to.columns) * sizeof *numbers);
-    quern_status status = quern_copy(context, to, quern_view_of(made, to.dtype, to.rows, to.columns));
-    free(made);
-    return status;
-}
-
 static quern_status check_at(const quern_density *d, quern_density_part part, const quern_view *at,
                              const quern_view *result)
 {
@@ -202,7 +169,7 @@ quern_status quern_density_at(quern_density *d, quern_density_part part, quern_v
         for (int64_t k = 0; k < result.columns; k++)
             if (!is_finite(&points[i * dim], dim)) r[k] = NAN;
     }
-    if (!status) status = write(d->context, result, numbers);
+    if (!status) status = q_view_write(d->context, result, quern_f64(numbers, result.rows, result.columns));
     free(points), free(numbers);
     return status;
 }

@@ -5,7 +5,7 @@
 #ifndef QUERN_APPS_DENSITY_H
 #define QUERN_APPS_DENSITY_H
 
-#include "base/base.h"
+#include "apps/views/views.h"
 #include "quern/array.h"
 #include "quern/density.h"
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "apps/gp/gp.h"
+#include "apps/views/views.h"
 #include "quern/array.h"
 
 enum { MOST_DENSE = 6000, MOST_NEIGHBOURS = 128, NEIGHBOURS = 48 };
@@ -53,15 +54,6 @@ quern_status q_gp_view(const quern_gp *gp, quern_view *out, void **room, const d
     return QUERN_OK;
 }
 
-/* Copies an array of the device to the host, in its type. */
-static quern_status fetch(quern_view *out, quern_context *context, const quern_view *view)
-{
-    size_t bytes = (size_t)view->rows * (size_t)view->columns * q_element_size(view->dtype);
-    *out = quern_view_of(malloc(bytes + 1), view->dtype, view->rows, view->columns);
-    if (!out->data) return q_fail_memory(bytes);
-    return bytes ? quern_copy(context, *out, *view) : QUERN_OK;
-}
-
 static quern_status fail_number(const char *name, double number, int64_t row, int64_t column)
 {
     q_fail(QUERN_USAGE, "%s: %g in row %lld, column %lld", name, number, (long long)row, (long long)column);
@@ -72,19 +64,13 @@ static quern_status fail_number(const char *name, double number, int64_t row, in
 /* The numbers of a view as doubles, all finite. */
 static quern_status read_numbers(double **out, quern_context *context, const char *name, const quern_view *view)
 {
-    quern_view host = *view;
     size_t count = (size_t)view->rows * (size_t)view->columns;
     double *to = *out = malloc(count * sizeof *to + 1);
     if (!to) return q_fail_memory(count * sizeof *to);
-    quern_status status = view->array ? fetch(&host, context, view) : QUERN_OK;
-    int64_t stride = host.stride ? host.stride : host.columns;
-    for (int64_t i = 0; i < view->rows && !status; i++)
-        for (int64_t c = 0; c < view->columns && !status; c++, to++) {
-            *to = q_element_read(host.dtype, (char *)host.data + (size_t)(i * stride + c) * q_element_size(host.dtype));
-            if (!isfinite(*to)) status = fail_number(name, *to, i, c);
-        }
-    if (view->array) free(host.data);
-    return status;
+    if (count) Q_TRY(q_view_write(context, quern_f64(to, view->rows, view->columns), *view));
+    for (size_t k = 0; k < count; k++)
+        if (!isfinite(to[k])) return fail_number(name, to[k], (int64_t)k / view->columns, (int64_t)k % view->columns);
+    return QUERN_OK;
 }
 
 // ---- parameters ----
@@ -466,21 +452,12 @@ static void report_on(const quern_gp *gp, quern_gp_report *out)
     q_report_copy(out, &all, sizeof all);
 }
 
-static void write_numbers(const quern_view *to, const double *numbers)
-{
-    int64_t stride = to->stride ? to->stride : to->columns;
-    for (int64_t i = 0; i < to->rows; i++)
-        for (int64_t c = 0; c < to->columns; c++)
-            q_element_write(to->dtype, (char *)to->data + (size_t)(i * stride + c) * q_element_size(to->dtype),
-                            numbers[i * to->columns + c]);
-}
-
 static quern_status gradient(quern_gp *gp, const quern_view *out)
 {
     double *numbers = calloc(gp->numbers, sizeof *numbers);
     if (!numbers) return q_fail_memory(gp->numbers * sizeof *numbers);
     quern_status status = way_of(gp)->gradient(gp, numbers);
-    if (!status) write_numbers(out, numbers);
+    if (!status) status = q_view_write(NULL, *out, quern_f64(numbers, out->rows, out->columns));
     free(numbers);
     return status;
 }
@@ -555,11 +532,11 @@ static quern_status predict(quern_gp *gp, const quern_view *given, const quern_v
     if (!status) status = q_gp_view(gp, &points, &room, x, given->rows, gp->D);
     if (!status && mean->rows) {
         status = predict_mean(gp, &points, out);
-        if (!status) write_numbers(mean, out);
+        if (!status) status = q_view_write(NULL, *mean, quern_f64(out, mean->rows, mean->columns));
     }
     if (!status && variance->rows) {
         status = predict_variance(gp, &points, out);
-        if (!status) write_numbers(variance, out);
+        if (!status) status = q_view_write(NULL, *variance, quern_f64(out, variance->rows, variance->columns));
     }
     free(room);
     free(x);

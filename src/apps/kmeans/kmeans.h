@@ -5,7 +5,7 @@
 #ifndef QUERN_APPS_KMEANS_H
 #define QUERN_APPS_KMEANS_H
 
-#include "base/base.h"
+#include "apps/views/views.h"
 #include "quern/array.h"
 #include "quern/kmeans.h"
 
@@ -36,9 +36,6 @@ void q_points_sum(const q_points *points, const int32_t *labels, const double *w
 double q_points_variance(const q_points *points);
 /* Whether a view is an array of such a shape; rows or columns of -1: any number. */
 quern_status q_shape_check(const char *name, const quern_view *view, int64_t rows, int64_t columns);
-bool q_view_given(const quern_view *view);
-/* Copies numbers from one view to another, wherever they are. Types are converted on the host, as a device may lack float64. */
-quern_status q_view_write(quern_context *context, quern_view to, quern_view from);
 
 #define Q_DISTANCE "quern_distance"
 /* An operator whose results, one or two, are texts in which Q_DISTANCE stands for a formula of x, a variable over i, and y, one

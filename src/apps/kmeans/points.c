@@ -11,63 +11,12 @@
 
 // ---- views ----
 
-bool q_view_given(const quern_view *view)
-{
-    return view->data || view->array || view->rows || view->columns;
-}
-
 quern_status q_shape_check(const char *name, const quern_view *view, int64_t rows, int64_t columns)
 {
     if (view->dtype == QUERN_NUMBER || !q_dtype_is_known(view->dtype))
         return q_fail(QUERN_USAGE, "%s is no array: it is %s", name, q_dtype_name(view->dtype));
     if (view->batch[0]) return q_fail(QUERN_USAGE, "%s is a batch; one member at a time is taken", name);
-    if (view->rows < 0 || view->columns < 1)
-        return q_fail(QUERN_SHAPE, "%s has %lld rows and %lld columns; at least 0 and 1 are needed", name,
-                      (long long)view->rows, (long long)view->columns);
-    if (rows >= 0 && view->rows != rows)
-        return q_fail(QUERN_SHAPE, "%s has %lld rows, not %lld", name, (long long)view->rows, (long long)rows);
-    if (columns >= 0 && view->columns != columns)
-        return q_fail(QUERN_SHAPE, "%s has %lld columns, not %lld", name, (long long)view->columns, (long long)columns);
-    if (view->stride && view->stride < view->columns)
-        return q_fail(QUERN_SHAPE, "the rows of %s have %lld columns and start every %lld elements: they would overlap",
-                      name, (long long)view->columns, (long long)view->stride);
-    return view->rows && !view->data && !view->array
-               ? q_fail(QUERN_USAGE, "%s has %lld rows and no data", name, (long long)view->rows)
-               : QUERN_OK;
-}
-
-static void convert(const quern_view *to, const quern_view *from)
-{
-    size_t to_size = q_element_size(to->dtype), from_size = q_element_size(from->dtype);
-    int64_t to_stride = to->stride ? to->stride : to->columns,
-            from_stride = from->stride ? from->stride : from->columns;
-    for (int64_t r = 0; r < to->rows; r++)
-        for (int64_t c = 0; c < to->columns; c++)
-            q_element_write(
-                to->dtype, (char *)to->data + (size_t)(r * to_stride + c) * to_size,
-                q_element_read(from->dtype, (const char *)from->data + (size_t)(r * from_stride + c) * from_size));
-}
-
-/* What is on the device crosses the bus in its own type, by way of a block of the host. */
-quern_status q_view_write(quern_context *context, quern_view to, quern_view from)
-{
-    quern_view device = to.array ? to : from;
-    size_t count, bytes;
-    if (!device.array) {
-        convert(&to, &from);
-        return QUERN_OK;
-    }
-    if (to.dtype == from.dtype || (to.array && from.array)) return quern_copy(context, to, from);
-    if (!q_mul_size((size_t)device.rows, (size_t)device.columns, &count) ||
-        !q_mul_size(count, q_element_size(device.dtype), &bytes))
-        return q_fail_memory(SIZE_MAX);
-    quern_view block = quern_view_of(malloc(bytes + 1), device.dtype, device.rows, device.columns);
-    quern_status status = block.data ? QUERN_OK : q_fail_memory(bytes);
-    if (!status && to.array) convert(&block, &from);
-    if (!status) status = to.array ? quern_copy(context, to, block) : quern_copy(context, block, from);
-    if (!status && !to.array) convert(&to, &block);
-    free(block.data);
-    return status;
+    return q_extent_check(name, view, rows, columns);
 }
 
 // ---- sets of points ----

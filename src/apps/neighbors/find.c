@@ -23,15 +23,15 @@ static void deliver_row(const delivery *to, const quern_neighbors *index, const 
     const int64_t *indices = found->indices + row * found->count;
     int64_t at = 0;
     if (!to->own && !to->distances.data && to->indices.dtype == QUERN_I64 && k == found->count) {
-        memcpy(q_numbers_at(&to->indices, row, 0), indices, (size_t)k * sizeof *indices);
+        memcpy(q_host_at(&to->indices, row, 0), indices, (size_t)k * sizeof *indices);
         return;
     }
     for (int64_t n = 0; n < k; n++, at++) {
         if (to->own && at < found->count && indices[at] == row % to->own) at++;
         bool there = at < found->count;
-        if (to->indices.data) q_numbers_write(&to->indices, row, n, there ? (double)indices[at] : -1);
+        if (to->indices.data) q_host_write(&to->indices, row, n, there ? (double)indices[at] : -1);
         if (to->distances.data)
-            q_numbers_write(&to->distances, row, n, there ? q_found_distance(index, found, row, at) : INFINITY);
+            q_host_write(&to->distances, row, n, there ? q_found_distance(index, found, row, at) : INFINITY);
     }
 }
 
@@ -87,15 +87,15 @@ static quern_status check_result(const char *name, const quern_view *view, int64
 
 static quern_status check_results(const quern_view *indices, const quern_view *distances, int64_t rows, int64_t *k)
 {
-    *k = q_numbers_none(indices) ? distances->columns : indices->columns;
-    if (q_numbers_none(indices) && q_numbers_none(distances))
+    *k = !q_view_given(indices) ? distances->columns : indices->columns;
+    if (!q_view_given(indices) && !q_view_given(distances))
         return q_fail(QUERN_USAGE, "neither indices nor distances are asked for");
     if (*k < 1) return q_fail(QUERN_SHAPE, "the results have %lld columns; at least 1 is needed", (long long)*k);
-    if (!q_numbers_none(indices)) {
+    if (q_view_given(indices)) {
         Q_TRY(q_indices_check("indices", indices));
         Q_TRY(check_result("indices", indices, rows, *k));
     }
-    if (q_numbers_none(distances)) return QUERN_OK;
+    if (!q_view_given(distances)) return QUERN_OK;
     Q_TRY(q_distances_check("distances", distances));
     return check_result("distances", distances, rows, *k);
 }

@@ -105,11 +105,11 @@ static quern_status read_host(void *to, const char *name, const quern_view *from
     Q_TRY(q_numbers_check(name, from, -1, -1));
     for (int64_t r = 0; r < from->rows; r++) {
         char *row = (char *)to + (size_t)(r * from->columns) * size;
-        const char *given = q_numbers_at(from, r, 0);
+        const char *given = q_host_at(from, r, 0);
         if (from->dtype == dtype) memcpy(row, given, (size_t)from->columns * size);
         else
             for (int64_t c = 0; c < from->columns; c++)
-                q_element_write(dtype, row + (size_t)c * size, q_numbers_read(from, r, c));
+                q_element_write(dtype, row + (size_t)c * size, q_host_read(from, r, c));
     }
     return QUERN_OK;
 }

@@ -79,8 +79,8 @@ static quern_status collect(q_edges *edges, const quern_view *indices, const que
 {
     for (int64_t row = 0; row < indices->rows; row++)
         for (int64_t k = 0; k < indices->columns; k++) {
-            double index = q_numbers_read(indices, row, k),
-                   d = q_numbers_none(distances) ? 0 : q_numbers_read(distances, row, k);
+            double index = q_host_read(indices, row, k),
+                   d = !q_view_given(distances) ? 0 : q_host_read(distances, row, k);
             if (index == -1) continue;
             if (!(index >= 0) || (both && !(index < (double)indices->rows)))
                 return q_fail(QUERN_USAGE, "neighbour %lld of row %lld is point %.0f; there are %lld", (long long)k,
@@ -134,7 +134,7 @@ quern_status quern_neighbor_lists_create(quern_neighbor_lists **out, quern_view 
     if (which > QUERN_EDGES_EITHER) return q_fail(QUERN_USAGE, "there are no edges %d", (int)which);
     Q_TRY(q_numbers_check("indices", &indices, -1, -1));
     Q_TRY(q_indices_check("indices", &indices));
-    if (!q_numbers_none(&distances)) {
+    if (q_view_given(&distances)) {
         Q_TRY(q_numbers_check("distances", &distances, indices.rows, indices.columns));
         Q_TRY(q_distances_check("distances", &distances));
     }

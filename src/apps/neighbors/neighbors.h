@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-#include "base/base.h"
+#include "apps/views/views.h"
 #include "quern/neighbors.h"
 #include "quern/prune.h"
 #include "quern/space.h"
@@ -103,12 +103,6 @@ quern_status q_cells_run(q_found *out, quern_neighbors *index, q_search *search,
 
 /* Whether a view is memory of the host with so many rows, -1: any, and columns, -1: any number from 1 on. */
 quern_status q_numbers_check(const char *name, const quern_view *view, int64_t rows, int64_t columns);
-/* The element of a checked view; as a number. */
-void *q_numbers_at(const quern_view *view, int64_t row, int64_t column);
-double q_numbers_read(const quern_view *view, int64_t row, int64_t column);
-void q_numbers_write(const quern_view *view, int64_t row, int64_t column, double number);
-/* Whether an array was left out: {0}. */
-bool q_numbers_none(const quern_view *view);
 /* The rows of all members of a batch. */
 int64_t q_batch_rows(const quern_view *view);
 /* The batch of results: that of both, broadcast. SHAPE. */

@@ -5,11 +5,6 @@
 
 #include "apps/neighbors/neighbors.h"
 
-bool q_numbers_none(const quern_view *view)
-{
-    return !view->data && !view->array && !view->rows && !view->columns;
-}
-
 int64_t q_batch_rows(const quern_view *view)
 {
     int64_t rows = view->rows;
@@ -54,34 +49,7 @@ quern_status q_numbers_check(const char *name, const quern_view *view, int64_t r
     if (!is_host_array(view))
         return q_fail(QUERN_USAGE, "%s is no array: it is %s", name,
                       view->batch[0] ? "a batch" : q_dtype_name(view->dtype));
-    if (view->rows < 0 || view->columns < 1)
-        return q_fail(QUERN_SHAPE, "%s has %lld rows and %lld columns; at least 0 and 1 are needed", name,
-                      (long long)view->rows, (long long)view->columns);
-    if (rows >= 0 && view->rows != rows)
-        return q_fail(QUERN_SHAPE, "%s has %lld rows, not %lld", name, (long long)view->rows, (long long)rows);
-    if (columns >= 0 && view->columns != columns)
-        return q_fail(QUERN_SHAPE, "%s has %lld columns, not %lld", name, (long long)view->columns, (long long)columns);
-    if (view->stride && view->stride < view->columns)
-        return q_fail(QUERN_SHAPE, "the rows of %s have %lld columns and start every %lld elements: they would overlap",
-                      name, (long long)view->columns, (long long)view->stride);
-    return view->rows && !view->data ? q_fail(QUERN_USAGE, "%s has %lld rows and no data", name, (long long)view->rows)
-                                     : QUERN_OK;
-}
-
-void *q_numbers_at(const quern_view *view, int64_t row, int64_t column)
-{
-    int64_t stride = view->stride ? view->stride : view->columns;
-    return (char *)view->data + (size_t)(row * stride + column) * q_element_size(view->dtype);
-}
-
-double q_numbers_read(const quern_view *view, int64_t row, int64_t column)
-{
-    return q_element_read(view->dtype, q_numbers_at(view, row, column));
-}
-
-void q_numbers_write(const quern_view *view, int64_t row, int64_t column, double number)
-{
-    q_element_write(view->dtype, q_numbers_at(view, row, column), number);
+    return q_extent_check(name, view, rows, columns);
 }
 
 static bool is_whole(quern_dtype dtype)

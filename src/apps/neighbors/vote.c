@@ -24,7 +24,7 @@ static quern_status count_votes(double *votes, const voters *v, int64_t row)
 {
     bool inverse = v->vote == QUERN_VOTE_INVERSE, same = false;
     for (int64_t k = 0; k < v->indices.columns; k++) {
-        double index = q_numbers_read(&v->indices, row, k), d = inverse ? q_numbers_read(&v->distances, row, k) : 1;
+        double index = q_host_read(&v->indices, row, k), d = inverse ? q_host_read(&v->distances, row, k) : 1;
         votes[k] = 0;
         if (index == -1) continue;
         if (!(index >= 0 && index < (double)v->points))
@@ -64,16 +64,16 @@ static int64_t label_of(const quern_view *labels, int64_t row)
 {
     int64_t wide;
     int32_t narrow;
-    if (labels->dtype == QUERN_I32) return memcpy(&narrow, q_numbers_at(labels, row, 0), sizeof narrow), narrow;
-    memcpy(&wide, q_numbers_at(labels, row, 0), sizeof wide);
+    if (labels->dtype == QUERN_I32) return memcpy(&narrow, q_host_at(labels, row, 0), sizeof narrow), narrow;
+    memcpy(&wide, q_host_at(labels, row, 0), sizeof wide);
     return wide;
 }
 
 static void store_label(const quern_view *result, int64_t row, int64_t label)
 {
     int32_t narrow = (int32_t)label;
-    if (result->dtype == QUERN_I32) memcpy(q_numbers_at(result, row, 0), &narrow, sizeof narrow);
-    else memcpy(q_numbers_at(result, row, 0), &label, sizeof label);
+    if (result->dtype == QUERN_I32) memcpy(q_host_at(result, row, 0), &narrow, sizeof narrow);
+    else memcpy(q_host_at(result, row, 0), &label, sizeof label);
 }
 
 static quern_status classify_row(int64_t *label, const voters *v, const quern_view *labels, int64_t row, double *votes,
@@ -83,7 +83,7 @@ static quern_status classify_row(int64_t *label, const voters *v, const quern_vi
     Q_TRY(count_votes(votes, v, row));
     for (int64_t k = 0; k < v->indices.columns; k++)
         if (votes[k] > 0)
-            ballots[count++] = (ballot){label_of(labels, (int64_t)q_numbers_read(&v->indices, row, k)), votes[k]};
+            ballots[count++] = (ballot){label_of(labels, (int64_t)q_host_read(&v->indices, row, k)), votes[k]};
     *label = winner(ballots, count);
     return QUERN_OK;
 }
@@ -95,10 +95,10 @@ static quern_status regress_row(const voters *v, const quern_view *values, int64
         double sum = 0, total = 0;
         for (int64_t k = 0; k < v->indices.columns; k++)
             if (votes[k] > 0) {
-                sum += votes[k] * q_numbers_read(values, (int64_t)q_numbers_read(&v->indices, row, k), c);
+                sum += votes[k] * q_host_read(values, (int64_t)q_host_read(&v->indices, row, k), c);
                 total += votes[k];
             }
-        q_numbers_write(result, row, c, total > 0 ? sum / total : NAN);
+        q_host_write(result, row, c, total > 0 ? sum / total : NAN);
     }
     return QUERN_OK;
 }
@@ -110,7 +110,7 @@ static quern_status begin(voters *v, double **votes, const quern_view *result)
     Q_TRY(q_indices_check("indices", &v->indices));
     if (v->vote != QUERN_VOTE_EQUAL && v->vote != QUERN_VOTE_INVERSE)
         return q_fail(QUERN_USAGE, "there is no vote %d", (int)v->vote);
-    if (v->vote == QUERN_VOTE_INVERSE || !q_numbers_none(&v->distances)) {
+    if (v->vote == QUERN_VOTE_INVERSE || q_view_given(&v->distances)) {
         Q_TRY(q_numbers_check("distances", &v->distances, v->indices.rows, v->indices.columns));
         Q_TRY(q_distances_check("distances", &v->distances));
     }

@@ -64,7 +64,7 @@ static quern_status run(join *j, const part *p, q_found *found)
     quern_neighbors_report report = {.size = sizeof report};
     quern_view queries = gather(j, p), points = j->index->points;
     if (!queries.data) return q_fail_memory((size_t)(p->row_count * queries.columns) * sizeof(double));
-    points.data = q_numbers_at(&points, p->first, 0);
+    points.data = q_host_at(&points, p->first, 0);
     points.rows = p->count;
     quern_status status = q_search_find(&search, j->index, found->count, true);
     if (!status) status = q_search_run(found, j->index, search, queries, points, j->radius, &report);

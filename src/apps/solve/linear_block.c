@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "apps/solve/linear.h"
+#include "apps/views/views.h"
 #include "quern/array.h"
 
 // ---- vectors of the user's ----
@@ -25,47 +26,14 @@ quern_status q_vector_check(const char *name, const quern_view *view, int64_t ro
     return view->data || view->array || !rows ? QUERN_OK : q_fail(QUERN_USAGE, "%s has no data", name);
 }
 
-static void *element(const quern_view *view, int64_t row, int64_t column)
-{
-    int64_t stride = view->stride ? view->stride : view->columns;
-    return (char *)view->data + (size_t)(row * stride + column) * q_element_size(view->dtype);
-}
-
 quern_status q_vector_read(quern_context *context, const quern_view *view, double *out)
 {
-    quern_view to = quern_f64(out, view->rows, view->columns);
-    if (view->array && quern_context_device(context)->f64) return quern_copy(context, to, *view);
-    if (!view->array) {
-        for (int64_t i = 0; i < view->rows; i++)
-            for (int64_t r = 0; r < view->columns; r++)
-                out[i * view->columns + r] = q_element_read(view->dtype, element(view, i, r));
-        return QUERN_OK;
-    }
-    float *singles = malloc((size_t)view->rows * (size_t)view->columns * sizeof *singles + 1);
-    if (!singles) return q_fail_memory((size_t)view->rows * (size_t)view->columns * sizeof *singles);
-    quern_view host = quern_f32(singles, view->rows, view->columns);
-    quern_status status = quern_copy(context, host, *view);
-    if (!status) status = q_vector_read(context, &host, out);
-    free(singles);
-    return status;
+    return q_view_write(context, quern_f64(out, view->rows, view->columns), *view);
 }
 
 quern_status q_vector_write(quern_context *context, const quern_view *view, const double *in)
 {
-    if (!view->array) {
-        for (int64_t i = 0; i < view->rows; i++)
-            for (int64_t r = 0; r < view->columns; r++)
-                q_element_write(view->dtype, element(view, i, r), in[i * view->columns + r]);
-        return QUERN_OK;
-    }
-    size_t bytes = (size_t)view->rows * (size_t)view->columns * q_element_size(view->dtype);
-    void *memory = malloc(bytes + 1);
-    if (!memory) return q_fail_memory(bytes);
-    quern_view host = quern_view_of(memory, view->dtype, view->rows, view->columns);
-    quern_status status = q_vector_write(context, &host, in);
-    if (!status) status = quern_copy(context, *view, host);
-    free(memory);
-    return status;
+    return q_view_write(context, *view, quern_f64(in, view->rows, view->columns));
 }
 
 // ---- entries ----

@@ -43,12 +43,12 @@ static quern_status count_nearer(double *nearer, quern_context *context, const q
     quern_status status = text.failed ? q_fail_memory(64) : quern_compile(&op, context, text.data, &exact);
     q_text_free(&text);
     if (!status) status = quern_array_create(&t, context, points.dtype, rows, count);
-    if (!status) status = quern_array_write(t, quern_f64(thresholds, rows, count));
+    if (!status) status = q_view_write(context, quern_array_view(t), quern_f64(thresholds, rows, count));
     if (!status) status = quern_array_create(&result, context, points.dtype, rows, count);
     if (!status)
         status = quern_run(op, QUERN_ARGS({"x", points}, {"y", points}, {"t", quern_array_view(t)}),
                            quern_array_view(result));
-    if (!status) status = quern_array_read(result, quern_f64(nearer, rows, count));
+    if (!status) status = q_view_write(context, quern_f64(nearer, rows, count), quern_array_view(result));
     quern_array_destroy(&result), quern_array_destroy(&t);
     quern_operator_destroy(&op);
     return status;
@@ -62,7 +62,7 @@ static quern_status measure(double *out, quern_context *context, const quern_arr
     double *points = malloc(((size_t)(rows * columns) + 1) * sizeof *points);
     double *thresholds = malloc(size * sizeof *thresholds), *nearer = malloc(size * sizeof *nearer);
     quern_status status = points && thresholds && nearer ? QUERN_OK : q_fail_memory(size * sizeof *points);
-    if (!status) status = quern_array_read(x, quern_f64(points, rows, columns));
+    if (!status) status = q_view_write(context, quern_f64(points, rows, columns), quern_array_view(x));
     if (!status) status = q_nearest_others(&indices, NULL, context, y, "SqDist(x,y)", count);
     for (int64_t e = 0; e < rows * count && !status; e++)
         if (indices[e] < 0)
@@ -84,7 +84,7 @@ static quern_status copy_of(quern_array **out, quern_context *context, quern_vie
 {
     const quern_dtype dtype = quern_context_device(context)->f64 ? QUERN_F64 : QUERN_F32;
     Q_TRY(quern_array_create(out, context, dtype, view.rows, view.columns));
-    return quern_array_write(*out, view);
+    return q_view_write(context, quern_array_view(*out), view);
 }
 
 quern_status quern_trustworthiness(double *out, quern_context *context, quern_view x, quern_view y, int neighbors)

@@ -51,7 +51,7 @@ static quern_status find_forces(picture *p, double factor, bool with_logs)
 {
     const int dim = p->dim;
     const quern_view places = quern_array_view(p->places), results = quern_array_view(p->repelled);
-    Q_TRY(quern_array_write(p->places, quern_f64(p->place, p->rows, dim)));
+    Q_TRY(q_view_write(p->context, places, quern_f64(p->place, p->rows, dim)));
     Q_TRY(quern_run(p->repulsion, QUERN_ARGS({"y", places}, {"z", places}), results));
     attract(p, factor, with_logs);
     Q_TRY(quern_array_read(p->repelled, quern_f32(p->sums, p->rows, 1 + dim)));
@@ -200,13 +200,13 @@ static quern_status allocate(picture *p)
 }
 
 /* The points as float64 on the host, all of them finite. */
-static quern_status read_finite(double **out, const quern_array *points)
+static quern_status read_finite(double **out, quern_context *context, const quern_array *points)
 {
     const quern_view view = quern_array_view(points);
     const size_t count = (size_t)(view.rows * view.columns);
     *out = malloc((count + 1) * sizeof **out);
     if (!*out) return q_fail_memory(count * sizeof **out);
-    Q_TRY(quern_array_read(points, quern_f64(*out, view.rows, view.columns)));
+    Q_TRY(q_view_write(context, quern_f64(*out, view.rows, view.columns), view));
     for (size_t e = 0; e < count; e++)
         if (!isfinite((*out)[e])) {
             q_fail(QUERN_USAGE, "point %lld has a coordinate that is %g", (long long)e / (long long)view.columns,
@@ -221,7 +221,7 @@ static quern_status begin(picture *p, const quern_array *points)
 {
     const quern_view start = p->options.start;
     double *x = NULL;
-    quern_status status = read_finite(&x, points);
+    quern_status status = read_finite(&x, p->context, points);
     if (!status && !is_given(start))
         status =
             q_principal_components(x, p->rows, quern_array_view(points).columns, p->place, p->dim, p->options.seed);
@@ -230,22 +230,11 @@ static quern_status begin(picture *p, const quern_array *points)
     quern_array *copy = NULL;
     status = quern_array_from(&copy, p->context, start);
     double *read = NULL;
-    if (!status) status = read_finite(&read, copy);
+    if (!status) status = read_finite(&read, p->context, copy);
     if (!status) memcpy(p->place, read, (size_t)(p->rows * p->dim) * sizeof *read);
     free(read);
     quern_array_destroy(&copy);
     return status;
-}
-
-static quern_status write_result(const picture *p, quern_view y)
-{
-    if (y.array) return quern_copy(p->context, y, quern_f64(p->place, p->rows, p->dim));
-    const int64_t stride = y.stride ? y.stride : y.columns;
-    for (int64_t i = 0; i < p->rows; i++)
-        for (int d = 0; d < p->dim; d++)
-            if (y.dtype == QUERN_F64) ((double *)y.data)[i * stride + d] = p->place[i * p->dim + d];
-            else ((float *)y.data)[i * stride + d] = (float)p->place[i * p->dim + d];
-    return QUERN_OK;
 }
 
 static void destroy(picture *p)
@@ -263,7 +252,7 @@ static quern_status solve(picture *p, quern_view x, quern_view y, quern_tsne_rep
     quern_array *points = NULL;
     Q_TRY(allocate(p));
     quern_status status = quern_array_create(&points, p->context, QUERN_F32, x.rows, x.columns);
-    if (!status) status = quern_array_write(points, x);
+    if (!status) status = q_view_write(p->context, quern_array_view(points), x);
     if (!status) status = begin(p, points);
     if (!status && p->rows > 1) {
         status = q_affinities_create(&p->near, p->context, points, p->options.distance, p->options.perplexity);
@@ -275,7 +264,7 @@ static quern_status solve(picture *p, quern_view x, quern_view y, quern_tsne_rep
     if (status && status != QUERN_CANCELLED) return status;
     q_failure kept;
     if (status) q_failure_keep(&kept);
-    Q_TRY(write_result(p, y));
+    Q_TRY(q_view_write(p->context, y, quern_f64(p->place, p->rows, p->dim)));
     return status ? q_failure_tell(&kept, "") : QUERN_OK;
 }
 

@@ -5,7 +5,7 @@
 #ifndef QUERN_APPS_TSNE_H
 #define QUERN_APPS_TSNE_H
 
-#include "base/base.h"
+#include "apps/views/views.h"
 #include "quern/array.h"
 #include "quern/tsne.h"
 

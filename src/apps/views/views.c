@@ -1,0 +1,71 @@
+/*
+ * views.c: see views.h.
+ */
+#include <stdlib.h>
+
+#include "apps/views/views.h"
+
+bool q_view_given(const quern_view *view)
+{
+    return view->data || view->array || view->rows || view->columns;
+}
+
+quern_status q_extent_check(const char *name, const quern_view *view, int64_t rows, int64_t columns)
+{
+    if (view->rows < 0 || view->columns < 1)
+        return q_fail(QUERN_SHAPE, "%s has %lld rows and %lld columns; at least 0 and 1 are needed", name,
+                      (long long)view->rows, (long long)view->columns);
+    if (rows >= 0 && view->rows != rows)
+        return q_fail(QUERN_SHAPE, "%s has %lld rows, not %lld", name, (long long)view->rows, (long long)rows);
+    if (columns >= 0 && view->columns != columns)
+        return q_fail(QUERN_SHAPE, "%s has %lld columns, not %lld", name, (long long)view->columns, (long long)columns);
+    if (view->stride && view->stride < view->columns)
+        return q_fail(QUERN_SHAPE, "the rows of %s have %lld columns and start every %lld elements: they would overlap",
+                      name, (long long)view->columns, (long long)view->stride);
+    return view->rows && !view->data && !view->array
+               ? q_fail(QUERN_USAGE, "%s has %lld rows and no data", name, (long long)view->rows)
+               : QUERN_OK;
+}
+
+void *q_host_at(const quern_view *view, int64_t row, int64_t column)
+{
+    int64_t stride = view->stride ? view->stride : view->columns;
+    return (char *)view->data + (size_t)(row * stride + column) * q_element_size(view->dtype);
+}
+
+double q_host_read(const quern_view *view, int64_t row, int64_t column)
+{
+    return q_element_read(view->dtype, q_host_at(view, row, column));
+}
+
+void q_host_write(const quern_view *view, int64_t row, int64_t column, double number)
+{
+    q_element_write(view->dtype, q_host_at(view, row, column), number);
+}
+
+static void convert(const quern_view *to, const quern_view *from)
+{
+    for (int64_t r = 0; r < to->rows; r++)
+        for (int64_t c = 0; c < to->columns; c++) q_host_write(to, r, c, q_host_read(from, r, c));
+}
+
+quern_status q_view_write(quern_context *context, quern_view to, quern_view from)
+{
+    quern_view device = to.array ? to : from;
+    size_t count, bytes;
+    if (!device.array) {
+        convert(&to, &from);
+        return QUERN_OK;
+    }
+    if (to.dtype == from.dtype || (to.array && from.array)) return quern_copy(context, to, from);
+    if (!q_mul_size((size_t)device.rows, (size_t)device.columns, &count) ||
+        !q_mul_size(count, q_element_size(device.dtype), &bytes))
+        return q_fail_memory(SIZE_MAX);
+    quern_view block = quern_view_of(malloc(bytes + 1), device.dtype, device.rows, device.columns);
+    quern_status status = block.data ? QUERN_OK : q_fail_memory(bytes);
+    if (!status && to.array) convert(&block, &from);
+    if (!status) status = to.array ? quern_copy(context, to, block) : quern_copy(context, block, from);
+    if (!status && !to.array) convert(&to, &block);
+    free(block.data);
+    return status;
+}
