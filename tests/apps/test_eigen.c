@@ -15,51 +15,37 @@
 #include <cmocka.h>
 
 #include "quern/spectra.h"
+#include "run_helpers.h"
 
 enum { N = 150, MOST_PAIRS = 12 };
 #define GAUSSIAN "x=Vi(2); y=Vj(2); Sum_j(Exp(-4*SqDist(x,y))*b)"
 
-static quern_context *context;
 static double points[2 * N], matrix[N * N];
 static int64_t rows = 600;
 static double *numbers, *vectors;
 
-static int open_context(void **state)
+static int prepare(void **state)
 {
-    (void)state;
     srand(2);
     if (getenv("QUERN_TEST_COUNT")) rows = atoll(getenv("QUERN_TEST_COUNT"));
     numbers = calloc((size_t)rows, sizeof *numbers);
     vectors = calloc((size_t)rows * MOST_PAIRS, sizeof *vectors);
     for (int e = 0; e < 2 * N; e++) points[e] = rand() / (double)RAND_MAX;
-    return !numbers || !vectors || quern_context_create(&context, NULL);
+    return !numbers || !vectors || open_context(state);
 }
 
-static int close_context(void **state)
+static int finish(void **state)
 {
-    (void)state;
     free(numbers);
     free(vectors);
-    quern_context_destroy(&context);
-    return 0;
-}
-
-static void check(quern_status status)
-{
-    if (status) fail_msg("%s", quern_last_error_text());
-}
-
-static void expect(quern_status status, quern_status known, const char *part)
-{
-    if (status != known || !strstr(quern_last_error_text(), part))
-        fail_msg("status %d: %s", (int)status, quern_last_error_text());
+    return close_context(state);
 }
 
 static quern_linear *square(const char *formula, const double *x, int64_t n, int64_t dim)
 {
     quern_linear *a;
-    check(quern_linear_create(&a, context, formula,
-                              QUERN_ARGS({"x", quern_f64(x, n, dim)}, {"y", quern_f64(x, n, dim)}), NULL));
+    succeed(quern_linear_create(&a, context, formula,
+                                QUERN_ARGS({"x", quern_f64(x, n, dim)}, {"y", quern_f64(x, n, dim)}), NULL));
     return a;
 }
 
@@ -70,7 +56,7 @@ static void compare(const quern_linear *a, int count, double (*known)(int64_t k)
     double values[MOST_PAIRS], residuals[MOST_PAIRS], most = 0;
     quern_eigen_options options = {.size = sizeof options, .residuals = quern_f64(residuals, count, 1)};
     quern_eigen_report report = {.size = sizeof report};
-    check(quern_eigenpairs(a, quern_f64(values, count, 1), quern_f64(vectors, n, count), &options, &report));
+    succeed(quern_eigenpairs(a, quern_f64(values, count, 1), quern_f64(vectors, n, count), &options, &report));
     assert_true(report.converged && report.exact && report.residual <= 1e-10);
     for (int k = 0; k < count; k++) {
         most = fmax(most, fabs(values[k] - known(k)) / known(0));
@@ -150,14 +136,14 @@ static void beside_jacobi(void **state)
         double all[N], values[8];
         quern_linear *a =
             square(shifted ? "x=Vi(2); y=Vj(2); Sum_j((1-SqDist(x,y)+Norm2(x-y))*b)" : GAUSSIAN, points, N, 2);
-        check(quern_linear_block(a, 0, 0, quern_f64(matrix, N, N)));
+        succeed(quern_linear_block(a, 0, 0, quern_f64(matrix, N, N)));
         jacobi(all);
         for (int which = 0; which < 3; which++) {
             quern_eigen_options options = {.size = sizeof options,
                                            .which = (quern_eigenvalues)which,
                                            .basis = which == QUERN_EIGEN_SMALLEST ? 0 : 40};
             quern_eigen_report report = {.size = sizeof report};
-            check(quern_eigenpairs(a, quern_f64(values, 8, 1), (quern_view){0}, &options, &report));
+            succeed(quern_eigenpairs(a, quern_f64(values, 8, 1), (quern_view){0}, &options, &report));
             if (shifted && options.basis) assert_true(report.restarts > 0);
             for (int k = 0, low = 0, high = N - 1; k < 8; k++) {
                 bool top = which == QUERN_EIGEN_LARGEST ||
@@ -177,9 +163,9 @@ static void single_arrays(void **state)
     for (int e = 0; e < 2 * N; e++) single[e] = (float)points[e];
     quern_linear *a, *b = square(GAUSSIAN, points, N, 2);
     quern_view x = quern_f32(single, N, 2);
-    check(quern_linear_create(&a, context, GAUSSIAN, QUERN_ARGS({"x", x}, {"y", x}), NULL));
-    check(quern_eigenpairs(a, quern_f32(values, 5, 1), (quern_view){0}, NULL, NULL));
-    check(quern_eigenpairs(b, quern_f64(exact, 5, 1), (quern_view){0}, NULL, NULL));
+    succeed(quern_linear_create(&a, context, GAUSSIAN, QUERN_ARGS({"x", x}, {"y", x}), NULL));
+    succeed(quern_eigenpairs(a, quern_f32(values, 5, 1), (quern_view){0}, NULL, NULL));
+    succeed(quern_eigenpairs(b, quern_f64(exact, 5, 1), (quern_view){0}, NULL, NULL));
     for (int k = 0; k < 5; k++) assert_true(fabs((double)values[k] - exact[k]) < 1e-5 * exact[0]);
     quern_linear_destroy(&a), quern_linear_destroy(&b);
 }
@@ -190,17 +176,17 @@ static void none_one_and_all(void **state)
     double values[5], vector;
     for (int64_t n = 0; n < 6; n += n == 1 ? 4 : 1) {
         quern_linear *a = square(GAUSSIAN, points, n, 2);
-        check(quern_eigenpairs(a, quern_f64(values, n, 1), (quern_view){0}, NULL, NULL)); /* all of them */
+        succeed(quern_eigenpairs(a, quern_f64(values, n, 1), (quern_view){0}, NULL, NULL)); /* all of them */
         double sum = 0;
         for (int k = 0; k < n; k++) sum += values[k];
         assert_true(fabs(sum - (double)n) < 1e-12);
-        check(quern_eigenpairs(a, quern_f64(values, 0, 1), (quern_view){0}, NULL, NULL));
+        succeed(quern_eigenpairs(a, quern_f64(values, 0, 1), (quern_view){0}, NULL, NULL));
         if (n == 1) {
-            check(quern_eigenpairs(a, quern_f64(values, 1, 1), quern_f64(&vector, 1, 1), NULL, NULL));
+            succeed(quern_eigenpairs(a, quern_f64(values, 1, 1), quern_f64(&vector, 1, 1), NULL, NULL));
             assert_true(values[0] == 1 && fabs(vector) == 1);
         }
-        expect(quern_eigenpairs(a, quern_f64(values, n + 1, 1), (quern_view){0}, NULL, NULL), QUERN_SHAPE,
-               "are asked for");
+        expect_failure(quern_eigenpairs(a, quern_f64(values, n + 1, 1), (quern_view){0}, NULL, NULL), QUERN_SHAPE,
+                       "are asked for");
         quern_linear_destroy(&a);
     }
 }
@@ -219,33 +205,33 @@ static void what_has_none_is_told(void **state)
     quern_eigen_options options = {.size = sizeof options};
     quern_eigen_report report = {.size = sizeof report};
     quern_linear *a = square("x=Vi(2); y=Vj(2); Sum_j(Exp(-SqDist(x,y)+Elem(x,0))*b)", points, N, 2);
-    expect(quern_eigenpairs(a, v, none, NULL, &report), QUERN_NUMERIC, "not symmetric");
+    expect_failure(quern_eigenpairs(a, v, none, NULL, &report), QUERN_NUMERIC, "not symmetric");
     assert_false(report.converged);
     options.block = 1;
-    expect(quern_eigenpairs(a, v, none, &options, &report), QUERN_NUMERIC, "not symmetric");
+    expect_failure(quern_eigenpairs(a, v, none, &options, &report), QUERN_NUMERIC, "not symmetric");
     quern_linear_destroy(&a);
     double kept = points[3];
     points[3] = NAN;
     a = square(GAUSSIAN, points, N, 2);
     points[3] = kept;
-    expect(quern_eigenpairs(a, v, none, NULL, NULL), QUERN_NUMERIC, "not finite");
+    expect_failure(quern_eigenpairs(a, v, none, NULL, NULL), QUERN_NUMERIC, "not finite");
     quern_linear_destroy(&a);
     a = square(GAUSSIAN, points, N, 2);
     options.iterations = 2, options.which = QUERN_EIGEN_SMALLEST;
-    expect(quern_eigenpairs(a, v, none, &options, &report), QUERN_NUMERIC, "limit of iterations");
+    expect_failure(quern_eigenpairs(a, v, none, &options, &report), QUERN_NUMERIC, "limit of iterations");
     assert_true(isfinite(values[0]) && !isfinite(values[2]) && !report.converged && report.iterations == 2);
     int limit = 3;
     options = (quern_eigen_options){.size = sizeof options, .block = 2, .progress = stop, .progress_user = &limit};
-    expect(quern_eigenpairs(a, v, none, &options, &report), QUERN_CANCELLED, "3 products");
+    expect_failure(quern_eigenpairs(a, v, none, &options, &report), QUERN_CANCELLED, "3 products");
     assert_true(isfinite(values[3]));
-    expect(quern_eigenpairs(a, quern_f64(values, 2, 2), none, NULL, NULL), QUERN_SHAPE, "values");
-    expect(quern_eigenpairs(a, v, quern_f64(points, N, 2), NULL, NULL), QUERN_SHAPE, "vectors");
+    expect_failure(quern_eigenpairs(a, quern_f64(values, 2, 2), none, NULL, NULL), QUERN_SHAPE, "values");
+    expect_failure(quern_eigenpairs(a, v, quern_f64(points, N, 2), NULL, NULL), QUERN_SHAPE, "vectors");
     options = (quern_eigen_options){.size = sizeof options, .block = 17};
-    expect(quern_eigenpairs(a, v, none, &options, NULL), QUERN_USAGE, "block 17");
-    expect(quern_eigenpairs(NULL, v, none, NULL, NULL), QUERN_USAGE, "null");
+    expect_failure(quern_eigenpairs(a, v, none, &options, NULL), QUERN_USAGE, "block 17");
+    expect_failure(quern_eigenpairs(NULL, v, none, NULL, NULL), QUERN_USAGE, "null");
     quern_linear_destroy(&a);
-    check(quern_linear_from_matrix(&a, context, quern_f64(matrix, 3, 2)));
-    expect(quern_eigenpairs(a, quern_f64(values, 1, 1), none, NULL, NULL), QUERN_SHAPE, "3 x 2");
+    succeed(quern_linear_from_matrix(&a, context, quern_f64(matrix, 3, 2)));
+    expect_failure(quern_eigenpairs(a, quern_f64(values, 1, 1), none, NULL, NULL), QUERN_SHAPE, "3 x 2");
     quern_linear_destroy(&a);
 }
 
@@ -255,5 +241,5 @@ int main(void)
         cmocka_unit_test(known_eigenvalues), cmocka_unit_test(beside_jacobi),         cmocka_unit_test(single_arrays),
         cmocka_unit_test(none_one_and_all),  cmocka_unit_test(what_has_none_is_told),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, prepare, finish);
 }

@@ -13,39 +13,20 @@
 #include <cmocka.h>
 
 #include "quern/solve.h"
+#include "run_helpers.h"
 
 enum { M = 50, N = 37, R = 3 };
 
-static quern_context *context;
 static double points[2 * M], dense[M * N], diagonal[M], in[M * R], out[M * R], wanted[M * M];
 
-static int open_context(void **state)
+static int prepare(void **state)
 {
-    (void)state;
     srand(9);
     for (int e = 0; e < 2 * M; e++) points[e] = rand() / (double)RAND_MAX;
     for (int e = 0; e < M * N; e++) dense[e] = rand() / (double)RAND_MAX - 0.5;
     for (int e = 0; e < M; e++) diagonal[e] = 1 + rand() / (double)RAND_MAX;
     for (int e = 0; e < M * R; e++) in[e] = rand() / (double)RAND_MAX - 0.5;
-    return quern_context_create(&context, NULL);
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    quern_context_destroy(&context);
-    return 0;
-}
-
-static void check(quern_status status)
-{
-    if (status) fail_msg("%s", quern_last_error_text());
-}
-
-static void expect(quern_status status, quern_status known, const char *part)
-{
-    if (status != known || !strstr(quern_last_error_text(), part))
-        fail_msg("status %d: %s", (int)status, quern_last_error_text());
+    return open_context(state);
 }
 
 /* M x N: exp(-|x_i - x_j|^2) */
@@ -56,8 +37,8 @@ static quern_linear *kernel(int64_t rows, int64_t columns, bool single)
     for (int e = 0; e < 2 * M; e++) narrow[e] = (float)points[e];
     quern_view x = single ? quern_f32(narrow, rows, 2) : quern_f64(points, rows, 2);
     quern_view y = single ? quern_f32(narrow, columns, 2) : quern_f64(points, columns, 2);
-    check(quern_linear_create(&a, context, "x=Vi(2); y=Vj(2); Sum_j(Exp(-SqDist(x,y))*b)",
-                              QUERN_ARGS({"x", x}, {"y", y}), NULL));
+    succeed(quern_linear_create(&a, context, "x=Vi(2); y=Vj(2); Sum_j(Exp(-SqDist(x,y))*b)",
+                                QUERN_ARGS({"x", x}, {"y", y}), NULL));
     return a;
 }
 
@@ -74,7 +55,7 @@ static void compare(const quern_linear *a, double slack)
     for (int transposed = 0; transposed < 2; transposed++) {
         int from = transposed ? rows : columns, to = transposed ? columns : rows;
         quern_view v = quern_f64(in, from, R), w = quern_f64(out, to, R);
-        check(transposed ? quern_linear_apply_transpose(a, v, w) : quern_linear_apply(a, v, w));
+        succeed(transposed ? quern_linear_apply_transpose(a, v, w) : quern_linear_apply(a, v, w));
         for (int i = 0; i < to; i++)
             for (int r = 0; r < R; r++) {
                 double sum = -out[i * R + r];
@@ -84,11 +65,11 @@ static void compare(const quern_linear *a, double slack)
             }
     }
     static double block[M * M];
-    check(quern_linear_block(a, 0, 0, quern_f64(block, rows, columns)));
+    succeed(quern_linear_block(a, 0, 0, quern_f64(block, rows, columns)));
     for (int e = 0; e < rows * columns; e++) assert_true(fabs(block[e] - wanted[e]) < slack);
-    check(quern_linear_block(a, 30, 20, quern_f64(block, 5, 3)));
+    succeed(quern_linear_block(a, 30, 20, quern_f64(block, 5, 3)));
     for (int e = 0; e < 15; e++) assert_true(fabs(block[e] - wanted[(30 + e / 3) * columns + 20 + e % 3]) < slack);
-    check(quern_linear_diagonal(a, quern_f64(block, few, 1)));
+    succeed(quern_linear_diagonal(a, quern_f64(block, few, 1)));
     for (int i = 0; i < few; i++) assert_true(fabs(block[i] - wanted[i * columns + i]) < slack);
 }
 
@@ -97,12 +78,12 @@ static void from_matrices_and_diagonals(void **state)
     (void)state;
     quern_linear *a;
     memcpy(wanted, dense, sizeof dense);
-    check(quern_linear_from_matrix(&a, context, quern_f64(dense, M, N)));
+    succeed(quern_linear_from_matrix(&a, context, quern_f64(dense, M, N)));
     compare(a, 1e-13);
     quern_linear_destroy(&a);
     memset(wanted, 0, sizeof wanted);
     for (int i = 0; i < M; i++) wanted[i * M + i] = diagonal[i];
-    check(quern_linear_from_diagonal(&a, context, quern_f64(diagonal, M, 1)));
+    succeed(quern_linear_from_diagonal(&a, context, quern_f64(diagonal, M, 1)));
     compare(a, 1e-13);
     quern_linear_destroy(&a);
 }
@@ -133,12 +114,12 @@ static void from_functions(void **state)
     int calls = 0;
     memset(wanted, 0, sizeof wanted);
     for (int i = 0; i < M; i++) wanted[i * M + (i + 1) % M] = 1;
-    check(quern_linear_from_function(&a, context, M, M, turn, &calls));
+    succeed(quern_linear_from_function(&a, context, M, M, turn, &calls));
     compare(a, 1e-13);
     assert_true(calls > 2);
     quern_linear_destroy(&a);
-    check(quern_linear_from_function(&a, context, M, M, refuse, NULL));
-    expect(quern_linear_apply(a, quern_f64(in, M, R), quern_f64(out, M, R)), QUERN_IO, "failed with IO");
+    succeed(quern_linear_from_function(&a, context, M, M, refuse, NULL));
+    expect_failure(quern_linear_apply(a, quern_f64(in, M, R), quern_f64(out, M, R)), QUERN_IO, "failed with IO");
     quern_linear_destroy(&a);
 }
 
@@ -146,12 +127,12 @@ static void from_functions(void **state)
 static quern_linear *composed(bool single)
 {
     quern_linear *K = kernel(M, M, single), *U, *V, *turned, *low, *D, *a;
-    check(quern_linear_from_matrix(&U, context, quern_f64(dense, M, 4)));
-    check(quern_linear_from_matrix(&V, context, quern_f64(dense + 200, M, 4)));
-    check(quern_linear_transpose(&turned, V));
-    check(quern_linear_product(&low, U, turned));
-    check(quern_linear_from_diagonal(&D, context, quern_f64(diagonal, M, 1)));
-    check(quern_linear_sum(&a, 3, (quern_linear_term[]){{2, K}, {-1, low}, {1, D}}));
+    succeed(quern_linear_from_matrix(&U, context, quern_f64(dense, M, 4)));
+    succeed(quern_linear_from_matrix(&V, context, quern_f64(dense + 200, M, 4)));
+    succeed(quern_linear_transpose(&turned, V));
+    succeed(quern_linear_product(&low, U, turned));
+    succeed(quern_linear_from_diagonal(&D, context, quern_f64(diagonal, M, 1)));
+    succeed(quern_linear_sum(&a, 3, (quern_linear_term[]){{2, K}, {-1, low}, {1, D}}));
     quern_linear_destroy(&K), quern_linear_destroy(&U), quern_linear_destroy(&V), quern_linear_destroy(&turned);
     quern_linear_destroy(&low), quern_linear_destroy(&D);
     for (int i = 0; i < M; i++)
@@ -168,7 +149,7 @@ static void sums_products_and_transposes(void **state)
     (void)state;
     quern_linear *a = composed(false), *turned;
     compare(a, 1e-12);
-    check(quern_linear_transpose(&turned, a));
+    succeed(quern_linear_transpose(&turned, a));
     for (int i = 0; i < M; i++)
         for (int j = 0; j < i; j++) {
             double kept = wanted[i * M + j];
@@ -185,9 +166,9 @@ static void grids_of_blocks(void **state)
 {
     (void)state;
     quern_linear *K = kernel(30, 30, false), *P, *turned, *a;
-    check(quern_linear_from_matrix(&P, context, quern_f64(dense, 30, 7)));
-    check(quern_linear_transpose(&turned, P));
-    check(quern_linear_grid(&a, 2, 2, (const quern_linear *[]){K, P, turned, NULL}));
+    succeed(quern_linear_from_matrix(&P, context, quern_f64(dense, 30, 7)));
+    succeed(quern_linear_transpose(&turned, P));
+    succeed(quern_linear_grid(&a, 2, 2, (const quern_linear *[]){K, P, turned, NULL}));
     memset(wanted, 0, sizeof wanted);
     for (int i = 0; i < 30; i++) {
         for (int j = 0; j < 30; j++) wanted[i * 37 + j] = kernel_entry(i, j);
@@ -196,10 +177,10 @@ static void grids_of_blocks(void **state)
     quern_linear_destroy(&P);
     compare(a, 1e-12);
     quern_linear_destroy(&a);
-    expect(quern_linear_grid(&a, 1, 2, (const quern_linear *[]){K, turned}), QUERN_SHAPE, "30 and 7 rows");
-    expect(quern_linear_grid(&a, 2, 1, (const quern_linear *[]){K, NULL}), QUERN_SHAPE, "row 1");
-    expect(quern_linear_grid(&a, 1, 1, (const quern_linear *[]){NULL}), QUERN_USAGE, "no operator");
-    expect(quern_linear_grid(&a, 0, 1, (const quern_linear *[]){K}), QUERN_USAGE, "0 x 1");
+    expect_failure(quern_linear_grid(&a, 1, 2, (const quern_linear *[]){K, turned}), QUERN_SHAPE, "30 and 7 rows");
+    expect_failure(quern_linear_grid(&a, 2, 1, (const quern_linear *[]){K, NULL}), QUERN_SHAPE, "row 1");
+    expect_failure(quern_linear_grid(&a, 1, 1, (const quern_linear *[]){NULL}), QUERN_USAGE, "no operator");
+    expect_failure(quern_linear_grid(&a, 0, 1, (const quern_linear *[]){K}), QUERN_USAGE, "0 x 1");
     quern_linear_destroy(&K), quern_linear_destroy(&turned);
 }
 
@@ -208,16 +189,16 @@ static void systems_with_them(void **state)
 {
     (void)state;
     quern_linear *K = kernel(M, M, false), *U, *turned, *low, *D, *a;
-    check(quern_linear_from_matrix(&U, context, quern_f64(dense, M, 4)));
-    check(quern_linear_transpose(&turned, U));
-    check(quern_linear_product(&low, U, turned));
+    succeed(quern_linear_from_matrix(&U, context, quern_f64(dense, M, 4)));
+    succeed(quern_linear_transpose(&turned, U));
+    succeed(quern_linear_product(&low, U, turned));
     for (int i = 0; i < M; i++) diagonal[i] *= 1e-3;
-    check(quern_linear_from_diagonal(&D, context, quern_f64(diagonal, M, 1)));
-    check(quern_linear_sum(&a, 3, (quern_linear_term[]){{1, K}, {1, low}, {1, D}}));
+    succeed(quern_linear_from_diagonal(&D, context, quern_f64(diagonal, M, 1)));
+    succeed(quern_linear_sum(&a, 3, (quern_linear_term[]){{1, K}, {1, low}, {1, D}}));
     quern_solve_options options = {.size = sizeof options, .tolerance = 1e-10};
     double solution[M * R];
-    check(quern_solve(a, quern_f64(in, M, R), quern_f64(solution, M, R), &options, NULL));
-    check(quern_linear_apply(a, quern_f64(solution, M, R), quern_f64(out, M, R)));
+    succeed(quern_solve(a, quern_f64(in, M, R), quern_f64(solution, M, R), &options, NULL));
+    succeed(quern_linear_apply(a, quern_f64(solution, M, R), quern_f64(out, M, R)));
     for (int e = 0; e < M * R; e++) assert_true(fabs(out[e] - in[e]) < 1e-9);
     quern_linear_destroy(&K), quern_linear_destroy(&U), quern_linear_destroy(&turned), quern_linear_destroy(&low);
     quern_linear_destroy(&D), quern_linear_destroy(&a);
@@ -229,13 +210,13 @@ static void none_and_one(void **state)
     for (int64_t n = 0; n < 2; n++) {
         quern_linear *m, *d, *s, *p;
         double one = 3, result = 7;
-        check(quern_linear_from_matrix(&m, context, quern_f64(&one, n, n)));
-        check(quern_linear_from_diagonal(&d, context, quern_f64(&one, n, 1)));
-        check(quern_linear_sum(&s, 2, (quern_linear_term[]){{1, m}, {2, d}}));
-        check(quern_linear_product(&p, s, s));
-        check(quern_linear_apply(p, quern_f64(&one, n, 1), quern_f64(&result, n, 1)));
+        succeed(quern_linear_from_matrix(&m, context, quern_f64(&one, n, n)));
+        succeed(quern_linear_from_diagonal(&d, context, quern_f64(&one, n, 1)));
+        succeed(quern_linear_sum(&s, 2, (quern_linear_term[]){{1, m}, {2, d}}));
+        succeed(quern_linear_product(&p, s, s));
+        succeed(quern_linear_apply(p, quern_f64(&one, n, 1), quern_f64(&result, n, 1)));
         assert_true(result == (n ? 243 : 7));
-        check(quern_linear_diagonal(p, quern_f64(&result, n, 1)));
+        succeed(quern_linear_diagonal(p, quern_f64(&result, n, 1)));
         assert_true(result == (n ? 81 : 7));
         quern_linear_destroy(&m), quern_linear_destroy(&d), quern_linear_destroy(&s), quern_linear_destroy(&p);
     }
@@ -246,31 +227,33 @@ static void what_cannot_be_made_is_told(void **state)
     (void)state;
     quern_linear *a, *wide, *D;
     int whole[4] = {0};
-    check(quern_linear_from_matrix(&wide, context, quern_f64(dense, M, N)));
-    expect(quern_linear_product(&a, wide, wide), QUERN_SHAPE, "50 x 37 entries times 50 x 37");
+    succeed(quern_linear_from_matrix(&wide, context, quern_f64(dense, M, N)));
+    expect_failure(quern_linear_product(&a, wide, wide), QUERN_SHAPE, "50 x 37 entries times 50 x 37");
     assert_null(a);
-    check(quern_linear_from_diagonal(&D, context, quern_f64(diagonal, M, 1)));
-    expect(quern_linear_sum(&a, 2, (quern_linear_term[]){{1, wide}, {1, D}}), QUERN_SHAPE, "term 1 has 50 x 50");
-    expect(quern_linear_sum(&a, 1, (quern_linear_term[]){{NAN, wide}}), QUERN_USAGE, "factor of term 0");
-    expect(quern_linear_sum(&a, 1, (quern_linear_term[]){{1, NULL}}), QUERN_USAGE, "term 0 is null");
-    expect(quern_linear_sum(&a, 0, (quern_linear_term[]){{1, NULL}}), QUERN_USAGE, "no operator");
-    expect(quern_linear_sum(&a, 1, NULL), QUERN_USAGE, "null");
-    expect(quern_linear_product(&a, wide, NULL), QUERN_USAGE, "null");
-    expect(quern_linear_transpose(&a, NULL), QUERN_USAGE, "null");
-    expect(quern_linear_grid(&a, 1, 1, NULL), QUERN_USAGE, "null");
-    expect(quern_linear_from_function(&a, context, 1, 1, NULL, NULL), QUERN_USAGE, "function is null");
-    expect(quern_linear_from_function(&a, context, -1, 1, turn, NULL), QUERN_SHAPE, "-1 x 1");
-    expect(quern_linear_from_matrix(&a, NULL, quern_f64(dense, 1, 1)), QUERN_USAGE, "context");
-    expect(quern_linear_from_matrix(&a, context, quern_view_of(whole, QUERN_I32, 2, 2)), QUERN_DTYPE, "int32");
-    expect(quern_linear_from_diagonal(&a, context, quern_f64(dense, 3, 2)), QUERN_SHAPE, "3 x 2");
+    succeed(quern_linear_from_diagonal(&D, context, quern_f64(diagonal, M, 1)));
+    expect_failure(quern_linear_sum(&a, 2, (quern_linear_term[]){{1, wide}, {1, D}}), QUERN_SHAPE,
+                   "term 1 has 50 x 50");
+    expect_failure(quern_linear_sum(&a, 1, (quern_linear_term[]){{NAN, wide}}), QUERN_USAGE, "factor of term 0");
+    expect_failure(quern_linear_sum(&a, 1, (quern_linear_term[]){{1, NULL}}), QUERN_USAGE, "term 0 is null");
+    expect_failure(quern_linear_sum(&a, 0, (quern_linear_term[]){{1, NULL}}), QUERN_USAGE, "no operator");
+    expect_failure(quern_linear_sum(&a, 1, NULL), QUERN_USAGE, "null");
+    expect_failure(quern_linear_product(&a, wide, NULL), QUERN_USAGE, "null");
+    expect_failure(quern_linear_transpose(&a, NULL), QUERN_USAGE, "null");
+    expect_failure(quern_linear_grid(&a, 1, 1, NULL), QUERN_USAGE, "null");
+    expect_failure(quern_linear_from_function(&a, context, 1, 1, NULL, NULL), QUERN_USAGE, "function is null");
+    expect_failure(quern_linear_from_function(&a, context, -1, 1, turn, NULL), QUERN_SHAPE, "-1 x 1");
+    expect_failure(quern_linear_from_matrix(&a, NULL, quern_f64(dense, 1, 1)), QUERN_USAGE, "context");
+    expect_failure(quern_linear_from_matrix(&a, context, quern_view_of(whole, QUERN_I32, 2, 2)), QUERN_DTYPE, "int32");
+    expect_failure(quern_linear_from_diagonal(&a, context, quern_f64(dense, 3, 2)), QUERN_SHAPE, "3 x 2");
     double kept = dense[38];
     dense[38] = NAN;
-    expect(quern_linear_from_matrix(&a, context, quern_f64(dense, M, N)), QUERN_USAGE, "row 1, column 1 is nan");
+    expect_failure(quern_linear_from_matrix(&a, context, quern_f64(dense, M, N)), QUERN_USAGE,
+                   "row 1, column 1 is nan");
     dense[38] = kept;
     double slope;
-    expect(quern_linear_gradient(wide, quern_f64(in, M, 1), quern_f64(in, N, 1),
-                                 QUERN_ARGS({"x", quern_f64(&slope, 1, 1)})),
-           QUERN_UNSUPPORTED, "no formula");
+    expect_failure(quern_linear_gradient(wide, quern_f64(in, M, 1), quern_f64(in, N, 1),
+                                         QUERN_ARGS({"x", quern_f64(&slope, 1, 1)})),
+                   QUERN_UNSUPPORTED, "no formula");
     quern_linear_destroy(&wide), quern_linear_destroy(&D);
 }
 
@@ -285,5 +268,5 @@ int main(void)
         cmocka_unit_test(none_and_one),
         cmocka_unit_test(what_cannot_be_made_is_told),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, prepare, close_context);
 }

@@ -15,11 +15,11 @@
 
 #include "quern/array.h"
 #include "quern/solve.h"
+#include "run_helpers.h"
 
 enum { N = 300, R = 3 };
 #define GAUSSIAN "x=Vi(2); y=Vj(2); s=Pm(1); Sum_j(Exp(-s*SqDist(x,y))*b)"
 
-static quern_context *context;
 static double points[2 * N], b[N * R], c[N * R], matrix[N * N];
 static float single_points[2 * N], single_b[N * R], single_c[N * R];
 
@@ -28,25 +28,12 @@ static double uniform(void)
     return rand() / (double)RAND_MAX;
 }
 
-static int open_context(void **state)
+static int prepare(void **state)
 {
-    (void)state;
     srand(3);
     for (int e = 0; e < 2 * N; e++) points[e] = single_points[e] = (float)uniform();
     for (int e = 0; e < N * R; e++) b[e] = single_b[e] = (float)(uniform() - 0.5);
-    return quern_context_create(&context, NULL);
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    quern_context_destroy(&context);
-    return 0;
-}
-
-static void check(quern_status status)
-{
-    if (status) fail_msg("%s", quern_last_error_text());
+    return open_context(state);
 }
 
 static quern_linear *gaussian(bool single, double scale, double shift)
@@ -54,8 +41,8 @@ static quern_linear *gaussian(bool single, double scale, double shift)
     quern_linear *a;
     quern_view p = single ? quern_f32(single_points, N, 2) : quern_f64(points, N, 2);
     quern_linear_options options = {.size = sizeof options, .shift = shift};
-    check(quern_linear_create(&a, context, GAUSSIAN, QUERN_ARGS({"x", p}, {"y", p}, {"s", quern_number(scale)}),
-                              &options));
+    succeed(quern_linear_create(&a, context, GAUSSIAN, QUERN_ARGS({"x", p}, {"y", p}, {"s", quern_number(scale)}),
+                                &options));
     for (int i = 0; i < N; i++)
         for (int j = 0; j < N; j++) {
             double d0 = points[2 * i] - points[2 * j], d1 = points[2 * i + 1] - points[2 * j + 1];
@@ -91,7 +78,7 @@ static void products_are_those_of_the_matrix(void **state)
         double out[N * R];
         for (int transposed = 0; transposed < 2; transposed++) {
             quern_view v = quern_f64(b, N, R), w = quern_f64(out, N, R);
-            check(transposed ? quern_linear_apply_transpose(a, v, w) : quern_linear_apply(a, v, w));
+            succeed(transposed ? quern_linear_apply_transpose(a, v, w) : quern_linear_apply(a, v, w));
             for (int i = 0; i < N; i++)
                 for (int r = 0; r < R; r++) {
                     double sum = 0;
@@ -100,9 +87,9 @@ static void products_are_those_of_the_matrix(void **state)
                 }
         }
         double diagonal[N], block[5 * 20];
-        check(quern_linear_diagonal(a, quern_f64(diagonal, N, 1)));
+        succeed(quern_linear_diagonal(a, quern_f64(diagonal, N, 1)));
         for (int i = 0; i < N; i++) assert_true(fabs(diagonal[i] - matrix[i * N + i]) < 1e-12);
-        check(quern_linear_block(a, 100, 90, quern_f64(block, 5, 20)));
+        succeed(quern_linear_block(a, 100, 90, quern_f64(block, 5, 20)));
         for (int i = 0; i < 5; i++)
             for (int j = 0; j < 20; j++) assert_true(fabs(block[i * 20 + j] - matrix[(100 + i) * N + 90 + j]) < 1e-12);
         quern_linear_destroy(&a);
@@ -115,10 +102,10 @@ static void entries_of_normalised_rows(void **state)
     (void)state;
     quern_linear *a;
     quern_view p = quern_f64(points, N, 2);
-    check(quern_linear_create(&a, context, "x=Vi(2); y=Vj(2); K=Exp(-SqDist(x,y)); Sum_j(K*b)/Sum_j(K)",
-                              QUERN_ARGS({"x", p}, {"y", p}), NULL));
+    succeed(quern_linear_create(&a, context, "x=Vi(2); y=Vj(2); K=Exp(-SqDist(x,y)); Sum_j(K*b)/Sum_j(K)",
+                                QUERN_ARGS({"x", p}, {"y", p}), NULL));
     double block[3 * N];
-    check(quern_linear_block(a, 7, 0, quern_f64(block, 3, N)));
+    succeed(quern_linear_block(a, 7, 0, quern_f64(block, 3, N)));
     for (int i = 0; i < 3; i++) {
         double sum = 0;
         for (int j = 0; j < N; j++) sum += block[i * N + j];
@@ -135,7 +122,7 @@ static void systems_are_solved(void **state)
         quern_solve_options options = {
             .size = sizeof options, .tolerance = 1e-11, .preconditioner = (quern_preconditioner)way};
         quern_solve_report report = {.size = sizeof report};
-        check(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, &report));
+        succeed(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, &report));
         assert_true(report.converged && report.residual <= 1e-11);
         assert_true(residual_of(c) < 2e-11);
         assert_int_equal(report.rank > 0, way != QUERN_PRECONDITIONER_NONE);
@@ -160,11 +147,11 @@ static void an_inverse_of_ones_own(void **state)
     double diagonal[N], inverse[N];
     for (int i = 0; i < N; i++) diagonal[i] = 1 + i, inverse[i] = 1 / diagonal[i];
     quern_linear *a;
-    check(quern_linear_from_diagonal(&a, context, quern_f64(diagonal, N, 1)));
+    succeed(quern_linear_from_diagonal(&a, context, quern_f64(diagonal, N, 1)));
     quern_solve_options options = {
         .size = sizeof options, .tolerance = 1e-12, .precondition = invert_diagonal, .precondition_user = inverse};
     quern_solve_report report = {.size = sizeof report};
-    check(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, &report));
+    succeed(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, &report));
     assert_true(inverses > 0 && report.rank == 0 && report.iterations < 4);
     for (int e = 0; e < N * R; e++) assert_true(fabs(c[e] - b[e] / diagonal[e / R]) < 1e-12);
     inverse[0] = -1;
@@ -182,7 +169,7 @@ static void the_low_rank_part_saves_iterations(void **state)
         quern_solve_options options = {.size = sizeof options,
                                        .preconditioner = way ? QUERN_PRECONDITIONER_AUTO : QUERN_PRECONDITIONER_NONE};
         quern_solve_report report = {.size = sizeof report};
-        check(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, &report));
+        succeed(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, &report));
         iterations[way] = report.iterations;
         quern_linear_destroy(&a);
     }
@@ -197,18 +184,12 @@ static void single_systems_have_double_residuals(void **state)
     quern_linear *a = gaussian(true, 20, 1e-2);
     quern_solve_options options = {.size = sizeof options, .tolerance = 1e-10};
     quern_solve_report report = {.size = sizeof report};
-    check(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, &report));
+    succeed(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, &report));
     assert_true(report.exact && report.refinements > 1);
     assert_true(residual_of(c) < 1e-9); /* the matrix of the test has its shift in double, the points in float */
-    check(quern_solve(a, quern_f32(single_b, N, R), quern_f32(single_c, N, R), NULL, &report));
+    succeed(quern_solve(a, quern_f32(single_b, N, R), quern_f32(single_c, N, R), NULL, &report));
     for (int e = 0; e < N * R; e++) assert_true(fabs(c[e] - (double)single_c[e]) < 1e-2);
     quern_linear_destroy(&a);
-}
-
-static void expect(quern_status status, quern_status wanted, const char *part)
-{
-    if (status != wanted || !strstr(quern_last_error_text(), part))
-        fail_msg("status %d: %s", (int)status, quern_last_error_text());
 }
 
 static bool stop(void *user, int64_t iteration, double residual)
@@ -223,58 +204,60 @@ static void what_cannot_be_solved_is_told(void **state)
     quern_view v = quern_f64(b, N, R), w = quern_f64(c, N, R), p = quern_f64(points, N, 2);
     quern_solve_report report = {.size = sizeof report};
     quern_linear *a;
-    check(quern_linear_create(&a, context, "x=Vi(2); y=Vj(2); Sum_j(Exp(-SqDist(x,y)+Elem(x,0))*b)",
-                              QUERN_ARGS({"x", p}, {"y", p}),
-                              &(quern_linear_options){.size = sizeof(quern_linear_options), .shift = 1}));
-    expect(quern_solve(a, v, w, NULL, &report), QUERN_NUMERIC, "not symmetric");
+    succeed(quern_linear_create(&a, context, "x=Vi(2); y=Vj(2); Sum_j(Exp(-SqDist(x,y)+Elem(x,0))*b)",
+                                QUERN_ARGS({"x", p}, {"y", p}),
+                                &(quern_linear_options){.size = sizeof(quern_linear_options), .shift = 1}));
+    expect_failure(quern_solve(a, v, w, NULL, &report), QUERN_NUMERIC, "not symmetric");
     assert_false(report.converged);
     quern_linear_destroy(&a);
     a = gaussian(false, 3, -0.5);
-    expect(quern_solve(
-               a, v, w,
-               &(quern_solve_options){.size = sizeof(quern_solve_options), .preconditioner = QUERN_PRECONDITIONER_NONE},
-               NULL),
-           QUERN_NUMERIC, "not positive definite");
+    expect_failure(quern_solve(a, v, w,
+                               &(quern_solve_options){.size = sizeof(quern_solve_options),
+                                                      .preconditioner = QUERN_PRECONDITIONER_NONE},
+                               NULL),
+                   QUERN_NUMERIC, "not positive definite");
     quern_linear_destroy(&a);
     a = gaussian(false, 3, -2);
-    expect(quern_solve(a, v, w, NULL, NULL), QUERN_NUMERIC, "diagonal");
+    expect_failure(quern_solve(a, v, w, NULL, NULL), QUERN_NUMERIC, "diagonal");
     quern_linear_destroy(&a);
     a = gaussian(false, 2, 1e-6);
-    expect(quern_solve(a, v, w, &(quern_solve_options){.size = sizeof(quern_solve_options), .iterations = 3}, &report),
-           QUERN_NUMERIC, "limit of iterations");
+    expect_failure(
+        quern_solve(a, v, w, &(quern_solve_options){.size = sizeof(quern_solve_options), .iterations = 3}, &report),
+        QUERN_NUMERIC, "limit of iterations");
     assert_int_equal(report.iterations, 3);
     int limit = 2;
-    expect(quern_solve(
-               a, v, w,
-               &(quern_solve_options){.size = sizeof(quern_solve_options), .progress = stop, .progress_user = &limit},
-               &report),
-           QUERN_CANCELLED, "2 products");
+    expect_failure(quern_solve(a, v, w,
+                               &(quern_solve_options){
+                                   .size = sizeof(quern_solve_options), .progress = stop, .progress_user = &limit},
+                               &report),
+                   QUERN_CANCELLED, "2 products");
     double kept = b[4];
     b[4] = NAN;
-    expect(quern_solve(a, v, w, NULL, NULL), QUERN_USAGE, "row 1");
+    expect_failure(quern_solve(a, v, w, NULL, NULL), QUERN_USAGE, "row 1");
     b[4] = kept;
-    expect(quern_solve(a, quern_f64(b, N - 1, R), w, NULL, NULL), QUERN_SHAPE, "299 x 3");
-    expect(quern_solve(a, quern_i64((int64_t *)c, N, R), w, NULL, NULL), QUERN_DTYPE, "int64");
-    expect(quern_solve(a, v, w, &(quern_solve_options){.size = sizeof(quern_solve_options), .tolerance = -1}, NULL),
-           QUERN_USAGE, "tolerance -1");
-    expect(quern_solve(NULL, v, w, NULL, NULL), QUERN_USAGE, "null");
-    expect(quern_linear_apply(a, quern_f32(single_b, N, R), w), QUERN_DTYPE, "float32");
-    expect(quern_linear_block(a, 299, 0, quern_f64(c, 2, 1)), QUERN_SHAPE, "row 299");
+    expect_failure(quern_solve(a, quern_f64(b, N - 1, R), w, NULL, NULL), QUERN_SHAPE, "299 x 3");
+    expect_failure(quern_solve(a, quern_i64((int64_t *)c, N, R), w, NULL, NULL), QUERN_DTYPE, "int64");
+    expect_failure(
+        quern_solve(a, v, w, &(quern_solve_options){.size = sizeof(quern_solve_options), .tolerance = -1}, NULL),
+        QUERN_USAGE, "tolerance -1");
+    expect_failure(quern_solve(NULL, v, w, NULL, NULL), QUERN_USAGE, "null");
+    expect_failure(quern_linear_apply(a, quern_f32(single_b, N, R), w), QUERN_DTYPE, "float32");
+    expect_failure(quern_linear_block(a, 299, 0, quern_f64(c, 2, 1)), QUERN_SHAPE, "row 299");
     quern_linear_destroy(&a);
     quern_linear_destroy(&a);
-    expect(quern_linear_create(&a, context, "x=Vi(2); Sum_j(Elem(x,0)*b)", QUERN_ARGS({"x", p}), NULL), QUERN_SHAPE,
-           "columns");
-    expect(quern_linear_create(&a, context, "x=Vi(2); y=Vj(2); Sum_j(SqDist(x,y))",
-                               QUERN_ARGS({"x", p}, {"y", p}, {"z", p}), NULL),
-           QUERN_NAME, "'z'");
-    expect(quern_linear_create(&a, context, "x=Vi(2); y=Vj(2); Sum_i(SqDist(x,y)*b)", QUERN_ARGS({"x", p}, {"y", p}),
-                               NULL),
-           QUERN_USAGE, "over j");
-    expect(quern_linear_create(&a, context, "x=Vi(2; b", QUERN_ARGS({"x", p}), NULL), QUERN_SYNTAX, "");
-    expect(quern_linear_create(&a, context, GAUSSIAN,
-                               QUERN_ARGS({"x", p}, {"y", quern_f64(points, 10, 2)}, {"s", quern_number(1)}),
-                               &(quern_linear_options){.size = sizeof(quern_linear_options), .shift = 1}),
-           QUERN_SHAPE, "no diagonal");
+    expect_failure(quern_linear_create(&a, context, "x=Vi(2); Sum_j(Elem(x,0)*b)", QUERN_ARGS({"x", p}), NULL),
+                   QUERN_SHAPE, "columns");
+    expect_failure(quern_linear_create(&a, context, "x=Vi(2); y=Vj(2); Sum_j(SqDist(x,y))",
+                                       QUERN_ARGS({"x", p}, {"y", p}, {"z", p}), NULL),
+                   QUERN_NAME, "'z'");
+    expect_failure(quern_linear_create(&a, context, "x=Vi(2); y=Vj(2); Sum_i(SqDist(x,y)*b)",
+                                       QUERN_ARGS({"x", p}, {"y", p}), NULL),
+                   QUERN_USAGE, "over j");
+    expect_failure(quern_linear_create(&a, context, "x=Vi(2; b", QUERN_ARGS({"x", p}), NULL), QUERN_SYNTAX, "");
+    expect_failure(quern_linear_create(&a, context, GAUSSIAN,
+                                       QUERN_ARGS({"x", p}, {"y", quern_f64(points, 10, 2)}, {"s", quern_number(1)}),
+                                       &(quern_linear_options){.size = sizeof(quern_linear_options), .shift = 1}),
+                   QUERN_SHAPE, "no diagonal");
 }
 
 static void small_ones(void **state)
@@ -283,12 +266,13 @@ static void small_ones(void **state)
     for (int64_t n = 0; n < 3; n++) {
         quern_linear *a;
         quern_view p = quern_f64(points, n, 2);
-        check(quern_linear_create(&a, context, GAUSSIAN, QUERN_ARGS({"x", p}, {"y", p}, {"s", quern_number(1)}), NULL));
+        succeed(
+            quern_linear_create(&a, context, GAUSSIAN, QUERN_ARGS({"x", p}, {"y", p}, {"s", quern_number(1)}), NULL));
         double one[3] = {2, 0, 0}, solution[3] = {7, 7, 7};
-        check(quern_solve(a, quern_f64(one, n, 1), quern_f64(solution, n, 1), NULL, NULL));
+        succeed(quern_solve(a, quern_f64(one, n, 1), quern_f64(solution, n, 1), NULL, NULL));
         if (n == 1) assert_true(fabs(solution[0] - 2) < 1e-6);
         one[0] = 0; /* nothing to do */
-        check(quern_solve(a, quern_f64(one, n, 1), quern_f64(solution, n, 1), NULL, NULL));
+        succeed(quern_solve(a, quern_f64(one, n, 1), quern_f64(solution, n, 1), NULL, NULL));
         for (int64_t i = 0; i < n; i++) assert_true(solution[i] == 0);
         quern_linear_destroy(&a);
     }
@@ -299,16 +283,16 @@ static void vectors_may_be_on_the_device(void **state)
     (void)state;
     quern_linear *a = gaussian(true, 5, 0.1);
     quern_array *v, *w;
-    check(quern_array_from(&v, context, quern_f32(single_b, N, R)));
-    check(quern_array_create(&w, context, QUERN_F32, N, R));
-    check(quern_linear_apply(a, quern_array_view(v), quern_array_view(w)));
+    succeed(quern_array_from(&v, context, quern_f32(single_b, N, R)));
+    succeed(quern_array_create(&w, context, QUERN_F32, N, R));
+    succeed(quern_linear_apply(a, quern_array_view(v), quern_array_view(w)));
     float back[N * R], host[N * R];
-    check(quern_array_read(w, quern_f32(back, N, R)));
-    check(quern_linear_apply(a, quern_f32(single_b, N, R), quern_f32(host, N, R)));
+    succeed(quern_array_read(w, quern_f32(back, N, R)));
+    succeed(quern_linear_apply(a, quern_f32(single_b, N, R), quern_f32(host, N, R)));
     assert_memory_equal(back, host, sizeof host);
-    check(quern_solve(a, quern_array_view(v), quern_array_view(w), NULL, NULL));
-    check(quern_array_read(w, quern_f32(back, N, R)));
-    check(quern_solve(a, quern_f32(single_b, N, R), quern_f32(host, N, R), NULL, NULL));
+    succeed(quern_solve(a, quern_array_view(v), quern_array_view(w), NULL, NULL));
+    succeed(quern_array_read(w, quern_f32(back, N, R)));
+    succeed(quern_solve(a, quern_f32(single_b, N, R), quern_f32(host, N, R), NULL, NULL));
     assert_memory_equal(back, host, sizeof host);
     quern_array_destroy(&v), quern_array_destroy(&w);
     quern_linear_destroy(&a);
@@ -327,5 +311,5 @@ int main(void)
         cmocka_unit_test(small_ones),
         cmocka_unit_test(vectors_may_be_on_the_device),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, prepare, close_context);
 }

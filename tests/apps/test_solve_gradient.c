@@ -12,11 +12,11 @@
 #include <cmocka.h>
 
 #include "quern/solve.h"
+#include "run_helpers.h"
 
 enum { N = 60, M = 45, R = 3, MANY = 20 };
 #define KERNEL "x=Vi(2); y=Vj(2); s=Pm(1); Sum_j(Matern52(SqDist(x,y),s)*b)"
 
-static quern_context *context;
 static double x[2 * N], b[N * R], c[N * R], scale = 0.4, shift = 0.3;
 
 static double uniform(void)
@@ -24,25 +24,12 @@ static double uniform(void)
     return rand() / (double)RAND_MAX - 0.5;
 }
 
-static int open_context(void **state)
+static int prepare(void **state)
 {
-    (void)state;
     srand(4);
     for (int e = 0; e < 2 * N; e++) x[e] = 2 * uniform();
     for (int e = 0; e < N * R; e++) b[e] = uniform(), c[e] = uniform();
-    return quern_context_create(&context, NULL);
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    quern_context_destroy(&context);
-    return 0;
-}
-
-static void check(quern_status status)
-{
-    if (status) fail_msg("%s", quern_last_error_text());
+    return open_context(state);
 }
 
 static quern_linear *make(void)
@@ -50,7 +37,7 @@ static quern_linear *make(void)
     quern_linear *a;
     quern_linear_options options = {.size = sizeof options, .shift = shift};
     quern_view p = quern_f64(x, N, 2);
-    check(
+    succeed(
         quern_linear_create(&a, context, KERNEL, QUERN_ARGS({"x", p}, {"y", p}, {"s", quern_number(scale)}), &options));
     return a;
 }
@@ -61,7 +48,7 @@ static double value_of(void)
 {
     quern_linear *a = make();
     double value;
-    check(quern_solve_gradient(a, quern_f64(b, N, R), quern_f64(c, N, R), &value, QUERN_ARGS(), &exactly, NULL));
+    succeed(quern_solve_gradient(a, quern_f64(b, N, R), quern_f64(c, N, R), &value, QUERN_ARGS(), &exactly, NULL));
     quern_linear_destroy(&a);
     return value;
 }
@@ -89,11 +76,11 @@ static void solutions_have_derivatives(void **state)
     double by_x[2 * N], by_y[2 * N], by_s, by_b[N * R], by_shift, value;
     quern_solve_report report = {.size = sizeof report};
     quern_linear *a = make();
-    check(quern_solve_gradient(a, quern_f64(b, N, R), quern_f64(c, N, R), &value,
-                               QUERN_ARGS({"x", quern_f64(by_x, N, 2)}, {"b", quern_f64(by_b, N, R)},
-                                          {"y", quern_f64(by_y, N, 2)}, {"shift", quern_f64(&by_shift, 1, 1)},
-                                          {"s", quern_f64(&by_s, 1, 1)}),
-                               &exactly, &report));
+    succeed(quern_solve_gradient(a, quern_f64(b, N, R), quern_f64(c, N, R), &value,
+                                 QUERN_ARGS({"x", quern_f64(by_x, N, 2)}, {"b", quern_f64(by_b, N, R)},
+                                            {"y", quern_f64(by_y, N, 2)}, {"shift", quern_f64(&by_shift, 1, 1)},
+                                            {"s", quern_f64(&by_s, 1, 1)}),
+                                 &exactly, &report));
     quern_linear_destroy(&a);
     assert_true(report.converged && fabs(value - value_of()) < 1e-12);
     for (int e = 0; e < 2 * N; e += 41)
@@ -114,11 +101,11 @@ static void products_have_derivatives(void **state)
     for (int e = 0; e < N * MANY; e++) v[e] = (float)uniform();
     quern_linear *a;
     float p[2] = {0.5F, 1.5F};
-    check(quern_linear_create(
+    succeed(quern_linear_create(
         &a, context, "x=Vi(2); y=Vj(2); p=Pm(2); Sum_j(Exp(-Sum(p*Square(x-y)))*q)",
         QUERN_ARGS({"x", quern_f32(points, M, 2)}, {"y", quern_f32(points, N, 2)}, {"p", quern_f32(p, 1, 2)}),
         &(quern_linear_options){.size = sizeof(quern_linear_options), .vector = "q"}));
-    check(quern_linear_gradient(
+    succeed(quern_linear_gradient(
         a, quern_f32(u, M, MANY), quern_f32(v, N, MANY),
         QUERN_ARGS({"p", quern_f32(by_p, 1, 2)}, {"q", quern_f32(by_v, N, MANY)}, {"y", quern_f32(by_y, N, 2)})));
     for (int i = 0; i < M; i++)
@@ -136,7 +123,7 @@ static void products_have_derivatives(void **state)
         assert_true(fabs((double)by_y[14 + k] - at_y[k]) < 1e-4);
     }
     static float product[N * MANY];
-    check(quern_linear_apply_transpose(a, quern_f32(u, M, MANY), quern_f32(product, N, MANY)));
+    succeed(quern_linear_apply_transpose(a, quern_f32(u, M, MANY), quern_f32(product, N, MANY)));
     for (int e = 0; e < N * MANY; e++) assert_true(by_v[e] == product[e]);
     quern_linear_destroy(&a);
 }
@@ -169,5 +156,5 @@ int main(void)
         cmocka_unit_test(products_have_derivatives),
         cmocka_unit_test(what_is_wrong_is_told),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, prepare, close_context);
 }

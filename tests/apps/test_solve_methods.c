@@ -13,48 +13,29 @@
 #include <cmocka.h>
 
 #include "quern/solve.h"
+#include "run_helpers.h"
 
 enum { N = 200, R = 3, TERMS = 3 };
 #define GAUSSIAN "x=Vi(2); y=Vj(2); Sum_j(Exp(-20*SqDist(x,y))*b)"
 #define SKEWED "x=Vi(2); y=Vj(2); Sum_j(Exp(-20*SqDist(x,y))*(1+Elem(x,0)-2*Elem(y,1))*b)"
 
-static quern_context *context;
 static double points[2 * N], b[(N + TERMS) * R], c[(N + TERMS) * R], out[(N + TERMS) * R];
 static float single_points[2 * N];
 
-static int open_context(void **state)
+static int prepare(void **state)
 {
-    (void)state;
     srand(4);
     for (int e = 0; e < 2 * N; e++) points[e] = single_points[e] = (float)(rand() / (double)RAND_MAX);
     for (int e = 0; e < (N + TERMS) * R; e++) b[e] = rand() / (double)RAND_MAX - 0.5;
-    return quern_context_create(&context, NULL);
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    quern_context_destroy(&context);
-    return 0;
-}
-
-static void check(quern_status status)
-{
-    if (status) fail_msg("%s", quern_last_error_text());
-}
-
-static void expect(quern_status status, quern_status known, const char *part)
-{
-    if (status != known || !strstr(quern_last_error_text(), part))
-        fail_msg("status %d: %s", (int)status, quern_last_error_text());
+    return open_context(state);
 }
 
 static quern_linear *make(const char *formula, int64_t n, bool single, double shift)
 {
     quern_linear *a;
     quern_view p = single ? quern_f32(single_points, n, 2) : quern_f64(points, n, 2);
-    check(quern_linear_create(&a, context, formula, QUERN_ARGS({"x", p}, {"y", p}),
-                              &(quern_linear_options){.size = sizeof(quern_linear_options), .shift = shift}));
+    succeed(quern_linear_create(&a, context, formula, QUERN_ARGS({"x", p}, {"y", p}),
+                                &(quern_linear_options){.size = sizeof(quern_linear_options), .shift = shift}));
     return a;
 }
 
@@ -64,8 +45,8 @@ static void solve(const quern_linear *a, quern_solve_options options, double sla
     int64_t n = quern_linear_rows(a);
     quern_solve_report report = {.size = sizeof report};
     options.size = sizeof options;
-    check(quern_solve(a, quern_f64(b, n, R), quern_f64(c, n, R), &options, &report));
-    check(quern_linear_apply(a, quern_f64(c, n, R), quern_f64(out, n, R)));
+    succeed(quern_solve(a, quern_f64(b, n, R), quern_f64(c, n, R), &options, &report));
+    succeed(quern_linear_apply(a, quern_f64(c, n, R), quern_f64(out, n, R)));
     double most = 0;
     for (int r = 0; r < R; r++) {
         double left = 0, whole = 0;
@@ -87,11 +68,11 @@ static void indefinite_systems(void **state)
         quern_linear *a = make(GAUSSIAN, N, single, -0.3);
         solve(a, (quern_solve_options){.method = QUERN_SOLVER_MINRES, .tolerance = 1e-10}, 1e-10);
         solve(a, (quern_solve_options){.method = QUERN_SOLVER_GMRES, .tolerance = 1e-8}, 1e-8);
-        expect(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R),
-                           &(quern_solve_options){.size = sizeof(quern_solve_options),
-                                                  .preconditioner = QUERN_PRECONDITIONER_NONE},
-                           NULL),
-               QUERN_NUMERIC, "QUERN_SOLVER_MINRES");
+        expect_failure(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R),
+                                   &(quern_solve_options){.size = sizeof(quern_solve_options),
+                                                          .preconditioner = QUERN_PRECONDITIONER_NONE},
+                                   NULL),
+                       QUERN_NUMERIC, "QUERN_SOLVER_MINRES");
         quern_linear_destroy(&a);
     }
 }
@@ -104,9 +85,9 @@ static void saddle_points(void **state)
     quern_linear *K = make(GAUSSIAN, N, false, 0.1), *P, *turned, *a;
     for (int i = 0; i < N; i++)
         for (int k = 0; k < TERMS; k++) trend[i * TERMS + k] = k ? points[2 * i + k - 1] : 1;
-    check(quern_linear_from_matrix(&P, context, quern_f64(trend, N, TERMS)));
-    check(quern_linear_transpose(&turned, P));
-    check(quern_linear_grid(&a, 2, 2, (const quern_linear *[]){K, P, turned, NULL}));
+    succeed(quern_linear_from_matrix(&P, context, quern_f64(trend, N, TERMS)));
+    succeed(quern_linear_transpose(&turned, P));
+    succeed(quern_linear_grid(&a, 2, 2, (const quern_linear *[]){K, P, turned, NULL}));
     solve(a, (quern_solve_options){.method = QUERN_SOLVER_MINRES, .tolerance = 1e-9}, 1e-9);
     quern_linear_destroy(&K), quern_linear_destroy(&P), quern_linear_destroy(&turned), quern_linear_destroy(&a);
 }
@@ -122,7 +103,8 @@ static void unsymmetric_systems(void **state)
     }
     quern_linear *a = make(SKEWED, N, false, 4);
     options.method = QUERN_SOLVER_MINRES;
-    expect(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, NULL), QUERN_NUMERIC, "QUERN_SOLVER_GMRES");
+    expect_failure(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, NULL), QUERN_NUMERIC,
+                   "QUERN_SOLVER_GMRES");
     quern_linear_destroy(&a);
 }
 
@@ -151,14 +133,14 @@ static void without_entries(void **state)
     (void)state;
     int64_t products[2];
     quern_linear *K = make("x=Vi(2); y=Vj(2); Sum_j(Exp(-2*SqDist(x,y))*b)", N, false, 1e-3), *f, *a;
-    check(quern_linear_from_function(&f, context, N, N, by_formula, K));
-    check(quern_linear_sum(&a, 1, &(quern_linear_term){2, f}));
+    succeed(quern_linear_from_function(&f, context, N, N, by_formula, K));
+    succeed(quern_linear_sum(&a, 1, &(quern_linear_term){2, f}));
     for (int way = 0; way < 2; way++) {
         quern_solve_options options = {.size = sizeof options,
                                        .tolerance = 1e-8,
                                        .preconditioner = way ? QUERN_PRECONDITIONER_AUTO : QUERN_PRECONDITIONER_NONE};
         quern_solve_report report = {.size = sizeof report};
-        check(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, &report));
+        succeed(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, &report));
         products[way] = report.iterations;
         assert_int_equal(report.rank > 0, way);
     }
@@ -184,29 +166,29 @@ static void what_they_cannot_do_is_told(void **state)
         double line[N], kept = points[5];
         for (int i = 0; i < N; i++) line[i] = i ? 1 : 0; /* a row and a column of zeros */
         quern_linear *a;
-        check(quern_linear_from_diagonal(&a, context, quern_f64(line, N, 1)));
-        expect(quern_solve(a, v, w, &options, &report), QUERN_NUMERIC, "no longer falls");
+        succeed(quern_linear_from_diagonal(&a, context, quern_f64(line, N, 1)));
+        expect_failure(quern_solve(a, v, w, &options, &report), QUERN_NUMERIC, "no longer falls");
         assert_true(!report.converged && report.residual > 1e-3);
         quern_linear_destroy(&a);
         points[5] = NAN;
         a = make(GAUSSIAN, N, false, 1);
         points[5] = kept;
-        expect(quern_solve(a, v, w, &options, NULL), QUERN_NUMERIC, "not finite");
+        expect_failure(quern_solve(a, v, w, &options, NULL), QUERN_NUMERIC, "not finite");
         quern_linear_destroy(&a);
         a = make(GAUSSIAN, N, false, -0.3);
         options.iterations = 3;
-        expect(quern_solve(a, v, w, &options, &report), QUERN_NUMERIC, "limit of iterations");
+        expect_failure(quern_solve(a, v, w, &options, &report), QUERN_NUMERIC, "limit of iterations");
         assert_int_equal(report.iterations, 3);
         int limit = 2;
         options = (quern_solve_options){
             .size = sizeof options, .method = (quern_solver)method, .progress = stop, .progress_user = &limit};
-        expect(quern_solve(a, v, w, &options, &report), QUERN_CANCELLED, "2 products");
+        expect_failure(quern_solve(a, v, w, &options, &report), QUERN_CANCELLED, "2 products");
         assert_true(report.residual < 1);
         quern_linear_destroy(&a);
     }
     quern_linear *a = make(GAUSSIAN, N, false, 1);
     quern_solve_options options = {.size = sizeof options, .method = (quern_solver)7};
-    expect(quern_solve(a, v, w, &options, NULL), QUERN_USAGE, "method 7");
+    expect_failure(quern_solve(a, v, w, &options, NULL), QUERN_USAGE, "method 7");
     quern_linear_destroy(&a);
 }
 
@@ -218,10 +200,10 @@ static void none_and_one(void **state)
             quern_linear *a = make(GAUSSIAN, n, false, -2);
             quern_solve_options options = {.size = sizeof options, .method = (quern_solver)method};
             double right[2] = {2, 0}, solution[2] = {7, 7};
-            check(quern_solve(a, quern_f64(right, n, 1), quern_f64(solution, n, 1), &options, NULL));
+            succeed(quern_solve(a, quern_f64(right, n, 1), quern_f64(solution, n, 1), &options, NULL));
             if (n == 1) assert_true(fabs(solution[0] + 2) < 1e-6);
             right[0] = 0;
-            check(quern_solve(a, quern_f64(right, n, 1), quern_f64(solution, n, 1), &options, NULL));
+            succeed(quern_solve(a, quern_f64(right, n, 1), quern_f64(solution, n, 1), &options, NULL));
             assert_true(!n || solution[0] == 0);
             quern_linear_destroy(&a);
         }
@@ -238,5 +220,5 @@ int main(void)
         cmocka_unit_test(without_entries),
         cmocka_unit_test(what_they_cannot_do_is_told),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, prepare, close_context);
 }
