@@ -12,15 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "random.h"
+
 enum { POINTS = 3000 };
 
 /* In [0, 1), by number: the same points for any number of ranks. */
 static double random_at(uint64_t k)
 {
-    k = (k + 1) * 0x9e3779b97f4a7c15u;
-    k = (k ^ (k >> 30)) * 0xbf58476d1ce4e5b9u;
-    k = (k ^ (k >> 27)) * 0x94d049bb133111ebu;
-    return (double)((k ^ (k >> 31)) >> 11) * 0x1p-53;
+    return (double)(random_bits(k + 1) >> 11) * 0x1p-53;
 }
 
 static void make(double *x, int64_t first, int64_t count)

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "canvas.h"
+#include "random.h"
 
 enum { CLUSTER = 1000, STARS = 2 * CLUSTER, STEPS = 360, FRAMES = 4, SIDE = 240 };
 
@@ -21,13 +22,10 @@ enum { CLUSTER = 1000, STARS = 2 * CLUSTER, STEPS = 360, FRAMES = 4, SIDE = 240 
 
 static double x[STARS][3], v[STARS][3], a[STARS][3], potential[STARS], mass[STARS];
 
-/* Uniform in (0, 1), by counter: splitmix64 (Steele, Lea, Flood 2014). */
+/* Uniform in (0, 1), by counter. */
 static double draw(uint64_t *counter)
 {
-    uint64_t z = ++*counter * 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return ((double)((z ^ (z >> 31)) >> 11) + 0.5) * 0x1p-53;
+    return random_unit(++*counter);
 }
 
 /* A vector of this length in some direction, added to a place. */

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "canvas.h"
+#include "random.h"
 
 static const double full_turn = 6.283185307179586, nu = 5, diffusion = 1, speed = 0.05, dt = 0.02;
 
@@ -25,13 +26,10 @@ typedef struct flock {
     uint64_t step;
 } flock;
 
-/* Uniform in (0, 1], by counter: splitmix64 (Steele, Lea, Flood 2014). */
+/* Uniform in (0, 1], by counter. */
 static double draw(uint64_t step, uint64_t k)
 {
-    uint64_t z = (step << 40 | k) * 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (double)(((z ^ (z >> 31)) >> 11) + 1) * 0x1p-53;
+    return (double)((random_bits(step << 40 | k) >> 11) + 1) * 0x1p-53;
 }
 
 static int flock_create(flock *f, int64_t count, double radius)

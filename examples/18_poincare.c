@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "canvas.h"
+#include "random.h"
 
 enum { COUNT = 5000, STEPS = 50, SIDE = 400, CENTRES = 3 };
 
@@ -23,14 +24,11 @@ static const double pi = 3.14159265358979323846, width = 0.5, reach = 0.6; /* of
 static double complex at[2 * COUNT], centre[CENTRES]; /* particles, then what is proposed to them */
 static double crowd[2 * COUNT], target[2 * COUNT];
 
-/* Uniform in (0, 1), by counter: splitmix64 (Steele, Lea, Flood 2014). */
+/* Uniform in (0, 1), by counter. */
 static double draw(void)
 {
     static uint64_t counter;
-    uint64_t z = ++counter * 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return ((double)((z ^ (z >> 31)) >> 11) + 0.5) * 0x1p-53;
+    return random_unit(++counter);
 }
 
 static double complex polar(double distance, double angle)

@@ -14,20 +14,18 @@
 #include <string.h>
 
 #include "canvas.h"
+#include "random.h"
 
 enum { COUNT = 10000, STEPS = 200, SIDE = 400 };
 
 static const double pi = 3.14159265358979323846, covered = 0.75, part = 0.4; /* of an axis, in the picture */
 static double x[COUNT][2], v[COUNT][2], r[COUNT][1], force[COUNT][2], overlap[COUNT][1];
 
-/* Uniform in (0, 1), by counter: splitmix64 (Steele, Lea, Flood 2014). */
+/* Uniform in (0, 1), by counter. */
 static double draw(void)
 {
     static uint64_t counter;
-    uint64_t z = ++counter * 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return ((double)((z ^ (z >> 31)) >> 11) + 0.5) * 0x1p-53;
+    return random_unit(++counter);
 }
 
 static void throw_balls(void)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "canvas.h"
+#include "random.h"
 
 enum { SIDE = 500 };
 static const double pi = 3.14159265358979323846, concentration = 6, rate = 0.3, way = 0.03; /* of a time step */
@@ -36,14 +37,11 @@ static const char formula[] =
     "a=Concat(Concat(n0*n0+n1*n1-n2*n2-n3*n3,2*(n1*n2+n0*n3)),2*(n1*n3-n0*n2));" /* its first axis */
     "Mod(x+w*a,1,0), n, Mean_i(Square(Scalprod(o,p)))";
 
-/* Uniform in (0, 1), by counter: splitmix64 (Steele, Lea, Flood 2014). */
+/* Uniform in (0, 1), by counter. */
 static double draw(void)
 {
     static uint64_t counter;
-    uint64_t z = ++counter * 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return ((double)((z ^ (z >> 31)) >> 11) + 0.5) * 0x1p-53;
+    return random_unit(++counter);
 }
 
 /* A quaternion of density exp(2 k q_0^2), by rejection of uniform ones (Shoemake 1992). */
