@@ -87,30 +87,6 @@ static quern_status parse(int argc, char **argv, request *r, quern_density_optio
 
 /* ---- input ------------------------------------------------------------------------------------------------------ */
 
-/* The first word is the points, unless it has a name. */
-static quern_status read_words(const request *r, cli_inputs *inputs)
-{
-    const char **words = calloc(r->words.count + 1, sizeof *words);
-    const char *first = r->words.count ? r->words.items[0] : NULL;
-    char *named = NULL;
-    quern_status status = words ? QUERN_OK : cli_fail_memory();
-
-    for (size_t k = 0; k < r->words.count && words; k++) words[k] = r->words.items[k];
-    if (!status && first && !strchr(first, '=')) {
-        size_t size = strlen(first) + sizeof "points=";
-        if (!(named = malloc(size))) status = cli_fail_memory();
-        else snprintf(named, size, "points=%s", first), words[0] = named;
-    }
-    if (!status) status = cli_inputs_read(inputs, words, r->words.count, r->dtype);
-    for (size_t k = 0; k < inputs->count && !status; k++) {
-        quern_view *view = &inputs->args[k].view;
-        if (inputs->sources[k].typed) view->rows = view->columns, view->columns = 1;
-    }
-    free(named);
-    free(words);
-    return status;
-}
-
 /* The views of points, places to look at, and weights; the last two may be empty. */
 static quern_status find_arrays(const cli_inputs *inputs, quern_view views[3])
 {
@@ -332,7 +308,7 @@ static quern_status run(int argc, char **argv)
     cli_inputs inputs = {0};
     quern_status status = parse(argc, argv, &r, &o);
 
-    if (!status) status = read_words(&r, &inputs);
+    if (!status) status = cli_points_read(&inputs, &r.words, (const char *[]){"points"}, 1, r.dtype);
     if (!status) status = find_arrays(&inputs, views);
     if (!status && r.grid && views[1].data) status = cli_fail(QUERN_USAGE, "give either at=FILE or --grid");
     if (!status && r.plot && views[0].columns > 2)
