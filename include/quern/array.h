@@ -53,7 +53,8 @@ QUERN_API quern_view quern_view_rows(quern_view view, int64_t first, int64_t cou
 QUERN_API quern_view quern_view_columns(quern_view view, int64_t first, int64_t count);
 
 /* Copy all elements, converted to the other's type where they differ (quern_dtype): from a view of the host or device into
-   the array; from the array into a view. They wait where a host array is concerned. Rows and columns must agree: SHAPE. */
+   the array; from the array into a view. They wait where a host array is concerned. Rows and columns must agree: SHAPE.
+   Every device takes host arrays of every type: what it cannot convert, the host does. */
 QUERN_API quern_status quern_array_write(quern_array *array, quern_view from);
 QUERN_API quern_status quern_array_read(const quern_array *array, quern_view to);
 /* Copies one view into another of the same shape, at least one of which is on the device; they must not overlap (USAGE).

@@ -1,9 +1,12 @@
 /*
  * copy.c: copies between views, and between views and buffers.
  *
- * A copy between host and device with a change of type goes through a dense buffer of the host's type; all changes of type
- * are made on the device (convert.c). Copies between arrays of the device are kernels, too, and do not wait.
+ * A copy between host and device with a change of type goes through a dense buffer of the host's type, and the type is
+ * changed on the device (convert.c); where that has no float64, which one of the two is, on the host instead. Copies
+ * between arrays of the device are kernels, too, and do not wait.
  */
+#include <stdlib.h>
+
 #include "run/array.h"
 
 static q_rows rows_of(const quern_view *view)
@@ -35,12 +38,70 @@ static quern_status create_raw(q_buffer *out, quern_context *context, const quer
                            (uint64_t)view->rows * (uint64_t)view->columns * q_element_size(view->dtype));
 }
 
+// ---- changes of type that the device cannot make ----
+
+static bool host_converts(const quern_context *context, quern_dtype from, quern_dtype to)
+{
+    return from != to && (from == QUERN_F64 || to == QUERN_F64) && !quern_context_device(context)->f64;
+}
+
+static char *host_at(const quern_view *view, int64_t row, int64_t column)
+{
+    return (char *)view->data + (size_t)(row * q_view_stride(view) + column) * q_element_size(view->dtype);
+}
+
+static void host_convert(const quern_view *to, const quern_view *from)
+{
+    for (int64_t r = 0; r < to->rows; r++)
+        for (int64_t c = 0; c < to->columns; c++)
+            q_element_write(to->dtype, host_at(to, r, c), q_element_read(from->dtype, host_at(from, r, c)));
+}
+
+/* Dense memory for the elements of a view in another type; free its data. */
+static quern_status create_block(quern_view *out, const quern_view *view, quern_dtype dtype)
+{
+    size_t count, bytes;
+    if (!q_mul_size((size_t)view->rows, (size_t)view->columns, &count) ||
+        !q_mul_size(count, q_element_size(dtype), &bytes))
+        return q_fail_memory(SIZE_MAX);
+    *out = quern_view_of(malloc(bytes + 1), dtype, view->rows, view->columns);
+    return out->data ? QUERN_OK : q_fail_memory(bytes);
+}
+
+static quern_status load_rows(const q_rows *to, quern_context *context, const quern_view *view);
+static quern_status store_rows(const q_rows *from, quern_context *context, const quern_view *view);
+
+static quern_status load_converted(const q_rows *to, quern_context *context, const quern_view *view)
+{
+    quern_view block;
+    Q_TRY(create_block(&block, view, to->dtype));
+    host_convert(&block, view);
+    quern_status status = load_rows(to, context, &block);
+    if (!status) status = q_session_finish(context->session);
+    if (status) (void)q_session_settle(context->session); /* nothing may still read the block */
+    free(block.data);
+    return status;
+}
+
+static quern_status store_converted(const q_rows *from, quern_context *context, const quern_view *view)
+{
+    quern_view block;
+    Q_TRY(create_block(&block, view, from->dtype));
+    quern_status status = store_rows(from, context, &block);
+    if (!status) host_convert(view, &block);
+    free(block.data);
+    return status;
+}
+
+// ---- rows in device memory ----
+
 static quern_status load_rows(const q_rows *to, quern_context *context, const quern_view *view)
 {
     if (view->array) {
         q_rows from = rows_of(view);
         return q_convert(context, &from, to, view->rows, view->columns);
     }
+    if (host_converts(context, view->dtype, to->dtype)) return load_converted(to, context, view);
     q_buffer raw;
     Q_TRY(create_raw(&raw, context, view));
     quern_status status = write_host(&raw, context, view);
@@ -56,6 +117,7 @@ static quern_status store_rows(const q_rows *from, quern_context *context, const
         q_rows to = rows_of(view);
         return q_convert(context, from, &to, view->rows, view->columns);
     }
+    if (host_converts(context, from->dtype, view->dtype)) return store_converted(from, context, view);
     q_buffer raw;
     Q_TRY(create_raw(&raw, context, view));
     q_rows to = {raw.mem, view->dtype, 0, view->columns};

@@ -1,8 +1,6 @@
 /*
  * views.c: see views.h.
  */
-#include <stdlib.h>
-
 #include "apps/views/views.h"
 
 bool q_view_given(const quern_view *view)
@@ -43,29 +41,10 @@ void q_host_write(const quern_view *view, int64_t row, int64_t column, double nu
     q_element_write(view->dtype, q_host_at(view, row, column), number);
 }
 
-static void convert(const quern_view *to, const quern_view *from)
-{
-    for (int64_t r = 0; r < to->rows; r++)
-        for (int64_t c = 0; c < to->columns; c++) q_host_write(to, r, c, q_host_read(from, r, c));
-}
-
 quern_status q_view_write(quern_context *context, quern_view to, quern_view from)
 {
-    quern_view device = to.array ? to : from;
-    size_t count, bytes;
-    if (!device.array) {
-        convert(&to, &from);
-        return QUERN_OK;
-    }
-    if (to.dtype == from.dtype || (to.array && from.array)) return quern_copy(context, to, from);
-    if (!q_mul_size((size_t)device.rows, (size_t)device.columns, &count) ||
-        !q_mul_size(count, q_element_size(device.dtype), &bytes))
-        return q_fail_memory(SIZE_MAX);
-    quern_view block = quern_view_of(malloc(bytes + 1), device.dtype, device.rows, device.columns);
-    quern_status status = block.data ? QUERN_OK : q_fail_memory(bytes);
-    if (!status && to.array) convert(&block, &from);
-    if (!status) status = to.array ? quern_copy(context, to, block) : quern_copy(context, block, from);
-    if (!status && !to.array) convert(&to, &block);
-    free(block.data);
-    return status;
+    if (to.array || from.array) return quern_copy(context, to, from);
+    for (int64_t r = 0; r < to.rows; r++)
+        for (int64_t c = 0; c < to.columns; c++) q_host_write(&to, r, c, q_host_read(&from, r, c));
+    return QUERN_OK;
 }

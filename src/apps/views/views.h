@@ -19,8 +19,7 @@ void *q_host_at(const quern_view *view, int64_t row, int64_t column);
 double q_host_read(const quern_view *view, int64_t row, int64_t column);
 void q_host_write(const quern_view *view, int64_t row, int64_t column, double number);
 
-/* Copies numbers from one view to another, wherever they are. Types are converted on the host, as a device may lack float64; what
-   is on the device crosses the bus in its own type. `context` may be null where both are on the host. */
+/* Copies numbers from one view to another, wherever they are. `context` may be null where both are on the host. */
 quern_status q_view_write(quern_context *context, quern_view to, quern_view from);
 
 #endif
