@@ -241,7 +241,7 @@ Q_FN sreal qs_rsqrt(sreal x)
     return qs_select(x == 0, 0, rsqrt(x));
 }
 
-/* Mesa's is infinite from -8e-22 on to 0, and -inf at -inf (findings/mesa_gamma.py); there it is -log|x|, and inf. */
+/* Mesa's is infinite from -8e-22 on to 0, and -inf at -inf (findings/mesa_gamma.sh); there it is -log|x|, and inf. */
 Q_FN real q_lgamma(real x)
 {
     return q_select(x == -INFINITY, INFINITY, q_select(fabs(x) < (sreal)0x1p-60f, -log(fabs(x)), lgamma(x)));
@@ -254,7 +254,7 @@ Q_FN sreal qs_lgamma(sreal x)
 
 #if Q_F64 && Q_LANES > 1
 /* PoCL 3.1, for a vector with a base that is 0, denormal, infinite or NaN in lane n, spoils the result of lane n/2 and, if
-   denormal, its own (findings/pocl_lanes.py): it gets none, and such lanes are done one by one. */
+   denormal, its own (findings/pocl_lanes.sh): it gets none, and such lanes are done one by one. */
 Q_FN real q_double_pow(const real x, const real y)
 {
     const qint usual = (fabs(x) >= DBL_MIN) & (fabs(x) <= DBL_MAX);

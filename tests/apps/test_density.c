@@ -85,7 +85,7 @@ static void as_scipy(void **state)
 
 static void as_scikit_learn(void **state)
 {
-    /* scikit-learn's cosine kernel of 2 dimensions integrates to 1 - 2/pi: findings/sklearn_cosine_kernel.py. */
+    /* scikit-learn's cosine kernel of 2 dimensions integrates to 1 - 2/pi: findings/sklearn_cosine_kernel.sh. */
     static const struct {
         const char *kernel;
         double log[M], more;

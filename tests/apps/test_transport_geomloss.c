@@ -1,6 +1,6 @@
 /*
  * test_transport_geomloss.c: values beside those of GeomLoss 0.3.1 (PyTorch 2.15, float64, backend "tensorized"), which were printed
- * once; findings/geomloss_unbalanced_gradient.py has where it is wrong.
+ * once; findings/geomloss_values.sh has where it is wrong.
  */
 #include <math.h>
 

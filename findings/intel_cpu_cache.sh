@@ -1,18 +1,17 @@
-#!/usr/bin/env python3
-"""intel-opencl-rt 2026.2.0, Intel's OpenCL driver for CPUs: it keeps no compiled programs.
-
-PoCL and Mesa keep what they compile on disk, and a second process starts at once. This one compiles again in every
-process, and leaves no file in an empty home directory.
-
-    files left by three processes: 0, second build as long as the first: True
-"""
+#!/bin/sh
+# intel-opencl-rt 2026.2.0, Intel's OpenCL driver for CPUs: it keeps no compiled programs.
+#
+# PoCL and Mesa keep what they compile on disk, and a second process starts at once. This one compiles again in every
+# process, and leaves no file in an empty home directory.
+#
+#     files left by three processes: 0, second build as long as the first: True
+exec sh "$(dirname "$0")/support/finding.sh" intel-opencl-rt==2026.2.0 intel-cmplr-lib-rt==2026.2.0 tbb==2023.2.0 pyopencl==2026.1.4 numpy==2.4.6 <<'PYTHON'
 import os
 import subprocess
 import sys
 
-from packages import conclude, run_with, use_driver
+from finding import conclude, use_driver
 
-run_with('intel-opencl-rt==2026.2.0', 'intel-cmplr-lib-rt==2026.2.0', 'tbb==2023.2.0', 'pyopencl==2026.1.4', 'numpy==2.4.6')
 use_driver(os.path.join(os.environ['FINDING'], 'lib', 'libintelocl.so'))
 SCRIPT = '''
 import time
@@ -31,3 +30,4 @@ print('builds: ' + ' '.join(f'{seconds:.2f} s' for seconds in times))
 files = sum(len(names) for _, _, names in os.walk(os.environ['HOME']))
 conclude(f'files left by three processes: {files}, second build as long as the first: {min(times[1:]) > times[0] / 3}',
          'files left by three processes: 0, second build as long as the first: True')
+PYTHON

@@ -1,29 +1,9 @@
-"""packages.py: runs a finding with pinned packages in a temporary folder, and with one OpenCL driver.
+"""finding.py: what findings share: one OpenCL driver alone, its device, and the end.
 
-    from packages import run_with
-    run_with('faiss-cpu==1.15.1')     # returns in the script that has them; the caller ends in it
-
-Exits with 77 where a package or a driver cannot be had.
+A program ends with 0 if it saw what its finding says, 1 if not, 77 where a driver is not to be had.
 """
 import os
-import subprocess
 import sys
-import tempfile
-
-
-def run_with(*pins):
-    """Goes on in a process that has the packages; this one ends with its exit status."""
-    if os.environ.get('FINDING'):
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, '-m', 'venv', folder], check=True)
-        python = os.path.join(folder, 'bin', 'python')
-        if subprocess.run([python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', *pins]).returncode:
-            print('cannot be had: ' + ' '.join(pins))
-            sys.exit(77)
-        os.mkdir(os.path.join(folder, 'home'))
-        environment = dict(os.environ, FINDING=folder, HOME=os.path.join(folder, 'home'), OMP_NUM_THREADS='1')
-        sys.exit(subprocess.run([python, *sys.argv], env=environment).returncode)
 
 
 def use_driver(library, **variables):

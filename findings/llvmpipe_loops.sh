@@ -1,16 +1,15 @@
-#!/usr/bin/env python3
-"""Mesa 22.3.6 (Debian 12, mesa-opencl-icd), rusticl on llvmpipe: loops end after 65,535 turns, without an error.
+#!/bin/sh
+# Mesa 22.3.6 (Debian 12, mesa-opencl-icd), rusticl on llvmpipe: loops end after 65,535 turns, without an error.
+#
+# A kernel that adds 1 in a loop of n turns gives n up to 65,535 and 65,535 beyond. The turns are those of all loops of a
+# work-item together: a loop of 60,000 leaves the next one 5,534 (each loop's last look counts), and 300 turns of a loop of 300
+# end in the 218th. All calls of OpenCL succeed.
+#
+#     65535: 65535, 70000: 65535, 1000000: 65535
+#     60000, then 60000: 60000, 5534; 300 times 300: 218, 65101
+exec sh "$(dirname "$0")/support/finding.sh" pyopencl==2026.1.4 numpy==2.4.6 <<'PYTHON'
+from finding import conclude, open_device, use_driver
 
-A kernel that adds 1 in a loop of n turns gives n up to 65,535 and 65,535 beyond. The turns are those of all loops of a
-work-item together: a loop of 60,000 leaves the next one 5,534 (each loop's last look counts), and 300 turns of a loop of 300
-end in the 218th. All calls of OpenCL succeed.
-
-    65535: 65535, 70000: 65535, 1000000: 65535
-    60000, then 60000: 60000, 5534; 300 times 300: 218, 65101
-"""
-from packages import conclude, open_device, run_with, use_driver
-
-run_with('pyopencl==2026.1.4', 'numpy==2.4.6')
 use_driver('libRusticlOpenCL.so.1', RUSTICL_ENABLE='llvmpipe')
 import numpy as np
 import pyopencl as cl
@@ -56,3 +55,4 @@ two = 'then 60000: {1}, {2}; 300 times 300: {3}, {4}'.format(0, *run('one_after_
                                                               *run('nested', 300, [0, 0, 0])[1:])
 conclude([one, '60000, ' + two],
          ['65535: 65535, 70000: 65535, 1000000: 65535', '60000, then 60000: 60000, 5534; 300 times 300: 218, 65101'])
+PYTHON

@@ -1,17 +1,16 @@
-#!/usr/bin/env python3
-"""Mesa 22.3.6 (Debian 12, mesa-opencl-icd), rusticl on llvmpipe: lgamma has a gap where it is infinite.
+#!/bin/sh
+# Mesa 22.3.6 (Debian 12, mesa-opencl-icd), rusticl on llvmpipe: lgamma has a gap where it is infinite.
+#
+# lgamma(x) is +inf for x from -2^-64.25 to -2^-70, where it is 44.5 to 48.5; on either side of the gap it is right. At
+# -inf it is -inf, where C has +inf. tgamma(-0) is +inf, and tgamma is off by up to 261 units in the last place, erfc by up to 63
+# near 8, where OpenCL 3.0 allows 16 (section 7.4).
+#
+#     lgamma of -2^-64, -2^-65, -2^-70, -2^-71, -inf: 44.36 inf inf 49.21 -inf
+#     tgamma(-0): inf, off at -32.2773 by more than 16 ulp: True
+#     erfc off at 7.9943733 by more than 16 ulp: True
+exec sh "$(dirname "$0")/support/finding.sh" pyopencl==2026.1.4 numpy==2.4.6 <<'PYTHON'
+from finding import conclude, open_device, use_driver
 
-lgamma(x) is +inf for x from -2^-64.25 to -2^-70, where it is 44.5 to 48.5; on either side of the gap it is right. At
--inf it is -inf, where C has +inf. tgamma(-0) is +inf, and tgamma is off by up to 261 units in the last place, erfc by up to 63
-near 8, where OpenCL 3.0 allows 16 (section 7.4).
-
-    lgamma of -2^-64, -2^-65, -2^-70, -2^-71, -inf: 44.36 inf inf 49.21 -inf
-    tgamma(-0): inf, off at -32.2773 by more than 16 ulp: True
-    erfc off at 7.9943733 by more than 16 ulp: True
-"""
-from packages import conclude, open_device, run_with, use_driver
-
-run_with('pyopencl==2026.1.4', 'numpy==2.4.6')
 use_driver('libRusticlOpenCL.so.1', RUSTICL_ENABLE='llvmpipe')
 import math
 import numpy as np
@@ -45,3 +44,4 @@ conclude(['lgamma of -2^-64, -2^-65, -2^-70, -2^-71, -inf: ' + ' '.join(f'{value
          ['lgamma of -2^-64, -2^-65, -2^-70, -2^-71, -inf: 44.36 inf inf 49.21 -inf',
           'tgamma(-0): inf, off at -32.2773 by more than 16 ulp: True',
           'erfc off at 7.9943733 by more than 16 ulp: True'])
+PYTHON

@@ -1,20 +1,19 @@
-#!/usr/bin/env python3
-"""Mesa 22.3.6 (Debian 12, mesa-opencl-icd), rusticl on llvmpipe: an int that is widened to long is never below a constant.
+#!/bin/sh
+# Mesa 22.3.6 (Debian 12, mesa-opencl-icd), rusticl on llvmpipe: an int that is widened to long is never below a constant.
+#
+# Of int x, (long)x < 3L is 0 for every x, and so is x < 3L, in which C widens x by itself; with the 3 as a kernel's argument it
+# is right, and so are == and the same of two ints. (long)x >= 3L is 1 for every x.
+#
+#     x:                 -1 0 2 3 5
+#     (long)x < 3L:      0 0 0 0 0
+#     x < 3L:            0 0 0 0 0
+#     (long)x >= 3L:     1 1 1 1 1
+#     (long)x == 3L:     0 0 0 1 0
+#     (long)x < three:   1 1 1 0 0
+#     x < 3:             1 1 1 0 0
+exec sh "$(dirname "$0")/support/finding.sh" pyopencl==2026.1.4 numpy==2.4.6 <<'PYTHON'
+from finding import conclude, open_device, use_driver
 
-Of int x, (long)x < 3L is 0 for every x, and so is x < 3L, in which C widens x by itself; with the 3 as a kernel's argument it
-is right, and so are == and the same of two ints. (long)x >= 3L is 1 for every x.
-
-    x:                 -1 0 2 3 5
-    (long)x < 3L:      0 0 0 0 0
-    x < 3L:            0 0 0 0 0
-    (long)x >= 3L:     1 1 1 1 1
-    (long)x == 3L:     0 0 0 1 0
-    (long)x < three:   1 1 1 0 0
-    x < 3:             1 1 1 0 0
-"""
-from packages import conclude, open_device, run_with, use_driver
-
-run_with('pyopencl==2026.1.4', 'numpy==2.4.6')
 use_driver('libRusticlOpenCL.so.1', RUSTICL_ENABLE='llvmpipe')
 import numpy as np
 import pyopencl as cl
@@ -41,3 +40,4 @@ def run(expression):
 conclude([run(e) for e in ('(long)x < 3L', 'x < 3L', '(long)x >= 3L', '(long)x == 3L', '(long)x < three', 'x < 3')],
          ['(long)x < 3L: 0 0 0 0 0', 'x < 3L: 0 0 0 0 0', '(long)x >= 3L: 1 1 1 1 1', '(long)x == 3L: 0 0 0 1 0',
           '(long)x < three: 1 1 1 0 0', 'x < 3: 1 1 1 0 0'])
+PYTHON

@@ -1,21 +1,19 @@
-"""geomloss_values.py: four things about GeomLoss's values that its users would guess wrong.
-
-GeomLoss 0.3.1 (PyTorch, the backend "tensorized", float64):
-- |x-y| of equal points is 1e-4, as squared distances are cut off at 1e-8; so with p=1 a divergence is off by that order;
-- gradients of unbalanced losses are those of the value times (rho + eps/2) / (rho + eps): `UnbalancedWeight.backward` is a
-  method of a torch.nn.Module, which autograd does not call;
-- loss="hausdorff" raises an error unless a kernel is passed;
-- at the default scaling of 0.5 a value with a reach is 7 % too small, because the number of steps is fixed.
-
-Prints: distance 1.0e-04, gradient 0.85 of 0.85, hausdorff KeyError, scaling 0.07
-"""
+#!/bin/sh
+# GeomLoss 0.3.1 (PyTorch, the backend "tensorized", float64): four things about its values.
+#
+# - |x-y| of equal points is 1e-4, as squared distances are cut off at 1e-8; so with p=1 a divergence is off by that order;
+# - gradients of unbalanced losses are those of the value times (rho + eps/2) / (rho + eps): `UnbalancedWeight.backward` is a
+#   method of a torch.nn.Module, which autograd does not call;
+# - loss="hausdorff" raises an error unless a kernel is passed;
+# - at the default scaling of 0.5 a value with a reach is 7 % too small, because the number of steps is fixed.
+#
+# Prints: distance 1.0e-04, gradient 0.85 of 0.85, hausdorff KeyError, scaling 0.07
+exec sh "$(dirname "$0")/support/finding.sh" geomloss==0.3.1 torch==2.15.0 <<'PYTHON'
 import numpy
-from packages import conclude, run_with
+from finding import conclude
 
-run_with('geomloss==0.3.1', 'torch')
-
-import torch  # noqa: E402
-from geomloss import SamplesLoss  # noqa: E402
+import torch
+from geomloss import SamplesLoss
 
 torch.set_default_dtype(torch.float64)
 
@@ -64,3 +62,4 @@ def scaling():
 got, factor = gradient()
 conclude(f'distance {distance():.1e}, gradient {got:.2f} of {factor:.2f}, hausdorff {hausdorff()}, scaling {scaling():.2f}',
          'distance 1.0e-04, gradient 0.85 of 0.85, hausdorff KeyError, scaling 0.07')
+PYTHON

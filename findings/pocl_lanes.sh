@@ -1,17 +1,16 @@
-#!/usr/bin/env python3
-"""PoCL 3.1 (Debian 12, pocl-opencl-icd): lanes of a vector change each other's results.
+#!/bin/sh
+# PoCL 3.1 (Debian 12, pocl-opencl-icd): lanes of a vector change each other's results.
+#
+# pow(double8) with a denormal base in lane 7 gives 0 in lane 3, whose base is 4, and a wrong number in lane 7; n and n/2 in
+# general; so does 0, infinity or NaN in an even lane n to lane n/2, which loses its exponent. sin(float8) of any number below 1/128 is between 1/128 and 1/64 if another lane holds 2^23 or
+# more, and right if none does; cos and tan likewise. Alone, as scalars, all are right.
+#
+#     pow, lanes 3 and 7 beside others: 2 2, beside a denormal: 0 3.037e-146
+#     pow, lane 3 with 0, inf and nan in lane 6: 0.7071 0.7071 0.7071
+#     sin of 1e-30, 0.001, 0.0079 beside 2^23 - 1: 1e-30 0.001 0.0078999, beside 2^23: 0.0099034 0.0079999 0.0078999
+exec sh "$(dirname "$0")/support/finding.sh" pyopencl==2026.1.4 numpy==2.4.6 <<'PYTHON'
+from finding import conclude, open_device, use_driver
 
-pow(double8) with a denormal base in lane 7 gives 0 in lane 3, whose base is 4, and a wrong number in lane 7; n and n/2 in
-general; so does 0, infinity or NaN in an even lane n to lane n/2, which loses its exponent. sin(float8) of any number below 1/128 is between 1/128 and 1/64 if another lane holds 2^23 or
-more, and right if none does; cos and tan likewise. Alone, as scalars, all are right.
-
-    pow, lanes 3 and 7 beside others: 2 2, beside a denormal: 0 3.037e-146
-    pow, lane 3 with 0, inf and nan in lane 6: 0.7071 0.7071 0.7071
-    sin of 1e-30, 0.001, 0.0079 beside 2^23 - 1: 1e-30 0.001 0.0078999, beside 2^23: 0.0099034 0.0079999 0.0078999
-"""
-from packages import conclude, open_device, run_with, use_driver
-
-run_with('pyopencl==2026.1.4', 'numpy==2.4.6')
 use_driver('libpocl.so.2')
 import numpy as np
 import pyopencl as cl
@@ -43,3 +42,4 @@ conclude([f'pow, lanes 3 and 7 beside others: {plain[3]:g} {plain[7]:g}, beside 
          ['pow, lanes 3 and 7 beside others: 2 2, beside a denormal: 0 3.037e-146',
           'pow, lane 3 with 0, inf and nan in lane 6: 0.7071 0.7071 0.7071',
           'sin of 1e-30, 0.001, 0.0079 beside 2^23 - 1: 1e-30 0.001 0.0078999, beside 2^23: 0.0099034 0.0079999 0.0078999'])
+PYTHON
