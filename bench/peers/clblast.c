@@ -91,7 +91,7 @@ static size_t view_bytes(quern_view view)
     return (size_t)(view.rows * view.columns) * sizeof(float);
 }
 
-/* Zeros, as CLBlast multiplies what is there by beta even if that is 0, and NaN stays NaN. */
+/* Zeros, as CLBlast's Gemv multiplies what is there by beta even if that is 0 (findings/clblast_beta_zero.sh). */
 static bool buffer_create(cl_mem *buffer, dense *d, size_t bytes)
 {
     const cl_float zero = 0;
