@@ -233,12 +233,39 @@ quern_dtype cli_inputs_dtype(const cli_inputs *inputs, quern_dtype wanted);
 /* The rows of a value with this axis: 1 for 'p', else those of the first input for such a variable, else --M or --N;
    -1 when nothing tells. */
 int64_t cli_inputs_rows(const cli_inputs *inputs, const quern_operator *op, char axis);
+/* An array that is the value of an option: numbers, a .npy file or a table. To be freed even if it fails. */
+typedef struct cli_array {
+    quern_view view;
+    cli_source source;
+} cli_array;
+quern_status cli_array_read(cli_array *out, const char *text, const char *option);
+void cli_array_free(cli_array *array);
+double cli_element(const quern_view *view, size_t k);
+/* The same of whole numbers; *out is for free() also after a failure, `shape` is without data. USAGE. */
+quern_status cli_integers_read(int64_t **out, quern_view *shape, const char *text, const char *option);
 /* --offsets-i (which: 0) or --offsets-j (1), numbers or a .npy file; null: not given. USAGE, and those of quern_npy_read. */
 quern_status cli_offsets_read(cli_inputs *inputs, const char *text, int which);
 void cli_inputs_free(cli_inputs *inputs);
 /* Whether the inputs that were read last have files that are mapped; lets go of what was read of them: in between slices. */
 bool cli_inputs_mapped(void);
 void cli_inputs_drop(void);
+
+// ranges.c: which rows meet which columns
+
+struct quern_ranges; /* quern/space.h */
+
+typedef struct cli_ranges {
+    struct quern_ranges *all; /* null: all rows meet all columns */
+    bool ours;                /* its arrays are for free(), else all of it for quern_ranges_destroy */
+    int64_t labels[2];        /* rows i and j that have a label; -1: there are no labels */
+} cli_ranges;
+
+/* --ranges, --labels and --keep, any of which may be null; to be freed even if it fails. USAGE, SHAPE, MEMORY and those of
+   quern_npy_read. */
+quern_status cli_ranges_read(cli_ranges *out, const char *ranges, const char *labels, const char *keep);
+/* Whether there are as many labels as rows, of all members of a batch. SHAPE. */
+quern_status cli_ranges_fit(const cli_ranges *ranges, const cli_inputs *inputs, const quern_operator *op);
+void cli_ranges_free(cli_ranges *ranges);
 
 // solve.c
 

@@ -15,6 +15,8 @@
 
 typedef struct request {
     const char *file, *dtype_text, *m, *n, *relative_text, *absolute_text, *offsets_i, *offsets_j;
+    const char *ranges_text, *labels, *keep;
+    cli_ranges ranges;
     double relative, absolute;
     char *formula;
     size_t taken; /* words that it was */
@@ -44,6 +46,13 @@ static const cli_option options[] = {
      "a ragged batch: the rows i where its members begin, and their number in the end"},
     {"--offsets-j", CLI_TEXT, offsetof(request, offsets_j), "FILE|0,K,...",
      "likewise the rows j; parameters have a row for each member, or one for all"},
+    {"--ranges", CLI_TEXT, offsetof(request, ranges_text), "BLOCKS|FILES",
+     "which rows i meet which rows j: blocks such as '0:500=0:700; 500:900=0:100,650:900', or the\n"
+     "files ROWS,ENDS,COLUMNS, KeOps's ranges_i,slices_i,redranges_j; sorted, without overlap"},
+    {"--labels", CLI_TEXT, offsetof(request, labels), "FILE,FILE",
+     "or labels of the rows i and of the rows j, in ascending order: those of one label meet"},
+    {"--keep", CLI_TEXT, offsetof(request, keep), "FILE",
+     "with --labels, or --ranges ROWS,COLUMNS: a matrix of clusters, not 0 where they meet"},
     {"--prune", CLI_FLAG, offsetof(request, prune), "",
      "leave out blocks of rows and columns that cannot matter, as intervals prove; a note tells how many"},
     {"--tolerance", CLI_TEXT, offsetof(request, relative_text), "X",
@@ -83,7 +92,9 @@ static quern_status check_outputs(const request *r)
 /* Compiles the formula and makes sure that every result has its -o, or none has. */
 static quern_status compile(quern_operator **op, quern_context *context, const request *r)
 {
-    quern_status status = quern_compile(op, context, r->formula, NULL);
+    quern_compile_options how = QUERN_DEFAULTS(quern_compile_options);
+    if (r->ranges.all) how.ranges = QUERN_ON;
+    quern_status status = quern_compile(op, context, r->formula, &how);
     size_t results, outputs = r->outputs.count;
 
     if (status) return cli_fail_quern(status, NULL);
@@ -119,8 +130,8 @@ static quern_status run_operator(quern_operator *op, const cli_contexts *context
     bool prunes = r->prune || r->relative_text || r->absolute_text;
     quern_status status;
 
-    if (r->resume.path && (prunes || contexts->count > 1))
-        return cli_fail(QUERN_UNSUPPORTED, "--resume is for one device, without --prune and tolerances");
+    if (r->resume.path && (prunes || r->ranges.all || contexts->count > 1))
+        return cli_fail(QUERN_UNSUPPORTED, "--resume is for one device, without --prune, tolerances and ranges");
     if (r->resume.path) {
         cli_progress_begin();
         status = cli_resume_run(&r->resume, op, contexts->items[0], inputs, results);
@@ -130,7 +141,11 @@ static quern_status run_operator(quern_operator *op, const cli_contexts *context
     if (prunes && contexts->count > 1)
         return cli_fail(QUERN_UNSUPPORTED,
                         "a pruned run has one device; name one, or leave out --prune and tolerances");
+    if (r->ranges.all && contexts->count > 1)
+        return cli_fail(QUERN_UNSUPPORTED, "a run with ranges has one device; name one");
+    if ((status = cli_ranges_fit(&r->ranges, inputs, op))) return status;
     if (prunes) run_options.pruning = &pruning;
+    run_options.ranges = r->ranges.all;
     run_options.members = inputs->members;
     run_options.offsets_i = inputs->offsets[0];
     run_options.offsets_j = inputs->offsets[1];
@@ -183,9 +198,11 @@ static quern_status run(int argc, char **argv)
     if (!status) status = cli_inputs_read(&inputs, r.words.items + r.taken, r.words.count - r.taken, r.dtype);
     if (!status) status = cli_offsets_read(&inputs, r.offsets_i, 0);
     if (!status) status = cli_offsets_read(&inputs, r.offsets_j, 1);
+    if (!status) status = cli_ranges_read(&r.ranges, r.ranges_text, r.labels, r.keep);
     if (!status) status = check_outputs(&r);
     if (!status) status = compute(&r, &inputs);
     cli_inputs_free(&inputs);
+    cli_ranges_free(&r.ranges);
     free(r.formula);
     free(r.words.items);
     free(r.outputs.items);
@@ -202,6 +219,7 @@ const cli_command cli_eval = {
         "quern eval 'x=Vi(3); y=Vj(3); g=Pm(1); LogSumExp_j(-g*SqDist(x,y))' x=x.npy y=y.npy g=0.5\n"
         "quern eval 'x=Vi(2); y=Vj(2); d=SqDist(x,y); Min_j(d), ArgMin_j(d)' x=x.npy y=y.npy -o d.npy -o k.npy\n"
         "quern eval 'x=Vi(3); y=Vj(3); ArgKMin_j(SqDist(x,y),10)' x=x.npy y=y.npy --prune -o k.npy\n"
+        "quern eval 'x=Vi(2); y=Vj(2); Sum_j(Exp(-SqDist(x,y)))' x=x.npy y=y.npy --labels cx.npy,cy.npy\n"
         "quern eval 'x=Vi(1); y=Vj(1); Sum_j(Exp(-SqDist(x,y)))' x=0,1 y=0,1,3 --json\n",
     .synopsis = "FORMULA|@FILE NAME=VALUE... [options]",
     .text =

@@ -183,7 +183,7 @@ static quern_status read_word(cli_inputs *inputs, const char *word)
 
 /* ---- element types ---------------------------------------------------------------------------------------------- */
 
-static double element(const quern_view *view, size_t k)
+double cli_element(const quern_view *view, size_t k)
 {
     if (view->dtype == QUERN_F32) return (double)((const float *)view->data)[k];
     if (view->dtype == QUERN_F64) return ((const double *)view->data)[k];
@@ -218,7 +218,7 @@ static bool has_own_type(const cli_source *source)
    numbers are rounded as all that is computed from them. */
 static bool is_lost(const quern_view *view, size_t k, quern_dtype dtype)
 {
-    double value = element(view, k), got = dtype == QUERN_F32 ? (double)(float)value : value;
+    double value = cli_element(view, k), got = dtype == QUERN_F32 ? (double)(float)value : value;
 
     if (view->dtype == QUERN_I64) return got >= 0x1p63 || (int64_t)got != ((const int64_t *)view->data)[k];
     if (!isfinite(value)) return false;
@@ -235,8 +235,8 @@ static quern_status convert(quern_view *view, cli_source *source, quern_dtype dt
     if (!data) return cli_fail_memory();
     for (size_t k = 0; k < count; k++) {
         source->lost += is_lost(view, k, dtype);
-        if (dtype == QUERN_F32) ((float *)data)[k] = (float)element(view, k);
-        else ((double *)data)[k] = element(view, k);
+        if (dtype == QUERN_F32) ((float *)data)[k] = (float)cli_element(view, k);
+        else ((double *)data)[k] = cli_element(view, k);
     }
     release(view, source);
     source->ours = true;
@@ -401,37 +401,54 @@ int64_t cli_inputs_rows(const cli_inputs *inputs, const quern_operator *op, char
     return told ? told : -1;
 }
 
-/* As many whole numbers as an array or a list has. */
-static quern_status take_offsets(int64_t *out, const quern_view *view, size_t count, const char *option)
+quern_status cli_array_read(cli_array *out, const char *text, const char *option)
 {
-    for (size_t k = 0; k < count; k++) {
-        double value = element(view, k);
+    cli_inputs no_stdin = {.stdin_taken = true};
+    quern_arg arg = {.name = option};
+    quern_status status = read_value(&no_stdin, &arg, &out->source, text);
+
+    out->view = arg.view;
+    return status;
+}
+
+void cli_array_free(cli_array *array)
+{
+    release(&array->view, &array->source);
+}
+
+quern_status cli_integers_read(int64_t **out, quern_view *shape, const char *text, const char *option)
+{
+    cli_array array = {0};
+    quern_status status = cli_array_read(&array, text, option);
+    quern_view flat = cli_flat(&array.view);
+    size_t count = (size_t)flat.rows * (size_t)flat.columns;
+
+    *out = NULL;
+    *shape = flat;
+    if (!status && !(*out = calloc(count + 1, sizeof **out))) status = cli_fail_memory();
+    for (size_t k = 0; k < count && !status; k++) {
+        double value = cli_element(&flat, k);
         if (!(fabs(value) <= 0x1p53) || value != floor(value))
-            return cli_fail(QUERN_USAGE, "%s: %g is not a row", option, value);
-        out[k] = (int64_t)value;
+            status = cli_fail(QUERN_USAGE, "%s: %g is not a row", option, value);
+        else (*out)[k] = (int64_t)value;
     }
-    return QUERN_OK;
+    cli_array_free(&array);
+    return status;
 }
 
 quern_status cli_offsets_read(cli_inputs *inputs, const char *text, int which)
 {
     const char *option = which ? "--offsets-j" : "--offsets-i";
-    quern_arg arg = {.name = option};
-    cli_source source = {0};
-    quern_status status = text ? read_value(inputs, &arg, &source, text) : QUERN_OK;
+    quern_view shape = {0};
+    quern_status status = text ? cli_integers_read(&inputs->offsets[which], &shape, text, option) : QUERN_OK;
 
     if (status || !text) return status;
-    quern_view flat = cli_flat(&arg.view);
-    size_t count = (size_t)(flat.rows * flat.columns);
-    if (count < 2) status = cli_fail(QUERN_USAGE, "%s: offsets are 0 and where each member ends", option);
-    else if (inputs->members && inputs->members != count - 1)
-        status = cli_fail(QUERN_USAGE, "--offsets-i has %zu members, --offsets-j %zu", inputs->members, count - 1);
+    size_t count = (size_t)(shape.rows * shape.columns);
+    if (count < 2) return cli_fail(QUERN_USAGE, "%s: offsets are 0 and where each member ends", option);
+    if (inputs->members && inputs->members != count - 1)
+        return cli_fail(QUERN_USAGE, "--offsets-i has %zu members, --offsets-j %zu", inputs->members, count - 1);
     inputs->members = count - 1;
-    if (!status) inputs->offsets[which] = calloc(count, sizeof(int64_t));
-    if (!status && !inputs->offsets[which]) status = cli_fail_memory();
-    if (!status) status = take_offsets(inputs->offsets[which], &flat, count, option);
-    release(&arg.view, &source);
-    return status;
+    return QUERN_OK;
 }
 
 quern_status cli_points_read(cli_inputs *inputs, const cli_list *words, const char *const *names, size_t count,
