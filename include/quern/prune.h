@@ -18,6 +18,9 @@
  *   Min, Max, KMin, KMax, Arg...   the result is that of the run without pruning, bit for bit, ties included
  *   Sum, LogSumExp                 what is left out is within a tolerance; without one it is 0
  *
+ * Ranges and batches (quern/space.h) go with it: pairs that do not meet are left out all the same, and each member of a batch is
+ * pruned by itself, one after the other, where that is worth it; the report is then of all of them.
+ *
  * docs/scale.md has measurements, docs/numbers.md says what is certified.
  */
 #ifndef QUERN_PRUNE_H
@@ -34,7 +37,7 @@ typedef struct quern_pruning_report {
     size_t size;
     bool pruned;      /* else all pairs were computed */
     char reason[120]; /* why not; "" if it was */
-    double touched;   /* pairs computed / all pairs; 1 if it was not pruned */
+    double touched;   /* pairs computed / all pairs that meet; 1 if it was not pruned */
     double absolute;  /* no Sum or LogSumExp of a row is off by more; what rounding adds is in docs/numbers.md */
     double relative;  /* nor, where all terms of a Sum are positive, by more than this times itself; else infinity */
     int64_t rows, columns;              /* of a block; 0 if it was not pruned */

@@ -254,23 +254,6 @@ quern_status q_run_check(q_run *run, q_given *given, q_build *build, quern_args 
     return known.members ? q_offsets_check(options, run->M, run->N) : QUERN_OK;
 }
 
-quern_status q_run_pruned(quern_operator *op, quern_context *context, quern_args args, quern_outs results,
-                          const quern_pruning *pruning)
-{
-    q_given given;
-    quern_pruning options;
-    q_run run;
-    q_build *build;
-    bool done = false;
-    Q_TRY(q_pruning_check(&options, pruning));
-    Q_TRY(q_session_check(context->session));
-    Q_TRY(q_build_find(&build, op, context));
-    Q_TRY(q_run_check(&run, &given, build, args, results, NULL));
-    if (run.members != 1) return q_fail(QUERN_UNSUPPORTED, "quern_run_with: a batch cannot be pruned");
-    Q_TRY(q_prune_run(&run, &options, &done));
-    return done ? QUERN_OK : q_run_given(&run, &given, NULL);
-}
-
 quern_status quern_run_in(quern_operator *op, quern_context *context, quern_args args, quern_outs results)
 {
     q_given given;

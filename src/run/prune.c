@@ -27,6 +27,8 @@ static const double most_share = 0.4; /* of the pairs, for blocks and lists to b
 typedef struct pruned_run {
     const q_run *run;
     const quern_pruning *pruning;
+    const q_mask *mask; /* null: all rows meet all columns */
+    double pairs;       /* that meet */
     q_pruner *pruner;
     q_build *build;      /* of the pruner's operator */
     const char *why_not; /* it is not pruned; null: it is */
@@ -34,6 +36,7 @@ typedef struct pruned_run {
     q_pruned_arrays arrays;
     const q_tree *rows, *columns;
     size_t *row_blocks; /* leaves of the tree of rows */
+    size_t *masks;      /* by block: its block of the mask */
     size_t block_count;
     q_interval *parameters;
     q_walker *walker; /* null: the host walks */
@@ -73,21 +76,79 @@ static quern_status group_rows(const pruned_run *p, int64_t *out)
     return QUERN_OK;
 }
 
+static int compare_places(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Cells between these places, of which there is room for two more, 0 and `end`. */
+static q_cells cells_between(int64_t *places, size_t count, int64_t end)
+{
+    size_t cells = 0;
+    places[count++] = 0, places[count++] = end;
+    qsort(places, count, sizeof *places, compare_places);
+    for (size_t k = 1; k < count; k++)
+        if (places[k] > places[cells]) places[++cells] = places[k];
+    return (q_cells){places, cells};
+}
+
+/* Rows that meet the same columns, or columns that are met by the same rows; its places are for free(). */
+static quern_status find_cells(q_cells *out, const pruned_run *p, bool columns)
+{
+    const q_mask *mask = p->mask;
+    size_t count = 0, most = 2;
+    for (size_t k = 0; mask && k < mask->block_count; k++) most += columns ? 2 * mask->blocks[k].segment_count : 1;
+    int64_t *places = malloc(most * sizeof *places);
+    if (!places) return q_fail_memory(most * sizeof *places);
+    for (size_t k = 0; mask && k < mask->block_count; k++) {
+        const q_row_block *block = &mask->blocks[k];
+        if (!columns) places[count++] = block->row;
+        for (size_t s = block->first_segment; columns && s < block->first_segment + block->segment_count; s++)
+            places[count++] = mask->segments[s].from, places[count++] = mask->segments[s].to;
+    }
+    *out =
+        cells_between(places, count, q_axis_size(columns ? p->pruner->reduced : p->pruner->rows, p->run->M, p->run->N));
+    return QUERN_OK;
+}
+
+static quern_status sort_axis(pruned_run *p, int axis, int64_t size)
+{
+    q_cells cells;
+    Q_TRY(find_cells(&cells, p, axis == 2));
+    quern_status status = q_pruned_sort(&p->arrays, axis, &cells, size);
+    free((void *)cells.at);
+    return status;
+}
+
+/* Blocks of the tree and of the mask are in the order of rows. */
+static void find_masks(pruned_run *p)
+{
+    for (size_t k = 0, m = 0; k < p->block_count && p->mask; k++) {
+        const q_row_block *blocks = p->mask->blocks;
+        while (blocks[m].row + blocks[m].rows <= p->rows->nodes[p->row_blocks[k]].from) m++;
+        p->masks[k] = m;
+    }
+}
+
 static quern_status make_trees(pruned_run *p)
 {
     q_pruned_arrays *a = &p->arrays;
     int64_t size;
     Q_TRY(group_rows(p, &size));
     size *= (BLOCK_ROWS - 1) / size + 1;
-    Q_TRY(q_pruned_sort(a, 1, size));
-    Q_TRY(q_pruned_sort(a, 2, LEAF_COLUMNS));
+    Q_TRY(sort_axis(p, 1, size));
+    Q_TRY(sort_axis(p, 2, LEAF_COLUMNS));
     p->rows = &a->axes[1]->tree, p->columns = &a->axes[2]->tree;
     p->report.rows = size, p->report.columns = LEAF_COLUMNS;
     p->row_blocks = malloc((p->rows->node_count + 1) * sizeof *p->row_blocks);
+    p->masks = malloc((p->rows->node_count + 1) * sizeof *p->masks);
     p->parameters = malloc((a->dim[0] + 1) * sizeof *p->parameters);
-    if (!p->row_blocks || !p->parameters) return q_fail_memory(p->rows->node_count * sizeof *p->row_blocks);
+    if (!p->row_blocks || !p->masks || !p->parameters)
+        return q_fail_memory(p->rows->node_count * sizeof *p->row_blocks);
     for (size_t node = 0; node < p->rows->node_count; node++)
         if (q_tree_is_leaf(p->rows, node)) p->row_blocks[p->block_count++] = node;
+    find_masks(p);
     for (size_t d = 0; d < a->dim[0]; d++) {
         double number = a->parameters[d];
         p->parameters[d] = isnan(number) ? (q_interval){-INFINITY, INFINITY} : (q_interval){number, number};
@@ -102,6 +163,8 @@ static q_pruning_blocks blocks_of(const pruned_run *p)
                               .columns = p->columns,
                               .row_blocks = p->row_blocks,
                               .block_count = p->block_count,
+                              .mask = p->mask,
+                              .masks = p->masks,
                               .parameters = p->parameters,
                               .parameter_count = p->arrays.dim[0],
                               .offsets = p->arrays.offsets,
@@ -138,7 +201,7 @@ static quern_status run_blocks(pruned_run *p, const q_kept *kept)
     all.op = p->pruner->op, all.build = p->build;
     all.variables = variables, all.results = p->arrays.results, all.spaces = (const q_space *const[]){&space};
     all.carried = carries(p) ? &p->carried : NULL;
-    p->report.touched += q_space_pairs(&space) / ((double)run->M * (double)run->N);
+    p->report.touched += q_space_pairs(&space) / p->pairs;
     return q_launch(&all);
 }
 
@@ -227,7 +290,8 @@ static quern_status reach(pruned_run *p, const q_pruning_blocks *blocks)
     if (!p->reached) return q_fail_memory(p->block_count * sizeof *p->reached);
     Q_TRY(q_walker_create(&p->walker, p->build->session, blocks));
     int64_t columns = near_columns(p->pruner);
-    Q_TRY(p->walker ? q_walker_near(&p->near, p->walker, columns) : q_blocks_near(&p->near, blocks, columns));
+    bool walks = p->walker && !p->mask; /* the device knows nothing of masks */
+    Q_TRY(walks ? q_walker_near(&p->near, p->walker, columns) : q_blocks_near(&p->near, blocks, columns));
     p->report.bounding += q_seconds() - start;
     Q_TRY(run_blocks(p, &p->near));
     find_reached(p);
@@ -245,25 +309,26 @@ static quern_status find_kept(pruned_run *p, q_pruning_blocks *blocks)
     return QUERN_OK;
 }
 
-/* Whether all blocks have met all columns. */
+/* Whether all blocks have met all that they meet. */
 static bool has_met_all(const pruned_run *p)
 {
-    bool all = true;
+    double met = 0;
     for (size_t k = 0; k < p->block_count; k++) {
-        const q_segment *segment = &p->near.segments[p->near.blocks[k].first_segment];
-        all = all && segment->to - segment->from == p->columns->count;
+        const q_row_block *block = &p->near.blocks[k];
+        const q_segment *segment = &p->near.segments[block->first_segment];
+        if (block->segment_count) met += (double)block->rows * (double)(segment->to - segment->from);
     }
-    return all;
+    return met >= p->pairs;
 }
 
 /* Whether so much would have to be computed that a run without blocks is better, where the choice is free. It is not where lists are
    carried: near columns come first, so these change less often, whatever is left out. */
 static quern_status find_too_much(pruned_run *p)
 {
-    double share = 0;
+    double share = 0, all = (double)p->run->M * (double)p->run->N;
     if (p->pruning->use == QUERN_ON || !p->walker || carries(p)) return QUERN_OK;
     Q_TRY(q_walker_share(&share, p->walker, p->reached));
-    if (share > most_share) p->why_not = "most pairs would have to be computed";
+    if (share * all > most_share * p->pairs) p->why_not = "most pairs would have to be computed";
     return QUERN_OK;
 }
 
@@ -292,8 +357,8 @@ static const char *refusal(const pruned_run *p)
     if (p->pruning->use == QUERN_OFF) return "it is turned off";
     if (pruner->refusal) return pruner->refusal;
     if (p->build->programs[0]->k_dim) return "its vectors are long: boxes of so many components leave nothing out";
-    if (!run->M || !run->N) return "there are no pairs";
-    if (free && (double)run->M * (double)run->N < LEAST_PAIRS) return "there are few pairs";
+    if (!(p->pairs > 0)) return "there are no pairs";
+    if (free && p->pairs < LEAST_PAIRS) return "there are few pairs";
     for (size_t v = 0; v < run->op->variable_count; v++) {
         const q_variable *variable = &run->op->graph->variables[run->op->variables[v]];
         dim[variable->axis] += pruner->matters[v] ? variable->dim : 0;
@@ -318,6 +383,7 @@ static void destroy(pruned_run *p)
 {
     q_pruned_free(&p->arrays);
     free(p->row_blocks);
+    free(p->masks);
     free(p->parameters);
     free(p->reached);
     q_walker_destroy(&p->walker);
@@ -326,24 +392,44 @@ static void destroy(pruned_run *p)
     q_kept_free(&p->kept);
 }
 
-/* Members that the caller's version of the report has. */
+void q_prune_tell(const quern_pruning *pruning, const quern_pruning_report *report)
+{
+    quern_pruning_report *to = pruning->report;
+    size_t head = sizeof report->size, size = !to ? 0 : to->size < sizeof *report ? to->size : sizeof *report;
+    if (size > head) memcpy((char *)to + head, (const char *)report + head, size - head);
+}
+
 static void tell(const pruned_run *p)
 {
-    quern_pruning_report report = {.touched = 1}, *to = p->pruning->report;
-    if (!to) return;
+    quern_pruning_report report = {.touched = 1};
     if (!p->why_not) report = p->report;
     report.pruned = !p->why_not;
     if (report.touched > 1) report.touched = 1;
     snprintf(report.reason, sizeof report.reason, "%s", p->why_not ? p->why_not : "");
-    size_t size = to->size < sizeof report ? to->size : sizeof report, head = sizeof to->size;
-    if (size > head) memcpy((char *)to + head, (const char *)&report + head, size - head);
+    q_prune_tell(p->pruning, &report);
 }
 
-quern_status q_prune_run(const q_run *run, const quern_pruning *pruning, bool *done)
+static quern_status begin(pruned_run *p, const q_run *run, const quern_pruning *pruning, double pairs)
 {
-    pruned_run p = {.run = run, .pruning = pruning};
-    Q_TRY(q_pruner_find(&p.pruner, (quern_operator *)run->op));
-    if (p.pruner->op) Q_TRY(q_build_find(&p.build, p.pruner->op, run->build->context));
+    *p = (pruned_run){.run = run, .pruning = pruning, .pairs = pairs};
+    Q_TRY(q_pruner_find(&p->pruner, (quern_operator *)run->op));
+    return p->pruner->op ? q_build_find(&p->build, p->pruner->op, run->build->context) : QUERN_OK;
+}
+
+quern_status q_prune_refusal(const char **out, const q_run *run, const quern_pruning *pruning, double pairs)
+{
+    pruned_run p;
+    Q_TRY(begin(&p, run, pruning, pairs));
+    *out = refusal(&p);
+    return QUERN_OK;
+}
+
+quern_status q_prune_run(const q_run *run, const quern_pruning *pruning, const q_mask *mask, bool *done)
+{
+    pruned_run p;
+    double pairs = mask ? q_mask_pairs(mask) : (double)run->M * (double)run->N;
+    Q_TRY(begin(&p, run, pruning, pairs));
+    p.mask = mask;
     p.why_not = refusal(&p);
     quern_status status = p.why_not ? QUERN_OK : prune(&p);
     destroy(&p);

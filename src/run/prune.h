@@ -6,6 +6,7 @@
 
 #include "quern/prune.h"
 #include "run/run.h"
+#include "run/spaces.h"
 
 // tree.c: points in the order of a k-d tree, with the boxes of its nodes
 
@@ -24,9 +25,17 @@ typedef struct q_tree {
     size_t dim;
 } q_tree;
 
-/* points: count x dim; order: by place, of which the tree takes possession. Leaves have `size` points. To be freed even if it
-   fails. */
-quern_status q_tree_make(q_tree *out, const double *points, int64_t count, size_t dim, int64_t *order, int64_t size);
+/* Cells of places, which no leaf leaves and which keep their order: cell c has the places at[c] .. at[c + 1] - 1, and one at least;
+   one cell has all. */
+typedef struct q_cells {
+    const int64_t *at;
+    size_t count;
+} q_cells;
+
+/* points: count x dim; order: by place, of which the tree takes possession. Leaves have `size` points, but for the last of a
+   cell. To be freed even if it fails. */
+quern_status q_tree_make(q_tree *out, const double *points, size_t dim, int64_t *order, const q_cells *cells,
+                         int64_t size);
 void q_tree_free(q_tree *tree);
 static inline bool q_tree_is_leaf(const q_tree *tree, size_t node)
 {
@@ -70,10 +79,10 @@ struct q_pruner {
 /* Thread-safe; lives as long as the operator. */
 quern_status q_pruner_find(q_pruner **out, quern_operator *op);
 
-/* order of count points of `dim` numbers, in leaves of `size`: the one that is known of axis 0 (rows) or 1 (columns), or a new one
-   that will be. Thread-safe. */
+/* order of points of `dim` numbers, cell by cell in leaves of `size`: the one that is known of axis 0 (rows) or 1 (columns), or a new
+   one that will be. Thread-safe. */
 quern_status q_pruner_order(q_pruner *pruner, int axis, pthread_mutex_t *lock, int64_t *order, const double *points,
-                            int64_t count, size_t dim, int64_t size);
+                            size_t dim, const q_cells *cells, int64_t size);
 /* What is known of an axis of this digest, with one more user, or null; makes it known; takes a user away (null: none). */
 q_sorted *q_pruner_sorted(q_pruner *pruner, int axis, pthread_mutex_t *lock, const char *digest);
 void q_pruner_keep(q_pruner *pruner, int axis, pthread_mutex_t *lock, q_sorted *sorted);
@@ -97,8 +106,8 @@ typedef struct q_pruned_arrays {
 
 /* Reads the parameters. To be freed even if it fails. */
 quern_status q_pruned_open(q_pruned_arrays *out, const q_run *run, q_pruner *pruner);
-/* Sorts the rows (1) or columns (2), in leaves of `size`. */
-quern_status q_pruned_sort(q_pruned_arrays *a, int axis, int64_t size);
+/* Sorts the rows (1) or columns (2) of each cell, in leaves of `size`. */
+quern_status q_pruned_sort(q_pruned_arrays *a, int axis, const q_cells *cells, int64_t size);
 /* A variable as it is sorted. */
 quern_view q_pruned_view(const q_pruned_arrays *a, size_t v);
 /* Room for the sorted results. */
@@ -129,6 +138,8 @@ struct q_pruning_blocks {
     const q_tree *rows, *columns;
     const size_t *row_blocks; /* nodes of the tree of rows */
     size_t block_count;
+    const q_mask *mask;  /* null: rows meet all columns */
+    const size_t *masks; /* by block: its block of the mask, which has the columns that it meets */
     const q_interval *parameters;
     size_t parameter_count; /* components */
     const size_t *offsets;  /* by op->variables: of its first component among those of its axis */
@@ -165,7 +176,22 @@ q_row_block *q_kept_block(q_kept *out, const q_pruning_blocks *b, size_t k);
 bool q_kept_begin_met(q_kept *out, q_row_block *block, const q_pruning_blocks *b, size_t k);
 bool q_kept_has_met(const q_pruning_blocks *b, size_t k, const q_tree_node *columns);
 bool q_kept_add(q_kept *out, q_row_block *block, const q_tree_node *columns);
+/* The first segment of the mask of a block that ends behind a place, or null. Whether the block meets a node: all of it; nothing
+   of it. */
+const q_segment *q_blocks_segment(const q_pruning_blocks *b, size_t k, int64_t place);
+bool q_blocks_meet(const q_pruning_blocks *b, size_t k, const q_tree_node *columns);
+bool q_blocks_miss(const q_pruning_blocks *b, size_t k, const q_tree_node *columns);
 /* Numbers of one block in `reached` and `dropped`. */
 size_t q_blocks_stride(const q_pruner *pruner);
+
+// prune.c: one rectangle, or one with a mask
+
+/* Why a run of so many rows, columns and pairs that meet is not pruned, as it is told; null: it may be. */
+quern_status q_prune_refusal(const char **out, const q_run *run, const quern_pruning *pruning, double pairs);
+/* Runs without what cannot matter, if that can be done and is expected to pay: *done says so. The options are checked, and the
+   run is one that the device does. The mask is that of the stage and has all rows; null: all meet. The report is filled in any case. */
+quern_status q_prune_run(const q_run *run, const quern_pruning *pruning, const q_mask *mask, bool *done);
+/* Copies what the caller's version of the report has. */
+void q_prune_tell(const quern_pruning *pruning, const quern_pruning_report *report);
 
 #endif

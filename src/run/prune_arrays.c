@@ -144,7 +144,7 @@ static quern_status sort_variable(quern_view *out, const quern_view *view, const
 }
 
 /* Of all that an axis is sorted by, and of what is sorted. */
-static void find_digest(const q_pruned_arrays *a, int at, int64_t size, char out[33])
+static void find_digest(const q_pruned_arrays *a, int at, const q_cells *cells, int64_t size, char out[33])
 {
     struct {
         int64_t rows, columns, dtype;
@@ -152,7 +152,8 @@ static void find_digest(const q_pruned_arrays *a, int at, int64_t size, char out
     } variables[Q_MAX_VARIABLES + 1];
     size_t count = 0;
     memset(variables, 0, sizeof variables);
-    variables[count].rows = size, variables[count++].dtype = (int64_t)a->run->dtype;
+    variables[count].rows = size, variables[count].dtype = (int64_t)a->run->dtype;
+    q_digest_hex(cells->at, (cells->count + 1) * sizeof *cells->at, variables[count++].numbers);
     for (size_t v = 0; v < a->run->op->variable_count; v++) {
         const quern_view *view = &a->given[v];
         if (place(a, v) != at) continue;
@@ -165,24 +166,24 @@ static void find_digest(const q_pruned_arrays *a, int at, int64_t size, char out
 }
 
 /* Leaves of `size`. */
-static quern_status make_tree(q_pruned_arrays *a, int at, q_tree *out, int64_t size)
+static quern_status make_tree(q_pruned_arrays *a, int at, q_tree *out, const q_cells *cells, int64_t size)
 {
     size_t dim, key_dim;
     int64_t count = rows_of(a, at), *order = block(count, 1, sizeof *order);
     double *points = read_axis(a, at, true, &dim), *keys = read_axis(a, at, false, &key_dim);
     quern_status status = order && points && keys ? QUERN_OK : q_fail_memory((size_t)count * dim * sizeof *points);
-    if (!status) status = q_pruner_order(a->pruner, at - 1, a->lock, order, keys, count, key_dim, size);
+    if (!status) status = q_pruner_order(a->pruner, at - 1, a->lock, order, keys, key_dim, cells, size);
     if (status) free(order);
-    else status = q_tree_make(out, points, count, dim, order, size);
+    else status = q_tree_make(out, points, dim, order, cells, size);
     free(points);
     free(keys);
     return status;
 }
 
-static quern_status fill_sorted(q_pruned_arrays *a, int at, q_sorted *sorted, int64_t size)
+static quern_status fill_sorted(q_pruned_arrays *a, int at, q_sorted *sorted, const q_cells *cells, int64_t size)
 {
     int64_t count = rows_of(a, at);
-    Q_TRY(make_tree(a, at, &sorted->tree, size));
+    Q_TRY(make_tree(a, at, &sorted->tree, cells, size));
     sorted->names = block(count, 1, sizeof *sorted->names);
     if (!sorted->names) return q_fail_memory((size_t)count * sizeof *sorted->names);
     for (int64_t k = 0; k < count; k++) sorted->names[k] = (int32_t)sorted->tree.order[k];
@@ -191,17 +192,17 @@ static quern_status fill_sorted(q_pruned_arrays *a, int at, q_sorted *sorted, in
     return QUERN_OK;
 }
 
-quern_status q_pruned_sort(q_pruned_arrays *a, int at, int64_t size)
+quern_status q_pruned_sort(q_pruned_arrays *a, int at, const q_cells *cells, int64_t size)
 {
     char digest[33];
-    find_digest(a, at, size, digest);
+    find_digest(a, at, cells, size, digest);
     a->axes[at] = q_pruner_sorted(a->pruner, at - 1, a->lock, digest);
     if (a->axes[at]) return QUERN_OK;
     q_sorted *sorted = a->axes[at] = calloc(1, sizeof *sorted);
     if (!sorted) return q_fail_memory(sizeof *sorted);
     sorted->users = 1;
     memcpy(sorted->digest, digest, sizeof digest);
-    Q_TRY(fill_sorted(a, at, sorted, size));
+    Q_TRY(fill_sorted(a, at, sorted, cells, size));
     q_pruner_keep(a->pruner, at - 1, a->lock, sorted);
     return QUERN_OK;
 }

@@ -63,14 +63,15 @@ q_row_block *q_kept_block(q_kept *out, const q_pruning_blocks *b, size_t k)
 /* Lists of the smallest are all but final after the near columns, and seldom change again. */
 bool q_kept_begin_met(q_kept *out, q_row_block *block, const q_pruning_blocks *b, size_t k)
 {
-    if (!b->met || b->carried) return true;
+    if (!b->met || b->carried || !b->met->blocks[k].segment_count) return true;
     const q_segment *segment = &b->met->segments[b->met->blocks[k].first_segment];
     return q_kept_add(out, block, &(q_tree_node){segment->from, segment->to, 0});
 }
 
 bool q_kept_has_met(const q_pruning_blocks *b, size_t k, const q_tree_node *columns)
 {
-    const q_segment *segment = b->met ? &b->met->segments[b->met->blocks[k].first_segment] : NULL;
+    bool any = b->met && b->met->blocks[k].segment_count;
+    const q_segment *segment = any ? &b->met->segments[b->met->blocks[k].first_segment] : NULL;
     return segment && columns->from >= segment->from && columns->to <= segment->to;
 }
 
@@ -79,6 +80,32 @@ void q_kept_free(q_kept *kept)
     free(kept->blocks);
     free(kept->segments);
     free(kept->dropped);
+}
+
+// ---- masks ----
+
+const q_segment *q_blocks_segment(const q_pruning_blocks *b, size_t k, int64_t place)
+{
+    const q_row_block *block = &b->mask->blocks[b->masks[k]];
+    size_t low = block->first_segment, end = low + block->segment_count, high = end;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (b->mask->segments[middle].to > place) high = middle;
+        else low = middle + 1;
+    }
+    return low < end ? &b->mask->segments[low] : NULL;
+}
+
+bool q_blocks_meet(const q_pruning_blocks *b, size_t k, const q_tree_node *columns)
+{
+    const q_segment *segment = b->mask ? q_blocks_segment(b, k, columns->from) : NULL;
+    return !b->mask || (segment && segment->from <= columns->from && columns->to <= segment->to);
+}
+
+bool q_blocks_miss(const q_pruning_blocks *b, size_t k, const q_tree_node *columns)
+{
+    const q_segment *segment = b->mask ? q_blocks_segment(b, k, columns->from) : NULL;
+    return b->mask && !(segment && segment->from < columns->to);
 }
 
 // ---- boxes ----
@@ -142,12 +169,12 @@ static bool comes_before(q_op reduction, q_interval a, q_interval b)
     return a.high > b.high || (a.high == b.high && a.low > b.low);
 }
 
-static size_t nearest_node(search *s, size_t row_node, int64_t columns)
+/* From a node on down. */
+static size_t nearest_node(search *s, size_t row_node, size_t node, int64_t columns)
 {
     const q_tree *tree = s->b->columns;
     const q_graph *graph = s->b->pruner->op->graph;
     const q_node *reduction = q_node_of(graph, s->b->pruner->reductions[0]);
-    size_t node = 0;
     while (!q_tree_is_leaf(tree, node) && tree->nodes[node].to - tree->nodes[node].from >= 2 * columns) {
         size_t left = node + 1, right = tree->nodes[left].next;
         bound(s, row_node, left);
@@ -158,14 +185,63 @@ static size_t nearest_node(search *s, size_t row_node, int64_t columns)
     return node;
 }
 
+/* Of the nodes that a block meets, none of which is below another, the one that decides it most likely; SIZE_MAX: it meets
+   nothing. */
+static size_t nearest_met(search *s, size_t k)
+{
+    const q_tree *tree = s->b->columns;
+    const q_node *reduction = q_node_of(s->b->pruner->op->graph, s->b->pruner->reductions[0]);
+    q_interval best = {0, 0};
+    size_t found = SIZE_MAX;
+    for (size_t node = 0; node < tree->node_count;) {
+        const q_tree_node *columns = &tree->nodes[node];
+        bool meets = q_blocks_meet(s->b, k, columns);
+        if (meets) {
+            bound(s, s->b->row_blocks[k], node);
+            const q_interval *terms = q_ranges_of(s->ranges, reduction->arg[0]);
+            if (found == SIZE_MAX || comes_before((q_op)reduction->op, *terms, best)) best = *terms, found = node;
+        }
+        node = meets || q_blocks_miss(s->b, k, columns) ? columns->next : node + 1;
+    }
+    return found;
+}
+
+static size_t leaf_at(const q_tree *tree, int64_t place)
+{
+    size_t node = 0;
+    while (!q_tree_is_leaf(tree, node)) node = place < tree->nodes[node + 1].to ? node + 1 : tree->nodes[node + 1].next;
+    return node;
+}
+
+/* Whole leaves of the segment that a node of too few columns is in, behind it and then before it, until there are enough. */
+static q_tree_node enough_around(const q_pruning_blocks *b, size_t k, size_t node, int64_t columns)
+{
+    const q_tree *tree = b->columns;
+    q_tree_node found = tree->nodes[node];
+    q_segment all = b->mask ? *q_blocks_segment(b, k, found.from) : (q_segment){0, tree->count, 0};
+    for (size_t next = found.next; found.to - found.from < columns && found.to < all.to;) {
+        while (!q_tree_is_leaf(tree, next)) next++;
+        found.to = tree->nodes[next].to;
+        next = tree->nodes[next].next;
+    }
+    if (found.to - found.from < columns) {
+        int64_t from = found.to - columns > all.from ? found.to - columns : all.from;
+        found.from = tree->nodes[leaf_at(tree, from)].from;
+    }
+    return found;
+}
+
 quern_status q_blocks_near(q_kept *out, const q_pruning_blocks *b, int64_t columns)
 {
     search s;
     quern_status status = begin(&s, out, b);
     for (size_t k = 0; k < b->block_count && !status; k++) {
         q_row_block *block = q_kept_block(out, b, k);
-        size_t node = nearest_node(&s, b->row_blocks[k], columns);
-        if (!q_kept_add(out, block, &b->columns->nodes[node])) status = q_fail_memory(out->capacity);
+        size_t top = b->mask ? nearest_met(&s, k) : 0;
+        if (top == SIZE_MAX) continue;
+        size_t node = nearest_node(&s, b->row_blocks[k], top, columns);
+        q_tree_node near = enough_around(b, k, node, columns);
+        if (!q_kept_add(out, block, &near)) status = q_fail_memory(out->capacity);
     }
     end(&s);
     return status;
@@ -280,6 +356,10 @@ static quern_status keep(search *s, q_kept *out, size_t k, const double *reached
     if (!q_kept_begin_met(out, block, b, k)) return q_fail_memory(out->capacity);
     for (size_t node = 0; node < b->columns->node_count;) {
         const q_tree_node *columns = &b->columns->nodes[node];
+        if (q_blocks_miss(b, k, columns)) {
+            node = columns->next;
+            continue;
+        }
         bound(s, b->row_blocks[k], node);
         if (!node) allow(s, reached);
         double count = (double)(columns->to - columns->from);

@@ -241,7 +241,8 @@ static quern_status keep(q_kept *out, const q_walker *w, size_t k, const uint32_
         for (uint32_t left = bits[word]; left; left &= left - 1) {
             size_t leaf = w->leaves[32 * (size_t)word + (size_t)__builtin_ctz(left)];
             const q_tree_node *columns = &w->b->columns->nodes[leaf];
-            if (!q_kept_has_met(w->b, k, columns) && !q_kept_add(out, block, columns))
+            if (q_blocks_meet(w->b, k, columns) && !q_kept_has_met(w->b, k, columns) &&
+                !q_kept_add(out, block, columns))
                 return q_fail_memory(out->capacity);
         }
     return QUERN_OK;

@@ -209,25 +209,40 @@ static quern_status refine(int64_t *order, const double *points, int64_t count, 
     return status;
 }
 
+/* The points of a cell. */
+static quern_status order_cell(int64_t *order, const double *points, const q_cells *cells, size_t c, size_t dim,
+                               int64_t size)
+{
+    int64_t from = cells->at[c], count = cells->at[c + 1] - from;
+    const double *own = points + (size_t)from * dim;
+    Q_TRY(q_kd_order(order + from, own, count, (int64_t)dim, size));
+    Q_TRY(refine(order + from, own, count, dim, size));
+    for (int64_t place = from; place < from + count; place++) order[place] += from;
+    return QUERN_OK;
+}
+
 quern_status q_pruner_order(q_pruner *pruner, int axis, pthread_mutex_t *lock, int64_t *order, const double *points,
-                            int64_t count, size_t dim, int64_t size)
+                            size_t dim, const q_cells *cells, int64_t size)
 {
     struct {
-        char points[33];
+        char points[33], cells[33];
         int64_t count, dim, size;
-    } key = {.count = count, .dim = (int64_t)dim, .size = size};
+    } key;
     char digest[33];
+    int64_t count = cells->count ? cells->at[cells->count] : 0;
     size_t bytes = (size_t)count * sizeof *order;
     for (int64_t place = 0; place < count && (pruner->ordered || !dim); place++) order[place] = place;
     if (pruner->ordered || !dim || !count) return QUERN_OK;
+    memset(&key, 0, sizeof key);
+    key.count = count, key.dim = (int64_t)dim, key.size = size;
     q_digest_hex(points, (size_t)count * dim * sizeof *points, key.points);
+    q_digest_hex(cells->at, (cells->count + 1) * sizeof *cells->at, key.cells);
     q_digest_hex(&key, sizeof key, digest);
     pthread_mutex_lock(lock);
     bool known = find_order(&pruner->orders[axis], digest, order, bytes);
     pthread_mutex_unlock(lock);
     if (known) return QUERN_OK;
-    Q_TRY(q_kd_order(order, points, count, (int64_t)dim, size));
-    Q_TRY(refine(order, points, count, dim, size));
+    for (size_t c = 0; c < cells->count; c++) Q_TRY(order_cell(order, points, cells, c, dim, size));
     pthread_mutex_lock(lock);
     keep_order(&pruner->orders[axis], digest, order, bytes);
     pthread_mutex_unlock(lock);

@@ -148,6 +148,17 @@ void q_mask_free(q_mask *mask)
     *mask = (q_mask){0};
 }
 
+double q_mask_pairs(const q_mask *mask)
+{
+    double pairs = 0;
+    for (size_t k = 0; k < mask->block_count; k++) {
+        const q_row_block *block = &mask->blocks[k];
+        for (size_t s = block->first_segment; s < block->first_segment + block->segment_count; s++)
+            pairs += (double)block->rows * (double)(mask->segments[s].to - mask->segments[s].from);
+    }
+    return pairs;
+}
+
 static q_row_block *add_block(q_mask *mask, int64_t row, int64_t end)
 {
     if (!q_grow(&mask->blocks, &mask->block_capacity, mask->block_count + 1, sizeof *mask->blocks)) return NULL;

@@ -250,21 +250,21 @@ typedef struct q_given {
 /* A run of these arguments, which keeps *given; options may be null. */
 quern_status q_run_check(q_run *run, q_given *given, q_build *build, quern_args args, quern_outs results,
                          const quern_run_options *options);
-/* Does a checked run: on the host, or in blocks where it is a batch or has ranges, or as it is. */
 void q_carried_free(q_carried *carried, q_session *session);
+/* UNSUPPORTED where the formula was simplified too far for ranges; SHAPE. Null: there are none. */
+quern_status q_run_check_ranges(const q_run *run, const quern_ranges *ranges);
+/* Does a checked run: on the host, or in blocks where it is a batch or has ranges, or as it is. */
 quern_status q_run_given(q_run *run, const q_given *given, const quern_run_options *options);
 quern_status q_launch(const q_run *run);
 /* The same, where stages that add to rows by their numbers meet no other pairs: scatter.c. */
 quern_status q_launch_scattered(q_run *run);
 
-// prune.c: runs that leave out what cannot matter
+// prune_members.c, prune.c: runs that leave out what cannot matter
 
-/* Runs without what cannot matter, if that can be done and is expected to pay: *done says so. The options are checked, and the
-   run is one that the device does. The report is filled in any case. */
-quern_status q_prune_run(const q_run *run, const quern_pruning *pruning, bool *done);
-/* USAGE for options that make no sense. */
+/* With options->pruning. */
 quern_status q_run_pruned(quern_operator *op, quern_context *context, quern_args args, quern_outs results,
-                          const quern_pruning *pruning);
+                          const quern_run_options *options);
+/* USAGE for options that make no sense. */
 quern_status q_pruning_check(quern_pruning *out, const quern_pruning *given);
 
 // pruner.c

@@ -24,11 +24,16 @@ static quern_status launch_blocks(q_run *run, const q_given *given, const quern_
     return status;
 }
 
+quern_status q_run_check_ranges(const q_run *run, const quern_ranges *ranges)
+{
+    if (!ranges) return QUERN_OK;
+    return run->op->graph->lost_pairs ? fail_lost(run->op) : q_ranges_check(ranges, run->M, run->N);
+}
+
 quern_status q_run_given(q_run *run, const q_given *given, const quern_run_options *options)
 {
     const quern_ranges *ranges = options ? options->ranges : NULL;
-    if (ranges && run->op->graph->lost_pairs) return fail_lost(run->op);
-    if (ranges) Q_TRY(q_ranges_check(ranges, run->M, run->N));
+    Q_TRY(q_run_check_ranges(run, ranges));
     if (ranges || run->members != 1) return launch_blocks(run, given, options);
     if (q_host_takes(run)) return q_host_run(run);
     return q_stream_takes(run) ? q_devices_run(run, &run->build, 1) : q_launch_scattered(run);
@@ -44,11 +49,9 @@ quern_status quern_run_with(quern_operator *op, quern_args args, quern_outs resu
     Q_TRY(q_options_copy(&options, sizeof options, given, "quern_run_options"));
     quern_context *context = options.context ? options.context : op->context;
     if (!context) return quern_run_all(op, args, results); /* tells what is missing */
-    if (options.pruning && (options.ranges || options.members))
-        return q_fail(QUERN_UNSUPPORTED, "quern_run_with: a run is pruned, or has ranges or members, not both");
     if (!options.members && (options.offsets_i || options.offsets_j))
         return q_fail(QUERN_USAGE, "quern_run_with: there are offsets, but quern_run_options.members is 0");
-    if (options.pruning) return q_run_pruned(op, context, args, results, options.pruning);
+    if (options.pruning) return q_run_pruned(op, context, args, results, &options);
     Q_TRY(q_session_check(context->session));
     Q_TRY(q_build_find(&build, op, context));
     Q_TRY(q_run_check(&run, &arrays, build, args, results, &options));

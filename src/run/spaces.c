@@ -25,7 +25,7 @@ static quern_status place_members(q_spaces *s, const q_run *run, const q_given *
     return QUERN_OK;
 }
 
-static int64_t rows_of(const q_spaces *s, int axis, size_t member)
+int64_t q_spaces_rows(const q_spaces *s, int axis, size_t member)
 {
     return s->starts[axis][member + 1] - s->starts[axis][member];
 }
@@ -35,8 +35,16 @@ static quern_status make_entries(q_spaces *s)
     s->entries = malloc((s->members + 1) * sizeof *s->entries);
     if (!s->entries) return q_fail_memory(s->members * sizeof *s->entries);
     for (size_t b = 0; b < s->members; b++)
-        s->entries[b] = (q_space_entry){rows_of(s, Q_I, b), rows_of(s, Q_J, b), 0, 0};
+        s->entries[b] = (q_space_entry){q_spaces_rows(s, Q_I, b), q_spaces_rows(s, Q_J, b), 0, 0};
     return QUERN_OK;
+}
+
+int64_t q_spaces_first_row(const q_spaces *s, const q_run *run, const q_given *given, size_t v, size_t member)
+{
+    int axis = run->op->graph->variables[run->op->variables[v]].axis;
+    if (given->ragged) return !axis && run->variables[v].rows == 1 ? 0 : s->starts[axis][member];
+    int64_t place = q_batch_place(&given->batch, &given->batches[v], (int64_t)member);
+    return place * (axis == Q_I ? given->M : axis == Q_J ? given->N : 1);
 }
 
 /* The row of an array where a member's begin. */
@@ -45,9 +53,7 @@ static int64_t base_of(const q_spaces *s, const q_run *run, const q_given *given
     if (array->variable < 0) return s->starts[array->axis][member];
     size_t v = 0;
     while (run->op->variables[v] != array->variable) v++;
-    if (given->ragged) return !array->axis && run->variables[v].rows == 1 ? 0 : s->starts[array->axis][member];
-    int64_t place = q_batch_place(&given->batch, &given->batches[v], (int64_t)member);
-    return place * (array->axis == Q_I ? given->M : array->axis == Q_J ? given->N : 1);
+    return q_spaces_first_row(s, run, given, v, member);
 }
 
 static quern_status make_bases(q_spaces *s, const q_run *run, const q_given *given, size_t stage)
@@ -139,9 +145,9 @@ static quern_status make_rectangles(const q_spaces *s, q_mask *mask, int rows, i
     mask->segments = malloc((s->members + 1) * sizeof *mask->segments);
     if (!mask->blocks || !mask->segments) return q_fail_memory((s->members + 1) * sizeof *mask->segments);
     for (size_t b = 0; b < s->members; b++) {
-        mask->segments[b] = (q_segment){0, reduced ? rows_of(s, reduced, b) : 0, 0};
+        mask->segments[b] = (q_segment){0, reduced ? q_spaces_rows(s, reduced, b) : 0, 0};
         mask->blocks[b] = (q_row_block){
-            .rows = rows_of(s, rows, b), .first_segment = b, .segment_count = reduced ? 1 : 0, .entry = b};
+            .rows = q_spaces_rows(s, rows, b), .first_segment = b, .segment_count = reduced ? 1 : 0, .entry = b};
     }
     mask->block_count = mask->segment_count = s->members;
     return QUERN_OK;

@@ -22,6 +22,8 @@ quern_status q_ranges_check(const quern_ranges *ranges, int64_t M, int64_t N);
    they fail. */
 quern_status q_mask_by_rows(q_mask *out, const quern_ranges *ranges);
 quern_status q_mask_turn(q_mask *out, const q_mask *mask);
+/* Pairs of a row and a column that meet. */
+double q_mask_pairs(const q_mask *mask);
 void q_mask_free(q_mask *mask);
 
 // spaces.c
@@ -39,6 +41,9 @@ typedef struct q_spaces {
 
 /* Those of a checked run; options may be null; to be freed even if it fails. SHAPE for ranges across members. */
 quern_status q_spaces_make(q_spaces *out, const q_run *run, const q_given *given, const quern_run_options *options);
+/* The row of an array of variable v, of op->variables, where a member's begin; the rows of a member along an axis. */
+int64_t q_spaces_first_row(const q_spaces *s, const q_run *run, const q_given *given, size_t v, size_t member);
+int64_t q_spaces_rows(const q_spaces *s, int axis, size_t member);
 void q_spaces_free(q_spaces *spaces);
 
 #endif

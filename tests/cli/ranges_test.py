@@ -89,6 +89,14 @@ def compute_more():
            '0:1=0:1; 1:3=1:2')
 
 
+def prune():
+    ranges = ('--ranges', '0:1=0:3; 1:3=0:1,2:3', '--prune', '--quiet')
+    prints('pruned', '0 1 4', 'x=Vi(1); y=Vj(1); Min_j(Square(x-y))', *WORDS[1:], *ranges)
+    prints('pruned in a batch', '1 2 3 4 5 6', 'x=Vi(1); y=Vj(1); Min_j(Square(x-y))*0+x', 'x=b.npy', 'y=1,10', '--prune', '--quiet')
+    prints('pruned in a ragged batch', '0 0 0', 'x=Vi(1); y=Vj(1); ArgMin_j(Square(x-y))', *WORDS[1:], '--offsets-i', '0,1,3',
+           '--offsets-j', '0,1,3', '--prune', '--quiet')
+
+
 def meet_nothing():
     prints('no blocks', '0 0 0', *WORDS, '--ranges', 'none.npy,no_ends.npy,none.npy')
     prints('a block without columns', '0 0 0', *WORDS, '--ranges', '0:3=')
@@ -130,7 +138,7 @@ def tell_of_nonsense():
 
 def main():
     put_files()
-    for part in (say_the_same, compute_more, meet_nothing, tell_of_nonsense):
+    for part in (say_the_same, compute_more, prune, meet_nothing, tell_of_nonsense):
         part()
     return finish()
 

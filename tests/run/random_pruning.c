@@ -24,7 +24,7 @@ enum { CLOUDS = 15 };
 static random_source source;
 static uint64_t seed = 1;
 static uint64_t present; /* the seed of the formula */
-static size_t count = 150, failures, problems, pruned, halved, lossy, refused;
+static size_t count = 150, failures, problems, pruned, halved, lossy, refused, shaped;
 static double closest; /* largest share of what is allowed that an error has taken */
 
 static size_t below(size_t n)
@@ -221,9 +221,23 @@ static void random_point(const cloud *c, double *out, size_t dim)
 
 // ---- problems ----
 
+enum { MOST_MEMBERS = 4, MOST_BLOCKS = 48, MOST_SPANS = 8 * MOST_BLOCKS };
+
+/* Which rows meet which columns. */
+typedef struct shape {
+    size_t members; /* of a ragged batch; 0: it is none */
+    int64_t offsets[2][MOST_MEMBERS + 1];
+    bool ranged;
+    quern_ranges ranges;
+    quern_span rows[MOST_BLOCKS], columns[MOST_SPANS];
+    int64_t first[MOST_BLOCKS + 1];
+    uint8_t *met; /* 1 at i N + j; null: all */
+} shape;
+
 typedef struct problem {
     const char *text;
     quern_operator *op; /* its results are reductions */
+    shape shape;
     trial t;
     cloud cloud;
     double absolute, relative;
@@ -249,6 +263,73 @@ static void fill(problem *p)
     }
 }
 
+// ---- ranges and batches ----
+
+static void draw_offsets(int64_t *out, size_t members, int64_t rows)
+{
+    out[0] = 0, out[members] = rows;
+    for (size_t b = 1; b < members; b++) {
+        int64_t at = (int64_t)below((size_t)rows + 1);
+        size_t place = b;
+        for (; place > 1 && out[place - 1] > at; place--) out[place] = out[place - 1];
+        out[place] = at;
+    }
+}
+
+/* Some spans of columns from..to - 1, whose ends are those of others now and then. */
+static void draw_spans(shape *s, int64_t *spans, int64_t from, int64_t to)
+{
+    int64_t step = (to - from) / 12 + 1, at = from;
+    for (int n = 0; n < 6 && *spans < MOST_SPANS; n++) {
+        int64_t start = at + (int64_t)below(3) * step, end = start + (int64_t)below(5) * step + (below(4) ? 0 : 7);
+        if (end > to) break;
+        s->columns[(*spans)++] = (quern_span){start, end};
+        at = end;
+    }
+}
+
+static void draw_ranges(shape *s, size_t member)
+{
+    const int64_t *i = s->offsets[0] + member, *j = s->offsets[1] + member;
+    int64_t at = i[0], spans = s->first[s->ranges.block_count];
+    while (s->ranges.block_count < MOST_BLOCKS) {
+        int64_t from = at + (below(4) ? 0 : (int64_t)below(50)), to = from + (int64_t)below(below(2) ? 60 : 600);
+        if (to > i[1]) break;
+        s->rows[s->ranges.block_count++] = (quern_span){from, to};
+        draw_spans(s, &spans, j[0], j[1]);
+        s->first[s->ranges.block_count] = spans;
+        at = to;
+    }
+}
+
+static void find_met(shape *s, int64_t M, int64_t N)
+{
+    s->met = calloc((size_t)(M * N) + 1, 1);
+    for (size_t k = 0; s->ranged && k < s->ranges.block_count; k++)
+        for (int64_t i = s->rows[k].from; i < s->rows[k].to; i++)
+            for (int64_t n = s->first[k]; n < s->first[k + 1]; n++)
+                for (int64_t j = s->columns[n].from; j < s->columns[n].to; j++) s->met[i * N + j] = 1;
+    for (size_t b = 0; !s->ranged && b < s->members; b++)
+        for (int64_t i = s->offsets[0][b]; i < s->offsets[0][b + 1]; i++)
+            for (int64_t j = s->offsets[1][b]; j < s->offsets[1][b + 1]; j++) s->met[i * N + j] = 1;
+}
+
+/* All pairs, those of ranges, of a ragged batch, or of both. */
+static void draw_shape(shape *s, quern_run_options *options, int64_t M, int64_t N, bool ranged)
+{
+    s->members = below(5) ? 0 : 1 + below(MOST_MEMBERS);
+    s->ranged = ranged;
+    size_t members = s->members ? s->members : 1;
+    draw_offsets(s->offsets[0], members, M), draw_offsets(s->offsets[1], members, N);
+    for (size_t b = 0; ranged && b < members; b++) draw_ranges(s, b);
+    s->ranges.rows = s->rows, s->ranges.first = s->first, s->ranges.columns = s->columns;
+    if (ranged) options->ranges = &s->ranges;
+    options->members = s->members;
+    if (s->members) options->offsets_i = s->offsets[0], options->offsets_j = s->offsets[1];
+    if (ranged || s->members) find_met(s, M, N);
+    shaped += ranged || s->members;
+}
+
 /* Whether all terms of the stage differ from row to row and from column to column. */
 static bool meets(const quern_operator *op, const q_stage *stage)
 {
@@ -258,14 +339,16 @@ static bool meets(const quern_operator *op, const q_stage *stage)
 }
 
 /* The operator whose results are the reductions of the formula's only stage; null if there are more, or nothing to prune. */
-static quern_operator *reductions_of(const char *text)
+static quern_operator *reductions_of(const char *text, bool ranged)
 {
-    quern_operator *op = NULL, *all = compile(text, NULL);
+    quern_compile_options how = QUERN_DEFAULTS(quern_compile_options);
+    how.ranges = ranged ? QUERN_ON : QUERN_AUTO;
+    quern_operator *op = NULL, *all = compile(text, &how);
     q_graph *graph;
     q_id results[Q_MAX_RESULTS];
     const q_stage *stage = &all->stages.stage[0];
     if (all->stages.count == 1 && meets(all, stage)) {
-        quern_compile_options options = QUERN_DEFAULTS(quern_compile_options);
+        quern_compile_options options = how;
         if (!below(6)) options.profile = "lanes64=1"; /* blocks one by one, as on GPUs */
         memcpy(results, stage->reductions, stage->reduction_count * sizeof *results);
         succeed(q_graph_copy(&graph, all->graph));
@@ -286,7 +369,8 @@ static void find_sizes(problem *p, size_t r)
     const q_node sum = *q_node_of(graph, p->op->results[r]);
     q_id size = q_apply(graph, Q_OP_Abs, sum.arg, 1, NULL, 0);
     size = q_reduce(graph, Q_RED_Sum, (uint8_t)sum.k[0], size, 0);
-    succeed(q_reference(graph, &size, 1, p->t.M, p->t.N, (const double *const *)p->t.data, &p->sizes[r]));
+    succeed(q_reference_with(&(q_rounding){.met = p->shape.met}, graph, &size, 1, p->t.M, p->t.N,
+                             (const double *const *)p->t.data, &p->sizes[r]));
     q_graph_destroy(&graph);
 }
 
@@ -299,10 +383,11 @@ static void say_failure(const problem *p, const char *fmt, ...)
     va_start(args, fmt);
     printf("FAILED: ");
     vprintf(fmt, args);
-    printf(" (seed %llu, %s, %lld x %lld, %s of size %g at %g, tolerances %g and %g, certified %g and %g)\n  %s\n",
-           (unsigned long long)present, p->t.dtype == QUERN_F64 ? "float64" : "float32", (long long)p->t.M,
-           (long long)p->t.N, kind_names[p->cloud.kind], p->cloud.size, p->cloud.at, p->absolute, p->relative,
-           p->report.absolute, p->report.relative, p->text);
+    printf(
+        " (seed %llu, %s, %lld x %lld%s, %zu members, %s of size %g at %g, tolerances %g and %g, certified %g and %g)\n  %s\n",
+        (unsigned long long)present, p->t.dtype == QUERN_F64 ? "float64" : "float32", (long long)p->t.M,
+        (long long)p->t.N, p->shape.ranged ? " with ranges" : "", p->shape.members, kind_names[p->cloud.kind],
+        p->cloud.size, p->cloud.at, p->absolute, p->relative, p->report.absolute, p->report.relative, p->text);
     fflush(stdout);
     va_end(args);
     failures++;
@@ -365,27 +450,32 @@ static void run_problem(problem *p)
     p->report = QUERN_DEFAULTS(quern_pruning_report);
     quern_pruning pruning = {sizeof pruning, p->absolute, p->relative, QUERN_ON, &p->report};
     quern_run_options options = QUERN_DEFAULTS(quern_run_options);
-    options.pruning = &pruning;
+    quern_run_options plain = options;
     fill(p);
+    draw_shape(&p->shape, &plain, p->t.M, p->t.N, p->shape.ranged);
+    p->t.options = &plain;
     trial_run(&p->t);
     for (size_t r = 0; r < p->op->result_count; r++) {
         size_t bytes = trial_result_count(&p->t, r) * sizeof(double);
         p->plain[r] = malloc(bytes + 1);
         memcpy(p->plain[r], p->t.got[r], bytes);
     }
+    options = plain, options.pruning = &pruning;
     p->t.options = &options;
     trial_run(&p->t);
     tally(p);
     check(p);
     for (size_t r = 0; r < p->op->result_count; r++) free(p->plain[r]), free(p->sizes[r]);
+    free(p->shape.met);
 }
 
 /* One formula on several clouds. */
 static void check_formula(const char *text, quern_dtype dtype, size_t clouds)
 {
-    quern_operator *op = reductions_of(text);
+    bool ranged = !below(3);
+    quern_operator *op = reductions_of(text, ranged);
     for (size_t k = 0; k < clouds && op; k++) {
-        problem p = {.text = text, .op = op};
+        problem p = {.text = text, .op = op, .shape.ranged = ranged};
         int64_t M = below(10) ? 200 + (int64_t)below(1300) : 1 + (int64_t)below(3), N = 500 + (int64_t)below(2000);
         p.t = trial_create(op, dtype, M, N, 0);
         run_problem(&p);
@@ -410,9 +500,9 @@ static void random_pruning(void **state)
         free(text);
     }
     printf(
-        "seed %llu: %zu problems, %zu of them pruned, %zu to less than half of the pairs, %zu with a loss; errors are at most %.2f of "
+        "seed %llu: %zu problems, %zu of them pruned, %zu to less than half of the pairs, %zu with a loss, %zu with ranges or of members; errors are at most %.2f of "
         "what is certified\n%zu failures\n",
-        (unsigned long long)seed, problems, pruned, halved, lossy, closest, failures);
+        (unsigned long long)seed, problems, pruned, halved, lossy, shaped, closest, failures);
     assert_true(count < 150 || (10 * pruned > 9 * problems && 10 * halved > problems && 50 * lossy > problems));
     assert_int_equal(failures, 0);
 }

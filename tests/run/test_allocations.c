@@ -265,21 +265,29 @@ static void devices(void **state)
     fail_each(list_devices, 4);
 }
 
-/* Lists, whose states are carried, and a sum, in blocks of a few rows; again with what was sorted before. */
+/* Lists, whose states are carried, and a sum, in blocks of a few rows; again with what was sorted before; in two members with ranges. */
 static quern_status run_pruned(void)
 {
     static float more[300 * 3];
     static float sums[M];
     static int64_t nearest[M * 9];
     const quern_pruning pruning = {.size = sizeof pruning, .relative = 1e-3, .use = QUERN_ON};
-    const quern_run_options options = {.size = sizeof options, .pruning = &pruning};
+    const quern_span rows[] = {{0, 1}, {1, M}}, columns[] = {{0, 50}, {150, 300}};
+    const int64_t first[] = {0, 1, 2}, offsets_i[] = {0, 1, M}, offsets_j[] = {0, 100, 300};
+    const quern_ranges ranges = {2, rows, first, columns};
+    quern_run_options options = {.size = sizeof options, .pruning = &pruning};
     quern_operator *op;
     for (size_t n = 0; n < Q_COUNT(more); n++) more[n] = (float)(n / 3) + (float)(n % 7);
     quern_status status =
         quern_compile(&op, context, "x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y))), ArgKMin_j(SqDist(x,y),9)", NULL);
-    for (int turn = 0; turn < 2 && !status; turn++)
+    for (int turn = 0; turn < 3 && !status; turn++) {
+        if (turn == 2) {
+            options.ranges = &ranges, options.members = 2;
+            options.offsets_i = offsets_i, options.offsets_j = offsets_j;
+        }
         status = quern_run_with(op, QUERN_ARGS({"x", quern_f32(points, M, 3)}, {"y", quern_f32(more, 300, 3)}),
                                 QUERN_OUTS(quern_f32(sums, M, 1), quern_view_of(nearest, QUERN_I64, M, 9)), &options);
+    }
     quern_operator_destroy(&op);
     return status;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "random_formula.h"
+#include "quern/space.h"
 #include "run_helpers.h"
 
 enum { MOST_ARRAYS = 8 };
@@ -92,8 +93,9 @@ static void run_into(problem *p, const quern_pruning *pruning, double **out)
         views[r] = quern_view_of(memory[r], value.integer ? QUERN_I64 : p->dtype, rows_of(p, value.axis), value.dim);
     }
     quern_args args = {p->args, variables, 0, 0};
-    succeed(pruning ? q_run_pruned(p->op, context, args, (quern_outs){views, count}, pruning)
-                    : quern_run_all(p->op, args, (quern_outs){views, count}));
+    quern_run_options options = QUERN_DEFAULTS(quern_run_options);
+    options.pruning = pruning;
+    succeed(quern_run_with(p->op, args, (quern_outs){views, count}, &options));
     for (size_t r = 0; r < count; r++) {
         size_t size = q_element_size(views[r].dtype);
         free(out[r]);
@@ -304,6 +306,118 @@ static void sums_keep_their_certificate(void **state)
         if (least[t] >= 0.4) fail_msg("tolerances %zu: no run touched less than %g of its pairs", t, least[t]);
 }
 
+// ---- batches and ranges ----
+
+enum { MEMBERS = 3, SHARED = 2 };
+
+/* x: MEMBERS x M x 2; y: one for all, or for each of SHARED x 1; results: SHARED x MEMBERS x M. */
+typedef struct batch_sample {
+    float x[MEMBERS * 700 * 2], y[SHARED * 500 * 2];
+    int64_t k[SHARED * MEMBERS * 700 * 3];
+    float d[SHARED * MEMBERS * 700];
+} batch_sample;
+
+static void run_batch(quern_operator *op, batch_sample *s, int64_t M, int64_t N, const quern_pruning *pruning)
+{
+    quern_view x = quern_in_batch(quern_f32(s->x, M, 2), MEMBERS), y = quern_f32(s->y, N, 2);
+    quern_view k = quern_i64(s->k, M, 3), d = quern_f32(s->d, M, 1);
+    y.batch[0] = SHARED, y.batch[1] = 1;
+    k.batch[0] = d.batch[0] = SHARED, k.batch[1] = d.batch[1] = MEMBERS;
+    quern_run_options options = QUERN_DEFAULTS(quern_run_options);
+    options.pruning = pruning;
+    succeed(quern_run_with(op, QUERN_ARGS({"x", x}, {"y", y}), QUERN_OUTS(k, d), &options));
+}
+
+static void members_are_pruned_one_by_one(void **state)
+{
+    (void)state;
+    need_device();
+    static batch_sample pruned, plain;
+    static const int64_t sizes[][2] = {{700, 500}, {1, 500}, {700, 1}, {0, 500}, {700, 0}};
+    random_source random = {5};
+    quern_operator *op = compile("x=Vi(2); y=Vj(2); ArgKMin_j(SqDist(x,y),3), Min_j(Norm2(x-y))", NULL);
+    for (size_t n = 0; n < Q_COUNT(pruned.x); n++) pruned.x[n] = (float)random_between(&random, 0, 1);
+    for (size_t n = 0; n < Q_COUNT(pruned.y); n++) pruned.y[n] = (float)random_between(&random, 0, 1);
+    pruned.x[99] = pruned.y[7] = NAN;
+    plain = pruned;
+    for (size_t n = 0; n < Q_COUNT(sizes); n++) {
+        quern_pruning_report report = QUERN_DEFAULTS(quern_pruning_report);
+        quern_pruning pruning = {sizeof pruning, 0, 0, QUERN_ON, &report};
+        bool any = sizes[n][0] && sizes[n][1];
+        run_batch(op, &plain, sizes[n][0], sizes[n][1], NULL);
+        run_batch(op, &pruned, sizes[n][0], sizes[n][1], &pruning);
+        assert_int_equal(report.pruned, any);
+        if (any) assert_string_equal(report.reason, "");
+        else assert_non_null(strstr(report.reason, "no pairs"));
+        assert_memory_equal(pruned.k, plain.k, sizeof plain.k);
+        for (size_t m = 0; m < Q_COUNT(plain.d); m++)
+            assert_true(pruned.d[m] == plain.d[m] || (isnan(pruned.d[m]) && isnan(plain.d[m])));
+        pruning.use = QUERN_AUTO; /* in one launch */
+        run_batch(op, &pruned, sizes[n][0], sizes[n][1], &pruning);
+        assert_false(report.pruned);
+        assert_non_null(strstr(report.reason, any ? "few pairs" : "no pairs"));
+        assert_memory_equal(pruned.k, plain.k, sizeof plain.k);
+    }
+    quern_operator_destroy(&op);
+}
+
+/* Of a batch of results over their arguments no member may be done before another is read. */
+static void results_over_arguments_of_a_batch(void **state)
+{
+    (void)state;
+    need_device();
+    float x[6] = {1, 5, 9, 2, 6, 8}, want[6];
+    quern_operator *op = compile("x=Vi(1); y=Vj(1); Min_j(Abs(x-y))", NULL);
+    quern_pruning_report report = QUERN_DEFAULTS(quern_pruning_report);
+    quern_pruning pruning = {sizeof pruning, 0, 0, QUERN_ON, &report};
+    quern_run_options options = QUERN_DEFAULTS(quern_run_options);
+    options.pruning = &pruning;
+    quern_view in = quern_in_batch(quern_f32(x, 3, 1), 2), all = quern_f32(x, 6, 1);
+    succeed(quern_run_with(op, QUERN_ARGS({"x", in}, {"y", all}), QUERN_OUTS(quern_in_batch(quern_f32(want, 3, 1), 2)),
+                           &options));
+    assert_true(report.pruned);
+    succeed(quern_run_with(op, QUERN_ARGS({"x", in}, {"y", all}), QUERN_OUTS(in), &options));
+    assert_false(report.pruned);
+    assert_non_null(strstr(report.reason, "written over an argument"));
+    assert_memory_equal(x, want, sizeof x);
+    quern_operator_destroy(&op);
+}
+
+static void what_ranges_leave_out_is_not_computed(void **state)
+{
+    (void)state;
+    need_device();
+    enum { M = 900, N = 1000, BLOCKS = 3 };
+    static const quern_span rows[BLOCKS] = {{0, 300}, {300, 301}, {400, 900}};
+    static const quern_span columns[] = {{0, 100}, {500, 1000}, {10, 15}, {0, 1000}};
+    static const int64_t first[BLOCKS + 1] = {0, 2, 3, 4};
+    const quern_ranges ranges = {BLOCKS, rows, first, columns};
+    static float x[2 * M], y[2 * N];
+    static int64_t got[3 * M], want[3 * M];
+    random_source random = {9};
+    for (int n = 0; n < 2 * M; n++) x[n] = (float)random_between(&random, 0, 1);
+    for (int n = 0; n < 2 * N; n++) y[n] = (float)random_between(&random, 0, 1);
+    quern_operator *op = compile("x=Vi(2); y=Vj(2); ArgKMin_j(SqDist(x,y),3)", NULL);
+    quern_pruning_report report = QUERN_DEFAULTS(quern_pruning_report);
+    quern_pruning pruning = {sizeof pruning, 0, 0, QUERN_ON, &report};
+    quern_run_options options = QUERN_DEFAULTS(quern_run_options);
+    options.ranges = &ranges;
+    for (int on = 0; on < 2; on++) {
+        options.pruning = on ? &pruning : NULL;
+        succeed(quern_run_with(op, QUERN_ARGS({"x", quern_f32(x, M, 2)}, {"y", quern_f32(y, N, 2)}),
+                               QUERN_OUTS(quern_i64(on ? got : want, M, 3)), &options));
+    }
+    assert_true(report.pruned && report.touched < 0.9);
+    assert_memory_equal(got, want, sizeof want);
+    assert_int_equal(got[3 * 350], -1); /* a row that meets nothing */
+    pruning.use = QUERN_AUTO;
+    succeed(quern_run_with(op, QUERN_ARGS({"x", quern_f32(x, M, 2)}, {"y", quern_f32(y, N, 2)}),
+                           QUERN_OUTS(quern_i64(got, M, 3)), &options));
+    assert_false(report.pruned);
+    assert_memory_equal(got, want, sizeof want);
+    quern_operator_destroy(&op);
+}
+
 // ---- what is not pruned ----
 
 static void some_formulas_are_run_as_they_are(void **state)
@@ -395,9 +509,12 @@ static void bad_options(void **state)
                                         {sizeof bad[0], NAN, 0, QUERN_ON, NULL},
                                         {sizeof bad[0], 0, 1, QUERN_ON, NULL},
                                         {sizeof bad[0], 0, 0, (quern_switch)7, NULL}};
-    for (size_t n = 0; n < Q_COUNT(bad); n++)
-        expect_failure(q_run_pruned(p.op, context, args, (quern_outs){&view, 1}, &bad[n]), QUERN_USAGE,
+    for (size_t n = 0; n < Q_COUNT(bad); n++) {
+        quern_run_options options = QUERN_DEFAULTS(quern_run_options);
+        options.pruning = &bad[n];
+        expect_failure(quern_run_with(p.op, args, (quern_outs){&view, 1}, &options), QUERN_USAGE,
                        n < 3 ? "tolerance" : "use is 7");
+    }
     problem_destroy(&p);
 }
 
@@ -409,6 +526,9 @@ int main(void)
         cmocka_unit_test(nan_and_infinities),
         cmocka_unit_test(rows_have_the_same_bits_anywhere),
         cmocka_unit_test(sums_keep_their_certificate),
+        cmocka_unit_test(members_are_pruned_one_by_one),
+        cmocka_unit_test(results_over_arguments_of_a_batch),
+        cmocka_unit_test(what_ranges_leave_out_is_not_computed),
         cmocka_unit_test(some_formulas_are_run_as_they_are),
         cmocka_unit_test(arrays_that_change_between_runs),
         cmocka_unit_test(bad_options),
