@@ -71,8 +71,8 @@ typedef struct quern_run_options {
        members + 1 numbers, which begin with 0. One may be null where no array has that axis. 0: none. */
     size_t members;
     const int64_t *offsets_i, *offsets_j;
-    const struct quern_pruning
-        *pruning; /* null: none; with ranges only pairs that meet are computed, of members each is pruned */
+    /* Null: none. With ranges only pairs that meet are computed; each member of a batch is pruned by itself. */
+    const struct quern_pruning *pruning;
 } quern_run_options;
 
 /* quern_run_all with options, which may be null. Ranges are checked before anything is done: SHAPE tells the block, the span and
