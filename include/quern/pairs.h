@@ -1,5 +1,5 @@
 /*
- * quern/pairs.h: entries of a symbolic matrix on request: a block of rows and columns, or the diagonal.
+ * quern/pairs.h: entries of a symbolic matrix on request: a block of rows and columns, the diagonal, or bounds of entries.
  *
  *     quern_pairs_create(&pairs, ctx, "x=Vi(3); y=Vj(3); Exp(-SqDist(x,y))", NULL);
  *     quern_pairs_block(pairs, QUERN_ARGS({"x", quern_f32(x, M, 3)}, {"y", quern_f32(y, N, 3)}),
@@ -39,6 +39,15 @@ QUERN_API quern_status quern_pairs_block(const quern_pairs *pairs, quern_args ar
 /* The entries whose row and column are the same, from .. to - 1: a row of `length` numbers for each. */
 QUERN_API quern_status quern_pairs_diagonal(const quern_pairs *pairs, quern_args args, quern_span span,
                                             quern_view result);
+
+/* What entries can be while their variables lie in boxes. Row i of an i-variable stands for a box: its low corner in `low`, its
+   high one in `high`; likewise column j of a j-variable; a parameter has two numbers for each of its own. So M boxes of rows and N of
+   columns have M x N pairs, and `lower` and `upper` are M x (N x length) numbers of the host in float64, between which all
+   entries of a pair lie as a device computes them in the arrays' type: interval arithmetic, rounded outwards. It is the better
+   the less often the formula names a variable. Infinite where nothing is known, also where an entry may be NaN; I and J may be any.
+   Done on the host. Statuses: as quern_pairs_block, USAGE for a box whose low corner is not below its high one, or NaN. */
+QUERN_API quern_status quern_pairs_bounds(const quern_pairs *pairs, quern_args low, quern_args high, quern_view lower,
+                                          quern_view upper);
 
 #ifdef __cplusplus
 }

@@ -2,11 +2,12 @@
  * pairs.c: entries of a symbolic matrix on request. A row of it is a map over j: the formula with the i-variables as
  * parameters, which are rows of their arrays. The diagonal is a map over i: the formula with the j-variables as i-variables. Both
  * are made of the formula by q_substitute; what numbers of rows and columns are, and how many there are, become hidden
- * parameters, whose names no formula can have.
+ * parameters, whose names no formula can have. Bounds of entries are those that pruning asks for (formula/ranges.c).
  *
  * A block is as many runs as it has rows, on device arrays, so that none waits; rows begin at places that kernels can take
  * as they are.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,13 +137,17 @@ static quern_status learn_size(request *q, const char *name, uint8_t axis, int64
                                            (long long)rows, q_axes[axis].letter, (long long)q->sizes[axis]);
 }
 
+static void begin_sizes(request *q)
+{
+    q->sizes[Q_P] = 1;
+    q->sizes[Q_I] = q->args.M ? q->args.M : -1, q->sizes[Q_J] = q->args.N ? q->args.N : -1;
+}
+
 /* Every argument is a variable of the formula, of its length, and all of an axis have as many rows. */
 static quern_status check_arguments(request *q)
 {
     const q_graph *graph = q->pairs->graph;
     if (q->args.count && !q->args.data) return q_fail_null("quern_pairs_block", "the list of arguments");
-    q->sizes[Q_P] = 1;
-    q->sizes[Q_I] = q->args.M ? q->args.M : -1, q->sizes[Q_J] = q->args.N ? q->args.N : -1;
     for (size_t a = 0; a < q->args.count; a++) {
         const quern_arg *arg = &q->args.data[a];
         uint8_t axis;
@@ -280,6 +285,7 @@ static quern_status begin(request *q, const quern_pairs *pairs, quern_args args,
     *q = (request){.pairs = pairs, .args = args, .spans = {{0, 1}, rows, columns}, .dtype = QUERN_F32};
     q->context = pairs->row->context;
     Q_TRY(q_session_check(q->context->session));
+    begin_sizes(q);
     Q_TRY(check_arguments(q));
     Q_TRY(check_span(q, Q_I));
     return check_span(q, Q_J);
@@ -334,5 +340,133 @@ quern_status quern_pairs_diagonal(const quern_pairs *pairs, quern_args args, que
     Q_TRY(check_result(&q, &result, rows, quern_pairs_length(pairs)));
     quern_status status = rows ? run_diagonal(&q, &result, rows) : QUERN_OK;
     end(&q);
+    return status;
+}
+
+// ---- bounds ----
+
+/* Boxes of all variables, one after the other: that of a row by intervals. */
+typedef struct boxes {
+    q_interval *data[Q_MAX_VARIABLES];
+    q_box of_pair[Q_MAX_VARIABLES];
+} boxes;
+
+static const quern_arg *find_argument(quern_args args, const char *name)
+{
+    for (size_t a = 0; a < args.count; a++)
+        if (args.data[a].name && strcmp(args.data[a].name, name) == 0) return &args.data[a];
+    return NULL;
+}
+
+/* One end of the intervals of a variable. */
+static void read_ends(q_interval *out, const quern_view *view, bool high)
+{
+    size_t size = q_element_size(view->dtype), columns = (size_t)view->columns;
+    for (int64_t row = 0; row < view->rows; row++)
+        for (size_t d = 0; d < columns; d++) {
+            size_t at = ((size_t)(row * q_view_stride(view)) + d) * size;
+            double end =
+                view->dtype == QUERN_NUMBER ? view->number : q_element_read(view->dtype, (const char *)view->data + at);
+            *(high ? &out->high : &out->low) = end;
+            out++;
+        }
+}
+
+/* The same of an array that may be on the device. */
+static quern_status fetch_ends(const request *q, q_interval *out, quern_view view, bool high)
+{
+    size_t bytes = (size_t)(view.rows * view.columns) * q_element_size(view.dtype);
+    char *memory = malloc(bytes + 1);
+    if (!memory) return q_fail_memory(bytes);
+    quern_view dense = quern_view_of(memory, view.dtype, view.rows, view.columns);
+    quern_status status = view.array ? quern_copy(q->context, dense, view) : QUERN_OK;
+    if (!status) read_ends(out, view.array ? &dense : &view, high);
+    free(memory);
+    return status;
+}
+
+static quern_status read_boxes(const request *q, boxes *b, size_t v, quern_args low, quern_args high)
+{
+    const q_variable *variable = &q->pairs->graph->variables[v];
+    const quern_arg *from = find_argument(low, variable->name), *to = find_argument(high, variable->name);
+    if (!from || !to)
+        return q_fail(QUERN_MISSING, "the %s corner of %s is not given", from ? "high" : "low", variable->name);
+    int64_t rows = variable->axis ? q->sizes[variable->axis] : 1;
+    size_t count = (size_t)rows * variable->dim;
+    b->of_pair[v].id = variable->id;
+    if (!(b->data[v] = malloc((count + 1) * sizeof *b->data[v]))) return q_fail_memory(count * sizeof *b->data[v]);
+    Q_TRY(fetch_ends(q, b->data[v], from->view, false));
+    Q_TRY(fetch_ends(q, b->data[v], to->view, true));
+    for (size_t n = 0; n < count; n++)
+        if (!(b->data[v][n].low <= b->data[v][n].high))
+            return q_fail(QUERN_USAGE, "box %zu of %s is from %g to %g", n / variable->dim, variable->name,
+                          b->data[v][n].low, b->data[v][n].high);
+    return QUERN_OK;
+}
+
+static void bound_pair(const request *q, boxes *b, q_ranges *ranges, int64_t i, int64_t j, double *lower, double *upper)
+{
+    const q_graph *graph = q->pairs->graph;
+    for (size_t v = 0; v < graph->variable_count; v++) {
+        const q_variable *variable = &graph->variables[v];
+        int64_t row = variable->axis == Q_I ? i : variable->axis == Q_J ? j : 0;
+        b->of_pair[v].ranges = b->data[v] + (size_t)row * variable->dim;
+    }
+    q_bounds_over(ranges, b->of_pair, graph->variable_count);
+    bool nan = q_ranges_nan(ranges, q->pairs->entry);
+    for (int64_t d = 0; d < quern_pairs_length(q->pairs); d++) {
+        lower[d] = nan ? -INFINITY : q_ranges_of(ranges, q->pairs->entry)[d].low;
+        upper[d] = nan ? INFINITY : q_ranges_of(ranges, q->pairs->entry)[d].high;
+    }
+}
+
+static quern_status bound_all(const request *q, boxes *b, double *lower, double *upper)
+{
+    q_ranges *ranges;
+    int64_t columns = q->sizes[Q_J], length = quern_pairs_length(q->pairs);
+    Q_TRY(q_ranges_create(&ranges, q->pairs->graph, &q->pairs->entry, 1, q->dtype));
+    for (int64_t i = 0; i < q->sizes[Q_I]; i++)
+        for (int64_t j = 0; j < columns; j++) {
+            int64_t at = (i * columns + j) * length;
+            bound_pair(q, b, ranges, i, j, lower + at, upper + at);
+        }
+    q_ranges_destroy(&ranges);
+    return QUERN_OK;
+}
+
+static quern_status check_bounds(const request *q, const char *name, const quern_view *view)
+{
+    int64_t rows = q->sizes[Q_I], columns = q->sizes[Q_J] * quern_pairs_length(q->pairs);
+    if (view->dtype != QUERN_F64 || view->array || q_view_stride(view) != view->columns)
+        return q_fail(QUERN_DTYPE, "%s is not a dense array of float64 on the host", name);
+    Q_TRY(q_view_check(q->context, name, view));
+    if (view->rows == rows && view->columns == columns) return QUERN_OK;
+    return q_fail(QUERN_SHAPE, "%s has %lld x %lld numbers; there are %lld x %lld bounds", name, (long long)view->rows,
+                  (long long)view->columns, (long long)rows, (long long)columns);
+}
+
+static quern_status bounds(request *q, boxes *b, quern_args low, quern_args high, quern_view lower, quern_view upper)
+{
+    for (int axis = Q_I; axis <= Q_J; axis++)
+        if (q->sizes[axis] < 0) q->sizes[axis] = 1; /* the formula does not have it */
+    Q_TRY(check_bounds(q, "lower", &lower));
+    Q_TRY(check_bounds(q, "upper", &upper));
+    for (size_t v = 0; v < q->pairs->graph->variable_count; v++) Q_TRY(read_boxes(q, b, v, low, high));
+    return bound_all(q, b, lower.data, upper.data);
+}
+
+quern_status quern_pairs_bounds(const quern_pairs *pairs, quern_args low, quern_args high, quern_view lower,
+                                quern_view upper)
+{
+    boxes b = {0};
+    if (!pairs) return q_fail_null(__func__, "pairs");
+    request q = {.pairs = pairs, .args = low, .context = pairs->row->context, .dtype = QUERN_F32};
+    Q_TRY(q_session_check(q.context->session));
+    begin_sizes(&q);
+    Q_TRY(check_arguments(&q));
+    q.args = high;
+    Q_TRY(check_arguments(&q));
+    quern_status status = bounds(&q, &b, low, high, lower, upper);
+    for (size_t v = 0; v < Q_MAX_VARIABLES; v++) free(b.data[v]);
     return status;
 }

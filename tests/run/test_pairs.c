@@ -1,8 +1,10 @@
 /*
  * test_pairs.c: blocks and diagonals of symbolic matrices are the entries that the reference evaluator has, for arrays on the
- * host and the device, in both types; I, J and counts are those of the whole matrix; sizes of 0 and 1; what is refused.
+ * host and the device, in both types; I, J and counts are those of the whole matrix; sizes of 0 and 1; what is refused. Bounds of
+ * entries over boxes hold what is computed there.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -193,6 +195,113 @@ static void bad_requests(void **state)
     quern_pairs_destroy(&pairs);
 }
 
+// ---- bounds ----
+
+enum { ROWS = 4, COLUMNS = 5, DIM = 3, DRAWS = 20 };
+
+static void draw_boxes(random_source *random, int count, float *low, float *high, float size)
+{
+    for (int k = 0; k < count; k++) {
+        low[k] = (float)random_between(random, -2, 2);
+        high[k] = low[k] + (k % 4 ? (float)random_between(random, 0, size) : 0);
+    }
+}
+
+static void draw_points(random_source *random, int count, const float *low, const float *high, float *out)
+{
+    for (int k = 0; k < count; k++) {
+        float u = (float)random_between(random, 0, 1);
+        u = u < 0.2f ? 0 : u > 0.8f ? 1 : u;
+        out[k] = fminf(fmaxf(low[k] + u * (high[k] - low[k]), low[k]), high[k]);
+    }
+}
+
+static quern_args corners(float *x, float *y, float *p, quern_arg args[3])
+{
+    args[0] = (quern_arg){"x", quern_f32(x, ROWS, DIM)};
+    args[1] = (quern_arg){"y", quern_f32(y, COLUMNS, DIM)};
+    args[2] = (quern_arg){"p", quern_f32(p, 1, 1)};
+    return (quern_args){args, 3, 0, 0};
+}
+
+static void bounds_hold_what_is_computed(void **state)
+{
+    (void)state;
+    need_device();
+    static const char *const texts[] = {
+        "SqDist(x,y)",     "p*Norm2(x-y)",       "Exp(-p*SqDist(x,y))", "x*y-p",
+        "(x|y)/(p+(y|y))", "Log(p+SqDist(x,y))", "Inv((x|y))",          "Where(Elem(x,0)<Elem(y,0),p,Sin(Elem(y,2)))"};
+    random_source random = {3};
+    double lower[ROWS * COLUMNS * DIM], upper[ROWS * COLUMNS * DIM];
+    for (size_t f = 0; f < Q_COUNT(texts); f++) {
+        float xs[3][ROWS * DIM], ys[3][COLUMNS * DIM], ps[3][1], got[ROWS * COLUMNS * DIM];
+        char text[200];
+        quern_pairs *pairs;
+        quern_arg args[3][3];
+        snprintf(text, sizeof text, "x=Vi(3); y=Vj(3); p=Pm(1); %s", texts[f]);
+        succeed(quern_pairs_create(&pairs, context, text, NULL));
+        int64_t width = COLUMNS * quern_pairs_length(pairs);
+        draw_boxes(&random, ROWS * DIM, xs[0], xs[1], 0.5f), draw_boxes(&random, COLUMNS * DIM, ys[0], ys[1], 1);
+        ps[0][0] = 0.5f, ps[1][0] = 0.75f;
+        succeed(quern_pairs_bounds(pairs, corners(xs[0], ys[0], ps[0], args[0]), corners(xs[1], ys[1], ps[1], args[1]),
+                                   quern_f64(lower, ROWS, width), quern_f64(upper, ROWS, width)));
+        for (int draw = 0; draw < DRAWS; draw++) {
+            draw_points(&random, ROWS * DIM, xs[0], xs[1], xs[2]),
+                draw_points(&random, COLUMNS * DIM, ys[0], ys[1], ys[2]);
+            draw_points(&random, 1, ps[0], ps[1], ps[2]);
+            succeed(quern_pairs_block(pairs, corners(xs[2], ys[2], ps[2], args[2]), (quern_span){0, ROWS},
+                                      (quern_span){0, COLUMNS}, quern_f32(got, ROWS, width)));
+            for (int k = 0; k < ROWS * width; k++)
+                if (!((double)got[k] >= lower[k] && (double)got[k] <= upper[k]))
+                    fail_msg("%s: entry %d is %.9g, not between %.9g and %.9g", texts[f], k, (double)got[k], lower[k],
+                             upper[k]);
+        }
+        quern_pairs_destroy(&pairs);
+    }
+}
+
+static void bounds_that_are_known(void **state)
+{
+    (void)state;
+    need_device();
+    double low[] = {0, 5}, high[] = {1, 5}, from[] = {3}, to[] = {7}, lower[2], upper[2];
+    quern_pairs *pairs;
+    succeed(quern_pairs_create(&pairs, context, "x=Vi(1); y=Vj(1); SqDist(x,y)", NULL));
+    quern_args first = QUERN_ARGS({"x", quern_f64(low, 2, 1)}, {"y", quern_f64(from, 1, 1)});
+    quern_args last = QUERN_ARGS({"x", quern_f64(high, 2, 1)}, {"y", quern_f64(to, 1, 1)});
+    succeed(quern_pairs_bounds(pairs, first, last, quern_f64(lower, 2, 1), quern_f64(upper, 2, 1)));
+    assert_true(fabs(lower[0] - 4) < 1e-12 && fabs(upper[0] - 49) < 1e-11);
+    assert_true(lower[1] == 0 && fabs(upper[1] - 4) < 1e-12);
+    quern_args none = QUERN_ARGS({"x", quern_f64(low, 0, 1)}, {"y", quern_f64(from, 1, 1)});
+    succeed(quern_pairs_bounds(pairs, none, none, quern_f64(lower, 0, 1), quern_f64(upper, 0, 1)));
+    expect_failure(quern_pairs_bounds(pairs, last, first, quern_f64(lower, 2, 1), quern_f64(upper, 2, 1)), QUERN_USAGE,
+                   "box 0 of x is from 1 to 0");
+    expect_failure(quern_pairs_bounds(pairs, first, last, quern_f64(lower, 1, 2), quern_f64(upper, 2, 1)), QUERN_SHAPE,
+                   "lower has 1 x 2 numbers; there are 2 x 1 bounds");
+    expect_failure(quern_pairs_bounds(pairs, first, last, quern_f64(lower, 2, 1), quern_f32((float *)upper, 2, 1)),
+                   QUERN_DTYPE, "upper is not a dense array of float64 on the host");
+    expect_failure(quern_pairs_bounds(pairs, first, none, quern_f64(lower, 2, 1), quern_f64(upper, 2, 1)), QUERN_SHAPE,
+                   "x has 0 rows");
+    low[1] = NAN;
+    expect_failure(quern_pairs_bounds(pairs, first, last, quern_f64(lower, 2, 1), quern_f64(upper, 2, 1)), QUERN_USAGE,
+                   "box 1 of x is from nan to 5");
+    quern_args some = QUERN_ARGS({"x", quern_f64(high, 2, 1)});
+    expect_failure(quern_pairs_bounds(pairs, some, some, quern_f64(lower, 2, 1), quern_f64(upper, 2, 1)), QUERN_MISSING,
+                   "the low corner of y is not given");
+    expect_failure(quern_pairs_bounds(NULL, first, last, quern_f64(lower, 2, 1), quern_f64(upper, 2, 1)), QUERN_USAGE,
+                   "null");
+    quern_pairs_destroy(&pairs);
+    succeed(quern_pairs_create(&pairs, context, "p=Pm(1); Log(p)", NULL));
+    low[0] = -1, high[0] = 1;
+    succeed(quern_pairs_bounds(pairs, QUERN_ARGS({"p", quern_f64(low, 1, 1)}), QUERN_ARGS({"p", quern_f64(high, 1, 1)}),
+                               quern_f64(lower, 1, 1), quern_f64(upper, 1, 1)));
+    assert_true(lower[0] == -INFINITY && upper[0] == INFINITY); /* it may be NaN */
+    succeed(quern_pairs_bounds(pairs, QUERN_ARGS({"p", quern_number(1)}), QUERN_ARGS({"p", quern_number(1)}),
+                               quern_f64(lower, 1, 1), quern_f64(upper, 1, 1)));
+    assert_true(fabs(lower[0]) < 1e-5 && fabs(upper[0]) < 1e-5);
+    quern_pairs_destroy(&pairs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +309,8 @@ int main(void)
         cmocka_unit_test(results_of_any_kind),
         cmocka_unit_test(what_is_no_entry),
         cmocka_unit_test(bad_requests),
+        cmocka_unit_test(bounds_hold_what_is_computed),
+        cmocka_unit_test(bounds_that_are_known),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
