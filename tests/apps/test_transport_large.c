@@ -22,10 +22,15 @@ static int open_clouds(void **state)
 }
 
 /* With a gap of 2 %; those of the last temperature are added to *steps. */
-static quern_transport_report solved(int M, double reach, int *steps)
+static quern_transport_report solved(int M, double reach, const char *cost, int *steps)
 {
-    const quern_transport_options options = {
-        .size = sizeof options, .blur = 0.1, .reach = reach, .gap = 0.02, .debias = QUERN_OFF};
+    const quern_transport_options options = {.size = sizeof options,
+                                             .blur = 0.1,
+                                             .reach = reach,
+                                             .gap = 0.02,
+                                             .debias = QUERN_OFF,
+                                             .cost = cost,
+                                             .power = 2};
     quern_transport_result *result;
     succeed(quern_transport(&result, context, quern_f32(x, M, DIM), (quern_view){0}, quern_f32(y, M, DIM),
                             (quern_view){0}, &options));
@@ -46,9 +51,13 @@ static void clusters_save_steps(void **state)
     need_device();
     for (int k = 0; k < 2; k++) {
         int many, few;
-        quern_transport_report large = solved(MANY, k ? 0.5 : 0, &many), small = solved(FEW, k ? 0.5 : 0, &few);
+        quern_transport_report large = solved(MANY, k ? 0.5 : 0, NULL, &many),
+                               small = solved(FEW, k ? 0.5 : 0, NULL, &few);
         assert_true(2 * many <= few);
         assert_true(fabs(large.value - small.value) < 0.05 * small.value); /* nearly the same clouds */
+        if (k) continue;
+        quern_transport_report formula = solved(MANY, 0, "0.5*SqDist(x,y)", &few);
+        assert_true(few <= 2 * many && fabs(formula.value - large.value) < 0.02 * large.value);
     }
 }
 

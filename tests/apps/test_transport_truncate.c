@@ -125,6 +125,41 @@ static void the_interval_holds_the_value_of_all_pairs(void **state)
     }
 }
 
+/* A formula's costs are bounded by intervals: one that is as good as `sqdist`, between spaces that are not alike, and one of which nothing is
+   known. */
+static void formulas_are_costs(void **state)
+{
+    (void)state;
+    need_type(QUERN_F64);
+    static const struct {
+        const char *cost;
+        double power;
+        bool bounded;
+    } rows[] = {{"0.5*SqDist(x,y)", 2, true},
+                {"SqDist(x,Concat(y,Elem(y,0)))", 2, true},
+                {"SqDist(x,y)+1/(Elem(x,0)-Elem(x,0)+1)", 1, false}};
+    static double flat[3 * M];
+    for (int k = 0; k < M; k++) flat[3 * k] = x[2 * k], flat[3 * k + 1] = x[2 * k + 1], flat[3 * k + 2] = x[2 * k];
+    for (int k = 0; k < 3; k++) {
+        int dim = k == 1 ? 3 : DIM;
+        quern_transport_options options = {.size = sizeof options, .debias = QUERN_OFF, .cost = rows[k].cost};
+        options.power = rows[k].power, options.tolerance = 1e-7, options.blur = k == 2 ? 0.01 : 0.1;
+        double values[2];
+        for (int few = 0; few < 2; few++) {
+            quern_transport_result *result;
+            options.truncation = few ? QUERN_ON : QUERN_OFF;
+            succeed(quern_transport(&result, context, quern_f64(k == 1 ? flat : x, M, dim), quern_f64(a, M, 1),
+                                    quern_f64(y, N, DIM), quern_f64(b, N, 1), &options));
+            const quern_transport_report *p = quern_transport_report_of(result);
+            assert_true(p->converged && p->skipped <= 2.5e-8);
+            assert_true(few && rows[k].bounded ? p->touched < 0.5 : few ? p->touched <= 1 : p->touched == 1);
+            values[few] = p->value;
+            quern_transport_destroy(&result);
+        }
+        same(&values[1], &values[0], 1, 1e-8);
+    }
+}
+
 /* A start that is far from a solution leaves out nearly all at first. */
 static void any_start_will_do(void **state)
 {
@@ -179,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_solution_is_that_of_all_pairs),
         cmocka_unit_test(the_interval_holds_the_value_of_all_pairs),
+        cmocka_unit_test(formulas_are_costs),
         cmocka_unit_test(any_start_will_do),
         cmocka_unit_test(few_points_and_nonsense),
     };

@@ -62,6 +62,8 @@ static const row formulas[Q_FORMULA_COUNT] = {
                 "-0.5*e*(LogSumExp_j(h-s*C)+Sum_j(b*Exp(-s*C-LogSumExp_i(l-s*C))))"},
     /* Of a block of columns, seen from the centre of a block of rows; c is 1 / e. */
     [Q_BLOCK] = {PAIRS, "h=Vj(1); f=Vj(1); c=Pm(1); LogSumExp_j(h-s*C), Max_j(c*f-s*C)"},
+    /* and by itself */
+    [Q_BLOCK_ALONE] = {0, "h=Vj(1); f=Vj(1); c=Pm(1); LogSumExp_j(h), Max_j(c*f)"},
     [Q_NEAREST] = {PAIRS, "a=Vi(1); b=Vj(1); Max_i(Where(a==0,-1e30,Min_j(Where(b==0,1e30,C))))"},
 };
 // clang-format on
@@ -114,6 +116,20 @@ quern_status q_transport_applying(quern_operator **out, q_transport *t, int dire
     t->applying_columns = columns, t->applying_direction = direction;
     *out = t->applying;
     return QUERN_OK;
+}
+
+quern_status q_transport_pairs(quern_pairs **out, q_transport *t)
+{
+    q_text text = {0};
+    quern_status status = QUERN_OK;
+    q_text_add(&text, "x=Vi(%lld); y=Vj(%lld); %s", (long long)t->cloud[Q_X].dim, (long long)t->cloud[Q_Y].dim,
+               t->cost);
+    if (!t->pairs)
+        status =
+            text.failed ? q_fail_memory(strlen(t->cost)) : quern_pairs_create(&t->pairs, t->context, text.data, NULL);
+    q_text_free(&text);
+    *out = t->pairs;
+    return status;
 }
 
 int q_transport_direction(const q_transport *t, const q_problem *p, int k)

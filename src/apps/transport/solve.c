@@ -67,8 +67,8 @@ quern_status q_problem_create(q_problem *p, q_transport *t, const q_cloud *x, co
 void q_problem_destroy(q_problem *p)
 {
     q_problem_meet_all(p);
-    free(p->duals);
-    p->duals = p->uppers = NULL;
+    free(p->duals), free(p->least);
+    p->duals = p->uppers = p->least = NULL;
     destroy_side(&p->side[0]);
     destroy_side(&p->side[1]);
 }

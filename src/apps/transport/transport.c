@@ -550,6 +550,7 @@ void quern_transport_destroy(quern_transport_result **result)
     }
     q_problem_destroy(&t->between);
     quern_operator_destroy(&t->applying);
+    quern_pairs_destroy(&t->pairs);
     q_grid_destroy(&t->grid);
     free(t->offsets[Q_X]), free(t->offsets[Q_Y]);
     free(t->cost);

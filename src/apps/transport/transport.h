@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "quern/array.h"
 #include "quern/cluster.h"
+#include "quern/pairs.h"
 #include "quern/transport.h"
 
 // ---- clouds and problems ----
@@ -22,6 +23,7 @@ typedef struct q_blocks {
     quern_clusters *clusters;
     quern_array *centres;  /* of the boxes, a row for each block */
     double *centre, *half; /* the same, and half of the boxes' sides */
+    char *corners;         /* where the cost is a formula: low ones, then high ones, in the arrays' type; else null */
 } q_blocks;
 
 typedef struct q_cloud {
@@ -49,6 +51,7 @@ typedef struct q_problem {
     bool symmetric; /* and have one potential, that of side 0, until the problem is finished */
     bool trivial;   /* a side has no mass, so the plan is 0 */
     bool *keep;     /* by blocks of side 0 and of side 1: those that meet; null: all */
+    double *least;  /* Q_BOUND_FORMULA: the least costs of the same blocks, once they are known */
     double skipped; /* what the others have of the plan's mass at most */
     int last;       /* the side whose marginal the last step makes exact */
     double w, most; /* the relaxation, and what it may rise to */
@@ -89,6 +92,7 @@ typedef enum q_formula {
     Q_SOFT_POSITIONS,
     Q_SOFT_WEIGHTS,
     Q_BLOCK,
+    Q_BLOCK_ALONE,
     Q_SPREAD,
     Q_MOMENTS,
     Q_FORMULA_COUNT
@@ -97,7 +101,7 @@ typedef enum q_formula {
 enum { Q_X, Q_Y, Q_MAX_LEVELS = 256 };
 
 /* How blocks are bounded: truncate.c. */
-typedef enum q_bound { Q_BOUND_NONE, Q_BOUND_TANGENT, Q_BOUND_DISTANCE } q_bound;
+typedef enum q_bound { Q_BOUND_FORMULA, Q_BOUND_TANGENT, Q_BOUND_DISTANCE } q_bound;
 
 struct quern_transport_result {
     quern_context *context;
@@ -118,6 +122,7 @@ struct quern_transport_result {
     quern_transport_report report;
     quern_transport_level levels[Q_MAX_LEVELS];
     quern_operator *operators[Q_FORMULA_COUNT][2];
+    quern_pairs *pairs;       /* entries of a cost that is a formula: q_transport_pairs */
     quern_operator *applying; /* Q_APPLY for another number of columns */
     int64_t applying_columns;
     int applying_direction;
@@ -135,6 +140,8 @@ void q_cloud_destroy(q_cloud *cloud);
 quern_status q_transport_operator(quern_operator **out, q_transport *t, q_formula formula, int direction);
 /* The same of `columns` components, for Q_APPLY. */
 quern_status q_transport_applying(quern_operator **out, q_transport *t, int direction, int64_t columns);
+/* Costs of pairs of points x and y; made once, borrowed. */
+quern_status q_transport_pairs(quern_pairs **out, q_transport *t);
 /* What meets what; without columns, formulas of rows by member. */
 typedef struct q_pairs {
     const q_cloud *rows, *columns;

@@ -6,7 +6,8 @@
  *     sum_i a_i exp((f_i - C(x_i, k)) / eps) sum_j b_j exp((g_j - C(r, y_j)) / eps) exp((C(r, k) + hR.hK) / eps)
  *
  * of the plan's mass, where C = |x-y|^2/2, r, k are the centres and hR, hK half the sides of their boxes: C is the sum of what
- * depends on one point alone and of (x_i - r).(y_j - k). Of other costs only the least one between the boxes is known.
+ * depends on one point alone and of (x_i - r).(y_j - k). Of other costs only the least one between the boxes is known, by a formula's
+ * interval arithmetic where the cost is the caller's.
  * The largest row in place of the sum over R bounds what a row can lose of its mass. A pair of blocks is left out if rows lose
  * no more than the budget of their mass by all such, and columns neither. Potentials that were computed without some
  * blocks are too large, so what they leave out next is less.
@@ -14,6 +15,7 @@
  * That decides which pairs are computed. What holds in the end is q_problem_skipped, by the potentials that are returned:
  * the dual value is that of all pairs less eps times it; and the primal value needs no bound, for a plan that is 0 in a block is a plan.
  */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,9 +34,22 @@ void q_blocks_destroy(q_blocks **blocks)
     if (!b) return;
     quern_clusters_destroy(&b->clusters);
     quern_array_destroy(&b->centres);
-    free(b->centre), free(b->half);
+    free(b->centre), free(b->half), free(b->corners);
     free(b);
     *blocks = NULL;
+}
+
+/* What quern_pairs_bounds is told of the boxes. */
+static quern_status keep_corners(q_blocks *b, const q_transport *t, size_t numbers)
+{
+    size_t size = q_element_size(t->dtype);
+    if (t->bound != Q_BOUND_FORMULA) return QUERN_OK;
+    if (!(b->corners = malloc(2 * numbers * size))) return q_fail_memory(2 * numbers * size);
+    for (size_t k = 0; k < numbers; k++) {
+        q_element_write(t->dtype, b->corners + k * size, b->centre[k]);
+        q_element_write(t->dtype, b->corners + (numbers + k) * size, b->half[k]);
+    }
+    return QUERN_OK;
 }
 
 /* Centres, as the array's type has them, and half sides. */
@@ -45,6 +60,7 @@ static quern_status measure_blocks(q_blocks *b, q_transport *t, quern_view point
     b->centre = malloc(numbers * sizeof(double)), b->half = malloc(numbers * sizeof(double));
     if (!b->centre || !b->half) return q_fail_memory(numbers * sizeof(double));
     Q_TRY(quern_clusters_boxes(b->clusters, quern_f64(b->centre, count, dim), quern_f64(b->half, count, dim), points));
+    Q_TRY(keep_corners(b, t, numbers));
     for (size_t k = 0; k < numbers; k++) {
         double low = b->centre[k], high = b->half[k];
         b->centre[k] = t->dtype == QUERN_F32 ? (double)(float)((low + high) / 2) : (low + high) / 2;
@@ -122,7 +138,7 @@ static quern_status make_blocks(q_cloud *cloud, q_transport *t, quern_view point
 quern_status q_cloud_sort(q_cloud *cloud, q_transport *t)
 {
     bool few = cloud->rows < (t->options.truncation == QUERN_ON ? 2 : 2 * Q_LARGE);
-    if (t->options.truncation == QUERN_OFF || t->bound == Q_BOUND_NONE || t->members > 1 || few) return QUERN_OK;
+    if (t->options.truncation == QUERN_OFF || t->members > 1 || few) return QUERN_OK;
     size_t size = (size_t)(cloud->rows * cloud->dim) * q_element_size(t->dtype);
     void *points = malloc(size);
     if (!points) return q_fail_memory(size);
@@ -143,7 +159,8 @@ typedef struct bounds {
     const q_blocks *blocks[2];
     int64_t count[2], dim;
     bool tangent;
-    double factor; /* scale / eps */
+    double factor;       /* scale / eps */
+    const double *least; /* costs of pairs of blocks, of a formula; else null */
     table side[2];
 } bounds;
 
@@ -153,10 +170,11 @@ static void free_bounds(bounds *b)
     free(b->side[1].sum);
 }
 
-/* The operator Q_BLOCK on some blocks of one size, into the table from block `first` on. */
+/* The operator Q_BLOCK, or Q_BLOCK_ALONE, on some blocks of one size, into the table from block `first` on. */
 static quern_status tabulate_some(q_transport *t, const q_problem *p, int k, const quern_arg args[4], int64_t first,
                                   int64_t count, table *out, void *memory)
 {
+    bool alone = !out->step; /* seen by all alike */
     const q_cloud *cloud = p->side[k].cloud, *other = p->side[1 - k].cloud;
     const int64_t *places = cloud->blocks->clusters->first, size = places[first + 1] - places[first];
     int64_t width = out->stride;
@@ -164,17 +182,17 @@ static quern_status tabulate_some(q_transport *t, const q_problem *p, int k, con
     int direction = q_transport_direction(t, p, 1 - k);
     quern_operator *op;
     if (!count) return QUERN_OK;
-    const quern_arg all[] = {{direction == Q_X ? "x" : "y", quern_view_rows(q_array(other->blocks->centres), 0, width)},
-                             {direction == Q_X ? "y" : "x",
-                              quern_in_batch(quern_view_rows(q_array(cloud->points), places[first], size), count)},
-                             {"h", quern_in_batch(quern_view_rows(args[0].view, places[first], size), count)},
+    const quern_arg all[] = {{"h", quern_in_batch(quern_view_rows(args[0].view, places[first], size), count)},
                              {"f", quern_in_batch(quern_view_rows(args[1].view, places[first], size), count)},
                              args[2],
-                             args[3]};
+                             args[3],
+                             {direction == Q_X ? "x" : "y", quern_view_rows(q_array(other->blocks->centres), 0, width)},
+                             {direction == Q_X ? "y" : "x",
+                              quern_in_batch(quern_view_rows(q_array(cloud->points), places[first], size), count)}};
     quern_view sums = quern_in_batch(quern_view_of(memory, t->dtype, width, 1), count);
     quern_view most = quern_in_batch(quern_view_of((char *)memory + numbers * bytes, t->dtype, width, 1), count);
-    Q_TRY(q_transport_operator(&op, t, Q_BLOCK, direction));
-    Q_TRY(quern_run_all(op, (quern_args){all, Q_COUNT(all), 0, 0}, QUERN_OUTS(sums, most)));
+    Q_TRY(q_transport_operator(&op, t, alone ? Q_BLOCK_ALONE : Q_BLOCK, direction));
+    Q_TRY(quern_run_all(op, (quern_args){all, alone ? 3 : Q_COUNT(all), 0, 0}, QUERN_OUTS(sums, most)));
     for (size_t n = 0; n < numbers; n++) {
         out->sum[(size_t)(first * width) + n] = q_element_read(t->dtype, (char *)sums.data + n * bytes);
         out->most[(size_t)(first * width) + n] = q_element_read(t->dtype, (char *)most.data + n * bytes);
@@ -196,8 +214,8 @@ static quern_status tabulate(bounds *b, q_transport *t, const q_problem *p, int 
     void *memory = malloc(2 * numbers * q_element_size(t->dtype));
     const quern_arg args[] = {{"h", q_array(scaled)},
                               {"f", q_array(potential)},
-                              {"s", quern_number(b->tangent ? b->factor : 0)},
-                              {"c", quern_number(1 / (eps * q_damping(eps, side->rho)))}};
+                              {"c", quern_number(1 / (eps * q_damping(eps, side->rho)))},
+                              {"s", quern_number(b->factor)}};
     quern_status status = out->sum && memory ? QUERN_OK : q_fail_memory(2 * numbers * sizeof(double));
     if (!status) out->most = out->sum + numbers;
     if (!status) status = tabulate_some(t, p, k, args, 0, equal, out, memory);
@@ -206,9 +224,11 @@ static quern_status tabulate(bounds *b, q_transport *t, const q_problem *p, int 
     return status;
 }
 
-/* What is added to the two tables: of |x-y|^2, or of the least distance between the boxes. */
+/* What is added to the two tables: of |x-y|^2, or of the least distance between the boxes, or cost. */
 static double between(const bounds *b, int64_t row, int64_t column)
 {
+    if (b->least)
+        return fmin(-b->factor * b->least[row * b->count[1] + column], DBL_MAX); /* a block of no mass is -inf */
     const double *r = b->blocks[0]->centre + row * b->dim, *c = b->blocks[1]->centre + column * b->dim;
     const double *hr = b->blocks[0]->half + row * b->dim, *hc = b->blocks[1]->half + column * b->dim;
     double sum = 0;
@@ -236,9 +256,33 @@ static loss loss_of(const bounds *b, int64_t row, int64_t column)
     return (loss){b->side[0].most[r] + sums[1] + more, b->side[1].most[c] + sums[0] + more, sums[0] + sums[1] + more};
 }
 
-static quern_status measure(bounds *b, q_transport *t, const q_problem *p, const quern_array *const scaled[2],
+static quern_arg corner(const q_transport *t, const q_cloud *cloud, const char *name, bool high)
+{
+    int64_t count = cloud->blocks->clusters->count;
+    size_t bytes = (size_t)(count * cloud->dim) * q_element_size(t->dtype);
+    return (quern_arg){name, quern_view_of(cloud->blocks->corners + (high ? bytes : 0), t->dtype, count, cloud->dim)};
+}
+
+/* Once for a problem. */
+static quern_status bound_costs(q_problem *p, q_transport *t)
+{
+    const q_cloud *x = p->side[0].cloud, *y = p->side[1].cloud;
+    int64_t rows = x->blocks->clusters->count, columns = y->blocks->clusters->count;
+    quern_pairs *pairs;
+    if (t->bound != Q_BOUND_FORMULA || p->least) return QUERN_OK;
+    double *costs = p->least = malloc(2 * (size_t)(rows * columns) * sizeof *costs);
+    if (!costs) return q_fail_memory(2 * (size_t)(rows * columns) * sizeof *costs);
+    Q_TRY(q_transport_pairs(&pairs, t));
+    return quern_pairs_bounds(pairs, QUERN_ARGS(corner(t, x, "x", false), corner(t, y, "y", false)),
+                              QUERN_ARGS(corner(t, x, "x", true), corner(t, y, "y", true)),
+                              quern_f64(costs, rows, columns), quern_f64(costs + rows * columns, rows, columns));
+}
+
+static quern_status measure(bounds *b, q_transport *t, q_problem *p, const quern_array *const scaled[2],
                             const quern_array *const potential[2], double eps)
 {
+    Q_TRY(bound_costs(p, t));
+    b->least = p->least;
     b->tangent = t->bound == Q_BOUND_TANGENT;
     b->factor = t->scale / eps;
     b->dim = p->side[0].cloud->dim;
