@@ -156,8 +156,8 @@ quern_status cli_differentiate(quern_operator **op, const cli_list *grad);
 
 // the commands, a file each; manual.c: help and version
 
-extern const cli_command cli_block, cli_cache, cli_devices, cli_doctor, cli_eigs, cli_eval, cli_explain, cli_gmm,
-    cli_gp, cli_kde, cli_kmeans, cli_knn, cli_ops, cli_solve, cli_transport, cli_tsne, cli_tune;
+extern const cli_command cli_barycentre, cli_block, cli_cache, cli_devices, cli_doctor, cli_eigs, cli_eval, cli_explain,
+    cli_gmm, cli_gp, cli_kde, cli_kmeans, cli_knn, cli_ops, cli_solve, cli_transport, cli_tsne, cli_tune;
 extern const cli_command cli_help, cli_version;
 /* All of them, in the order of the help; the end has no name. */
 extern const cli_command *const cli_commands[];
@@ -195,6 +195,7 @@ typedef struct cli_source {
     bool typed;           /* numbers of the command line, not a file */
     bool ours;            /* for free(), not for quern_free */
     bool mapped;          /* for quern_npy_unmap */
+    bool picture;         /* a PNG file */
     const char *path;     /* of the file, for messages; borrowed */
     long line;            /* of a table: that of its first row or header */
     quern_npy_source npy; /* of a .npy file */
@@ -243,8 +244,9 @@ void cli_array_free(cli_array *array);
 double cli_element(const quern_view *view, size_t k);
 /* The same of whole numbers; *out is for free() also after a failure, `shape` is without data. USAGE. */
 quern_status cli_integers_read(int64_t **out, quern_view *shape, const char *text, const char *option);
-/* --offsets-i (which: 0) or --offsets-j (1), numbers or a .npy file; null: not given. USAGE, and those of quern_npy_read. */
-quern_status cli_offsets_read(cli_inputs *inputs, const char *text, int which);
+/* The offsets of rows i (which: 0) or j (1), numbers or a .npy file; null: not given. `options` are for messages. USAGE, and those of
+   quern_npy_read. */
+quern_status cli_offsets_read(cli_inputs *inputs, const char *const options[2], const char *text, int which);
 void cli_inputs_free(cli_inputs *inputs);
 /* Whether the inputs that were read last have files that are mapped; lets go of what was read of them: in between slices. */
 bool cli_inputs_mapped(void);
@@ -282,6 +284,14 @@ quern_status cli_table_read(quern_view *view, FILE *file, const char *name, cons
 void cli_table_write(FILE *file, const quern_view *view, char delimiter);
 /* What separates columns in a file of this name: ',' for .csv, a tab for .tsv; 0 for others, which are no tables. */
 char cli_table_delimiter(const char *path);
+
+// picture.c: pictures (PNG) as arrays, if the tool was built with libpng
+
+/* Brightness from 0 to 1, a row for each row of pixels from the top, in float64; the data is for free(). UNSUPPORTED without libpng. */
+quern_status cli_picture_read(quern_view *view, FILE *file, const char *name, const char *path);
+bool cli_is_picture(const char *path);
+/* The largest number is white, and black is 0 and what is below it. `given` is for messages. */
+quern_status cli_picture_write(const char *given, const char *path, const quern_view *view);
 
 // output.c: the results of eval
 

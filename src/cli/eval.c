@@ -184,6 +184,8 @@ static quern_status compute(const request *r, cli_inputs *inputs)
     return status;
 }
 
+static const char *const offsets[] = {"--offsets-i", "--offsets-j"};
+
 static quern_status run(int argc, char **argv)
 {
     request r = {.open.progress = true};
@@ -196,8 +198,8 @@ static quern_status run(int argc, char **argv)
     if (!status) status = cli_parse_count(r.m, "--M", &inputs.M);
     if (!status) status = cli_parse_count(r.n, "--N", &inputs.N);
     if (!status) status = cli_inputs_read(&inputs, r.words.items + r.taken, r.words.count - r.taken, r.dtype);
-    if (!status) status = cli_offsets_read(&inputs, r.offsets_i, 0);
-    if (!status) status = cli_offsets_read(&inputs, r.offsets_j, 1);
+    if (!status) status = cli_offsets_read(&inputs, offsets, r.offsets_i, 0);
+    if (!status) status = cli_offsets_read(&inputs, offsets, r.offsets_j, 1);
     if (!status) status = cli_ranges_read(&r.ranges, r.ranges_text, r.labels, r.keep);
     if (!status) status = check_outputs(&r);
     if (!status) status = compute(&r, &inputs);

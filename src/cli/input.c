@@ -1,5 +1,5 @@
 /*
- * input.c: the arguments NAME=VALUE of `quern eval`: .npy files, tables of text, numbers, short lists of numbers.
+ * input.c: the arguments NAME=VALUE of `quern eval`: .npy files, tables of text, pictures, numbers, short lists of numbers.
  *
  * Numbers typed on the command line are first held as a float64 row. cli_inputs_read converts them, and files of other
  * types than float32 and float64, to the type of the arrays, and tells of files that are read by conversion and of
@@ -80,6 +80,10 @@ static quern_status read_stream(quern_arg *arg, cli_source *source, FILE *file, 
     quern_status status;
 
     if (first != EOF) ungetc(first, file);
+    if (first == 0x89) { /* nor do texts or arrays begin like PNG files */
+        source->ours = source->picture = true;
+        return cli_picture_read(&arg->view, file, arg->name, path);
+    }
     if (first != 0x93 && ends_with(path, ".npz"))
         return cli_fail(QUERN_IO,
                         "%s: %s holds several arrays; save the one that is meant: numpy.save('x.npy', z['x'])",
@@ -436,9 +440,9 @@ quern_status cli_integers_read(int64_t **out, quern_view *shape, const char *tex
     return status;
 }
 
-quern_status cli_offsets_read(cli_inputs *inputs, const char *text, int which)
+quern_status cli_offsets_read(cli_inputs *inputs, const char *const options[2], const char *text, int which)
 {
-    const char *option = which ? "--offsets-j" : "--offsets-i";
+    const char *option = options[which];
     quern_view shape = {0};
     quern_status status = text ? cli_integers_read(&inputs->offsets[which], &shape, text, option) : QUERN_OK;
 
@@ -446,7 +450,7 @@ quern_status cli_offsets_read(cli_inputs *inputs, const char *text, int which)
     size_t count = (size_t)(shape.rows * shape.columns);
     if (count < 2) return cli_fail(QUERN_USAGE, "%s: offsets are 0 and where each member ends", option);
     if (inputs->members && inputs->members != count - 1)
-        return cli_fail(QUERN_USAGE, "--offsets-i has %zu members, --offsets-j %zu", inputs->members, count - 1);
+        return cli_fail(QUERN_USAGE, "%s has %zu members, %s %zu", options[0], inputs->members, options[1], count - 1);
     inputs->members = count - 1;
     return QUERN_OK;
 }

@@ -101,7 +101,7 @@ static void print_overview(void)
     printf("quern: %s.\n\nExamples\n", sentence);
     print_lines(examples, 2);
     puts("\nCommands");
-    for (const cli_command *const *c = cli_commands; *c; c++) print_row((*c)->name, (*c)->sentence, 12);
+    for (const cli_command *const *c = cli_commands; *c; c++) print_row((*c)->name, (*c)->sentence, 13);
     puts("\nEnvironment");
     for (size_t k = 0; k < CLI_COUNT(environment); k++) print_row(environment[k].name, environment[k].meaning, 19);
     puts("\nExit codes");

@@ -247,6 +247,7 @@ static quern_status write_part(const char *given, quern_view view, staged *s)
     if (is_stdout(given)) return write_stdout(view);
     if (!special && (status = stage(s, given))) return status;
     path = special ? given : s->part;
+    if (cli_is_picture(given)) return cli_picture_write(given, path, &view);
     if (cli_table_delimiter(given)) return write_table(given, path, view);
     status = quern_npy_write(path, view);
     return status ? cli_fail_quern(status, given) : QUERN_OK;

@@ -1,8 +1,9 @@
 /*
- * transport.c: `quern transport`: how far two weighted point clouds are apart, on .npy files, tables and numbers.
+ * transport.c: `quern transport`: how far two weighted point clouds, or two densities on a grid, are apart, on .npy files, tables,
+ * pictures and numbers.
  *
- * Words become the arguments x, y, a and b of cli_points_read; numbers that are typed are points on a line. Losses and the
- * arrays that -o writes are tables.
+ * Words become the arguments x, y, a and b of cli_points_read, on a grid a and b; numbers that are typed are points on a line.
+ * Arrays of three axes, and offsets, are batches. Losses and the arrays that -o writes are tables.
  */
 #include <math.h>
 #include <stdio.h>
@@ -10,11 +11,15 @@
 #include <string.h>
 
 #include "cli.h"
+#include "grids.h"
+#include "quern/array.h"
 #include "quern/transport.h"
 
 typedef struct request {
     const char *dtype_text, *loss, *cost, *kernel, *schedule;
     const char *blur, *reach, *reach_x, *reach_y, *tolerance, *gap, *scaling, *iterations, *truncate;
+    const char *offsets[2];
+    cli_gridding grids;
     quern_dtype dtype;
     cli_list words, outputs;
     cli_opening open;
@@ -61,13 +66,21 @@ static const cli_option options[] = {
     {"--iterations", CLI_TEXT, offsetof(request, iterations), "N", "at the last temperature, at most; 1000 without it"},
     {"--schedule", CLI_TEXT, offsetof(request, schedule), "tolerance|geomloss", "how temperatures fall"},
     {"--scaling", CLI_TEXT, offsetof(request, scaling), "X", "ratio of two blurs of the schedule; 0.5 without it"},
+    CLI_GRID(request),
+    CLI_SPACING(request),
+    CLI_DARK(request),
+    CLI_NORMALIZE(request),
+    {"--offsets-x", CLI_TEXT, offsetof(request, offsets[0]), "FILE|0,K,...",
+     "many problems: where the points of each begin in x, and where the last ends"},
+    {"--offsets-y", CLI_TEXT, offsetof(request, offsets[1]), "FILE|0,K,...", "the same of y"},
     {"-o", CLI_LIST, offsetof(request, outputs), "PART=FILE",
      "write an array: potential-x, gradient-x (of the positions), gradient-a (of the weights), map-x,\n"
-     "assignment-x, marginal-x, self-potential-x; the same with y, and gradient-b; .npy, .csv or .tsv"},
+     "assignment-x, marginal-x, self-potential-x; the same with y, and gradient-b; .npy, .csv, .tsv, and\n"
+     "of a grid of two axes .png"},
     {"--json", CLI_FLAG, offsetof(request, json), "",
      "print {value, lower, upper, gap, cost, mass_x, mass_y, directed_x, directed_y, converged,\n"
-     "iterations, marginal_error, touched, skipped, levels: [{blur, iterations, marginal_error}]};\n"
-     "null: not known"},
+     "iterations, marginal_error, touched, skipped, levels: [{blur, iterations, marginal_error, points_x,\n"
+     "points_y}], members: [{value, lower, upper}]}; null: not known"},
     {"--dtype", CLI_TEXT, offsetof(request, dtype_text), "f32|f64", "convert all arrays to this type first"},
     CLI_DEVICE(request),
     CLI_QUIET(request),
@@ -114,24 +127,120 @@ static quern_status parse_options(const request *r, quern_transport_options *o)
 
 /* ---- input ------------------------------------------------------------------------------------------------------ */
 
-/* The views of x, a, y and b; those of a and b may be empty. */
-static quern_status find_clouds(const cli_inputs *inputs, quern_view views[4])
-{
-    static const char *const names[] = {"x", "a", "y", "b"};
+/* What is compared: clouds x, y with weights a, b, which may be empty, or densities a and b on a grid. */
+typedef struct problem {
+    cli_inputs inputs;
+    cli_grids grids; /* of no dimension: clouds */
+    quern_view views[4];
+    size_t members; /* 0: one problem */
+    void *copies[4];
+} problem;
 
-    for (size_t k = 0; k < inputs->count; k++) {
+enum { X, A, Y, B };
+static const char *const names[] = {"x", "a", "y", "b"};
+
+static quern_status find_clouds(problem *p)
+{
+    for (size_t k = 0; k < p->inputs.count; k++) {
         size_t n = 0;
-        while (n < 4 && strcmp(inputs->args[k].name, names[n])) n++;
+        while (n < 4 && strcmp(p->inputs.args[k].name, names[n])) n++;
         if (n == 4)
             return cli_fail(QUERN_NAME, "there is no %s; the clouds are x and y, their weights a and b",
-                            inputs->args[k].name);
-        views[n] = inputs->args[k].view;
+                            p->inputs.args[k].name);
+        p->views[n] = p->inputs.args[k].view;
     }
-    for (size_t n = 0; n < 4; n += 2)
-        if (!views[n].data)
+    for (size_t n = X; n <= Y; n += Y)
+        if (!p->views[n].data)
             return cli_fail(QUERN_MISSING, "transport needs two clouds: quern transport x.npy y.npy; %s is missing",
                             names[n]);
     return QUERN_OK;
+}
+
+static quern_status find_densities(problem *p, const request *r)
+{
+    if (p->inputs.count != 2 || r->offsets[0] || r->offsets[1])
+        return cli_fail(QUERN_USAGE, "--grid compares two densities: quern transport a.npy b.npy --grid");
+    quern_status status = cli_grids_make(&p->grids, &p->inputs, &r->grids);
+    if (!status) p->views[A] = p->grids.views[0], p->views[B] = p->grids.views[1];
+    return status;
+}
+
+/* Offsets of a batch of clouds of one size: an array of three axes. */
+static quern_status make_offsets(problem *p, int which)
+{
+    const quern_view *view = &p->views[which ? Y : X];
+    int64_t members = view->batch[0] ? 1 : 0;
+
+    for (int d = 0; d < 4 && view->batch[d]; d++) members *= view->batch[d];
+    if (!members) return QUERN_OK;
+    if (p->members && p->members != (size_t)members)
+        return cli_fail(QUERN_SHAPE, "x has %zu clouds and y %lld", p->members, (long long)members);
+    p->members = (size_t)members;
+    p->inputs.offsets[which] = calloc((size_t)members + 1, sizeof(int64_t));
+    if (!p->inputs.offsets[which]) return cli_fail_memory();
+    for (int64_t m = 0; m <= members; m++) p->inputs.offsets[which][m] = m * view->rows;
+    return QUERN_OK;
+}
+
+static quern_status find_batch(problem *p, const request *r)
+{
+    static const char *const offsets[] = {"--offsets-x", "--offsets-y"};
+    quern_status status = QUERN_OK;
+
+    for (int which = 0; which < 2 && !status; which++)
+        status = cli_offsets_read(&p->inputs, offsets, r->offsets[which], which);
+    p->members = p->inputs.members;
+    for (int which = 0; which < 2 && !status; which++)
+        if (!r->offsets[which]) status = make_offsets(p, which);
+    if (status || !p->members) return status;
+    if (!p->inputs.offsets[0] || !p->inputs.offsets[1])
+        return cli_fail(QUERN_SHAPE,
+                        "a batch needs %zu clouds of x and as many of y; give both --offsets-x and --offsets-y",
+                        p->members);
+    for (int n = X; n <= B; n++) {
+        quern_view *view = &p->views[n];
+        *view = cli_flat(view);
+        if ((n == A || n == B) && view->rows * view->columns == p->views[n - 1].rows)
+            view->rows = p->views[n - 1].rows, view->columns = 1;
+    }
+    return QUERN_OK;
+}
+
+/* Weights of a sum of 1, in each problem. Files may be mapped, so they are copied. */
+static quern_status normalize(problem *p, int n)
+{
+    quern_view *view = &p->views[n];
+    size_t bytes = (size_t)(view->rows * view->columns) * cli_element_size(view->dtype);
+    const int64_t *offsets = p->inputs.offsets[n == B];
+
+    if (!view->data) return QUERN_OK;
+    if (!(p->copies[n] = malloc(bytes + 1))) return cli_fail_memory();
+    memcpy(p->copies[n], view->data, bytes);
+    view->data = p->copies[n];
+    if (!p->members) cli_normalize(*view);
+    for (size_t m = 0; m < p->members; m++)
+        if (offsets[m] >= 0 && offsets[m] <= offsets[m + 1] && offsets[m + 1] <= view->rows)
+            cli_normalize(quern_view_rows(*view, offsets[m], offsets[m + 1] - offsets[m]));
+    return QUERN_OK;
+}
+
+static quern_status read_problem(problem *p, const request *r)
+{
+    static const char *const clouds[] = {"x", "y"}, *const densities[] = {"a", "b"};
+    quern_status status = cli_points_read(&p->inputs, &r->words, r->grids.grid ? densities : clouds, 2, r->dtype);
+
+    if (!status) status = r->grids.grid ? find_densities(p, r) : find_clouds(p);
+    if (!status && !r->grids.grid) status = find_batch(p, r);
+    if (r->grids.normalize && !r->grids.grid && !status) status = normalize(p, A);
+    if (r->grids.normalize && !r->grids.grid && !status) status = normalize(p, B);
+    return status;
+}
+
+static void free_problem(problem *p)
+{
+    for (int n = X; n <= B; n++) free(p->copies[n]);
+    cli_grids_free(&p->grids);
+    cli_inputs_free(&p->inputs);
 }
 
 /* ---- output ----------------------------------------------------------------------------------------------------- */
@@ -141,24 +250,57 @@ static json_t *json_number(double number)
     return isfinite(number) ? json_real(number) : json_null();
 }
 
-static quern_status print_json(const quern_transport_report *report)
+/* Lists of the temperatures and of the problems of a batch. */
+static json_t *json_levels(const quern_transport_report *report)
 {
     json_t *levels = json_array();
 
     for (size_t k = 0; k < report->level_count; k++) {
         const quern_transport_level *level = &report->levels[k];
-        json_array_append_new(levels, json_pack("{s:f, s:i, s:o}", "blur", level->blur, "iterations", level->iterations,
-                                                "marginal_error", json_number(level->marginal_error)));
+        json_array_append_new(levels, json_pack("{s:f, s:i, s:o, s:I, s:I}", "blur", level->blur, "iterations",
+                                                level->iterations, "marginal_error", json_number(level->marginal_error),
+                                                "points_x", (json_int_t)level->M, "points_y", (json_int_t)level->N));
     }
-    return cli_print_json(json_pack("{s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:o, s:b, s:i, s:o, s:f, s:f, s:o}",
-                                    "value", json_number(report->value), "lower", json_number(report->lower), "upper",
-                                    json_number(report->upper), "gap", json_number(report->gap), "cost",
-                                    json_number(report->cost), "mass_x", report->mass_x, "mass_y", report->mass_y,
-                                    "directed_x", json_number(report->directed_x), "directed_y",
-                                    json_number(report->directed_y), "converged", report->converged, "iterations",
-                                    report->iterations, "marginal_error", json_number(report->marginal_error),
-                                    "touched", report->touched, "skipped", report->skipped, "levels", levels),
-                          2);
+    return levels;
+}
+
+static json_t *json_members(const quern_transport_result *result, size_t members)
+{
+    json_t *list = json_array();
+    double value, lower, upper;
+
+    for (size_t m = 0; m < members; m++)
+        if (!quern_transport_member(result, m, &value, &lower, &upper))
+            json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "value", json_number(value), "lower",
+                                                  json_number(lower), "upper", json_number(upper)));
+    return list;
+}
+
+static quern_status print_json(const quern_transport_result *result, size_t members)
+{
+    const quern_transport_report *report = quern_transport_report_of(result);
+
+    return cli_print_json(
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:o, s:b, s:i, s:o, s:f, s:f, s:o, s:o}", "value",
+                  json_number(report->value), "lower", json_number(report->lower), "upper", json_number(report->upper),
+                  "gap", json_number(report->gap), "cost", json_number(report->cost), "mass_x", report->mass_x,
+                  "mass_y", report->mass_y, "directed_x", json_number(report->directed_x), "directed_y",
+                  json_number(report->directed_y), "converged", report->converged, "iterations", report->iterations,
+                  "marginal_error", json_number(report->marginal_error), "touched", report->touched, "skipped",
+                  report->skipped, "levels", json_levels(report), "members", json_members(result, members)),
+        2);
+}
+
+static void print_members(const quern_transport_result *result, size_t members)
+{
+    double value, lower, upper;
+
+    for (size_t m = 0; m < members; m++) {
+        if (quern_transport_member(result, m, &value, &lower, &upper)) continue;
+        printf("member %-4zu %.9g", m, value);
+        if (isfinite(upper)) printf(", between %.9g and %.9g", lower, upper);
+        putchar('\n');
+    }
 }
 
 static void print_report(const quern_transport_report *report)
@@ -199,57 +341,71 @@ static quern_status find_paths(const request *r, cli_list *paths)
     return cli_outputs_check(paths);
 }
 
-static quern_status read_part(quern_transport_result *result, const struct part *part, quern_view x, quern_view y,
+static quern_status read_part(quern_transport_result *result, const struct part *part, const problem *p,
                               quern_view *view)
 {
-    int64_t rows = part->rows == 'x' ? x.rows : y.rows;
-    int64_t columns = part->points ? part->points == 'x' ? x.columns : y.columns : 1;
-    quern_dtype dtype = x.dtype == QUERN_F64 || y.dtype == QUERN_F64 ? QUERN_F64 : QUERN_F32;
+    const quern_view *x = &p->views[p->grids.grid.dim ? A : X], *y = &p->views[p->grids.grid.dim ? B : Y];
+    int64_t rows = part->rows == 'x' ? x->rows : y->rows;
+    int64_t columns = !part->points ? 1 : part->points == 'x' ? x->columns : y->columns;
+    quern_dtype dtype = x->dtype == QUERN_F64 || y->dtype == QUERN_F64 ? QUERN_F64 : QUERN_F32;
 
+    if (p->grids.grid.dim && part->points) columns = p->grids.grid.dim;
     if (part->part == QUERN_ASSIGNMENT_X || part->part == QUERN_ASSIGNMENT_Y) dtype = QUERN_I64;
     *view = quern_view_of(calloc((size_t)(rows * columns) + 1, sizeof(double)), dtype, rows, columns);
     if (!view->data) return cli_fail_memory();
     quern_status status = quern_transport_read(result, part->part, *view);
+    if (p->grids.grid.dim && !part->points) *view = cli_grids_shaped(&p->grids.grid, *view);
     return status ? cli_fail_quern(status, part->name) : QUERN_OK;
 }
 
-static quern_status write_parts(const request *r, const cli_list *paths, quern_transport_result *result, quern_view x,
-                                quern_view y)
+static quern_status read_parts(cli_results *results, const request *r, quern_transport_result *result, const problem *p)
 {
-    cli_results results = {calloc(paths->count + 1, sizeof *results.views), NULL, 0};
-    quern_status status = results.views ? QUERN_OK : cli_fail_memory();
+    quern_status status = QUERN_OK;
 
-    for (; results.count < paths->count && !status; results.count++)
-        status = read_part(result, find_part(r->outputs.items[results.count]), x, y, &results.views[results.count]);
-    if (!status) status = cli_outputs_write(paths, &results);
-    cli_results_free(&results);
+    results->views = calloc(r->outputs.count + 1, sizeof *results->views);
+    if (!results->views) return cli_fail_memory();
+    for (; results->count < r->outputs.count && !status; results->count++)
+        status = read_part(result, find_part(r->outputs.items[results->count]), p, &results->views[results->count]);
     return status;
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------ */
 
-static quern_status compute(const request *r, const quern_transport_options *o, const quern_view views[4],
-                            const cli_list *paths)
+static quern_status solve(quern_transport_result **result, quern_context *context, const problem *p,
+                          const quern_transport_options *o)
+{
+    const quern_view *v = p->views;
+
+    if (p->grids.grid.dim) return quern_transport_grid(result, context, &p->grids.grid, v[A], v[B], o);
+    if (!p->members) return quern_transport(result, context, v[X], v[A], v[Y], v[B], o);
+    return quern_transport_batch(result, context, p->members, p->inputs.offsets[0], p->inputs.offsets[1], v[X], v[A],
+                                 v[Y], v[B], o);
+}
+
+static quern_status compute(const request *r, const quern_transport_options *o, const problem *p, const cli_list *paths)
 {
     quern_context *context = NULL;
     quern_transport_result *result = NULL;
+    cli_results results = {NULL, NULL, 0};
     quern_status status = cli_open(&context, &r->open);
 
     if (!status) {
         cli_progress_begin();
-        status = quern_transport(&result, context, views[0], views[1], views[2], views[3], o);
+        status = solve(&result, context, p, o);
         cli_progress_end();
         if (status) cli_fail_quern(status, NULL);
     }
+    if (!status) status = read_parts(&results, r, result, p);
     if (!status) {
         const quern_transport_report *report = quern_transport_report_of(result);
         if (!report->converged && report->iterations && o->schedule == QUERN_SCHEDULE_TOLERANCE)
             cli_note("marginals are off by %.2g after %d iterations; allow more by --iterations",
                      report->marginal_error, report->iterations);
-        if (r->json) status = print_json(report);
-        else print_report(report);
+        if (r->json) status = print_json(result, p->members ? p->members : 1);
+        else print_report(report), print_members(result, p->members);
     }
-    if (!status) status = write_parts(r, paths, result, views[0], views[2]);
+    if (!status) status = cli_outputs_write(paths, &results);
+    cli_results_free(&results);
     quern_transport_destroy(&result);
     quern_context_destroy(&context);
     return status;
@@ -259,18 +415,16 @@ static quern_status run(int argc, char **argv)
 {
     request r = {.open.progress = true};
     quern_transport_options o = QUERN_DEFAULTS(quern_transport_options);
-    quern_view views[4] = {{0}};
-    cli_inputs inputs = {0};
+    problem p = {0};
     cli_list paths = {NULL, 0};
     quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &r, &r.words);
 
     if (!status) status = cli_parse_dtype(r.dtype_text, &r.dtype);
     if (!status) status = parse_options(&r, &o);
     if (!status) status = find_paths(&r, &paths);
-    if (!status) status = cli_points_read(&inputs, &r.words, (const char *[]){"x", "y"}, 2, r.dtype);
-    if (!status) status = find_clouds(&inputs, views);
-    if (!status) status = compute(&r, &o, views, &paths);
-    cli_inputs_free(&inputs);
+    if (!status) status = read_problem(&p, &r);
+    if (!status) status = compute(&r, &o, &p, &paths);
+    free_problem(&p);
     free(paths.items);
     free(r.words.items);
     free(r.outputs.items);
@@ -280,15 +434,17 @@ static quern_status run(int argc, char **argv)
 const cli_command cli_transport = {
     .name = "transport",
     .run = run,
-    .sentence = "how far two weighted point clouds are apart: optimal transport and others",
+    .sentence = "how far two weighted point clouds or densities are apart: optimal transport and others",
     .examples = "quern transport x.npy y.npy --blur 0.01 --gap 0.01\n"
                 "quern transport x.npy y.npy a=a.npy b=b.npy --reach 0.3 -o gradient-x=g.npy --json\n"
                 "quern transport 0,1,3 0.5,2,4 --blur 0.1\n"
+                "quern transport a.png b.png --grid -o gradient-a=g.npy\n"
                 "quern transport x.npy y.npy --loss hausdorff-hard --cost distance\n",
     .synopsis = "X Y [a=FILE] [b=FILE] [options]",
     .text =
         "X and Y are points, one a row; a and b their weights, one number a row, without which all of a cloud weigh the\n"
-        "same and 1 in all. Values are given as to `quern eval`; numbers are points on a line.\n"
+        "same and 1 in all. Values are given as to `quern eval`; numbers are points on a line. Arrays of three axes, or\n"
+        "offsets, are batches: many problems at once. With --grid X and Y are densities on one grid.\n"
         "Prints the value, the interval that is certain to hold it, what the plan costs, and iterations.\n",
     .notes = "Without --reach both clouds must have the same mass.\n",
     .options = options,

@@ -72,6 +72,47 @@ fails 'a part that is none' 2 transport 0,1 2,3 -o gradient=made/g.npy
 fails 'a loss that is none' 2 transport 0,1 2,3 --loss wasserstein -o gradient-x=made/g.npy
 fails 'a blur that is no number' 2 transport 0,1 2,3 --blur much -o gradient-x=made/g.npy
 fails 'a cost that is no formula' 3 transport 0,1 2,3 --cost 'x-' -o gradient-x=made/g.npy
+shows 'a distance of densities' '^value  *0.03125$' transport 0,1,0,0 0,0,1,0 --grid --quiet
+shows 'of densities whose masses differ' '^value  *0.03125$' transport 0,1,0,0 0,0,7,0 --grid --normalize --quiet
+shows 'on a grid that is wider' '^value  *50$' transport 0,1,0,0 0,0,1,0 --grid --spacing 10 --quiet
+npy cube.npy '<f4' '(2, 2, 2)' 8 "$one4"
+"$quern" transport cube.npy cube.npy --grid -o potential-x=made/f.npy >out 2>err
+report 'a potential on a grid of three axes' "$(grep -q '(2, 2, 2)' made/f.npy || cat out err)"
+rm -f made/f.npy
+fails 'densities on different grids' 6 transport cube.npy 0,1 --grid
+fails 'positions of a grid' 10 transport 0,1 1,0 --grid -o gradient-x=made/g.npy
+fails 'one density' 2 transport 0,1 --grid
+fails 'weights that differ without --normalize' 6 transport 0,1 0,2 --grid
+shows 'a batch of clouds of any sizes' '^member 1  *12.5, between' transport 0,10,20 0,15,25 --offsets-x 0,1,3 --offsets-y 0,1,3 \
+    --dtype f64 --blur 0.001 --quiet
+shows 'a batch by a third axis' '"members": \[' transport cube.npy cube.npy --json --quiet
+shows 'weights of a batch' '^member 1  *12.5' transport 0,10,20 0,15,25 a=3,5,5 b=1,1,1 --offsets-x 0,1,3 --offsets-y 0,1,3 \
+    --normalize --dtype f64 --blur 0.001 --quiet
+fails 'offsets of one side' 6 transport 0,1 2,3 --offsets-x 0,1,2
+fails 'offsets that do not end at the rows' 6 transport 0,1 2,3 --offsets-x 0,1,2 --offsets-y 0,1,3
+prints 'a barycentre of clouds' "5
+6
+7" barycentre 0,1,2 10,11,12 --quiet
+shows 'with weights, of fewer points' '^4.1' barycentre 0,1,2 10,11,12 weights=3,1 --points 2 --quiet
+shows 'its report' '"converged": true' barycentre 0,0,1,0,0 0,0,1,0,0 --grid --json --quiet
+fails 'a barycentre of nothing' 8 barycentre --grid -o made/m.npy
+fails 'weights of others' 6 barycentre 0,1 2,3 weights=1,2,3 -o made/m.npy
+fails 'clouds of other dimensions' 6 barycentre 0,1 x8.npy -o made/m.npy
+printf '0,0,0,0\n0,1,0,0\n0,0,0,0\n' >left.csv
+printf '0,0,0,0\n0,0,0,1\n0,0,0,0\n' >right.csv
+"$quern" barycentre left.csv right.csv --grid -o made/m.png >out 2>err
+if grep -q 'without libpng' err; then
+    skip 'pictures' 'the tool was built without libpng'
+else
+    report 'a picture of a barycentre' "$("$quern" eval 'm=Vi(4); ArgMax_i(m)' m=made/m.png >out 2>>err
+        [ "$(cat out)" = '0 0 1 0' ] || cat out err)"
+    shows 'a distance of pictures' '^value  *0.03125$' transport left.csv made/m.png --grid --quiet
+    shows 'of what is dark in them' '^value .*\(0$\|e-\)' transport made/m.png made/m.png --grid --dark --quiet
+    head -c 60 made/m.png >cut.png
+    fails 'a picture that is cut' 15 transport cut.png made/m.png --grid
+    fails 'a picture of three axes' 6 barycentre cube.npy cube.npy --grid --normalize -o made/c.png
+fi
+rm -f made/m.png
 shows 'neighbours and distances' '1 2' knn 0,1,3,7 -k 2
 shows 'points within a radius' '^1$' knn 0,1,3,7 --radius 2
 shows 'a class told by neighbours' '^1$' knn 0,1,3,7 6 --labels 0,0,1,1

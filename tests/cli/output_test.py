@@ -38,6 +38,7 @@ COMMANDS = [
     ['knn', '0,1,5'], ['knn', '0,1,5', '--json'],
     ['transport', '0,1', '2,3'], ['transport', '0,1', '2,3', '--json'],
     ['kmeans', '0,1,5', '-k', '2'], ['kmeans', '0,1,5', '-k', '2', '--json'], ['gmm', '0,1,5,6', '-k', '2'], ['gmm', '0,1,5,6', '-k', '2', '--json'],
+    ['barycentre', '0,1', '4,5'], ['barycentre', '0,1', '4,5', '--json'],
     ['tsne', '0,1,5', '--iterations', '10'], ['tsne', '0,1,5', '--iterations', '10', '--json'],
     ['tune', '--points', '64', '--seconds', '0.1', '--dry-run'],
     ['tune', '--points', '64', '--seconds', '0.1', '--dry-run', '--json'],
