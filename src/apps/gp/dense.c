@@ -10,21 +10,6 @@
 
 enum { ROWS = 64 };
 
-/* Entries of rows first .. first + rows - 1 and columns 0 .. columns - 1, each of some numbers, as doubles. */
-static quern_status read_block(const quern_gp *gp, const quern_pairs *pairs, quern_args args, int64_t first,
-                               int64_t rows, int64_t columns, double *out)
-{
-    int64_t width = columns * quern_pairs_length(pairs);
-    void *room;
-    quern_view to;
-    Q_TRY(q_gp_view(gp, &to, &room, out, rows, width));
-    quern_status status =
-        quern_pairs_block(pairs, args, (quern_span){first, first + rows}, (quern_span){0, columns}, to);
-    for (int64_t k = 0; k < rows * width && room && !status; k++) out[k] = (double)((float *)room)[k];
-    free(room);
-    return status;
-}
-
 static quern_status tell(const quern_gp *gp, const char *what, int64_t done)
 {
     const quern_gp_options *o = &gp->options;
@@ -51,14 +36,15 @@ static quern_status check_symmetry(const double *block, int64_t rows)
 
 static quern_status read_matrix(quern_gp *gp)
 {
-    quern_arg room[Q_GP_MOST_ARGS];
-    quern_args args = q_gp_args(gp, room, gp->points, gp->points);
+    quern_arg room[Q_KERNEL_ARGS];
+    quern_args args = q_kernel_args(&gp->kernel, room, gp->points, gp->points);
     int64_t N = gp->N;
     double *block = malloc((size_t)(ROWS * N) * sizeof *block);
     quern_status status = block ? QUERN_OK : q_fail_memory((size_t)(ROWS * N) * sizeof *block);
     for (int64_t i = 0; i < N && !status; i += ROWS) {
         int64_t rows = N - i < ROWS ? N - i : ROWS, columns = i + rows;
-        status = read_block(gp, gp->entries, args, i, rows, columns, block);
+        status = q_kernel_block(&gp->kernel, gp->kernel.entries, args, (quern_span){i, i + rows},
+                                (quern_span){0, columns}, block);
         if (!status && !i) status = check_symmetry(block, rows);
         for (int64_t r = 0; r < rows && !status; r++) {
             double *row = gp->factor + (i + r) * N;
@@ -154,7 +140,7 @@ static quern_status invert(const quern_gp *gp, double **out)
 static void add_block(const quern_gp *gp, const double *slopes, const double *part, int64_t first, int64_t rows,
                       double *out)
 {
-    size_t kernel = gp->numbers - 1;
+    size_t kernel = gp->kernel.numbers - 1;
     int64_t columns = first + rows;
     for (int64_t r = 0; r < rows; r++)
         for (int64_t j = 0; j <= first + r; j++) {
@@ -166,8 +152,8 @@ static void add_block(const quern_gp *gp, const double *slopes, const double *pa
 
 static quern_status add_slopes(quern_gp *gp, const double *inverse, double *room, double *out)
 {
-    quern_arg args_room[Q_GP_MOST_ARGS];
-    quern_args args = q_gp_args(gp, args_room, gp->points, gp->points);
+    quern_arg args_room[Q_KERNEL_ARGS];
+    quern_args args = q_kernel_args(&gp->kernel, args_room, gp->points, gp->points);
     int64_t N = gp->N;
     double *part = room, *slopes = room + ROWS * N;
     for (int64_t i = 0; i < N; i += ROWS) {
@@ -178,11 +164,12 @@ static quern_status add_slopes(quern_gp *gp, const double *inverse, double *room
         q_rows_subtract_products((q_rows){part, rows, N}, left, right, N - i);
         for (int64_t r = 0; r < rows; r++)
             for (int64_t j = 0; j < i + rows; j++) part[r * N + j] *= 0.5;
-        if (gp->slopes) {
-            Q_TRY(read_block(gp, gp->slopes, args, i, rows, i + rows, slopes));
+        if (gp->kernel.slopes) {
+            Q_TRY(q_kernel_block(&gp->kernel, gp->kernel.slopes, args, (quern_span){i, i + rows},
+                                 (quern_span){0, i + rows}, slopes));
             add_block(gp, slopes, part, i, rows, out);
         }
-        for (int64_t r = 0; r < rows; r++) out[gp->numbers - 1] += part[r * N + i + r];
+        for (int64_t r = 0; r < rows; r++) out[gp->kernel.numbers - 1] += part[r * N + i + r];
         Q_TRY(tell(gp, "derivatives", i + rows));
     }
     return QUERN_OK;
@@ -190,9 +177,9 @@ static quern_status add_slopes(quern_gp *gp, const double *inverse, double *room
 
 static quern_status dense_gradient(quern_gp *gp, double *out)
 {
-    double *inverse = NULL, *room = malloc((size_t)(ROWS * gp->N) * (gp->numbers + 1) * sizeof *room);
-    quern_status status =
-        room ? q_gp_slopes(gp) : q_fail_memory((size_t)(ROWS * gp->N) * (gp->numbers + 1) * sizeof *room);
+    double *inverse = NULL, *room = malloc((size_t)(ROWS * gp->N) * (gp->kernel.numbers + 1) * sizeof *room);
+    quern_status status = room ? q_kernel_slopes(&gp->kernel)
+                               : q_fail_memory((size_t)(ROWS * gp->N) * (gp->kernel.numbers + 1) * sizeof *room);
     if (!status) status = invert(gp, &inverse);
     if (!status) status = add_slopes(gp, inverse, room, out);
     free(inverse);
@@ -204,14 +191,15 @@ static quern_status dense_gradient(quern_gp *gp, double *out)
 
 static quern_status dense_explained(quern_gp *gp, quern_view points, double *out, double *sums)
 {
-    quern_arg room[Q_GP_MOST_ARGS];
+    quern_arg room[Q_KERNEL_ARGS];
     int64_t N = gp->N, M = points.rows;
     double *block = malloc((size_t)(ROWS * N) * sizeof *block);
-    quern_args args = q_gp_args(gp, room, points, gp->points);
+    quern_args args = q_kernel_args(&gp->kernel, room, points, gp->points);
     quern_status status = block ? QUERN_OK : q_fail_memory((size_t)(ROWS * N) * sizeof *block);
     for (int64_t i = 0; i < M && !status; i += ROWS) {
         int64_t rows = M - i < ROWS ? M - i : ROWS;
-        status = read_block(gp, gp->entries, args, i, rows, N, block);
+        status =
+            q_kernel_block(&gp->kernel, gp->kernel.entries, args, (quern_span){i, i + rows}, (quern_span){0, N}, block);
         for (int64_t r = 0; r < rows && gp->ones && !status; r++) sums[i + r] = q_dot(block + r * N, gp->ones, N);
         if (!status) q_cholesky_forward(gp->factor, N, block, rows, 0);
         for (int64_t r = 0; r < rows && !status; r++) out[i + r] = q_dot(block + r * N, block + r * N, N);

@@ -44,7 +44,7 @@ static quern_status evaluate(search *s)
     for (size_t k = 0; k < s->n; k++) s->all[s->which[k]] = exp(s->at[k]);
     q_gp_assign(s->gp, s->all);
     quern_gp_report report = {.size = sizeof report};
-    quern_status status = quern_gp_likelihood(s->gp, &report, quern_f64(s->slopes, 1, (int64_t)s->gp->numbers));
+    quern_status status = quern_gp_likelihood(s->gp, &report, quern_f64(s->slopes, 1, (int64_t)s->gp->kernel.numbers));
     if (status && status != QUERN_NUMERIC) return status;
     s->value = status || !isfinite(report.log_likelihood) ? INFINITY : -report.log_likelihood / count;
     for (size_t k = 0; k < s->n; k++) s->gradient[k] = -s->slopes[s->which[k]] * s->all[s->which[k]] / count;
@@ -188,8 +188,8 @@ static quern_status check_options(quern_gp_fit_options *o, const quern_gp *gp, c
     for (const char *at = o->fixed; at && *at;) {
         size_t size = strcspn(at, " ,");
         bool known = !size;
-        for (size_t k = 0; k < gp->count && !known; k++)
-            known = strlen(gp->parameters[k].name) == size && !strncmp(gp->parameters[k].name, at, size);
+        for (size_t k = 0; k < gp->kernel.count && !known; k++)
+            known = strlen(gp->kernel.parameters[k].name) == size && !strncmp(gp->kernel.parameters[k].name, at, size);
         if (!known) return q_fail(QUERN_NAME, "there is no parameter '%.*s' that could stay fixed", (int)size, at);
         at += size + strspn(at + size, " ,");
     }
@@ -201,9 +201,9 @@ static quern_status choose(search *s)
 {
     const quern_gp *gp = s->gp;
     size_t number = 0;
-    for (size_t k = 0; k < gp->count; k++)
-        for (int64_t d = 0; d < gp->parameters[k].length; d++, number++) {
-            const q_gp_parameter *p = &gp->parameters[k];
+    for (size_t k = 0; k < gp->kernel.count; k++)
+        for (int64_t d = 0; d < gp->kernel.parameters[k].length; d++, number++) {
+            const q_parameter *p = &gp->kernel.parameters[k];
             if (p->values[d] == 0 || is_listed(s->options->fixed, p->name)) continue;
             if (p->values[d] < 0) {
                 q_fail(QUERN_USAGE, "%s is %g; parameters that are fitted are positive", p->name, p->values[d]);
@@ -232,7 +232,7 @@ quern_status quern_gp_fit(quern_gp *gp, const quern_gp_fit_options *options, que
     if (!gp) return q_fail_null(__func__, "the process");
     quern_gp_fit_options known = {0};
     Q_TRY(check_options(&known, gp, options));
-    size_t n = gp->numbers, count = n * (2 * MEMORY + 3 + 5);
+    size_t n = gp->kernel.numbers, count = n * (2 * MEMORY + 3 + 5);
     search s = {.gp = gp, .options = &known, .best_value = INFINITY};
     double *memory = calloc(count, sizeof *memory), *at = memory;
     s.which = calloc(n, sizeof *s.which);
@@ -240,8 +240,9 @@ quern_status quern_gp_fit(quern_gp *gp, const quern_gp_fit_options *options, que
     if (!status) {
         double **vectors[] = {&s.all, &s.slopes, &s.at, &s.gradient, &s.best};
         for (size_t v = 0; v < Q_COUNT(vectors); v++, at += n) *vectors[v] = at;
-        for (size_t k = 0, number = 0; k < gp->count; number += (size_t)gp->parameters[k++].length)
-            memcpy(s.all + number, gp->parameters[k].values, (size_t)gp->parameters[k].length * sizeof(double));
+        for (size_t k = 0, number = 0; k < gp->kernel.count; number += (size_t)gp->kernel.parameters[k++].length)
+            memcpy(s.all + number, gp->kernel.parameters[k].values,
+                   (size_t)gp->kernel.parameters[k].length * sizeof(double));
         status = run(&s, at);
         for (size_t k = 0; k < s.n && isfinite(s.best_value); k++) s.all[s.which[k]] = exp(s.best[k]);
         q_gp_assign(gp, s.all);

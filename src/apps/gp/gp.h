@@ -5,17 +5,8 @@
 #ifndef QUERN_APPS_GP_H
 #define QUERN_APPS_GP_H
 
-#include "base/base.h"
+#include "apps/kernel/kernel.h"
 #include "quern/gp.h"
-#include "quern/pairs.h"
-#include "quern/solve.h"
-
-typedef struct q_gp_parameter {
-    char *name;
-    int64_t length;
-    double *values;
-    float *singles; /* the same, for runs in float32 */
-} q_gp_parameter;
 
 /* A sparse matrix G of N rows with m + 1 entries each, the last on the diagonal. */
 typedef struct q_gp_inverse {
@@ -23,26 +14,21 @@ typedef struct q_gp_inverse {
     double *value;
 } q_gp_inverse;
 
-enum { Q_GP_PARAMETERS = 32 }; /* at most, noise among them */
-
 struct quern_gp {
     quern_context *context;
     quern_gp_options options;
     quern_gp_method method;
-    char *formula;              /* of an entry */
-    char *declarations, *entry; /* its two parts */
+    q_kernel
+        kernel; /* runs of the iterative method are in the points' type, of others in float64 where the device has it */
     int64_t N, D;
-    quern_dtype dtype; /* of runs: float64 for the dense method where the device has it, else that of the points */
     double *x, *v;     /* points, N x D; values, standardised */
     void *singles;     /* x in float32, if runs are */
     quern_view points; /* x in the type of runs, on the host */
     double mean, deviation;
-    q_gp_parameter parameters[Q_GP_PARAMETERS]; /* the last is the noise */
-    size_t count, numbers;                      /* of parameters, of their numbers together */
-    quern_pairs *entries, *slopes;              /* the kernel; its derivatives by its parameters, one after the other */
     /* of the present parameters */
     bool ready, rated;     /* the weights are there; and the likelihood */
-    double *weights;       /* K^-1 (v - trend) */
+    quern_view known;      /* points that weights belong to: all of them, or the inducing ones */
+    double *weights;       /* of the mean; K^-1 (v - trend) of the points */
     double *ones, one_one; /* K^-1 1 and 1.K^-1 1, with a constant mean */
     double trend;          /* the constant mean */
     double *factor;        /* N x N, lower triangle, of the dense method */
@@ -51,23 +37,10 @@ struct quern_gp {
     quern_gp_report report;
 };
 
-static inline const q_gp_parameter *q_gp_noise(const quern_gp *gp)
+static inline const q_parameter *q_gp_noise(const quern_gp *gp)
 {
-    return &gp->parameters[gp->count - 1];
+    return &gp->kernel.parameters[gp->kernel.count - 1];
 }
-
-// kernels.c: names and formulas of kernels
-
-/* A parameter of a name, and what it begins with. */
-typedef enum q_gp_start { Q_GP_FROM_ONE, Q_GP_FROM_SPREAD } q_gp_start;
-
-/* The formula of a kernel of D dimensions that is given by names, or a copy of one that is a formula already. `args` tell how
-   many numbers a length has. */
-quern_status q_gp_kernel(char **formula, const char *kernel, int64_t D, const quern_args *args);
-/* What a parameter of a kernel of names begins with; false for a formula, whose parameters must be given. */
-bool q_gp_start_of(const char *kernel, const char *name, q_gp_start *start);
-/* A formula's declarations and its last statement. */
-quern_status q_gp_split(const char *formula, char **declarations, char **entry);
 
 // cholesky.c: dense matrices of doubles
 
@@ -114,16 +87,8 @@ extern const q_gp_way q_gp_dense, q_gp_iterative;
 // gp.c
 
 enum { Q_GP_SEED = 11 };
-/* Compiles gp->slopes, unless it is there or the kernel has no parameters. */
-quern_status q_gp_slopes(quern_gp *gp);
-enum { Q_GP_MOST_ARGS = Q_GP_PARAMETERS + 2 };
-/* The arguments of the kernel's formula: these points and those, and the parameters. `room` has Q_GP_MOST_ARGS places. */
-quern_args q_gp_args(const quern_gp *gp, quern_arg *room, quern_view x, quern_view y);
 /* Gives all parameters their numbers, one after the other. */
 void q_gp_assign(quern_gp *gp, const double *numbers);
-/* Doubles in the type of runs: themselves, or a copy in *room, for free(). */
-quern_status q_gp_view(const quern_gp *gp, quern_view *out, void **room, const double *numbers, int64_t rows,
-                       int64_t columns);
 double q_dot(const double *a, const double *b, int64_t n);
 
 #endif

@@ -32,7 +32,7 @@ static void shuffle(int64_t *order, int64_t n)
 /* For each place of the order the places before it with the largest kernels, by one pass over all pairs. */
 static quern_status find_places(quern_gp *gp, const int64_t *order, int64_t *places)
 {
-    quern_arg room[Q_GP_MOST_ARGS];
+    quern_arg room[Q_KERNEL_ARGS];
     q_text text = {0};
     quern_operator *op = NULL;
     void *singles = NULL;
@@ -41,12 +41,14 @@ static quern_status find_places(quern_gp *gp, const int64_t *order, int64_t *pla
     quern_status status = x ? QUERN_OK : q_fail_memory((size_t)(gp->N * gp->D) * sizeof *x);
     for (int64_t i = 0; i < gp->N && !status; i++)
         memcpy(x + i * gp->D, gp->x + order[i] * gp->D, (size_t)gp->D * sizeof *x);
-    q_text_add(&text, "%s ArgKMin_j(Where(J<I,-(%s),%g),%lld)", gp->declarations, gp->entry, far_away,
+    q_text_add(&text, "%s ArgKMin_j(Where(J<I,-(%s),%g),%lld)", gp->kernel.declarations, gp->kernel.entry, far_away,
                (long long)gp->inverse.m);
     if (!status && text.failed) status = q_fail_memory(text.size);
-    if (!status) status = q_gp_view(gp, &points, &singles, x, gp->N, gp->D);
+    if (!status) status = q_kernel_view(&gp->kernel, &points, &singles, x, gp->N, gp->D);
     if (!status) status = quern_compile(&op, gp->context, text.data, NULL);
-    if (!status) status = quern_run(op, q_gp_args(gp, room, points, points), quern_i64(places, gp->N, gp->inverse.m));
+    if (!status)
+        status =
+            quern_run(op, q_kernel_args(&gp->kernel, room, points, points), quern_i64(places, gp->N, gp->inverse.m));
     quern_operator_destroy(&op);
     q_text_free(&text);
     free(singles);
@@ -97,7 +99,7 @@ static quern_status listed_make(listed *l, const quern_gp *gp, int64_t length)
 
 static quern_status listed_read(listed *l, const quern_gp *gp, const quern_pairs *pairs)
 {
-    quern_arg room[Q_GP_MOST_ARGS];
+    quern_arg room[Q_KERNEL_ARGS];
     void *rooms[3] = {NULL, NULL, NULL};
     quern_view x, y, out;
     int64_t D = gp->D, at = 0, all = l->count * l->pairs, length = quern_pairs_length(pairs);
@@ -110,10 +112,11 @@ static quern_status listed_read(listed *l, const quern_gp *gp, const quern_pairs
                 memcpy(l->right + at * D, gp->x + other * D, (size_t)D * sizeof *l->left);
             }
     }
-    quern_status status = q_gp_view(gp, &x, &rooms[0], l->left, all, D);
-    if (!status) status = q_gp_view(gp, &y, &rooms[1], l->right, all, D);
-    if (!status) status = q_gp_view(gp, &out, &rooms[2], l->numbers, all, length);
-    if (!status) status = quern_pairs_diagonal(pairs, q_gp_args(gp, room, x, y), (quern_span){0, all}, out);
+    quern_status status = q_kernel_view(&gp->kernel, &x, &rooms[0], l->left, all, D);
+    if (!status) status = q_kernel_view(&gp->kernel, &y, &rooms[1], l->right, all, D);
+    if (!status) status = q_kernel_view(&gp->kernel, &out, &rooms[2], l->numbers, all, length);
+    if (!status)
+        status = quern_pairs_diagonal(pairs, q_kernel_args(&gp->kernel, room, x, y), (quern_span){0, all}, out);
     for (int64_t k = 0; k < all * length && rooms[2] && !status; k++) l->numbers[k] = (double)((float *)rooms[2])[k];
     for (int k = 0; k < 3; k++) free(rooms[k]);
     return status;
@@ -189,7 +192,7 @@ quern_status q_gp_inverse_make(quern_gp *gp)
     if (!status) status = listed_make(&l, gp, 1);
     for (; l.first < gp->N && !status; l.first += CHUNK) {
         l.count = gp->N - l.first < CHUNK ? gp->N - l.first : CHUNK;
-        status = listed_read(&l, gp, gp->entries);
+        status = listed_read(&l, gp, gp->kernel.entries);
         if (!status) status = factor(gp, &l);
     }
     free(l.left);
@@ -229,7 +232,7 @@ double q_gp_inverse_log_determinant(const quern_gp *gp)
 static void add_pairs(const quern_gp *gp, const listed *l, double factor, double *out)
 {
     const double *slope = l->numbers;
-    size_t kernel = gp->numbers - 1;
+    size_t kernel = gp->kernel.numbers - 1;
     for (int64_t k = 0; k < l->count; k++) {
         const double *g = gp->inverse.value + (l->first + k) * l->T;
         for (int64_t a = 0; a < l->T; a++)
@@ -242,13 +245,13 @@ quern_status q_gp_inverse_traces(quern_gp *gp, double factor, double *out)
 {
     const q_gp_inverse *g = &gp->inverse;
     listed l = {0};
-    for (int64_t k = 0; k < gp->N * (g->m + 1); k++) out[gp->numbers - 1] += factor * g->value[k] * g->value[k];
-    Q_TRY(q_gp_slopes(gp));
-    if (!gp->slopes) return QUERN_OK;
-    quern_status status = listed_make(&l, gp, (int64_t)gp->numbers - 1);
+    for (int64_t k = 0; k < gp->N * (g->m + 1); k++) out[gp->kernel.numbers - 1] += factor * g->value[k] * g->value[k];
+    Q_TRY(q_kernel_slopes(&gp->kernel));
+    if (!gp->kernel.slopes) return QUERN_OK;
+    quern_status status = listed_make(&l, gp, (int64_t)gp->kernel.numbers - 1);
     for (; l.first < gp->N && !status; l.first += CHUNK) {
         l.count = gp->N - l.first < CHUNK ? gp->N - l.first : CHUNK;
-        status = listed_read(&l, gp, gp->slopes);
+        status = listed_read(&l, gp, gp->kernel.slopes);
         if (!status) add_pairs(gp, &l, factor, out);
     }
     free(l.left);

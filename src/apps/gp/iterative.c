@@ -66,20 +66,6 @@ static quern_status solve(quern_gp *gp, const double *b, int64_t R, double toler
     return status;
 }
 
-static quern_status make_operator(quern_gp *gp)
-{
-    quern_arg room[Q_GP_MOST_ARGS];
-    q_text text = {0};
-    quern_linear_options options = {
-        .size = sizeof options, .vector = "quern_weights", .shift = *q_gp_noise(gp)->values};
-    q_text_add(&text, "%s Sum_j((%s)*quern_weights)", gp->declarations, gp->entry);
-    quern_status status = text.failed ? q_fail_memory(text.size)
-                                      : quern_linear_create(&gp->linear, gp->context, text.data,
-                                                            q_gp_args(gp, room, gp->points, gp->points), &options);
-    q_text_free(&text);
-    return status;
-}
-
 static quern_status iterative_solve(quern_gp *gp, double **out)
 {
     bool constant = gp->options.mean == QUERN_GP_CONSTANT;
@@ -89,7 +75,9 @@ static quern_status iterative_solve(quern_gp *gp, double **out)
     gp->ones = constant ? malloc(N * sizeof *gp->ones) : NULL;
     gp->report.residual = 0;
     bool made = sides && weights && (gp->ones || !constant);
-    quern_status status = made ? make_operator(gp) : q_fail_memory(2 * N * R * sizeof *sides);
+    quern_status status =
+        made ? q_kernel_operator(&gp->kernel, &gp->linear, gp->points, gp->points, *q_gp_noise(gp)->values)
+             : q_fail_memory(2 * N * R * sizeof *sides);
     if (!status) status = q_gp_inverse_make(gp);
     for (size_t i = 0; i < N && !status; i++) {
         sides[i * R] = gp->v[i];
@@ -152,21 +140,21 @@ static quern_status iterative_determinant(quern_gp *gp, double *value, double *e
 /* Adds factor times the gradients of <u, K v>, summed over right-hand sides, by the kernel's parameters and the noise. */
 static quern_status add_form(quern_gp *gp, const double *u, const double *v, int64_t R, double factor, double *out)
 {
-    quern_arg places[Q_GP_PARAMETERS];
-    double *numbers = malloc(gp->numbers * sizeof *numbers), *at = numbers;
+    quern_arg places[Q_PARAMETERS];
+    double *numbers = malloc(gp->kernel.numbers * sizeof *numbers), *at = numbers;
     void *u_room = NULL, *v_room = NULL;
     quern_view left, right;
-    quern_status status =
-        numbers ? q_gp_view(gp, &left, &u_room, u, gp->N, R) : q_fail_memory(gp->numbers * sizeof *at);
-    if (!status) status = q_gp_view(gp, &right, &v_room, v, gp->N, R);
-    for (size_t k = 0; k + 1 < gp->count && !status; at += gp->parameters[k++].length)
-        places[k] = (quern_arg){gp->parameters[k].name, quern_f64(at, 1, gp->parameters[k].length)};
-    for (size_t k = 0; k + 1 < gp->count && !status; k += MOST_BY) {
-        size_t some = gp->count - 1 - k < MOST_BY ? gp->count - 1 - k : MOST_BY;
+    quern_status status = numbers ? q_kernel_view(&gp->kernel, &left, &u_room, u, gp->N, R)
+                                  : q_fail_memory(gp->kernel.numbers * sizeof *at);
+    if (!status) status = q_kernel_view(&gp->kernel, &right, &v_room, v, gp->N, R);
+    for (size_t k = 0; k + 1 < gp->kernel.count && !status; at += gp->kernel.parameters[k++].length)
+        places[k] = (quern_arg){gp->kernel.parameters[k].name, quern_f64(at, 1, gp->kernel.parameters[k].length)};
+    for (size_t k = 0; k + 1 < gp->kernel.count && !status; k += MOST_BY) {
+        size_t some = gp->kernel.count - 1 - k < MOST_BY ? gp->kernel.count - 1 - k : MOST_BY;
         status = quern_linear_gradient(gp->linear, left, right, (quern_args){places + k, some, 0, 0});
     }
-    for (size_t k = 0; k + 1 < gp->numbers && !status; k++) out[k] += factor * numbers[k];
-    if (!status) out[gp->numbers - 1] += factor * q_dot(u, v, gp->N * R);
+    for (size_t k = 0; k + 1 < gp->kernel.numbers && !status; k++) out[k] += factor * numbers[k];
+    if (!status) out[gp->kernel.numbers - 1] += factor * q_dot(u, v, gp->N * R);
     free(numbers);
     free(u_room);
     free(v_room);
@@ -210,9 +198,9 @@ static quern_status read_columns(const quern_gp *gp, quern_args args, int64_t fi
 {
     void *room;
     quern_view to;
-    Q_TRY(q_gp_view(gp, &to, &room, rows, R, gp->N));
+    Q_TRY(q_kernel_view(&gp->kernel, &to, &room, rows, R, gp->N));
     quern_status status =
-        quern_pairs_block(gp->entries, args, (quern_span){first, first + R}, (quern_span){0, gp->N}, to);
+        quern_pairs_block(gp->kernel.entries, args, (quern_span){first, first + R}, (quern_span){0, gp->N}, to);
     for (int64_t r = 0; r < R && !status; r++)
         for (int64_t i = 0; i < gp->N; i++)
             out[i * R + r] = room ? (double)((float *)room)[r * gp->N + i] : rows[r * gp->N + i];
@@ -222,8 +210,8 @@ static quern_status read_columns(const quern_gp *gp, quern_args args, int64_t fi
 
 static quern_status iterative_explained(quern_gp *gp, quern_view points, double *out, double *sums)
 {
-    quern_arg args_room[Q_GP_MOST_ARGS];
-    quern_args args = q_gp_args(gp, args_room, points, gp->points);
+    quern_arg args_room[Q_KERNEL_ARGS];
+    quern_args args = q_kernel_args(&gp->kernel, args_room, points, gp->points);
     int64_t N = gp->N;
     double *k = malloc((size_t)(3 * N * POINTS) * sizeof *k), *c = k + N * POINTS, *product = k + 2 * N * POINTS;
     quern_status status = k ? QUERN_OK : q_fail_memory((size_t)(3 * N * POINTS) * sizeof *k);

@@ -1,5 +1,5 @@
 /*
- * kernels.c: kernels by name become formulas, one row of a table each: `rbf + matern32*periodic` has a variance for each term and
+ * names.c: kernels by name become formulas, one row of a table each: `rbf + matern32*periodic` has a variance for each term and
  * the parameters of each name, numbered where there are several names. The kernels are those of Rasmussen and Williams,
  * "Gaussian Processes for Machine Learning" (2006), chapter 4; `periodic` is a product over the dimensions.
  */
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/gp/gp.h"
+#include "apps/kernel/kernel.h"
 
 /* In a formula: @ is the number of the name, or nothing; $ the squared distance divided by the squared length. */
 typedef struct kernel_name {
@@ -127,7 +127,7 @@ static quern_status add_names(q_text *head, q_text *entry, const char *kernel, i
     }
 }
 
-quern_status q_gp_kernel(char **formula, const char *kernel, int64_t D, const quern_args *args)
+quern_status q_kernel_formula(char **formula, const char *kernel, int64_t D, const quern_args *args)
 {
     q_text head = {0}, entry = {0};
     quern_status status = QUERN_OK;
@@ -143,13 +143,13 @@ quern_status q_gp_kernel(char **formula, const char *kernel, int64_t D, const qu
     return status;
 }
 
-bool q_gp_start_of(const char *kernel, const char *name, q_gp_start *start)
+bool q_kernel_start_of(const char *kernel, const char *name, q_kernel_start *start)
 {
-    *start = strncmp(name, "length", 6) == 0 ? Q_GP_FROM_SPREAD : Q_GP_FROM_ONE;
+    *start = strncmp(name, "length", 6) == 0 ? Q_KERNEL_FROM_SPREAD : Q_KERNEL_FROM_ONE;
     return is_names(kernel);
 }
 
-quern_status q_gp_split(const char *formula, char **declarations, char **entry)
+quern_status q_kernel_split(const char *formula, char **declarations, char **entry)
 {
     size_t size = strlen(formula);
     char *text = *declarations = malloc(size + 1);
