@@ -20,7 +20,8 @@
  *              Those of a name that are not given begin with 1, lengths with the standard deviation of the points, noise with 0.1.
  *   Method     Up to some thousand points the matrix is stored and factored in float64 (Cholesky): all is exact. Beyond, or on
  *              request, nothing is stored: systems are solved by quern_solve, the determinant is estimated by stochastic
- *              Lanczos quadrature (Ubaru, Chen, Saad 2017), and what is estimated has an error bar.
+ *              Lanczos quadrature (Ubaru, Chen, Saad 2017), and what is estimated has an error bar. With inducing points
+ *              (Titsias 2009) time is linear in the points, too, and the likelihood is a lower bound of that of all points.
  *   Order      The same calls give the same bits: probes come from a fixed seed.
  *   Threads    One thread at a time uses a process.
  */
@@ -38,7 +39,8 @@ typedef struct quern_gp quern_gp;
 typedef enum quern_gp_method {
     QUERN_GP_AUTO = 0, /* QUERN_GP_CHOLESKY up to 6000 points */
     QUERN_GP_CHOLESKY,
-    QUERN_GP_ITERATIVE
+    QUERN_GP_ITERATIVE,
+    QUERN_GP_INDUCING /* some of the points stand for all; AUTO if options name them */
 } quern_gp_method;
 
 /* What is known of the mean of the process, before any value is. */
@@ -62,6 +64,8 @@ typedef struct quern_gp_options {
        the largest relative residual or the likelihood); true stops the work, which fails with QUERN_CANCELLED. */
     bool (*progress)(void *user, const char *what, int64_t step, double number);
     void *progress_user;
+    int64_t inducing; /* points of the method QUERN_GP_INDUCING, some of all of them, spread like these; 0: 512 */
+    quern_view inducing_points; /* in their place: any points, as many rows as one likes; they are copied. {0}: none */
 } quern_gp_options;
 
 /* A process of N values at N points, N x D and N x 1 numbers, float32 or float64; they are copied. The iterative method computes
@@ -92,14 +96,16 @@ QUERN_API const char *quern_gp_formula(const quern_gp *gp);
 
 typedef struct quern_gp_report {
     size_t size;
-    quern_gp_method method;      /* that was used */
-    double log_likelihood;       /* log marginal likelihood of the values, as they were standardised */
+    quern_gp_method method; /* that was used */
+    double log_likelihood;  /* log marginal likelihood of the values, as they were standardised; or a lower bound */
     double log_likelihood_error; /* its standard error; 0: exact */
     double log_determinant;      /* of the kernel's matrix with noise */
     double residual;             /* the largest relative residual of an iterative solution */
     int64_t products;            /* with the matrix, since the process was created */
     double mean, deviation,
-        trend; /* of the values, if they were standardised, else 0 and 1; the constant mean, standardised */
+        trend;          /* of the values, if they were standardised, else 0 and 1; the constant mean, standardised */
+    int64_t inducing;   /* points; 0: another method */
+    double unexplained; /* the part of the prior variance of all points that inducing points leave */
 } quern_gp_report;
 
 /* The log marginal likelihood, and its derivatives with respect to all numbers of all parameters, one after the other, in a row of
@@ -130,7 +136,7 @@ QUERN_API quern_status quern_gp_fit(quern_gp *gp, const quern_gp_fit_options *op
 
 /* The mean and the variance of the process at M points, M x D numbers: M x 1 numbers each, without noise (an observation varies
    by noise more), in the values' unit. Results are float32 or float64; {0}: not wanted. Means take one pass over M x N
-   pairs; a variance is a system of its own. Statuses as of quern_gp_likelihood. */
+   pairs, or M x inducing points; a variance is a system of its own. Statuses as of quern_gp_likelihood. */
 QUERN_API quern_status quern_gp_predict(quern_gp *gp, quern_view points, quern_view mean, quern_view variance);
 
 #ifdef __cplusplus

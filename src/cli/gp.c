@@ -18,7 +18,7 @@ static const char *const array_names[ARRAYS] = {"points", "values", "at", "truth
 
 typedef struct request {
     const char *kernel, *method, *mean, *optimiser, *fixed, *plot, *dtype_text;
-    const char *steps, *rate, *probes, *tolerance, *iterations, *neighbours;
+    const char *steps, *rate, *probes, *tolerance, *iterations, *neighbours, *inducing;
     quern_dtype dtype;
     cli_list words, outputs;
     cli_opening open;
@@ -39,19 +39,22 @@ static const cli_option options[] = {
      "their standard deviation first, so variances and noise are parts of theirs"},
     {"--mean", CLI_TEXT, offsetof(request, mean), "zero|constant",
      "what is known of the mean: that it is 0 (simple Kriging), or nothing (ordinary Kriging)"},
-    {"--method", CLI_TEXT, offsetof(request, method), "auto|cholesky|iterative",
+    {"--method", CLI_TEXT, offsetof(request, method), "auto|cholesky|iterative|inducing",
      "cholesky is exact and stores the matrix; auto takes it up to 6000 points"},
     {"--probes", CLI_TEXT, offsetof(request, probes), "N", "of the iterative likelihood; 32 without it"},
     {"--tolerance", CLI_TEXT, offsetof(request, tolerance), "X", "of iterative residuals; 1e-6 without it"},
     {"--iterations", CLI_TEXT, offsetof(request, iterations), "N", "products with the matrix for a system, at most"},
     {"--neighbours", CLI_TEXT, offsetof(request, neighbours), "N",
      "of each point, in the preconditioner of the iterative method; 48 without it"},
+    {"--inducing", CLI_TEXT, offsetof(request, inducing), "N",
+     "points that stand for all, in the method of inducing points; the likelihood is a lower bound then"},
     {"-o", CLI_LIST, offsetof(request, outputs), "FILE",
      "write predictions there: a row for each point, mean and standard deviation; .npy, .csv, .tsv"},
     {"--plot", CLI_TEXT, offsetof(request, plot), "FILE", "draw the fit of points in one or two dimensions: FILE.svg"},
     {"--json", CLI_FLAG, offsetof(request, json), "",
      "print {log_marginal_likelihood, log_marginal_likelihood_error, rmse, parameters: [{name, values}],\n"
-     "formula, method, residual, products, mean, deviation, trend}; rmse is null without truth"},
+     "formula, method, residual, products, mean, deviation, trend, inducing, unexplained};\n"
+     "rmse is null without truth"},
     {"--dtype", CLI_TEXT, offsetof(request, dtype_text), "f32|f64", "convert all arrays to this type first"},
     CLI_DEVICE(request),
     CLI_QUIET(request),
@@ -77,7 +80,8 @@ static quern_status parse_options(const request *r, quern_gp_options *o, quern_g
     } counts[] = {{r->steps, "--steps", &f->steps},
                   {r->probes, "--probes", &o->probes},
                   {r->iterations, "--iterations", &o->iterations},
-                  {r->neighbours, "--neighbours", &o->neighbours}};
+                  {r->neighbours, "--neighbours", &o->neighbours},
+                  {r->inducing, "--inducing", &o->inducing}};
     quern_status status = cli_parse_choice(r->method, "--method", options, CLI_COUNT(options), &method);
 
     if (!status) status = cli_parse_choice(r->mean, "--mean", options, CLI_COUNT(options), &mean);
@@ -209,17 +213,23 @@ static json_t *json_parameters(const quern_gp *gp)
     return all;
 }
 
+static const char *method_name(quern_gp_method method)
+{
+    static const char *const names[] = {"auto", "cholesky", "iterative", "inducing"};
+    return names[method];
+}
+
 static quern_status print_json(const quern_gp *gp, const outcome *out)
 {
     const quern_gp_report *r = &out->report;
 
     return cli_print_json(
-        json_pack("{s:f, s:f, s:o, s:o, s:s, s:s, s:f, s:I, s:f, s:f, s:f}", "log_marginal_likelihood",
+        json_pack("{s:f, s:f, s:o, s:o, s:s, s:s, s:f, s:I, s:f, s:f, s:f, s:I, s:f}", "log_marginal_likelihood",
                   r->log_likelihood, "log_marginal_likelihood_error", r->log_likelihood_error, "rmse",
                   isnan(out->rmse) ? json_null() : json_real(out->rmse), "parameters", json_parameters(gp), "formula",
-                  quern_gp_formula(gp), "method", r->method == QUERN_GP_CHOLESKY ? "cholesky" : "iterative", "residual",
-                  r->residual, "products", (json_int_t)r->products, "mean", r->mean, "deviation", r->deviation, "trend",
-                  r->trend),
+                  quern_gp_formula(gp), "method", method_name(r->method), "residual", r->residual, "products",
+                  (json_int_t)r->products, "mean", r->mean, "deviation", r->deviation, "trend", r->trend, "inducing",
+                  (json_int_t)r->inducing, "unexplained", r->unexplained),
         2);
 }
 
@@ -227,6 +237,7 @@ static void print_report(const quern_gp *gp, const outcome *out)
 {
     printf("log marginal likelihood  %.9g", out->report.log_likelihood);
     if (out->report.log_likelihood_error > 0) printf(" +- %.3g", out->report.log_likelihood_error);
+    if (out->report.inducing) printf(" or more");
     putchar('\n');
     for (size_t k = 0; k < quern_gp_parameter_count(gp); k++) {
         quern_gp_parameter p = quern_gp_parameter_at(gp, k);

@@ -45,6 +45,10 @@ shows 'a fit, and what it is off by' '"rmse": 0\.' gp known.csv at=asked.csv --f
 report 'predictions and a picture' "$([ "$(wc -l <made/p.csv)" -eq 2 ] && grep -q '<polyline' made/fit.svg && grep -q '^noise  *0.1$' out ||
     cat out err)"
 rm -f made/p.csv made/fit.svg
+shows 'inducing points: all of them' '"log_marginal_likelihood": -8.86616' gp 0,1,2,4 2,3,1,2 --kernel rbf length=1 noise=0.1 --inducing 4 --json --quiet
+"$quern" gp 0,1,2,4 2,3,1,2 --kernel rbf length=1 noise=0.1 --inducing 3 >out 2>err
+report 'inducing points: a bound' "$(grep -q '^log marginal likelihood  -20.155[0-9]* or more$' out || cat out err)"
+fails 'inducing points without noise' 2 gp 0,1,2 2,3,1 --inducing 2 noise=0
 fails 'points without values' 8 gp 0,1,2 at=3 -o made/p.npy
 fails 'no points' 8 gp at=3 -o made/p.npy
 fails 'a third array' 2 gp 0,1 2,3 4,5 at=3 -o made/p.npy

@@ -19,21 +19,6 @@ static quern_status tell(const quern_gp *gp, const char *what, int64_t done)
 
 // ---- the matrix ----
 
-/* An entry above the diagonal must be that below it. */
-static quern_status check_symmetry(const double *block, int64_t rows)
-{
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < i; j++) {
-            double a = block[i * rows + j], b = block[j * rows + i];
-            if (fabs(a - b) <= 1e-5 * (fabs(a) + fabs(b))) continue;
-            q_fail(QUERN_USAGE, "the kernel is not symmetric: %g for points %lld and %lld, %g the other way round", a,
-                   (long long)i, (long long)j, b);
-            q_fail_next_step("use x and y alike in the formula");
-            return QUERN_USAGE;
-        }
-    return QUERN_OK;
-}
-
 static quern_status read_matrix(quern_gp *gp)
 {
     quern_arg room[Q_KERNEL_ARGS];
@@ -45,7 +30,7 @@ static quern_status read_matrix(quern_gp *gp)
         int64_t rows = N - i < ROWS ? N - i : ROWS, columns = i + rows;
         status = q_kernel_block(&gp->kernel, gp->kernel.entries, args, (quern_span){i, i + rows},
                                 (quern_span){0, columns}, block);
-        if (!status && !i) status = check_symmetry(block, rows);
+        if (!status && !i) status = q_kernel_check_symmetry(block, rows, rows);
         for (int64_t r = 0; r < rows && !status; r++) {
             double *row = gp->factor + (i + r) * N;
             memcpy(row, block + r * columns, (size_t)columns * sizeof *row);

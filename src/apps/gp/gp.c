@@ -10,7 +10,7 @@
 #include "apps/views/views.h"
 #include "quern/array.h"
 
-enum { MOST_DENSE = 6000, MOST_NEIGHBOURS = 128, NEIGHBOURS = 48 };
+enum { MOST_DENSE = 6000, MOST_NEIGHBOURS = 128, NEIGHBOURS = 48, INDUCING = 512 };
 
 double q_dot(const double *a, const double *b, int64_t n)
 {
@@ -21,7 +21,9 @@ double q_dot(const double *a, const double *b, int64_t n)
 
 static const q_gp_way *way_of(const quern_gp *gp)
 {
-    return gp->method == QUERN_GP_CHOLESKY ? &q_gp_dense : &q_gp_iterative;
+    return gp->method == QUERN_GP_INDUCING   ? &q_gp_by_inducing
+           : gp->method == QUERN_GP_CHOLESKY ? &q_gp_dense
+                                             : &q_gp_iterative;
 }
 
 // ---- parameters ----
@@ -32,6 +34,7 @@ static void drop_prepared(quern_gp *gp)
     gp->weights = gp->ones = gp->factor = NULL;
     quern_linear_destroy(&gp->linear);
     q_gp_inverse_free(&gp->inverse);
+    q_gp_inducing_drop(&gp->inducing);
     gp->ready = gp->rated = false;
 }
 
@@ -67,16 +70,19 @@ static void standardise(quern_gp *gp)
 static quern_status check_options(quern_gp_options *o, const quern_gp_options *given)
 {
     Q_TRY(q_options_copy(o, sizeof *o, given, "quern_gp_options"));
-    if ((unsigned)o->method > QUERN_GP_ITERATIVE || (unsigned)o->mean > QUERN_GP_CONSTANT || o->probes < 0 ||
-        o->iterations < 0 || o->neighbours < 0 || o->neighbours > MOST_NEIGHBOURS ||
+    if ((unsigned)o->method > QUERN_GP_INDUCING || (unsigned)o->mean > QUERN_GP_CONSTANT || o->probes < 0 ||
+        o->iterations < 0 || o->neighbours < 0 || o->neighbours > MOST_NEIGHBOURS || o->inducing < 0 ||
         !(o->tolerance >= 0 && o->tolerance < 1))
         return q_fail(
             QUERN_USAGE,
-            "quern_gp_create: method %d, mean %d, probes %lld, tolerance %g, iterations %lld, neighbours %lld",
+            "quern_gp_create: method %d, mean %d, probes %lld, tolerance %g, iterations %lld, neighbours %lld, "
+            "inducing %lld",
             (int)o->method, (int)o->mean, (long long)o->probes, o->tolerance, (long long)o->iterations,
-            (long long)o->neighbours);
+            (long long)o->neighbours, (long long)o->inducing);
     if (!o->probes) o->probes = 32;
     if (!o->neighbours) o->neighbours = NEIGHBOURS;
+    if ((o->inducing || q_view_given(&o->inducing_points)) && !o->method) o->method = QUERN_GP_INDUCING;
+    if (!o->inducing) o->inducing = INDUCING;
     if (o->tolerance == 0) o->tolerance = 1e-6;
     return QUERN_OK;
 }
@@ -111,8 +117,7 @@ static quern_status create(quern_gp *gp, const char *kernel, const quern_view *p
     Q_TRY(read_points(gp, points, values));
     Q_TRY(q_kernel_make(&gp->kernel, gp->context, kernel, gp->x, gp->N, gp->D, dtype_of(gp, points), true, parameters));
     Q_TRY(q_kernel_view(&gp->kernel, &gp->points, &gp->singles, gp->x, gp->N, gp->D));
-    gp->known = gp->points;
-    return QUERN_OK;
+    return gp->method == QUERN_GP_INDUCING ? q_gp_inducing_choose(gp) : QUERN_OK;
 }
 
 quern_status quern_gp_create(quern_gp **out, quern_context *context, const char *kernel, quern_view points,
@@ -139,6 +144,7 @@ void quern_gp_destroy(quern_gp **out)
     if (!out || !*out) return;
     quern_gp *gp = *out;
     drop_prepared(gp);
+    q_gp_inducing_free(&gp->inducing);
     q_kernel_free(&gp->kernel);
     free(gp->singles), free(gp->x), free(gp->v);
     free(gp);
@@ -175,6 +181,8 @@ static void find_weights(quern_gp *gp, double *solved)
         for (int64_t i = 0; i < gp->N; i++) one_v += solved[i], gp->one_one += gp->ones[i];
         gp->trend = one_v / gp->one_one;
         for (int64_t i = 0; i < gp->N; i++) solved[i] -= gp->trend * gp->ones[i];
+        q_gp_inducing *g = &gp->inducing;
+        for (int64_t m = 0; m < g->M; m++) g->weights[m] -= gp->trend * g->weights[g->M + m];
     }
     gp->ready = true;
 }
@@ -198,6 +206,13 @@ static quern_status rate(quern_gp *gp)
     for (int64_t i = 0; i < gp->N; i++) fit += (gp->v[i] - gp->trend) * gp->weights[i];
     gp->report.log_determinant = determinant;
     gp->report.log_likelihood = -0.5 * (fit + determinant + (double)gp->N * log(2 * 3.14159265358979323846));
+    gp->report.inducing = gp->inducing.M;
+    gp->report.unexplained = 0;
+    if (gp->inducing.M) {
+        double left = fmax(0, gp->inducing.left);
+        gp->report.log_likelihood -= 0.5 * left / *q_gp_noise(gp)->values;
+        gp->report.unexplained = left / gp->inducing.all;
+    }
     gp->report.log_likelihood_error = 0.5 * error;
     gp->report.trend = gp->trend;
     gp->rated = true;
@@ -235,14 +250,16 @@ quern_status quern_gp_likelihood(quern_gp *gp, quern_gp_report *report, quern_vi
 
 // ---- predictions ----
 
-/* The means at some points: an operator of the kernel between them and the points that are known, applied to the weights. */
+/* The means at some points: an operator of the kernel between them and the points that have weights. */
 static quern_status predict_mean(quern_gp *gp, const quern_view *points, double *out)
 {
     quern_linear *across = NULL;
     void *in_room = NULL, *out_room = NULL;
     quern_view weights, means;
-    quern_status status = q_kernel_operator(&gp->kernel, &across, *points, gp->known, 0);
-    if (!status) status = q_kernel_view(&gp->kernel, &weights, &in_room, gp->weights, gp->known.rows, 1);
+    quern_view known = gp->inducing.M ? gp->inducing.points : gp->points;
+    const double *numbers = gp->inducing.M ? gp->inducing.weights : gp->weights;
+    quern_status status = q_kernel_operator(&gp->kernel, &across, *points, known, 0);
+    if (!status) status = q_kernel_view(&gp->kernel, &weights, &in_room, numbers, known.rows, 1);
     if (!status) status = q_kernel_view(&gp->kernel, &means, &out_room, out, points->rows, 1);
     if (!status) status = quern_linear_apply(across, weights, means);
     for (int64_t i = 0; i < points->rows && !status; i++)

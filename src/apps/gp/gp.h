@@ -14,12 +14,23 @@ typedef struct q_gp_inverse {
     double *value;
 } q_gp_inverse;
 
+/* The inducing points, and what belongs to the present parameters; C is the kernel of them with all points. */
+typedef struct q_gp_inducing {
+    int64_t M;
+    double *z; /* M x D */
+    void *singles;
+    quern_view points;
+    double *L, *E;    /* M x M: L L^T is the kernel of the inducing points; E E^T = 1 + L^-1 C C^T L^-T / noise */
+    double jitter;    /* what L has more on its diagonal, in relation to the mean of that */
+    double *weights;  /* of the mean, beside those of 1: 2 x M */
+    double left, all; /* of the trace of K: what they do not explain, and all of it */
+} q_gp_inducing;
+
 struct quern_gp {
     quern_context *context;
     quern_gp_options options;
     quern_gp_method method;
-    q_kernel
-        kernel; /* runs of the iterative method are in the points' type, of others in float64 where the device has it */
+    q_kernel kernel; /* in the points' type for the iterative method, else in float64 where the device has it */
     int64_t N, D;
     double *x, *v;     /* points, N x D; values, standardised */
     void *singles;     /* x in float32, if runs are */
@@ -27,13 +38,13 @@ struct quern_gp {
     double mean, deviation;
     /* of the present parameters */
     bool ready, rated;     /* the weights are there; and the likelihood */
-    quern_view known;      /* points that weights belong to: all of them, or the inducing ones */
-    double *weights;       /* of the mean; K^-1 (v - trend) of the points */
+    double *weights;       /* K^-1 (v - trend) */
     double *ones, one_one; /* K^-1 1 and 1.K^-1 1, with a constant mean */
     double trend;          /* the constant mean */
     double *factor;        /* N x N, lower triangle, of the dense method */
     q_gp_inverse inverse;
     quern_linear *linear; /* of the iterative one */
+    q_gp_inducing inducing;
     quern_gp_report report;
 };
 
@@ -41,22 +52,6 @@ static inline const q_parameter *q_gp_noise(const quern_gp *gp)
 {
     return &gp->kernel.parameters[gp->kernel.count - 1];
 }
-
-// cholesky.c: dense matrices of doubles
-
-/* In place, the lower triangle of a symmetric n x n matrix; *pivot is the row of the first pivot that is not positive, and -1
-   if there is none. */
-void q_cholesky(double *a, int64_t n, int64_t *pivot);
-/* Rows b, of which each is a right-hand side of n numbers that are 0 before number `from`, become L^-1 b. */
-void q_cholesky_forward(const double *L, int64_t n, double *b, int64_t rows, int64_t from);
-/* x = L^-T x, one right-hand side. */
-void q_cholesky_backward(const double *L, int64_t n, double *x);
-/* c -= a b^T: rows x columns numbers, of rows of `inner` numbers; strides are elements from one row to the next. */
-typedef struct q_rows {
-    double *data;
-    int64_t rows, stride;
-} q_rows;
-void q_rows_subtract_products(q_rows c, q_rows a, q_rows b, int64_t inner);
 
 // inverse.c: G^T G, about the inverse of the matrix, for the iterative method
 
@@ -69,7 +64,15 @@ double q_gp_inverse_log_determinant(const quern_gp *gp);
 /* Adds factor times the traces of G^T G dK, by all numbers of parameters. */
 quern_status q_gp_inverse_traces(quern_gp *gp, double factor, double *out);
 
-// dense.c, iterative.c: the two methods, behind one table
+// inducing.c: K is C^T (L L^T)^-1 C + noise
+
+/* Chooses as many inducing points as the options tell. */
+quern_status q_gp_inducing_choose(quern_gp *gp);
+/* Frees what belongs to the parameters, and all. */
+void q_gp_inducing_drop(q_gp_inducing *inducing);
+void q_gp_inducing_free(q_gp_inducing *inducing);
+
+// dense.c, iterative.c, inducing.c: the methods, behind one table
 
 typedef struct q_gp_way {
     /* What the present parameters give: K^-1 v, N numbers for free(), and gp->ones. */
@@ -82,7 +85,7 @@ typedef struct q_gp_way {
     quern_status (*explained)(quern_gp *gp, quern_view points, double *out, double *sums);
 } q_gp_way;
 
-extern const q_gp_way q_gp_dense, q_gp_iterative;
+extern const q_gp_way q_gp_dense, q_gp_iterative, q_gp_by_inducing;
 
 // gp.c
 

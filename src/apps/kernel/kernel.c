@@ -287,6 +287,20 @@ quern_status q_kernel_block(const q_kernel *kernel, const quern_pairs *pairs, qu
     return status;
 }
 
+quern_status q_kernel_check_symmetry(const double *block, int64_t rows, int64_t stride)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < i; j++) {
+            double a = block[i * stride + j], b = block[j * stride + i];
+            if (fabs(a - b) <= 1e-5 * (fabs(a) + fabs(b))) continue;
+            q_fail(QUERN_USAGE, "the kernel is not symmetric: %g for points %lld and %lld, %g the other way round", a,
+                   (long long)i, (long long)j, b);
+            q_fail_next_step("use x and y alike in the formula");
+            return QUERN_USAGE;
+        }
+    return QUERN_OK;
+}
+
 // ---- make and free ----
 
 quern_status q_kernel_make(q_kernel *kernel, quern_context *context, const char *text, const double *points, int64_t N,

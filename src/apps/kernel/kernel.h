@@ -72,5 +72,30 @@ quern_status q_kernel_view(const q_kernel *kernel, quern_view *out, void **room,
 /* Entries, or derivatives, of a block of rows and columns, as doubles. */
 quern_status q_kernel_block(const q_kernel *kernel, const quern_pairs *pairs, quern_args args, quern_span rows,
                             quern_span columns, double *out);
+/* Whether entries above the diagonal are those below it, of the first rows of a matrix. USAGE. */
+quern_status q_kernel_check_symmetry(const double *block, int64_t rows, int64_t stride);
+
+// centres.c: points that stand for all
+
+/* *z, for free() whatever the status, becomes the points that are given, by this name, or `count` of N points, one of each part of
+   a k-d tree, or all of them if they are fewer: M x D numbers. SHAPE, DTYPE, USAGE, MEMORY. */
+quern_status q_kernel_centres(double **z, int64_t *M, const q_kernel *kernel, const char *name, const quern_view *given,
+                              const double *points, int64_t N, int64_t count);
+
+// cholesky.c: dense matrices of doubles
+
+/* In place, the lower triangle of a symmetric n x n matrix; *pivot is the row of the first pivot that is not positive, and -1
+   if there is none. */
+void q_cholesky(double *a, int64_t n, int64_t *pivot);
+/* Rows b, of which each is a right-hand side of n numbers that are 0 before number `from`, become L^-1 b. */
+void q_cholesky_forward(const double *L, int64_t n, double *b, int64_t rows, int64_t from);
+/* x = L^-T x, one right-hand side. */
+void q_cholesky_backward(const double *L, int64_t n, double *x);
+/* c -= a b^T: rows x columns numbers, of rows of `inner` numbers; strides are elements from one row to the next. */
+typedef struct q_rows {
+    double *data;
+    int64_t rows, stride;
+} q_rows;
+void q_rows_subtract_products(q_rows c, q_rows a, q_rows b, int64_t inner);
 
 #endif

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "apps/gp/gp.h"
+#include "apps/kernel/kernel.h"
 
 enum { BLOCK = 64, DEPTH = 512, LANES = 8 };
 
