@@ -20,6 +20,7 @@
 #include <quern/pairs.h>
 #include <quern/parts.h>
 #include <quern/prune.h>
+#include <quern/ridge.h>
 #include <quern/transport.h>
 #include <quern/tsne.h>
 #include <quern/tune.h>
