@@ -4,14 +4,16 @@
  * right-hand sides, rows of another matrix, is the same.
  *
  * Products of rows are sums in 8 lanes, in one order, whatever the processor: the same bits everywhere. A tile of rows by rows
- * is compiled for wider vectors, too, and the processor asked which it has.
+ * is compiled for wider vectors, too, and the processor asked which it has. Rows of large products are shared by threads.
  */
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "apps/kernel/kernel.h"
 
-enum { BLOCK = 64, DEPTH = 512, LANES = 8 };
+enum { BLOCK = 64, DEPTH = 512, LANES = 8, THREADS = 16, WORK = 1 << 24 }; /* work: products worth a thread */
 
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(8), may_alias));
 
@@ -80,7 +82,7 @@ static q_rows rows_from(q_rows a, int64_t row, int64_t column)
     return (q_rows){a.data + row * a.stride + column, a.rows - row, a.stride};
 }
 
-void q_rows_subtract_products(q_rows c, q_rows a, q_rows b, int64_t inner)
+static void subtract(q_rows c, q_rows a, q_rows b, int64_t inner)
 {
     int R;
     tile_function *tile = best_tile(&R);
@@ -100,6 +102,47 @@ void q_rows_subtract_products(q_rows c, q_rows a, q_rows b, int64_t inner)
                 }
             }
     }
+}
+
+/* Some rows of a product, for a thread. */
+typedef struct share {
+    pthread_t thread;
+    bool beside; /* a thread has it */
+    q_rows c, a, b;
+    int64_t inner;
+} share;
+
+static void *subtract_beside(void *user)
+{
+    const share *s = user;
+    subtract(s->c, s->a, s->b, s->inner);
+    return NULL;
+}
+
+/* How many threads are worth it. */
+static int64_t count_shares(q_rows a, q_rows b, int64_t inner)
+{
+    int64_t parts = (int64_t)((double)a.rows * (double)b.rows * (double)inner / WORK),
+            processors = (int64_t)sysconf(_SC_NPROCESSORS_ONLN);
+    if (parts > processors) parts = processors;
+    return parts < 1 ? 1 : parts > THREADS ? THREADS : parts;
+}
+
+/* Rows do not know of each other, so threads decide about nothing but time. */
+void q_rows_subtract_products(q_rows c, q_rows a, q_rows b, int64_t inner)
+{
+    share shares[THREADS];
+    int64_t parts = count_shares(a, b, inner), each = (a.rows + parts - 1) / parts, count = 0;
+    each = (each + 3) / 4 * 4; /* whole tiles */
+    for (int64_t row = 0; row < a.rows; row += each, count++) {
+        share *s = &shares[count];
+        *s = (share){.c = rows_from(c, row, 0), .a = rows_from(a, row, 0), .b = b, .inner = inner};
+        if (s->a.rows > each) s->a.rows = each;
+        s->beside = row + each < a.rows && !pthread_create(&s->thread, NULL, subtract_beside, s);
+        if (!s->beside) subtract_beside(s);
+    }
+    for (int64_t k = 0; k < count; k++)
+        if (shares[k].beside) pthread_join(shares[k].thread, NULL);
 }
 
 // ---- factors ----
