@@ -91,14 +91,17 @@ static quern_status read_words(given *g, const request *r)
 {
     enum { NAME = 24 };
     char *memory = calloc(r->words.count + 1, NAME);
-    const char **names = calloc(r->words.count + 1, sizeof *names);
+    const char **names = calloc(r->words.count + 2, sizeof *names);
     quern_status status = memory && names ? QUERN_OK : cli_fail_memory();
 
     for (size_t k = 0; k < r->words.count && !status; k++) {
         names[k] = memory + k * NAME;
         snprintf(memory + k * NAME, NAME, "%zu", k + 1);
     }
-    if (!status) status = cli_points_read(&g->inputs, &r->words, names, r->words.count, r->dtype);
+    if (!status) names[r->words.count] = "weights";
+    if (!status)
+        status =
+            cli_points_read(&g->inputs, &r->words, &(cli_points){.names = names, .plain = r->words.count}, r->dtype);
     free(names), free(memory);
     return status ? status : part_weights(g);
 }

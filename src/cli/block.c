@@ -4,19 +4,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cli.h"
 #include "quern/build.h"
 #include "quern/pairs.h"
 
 typedef struct request {
-    const char *file, *dtype_text, *m, *n, *rows_text, *columns_text;
-    char *formula;
-    size_t taken; /* words that it was */
-    quern_dtype dtype;
+    cli_task task;
+    const char *m, *n, *rows_text, *columns_text;
     quern_span rows, columns; /* up to INT64_MAX: to the end */
-    cli_list words, outputs;
     cli_opening open;
     bool json, diagonal;
 } request;
@@ -26,10 +22,11 @@ static const cli_option options[] = {
      "rows FROM to TO - 1, counted from 0, as in Python: 5:8, :10, 100:; all without it"},
     {"--columns", CLI_TEXT, offsetof(request, columns_text), "FROM:TO", "columns, likewise"},
     {"--diagonal", CLI_FLAG, offsetof(request, diagonal), "", "the entries with i = j, of these rows, one in a row"},
-    {"-o", CLI_LIST, offsetof(request, outputs), "FILE", "write the entries there, as `quern eval` writes results"},
+    {"-o", CLI_LIST, offsetof(request, task.outputs), "FILE",
+     "write the entries there, as `quern eval` writes results"},
     {"--json", CLI_FLAG, offsetof(request, json), "", "print them as `quern eval --json` does"},
-    {"--dtype", CLI_TEXT, offsetof(request, dtype_text), "f32|f64", "convert all arrays to this type first"},
-    CLI_FORMULA(request),
+    {"--dtype", CLI_TEXT, offsetof(request, task.dtype_text), "f32|f64", "convert all arrays to this type first"},
+    CLI_FORMULA(request, task.file),
     {"--M", CLI_TEXT, offsetof(request, m), "N", "the number of rows i, where no array tells it"},
     {"--N", CLI_TEXT, offsetof(request, n), "N", "the number of rows j, likewise"},
     CLI_DEVICE(request),
@@ -57,22 +54,17 @@ static quern_status parse_span(const char *text, const char *option, quern_span 
     return good ? QUERN_OK : cli_fail(QUERN_USAGE, "%s takes FROM:TO, such as 5:8, not '%s'", option, text);
 }
 
-static quern_status parse(int argc, char **argv, request *r, cli_inputs *inputs)
+static quern_status parse(int argc, char **argv, request *r)
 {
-    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), r, &r->words);
+    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), r, &r->task.words);
 
-    if (!status) status = cli_parse_dtype(r->dtype_text, &r->dtype);
-    if (!status) status = cli_parse_count(r->m, "--M", &inputs->M);
-    if (!status) status = cli_parse_count(r->n, "--N", &inputs->N);
+    if (!status) status = cli_parse_count(r->m, "--M", &r->task.inputs.M);
+    if (!status) status = cli_parse_count(r->n, "--N", &r->task.inputs.N);
     if (!status) status = parse_span(r->rows_text, "--rows", &r->rows);
     if (!status) status = parse_span(r->columns_text, "--columns", &r->columns);
     if (!status && r->diagonal && r->columns_text)
         status = cli_fail(QUERN_USAGE, "--diagonal takes --rows alone; drop --columns");
-    if (!status && r->outputs.count > 1)
-        status = cli_fail(QUERN_USAGE, "there is one result, and -o is given %zu times", r->outputs.count);
-    if (!status && !r->words.count && !r->file)
-        status = cli_fail(QUERN_USAGE, "block needs a formula, in quotes; see `quern help block`");
-    return status ? status : cli_formula_read(&r->formula, &r->taken, &r->words, r->file);
+    return status ? status : cli_task_read(&r->task, "block", 1, "is one result");
 }
 
 /* Gives typed numbers the shape of the formula's variables, and ends to spans that have none. */
@@ -83,7 +75,7 @@ static quern_status fit(request *r, cli_inputs *inputs)
     quern_status status = quern_graph_create(&graph);
 
     if (!status) {
-        quern_expr sum = quern_sum_j(graph, quern_formula(graph, r->formula));
+        quern_expr sum = quern_sum_j(graph, quern_formula(graph, r->task.formula));
         status = quern_compile_graph(&op, NULL, graph, QUERN_EXPRS(sum), NULL);
     }
     status = status ? cli_fail_quern(status, NULL) : cli_inputs_fit(inputs, op);
@@ -132,15 +124,15 @@ static quern_status compute(request *r, cli_inputs *inputs)
     quern_status status = fit(r, inputs);
 
     if (!status) status = cli_open(&context, &r->open);
-    if (!status && (status = quern_pairs_create(&pairs, context, r->formula, NULL))) cli_fail_quern(status, NULL);
+    if (!status && (status = quern_pairs_create(&pairs, context, r->task.formula, NULL))) cli_fail_quern(status, NULL);
     int64_t width = r->diagonal ? 1 : r->columns.to - r->columns.from;
     if (!status)
         status = make_result(&results, r->rows.to - r->rows.from, width * quern_pairs_length(pairs),
-                             cli_inputs_dtype(inputs, r->dtype));
+                             cli_inputs_dtype(inputs, r->task.dtype));
     if (!status) status = run_pairs(r, pairs, inputs, results.views[0]);
     if (!status && r->json) status = cli_results_print_json(&results);
-    if (!status && !r->json && !r->outputs.count) status = cli_results_print(&results);
-    if (!status) status = cli_outputs_write(&r->outputs, &results);
+    if (!status && !r->json && !r->task.outputs.count) status = cli_results_print(&results);
+    if (!status) status = cli_outputs_write(&r->task.outputs, &results);
     cli_results_free(&results);
     quern_pairs_destroy(&pairs);
     quern_context_destroy(&context);
@@ -150,16 +142,10 @@ static quern_status compute(request *r, cli_inputs *inputs)
 static quern_status run(int argc, char **argv)
 {
     request r = {0};
-    cli_inputs inputs = {0};
-    quern_status status = parse(argc, argv, &r, &inputs);
+    quern_status status = parse(argc, argv, &r);
 
-    if (!status) status = cli_inputs_read(&inputs, r.words.items + r.taken, r.words.count - r.taken, r.dtype);
-    if (!status) status = cli_outputs_check(&r.outputs);
-    if (!status) status = compute(&r, &inputs);
-    cli_inputs_free(&inputs);
-    free(r.formula);
-    free(r.words.items);
-    free(r.outputs.items);
+    if (!status) status = compute(&r, &r.task.inputs);
+    cli_task_free(&r.task);
     return status;
 }
 

@@ -15,6 +15,7 @@
 
 #include "quern.h"
 #include "quern/npy.h"
+#include "quern/solve.h"
 
 #define CLI_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 /* What makes a word the plural that so many need. */
@@ -111,9 +112,9 @@ quern_status cli_parse(int argc, char **argv, const cli_option *options, size_t 
 /* The formula that a command is given: with -f FILE, or as the first word, @FILE, the text of a file, - being stdin; else
    that word itself. *text is for free(), *words the number of words that it took. */
 quern_status cli_formula_read(char **text, size_t *taken, const cli_list *words, const char *file);
-#define CLI_FORMULA(request)                                                       \
+#define CLI_FORMULA(request, member)                                               \
     {                                                                              \
-        "-f", CLI_TEXT, offsetof(request, file), "FILE",                           \
+        "-f", CLI_TEXT, offsetof(request, member), "FILE",                         \
             "read the formula from a file, as @FILE in its place does; - is stdin" \
     }
 
@@ -217,10 +218,6 @@ typedef struct cli_inputs {
    float32 if there are none. Tells on stderr what is converted.
    `inputs` is for cli_inputs_free also after a failure. USAGE, MEMORY, and those of quern_npy_read. */
 quern_status cli_inputs_read(cli_inputs *inputs, const char **words, size_t count, quern_dtype dtype);
-/* The same for clouds of points: the first words get these names, in order, unless they have one, and numbers that are typed
-   are points on a line. */
-quern_status cli_points_read(cli_inputs *inputs, const cli_list *words, const char *const *names, size_t count,
-                             quern_dtype dtype);
 /* Gives typed numbers, and files that are a parameter's numbers row after row, the shape of the operator's variable. SHAPE. */
 quern_status cli_inputs_fit(cli_inputs *inputs, const quern_operator *op);
 /* A view of all members of a batch as rows. */
@@ -269,11 +266,55 @@ quern_status cli_ranges_read(cli_ranges *out, const char *ranges, const char *la
 quern_status cli_ranges_fit(const cli_ranges *ranges, const cli_inputs *inputs, const quern_operator *op);
 void cli_ranges_free(cli_ranges *ranges);
 
-// solve.c
+// points.c
 
-/* cli_inputs_fit for a formula that is linear in a vector of so many columns, which it does not declare. */
-quern_status cli_linear_fit(cli_inputs *inputs, quern_context *context, const char *formula, const char *vector,
-                            int64_t columns);
+/* What a command knows of its arrays of points. */
+typedef struct cli_points {
+    const char *const *names; /* of them; the end is null */
+    size_t plain;             /* of these, the names of words without one, in order */
+    const char *const *files; /* of those that options give, or null: by place among the names */
+    cli_inputs *parameters;   /* where words of other names go, which are read as float64; null: to the arrays */
+} cli_points;
+
+/* cli_inputs_read for clouds of points: numbers that are typed are points on a line, unless they are parameters. */
+quern_status cli_points_read(cli_inputs *inputs, const cli_list *words, const cli_points *known, quern_dtype dtype);
+
+// task.c: what commands of a formula and its arrays have in common
+
+/* The member `task` of their requests. */
+typedef struct cli_task {
+    const char *file, *dtype_text; /* options */
+    cli_list words, outputs;
+    char *formula;
+    quern_dtype dtype;
+    cli_inputs inputs;
+} cli_task;
+
+/* Reads the formula and the arrays, and makes sure that results can be written, to `most` files at most; `results` tells what
+   there is: "is one solution". The task is for cli_task_free also after a failure. */
+quern_status cli_task_read(cli_task *task, const char *command, size_t most, const char *results);
+void cli_task_free(cli_task *task);
+
+/* A formula that is linear in a vector, as an operator: the member `linear` of requests. */
+typedef struct cli_linear {
+    const char *vector, *shift;
+    quern_context *context;
+    quern_linear *linear;
+} cli_linear;
+
+#define CLI_LINEAR(request)                                                                               \
+    {"--vector", CLI_TEXT, offsetof(request, linear.vector), "NAME",                                      \
+     "what the formula calls the vector that it is linear in; b without it"},                             \
+    {                                                                                                     \
+        "--shift", CLI_TEXT, offsetof(request, linear.shift), "X", "add X times the vector: noise, ridge" \
+    }
+
+/* Opens the device and makes the operator; with `right`, arrays for the vector are among the inputs, of which they become the
+   last. To be closed also after a failure. */
+quern_status cli_linear_open(cli_linear *l, cli_task *task, const cli_opening *open, bool right);
+void cli_linear_close(cli_linear *l);
+/* For the `progress` of what is done with it. */
+bool cli_linear_progress(void *unused, int64_t iteration, double residual);
 
 // table.c: tables of numbers as text (CSV)
 

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 #include "quern/devices.h"
@@ -14,14 +15,12 @@
 #include "quern/space.h"
 
 typedef struct request {
-    const char *file, *dtype_text, *m, *n, *relative_text, *absolute_text, *offsets_i, *offsets_j;
+    cli_task task;
+    const char *m, *n, *relative_text, *absolute_text, *offsets_i, *offsets_j;
     const char *ranges_text, *labels, *keep;
     cli_ranges ranges;
     double relative, absolute;
-    char *formula;
-    size_t taken; /* words that it was */
-    quern_dtype dtype;
-    cli_list words, outputs, grad;
+    cli_list grad;
     cli_opening open;
     bool json, prune;
     const char *slice;
@@ -29,16 +28,16 @@ typedef struct request {
 } request;
 
 static const cli_option options[] = {
-    {"-o", CLI_LIST, offsetof(request, outputs), "FILE",
+    {"-o", CLI_LIST, offsetof(request, task.outputs), "FILE",
      "write the result there, as .npy or, if it is called .csv or .tsv, as rows of text;\n"
      "with several results, one -o\n"
      "for each, in order; - is stdout, .npy"},
     {"--json", CLI_FLAG, offsetof(request, json), "",
      "print {\"results\": [{axis, rows, columns, integer, data}]}; data has a list per row;\n"
      "NaN and infinities are the strings \"nan\", \"inf\", \"-inf\""},
-    {"--dtype", CLI_TEXT, offsetof(request, dtype_text), "f32|f64",
+    {"--dtype", CLI_TEXT, offsetof(request, task.dtype_text), "f32|f64",
      "convert all arrays to this type first; without it they must have one type, as the result has"},
-    CLI_FORMULA(request),
+    CLI_FORMULA(request, task.file),
     CLI_GRAD(request),
     {"--M", CLI_TEXT, offsetof(request, m), "N", "the number of rows i, where no array tells it, as in Sum_i(1)"},
     {"--N", CLI_TEXT, offsetof(request, n), "N", "the number of rows j, likewise"},
@@ -69,24 +68,26 @@ static const cli_option options[] = {
     CLI_VERBOSE(request),
 };
 
+static const char *const offsets[] = {"--offsets-i", "--offsets-j"};
+
 static quern_status parse(int argc, char **argv, request *r)
 {
-    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), r, &r->words);
+    cli_inputs *inputs = &r->task.inputs;
+    quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), r, &r->task.words);
 
-    if (!status) status = cli_parse_dtype(r->dtype_text, &r->dtype);
     if (!status) status = cli_parse_number(r->relative_text, "--tolerance", &r->relative);
     if (!status) status = cli_parse_number(r->absolute_text, "--absolute", &r->absolute);
-    if (!status && !r->words.count && !r->file)
-        status = cli_fail(QUERN_USAGE, "eval needs a formula, in quotes; see `quern help eval`");
-    return status ? status : cli_formula_read(&r->formula, &r->taken, &r->words, r->file);
-}
-
-static quern_status check_outputs(const request *r)
-{
-    for (size_t k = 0; k < r->outputs.count && r->json; k++)
-        if (r->outputs.items[k][0] == '-' && !r->outputs.items[k][1])
-            return cli_fail(QUERN_USAGE, "--json and `-o -` both want stdout; drop one");
-    return cli_outputs_check(&r->outputs);
+    if (!status) status = cli_parse_count(r->slice, "--slice", &r->resume.pairs);
+    if (!status && r->slice && !r->resume.path) status = cli_fail(QUERN_USAGE, "--slice is for --resume");
+    if (!status) status = cli_parse_count(r->m, "--M", &inputs->M);
+    if (!status) status = cli_parse_count(r->n, "--N", &inputs->N);
+    for (size_t k = 0; k < r->task.outputs.count && r->json && !status; k++)
+        if (!strcmp(r->task.outputs.items[k], "-"))
+            status = cli_fail(QUERN_USAGE, "--json and `-o -` both want stdout; drop one");
+    if (!status) status = cli_task_read(&r->task, "eval", SIZE_MAX, "");
+    if (!status) status = cli_offsets_read(inputs, offsets, r->offsets_i, 0);
+    if (!status) status = cli_offsets_read(inputs, offsets, r->offsets_j, 1);
+    return status ? status : cli_ranges_read(&r->ranges, r->ranges_text, r->labels, r->keep);
 }
 
 /* Compiles the formula and makes sure that every result has its -o, or none has. */
@@ -94,8 +95,8 @@ static quern_status compile(quern_operator **op, quern_context *context, const r
 {
     quern_compile_options how = QUERN_DEFAULTS(quern_compile_options);
     if (r->ranges.all) how.ranges = QUERN_ON;
-    quern_status status = quern_compile(op, context, r->formula, &how);
-    size_t results, outputs = r->outputs.count;
+    quern_status status = quern_compile(op, context, r->task.formula, &how);
+    size_t results, outputs = r->task.outputs.count;
 
     if (status) return cli_fail_quern(status, NULL);
     if ((status = cli_differentiate(op, &r->grad))) return status;
@@ -161,8 +162,8 @@ static quern_status show(const request *r, const cli_results *results)
 {
     quern_status status = r->json ? cli_results_print_json(results) : QUERN_OK;
 
-    if (!status && !r->json && !r->outputs.count) status = cli_results_print(results);
-    return status ? status : cli_outputs_write(&r->outputs, results);
+    if (!status && !r->json && !r->task.outputs.count) status = cli_results_print(results);
+    return status ? status : cli_outputs_write(&r->task.outputs, results);
 }
 
 static quern_status compute(const request *r, cli_inputs *inputs)
@@ -174,7 +175,7 @@ static quern_status compute(const request *r, cli_inputs *inputs)
 
     if (!status) status = compile(&op, contexts.items[0], r);
     if (!status) status = cli_inputs_fit(inputs, op);
-    if (!status) status = cli_results_create(&results, op, inputs, cli_inputs_dtype(inputs, r->dtype));
+    if (!status) status = cli_results_create(&results, op, inputs, cli_inputs_dtype(inputs, r->task.dtype));
     if (!status) status = run_operator(op, &contexts, r, inputs, &results);
     if (!status) status = show(r, &results);
     if (!status) cli_resume_end(&r->resume);
@@ -184,30 +185,15 @@ static quern_status compute(const request *r, cli_inputs *inputs)
     return status;
 }
 
-static const char *const offsets[] = {"--offsets-i", "--offsets-j"};
-
 static quern_status run(int argc, char **argv)
 {
     request r = {.open.progress = true};
-    cli_inputs inputs = {0};
     quern_status status = parse(argc, argv, &r);
 
-    if (!status) status = cli_parse_count(r.slice, "--slice", &r.resume.pairs);
-    if (!status && r.slice && !r.resume.path) status = cli_fail(QUERN_USAGE, "--slice is for --resume");
     if (r.resume.path) r.open.progress = false; /* slices tell it */
-    if (!status) status = cli_parse_count(r.m, "--M", &inputs.M);
-    if (!status) status = cli_parse_count(r.n, "--N", &inputs.N);
-    if (!status) status = cli_inputs_read(&inputs, r.words.items + r.taken, r.words.count - r.taken, r.dtype);
-    if (!status) status = cli_offsets_read(&inputs, offsets, r.offsets_i, 0);
-    if (!status) status = cli_offsets_read(&inputs, offsets, r.offsets_j, 1);
-    if (!status) status = cli_ranges_read(&r.ranges, r.ranges_text, r.labels, r.keep);
-    if (!status) status = check_outputs(&r);
-    if (!status) status = compute(&r, &inputs);
-    cli_inputs_free(&inputs);
+    if (!status) status = compute(&r, &r.task.inputs);
+    cli_task_free(&r.task);
     cli_ranges_free(&r.ranges);
-    free(r.formula);
-    free(r.words.items);
-    free(r.outputs.items);
     free(r.grad.items);
     return status;
 }

@@ -22,7 +22,7 @@ static const cli_option options[] = {
      "this stage, or all of them; without it one screen: arrays, stages, expected time"},
     {"--dot", CLI_FLAG, offsetof(request, dot), "",
      "only the graph, as a picture for Graphviz: quern explain ... --dot | dot -Tsvg >graph.svg"},
-    CLI_FORMULA(request),
+    CLI_FORMULA(request, file),
     CLI_GRAD(request),
     {"--dtype", CLI_TEXT, offsetof(request, dtype), "f32|f64", "the element type of the arrays; f32 without it"},
     {"--M", CLI_TEXT, offsetof(request, m), "N", "the number of rows i; 1000 without it"},

@@ -159,13 +159,14 @@ static quern_status run(int argc, char **argv)
 {
     request r = {.open.progress = false};
     quern_mixture_options o = QUERN_DEFAULTS(quern_mixture_options);
+    const cli_points known = {.names = (const char *[]){"x", NULL}, .plain = 1};
     cli_inputs inputs = {0};
     quern_context *context = NULL;
     quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &r, &r.words);
 
     if (!status) status = parse_options(&r, &o);
     if (!status) status = check_paths(&r);
-    if (!status) status = cli_points_read(&inputs, &r.words, (const char *[]){"x"}, 1, r.dtype);
+    if (!status) status = cli_points_read(&inputs, &r.words, &known, r.dtype);
     if (!status) status = cli_open(&context, &r.open);
     if (!status) status = fit(&r, context, &o, inputs.args[0].view);
     quern_context_destroy(&context);

@@ -14,7 +14,7 @@
 
 /* The arrays that a command has. */
 enum { POINTS, VALUES, AT, TRUTH, ARRAYS };
-static const char *const array_names[ARRAYS] = {"points", "values", "at", "truth"};
+static const char *const array_names[ARRAYS + 1] = {"points", "values", "at", "truth"};
 
 typedef struct request {
     const char *kernel, *method, *mean, *optimiser, *fixed, *plot, *dtype_text;
@@ -63,7 +63,6 @@ static const cli_option options[] = {
 
 /* ---- options ---------------------------------------------------------------------------------------------------- */
 
-/* The place of a word in a list that ends with null; 0 for none given. */
 static bool tell(void *unused, const char *what, int64_t step, double number)
 {
     (void)unused;
@@ -104,38 +103,6 @@ typedef struct data {
     quern_view views[ARRAYS]; /* without data where there is none */
 } data;
 
-static int find_array(const char *word)
-{
-    for (int k = 0; k < ARRAYS; k++) {
-        size_t size = strlen(array_names[k]);
-        if (!strncmp(word, array_names[k], size) && word[size] == '=') return k;
-    }
-    return -1;
-}
-
-/* Sorts words into those of arrays, with the names of the first two, and those of parameters. `made` is for free(). */
-static quern_status sort_words(const request *r, const char **arrays, size_t *array_count, const char **parameters,
-                               size_t *parameter_count, char *made[2])
-{
-    size_t plain = 0;
-
-    for (size_t k = 0; k < r->words.count; k++) {
-        const char *word = r->words.items[k];
-        if (strchr(word, '=')) {
-            if (find_array(word) >= 0) arrays[(*array_count)++] = word;
-            else parameters[(*parameter_count)++] = word;
-            continue;
-        }
-        if (plain == 2)
-            return cli_fail(QUERN_USAGE, "gp takes two arrays without a name, points and values; %s is a third", word);
-        size_t size = strlen(word) + strlen(array_names[plain]) + 2;
-        if (!(made[plain] = malloc(size))) return cli_fail_memory();
-        snprintf(made[plain], size, "%s=%s", array_names[plain], word);
-        arrays[(*array_count)++] = made[plain++];
-    }
-    return QUERN_OK;
-}
-
 /* Takes the last column of points as their values. */
 static quern_status take_column(quern_view *points, quern_view *values, const char *name)
 {
@@ -153,10 +120,8 @@ static quern_status take_column(quern_view *points, quern_view *values, const ch
 static quern_status find_arrays(data *d)
 {
     for (size_t k = 0; k < d->arrays.count; k++) {
-        quern_view *view = &d->arrays.args[k].view;
-        if (d->arrays.sources[k].typed) view->rows = view->columns, view->columns = 1;
         for (int a = 0; a < ARRAYS; a++)
-            if (!strcmp(d->arrays.args[k].name, array_names[a])) d->views[a] = *view;
+            if (!strcmp(d->arrays.args[k].name, array_names[a])) d->views[a] = d->arrays.args[k].view;
     }
     if (!d->views[POINTS].data)
         return cli_fail(QUERN_MISSING, "gp needs points and their values: quern gp points.npy values.npy at=more.npy");
@@ -174,22 +139,14 @@ static quern_status find_arrays(data *d)
 
 static quern_status read_data(const request *r, data *d)
 {
-    const char **words = calloc(2 * r->words.count + 1, sizeof *words), **parameters = words + r->words.count;
-    size_t array_count = 0, parameter_count = 0;
-    char *made[2] = {NULL, NULL};
-    quern_status status =
-        words ? sort_words(r, words, &array_count, parameters, &parameter_count, made) : cli_fail_memory();
+    const cli_points known = {.names = array_names, .plain = 2, .parameters = &d->parameters};
+    quern_status status = cli_points_read(&d->arrays, &r->words, &known, r->dtype);
 
-    if (!status) status = cli_inputs_read(&d->arrays, words, array_count, r->dtype);
-    if (!status) status = cli_inputs_read(&d->parameters, parameters, parameter_count, QUERN_F64);
     for (size_t k = 0; k < d->parameters.count && !status; k++) {
         quern_view *view = &d->parameters.args[k].view;
         if (view->rows * view->columns == 1) *view = quern_number(*(double *)view->data);
     }
-    if (!status) status = find_arrays(d);
-    free(made[0]), free(made[1]);
-    free(words);
-    return status;
+    return status ? status : find_arrays(d);
 }
 
 /* ---- output ----------------------------------------------------------------------------------------------------- */

@@ -455,30 +455,6 @@ quern_status cli_offsets_read(cli_inputs *inputs, const char *const options[2], 
     return QUERN_OK;
 }
 
-quern_status cli_points_read(cli_inputs *inputs, const cli_list *words, const char *const *names, size_t count,
-                             quern_dtype dtype)
-{
-    const char **named = calloc(words->count + 1, sizeof *named);
-    char **made = calloc(count, sizeof *made);
-    quern_status status = named && made ? QUERN_OK : cli_fail_memory();
-
-    for (size_t k = 0; k < words->count && !status; k++) {
-        named[k] = words->items[k];
-        if (k >= count || strchr(named[k], '=')) continue;
-        size_t size = strlen(named[k]) + strlen(names[k]) + 2;
-        if (!(made[k] = malloc(size))) status = cli_fail_memory();
-        else snprintf(made[k], size, "%s=%s", names[k], named[k]), named[k] = made[k];
-    }
-    if (!status) status = cli_inputs_read(inputs, named, words->count, dtype);
-    for (size_t k = 0; k < inputs->count && !status; k++) {
-        quern_view *view = &inputs->args[k].view;
-        if (inputs->sources[k].typed) view->rows = view->columns, view->columns = 1;
-    }
-    for (size_t k = 0; made && k < count; k++) free(made[k]);
-    free(made), free(named);
-    return status;
-}
-
 void cli_inputs_free(cli_inputs *inputs)
 {
     free(inputs->offsets[0]);

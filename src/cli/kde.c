@@ -305,10 +305,11 @@ static quern_status run(int argc, char **argv)
     request r = {.open.progress = true};
     quern_density_options o = QUERN_DEFAULTS(quern_density_options);
     quern_view views[3] = {{0}};
+    const cli_points known = {.names = (const char *[]){"points", "at", "w", NULL}, .plain = 1};
     cli_inputs inputs = {0};
     quern_status status = parse(argc, argv, &r, &o);
 
-    if (!status) status = cli_points_read(&inputs, &r.words, (const char *[]){"points"}, 1, r.dtype);
+    if (!status) status = cli_points_read(&inputs, &r.words, &known, r.dtype);
     if (!status) status = find_arrays(&inputs, views);
     if (!status && r.grid && views[1].data) status = cli_fail(QUERN_USAGE, "give either at=FILE or --grid");
     if (!status && r.plot && views[0].columns > 2)

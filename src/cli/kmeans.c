@@ -162,6 +162,7 @@ static quern_status run(int argc, char **argv)
     request r = {.open.progress = false};
     quern_kmeans_options o = QUERN_DEFAULTS(quern_kmeans_options);
     quern_view x = {0}, start = {0};
+    const cli_points known = {.names = (const char *[]){"x", "weights", "start", NULL}, .plain = 1};
     cli_inputs inputs = {0};
     quern_context *context = NULL;
     quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &r, &r.words);
@@ -169,7 +170,7 @@ static quern_status run(int argc, char **argv)
     if (!status) status = parse_options(&r, &o);
     if (!status) status = cli_outputs_check(&r.outputs);
     if (!status && r.centroids) status = cli_outputs_check(&(cli_list){&r.centroids, 1});
-    if (!status) status = cli_points_read(&inputs, &r.words, (const char *[]){"x"}, 1, r.dtype);
+    if (!status) status = cli_points_read(&inputs, &r.words, &known, r.dtype);
     if (!status) status = find_arrays(&r, &inputs, &o, &x, &start);
     if (!status) status = cli_open(&context, &r.open);
     if (!status) status = cluster(&r, context, &o, x, start);

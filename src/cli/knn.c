@@ -81,55 +81,28 @@ static quern_status parse_options(request *r)
 
 enum { POINTS, QUERIES, LABELS, VALUES, TRUTH, INPUTS };
 
-static const char *const input_names[INPUTS] = {"y", "x", "labels", "values", "truth"};
-
-/* NAME=WORD, for free(); null without memory. */
-static char *name_word(const char *name, const char *word)
-{
-    size_t size = strlen(name) + strlen(word) + 2;
-    char *made = malloc(size);
-
-    if (made) snprintf(made, size, "%s=%s", name, word);
-    return made;
-}
+static const char *const input_names[INPUTS + 1] = {"y", "x", "labels", "values", "truth"};
 
 /* The first two words are the points and the queries, unless they say what they are; options name the other files. */
 static quern_status read_inputs(const request *r, cli_inputs *inputs)
 {
-    const char *files[INPUTS] = {NULL, NULL, r->labels, r->values, r->truth};
-    size_t count = r->words.count;
-    const char **words = calloc(count + INPUTS, sizeof *words);
-    char *made[INPUTS] = {NULL};
-    quern_status status = words ? QUERN_OK : cli_fail_memory();
+    const char *const files[INPUTS] = {[LABELS] = r->labels, [VALUES] = r->values, [TRUTH] = r->truth};
+    const cli_points known = {.names = input_names, .plain = 2, .files = files};
 
-    for (size_t k = 0; k < count && !status; k++) {
-        words[k] = r->words.items[k];
-        if (k <= QUERIES && !strchr(words[k], '=')) files[k] = words[k];
-    }
-    for (size_t n = 0; n < INPUTS && !status; n++) {
-        if (!files[n]) continue;
-        if (!(made[n] = name_word(input_names[n], files[n]))) status = cli_fail_memory();
-        words[n <= QUERIES ? n : count++] = made[n];
-    }
-    if (!status) status = cli_inputs_read(inputs, words, count, r->dtype);
-    for (size_t n = 0; n < INPUTS; n++) free(made[n]);
-    free(words);
-    return status;
+    return cli_points_read(inputs, &r->words, &known, r->dtype);
 }
 
-/* Sorts the arrays: what has another name is a parameter of the metric. Numbers that are typed are rows of one. */
+/* Sorts the arrays: what has another name is a parameter of the metric. */
 static quern_status find_inputs(cli_inputs *inputs, quern_view views[INPUTS], quern_arg *parameters, size_t *count)
 {
     for (size_t k = 0; k < inputs->count; k++) {
-        quern_view *view = &inputs->args[k].view;
         size_t n = 0;
         while (n < INPUTS && strcmp(inputs->args[k].name, input_names[n])) n++;
         if (n == INPUTS) {
             parameters[(*count)++] = inputs->args[k];
             continue;
         }
-        if (inputs->sources[k].typed) view->rows = view->columns, view->columns = 1;
-        views[n] = *view;
+        views[n] = inputs->args[k].view;
     }
     return views[POINTS].data ? QUERN_OK
                               : cli_fail(QUERN_MISSING, "knn needs points: quern knn points.npy queries.npy");

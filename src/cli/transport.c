@@ -226,8 +226,9 @@ static quern_status normalize(problem *p, int n)
 
 static quern_status read_problem(problem *p, const request *r)
 {
-    static const char *const clouds[] = {"x", "y"}, *const densities[] = {"a", "b"};
-    quern_status status = cli_points_read(&p->inputs, &r->words, r->grids.grid ? densities : clouds, 2, r->dtype);
+    static const char *const clouds[] = {"x", "y", "a", "b", NULL}, *const densities[] = {"a", "b", NULL};
+    const cli_points known = {.names = r->grids.grid ? densities : clouds, .plain = 2};
+    quern_status status = cli_points_read(&p->inputs, &r->words, &known, r->dtype);
 
     if (!status) status = r->grids.grid ? find_densities(p, r) : find_clouds(p);
     if (!status && !r->grids.grid) status = find_batch(p, r);

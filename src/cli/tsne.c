@@ -66,11 +66,11 @@ static quern_status parse_options(const request *r, quern_tsne_options *o, int64
 
 static quern_status read_points(const request *r, cli_inputs *inputs)
 {
-    static const char *const names[] = {"x"};
+    const cli_points known = {.names = (const char *[]){"x", NULL}, .plain = 1};
 
     if (r->words.count != 1)
         return cli_fail(QUERN_USAGE, "tsne needs one file of points: quern tsne x.npy -o places.npy");
-    return cli_points_read(inputs, &r->words, names, 1, r->dtype);
+    return cli_points_read(inputs, &r->words, &known, r->dtype);
 }
 
 static quern_status print_json(quern_context *context, quern_view x, quern_view y, const quern_tsne_report *report)

@@ -135,11 +135,6 @@ static quern_status check_view(const char *name, quern_view view)
     return QUERN_OK;
 }
 
-static bool is_given(quern_view view)
-{
-    return view.data || view.array;
-}
-
 static quern_status check_arrays(quern_view x, quern_view y, quern_view start)
 {
     Q_TRY(check_view("x", x));
@@ -150,7 +145,7 @@ static quern_status check_arrays(quern_view x, quern_view y, quern_view start)
                       (long long)y.rows, (long long)y.columns, (long long)x.rows);
     if (!y.array && y.dtype != QUERN_F32 && y.dtype != QUERN_F64)
         return q_fail(QUERN_DTYPE, "the result must be float32 or float64");
-    if (is_given(start) && (start.rows != y.rows || start.columns != y.columns))
+    if (q_view_given(&start) && (start.rows != y.rows || start.columns != y.columns))
         return q_fail(QUERN_SHAPE, "the start has %lld x %lld numbers, the result %lld x %lld", (long long)start.rows,
                       (long long)start.columns, (long long)y.rows, (long long)y.columns);
     return QUERN_OK;
@@ -222,11 +217,11 @@ static quern_status begin(picture *p, const quern_array *points)
     const quern_view start = p->options.start;
     double *x = NULL;
     quern_status status = read_finite(&x, p->context, points);
-    if (!status && !is_given(start))
+    if (!status && !q_view_given(&start))
         status =
             q_principal_components(x, p->rows, quern_array_view(points).columns, p->place, p->dim, p->options.seed);
     free(x);
-    if (status || !is_given(start)) return status;
+    if (status || !q_view_given(&start)) return status;
     quern_array *copy = NULL;
     status = quern_array_from(&copy, p->context, start);
     double *read = NULL;
