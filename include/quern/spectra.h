@@ -70,7 +70,7 @@ typedef struct quern_trace_options {
     uint64_t seed;      /* another one draws other vectors */
     /* Of the log-determinant: that of an approximate inverse is known, and little is left to estimate. */
     quern_preconditioner preconditioner;
-    int64_t rank; /* as quern_solve_options.rank */
+    int64_t rank; /* as quern_solve_options.rank; AUTO has no blocks */
     /* Called after each product with their number and what the last ones have changed, relatively; true stops with CANCELLED. */
     bool (*progress)(void *user, int64_t iteration, double change);
     void *progress_user;

@@ -19,14 +19,14 @@ static const cli_option options[] = {
     {"-o", CLI_LIST, offsetof(request, task.outputs), "FILE",
      "write the solution there, as `quern eval` writes results"},
     {"--json", CLI_FLAG, offsetof(request, json), "",
-     "print {\"converged\", \"residual\", \"iterations\", \"refinements\", \"rank\"}"},
+     "print {\"converged\", \"residual\", \"iterations\", \"refinements\", \"rank\", \"blocks\"}"},
     CLI_LINEAR(request),
     {"--tolerance", CLI_TEXT, offsetof(request, tolerance), "X",
      "of the largest relative residual of a right-hand side; 1e-6 without it"},
     {"--iterations", CLI_TEXT, offsetof(request, iterations), "N", "products with the matrix, at most"},
-    {"--rank", CLI_TEXT, offsetof(request, rank), "N", "of the preconditioner, at most"},
-    {"--preconditioner", CLI_TEXT, offsetof(request, preconditioner), "auto|none|low-rank|nystrom",
-     "auto tries whether a low rank explains the matrix"},
+    {"--rank", CLI_TEXT, offsetof(request, rank), "N", "of the preconditioner, at most; with blocks the rows of one"},
+    {"--preconditioner", CLI_TEXT, offsetof(request, preconditioner), "auto|none|low-rank|nystrom|pivoted|blocks",
+     "auto tries whether a low rank explains the matrix, or blocks of points that are near"},
     {"--method", CLI_TEXT, offsetof(request, method), "cg|minres|gmres",
      "for matrices that are positive definite, symmetric, or any; cg without it"},
     {"--dtype", CLI_TEXT, offsetof(request, task.dtype_text), "f32|f64", "convert all arrays to this type first"},
@@ -53,9 +53,10 @@ static quern_status parse_options(const request *r, quern_solve_options *how)
 
 static quern_status print_json(const quern_solve_report *report)
 {
-    return cli_print_json(json_pack("{s:b, s:f, s:I, s:I, s:I}", "converged", report->converged, "residual",
+    return cli_print_json(json_pack("{s:b, s:f, s:I, s:I, s:I, s:I}", "converged", report->converged, "residual",
                                     report->residual, "iterations", (json_int_t)report->iterations, "refinements",
-                                    (json_int_t)report->refinements, "rank", (json_int_t)report->rank),
+                                    (json_int_t)report->refinements, "rank", (json_int_t)report->rank, "blocks",
+                                    (json_int_t)report->blocks),
                           0);
 }
 
@@ -83,8 +84,9 @@ static quern_status solve(const request *r, const quern_solve_options *how)
     if (cli_progress_wanted()) fprintf(stderr, "%*s\r", 48, "");
     if (solved) cli_fail_quern(solved, NULL);
     else if (r->task.outputs.count)
-        cli_note("residual %.3g after %" PRId64 " product%s, with a preconditioner of rank %" PRId64, report.residual,
-                 report.iterations, CLI_S(report.iterations), report.rank);
+        cli_note("residual %.3g after %" PRId64 " product%s, with a preconditioner of %s %" PRId64, report.residual,
+                 report.iterations, CLI_S(report.iterations), report.blocks ? "blocks," : "rank",
+                 report.blocks ? report.blocks : report.rank);
     if (!solved || solved == QUERN_NUMERIC) status = show(r, solution, &report);
     free(solution.data);
     return solved ? solved : status;

@@ -77,7 +77,7 @@ static void log_determinants_are_within_their_errors(void **state)
                           report.error, report.truncation, (long long)report.iterations, (long long)report.rank);
             assert_true(fabs(value - truth) < 4 * report.error + 1e-4 * fabs(truth));
             assert_true(report.converged && report.probes == 16 && report.least > 0);
-            assert_int_equal(report.rank > 0, way > 0 && !shape); /* short lengths have no low rank */
+            assert_int_equal(report.rank > 0, way > 0); /* short lengths have one that explains less */
             if (way && !shape) assert_true(report.error < 1e-3 * fabs(truth));
             succeed(quern_log_determinant(&again, a, &options, NULL));
             assert_true(again == value); /* the same vectors */

@@ -22,6 +22,8 @@ report 'a system that is not symmetric is told, and what there is written' \
     "$([ "$code" -eq 17 ] && grep -q 'not symmetric' err && grep -q '"converged": false' out || cat out err)"
 prints 'a matrix that is not positive, by MINRES' "-1
 -2" solve "$kernel" x=0,100 y=0,100 b=1,2 --shift -2 --method minres --quiet
+shows 'blocks of rows' '"blocks": 2' solve "$kernel" x=0,100,200,1,101,201,2,3 y=0,100,200,1,101,201,2,3 b=1,2,3,4,5,6,7,8 --shift 1 --preconditioner blocks --rank 4 --json --quiet
+fails 'a preconditioner that there is not' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --preconditioner lu
 fails 'a method that there is not' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --method lu
 fails 'no right-hand side' 8 solve "$kernel" x=0,1 y=0,1 -o made/c.npy
 fails 'a right-hand side of another size' 6 solve "$kernel" x=0,1 y=0,1 b=1,2,3 -o made/c.npy

@@ -80,20 +80,22 @@ static quern_status multiply(const quern_linear *a, quern_dtype dtype, bool tran
 
 // ---- sums ----
 
-/* A product if there is a vector; entries if there is a part; else the diagonal. */
+/* A product if there is a vector; entries if there is a part; blocks if there are clusters; else the diagonal. */
 typedef struct request {
     quern_dtype dtype;
     bool transposed;
     int64_t R, numbers; /* numbers: of what is asked for */
     const double *vector;
     const q_part *where;
+    const quern_clusters *clusters;
 } request;
 
 static quern_status ask(const quern_linear *a, const request *r, double *out)
 {
-    return r->vector  ? multiply(a, r->dtype, r->transposed, r->R, r->vector, out)
-           : r->where ? q_linear_entries(a, r->dtype, r->where, out)
-                      : q_linear_diagonal(a, r->dtype, out);
+    return r->vector     ? multiply(a, r->dtype, r->transposed, r->R, r->vector, out)
+           : r->where    ? q_linear_entries(a, r->dtype, r->where, out)
+           : r->clusters ? q_linear_blocks(a, r->dtype, r->clusters, out)
+                         : q_linear_diagonal(a, r->dtype, out);
 }
 
 static quern_status sum_up(const quern_linear *linear, const request *r, double *out)
@@ -113,7 +115,7 @@ static quern_status sum_up(const quern_linear *linear, const request *r, double 
 static quern_status sum_product(const quern_linear *a, quern_dtype dtype, bool transposed, int64_t R, const double *in,
                                 double *out)
 {
-    request r = {dtype, transposed, R, (transposed ? a->columns : a->rows) * R, in, NULL};
+    request r = {dtype, transposed, R, (transposed ? a->columns : a->rows) * R, in, NULL, NULL};
     return sum_up(a, &r, out);
 }
 
@@ -129,8 +131,28 @@ static quern_status sum_diagonal(const quern_linear *a, quern_dtype dtype, doubl
     return sum_up(a, &r, out);
 }
 
+static quern_status sum_blocks(const quern_linear *a, quern_dtype dtype, const quern_clusters *clusters, double *out)
+{
+    request r = {.dtype = dtype, .clusters = clusters};
+    for (int64_t k = 0; k < clusters->count; k++) {
+        int64_t n = clusters->first[k + 1] - clusters->first[k];
+        r.numbers += n * n;
+    }
+    return sum_up(a, &r, out);
+}
+
+/* Those of the first operand that has some. */
+static quern_status sum_points(const quern_linear *linear, double **points, int64_t *dim)
+{
+    const composed *a = (const composed *)linear;
+    for (size_t k = 0; k < a->count && !*points; k++) Q_TRY(q_linear_points(a->operands[k], points, dim));
+    return QUERN_OK;
+}
+
 static const q_linear_kind sum_kind = {.free = composed_free,
                                        .has_entries = has_entries,
+                                       .blocks = sum_blocks,
+                                       .points = sum_points,
                                        .product = sum_product,
                                        .entries = sum_entries,
                                        .diagonal = sum_diagonal};

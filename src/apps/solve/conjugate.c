@@ -25,7 +25,7 @@ static void dots(const q_solve_work *w, const double *x, const double *y, double
 
 static quern_status conjugate_begin(q_solve_work *w)
 {
-    Q_TRY(q_low_rank_solve(&w->low, w->R, w->r, w->p));
+    Q_TRY(q_preconditioner_solve(&w->inverse, w->R, w->r, w->p));
     dots(w, w->r, w->p, w->rz);
     return QUERN_OK;
 }
@@ -47,7 +47,7 @@ static quern_status conjugate_step(q_solve_work *w)
         w->now[r] = sqrt(w->now[r]);
         w->done[r] = w->done[r] || w->now[r] <= w->goal[r];
     }
-    Q_TRY(q_low_rank_solve(&w->low, w->R, w->r, w->z));
+    Q_TRY(q_preconditioner_solve(&w->inverse, w->R, w->r, w->z));
     dots(w, w->r, w->z, w->pq);
     for (int64_t r = 0; r < w->R; r++) {
         double rz = w->pq[r];

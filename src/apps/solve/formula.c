@@ -12,6 +12,7 @@
 #include "apps/solve/linear.h"
 #include "quern/array.h"
 #include "quern/build.h"
+#include "quern/space.h"
 
 /* Names of the variables that are added to the formula's. */
 #define SHIFTED "quern_vector"
@@ -179,6 +180,7 @@ typedef struct part {
     int64_t first_row, rows, first_column, columns;
     bool transposed;
     quern_view vector, shifted;
+    const quern_ranges *ranges;
 } part;
 
 static quern_status run_part(const quern_linear *linear, quern_dtype dtype, const part *p, quern_view result)
@@ -200,7 +202,8 @@ static quern_status run_part(const quern_linear *linear, quern_dtype dtype, cons
     args[count++] = (quern_arg){p->transposed ? ADJOINT : a->vector, p->vector};
     if (a->shifted) args[count++] = (quern_arg){SHIFTED, p->shifted};
     quern_args all = {args, count, p->rows, p->columns};
-    return quern_run(op->op, all, result);
+    quern_run_options how = {.size = sizeof how, .ranges = p->ranges};
+    return p->ranges ? quern_run_with(op->op, all, (quern_outs){&result, 1}, &how) : quern_run(op->op, all, result);
 }
 
 /* The argument of this name, whose array has rows x columns numbers; false if the formula has none. */
@@ -404,7 +407,7 @@ static quern_status symbolic_apply(const quern_linear *a, bool transposed, const
     for (int64_t r = 0; r < in->columns; r += Q_RHS_CHUNK) {
         int64_t R = in->columns - r < Q_RHS_CHUNK ? in->columns - r : Q_RHS_CHUNK;
         quern_view v = quern_view_columns(*in, r, R);
-        part all = {0, a->rows, 0, a->columns, transposed, v, v};
+        part all = {0, a->rows, 0, a->columns, transposed, v, v, NULL};
         Q_TRY(run_part(a, in->dtype, &all, quern_view_columns(*out, r, R)));
     }
     return QUERN_OK;
@@ -434,7 +437,7 @@ static quern_status symbolic_part(const quern_linear *a, quern_dtype dtype, cons
     if (!status) {
         status = as_type(&result, dtype, dtype == QUERN_F64 ? out : NULL, p->rows, p->R);
         if (!status) {
-            part some = {p->first_row, p->rows, p->first_column, p->columns, false, v, shifted};
+            part some = {p->first_row, p->rows, p->first_column, p->columns, false, v, shifted, p->ranges};
             status = run_part(a, dtype, &some, result);
             from_type(&result, !status, out);
         }
@@ -466,5 +469,85 @@ static quern_status symbolic_entries(const quern_linear *a, quern_dtype dtype, c
     return q_entries_by_products(a, dtype, where, parts ? symbolic_part : NULL, out);
 }
 
-static const q_linear_kind symbolic_kind = {
-    .free = symbolic_free, .product = symbolic_product, .apply = symbolic_apply, .entries = symbolic_entries};
+// ---- blocks ----
+
+/* An array's numbers on the host, for free(). */
+static quern_status read_array(quern_view *out, const quern_array *array)
+{
+    *out = quern_array_view(array);
+    size_t bytes = (size_t)out->rows * (size_t)out->columns * q_element_size(out->dtype);
+    *out = quern_view_of(malloc(bytes + 1), out->dtype, out->rows, out->columns);
+    return out->data ? quern_array_read(array, *out) : q_fail_memory(bytes);
+}
+
+/* The same argument with rows in the order of the clusters. */
+static quern_status keep_sorted(symbolic *sorted, const argument *arg, const quern_clusters *clusters)
+{
+    const quern_array *array = arg->array[0] ? arg->array[0] : arg->array[1];
+    if (arg->given.dtype == QUERN_NUMBER) return keep(sorted, arg->name, arg->axis, &arg->given);
+    quern_view from, to;
+    if (arg->axis == 'p') from = quern_array_view(array);
+    if (arg->axis == 'p') return keep(sorted, arg->name, arg->axis, &from);
+    quern_status status = read_array(&from, array);
+    to = quern_view_of(malloc((size_t)from.rows * (size_t)from.columns * q_element_size(from.dtype) + 1), from.dtype,
+                       from.rows, from.columns);
+    if (!status && !to.data) status = q_fail_memory((size_t)(from.rows * from.columns));
+    if (!status) status = quern_clusters_sort(clusters, to, from);
+    if (!status) status = keep(sorted, arg->name, arg->axis, &to);
+    free(from.data);
+    free(to.data);
+    return status;
+}
+
+static quern_status sort(quern_linear **out, const symbolic *a, const quern_clusters *clusters)
+{
+    symbolic *s = calloc(1, sizeof *s);
+    if (!s) return q_fail_memory(sizeof *s);
+    *out = &s->base;
+    pthread_mutex_init(&s->lock, NULL);
+    s->base.kind = &symbolic_kind, s->base.context = a->base.context, s->base.dtype = a->base.dtype;
+    s->base.rows = a->base.rows, s->base.columns = a->base.columns, s->shifted = a->shifted;
+    s->formula = strdup(a->formula), s->vector = strdup(a->vector);
+    if (!s->formula || !s->vector) return q_fail_memory(strlen(a->formula));
+    for (size_t k = 0; k < a->arg_count; k++) Q_TRY(keep_sorted(s, &a->args[k], clusters));
+    return QUERN_OK;
+}
+
+/* As products of the blocks alone where parts of arrays give parts of the matrix. */
+static quern_status symbolic_blocks(const quern_linear *a, quern_dtype dtype, const quern_clusters *clusters,
+                                    double *out)
+{
+    bool parts;
+    quern_linear *sorted = NULL;
+    Q_TRY(know_parts((symbolic *)a, &parts));
+    if (!parts) return q_blocks_by_columns(a, dtype, clusters, out);
+    quern_status status = sort(&sorted, (const symbolic *)a, clusters);
+    if (!status) status = q_blocks_by_products(sorted, dtype, clusters, symbolic_part, out);
+    quern_linear_destroy(&sorted);
+    return status;
+}
+
+/* The first array of the rows. */
+static quern_status symbolic_points(const quern_linear *linear, double **points, int64_t *dim)
+{
+    const symbolic *a = (const symbolic *)linear;
+    for (size_t k = 0; k < a->arg_count; k++) {
+        const argument *arg = &a->args[k];
+        if (arg->axis != 'i' || !is_float(arg->given.dtype)) continue;
+        size_t count = (size_t)arg->given.rows * (size_t)arg->given.columns;
+        *dim = arg->given.columns, *points = malloc(count * sizeof **points + 1);
+        if (!*points) return q_fail_memory(count * sizeof **points);
+        quern_view from = quern_array_view(arg->array[type_index(arg->given.dtype)]);
+        quern_status status = q_vector_read(linear->context, &from, *points);
+        if (status) free(*points);
+        return status;
+    }
+    return QUERN_OK;
+}
+
+static const q_linear_kind symbolic_kind = {.free = symbolic_free,
+                                            .product = symbolic_product,
+                                            .apply = symbolic_apply,
+                                            .entries = symbolic_entries,
+                                            .blocks = symbolic_blocks,
+                                            .points = symbolic_points};

@@ -76,7 +76,7 @@ static quern_status gmres_step(q_solve_work *w)
     gmres *m = w->state;
     size_t vector = (size_t)(w->rows * w->R);
     double *next = m->V + (size_t)(m->steps + 1) * vector;
-    Q_TRY(q_low_rank_solve(&w->low, w->R, m->V + (size_t)m->steps * vector, w->z));
+    Q_TRY(q_preconditioner_solve(&w->inverse, w->R, m->V + (size_t)m->steps * vector, w->z));
     Q_TRY(q_linear_product(w->a, w->inner, w->R, w->z, next));
     orthogonalise(w, m, next);
     for (int64_t r = 0; r < w->R; r++) {
@@ -118,7 +118,7 @@ static quern_status gmres_end(q_solve_work *w)
             for (int64_t r = 0; r < w->R; r++) w->pq[r] = k < m->h[r].steps ? m->h[r].g[k] : 0;
             q_solve_add(w, w->z, w->pq, 1, m->V + (size_t)k * vector);
         }
-        status = q_low_rank_solve(&w->low, w->R, w->z, w->d);
+        status = q_preconditioner_solve(&w->inverse, w->R, w->z, w->d);
     }
     free(m->V);
     free(m->h);

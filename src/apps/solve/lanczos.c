@@ -32,7 +32,7 @@ double q_vector_dot(int64_t count, const double *x, const double *y)
 /* beta = |r| in the inner product of the preconditioner. */
 static quern_status measure(q_lanczos *l)
 {
-    Q_TRY(q_low_rank_solve(l->low, l->R, l->r, l->y));
+    Q_TRY(q_preconditioner_solve(l->inverse, l->R, l->r, l->y));
     q_dots(l->rows, l->R, l->r, l->y, l->beta);
     for (int64_t k = 0; k < l->R; k++) l->beta[k] = sqrt(l->beta[k]);
     return QUERN_OK;

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/base.h"
+#include "quern/cluster.h"
 #include "quern/solve.h"
 
 /* Right-hand sides that take one pass; more take several. */
@@ -17,6 +18,7 @@ enum { Q_RHS_CHUNK = 16 };
 typedef struct q_part {
     int64_t first_row, rows, first_column, columns, R;
     const double *vector, *shifted;
+    const quern_ranges *ranges; /* null: all rows of the part meet all its columns */
 } q_part;
 
 /* What operators of one kind do. Numbers are computed in a type; null members have a way that all kinds have in common. */
@@ -30,6 +32,10 @@ typedef struct q_linear_kind {
     /* Entries of a part of the matrix, rows x columns numbers. */
     quern_status (*entries)(const quern_linear *linear, quern_dtype dtype, const q_part *where, double *out);
     quern_status (*diagonal)(const quern_linear *linear, quern_dtype dtype, double *out);
+    /* The entries whose row and column are in one cluster, blocks one after the other. */
+    quern_status (*blocks)(const quern_linear *linear, quern_dtype dtype, const quern_clusters *clusters, double *out);
+    /* The points that rows are of, rows x *dim numbers for free(); null for none. */
+    quern_status (*points)(const quern_linear *linear, double **points, int64_t *dim);
     /* Whether entries are no products with all of the matrix; null: if there is a function for them. */
     bool (*has_entries)(const quern_linear *linear);
 } q_linear_kind;
@@ -78,6 +84,14 @@ quern_status q_entries_by_products(const quern_linear *linear, quern_dtype dtype
 /* Entries of rows first_row .. + rows - 1 and columns first_column .. + columns - 1, rows x columns numbers. */
 quern_status q_linear_entries(const quern_linear *linear, quern_dtype dtype, const q_part *where, double *out);
 quern_status q_linear_diagonal(const quern_linear *linear, quern_dtype dtype, double *out);
+quern_status q_linear_blocks(const quern_linear *linear, quern_dtype dtype, const quern_clusters *clusters,
+                             double *out);
+/* Those blocks of an operator whose rows are in the order of the clusters, as products of them alone; and of any, column by column. */
+quern_status q_blocks_by_products(const quern_linear *linear, quern_dtype dtype, const quern_clusters *clusters,
+                                  q_part_product part, double *out);
+quern_status q_blocks_by_columns(const quern_linear *linear, quern_dtype dtype, const quern_clusters *clusters,
+                                 double *out);
+quern_status q_linear_points(const quern_linear *linear, double **points, int64_t *dim);
 /* Copies a vector of `rows` x R numbers to or from doubles; SHAPE and DTYPE for what is none. `name` is for messages. */
 quern_status q_vector_check(const char *name, const quern_view *view, int64_t rows, int64_t R);
 quern_status q_vector_read(quern_context *context, const quern_view *view, double *out);
@@ -85,32 +99,68 @@ quern_status q_vector_write(quern_context *context, const quern_view *view, cons
 
 // precondition.c: an approximate inverse of a symmetric positive definite operator
 
-typedef struct q_low_rank {
+typedef struct q_preconditioner q_preconditioner;
+
+/* Numbers are rows x R. */
+typedef struct q_preconditioner_kind {
+    quern_status (*solve)(const q_preconditioner *p, int64_t R, const double *in, double *out);
+    /* Of the matrix P that is inverted; and vectors drawn from the normal distribution whose covariance it is. */
+    double (*log_determinant)(const q_preconditioner *p);
+    void (*sample)(const q_preconditioner *p, int64_t R, uint64_t *state, double *out);
+} q_preconditioner_kind;
+
+struct q_preconditioner {
+    const q_preconditioner_kind *kind; /* null: the identity */
     int64_t rows, rank;
-    double *L;    /* rank x rows: the matrix is about L^T L + left */
-    double left;  /* a positive number on the diagonal */
-    double *core; /* the Cholesky factor of left + L L^T, rank x rank */
-    /* In place of all that: the program's own, quern_solve_options.precondition. */
+    double *
+        L; /* low rank: rank x rows, and the matrix is about L^T L + left. Blocks: their factors, one after the other */
+    double left;                    /* a positive number on the diagonal */
+    double *core;                   /* the Cholesky factor of left + L L^T, rank x rank */
+    const quern_clusters *clusters; /* of the rows of blocks */
+    quern_clusters *made;           /* the same, unless they are the program's */
+    /* The program's own, quern_solve_options.precondition. */
     quern_status (*own)(void *user, int64_t R, const double *in, double *out);
     void *user;
-} q_low_rank;
+};
 
-/* Finds it, of at most so many columns; rank 0 where a trial finds that it would not help. NUMERIC for a diagonal that is
-   not positive. */
-quern_status q_low_rank_make(q_low_rank *out, const quern_linear *linear, int64_t most, bool trial);
-/* The same from so many products with random vectors, at 16 a pass, for operators without entries: nystrom.c. */
-quern_status q_nystrom_make(q_low_rank *out, const quern_linear *linear, int64_t rank, bool trial);
-/* One of them, or none, for options as they are given; `positive`: that the matrix is, so that it may be tried without being asked for. */
-quern_status q_precondition(q_low_rank *out, const quern_linear *linear, quern_preconditioner kind, int64_t rank,
-                            bool positive);
-/* What is behind them: the factor of the core; rank 0 where it is not positive. */
-quern_status q_low_rank_finish(q_low_rank *out);
-void q_low_rank_free(q_low_rank *low);
-/* out = approximate inverse times in: rows x R numbers. */
-quern_status q_low_rank_solve(const q_low_rank *low, int64_t R, const double *in, double *out);
-double q_low_rank_log_determinant(const q_low_rank *low);
-/* Vectors drawn from the normal distribution whose covariance is the matrix that is inverted. */
-void q_low_rank_sample(const q_low_rank *low, int64_t R, uint64_t *state, double *out);
+/* What is asked for. */
+typedef struct q_preconditioning {
+    quern_preconditioner kind;
+    int64_t rank;                   /* at most; of blocks: their rows. 0: as usual */
+    const quern_clusters *clusters; /* null: made from points */
+    bool positive;                  /* the matrix is, so that it may be tried without being asked for */
+} q_preconditioning;
+
+/* One of them, or none. */
+quern_status q_precondition(q_preconditioner *out, const quern_linear *linear, const q_preconditioning *how);
+void q_preconditioner_free(q_preconditioner *p);
+/* out = approximate inverse times in. */
+quern_status q_preconditioner_solve(const q_preconditioner *p, int64_t R, const double *in, double *out);
+double q_preconditioner_log_determinant(const q_preconditioner *p);
+void q_preconditioner_sample(const q_preconditioner *p, int64_t R, uint64_t *state, double *out);
+extern const q_preconditioner_kind q_preconditioner_own;
+/* In place, the Cholesky factor of a symmetric n x n matrix of which the lower triangle is there; false if it is not positive. */
+bool q_small_cholesky(double *a, int64_t n);
+
+// low_rank.c
+
+/* By entries, of at most so many columns; nothing where a trial finds that it would not help. Pivots are the largest entries that are
+   left of the diagonal, or random ones. NUMERIC for a diagonal that is not positive. */
+quern_status q_low_rank_make(q_preconditioner *out, const quern_linear *linear, int64_t most, bool greedy, bool trial);
+/* What is behind L and left: the factor of the core; nothing where it is not positive. */
+quern_status q_low_rank_finish(q_preconditioner *out);
+
+// nystrom.c
+
+/* The same from so many products with random vectors, at 16 a pass, for operators without entries. */
+quern_status q_nystrom_make(q_preconditioner *out, const quern_linear *linear, int64_t rank, bool trial);
+
+// blocks.c
+
+/* Block Jacobi: blocks of the matrix whose rows are a cluster; without clusters those of a k-d tree of the operator's points, of so
+   many rows. NUMERIC for a block that is not positive definite. */
+quern_status q_blocks_make(q_preconditioner *out, const quern_linear *linear, const quern_clusters *clusters,
+                           int64_t rows);
 
 // lanczos.c
 
@@ -120,7 +170,7 @@ void q_dots(int64_t rows, int64_t R, const double *x, const double *y, double *o
 
 typedef struct q_lanczos {
     const quern_linear *a; /* these are the caller's to set */
-    const q_low_rank *low;
+    const q_preconditioner *inverse;
     quern_dtype dtype;
     int64_t rows, R;
     int64_t steps;

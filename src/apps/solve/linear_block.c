@@ -128,6 +128,91 @@ quern_status q_linear_diagonal(const quern_linear *a, quern_dtype dtype, double 
     return QUERN_OK;
 }
 
+// ---- blocks of clusters ----
+
+quern_status q_blocks_by_columns(const quern_linear *a, quern_dtype dtype, const quern_clusters *clusters, double *out)
+{
+    double *column = malloc((size_t)a->rows * sizeof *column + 1);
+    quern_status status = column ? QUERN_OK : q_fail_memory((size_t)a->rows * sizeof *column);
+    for (int64_t k = 0; k < clusters->count && !status; k++) {
+        int64_t n = clusters->first[k + 1] - clusters->first[k];
+        const int64_t *row = clusters->order + clusters->first[k];
+        for (int64_t j = 0; j < n && !status; j++) {
+            q_part where = {.rows = a->rows, .first_column = row[j], .columns = 1};
+            status = q_linear_entries(a, dtype, &where, column);
+            for (int64_t i = 0; i < n && !status; i++) out[i * n + j] = column[row[i]];
+        }
+        out += n * n;
+    }
+    free(column);
+    return status;
+}
+
+/* The vectors that are 1 in row from + r of each cluster, r below R; or, the other way, what their products say of the blocks. */
+static void turn_columns(const quern_clusters *c, int64_t from, int64_t R, double *vector, double *blocks, bool read)
+{
+    for (int64_t k = 0; k < c->count; k++) {
+        int64_t first = c->first[k], n = c->first[k + 1] - first;
+        for (int64_t r = 0; r < R && from + r < n; r++)
+            if (!read) vector[(first + from + r) * R + r] = 1;
+            else
+                for (int64_t i = 0; i < n; i++) blocks[i * n + from + r] = vector[(first + i) * R + r];
+        if (blocks) blocks += n * n;
+    }
+}
+
+static quern_status multiply_blocks(const quern_linear *a, quern_dtype dtype, const quern_clusters *c,
+                                    const quern_ranges *ranges, q_part_product part, double *vector, double *out)
+{
+    int64_t most = 0, R = Q_RHS_CHUNK;
+    size_t numbers = (size_t)a->rows * (size_t)R;
+    for (int64_t k = 0; k < c->count; k++)
+        most = c->first[k + 1] - c->first[k] > most ? c->first[k + 1] - c->first[k] : most;
+    q_part all = {
+        .rows = a->rows, .columns = a->columns, .R = R, .vector = vector, .shifted = vector, .ranges = ranges};
+    for (int64_t from = 0; from < most; from += R) {
+        memset(vector, 0, numbers * sizeof *vector);
+        turn_columns(c, from, R, vector, NULL, false);
+        Q_TRY(part(a, dtype, &all, vector + numbers));
+        turn_columns(c, from, R, vector + numbers, out, true);
+    }
+    return QUERN_OK;
+}
+
+quern_status q_blocks_by_products(const quern_linear *a, quern_dtype dtype, const quern_clusters *clusters,
+                                  q_part_product part, double *out)
+{
+    quern_ranges *ranges = NULL;
+    size_t numbers = (size_t)a->rows * Q_RHS_CHUNK;
+    double *vector = malloc(2 * numbers * sizeof *vector + 1);
+    int64_t *label = malloc((size_t)a->rows * sizeof *label + 1);
+    quern_status status = vector && label ? QUERN_OK : q_fail_memory(2 * numbers * sizeof *vector);
+    for (int64_t p = 0, k = 0; p < a->rows && !status; p++) {
+        while (p >= clusters->first[k + 1]) k++;
+        label[p] = k;
+    }
+    quern_view labels = quern_i64(label, a->rows, 1);
+    if (!status) status = quern_ranges_labels(&ranges, labels, labels);
+    if (!status) status = multiply_blocks(a, dtype, clusters, ranges, part, vector, out);
+    quern_ranges_destroy(&ranges);
+    free(vector);
+    free(label);
+    return status;
+}
+
+quern_status q_linear_blocks(const quern_linear *a, quern_dtype dtype, const quern_clusters *clusters, double *out)
+{
+    return (a->kind->blocks ? a->kind->blocks : q_blocks_by_columns)(a, dtype, clusters, out);
+}
+
+quern_status q_linear_points(const quern_linear *a, double **points, int64_t *dim)
+{
+    *points = NULL;
+    return a->kind->points ? a->kind->points(a, points, dim) : QUERN_OK;
+}
+
+// ---- the calls ----
+
 quern_status quern_linear_block(const quern_linear *linear, int64_t first_row, int64_t first_column, quern_view result)
 {
     if (!linear) return q_fail_null(__func__, "the operator");

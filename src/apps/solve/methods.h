@@ -16,7 +16,7 @@ typedef struct q_solve_work {
     const q_solve_method *method;
     int64_t rows, R, products, refinements;
     quern_dtype inner, outer; /* types that products are computed in */
-    q_low_rank low;
+    q_preconditioner inverse;
     double *b, *c, *best;      /* best: the solution with the least residual */
     double *r, *z, *p, *q, *d; /* of the method; d is what it adds to c */
     double *norm, *size;       /* |b|; |r| when the method began, by which all of it is divided */

@@ -30,7 +30,8 @@ static quern_status minres_begin(q_solve_work *work)
     m->w = calloc(2 * vector + 1, sizeof *m->w);
     if (!m->turn || !m->w) return q_fail_memory(2 * vector * sizeof *m->w);
     m->w_before = m->w + vector;
-    m->lanczos = (q_lanczos){.a = work->a, .low = &work->low, .dtype = work->inner, .rows = work->rows, .R = work->R};
+    m->lanczos =
+        (q_lanczos){.a = work->a, .inverse = &work->inverse, .dtype = work->inner, .rows = work->rows, .R = work->R};
     Q_TRY(q_lanczos_begin(&m->lanczos, work->r));
     for (int64_t r = 0; r < work->R; r++)
         m->turn[r] = (rotation){.first = m->lanczos.beta[r], .left = m->lanczos.beta[r], .c = -1};

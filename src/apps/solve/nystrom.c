@@ -77,7 +77,7 @@ static quern_status estimate(sketch *s, double *left, double *mean)
     return QUERN_OK;
 }
 
-static quern_status make(sketch *s, q_low_rank *out, bool trial)
+static quern_status make(sketch *s, q_preconditioner *out, bool trial)
 {
     double left, mean;
     for (int64_t k = 0; k < s->rank; k += Q_RHS_CHUNK)
@@ -90,11 +90,11 @@ static quern_status make(sketch *s, q_low_rank *out, bool trial)
     return isfinite(mean) ? QUERN_OK : q_linear_not_finite(mean);
 }
 
-quern_status q_nystrom_make(q_low_rank *out, const quern_linear *linear, int64_t rank, bool trial)
+quern_status q_nystrom_make(q_preconditioner *out, const quern_linear *linear, int64_t rank, bool trial)
 {
     int64_t rows = quern_linear_rows(linear);
     size_t room = (size_t)(rank > 2 * Q_RHS_CHUNK ? rank : 2 * Q_RHS_CHUNK) * (size_t)rows;
-    *out = (q_low_rank){.rows = rows, .L = malloc((size_t)(rank * rows) * sizeof(double) + 1)};
+    *out = (q_preconditioner){.rows = rows, .L = malloc((size_t)(rank * rows) * sizeof(double) + 1)};
     sketch s = {
         .a = linear, .rows = rows, .rank = rank, .state = 3, .shift = fmax(0, q_linear_shift(linear)), .Y = out->L};
     s.O = malloc(room * sizeof *s.O), s.core = malloc((size_t)(rank * rank) * sizeof *s.core);
@@ -108,6 +108,6 @@ quern_status q_nystrom_make(q_low_rank *out, const quern_linear *linear, int64_t
     free(s.core);
     free(s.in);
     if (!status) status = q_low_rank_finish(out);
-    if (status) q_low_rank_free(out);
+    if (status) q_preconditioner_free(out);
     return status;
 }

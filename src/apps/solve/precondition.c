@@ -1,8 +1,6 @@
 /*
- * precondition.c: a low-rank part plus a number on the diagonal, as an approximate inverse. Columns are chosen by randomly
- * pivoted Cholesky (Chen, Epperly, Tropp, Webber, "Randomly pivoted Cholesky", 2022): each pivot with the probability of
- * its entry on the diagonal of what is left, from a fixed seed, so that the same matrix gives the same bits. It stops where
- * what is left is no more than the least entry of the diagonal could be a shift of; that is found by the trial, too.
+ * precondition.c: approximate inverses, behind one table: which there are, which is taken without being named, and what is done
+ * with any of them.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -10,259 +8,101 @@
 
 #include "apps/solve/linear.h"
 
-enum { TRIAL = 32 };                /* columns after which a low rank must have shown */
-static const double enough = 1e-6;  /* of the trace, what may be left */
-static const double hopeless = 0.5; /* of the trace, what must be gone after the trial */
-
-static double sum_of(const double *numbers, int64_t count)
+bool q_small_cholesky(double *a, int64_t n)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < count; i++) sum += numbers[i];
-    return sum;
-}
-
-/* The row whose share of the sum a random number falls into. */
-static int64_t choose(const double *left, int64_t rows, double sum, uint64_t *state)
-{
-    double at = q_random_unit(state) * sum;
-    int64_t last = 0;
-    for (int64_t i = 0; i < rows; i++) {
-        if (left[i] <= 0) continue;
-        last = i;
-        at -= left[i];
-        if (at < 0) break;
-    }
-    return last;
-}
-
-/* row -= what L has of a pivot's column, four rows of L at a time, so that `row` is read a quarter as often. */
-static void subtract_rows(const q_low_rank *low, int64_t pivot, double *restrict row)
-{
-    int64_t k = 0, rows = low->rows;
-    for (; k + 4 <= low->rank; k += 4) {
-        const double *a = low->L + k * rows, *b = a + rows, *c = b + rows, *d = c + rows;
-        const double fa = a[pivot], fb = b[pivot], fc = c[pivot], fd = d[pivot];
-        for (int64_t i = 0; i < rows; i++) row[i] -= (fa * a[i] + fb * b[i]) + (fc * c[i] + fd * d[i]);
-    }
-    for (; k < low->rank; k++) {
-        const double *a = low->L + k * rows, factor = a[pivot];
-        for (int64_t i = 0; i < rows; i++) row[i] -= factor * a[i];
-    }
-}
-
-/* Adds the row of L for a pivot; false if nothing is left of it. */
-static quern_status add_row(q_low_rank *low, const quern_linear *a, int64_t pivot, double shift, double *left,
-                            bool *added)
-{
-    double *row = low->L + low->rank * low->rows;
-    q_part where = {.rows = low->rows, .first_column = pivot, .columns = 1};
-    Q_TRY(q_linear_entries(a, q_linear_dtype(a), &where, row));
-    row[pivot] -= shift;
-    subtract_rows(low, pivot, row);
-    *added = row[pivot] > 0;
-    if (!*added) {
-        left[pivot] = 0;
-        return QUERN_OK;
-    }
-    double scale = 1 / sqrt(row[pivot]);
-    for (int64_t i = 0; i < low->rows; i++) {
-        row[i] *= scale;
-        left[i] -= row[i] * row[i];
-        if (left[i] < 0) left[i] = 0;
-    }
-    left[pivot] = 0;
-    low->rank++;
-    return QUERN_OK;
-}
-
-/* The Cholesky factor of left + L L^T, lower triangle. */
-static bool factor_core(q_low_rank *low)
-{
-    int64_t n = low->rank;
-    double *c = low->core;
     for (int64_t i = 0; i < n; i++)
         for (int64_t k = 0; k <= i; k++) {
-            double sum = i == k ? low->left : 0;
-            sum += q_vector_dot(low->rows, low->L + i * low->rows, low->L + k * low->rows);
-            sum -= q_vector_dot(k, c + i * n, c + k * n);
-            if (i == k && !(sum > 0)) return false;
-            c[i * n + k] = i == k ? sqrt(sum) : sum / c[k * n + k];
+            double left = a[i * n + k] - q_vector_dot(k, a + i * n, a + k * n);
+            if (i == k && !(left > 0)) return false;
+            a[i * n + k] = i == k ? sqrt(left) : left / a[k * n + k];
         }
     return true;
 }
 
-static quern_status find_rows(q_low_rank *low, const quern_linear *a, int64_t most, bool trial, double *left)
+// ---- the table ----
+
+/* With at most so many columns, or blocks of so many rows. */
+typedef quern_status maker(q_preconditioner *out, const quern_linear *linear, const q_preconditioning *how,
+                           int64_t most);
+
+static quern_status make_random(q_preconditioner *out, const quern_linear *linear, const q_preconditioning *how,
+                                int64_t most)
 {
-    uint64_t state = 1;
-    Q_TRY(q_linear_diagonal(a, q_linear_dtype(a), left));
-    double least = INFINITY;
-    for (int64_t i = 0; i < low->rows; i++) {
-        if (!(left[i] > 0)) {
-            q_fail(QUERN_NUMERIC, "entry %lld of the diagonal is %g: the matrix is not positive definite", (long long)i,
-                   left[i]);
-            q_fail_next_step("check the formula and its arrays, or add a shift");
-            return QUERN_NUMERIC;
-        }
-        least = fmin(least, left[i]);
-    }
-    double shift = fmax(0, fmin(least, q_linear_shift(a)));
-    for (int64_t i = 0; i < low->rows; i++) left[i] -= shift;
-    double trace = sum_of(left, low->rows), rest = trace;
-    for (int64_t tried = 0; tried < most && rest > enough * trace; tried++) {
-        bool added;
-        Q_TRY(add_row(low, a, choose(left, low->rows, rest, &state), shift, left, &added));
-        rest = sum_of(left, low->rows);
-        if (shift > 0 && rest < shift * (double)low->rows * 1e-2) break;
-        if (trial && tried + 1 == TRIAL && rest > hopeless * trace) {
-            low->rank = 0;
-            return QUERN_OK;
-        }
-    }
-    low->left = shift + rest / (double)low->rows;
-    return QUERN_OK;
+    return q_low_rank_make(out, linear, most, false, how->kind == QUERN_PRECONDITIONER_AUTO);
 }
 
-quern_status q_low_rank_make(q_low_rank *out, const quern_linear *linear, int64_t most, bool trial)
+static quern_status make_pivoted(q_preconditioner *out, const quern_linear *linear, const q_preconditioning *how,
+                                 int64_t most)
 {
+    (void)how;
+    return q_low_rank_make(out, linear, most, true, false);
+}
+
+static quern_status make_nystrom(q_preconditioner *out, const quern_linear *linear, const q_preconditioning *how,
+                                 int64_t most)
+{
+    return q_nystrom_make(out, linear, most, how->kind == QUERN_PRECONDITIONER_AUTO);
+}
+
+static quern_status make_blocks(q_preconditioner *out, const quern_linear *linear, const q_preconditioning *how,
+                                int64_t most)
+{
+    return q_blocks_make(out, linear, how->clusters, most);
+}
+
+/* By quern_preconditioner; AUTO and NONE have none of their own. */
+static const struct {
+    maker *make;
+    int64_t usual; /* columns, or rows of a block, or a quarter of the rows if that is less */
+} ways[] = {[QUERN_PRECONDITIONER_LOW_RANK] = {make_random, 256},
+            [QUERN_PRECONDITIONER_NYSTROM] = {make_nystrom, 64},
+            [QUERN_PRECONDITIONER_PIVOTED] = {make_pivoted, 256},
+            [QUERN_PRECONDITIONER_BLOCK_JACOBI] = {make_blocks, 128}};
+
+quern_status q_precondition(q_preconditioner *out, const quern_linear *linear, const q_preconditioning *how)
+{
+    quern_preconditioner kind = how->kind;
     int64_t rows = quern_linear_rows(linear);
-    size_t numbers = (size_t)most * (size_t)rows;
-    *out = (q_low_rank){.rows = rows, .L = malloc(numbers * sizeof(double) + 1)};
-    double *left = malloc((size_t)rows * sizeof *left + 1);
-    quern_status status =
-        out->L && left ? find_rows(out, linear, most, trial, left) : q_fail_memory(numbers * sizeof(double));
-    free(left);
-    if (!status) status = q_low_rank_finish(out);
-    if (status) q_low_rank_free(out);
-    return status;
-}
-
-quern_status q_low_rank_finish(q_low_rank *out)
-{
-    size_t core = (size_t)out->rank * (size_t)out->rank;
-    if (!core) return QUERN_OK;
-    out->core = malloc(core * sizeof(double));
-    if (!out->core) return q_fail_memory(core * sizeof(double));
-    if (!(out->left > 0) || !factor_core(out)) out->rank = 0;
-    return QUERN_OK;
-}
-
-quern_status q_precondition(q_low_rank *out, const quern_linear *linear, quern_preconditioner kind, int64_t rank,
-                            bool positive)
-{
-    bool automatic = kind == QUERN_PRECONDITIONER_AUTO, entries = q_linear_has_entries(linear);
-    bool random = kind == QUERN_PRECONDITIONER_NYSTROM || (automatic && !entries);
-    int64_t rows = quern_linear_rows(linear), usual = random ? 64 : 256;
-    int64_t most = rank ? rank : rows / 4 < usual ? rows / 4 : usual;
+    *out = (q_preconditioner){.rows = rows};
+    if (kind == QUERN_PRECONDITIONER_AUTO)
+        kind = !how->positive                 ? QUERN_PRECONDITIONER_NONE
+               : q_linear_has_entries(linear) ? QUERN_PRECONDITIONER_LOW_RANK
+                                              : QUERN_PRECONDITIONER_NYSTROM;
+    int64_t usual = ways[kind].usual, most = how->rank ? how->rank : rows / 4 < usual ? rows / 4 : usual;
     if (most > rows) most = rows;
-    *out = (q_low_rank){.rows = rows};
-    if (kind == QUERN_PRECONDITIONER_NONE || (automatic && !positive) || most < 1) return QUERN_OK;
-    return random ? q_nystrom_make(out, linear, most, automatic) : q_low_rank_make(out, linear, most, automatic);
+    return ways[kind].make && most > 0 ? ways[kind].make(out, linear, how, most) : QUERN_OK;
 }
 
-void q_low_rank_free(q_low_rank *low)
+// ---- what is done with them ----
+
+static quern_status own_solve(const q_preconditioner *p, int64_t R, const double *in, double *out)
 {
-    free(low->L);
-    free(low->core);
-    *low = (q_low_rank){0};
+    return p->own(p->user, R, in, out);
 }
 
-enum { BLOCK = 128, WIDE = 8 }; /* rows that stay in a processor's nearest memory; right-hand sides at a time */
+const q_preconditioner_kind q_preconditioner_own = {.solve = own_solve};
 
-/* inner = core^-1 inner, by both triangles. */
-static void solve_core(const q_low_rank *low, double (*inner)[WIDE])
+void q_preconditioner_free(q_preconditioner *p)
 {
-    int64_t n = low->rank;
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t k = 0; k < i; k++)
-            for (int r = 0; r < WIDE; r++) inner[i][r] -= low->core[i * n + k] * inner[k][r];
-        for (int r = 0; r < WIDE; r++) inner[i][r] /= low->core[i * n + i];
-    }
-    for (int64_t i = n - 1; i >= 0; i--) {
-        for (int64_t k = i + 1; k < n; k++)
-            for (int r = 0; r < WIDE; r++) inner[i][r] -= low->core[k * n + i] * inner[k][r];
-        for (int r = 0; r < WIDE; r++) inner[i][r] /= low->core[i * n + i];
-    }
+    free(p->L);
+    free(p->core);
+    quern_clusters_destroy(&p->made);
+    *p = (q_preconditioner){.rows = p->rows};
 }
 
-/* A block of rows and some right-hand sides, the others 0. */
-static void read_block(double (*to)[WIDE], int64_t rows, int64_t R, int64_t width, const double *from)
+quern_status q_preconditioner_solve(const q_preconditioner *p, int64_t R, const double *in, double *out)
 {
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t r = 0; r < WIDE; r++) to[i][r] = r < width ? from[i * R + r] : 0;
-}
-
-/* inner += L x of a block of rows, and x -= L^T inner. */
-static void multiply_block(const q_low_rank *low, int64_t first, int64_t rows, double (*x)[WIDE], double (*inner)[WIDE])
-{
-    for (int64_t k = 0; k < low->rank; k++) {
-        const double *l = low->L + k * low->rows + first;
-        double sum[WIDE];
-        memcpy(sum, inner[k], sizeof sum);
-        for (int64_t i = 0; i < rows; i++)
-            for (int r = 0; r < WIDE; r++) sum[r] += l[i] * x[i][r];
-        memcpy(inner[k], sum, sizeof sum);
-    }
-}
-
-static void subtract_block(const q_low_rank *low, int64_t first, int64_t rows, double (*x)[WIDE], double (*inner)[WIDE])
-{
-    for (int64_t k = 0; k < low->rank; k++) {
-        const double *l = low->L + k * low->rows + first;
-        for (int64_t i = 0; i < rows; i++)
-            for (int r = 0; r < WIDE; r++) x[i][r] -= l[i] * inner[k][r];
-    }
-}
-
-/* (in - L^T core^-1 L in) / left, for `width` right-hand sides of R. */
-static void solve_some(const q_low_rank *low, int64_t R, int64_t width, const double *in, double *out,
-                       double (*inner)[WIDE])
-{
-    double x[BLOCK][WIDE];
-    memset(inner, 0, (size_t)low->rank * sizeof *inner);
-    for (int64_t first = 0; first < low->rows; first += BLOCK) {
-        int64_t rows = low->rows - first < BLOCK ? low->rows - first : BLOCK;
-        read_block(x, rows, R, width, in + first * R);
-        multiply_block(low, first, rows, x, inner);
-    }
-    solve_core(low, inner);
-    for (int64_t first = 0; first < low->rows; first += BLOCK) {
-        int64_t rows = low->rows - first < BLOCK ? low->rows - first : BLOCK;
-        read_block(x, rows, R, width, in + first * R);
-        subtract_block(low, first, rows, x, inner);
-        for (int64_t i = 0; i < rows; i++)
-            for (int64_t r = 0; r < width; r++) out[(first + i) * R + r] = x[i][r] / low->left;
-    }
-}
-
-quern_status q_low_rank_solve(const q_low_rank *low, int64_t R, const double *in, double *out)
-{
-    if (low->own) return low->own(low->user, R, in, out);
-    if (!low->rank) {
-        memcpy(out, in, (size_t)low->rows * (size_t)R * sizeof *out);
-        return QUERN_OK;
-    }
-    double(*inner)[WIDE] = malloc((size_t)low->rank * sizeof *inner);
-    if (!inner) return q_fail_memory((size_t)low->rank * sizeof *inner);
-    for (int64_t r = 0; r < R; r += WIDE) solve_some(low, R, R - r < WIDE ? R - r : WIDE, in + r, out + r, inner);
-    free(inner);
+    if (p->kind) return p->kind->solve(p, R, in, out);
+    memcpy(out, in, (size_t)p->rows * (size_t)R * sizeof *out);
     return QUERN_OK;
 }
 
-double q_low_rank_log_determinant(const q_low_rank *low)
+double q_preconditioner_log_determinant(const q_preconditioner *p)
 {
-    if (!low->rank) return 0;
-    double sum = (double)(low->rows - low->rank) * log(low->left);
-    for (int64_t k = 0; k < low->rank; k++) sum += 2 * log(low->core[k * low->rank + k]);
-    return sum;
+    return p->kind ? p->kind->log_determinant(p) : 0;
 }
 
-void q_low_rank_sample(const q_low_rank *low, int64_t R, uint64_t *state, double *out)
+void q_preconditioner_sample(const q_preconditioner *p, int64_t R, uint64_t *state, double *out)
 {
-    double root = low->rank ? sqrt(low->left) : 1;
-    for (int64_t e = 0; e < low->rows * R; e++) out[e] = root * q_random_normal(state);
-    for (int64_t k = 0; k < low->rank; k++)
-        for (int64_t r = 0; r < R; r++) {
-            double factor = q_random_normal(state);
-            for (int64_t i = 0; i < low->rows; i++) out[i * R + r] += factor * low->L[k * low->rows + i];
-        }
+    p->kind->sample(p, R, state, out);
 }

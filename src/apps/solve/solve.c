@@ -12,6 +12,11 @@
 typedef q_solve_work work;
 
 enum { VECTORS = 8, NUMBERS = 6, MOST_REFINEMENTS = 40 };
+enum {
+    TRIAL_STEPS = 30,
+    LEAST_ROWS = 1024
+};                              /* of conjugate gradients in a trial of blocks; of matrices that have one */
+static const double fast = 0.1; /* what a trial leaves of a residual: then no other is tried */
 static const double single_enough = 1e-5, double_enough = 1e-9; /* of a residual, what the method leaves of it */
 
 // ---- vectors ----
@@ -101,9 +106,8 @@ static bool over(const work *w)
 }
 
 /* A cycle of the method, at most so many steps of it. */
-static quern_status cycle(work *w)
+static quern_status cycle(work *w, int64_t most)
 {
-    int64_t most = w->method->steps ? w->method->steps : INT64_MAX;
     quern_status status = begin(w);
     for (int64_t k = 0; !all_done(w) && !over(w) && k < most && !status; k++) {
         status = w->method->step(w);
@@ -114,17 +118,47 @@ static quern_status cycle(work *w)
     return status ? status : ended;
 }
 
+/* A cycle, and the residual of what it leaves, which counts when it was cancelled, too. */
+static quern_status turn(work *w, int64_t most)
+{
+    quern_status status = cycle(w, most);
+    if (status && status != QUERN_CANCELLED) return status;
+    quern_status refined = refine(w);
+    return status ? status : refined;
+}
+
 static quern_status iterate(work *w)
 {
+    int64_t most = w->method->steps ? w->method->steps : INT64_MAX;
     for (double before = INFINITY; w->best_residual > w->options->tolerance && !over(w); before = w->best_residual) {
-        quern_status status = cycle(w);
-        if (status && status != QUERN_CANCELLED) return status;
-        quern_status refined = refine(w); /* what there is counts when it was cancelled, too */
-        if (status || refined) return status ? status : refined;
+        Q_TRY(turn(w, most));
         bool long_enough = !w->method->steps && w->refinements >= MOST_REFINEMENTS;
         if (!(w->best_residual < w->method->progress * before) || long_enough) break;
     }
     return QUERN_OK;
+}
+
+/* Whether blocks leave less of the residual after some steps than what there is leaves, unless that is little. What both find
+   counts. */
+static quern_status try_blocks(work *w)
+{
+    const quern_solve_options *o = w->options;
+    q_preconditioning how = {.kind = QUERN_PRECONDITIONER_BLOCK_JACOBI, .clusters = o->clusters, .positive = true};
+    q_preconditioner blocks, first = w->inverse;
+    if (o->preconditioner != QUERN_PRECONDITIONER_AUTO || o->precondition || !w->method->positive ||
+        w->rows < LEAST_ROWS || !q_linear_has_entries(w->a))
+        return QUERN_OK;
+    Q_TRY(turn(w, TRIAL_STEPS));
+    double left = w->residual; /* of 1 */
+    if (w->best_residual <= o->tolerance || left <= fast || over(w) || w->curved) return QUERN_OK;
+    quern_status status = q_precondition(&blocks, w->a, &how);
+    if (status) return status == QUERN_NUMERIC ? QUERN_OK : status;
+    w->inverse = blocks;
+    status = turn(w, TRIAL_STEPS);
+    bool better = w->residual < left * left;
+    if (!better) w->inverse = first;
+    q_preconditioner_free(better ? &first : &blocks);
+    return status;
 }
 
 // ---- what went wrong ----
@@ -187,8 +221,11 @@ static quern_status allocate(work *w, double **memory)
 static quern_status precondition(work *w)
 {
     const quern_solve_options *o = w->options;
-    w->low = (q_low_rank){.rows = w->rows, .own = o->precondition, .user = o->precondition_user};
-    return o->precondition ? QUERN_OK : q_precondition(&w->low, w->a, o->preconditioner, o->rank, w->method->positive);
+    q_preconditioning how = {o->preconditioner, o->rank, o->clusters, w->method->positive};
+    if (!o->precondition) return q_precondition(&w->inverse, w->a, &how);
+    w->inverse = (q_preconditioner){
+        .kind = &q_preconditioner_own, .rows = w->rows, .own = o->precondition, .user = o->precondition_user};
+    return QUERN_OK;
 }
 
 static quern_status solve(work *w, const quern_view *b)
@@ -203,6 +240,7 @@ static quern_status solve(work *w, const quern_view *b)
     norms(w, w->b, w->norm);
     w->best_residual = largest(w, w->norm);
     Q_TRY(precondition(w));
+    Q_TRY(try_blocks(w));
     Q_TRY(iterate(w));
     return w->best_residual <= w->options->tolerance ? QUERN_OK : explain(w);
 }
@@ -212,10 +250,11 @@ static void report_on(const work *w, quern_solve_report *out)
     quern_solve_report all = {sizeof all,
                               w->products,
                               w->refinements,
-                              w->low.rank,
+                              w->inverse.rank,
                               w->best_residual,
                               w->outer == QUERN_F64,
-                              w->best_residual <= w->options->tolerance};
+                              w->best_residual <= w->options->tolerance,
+                              w->inverse.clusters ? w->inverse.clusters->count : 0};
     q_report_copy(out, &all, sizeof all);
 }
 
@@ -226,7 +265,8 @@ static quern_status check_options(quern_solve_options *known, const quern_solve_
 {
     Q_TRY(q_options_copy(known, sizeof *known, given, "quern_solve_options"));
     if (!(known->tolerance >= 0 && known->tolerance < 1) || known->iterations < 0 || known->rank < 0 ||
-        (unsigned)known->preconditioner > QUERN_PRECONDITIONER_NYSTROM || (unsigned)known->method >= Q_COUNT(methods))
+        (unsigned)known->preconditioner > QUERN_PRECONDITIONER_BLOCK_JACOBI ||
+        (unsigned)known->method >= Q_COUNT(methods))
         return q_fail(QUERN_USAGE,
                       "quern_solve: tolerance %g, iterations %lld, rank %lld, preconditioner %d, method %d",
                       known->tolerance, (long long)known->iterations, (long long)known->rank,
@@ -259,7 +299,7 @@ quern_status quern_solve(const quern_linear *linear, quern_view b, quern_view c,
     if (!status) status = q_vector_write(q_linear_context(linear), &c, w.best);
     else if (kept && w.best) (void)q_vector_write(q_linear_context(linear), &c, w.best); /* the first failure is told */
     if (report) report_on(&w, report);
-    q_low_rank_free(&w.low);
+    q_preconditioner_free(&w.inverse);
     free(w.done);
     free(memory);
     return status;

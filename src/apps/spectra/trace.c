@@ -20,7 +20,7 @@ typedef struct work {
     int64_t N, probes, products;
     bool basis; /* the probes are the vectors of one: all of the trace */
     quern_dtype dtype;
-    q_low_rank low;
+    q_preconditioner inverse;
     uint64_t state;
     double *alpha, *beta;           /* of all steps of 16 probes: a step after the other */
     double *node, *beside, *weight; /* one quadrature */
@@ -51,7 +51,7 @@ static void draw(work *w, int64_t first, int64_t R, double *out)
     if (w->basis) {
         memset(out, 0, (size_t)(w->N * R) * sizeof *out);
         for (int64_t r = 0; r < R; r++) out[(first + r) * R + r] = 1;
-    } else if (w->low.rank) q_low_rank_sample(&w->low, R, &w->state, out);
+    } else if (w->inverse.kind) q_preconditioner_sample(&w->inverse, R, &w->state, out);
     else
         for (int64_t e = 0; e < w->N * R; e++) out[e] = q_random_unit(&w->state) < 0.5 ? -1 : 1;
 }
@@ -101,7 +101,7 @@ static double mean_of(const double *value, int64_t count, double *deviation)
 /* Values of R probes from the steps so far; whether more would not matter. */
 static quern_status evaluate(work *w, const q_lanczos *l, double *value, double *change, bool *enough)
 {
-    double deviation, before = mean_of(value, l->R, &deviation), known = q_low_rank_log_determinant(&w->low);
+    double deviation, before = mean_of(value, l->R, &deviation), known = q_preconditioner_log_determinant(&w->inverse);
     bool done = true;
     for (int64_t r = 0; r < l->R; r++) {
         Q_TRY(quadrature(w, l->steps, r, l->R, &value[r]));
@@ -151,7 +151,7 @@ static quern_status some_probes(work *w, int64_t first, int64_t R)
     double *start = malloc((size_t)(w->N * R) * sizeof *start + 1);
     if (!start) return q_fail_memory((size_t)(w->N * R) * sizeof *start);
     draw(w, first, R, start);
-    q_lanczos l = {.a = w->a, .low = &w->low, .dtype = w->dtype, .rows = w->N, .R = R};
+    q_lanczos l = {.a = w->a, .inverse = &w->inverse, .dtype = w->dtype, .rows = w->N, .R = R};
     quern_status status = q_lanczos_begin(&l, start);
     free(start);
     if (!status) status = run(w, &l, w->value + first);
@@ -165,7 +165,7 @@ static quern_status check_options(quern_trace_options *known, const quern_trace_
 {
     Q_TRY(q_options_copy(known, sizeof *known, given, "quern_trace_options"));
     if (known->probes < 0 || known->iterations < 0 || !(known->tolerance >= 0 && known->tolerance < 1) ||
-        known->rank < 0 || (unsigned)known->preconditioner > QUERN_PRECONDITIONER_NYSTROM)
+        known->rank < 0 || (unsigned)known->preconditioner > QUERN_PRECONDITIONER_BLOCK_JACOBI)
         return q_fail(QUERN_USAGE, "probes %lld, iterations %lld, tolerance %g, rank %lld, preconditioner %d",
                       (long long)known->probes, (long long)known->iterations, known->tolerance, (long long)known->rank,
                       (int)known->preconditioner);
@@ -189,8 +189,10 @@ static quern_status allocate(work *w, double **memory)
 static quern_status estimate(work *w)
 {
     bool wanted = w->f == logarithm && !w->basis;
-    Q_TRY(q_precondition(&w->low, w->a, wanted ? w->options->preconditioner : QUERN_PRECONDITIONER_NONE,
-                         w->options->rank, true));
+    q_preconditioning how = {.kind = wanted ? w->options->preconditioner : QUERN_PRECONDITIONER_NONE,
+                             .rank = w->options->rank,
+                             .positive = true};
+    Q_TRY(q_precondition(&w->inverse, w->a, &how));
     for (int64_t first = 0; first < w->probes; first += Q_RHS_CHUNK)
         Q_TRY(some_probes(w, first, w->probes - first < Q_RHS_CHUNK ? w->probes - first : Q_RHS_CHUNK));
     w->whole = true;
@@ -212,7 +214,7 @@ static void report_on(const work *w, double deviation, quern_trace_report *out)
                               .most = w->most,
                               .probes = w->probes,
                               .iterations = w->products,
-                              .rank = w->low.rank,
+                              .rank = w->inverse.rank,
                               .converged = w->whole && w->converged};
     q_report_copy(out, &all, sizeof all);
 }
@@ -234,10 +236,10 @@ static quern_status trace(double *value, work *w, const quern_trace_options *opt
     if (!status) status = estimate(w);
     if (w->whole) {
         double mean = mean_of(w->value, w->probes, &deviation);
-        *value = (w->basis ? mean * (double)w->probes : mean) + q_low_rank_log_determinant(&w->low);
+        *value = (w->basis ? mean * (double)w->probes : mean) + q_preconditioner_log_determinant(&w->inverse);
     }
     if (report) report_on(w, deviation, report);
-    q_low_rank_free(&w->low);
+    q_preconditioner_free(&w->inverse);
     free(memory);
     return status;
 }
