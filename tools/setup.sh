@@ -68,6 +68,7 @@ needs() {
   maybe  clblast     libclblast-dev                     clblast-devel                     clblast                 clblast-devel                     clblast
   maybe  mpicc       libopenmpi-dev,openmpi-bin         openmpi-devel                     openmpi                 openmpi4-devel                    open-mpi
   maybe  mpfr        libmpfr-dev                        pkgconfig(mpfr)                   mpfr                    pkgconfig(mpfr)                   mpfr
+  maybe  lapack      liblapack-dev                      pkgconfig(lapack)                 lapack                  pkgconfig(lapack)                 lapack
   maybe  g++         g++                                gcc-c++                           gcc                     gcc-c++                           -
   maybe  cmake       cmake                              cmake                             cmake                   cmake                             cmake
   maybe  make        make                               make                              make                    make                              make
@@ -128,7 +129,7 @@ have() {
         OpenCL) opencl_exists ;;
         PoCL) [ -n "$(driver_library pocl)" ] ;;
         rusticl) [ -n "$(driver_library rusticl)" ] ;;
-        libxxhash | jansson | libpng | cmocka | mpfr) library_exists "$1" ;;
+        libxxhash | jansson | libpng | cmocka | mpfr | lapack) library_exists "$1" ;;
         clang) command_exists clang-15 || command_exists clang ;;
         libclc) any_exists /usr/lib*/clc/*.bc || any_exists /usr/share/clc/*.bc ;;
         clblast) any_exists /usr/include/clblast_c.h || library_exists clblast ;;

@@ -94,7 +94,7 @@ expect 'apt' 0 '^+ apt-get -qq .* update$' 'DEBIAN_FRONTEND=noninteractive apt-g
     ' gcc libc6-dev meson ninja-build python3 pkg-config ocl-icd-opencl-dev opencl-headers pocl-opencl-icd libxxhash-dev' \
     ' libjansson-dev libpng-dev' ! cmocka ! sudo ! '^apt-get'
 packages 1 test
-expect 'apt, for tests' 0 ' libpng-dev libcmocka-dev$' ' mesa-opencl-icd oclgrind clang-15 clang-format-14 ' ' libmpfr-dev g++ cmake make$' ! libclc-16
+expect 'apt, for tests' 0 ' libpng-dev libcmocka-dev$' ' mesa-opencl-icd oclgrind clang-15 clang-format-14 ' ' libmpfr-dev liblapack-dev g++ cmake make$' ! libclc-16
 
 machine dnf
 packages 1 test

@@ -145,8 +145,8 @@ static quern_status add_slopes(quern_gp *gp, const double *inverse, double *room
         int64_t rows = N - i < ROWS ? N - i : ROWS;
         for (int64_t r = 0; r < rows; r++)
             for (int64_t j = 0; j < i + rows; j++) part[r * N + j] = gp->weights[i + r] * gp->weights[j];
-        q_rows left = {(double *)inverse + i * N + i, rows, N}, right = {(double *)inverse + i, i + rows, N};
-        q_rows_subtract_products((q_rows){part, rows, N}, left, right, N - i);
+        q_dense_rows left = {(double *)inverse + i * N + i, rows, N}, right = {(double *)inverse + i, i + rows, N};
+        q_rows_subtract_products((q_dense_rows){part, rows, N}, left, right, N - i);
         for (int64_t r = 0; r < rows; r++)
             for (int64_t j = 0; j < i + rows; j++) part[r * N + j] *= 0.5;
         if (gp->kernel.slopes) {

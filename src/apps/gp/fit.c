@@ -203,7 +203,7 @@ static quern_status choose(search *s)
     size_t number = 0;
     for (size_t k = 0; k < gp->kernel.count; k++)
         for (int64_t d = 0; d < gp->kernel.parameters[k].length; d++, number++) {
-            const q_parameter *p = &gp->kernel.parameters[k];
+            const q_kernel_parameter *p = &gp->kernel.parameters[k];
             if (p->values[d] == 0 || is_listed(s->options->fixed, p->name)) continue;
             if (p->values[d] < 0) {
                 q_fail(QUERN_USAGE, "%s is %g; parameters that are fitted are positive", p->name, p->values[d]);

@@ -159,7 +159,7 @@ size_t quern_gp_parameter_count(const quern_gp *gp)
 quern_gp_parameter quern_gp_parameter_at(const quern_gp *gp, size_t index)
 {
     if (!gp || index >= gp->kernel.count) return (quern_gp_parameter){0};
-    const q_parameter *p = &gp->kernel.parameters[index];
+    const q_kernel_parameter *p = &gp->kernel.parameters[index];
     return (quern_gp_parameter){p->name, p->length, p->values};
 }
 

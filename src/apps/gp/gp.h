@@ -48,7 +48,7 @@ struct quern_gp {
     quern_gp_report report;
 };
 
-static inline const q_parameter *q_gp_noise(const quern_gp *gp)
+static inline const q_kernel_parameter *q_gp_noise(const quern_gp *gp)
 {
     return &gp->kernel.parameters[gp->kernel.count - 1];
 }

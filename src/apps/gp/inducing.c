@@ -103,8 +103,9 @@ static void subtract_lower(double *c, const double *a, const double *b, int64_t 
 {
     for (int64_t i = 0; i < n; i += ROWS) {
         int64_t rows = n - i < ROWS ? n - i : ROWS;
-        q_rows_subtract_products((q_rows){c + i * n, rows, n}, (q_rows){(double *)a + i * inner, rows, inner},
-                                 (q_rows){(double *)b, i + rows, inner}, inner);
+        q_rows_subtract_products((q_dense_rows){c + i * n, rows, n},
+                                 (q_dense_rows){(double *)a + i * inner, rows, inner},
+                                 (q_dense_rows){(double *)b, i + rows, inner}, inner);
     }
 }
 
@@ -270,7 +271,8 @@ static void invert(const double *L, int64_t n, double *out)
 
 static void subtract_all(double *c, const double *a, const double *b, int64_t rows, int64_t n)
 {
-    q_rows_subtract_products((q_rows){c, rows, n}, (q_rows){(double *)a, rows, n}, (q_rows){(double *)b, n, n}, n);
+    q_rows_subtract_products((q_dense_rows){c, rows, n}, (q_dense_rows){(double *)a, rows, n},
+                             (q_dense_rows){(double *)b, n, n}, n);
 }
 
 /* out = X F X^T for a symmetric F and the rows X = L^-T. */

@@ -20,7 +20,8 @@ typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned
 // ---- products of rows ----
 
 /* c -= a b^T for R x R rows. */
-static inline __attribute__((always_inline)) void tile_of(int R, q_rows c, q_rows a, q_rows b, int64_t inner)
+static inline __attribute__((always_inline)) void tile_of(int R, q_dense_rows c, q_dense_rows a, q_dense_rows b,
+                                                          int64_t inner)
 {
     lanes sum[4][4] = {{{0}}};
     int64_t k = 0;
@@ -39,25 +40,26 @@ static inline __attribute__((always_inline)) void tile_of(int R, q_rows c, q_row
         }
 }
 
-typedef void tile_function(q_rows c, q_rows a, q_rows b, int64_t inner);
+typedef void tile_function(q_dense_rows c, q_dense_rows a, q_dense_rows b, int64_t inner);
 
-static void tile_1(q_rows c, q_rows a, q_rows b, int64_t inner)
+static void tile_1(q_dense_rows c, q_dense_rows a, q_dense_rows b, int64_t inner)
 {
     tile_of(1, c, a, b, inner);
 }
 
-static void tile_2(q_rows c, q_rows a, q_rows b, int64_t inner)
+static void tile_2(q_dense_rows c, q_dense_rows a, q_dense_rows b, int64_t inner)
 {
     tile_of(2, c, a, b, inner);
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static void tile_2_avx2(q_rows c, q_rows a, q_rows b, int64_t inner)
+__attribute__((target("avx2"))) static void tile_2_avx2(q_dense_rows c, q_dense_rows a, q_dense_rows b, int64_t inner)
 {
     tile_of(2, c, a, b, inner);
 }
 
-__attribute__((target("avx512f"))) static void tile_4_avx512(q_rows c, q_rows a, q_rows b, int64_t inner)
+__attribute__((target("avx512f"))) static void tile_4_avx512(q_dense_rows c, q_dense_rows a, q_dense_rows b,
+                                                             int64_t inner)
 {
     tile_of(4, c, a, b, inner);
 }
@@ -77,12 +79,12 @@ static tile_function *best_tile(int *rows)
     return tile_2;
 }
 
-static q_rows rows_from(q_rows a, int64_t row, int64_t column)
+static q_dense_rows rows_from(q_dense_rows a, int64_t row, int64_t column)
 {
-    return (q_rows){a.data + row * a.stride + column, a.rows - row, a.stride};
+    return (q_dense_rows){a.data + row * a.stride + column, a.rows - row, a.stride};
 }
 
-static void subtract(q_rows c, q_rows a, q_rows b, int64_t inner)
+static void subtract(q_dense_rows c, q_dense_rows a, q_dense_rows b, int64_t inner)
 {
     int R;
     tile_function *tile = best_tile(&R);
@@ -94,7 +96,7 @@ static void subtract(q_rows c, q_rows a, q_rows b, int64_t inner)
                 int64_t end = j0 + BLOCK < b.rows ? j0 + BLOCK : b.rows;
                 for (int64_t j = j0, side; j < end; j += side) {
                     side = step == R && j + R <= end ? R : 1;
-                    q_rows to = rows_from(c, i, j), left = rows_from(a, i, k), right = rows_from(b, j, k);
+                    q_dense_rows to = rows_from(c, i, j), left = rows_from(a, i, k), right = rows_from(b, j, k);
                     if (side == R) tile(to, left, right, depth);
                     else
                         for (int64_t r = 0; r < step; r++)
@@ -108,7 +110,7 @@ static void subtract(q_rows c, q_rows a, q_rows b, int64_t inner)
 typedef struct share {
     pthread_t thread;
     bool beside; /* a thread has it */
-    q_rows c, a, b;
+    q_dense_rows c, a, b;
     int64_t inner;
 } share;
 
@@ -120,7 +122,7 @@ static void *subtract_beside(void *user)
 }
 
 /* How many threads are worth it. */
-static int64_t count_shares(q_rows a, q_rows b, int64_t inner)
+static int64_t count_shares(q_dense_rows a, q_dense_rows b, int64_t inner)
 {
     int64_t parts = (int64_t)((double)a.rows * (double)b.rows * (double)inner / WORK),
             processors = (int64_t)sysconf(_SC_NPROCESSORS_ONLN);
@@ -129,7 +131,7 @@ static int64_t count_shares(q_rows a, q_rows b, int64_t inner)
 }
 
 /* Rows do not know of each other, so threads decide about nothing but time. */
-void q_rows_subtract_products(q_rows c, q_rows a, q_rows b, int64_t inner)
+void q_rows_subtract_products(q_dense_rows c, q_dense_rows a, q_dense_rows b, int64_t inner)
 {
     share shares[THREADS];
     int64_t parts = count_shares(a, b, inner), each = (a.rows + parts - 1) / parts, count = 0;
@@ -148,7 +150,7 @@ void q_rows_subtract_products(q_rows c, q_rows a, q_rows b, int64_t inner)
 // ---- factors ----
 
 /* Rows b become L^-1 b for one block of L, n at most BLOCK; a lane has a row. */
-static void solve_block(const double *L, int64_t stride, int64_t n, q_rows b)
+static void solve_block(const double *L, int64_t stride, int64_t n, q_dense_rows b)
 {
     lanes x[BLOCK];
     for (int64_t r = 0; r < b.rows; r += LANES) {
@@ -165,11 +167,11 @@ static void solve_block(const double *L, int64_t stride, int64_t n, q_rows b)
 }
 
 /* Rows b become L^-1 b for the first n rows of a factor; they are 0 before number `from`. */
-static void forward(const double *L, int64_t stride, int64_t n, q_rows b, int64_t from)
+static void forward(const double *L, int64_t stride, int64_t n, q_dense_rows b, int64_t from)
 {
     for (int64_t k = from; k < n; k += BLOCK) {
         int64_t size = n - k < BLOCK ? n - k : BLOCK;
-        q_rows of_factor = {(double *)L + k * stride + from, size, stride};
+        q_dense_rows of_factor = {(double *)L + k * stride + from, size, stride};
         q_rows_subtract_products(rows_from(b, 0, k), rows_from(b, 0, from), of_factor, k - from);
         solve_block(L + k * stride + k, stride, size, rows_from(b, 0, k));
     }
@@ -193,7 +195,7 @@ void q_cholesky(double *a, int64_t n, int64_t *pivot)
 {
     for (int64_t i = 0; i < n; i += BLOCK) {
         int64_t size = n - i < BLOCK ? n - i : BLOCK, row;
-        q_rows rows = {a + i * n, size, n};
+        q_dense_rows rows = {a + i * n, size, n};
         forward(a, n, i, rows, 0);
         q_rows_subtract_products(rows_from(rows, 0, i), rows, rows, i);
         if (!factor_block(a + i * n + i, n, size, &row)) {
@@ -206,7 +208,7 @@ void q_cholesky(double *a, int64_t n, int64_t *pivot)
 
 void q_cholesky_forward(const double *L, int64_t n, double *b, int64_t rows, int64_t from)
 {
-    forward(L, n, n, (q_rows){b, rows, n}, from);
+    forward(L, n, n, (q_dense_rows){b, rows, n}, from);
 }
 
 void q_cholesky_backward(const double *L, int64_t n, double *x)

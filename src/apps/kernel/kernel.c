@@ -71,7 +71,7 @@ static quern_status check_numbers(const char *name, const double *values, int64_
     return QUERN_OK;
 }
 
-q_parameter *q_kernel_find(q_kernel *kernel, const char *name)
+q_kernel_parameter *q_kernel_find(q_kernel *kernel, const char *name)
 {
     for (size_t k = 0; k < kernel->count; k++)
         if (!strcmp(kernel->parameters[k].name, name)) return &kernel->parameters[k];
@@ -88,7 +88,7 @@ static quern_status fail_name(const q_kernel *kernel, const char *name)
     return QUERN_NAME;
 }
 
-static quern_status set_parameter(q_kernel *kernel, q_parameter *parameter, const quern_view *view)
+static quern_status set_parameter(q_kernel *kernel, q_kernel_parameter *parameter, const quern_view *view)
 {
     double *values = NULL;
     if (view->dtype == QUERN_NUMBER) {
@@ -116,7 +116,7 @@ static quern_status set_parameter(q_kernel *kernel, q_parameter *parameter, cons
 quern_status q_kernel_set(q_kernel *kernel, const quern_arg *arg)
 {
     if (!arg->name) return q_fail_null("parameters", "the name of a parameter");
-    q_parameter *parameter = q_kernel_find(kernel, arg->name);
+    q_kernel_parameter *parameter = q_kernel_find(kernel, arg->name);
     return parameter ? set_parameter(kernel, parameter, &arg->view) : fail_name(kernel, arg->name);
 }
 
@@ -131,9 +131,9 @@ static quern_status add_parameter(q_kernel *kernel, const char *name, int64_t le
 {
     if (kernel->count == Q_PARAMETERS)
         return q_fail(QUERN_LIMIT, "the kernel has more than %d parameters", Q_PARAMETERS - 1);
-    q_parameter *parameter = &kernel->parameters[kernel->count];
-    *parameter = (q_parameter){strdup(name), length, malloc((size_t)length * sizeof(double)),
-                               malloc((size_t)length * sizeof(float))};
+    q_kernel_parameter *parameter = &kernel->parameters[kernel->count];
+    *parameter = (q_kernel_parameter){strdup(name), length, malloc((size_t)length * sizeof(double)),
+                                      malloc((size_t)length * sizeof(float))};
     kernel->count++;
     kernel->numbers += (size_t)length;
     bool made = parameter->name && parameter->values && parameter->singles;
@@ -161,7 +161,7 @@ static double spread(const double *points, int64_t N, int64_t D, int64_t dimensi
 }
 
 /* What a parameter begins with that is not given. */
-static quern_status start_parameter(q_parameter *parameter, const char *text, const double *points, int64_t N,
+static quern_status start_parameter(q_kernel_parameter *parameter, const char *text, const double *points, int64_t N,
                                     int64_t D)
 {
     q_kernel_start start;
@@ -252,7 +252,7 @@ quern_args q_kernel_args(const q_kernel *kernel, quern_arg *room, quern_view x, 
     room[count++] = (quern_arg){"x", x};
     room[count++] = (quern_arg){"y", y};
     for (size_t k = 0; k < own_count(kernel); k++) {
-        const q_parameter *p = &kernel->parameters[k];
+        const q_kernel_parameter *p = &kernel->parameters[k];
         quern_view view = p->length == 1               ? quern_number(*p->values)
                           : kernel->dtype == QUERN_F64 ? quern_f64(p->values, 1, p->length)
                                                        : quern_f32(p->singles, 1, p->length);
@@ -322,7 +322,7 @@ void q_kernel_free(q_kernel *kernel)
     quern_pairs_destroy(&kernel->entries);
     quern_pairs_destroy(&kernel->slopes);
     for (size_t k = 0; k < kernel->count; k++) {
-        q_parameter *parameter = &kernel->parameters[k];
+        q_kernel_parameter *parameter = &kernel->parameters[k];
         free(parameter->name), free(parameter->values), free(parameter->singles);
     }
     free(kernel->formula), free(kernel->declarations), free(kernel->entry);

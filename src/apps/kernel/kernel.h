@@ -9,12 +9,12 @@
 #include "quern/pairs.h"
 #include "quern/solve.h"
 
-typedef struct q_parameter {
+typedef struct q_kernel_parameter {
     char *name;
     int64_t length;
     double *values;
     float *singles; /* the same, for runs in float32 */
-} q_parameter;
+} q_kernel_parameter;
 
 enum { Q_PARAMETERS = 32, Q_KERNEL_ARGS = Q_PARAMETERS + 2 }; /* at most, noise among them; arguments of its formula */
 
@@ -24,7 +24,7 @@ typedef struct q_kernel {
     quern_dtype dtype;          /* of runs: float32 or float64 */
     char *formula;              /* of an entry */
     char *declarations, *entry; /* its two parts */
-    q_parameter parameters[Q_PARAMETERS];
+    q_kernel_parameter parameters[Q_PARAMETERS];
     size_t count, numbers;         /* of parameters, of their numbers together */
     bool noisy;                    /* the last of them is noise, which is none of the formula's */
     quern_pairs *entries, *slopes; /* the kernel; its derivatives by its parameters, one after the other */
@@ -55,7 +55,7 @@ quern_status q_floats_read(double **out, quern_context *context, const char *nam
 quern_status q_kernel_make(q_kernel *kernel, quern_context *context, const char *text, const double *points, int64_t N,
                            int64_t D, quern_dtype dtype, bool noisy, const quern_args *args);
 void q_kernel_free(q_kernel *kernel);
-q_parameter *q_kernel_find(q_kernel *kernel, const char *name);
+q_kernel_parameter *q_kernel_find(q_kernel *kernel, const char *name);
 /* Gives a parameter the numbers of an argument. */
 quern_status q_kernel_set(q_kernel *kernel, const quern_arg *arg);
 /* Gives all parameters their numbers, one after the other. */
@@ -92,10 +92,10 @@ void q_cholesky_forward(const double *L, int64_t n, double *b, int64_t rows, int
 /* x = L^-T x, one right-hand side. */
 void q_cholesky_backward(const double *L, int64_t n, double *x);
 /* c -= a b^T: rows x columns numbers, of rows of `inner` numbers; strides are elements from one row to the next. */
-typedef struct q_rows {
+typedef struct q_dense_rows {
     double *data;
     int64_t rows, stride;
-} q_rows;
-void q_rows_subtract_products(q_rows c, q_rows a, q_rows b, int64_t inner);
+} q_dense_rows;
+void q_rows_subtract_products(q_dense_rows c, q_dense_rows a, q_dense_rows b, int64_t inner);
 
 #endif

@@ -93,8 +93,9 @@ quern_status q_ridge_precondition(q_ridge_fit *fit, const double *weights)
         int64_t rows = M - i < ROWS ? M - i : ROWS;
         for (int64_t j = 0; j <= i; j += ROWS) {
             int64_t columns = M - j < ROWS ? M - j : ROWS;
-            q_rows_subtract_products((q_rows){fit->E + i * M + j, rows, M}, (q_rows){left + i * M + i, rows, M},
-                                     (q_rows){fit->U + j * M + i, columns, M}, M - i);
+            q_rows_subtract_products((q_dense_rows){fit->E + i * M + j, rows, M},
+                                     (q_dense_rows){left + i * M + i, rows, M},
+                                     (q_dense_rows){fit->U + j * M + i, columns, M}, M - i);
         }
     }
     free(left);

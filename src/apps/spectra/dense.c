@@ -1,6 +1,6 @@
 /*
  * dense.c: eigenvalues of small symmetric matrices: reflections make them tridiagonal (Householder 1958), and the implicit QL method
- * (Bowdler, Martin, Reinsch, Wilkinson 1968; EISPACK's tql2) does the rest, with as many rows of the eigenvectors as are asked for.
+ * (Bowdler, Martin, Reinsch, Wilkinson 1968; EISPACK's tql2) does the rest, with as many rows of the matrix of eigenvectors as are asked for, which are columns here.
  */
 #include <float.h>
 #include <math.h>
@@ -16,18 +16,19 @@ static void swap(double *a, double *b)
     *a = *b, *b = t;
 }
 
-/* The rows' numbers k and k + 1 in the plane of a rotation. */
-static void rotate(int64_t n, int64_t rows, double *vectors, int64_t k, double c, double s)
+/* Rows k and k + 1 of the vectors in the plane of a rotation. */
+static void rotate(int64_t columns, double *vectors, int64_t k, double c, double s)
 {
-    for (int64_t r = 0; r < rows; r++) {
-        double *z = vectors + r * n + k, after = z[1];
-        z[1] = s * z[0] + c * after;
-        z[0] = c * z[0] - s * after;
+    double *restrict y = vectors + k * columns, *restrict z = y + columns;
+    for (int64_t r = 0; r < columns; r++) {
+        double after = z[r];
+        z[r] = s * y[r] + c * after;
+        y[r] = c * y[r] - s * after;
     }
 }
 
 /* One QL turn of the block first .. last with an implicit shift. */
-static void turn(int64_t n, double *d, double *e, int64_t first, int64_t last, int64_t rows, double *vectors)
+static void turn(double *d, double *e, int64_t first, int64_t last, int64_t columns, double *vectors)
 {
     double g = (d[first + 1] - d[first]) / (2 * e[first]), r = hypot(g, 1), s = 1, c = 1, p = 0;
     g = d[last] - d[first] + e[first] / (g + copysign(r, g));
@@ -45,14 +46,14 @@ static void turn(int64_t n, double *d, double *e, int64_t first, int64_t last, i
         p = s * r;
         d[i + 1] = g + p;
         g = c * r - b;
-        rotate(n, rows, vectors, i, c, s);
+        rotate(columns, vectors, i, c, s);
     }
     d[first] -= p;
     e[first] = g;
     e[last] = 0;
 }
 
-static void sort(int64_t n, double *d, int64_t rows, double *vectors)
+static void sort(int64_t n, double *d, int64_t columns, double *vectors)
 {
     for (int64_t k = 0; k < n; k++) {
         int64_t least = k;
@@ -60,11 +61,11 @@ static void sort(int64_t n, double *d, int64_t rows, double *vectors)
             if (d[l] < d[least]) least = l;
         if (least == k) continue;
         swap(&d[k], &d[least]);
-        for (int64_t r = 0; r < rows; r++) swap(&vectors[r * n + k], &vectors[r * n + least]);
+        for (int64_t r = 0; r < columns; r++) swap(&vectors[k * columns + r], &vectors[least * columns + r]);
     }
 }
 
-bool q_tridiagonal_eigen(int64_t n, double *diagonal, double *beside, int64_t rows, double *vectors)
+bool q_tridiagonal_eigen(int64_t n, double *diagonal, double *beside, int64_t columns, double *vectors)
 {
     double *d = diagonal, *e = beside;
     if (n > 0) e[n - 1] = 0;
@@ -74,9 +75,9 @@ bool q_tridiagonal_eigen(int64_t n, double *diagonal, double *beside, int64_t ro
             while (last < n - 1 && !(fabs(e[last]) <= DBL_EPSILON * (fabs(d[last]) + fabs(d[last + 1])))) last++;
             if (last == first) break;
             if (turns == MOST_TURNS) return false;
-            turn(n, d, e, first, last, rows, vectors);
+            turn(d, e, first, last, columns, vectors);
         }
-    sort(n, d, rows, vectors);
+    sort(n, d, columns, vectors);
     return true;
 }
 
@@ -93,24 +94,23 @@ static double reflect(int64_t n, const double *a, int64_t k, double *v)
     return 2 / square;
 }
 
-/* a = reflection a reflection, by a rank of two; vectors = vectors reflection. */
-static void apply_reflection(int64_t n, double *a, double *vectors, double factor, const double *v, double *p)
+/* a = reflection a reflection, by a rank of two, as far as it is not tridiagonal yet; vectors = reflection vectors. */
+static void apply_reflection(int64_t n, int64_t k, double *a, double *vectors, double factor, const double *v,
+                             double *p)
 {
     double inner = 0;
-    for (int64_t i = 0; i < n; i++) {
-        p[i] = 0;
-        for (int64_t j = 0; j < n; j++) p[i] += factor * a[i * n + j] * v[j];
+    for (int64_t i = k; i < n; i++) {
+        p[i] = factor * q_vector_dot(n - k, a + i * n + k, v + k);
         inner += p[i] * v[i];
     }
-    for (int64_t i = 0; i < n; i++) p[i] -= 0.5 * factor * inner * v[i];
-    for (int64_t i = 0; i < n; i++) {
-        double along = 0;
-        for (int64_t j = 0; j < n; j++) {
-            a[i * n + j] -= v[i] * p[j] + p[i] * v[j];
-            along += vectors[i * n + j] * v[j];
-        }
-        for (int64_t j = 0; j < n; j++) vectors[i * n + j] -= factor * along * v[j];
-    }
+    for (int64_t i = k; i < n; i++) p[i] -= 0.5 * factor * inner * v[i];
+    for (int64_t i = k; i < n; i++)
+        for (int64_t j = k; j < n; j++) a[i * n + j] -= v[i] * p[j] + p[i] * v[j];
+    memset(p, 0, (size_t)n * sizeof *p);
+    for (int64_t i = k + 1; i < n; i++)
+        for (int64_t j = 0; j < n; j++) p[j] += factor * v[i] * vectors[i * n + j];
+    for (int64_t i = k + 1; i < n; i++)
+        for (int64_t j = 0; j < n; j++) vectors[i * n + j] -= v[i] * p[j];
 }
 
 bool q_symmetric_eigen(int64_t n, double *a, double *values, double *vectors, double *scratch)
@@ -119,8 +119,11 @@ bool q_symmetric_eigen(int64_t n, double *a, double *values, double *vectors, do
     for (int64_t i = 0; i < n; i++) vectors[i * n + i] = 1;
     for (int64_t k = 0; k + 2 < n; k++) {
         double factor = reflect(n, a, k, scratch);
-        if (factor != 0) apply_reflection(n, a, vectors, factor, scratch, scratch + n);
+        if (factor != 0) apply_reflection(n, k, a, vectors, factor, scratch, scratch + n);
     }
     for (int64_t i = 0; i < n; i++) values[i] = a[i * n + i], scratch[i] = i + 1 < n ? a[i * n + i + 1] : 0;
-    return q_tridiagonal_eigen(n, values, scratch, n, vectors);
+    if (!q_tridiagonal_eigen(n, values, scratch, n, vectors)) return false;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < i; j++) swap(&vectors[i * n + j], &vectors[j * n + i]);
+    return true;
 }

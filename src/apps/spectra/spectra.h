@@ -10,9 +10,9 @@
 // dense.c
 
 /* The eigenvalues, ascending, of a symmetric tridiagonal matrix: `diagonal` of n numbers becomes them; `beside`, n numbers of which
-   the last is of no use, is destroyed. Each of the `rows` rows of n numbers in `vectors` is multiplied by the matrix of
-   eigenvectors: rows of the identity become rows of it. False if it does not converge: NaN. */
-bool q_tridiagonal_eigen(int64_t n, double *diagonal, double *beside, int64_t rows, double *vectors);
+   the last is of no use, is destroyed. Each of the `columns` columns of n numbers in `vectors` is multiplied by the matrix that has the
+   eigenvectors as rows: columns of the identity become columns of it. False if it does not converge: NaN. */
+bool q_tridiagonal_eigen(int64_t n, double *diagonal, double *beside, int64_t columns, double *vectors);
 
 /* The eigenvalues, ascending, and, as columns of n x n numbers, the eigenvectors of a symmetric matrix, which is destroyed; scratch
    has room for 2 n numbers. */
