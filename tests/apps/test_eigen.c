@@ -206,6 +206,7 @@ static void what_has_none_is_told(void **state)
     quern_eigen_report report = {.size = sizeof report};
     quern_linear *a = square("x=Vi(2); y=Vj(2); Sum_j(Exp(-SqDist(x,y)+Elem(x,0))*b)", points, N, 2);
     expect_failure(quern_eigenpairs(a, v, none, NULL, &report), QUERN_NUMERIC, "not symmetric");
+    expect_failure(quern_eigenpairs(a, v, none, NULL, &report), QUERN_NUMERIC, "x and y exchanged");
     assert_false(report.converged);
     options.block = 1;
     expect_failure(quern_eigenpairs(a, v, none, &options, &report), QUERN_NUMERIC, "not symmetric");

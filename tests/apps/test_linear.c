@@ -162,6 +162,23 @@ static void sums_products_and_transposes(void **state)
     quern_linear_destroy(&a);
 }
 
+/* A formula that is neither square nor, where it is, symmetric. */
+static void formulas_that_are_not_symmetric(void **state)
+{
+    (void)state;
+    for (int columns = N; columns <= M; columns += M - N) {
+        quern_linear *a;
+        succeed(quern_linear_create(
+            &a, context, "x=Vi(2); y=Vj(2); Sum_j(Exp(-SqDist(x,y))*(1+Elem(x,0)-2*Elem(y,1))*b)",
+            QUERN_ARGS({"x", quern_f64(points, M, 2)}, {"y", quern_f64(points, columns, 2)}), NULL));
+        for (int i = 0; i < M; i++)
+            for (int j = 0; j < columns; j++)
+                wanted[i * columns + j] = kernel_entry(i, j) * (1 + points[2 * i] - 2 * points[2 * j + 1]);
+        compare(a, 1e-12);
+        quern_linear_destroy(&a);
+    }
+}
+
 static void grids_of_blocks(void **state)
 {
     (void)state;
@@ -263,6 +280,7 @@ int main(void)
         cmocka_unit_test(from_matrices_and_diagonals),
         cmocka_unit_test(from_functions),
         cmocka_unit_test(sums_products_and_transposes),
+        cmocka_unit_test(formulas_that_are_not_symmetric),
         cmocka_unit_test(grids_of_blocks),
         cmocka_unit_test(systems_with_them),
         cmocka_unit_test(none_and_one),

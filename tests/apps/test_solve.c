@@ -114,6 +114,39 @@ static void entries_of_normalised_rows(void **state)
     quern_linear_destroy(&a);
 }
 
+/* A shift of its own for each row, of float32 points not what float32 has left of it. */
+static void shifts_of_each_row(void **state)
+{
+    (void)state;
+    double shifts[N], out[N];
+    for (int i = 0; i < N; i++) shifts[i] = 0.5 + (double)i / 3;
+    for (int single = 0; single < 2; single++) {
+        quern_linear_options options = {.size = sizeof options, .shift = -0.25, .shifts = quern_f64(shifts, N, 1)};
+        quern_view p = single ? quern_f32(single_points, N, 2) : quern_f64(points, N, 2);
+        quern_args args = QUERN_ARGS({"x", p}, {"y", p}, {"s", quern_number(3)});
+        quern_linear *a = gaussian(single, 3, 0);
+        quern_linear_destroy(&a);
+        succeed(quern_linear_create(&a, context, GAUSSIAN, args, &options));
+        for (int i = 0; i < N; i++) matrix[i * N + i] += shifts[i] - 0.25;
+        succeed(quern_linear_diagonal(a, quern_f64(out, N, 1)));
+        for (int i = 0; i < N; i++) assert_true(fabs(out[i] - matrix[i * N + i]) < 1e-12);
+        succeed(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), NULL, NULL));
+        assert_true(residual_of(c) < 2e-6);
+        succeed(quern_linear_apply_transpose(a, quern_f64(shifts, N, 1), quern_f64(out, N, 1)));
+        for (int i = 0; i < N; i++) {
+            double sum = 0;
+            for (int j = 0; j < N; j++) sum += matrix[j * N + i] * shifts[j];
+            assert_true(fabs(sum - out[i]) < 1e-9);
+        }
+        quern_linear_destroy(&a);
+        options.shifts.rows = N - 1;
+        expect_failure(quern_linear_create(&a, context, GAUSSIAN, args, &options), QUERN_SHAPE, "299 x 1");
+        options.shifts.rows = N, shifts[7] = NAN;
+        expect_failure(quern_linear_create(&a, context, GAUSSIAN, args, &options), QUERN_USAGE, "row 7 is nan");
+        shifts[7] = 1;
+    }
+}
+
 static void systems_are_solved(void **state)
 {
     (void)state;
@@ -217,6 +250,22 @@ static void what_cannot_be_solved_is_told(void **state)
                                NULL),
                    QUERN_NUMERIC, "not positive definite");
     quern_linear_destroy(&a);
+    double first = points[0];
+    points[0] = NAN; /* of a point */
+    a = gaussian(false, 3, 1);
+    points[0] = first;
+    for (int method = 0; method < 3; method++) {
+        quern_solve_options options = {
+            .size = sizeof options, .method = (quern_solver)method, .preconditioner = QUERN_PRECONDITIONER_NONE};
+        expect_failure(quern_solve(a, v, w, &options, NULL), QUERN_NUMERIC, "NaN and infinities");
+    }
+    quern_linear_destroy(&a);
+    double second[2] = {points[2], points[3]};
+    memcpy(points + 2, points, 2 * sizeof *points); /* one that is there twice, without noise */
+    a = gaussian(false, 200, 0);
+    memcpy(points + 2, second, sizeof second);
+    expect_failure(quern_solve(a, v, w, NULL, NULL), QUERN_NUMERIC, "there twice");
+    quern_linear_destroy(&a);
     a = gaussian(false, 3, -2);
     expect_failure(quern_solve(a, v, w, NULL, NULL), QUERN_NUMERIC, "diagonal");
     quern_linear_destroy(&a);
@@ -234,6 +283,7 @@ static void what_cannot_be_solved_is_told(void **state)
     double kept = b[4];
     b[4] = NAN;
     expect_failure(quern_solve(a, v, w, NULL, NULL), QUERN_USAGE, "row 1");
+    expect_failure(quern_solve(a, v, w, NULL, NULL), QUERN_USAGE, "is not known");
     b[4] = kept;
     expect_failure(quern_solve(a, quern_f64(b, N - 1, R), w, NULL, NULL), QUERN_SHAPE, "299 x 3");
     expect_failure(quern_solve(a, quern_i64((int64_t *)c, N, R), w, NULL, NULL), QUERN_DTYPE, "int64");
@@ -303,6 +353,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_are_those_of_the_matrix),
         cmocka_unit_test(entries_of_normalised_rows),
+        cmocka_unit_test(shifts_of_each_row),
         cmocka_unit_test(systems_are_solved),
         cmocka_unit_test(an_inverse_of_ones_own),
         cmocka_unit_test(the_low_rank_part_saves_iterations),

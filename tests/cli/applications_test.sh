@@ -25,6 +25,8 @@ prints 'a matrix that is not positive, by MINRES' "-1
 shows 'blocks of rows' '"blocks": 2' solve "$kernel" x=0,100,200,1,101,201,2,3 y=0,100,200,1,101,201,2,3 b=1,2,3,4,5,6,7,8 --shift 1 --preconditioner blocks --rank 4 --json --quiet
 fails 'a preconditioner that there is not' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --preconditioner lu
 fails 'a method that there is not' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --method lu
+fails 'a point that is not known' 17 solve "$kernel" x=0,nan y=0,nan b=1,2 -o made/c.npy
+fails 'a point twice without noise' 17 solve "$kernel" x=0,0 y=0,0 b=1,2
 fails 'no right-hand side' 8 solve "$kernel" x=0,1 y=0,1 -o made/c.npy
 fails 'a right-hand side of another size' 6 solve "$kernel" x=0,1 y=0,1 b=1,2,3 -o made/c.npy
 fails 'a shift that is no number' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --shift much -o made/c.npy

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""mpi_test.py: test_mpi on 1 to 4 ranks of this machine, and an example on 2.
+"""mpi_test.py: test_mpi on 1 to 4 ranks of this machine, and examples on 2.
 
-    python3 tests/mpi/mpi_test.py PATH/TO/test_mpi [EXAMPLE SOURCE]
+    python3 tests/mpi/mpi_test.py PATH/TO/test_mpi [EXAMPLE SOURCE]...
 
 Ends with the sums of all, or with 77 where there is no mpirun. A run that hangs ends after some minutes.
 """
@@ -43,7 +43,7 @@ def check_example(launcher, program, source):
     return good
 
 
-def main(program, *example):
+def main(program, *examples):
     launcher = shutil.which('mpirun')
     if not launcher:
         print('mpirun is not installed: runs of several processes are not tested')
@@ -52,8 +52,8 @@ def main(program, *example):
     for ranks, bound, tried in STARTS:
         good, bad = start(launcher, program, ranks, bound, tried)
         passed, failed = passed + good, failed + bad
-    if example:
-        good = check_example(launcher, *example)
+    for example, source in zip(examples[::2], examples[1::2]):
+        good = check_example(launcher, example, source)
         passed, failed = passed + good, failed + (not good)
     print(f'{passed} passed, {failed} failed, 0 skipped')
     return failed > 0

@@ -331,7 +331,10 @@ static quern_status keep_shifts(symbolic *a, const quern_linear_options *options
     for (int64_t i = 0; i < a->base.rows && !status; i++) {
         sum[i] += options->shift;
         if (!i || sum[i] < a->base.least_shift) a->base.least_shift = sum[i];
-        if (!isfinite(sum[i])) status = q_fail(QUERN_USAGE, "the shift of row %lld is %g", (long long)i, sum[i]);
+        if (!isfinite(sum[i])) {
+            status = q_fail(QUERN_USAGE, "the shift of row %lld is %g", (long long)i, sum[i]);
+            q_fail_next_step("give a finite number for each row");
+        }
     }
     quern_view view;
     if (!status) status = as_type(&view, a->base.dtype, sum, a->base.rows, 1);

@@ -1,6 +1,7 @@
 /*
  * linear.c: what all operators have in common, whatever their kind: vectors that are checked, and who owns them.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "apps/solve/linear.h"
@@ -45,6 +46,14 @@ int64_t quern_linear_columns(const quern_linear *linear)
     return linear ? linear->columns : 0;
 }
 
+quern_status q_linear_not_symmetric(void)
+{
+    q_fail(QUERN_NUMERIC, "the matrix is not symmetric");
+    q_fail_next_step(
+        "check the formula, which must be the same with x and y exchanged, and that both have the same points");
+    return QUERN_NUMERIC;
+}
+
 // ---- products ----
 
 quern_status q_linear_product(const quern_linear *a, quern_dtype dtype, int64_t R, const double *in, double *out)
@@ -54,7 +63,11 @@ quern_status q_linear_product(const quern_linear *a, quern_dtype dtype, int64_t 
 
 quern_status q_linear_not_finite(double number)
 {
-    return q_fail(QUERN_NUMERIC, "a product with the matrix is %g: an array has numbers that are not finite", number);
+    q_fail(QUERN_NUMERIC,
+           "a product with the matrix is %g: an array has numbers that are not finite, or the formula makes them",
+           isnan(number) ? (double)NAN : number);
+    q_fail_next_step("look for NaN and infinities among the formula's arrays, and leave their rows out");
+    return QUERN_NUMERIC;
 }
 
 /* By way of doubles on the host. */

@@ -60,6 +60,8 @@ double q_linear_shift(const quern_linear *linear);
 quern_status q_linear_product(const quern_linear *linear, quern_dtype dtype, int64_t R, const double *in, double *out);
 /* NUMERIC for a number that a product has made. */
 quern_status q_linear_not_finite(double number);
+/* NUMERIC. */
+quern_status q_linear_not_symmetric(void);
 
 // formula.c
 

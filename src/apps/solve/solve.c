@@ -195,10 +195,12 @@ static quern_status explain(work *w)
                                    : "it no longer falls";
     q_fail(QUERN_NUMERIC, "the largest relative residual is %.3g after %lld product%s, not %.3g: %s", w->best_residual,
            (long long)w->products, Q_S(w->products), w->options->tolerance, what);
-    const char *next = !symmetric  ? "check the formula, or take the method QUERN_SOLVER_GMRES"
-                       : w->curved ? "add a larger shift, give float64 arrays, or take the method QUERN_SOLVER_MINRES"
-                       : limit     ? "raise quern_solve_options.iterations or .rank, or add a larger shift"
-                                   : "the matrix may be singular: add a larger shift, or give float64 arrays";
+    const char *next =
+        !symmetric  ? "check the formula, or take the method QUERN_SOLVER_GMRES"
+        : w->curved ? "add a larger shift, which points that are there twice need, give float64 arrays, or take the "
+                      "method QUERN_SOLVER_MINRES"
+        : limit     ? "raise quern_solve_options.iterations or .rank, or add a larger shift"
+                    : "the matrix may be singular: add a larger shift, or give float64 arrays";
     q_fail_next_step("%s", next);
     return QUERN_NUMERIC;
 }
@@ -233,9 +235,12 @@ static quern_status solve(work *w, const quern_view *b)
     quern_context *context = q_linear_context(w->a);
     Q_TRY(q_vector_read(context, b, w->b));
     for (int64_t e = 0; e < w->rows * w->R; e++)
-        if (!isfinite(w->b[e]))
-            return q_fail(QUERN_USAGE, "b is %g in row %lld, right-hand side %lld", w->b[e], (long long)(e / w->R),
-                          (long long)(e % w->R));
+        if (!isfinite(w->b[e])) {
+            q_fail(QUERN_USAGE, "b is %g in row %lld, right-hand side %lld", w->b[e], (long long)(e / w->R),
+                   (long long)(e % w->R));
+            q_fail_next_step("leave out rows of the system whose right-hand side is not known");
+            return QUERN_USAGE;
+        }
     memcpy(w->r, w->b, (size_t)(w->rows * w->R) * sizeof *w->b);
     norms(w, w->b, w->norm);
     w->best_residual = largest(w, w->norm);

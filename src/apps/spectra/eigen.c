@@ -93,7 +93,7 @@ static quern_status check_column(work *w, int64_t column)
         w->largest = fmax(w->largest, fabs(w->entries[k]));
         if (k < column) off = fmax(off, fabs(w->entries[k] - *entry(w, column, k)));
     }
-    return off <= slack * w->largest ? QUERN_OK : q_fail(QUERN_NUMERIC, "the matrix is not symmetric");
+    return off <= slack * w->largest ? QUERN_OK : q_linear_not_symmetric();
 }
 
 /* A vector's column of H from its product x, of which what is left, if it is something, becomes a vector of the basis. */

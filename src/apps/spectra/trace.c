@@ -131,7 +131,7 @@ static quern_status run(work *w, q_lanczos *l, double *value)
     for (int64_t next = 1; l->steps < w->options->iterations && !enough;) {
         Q_TRY(q_lanczos_step(l));
         w->products++;
-        if (!l->symmetric && w->f != identity) return q_fail(QUERN_NUMERIC, "the matrix is not symmetric");
+        if (!l->symmetric && w->f != identity) return q_linear_not_symmetric();
         memcpy(w->alpha + (l->steps - 1) * l->R, l->alpha, (size_t)l->R * sizeof *l->alpha);
         memcpy(w->beta + (l->steps - 1) * l->R, l->beta, (size_t)l->R * sizeof *l->beta);
         if (l->steps >= next || l->steps == w->options->iterations) {
