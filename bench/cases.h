@@ -95,6 +95,9 @@ quern_status bench_call_gp(quern_context *context, const bench_problem *problem,
 /* kmeans.c */
 void bench_row_kmeans(const bench_problem *problem, int64_t i, double *result);
 quern_status bench_call_kmeans(quern_context *context, const bench_problem *problem, void *result);
+void bench_fill_places(double *values, int64_t count, uint64_t seed);
+void bench_row_kmeans25(const bench_problem *problem, int64_t i, double *result);
+quern_status bench_call_kmeans25(quern_context *context, const bench_problem *problem, void *result);
 /* linear.c */
 void bench_row_solve(const bench_problem *problem, int64_t i, double *result);
 quern_status bench_call_solve(quern_context *context, const bench_problem *problem, void *result);

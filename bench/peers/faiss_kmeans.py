@@ -1,7 +1,7 @@
-"""The peer `faiss-kmeans`: three steps of FAISS's k-means on all points, from the same centroids, and the distances then."""
+"""The peer `faiss` of `kmeans` and `kmeans25`: steps of FAISS's k-means on all points, from the same centroids, and the distances then."""
 import peer
 
-CLUSTERS, STEPS = 1000, 3
+CLUSTERS, STEPS = 1000, {"kmeans": 3, "kmeans25": 25}
 
 
 def describe():
@@ -12,12 +12,14 @@ def describe():
 
 def prepare(job):
     import faiss
+    import numpy
     x = job["arrays"]["x"]
 
     def call():
-        means = faiss.Kmeans(x.shape[1], CLUSTERS, niter=STEPS, max_points_per_centroid=len(x))
+        means = faiss.Kmeans(x.shape[1], CLUSTERS, niter=STEPS[job["case"]], max_points_per_centroid=len(x))
         means.train(x, init_centroids=x[:CLUSTERS])
-        return means.index.search(x, 1)[0]
+        far = means.index.search(x, 1)[0]
+        return far if job["case"] == "kmeans" else numpy.full(job["M"], far.sum(dtype=numpy.float64))
 
     return call
 

@@ -51,6 +51,12 @@ typedef struct quern_kmeans_options {
     /* Called after each step with its number and the inertia, of a mini-batch its own, scaled; true stops: CANCELLED. */
     bool (*progress)(void *user, int64_t iteration, double inertia);
     void *progress_user;
+    quern_view distances; /* gets the distance of each point from its centroid, N x 1; {0}: not asked for */
+    /* Whether distances are left out that bounds from the step before show not to matter: labels and centroids are the same. It is
+       done for the squared and the Euclidean distance and up to 2^24 points, and takes up to 64 numbers a point on the host.
+       QUERN_AUTO: of many points and clusters, once a step changes less than an eighth of the labels. QUERN_ON: from the
+       second step on. */
+    quern_switch bounds;
 } quern_kmeans_options;
 
 /* Of the start that counts. */
@@ -64,6 +70,7 @@ typedef struct quern_kmeans_report {
     int64_t empty;      /* clusters without points at the end, as there are where fewer points than k differ */
     int64_t start;      /* which of the restarts it was, from 0 */
     double seconds;     /* of all its steps, without the choice of the first centroids */
+    int64_t computed;   /* distances of points from centroids, in all its steps */
 } quern_kmeans_report;
 
 /* As many clusters as `centroids` has rows, k x the points' columns. `labels`, `options` and `report` may be {0} and null.

@@ -24,7 +24,7 @@ static const cli_option options[] = {
     {"-o", CLI_LIST, offsetof(request, outputs), "FILE", "write the labels there, as `quern eval` writes results"},
     {"--centroids", CLI_TEXT, offsetof(request, centroids), "FILE", "write the centroids there"},
     {"--json", CLI_FLAG, offsetof(request, json), "",
-     "print {\"inertia\", \"iterations\", \"converged\", \"moved\", \"reseeded\", \"empty\", \"start\", \"sizes\"}"},
+     "print {\"inertia\", \"iterations\", \"converged\", \"moved\", \"reseeded\", \"empty\", \"start\", \"computed\", \"sizes\"}"},
     {"--distance", CLI_TEXT, offsetof(request, distance), "FORMULA",
      "of a point x and a centroid y; SqDist(x,y) without it"},
     {"--start", CLI_TEXT, offsetof(request, start), "plus-plus|random", "how first centroids are drawn"},
@@ -100,10 +100,11 @@ static quern_status print_json(const request *r, const quern_kmeans_report *repo
     for (int64_t i = 0; count && i < labels.rows; i++) count[((int64_t *)labels.data)[i]]++;
     for (int64_t c = 0; count && c < r->k; c++) json_array_append_new(sizes, json_integer((json_int_t)count[c]));
     free(count);
-    return cli_print_json(json_pack("{s:f, s:I, s:b, s:f, s:I, s:I, s:I, s:o}", "inertia", report->inertia,
+    return cli_print_json(json_pack("{s:f, s:I, s:b, s:f, s:I, s:I, s:I, s:I, s:o}", "inertia", report->inertia,
                                     "iterations", (json_int_t)report->iterations, "converged", report->converged,
                                     "moved", report->moved, "reseeded", (json_int_t)report->reseeded, "empty",
-                                    (json_int_t)report->empty, "start", (json_int_t)report->start, "sizes", sizes),
+                                    (json_int_t)report->empty, "start", (json_int_t)report->start, "computed",
+                                    (json_int_t)report->computed, "sizes", sizes),
                           2);
 }
 
@@ -191,7 +192,8 @@ const cli_command cli_kmeans = {
     .text =
         "X are points, one a row, given as a value to `quern eval`; W their weights, C centroids to begin with. Prints\n"
         "the cluster of each point, counted from 0.\n",
-    .notes = "The inertia is the sum of the distances of points to their centroids.\n",
+    .notes =
+        "The inertia is the sum of the distances of points to their centroids; `computed` is how many distances were computed.\n",
     .options = options,
     .option_count = CLI_COUNT(options),
 };

@@ -270,6 +270,133 @@ static void mini_batches(void **state)
     assert_memory_equal(centroids, again, sizeof again);
 }
 
+// ---- bounds ----
+
+enum { MANY = 9000, CLUSTERS = 90, MOST_STEPS = 30, LONG = 40, MORE_CLUSTERS = 1000 };
+
+typedef struct trace {
+    double inertia[MOST_STEPS + 1];
+    int64_t steps, computed, reseeded;
+    int32_t labels[MANY];
+    float centroids[MORE_CLUSTERS * LONG], distances[MANY];
+} trace;
+
+static bool note(void *user, int64_t iteration, double inertia)
+{
+    trace *t = user;
+    t->inertia[iteration] = inertia, t->steps = iteration;
+    return false;
+}
+
+typedef struct problem {
+    const float *x, *start;
+    int64_t rows, dim, k;
+} problem;
+
+static void follow(trace *t, const problem *p, quern_kmeans_options options, quern_switch bounds)
+{
+    memset(t, 0, sizeof *t);
+    memcpy(t->centroids, p->start, (size_t)(p->k * p->dim) * sizeof *p->start);
+    options.size = sizeof options, options.start = QUERN_START_GIVEN, options.iterations = MOST_STEPS;
+    options.progress = note, options.progress_user = t, options.distances = quern_f32(t->distances, p->rows, 1);
+    options.bounds = bounds;
+    quern_kmeans_report report = cluster(quern_f32(p->x, p->rows, p->dim), quern_f32(t->centroids, p->k, p->dim),
+                                         quern_view_of(t->labels, QUERN_I32, p->rows, 1), &options);
+    t->computed = report.computed, t->reseeded = report.reseeded;
+}
+
+static void expect_near(double a, double b)
+{
+    if (!(fabs(a - b) <= 1e-5 * fabs(a) + 1e-12)) fail_msg("%.9g, not %.9g", b, a);
+}
+
+/* The bounded run has the labels and centroids of the plain one, bit for bit, and its inertia after each step. */
+static void expect_same(const trace *plain, const trace *bounded)
+{
+    assert_int_equal(plain->steps, bounded->steps);
+    assert_int_equal(plain->reseeded, bounded->reseeded);
+    assert_memory_equal(plain->labels, bounded->labels, sizeof plain->labels);
+    assert_memory_equal(plain->centroids, bounded->centroids, sizeof plain->centroids);
+    for (int64_t s = 0; s <= plain->steps; s++) expect_near(plain->inertia[s], bounded->inertia[s]);
+    for (int i = 0; i < MANY; i++) expect_near((double)plain->distances[i], (double)bounded->distances[i]);
+}
+
+/* The share of the distances that is computed with bounds. */
+static double bounds_change_nothing(problem p, const quern_kmeans_options *options)
+{
+    static trace plain, bounded;
+    const quern_kmeans_options none = {.size = sizeof none};
+    follow(&plain, &p, options ? *options : none, QUERN_OFF);
+    assert_int_equal(plain.computed, p.rows * p.k * (plain.steps + 1));
+    follow(&bounded, &p, options ? *options : none, QUERN_AUTO);
+    expect_same(&plain, &bounded);
+    follow(&bounded, &p, options ? *options : none, QUERN_ON);
+    expect_same(&plain, &bounded);
+    return (double)bounded.computed / ((double)(p.rows * p.k) * (double)(bounded.steps + 1));
+}
+
+static void bounds(void **state)
+{
+    (void)state;
+    need_device();
+    static float x[MANY * D], lattice[MANY * D], far[MANY * D];
+    static double weights[MANY];
+    for (int e = 0; e < MANY * D; e++) {
+        x[e] = (float)(rand() / (double)RAND_MAX);
+        lattice[e] = (float)(rand() % 6); /* where most points are as far from several centroids */
+        far[e] = 1000 + x[e] * 1e-2f;     /* and where distances are of few digits */
+    }
+    for (int i = 0; i < MANY; i++) weights[i] = i % 4;
+    const quern_kmeans_options norm = {.distance = "Norm2(x-y)"}, weighted = {.weights = quern_f64(weights, MANY, 1)};
+    const problem uniform = {x, x, MANY, D, CLUSTERS};
+    assert_true(bounds_change_nothing(uniform, NULL) < 0.9);
+    assert_true(bounds_change_nothing(uniform, &weighted) < 0.9);
+    bounds_change_nothing(uniform, &norm);
+    bounds_change_nothing((problem){lattice, lattice, MANY, D, CLUSTERS}, NULL);
+    bounds_change_nothing((problem){far, far, MANY, D, CLUSTERS}, NULL);
+    bounds_change_nothing((problem){x, x, MANY, D, 1}, NULL);
+    bounds_change_nothing((problem){x, x, 2, D, 2}, NULL);
+    bounds_change_nothing((problem){x, x, 1, D, 1}, NULL);
+    float away[CLUSTERS * D];
+    for (int e = 0; e < CLUSTERS * D; e++) away[e] = e / D < 50 ? x[e] : 100 + (float)e;
+    bounds_change_nothing((problem){x, away, MANY, D, CLUSTERS}, NULL); /* of which 40 have no points */
+}
+
+/* Long vectors and groups of centroids: most distances are left out where there are clusters. */
+static void bounds_of_groups(void **state)
+{
+    (void)state;
+    need_device();
+    static float x[MANY * LONG], middle[500 * LONG];
+    for (int e = 0; e < 500 * LONG; e++) middle[e] = 4 * (float)(rand() / (double)RAND_MAX);
+    for (int e = 0; e < MANY * LONG; e++)
+        x[e] = middle[e / LONG * 7 % 500 * LONG + e % LONG] + (float)(rand() / (double)RAND_MAX);
+    assert_true(bounds_change_nothing((problem){x, x, MANY, LONG, MORE_CLUSTERS}, NULL) < 0.7);
+}
+
+/* Other distances, and points of float64. */
+static void bounds_elsewhere(void **state)
+{
+    (void)state;
+    need_device();
+    float c[K * D], other[K * D];
+    quern_kmeans_options on = {.size = sizeof on, .bounds = QUERN_ON, .distance = "Sum(Abs(x-y))"}, off = on;
+    off.bounds = QUERN_OFF;
+    const quern_view x = quern_f32(singles, N, D), none = {0};
+    quern_kmeans_report report = cluster(x, quern_f32(c, K, D), none, &on);
+    assert_int_equal(report.computed, N * K * (report.iterations + 1));
+    cluster(x, quern_f32(other, K, D), none, &off);
+    assert_memory_equal(c, other, sizeof c);
+    on.bounds = (quern_switch)3;
+    expect_failure(quern_kmeans(context, x, quern_f32(c, K, D), none, &on, NULL), QUERN_USAGE, "bounds is 3");
+    need_type(QUERN_F64);
+    double a[K * D], b[K * D];
+    on = (quern_kmeans_options){.size = sizeof on, .bounds = QUERN_ON}, off = on, off.bounds = QUERN_OFF;
+    report = cluster(quern_f64(points, N, D), quern_f64(a, K, D), none, &on);
+    expect_near(report.inertia, cluster(quern_f64(points, N, D), quern_f64(b, K, D), none, &off).inertia);
+    assert_memory_equal(a, b, sizeof a);
+}
+
 // ---- limits and what is refused ----
 
 static bool stop(void *user, int64_t iteration, double inertia)
@@ -349,6 +476,9 @@ int main(void)
         cmocka_unit_test(few_points),
         cmocka_unit_test(other_distances),
         cmocka_unit_test(mini_batches),
+        cmocka_unit_test(bounds),
+        cmocka_unit_test(bounds_of_groups),
+        cmocka_unit_test(bounds_elsewhere),
         cmocka_unit_test(limits),
         cmocka_unit_test(what_is_refused),
     };

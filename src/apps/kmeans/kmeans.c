@@ -14,6 +14,8 @@ static quern_status read_options(quern_kmeans_options *out, const quern_kmeans_o
     Q_TRY(q_options_copy(out, sizeof *out, given, "quern_kmeans_options"));
     if (out->start < QUERN_START_PLUS_PLUS || out->start > QUERN_START_GIVEN)
         return q_fail(QUERN_USAGE, "there is no start %d", (int)out->start);
+    if (out->bounds < QUERN_AUTO || out->bounds > QUERN_OFF)
+        return q_fail(QUERN_USAGE, "bounds is %d; it must be QUERN_AUTO, QUERN_ON or QUERN_OFF", (int)out->bounds);
     if (out->restarts < 0 || out->iterations < 0 || out->batch < 0 || !(out->tolerance >= 0))
         return q_fail(QUERN_USAGE,
                       "restarts, iterations, batch and tolerance are %lld, %lld, %lld and %g; none may be negative",
@@ -68,12 +70,13 @@ static quern_status create(q_kmeans *m)
 {
     const q_points *p = m->points;
     m->centre = calloc((size_t)(m->k * p->dim), sizeof(double));
+    m->before = calloc((size_t)(m->k * p->dim), sizeof(double));
     m->sums = malloc((size_t)(m->k * p->dim) * sizeof(double));
     m->mass = malloc((size_t)m->k * sizeof(double));
     m->members = malloc((size_t)m->k * sizeof(int64_t));
     m->all = (q_assigned){quern_array_view(p->array), p->rows, malloc((size_t)p->rows * sizeof(int32_t)),
                           q_points_block(p, p->rows, 1)};
-    if (!m->centre || !m->sums || !m->mass || !m->members || !m->all.labels || !m->all.distances)
+    if (!m->centre || !m->before || !m->sums || !m->mass || !m->members || !m->all.labels || !m->all.distances)
         return q_fail_memory((size_t)(m->k * p->dim + p->rows) * 2 * sizeof(double));
     m->variance = m->options.tolerance > 0 ? q_points_variance(p) : 0;
     Q_TRY(compile_find(&m->find, p->context, m->options.distance, p->dim));
@@ -84,7 +87,7 @@ static void destroy(q_kmeans *m)
 {
     quern_operator_destroy(&m->find);
     quern_array_destroy(&m->centroids);
-    free(m->weights), free(m->centre), free(m->sums), free(m->mass), free(m->members);
+    free(m->weights), free(m->centre), free(m->before), free(m->sums), free(m->mass), free(m->members);
     free(m->all.labels), free(m->all.distances);
 }
 
@@ -94,6 +97,12 @@ static quern_status write_results(const q_kmeans *m, quern_view centroids, quern
     Q_TRY(q_view_write(context, centroids, quern_f64(m->centre, m->k, m->points->dim)));
     if (!q_view_given(&labels)) return QUERN_OK;
     return q_view_write(context, labels, quern_view_of(m->all.labels, QUERN_I32, m->points->rows, 1));
+}
+
+static quern_status write_distances(const q_kmeans *m)
+{
+    quern_view far = quern_view_of(m->all.distances, m->points->dtype, m->points->rows, 1);
+    return q_view_given(&m->options.distances) ? q_view_write(m->points->context, m->options.distances, far) : QUERN_OK;
 }
 
 static quern_status start_once(q_kmeans *m, quern_kmeans_report *report)
@@ -110,10 +119,13 @@ static quern_status run(q_kmeans *m, quern_view centroids, quern_view labels, qu
     for (int64_t start = 0; start < m->options.restarts; start++) {
         quern_kmeans_report report = {.size = sizeof report, .start = start};
         m->random = m->options.seed + (uint64_t)start * 0x632be59bd9b4e019u;
+        m->distances = 0;
         Q_TRY(start_once(m, &report));
+        report.computed = m->distances;
         if (!(report.inertia < best->inertia)) continue;
         *best = report;
         Q_TRY(write_results(m, centroids, labels));
+        Q_TRY(write_distances(m));
     }
     return QUERN_OK;
 }
@@ -129,6 +141,7 @@ quern_status quern_kmeans(quern_context *context, quern_view points, quern_view 
     Q_TRY(q_shape_check("points", &points, -1, -1));
     Q_TRY(q_shape_check("centroids", &centroids, -1, points.columns));
     if (q_view_given(&labels)) Q_TRY(q_shape_check("labels", &labels, points.rows, 1));
+    if (q_view_given(&m.options.distances)) Q_TRY(q_shape_check("distances", &m.options.distances, points.rows, 1));
     if (m.k < 1 || m.k > points.rows || m.k > INT32_MAX)
         return q_fail(QUERN_SHAPE, "%lld clusters of %lld points cannot be: there must be from 1 to as many as points",
                       (long long)m.k, (long long)points.rows);

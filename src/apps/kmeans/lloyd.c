@@ -1,6 +1,6 @@
 /*
- * lloyd.c: steps of k-means. The device finds the nearest centroid of each point, and how far it is; the host sums points by label,
- * in float64 and in the order of the rows.
+ * lloyd.c: steps of k-means. The device finds the nearest centroid of each point, and how far it is, at first of all, then of those that
+ * bounds leave (bounds.c); the host sums points by label, in float64 and in the order of the rows.
  *
  * Invariant: after a step, labels, distances and inertia are those of the centroids that are in `centre`.
  */
@@ -10,18 +10,30 @@
 
 #include "apps/kmeans/kmeans.h"
 
-static double distance_at(const q_kmeans *m, const q_assigned *a, int64_t row)
+double q_distance_at(const q_kmeans *m, const q_assigned *a, int64_t row)
 {
     return m->points->dtype == QUERN_F32 ? (double)((const float *)a->distances)[row]
                                          : ((const double *)a->distances)[row];
 }
 
-static void set_distance(const q_kmeans *m, q_assigned *a, int64_t row, double distance)
+void q_distance_write(const q_kmeans *m, q_assigned *a, int64_t row, double distance)
 {
     q_element_write(m->points->dtype, (char *)a->distances + (size_t)row * q_element_size(m->points->dtype), distance);
 }
 
 // ---- assignment ----
+
+static quern_status sum_distances(const q_kmeans *m, const q_assigned *a, const double *weights, double *inertia)
+{
+    *inertia = 0;
+    for (int64_t r = 0; r < a->rows; r++) {
+        double distance = q_distance_at(m, a, r);
+        if (a->labels[r] < 0 || !isfinite(distance))
+            return q_fail(QUERN_NUMERIC, "a point has the distance %g from its nearest centroid", distance);
+        *inertia += (weights ? weights[r] : 1) * distance;
+    }
+    return QUERN_OK;
+}
 
 static quern_status find_nearest(q_kmeans *m, q_assigned *a, const double *weights, double *inertia)
 {
@@ -29,14 +41,18 @@ static quern_status find_nearest(q_kmeans *m, q_assigned *a, const double *weigh
     Q_TRY(quern_run_all(m->find, QUERN_ARGS({"x", a->points}, {"y", quern_array_view(m->centroids)}),
                         QUERN_OUTS(quern_view_of(a->labels, QUERN_I32, a->rows, 1),
                                    quern_view_of(a->distances, m->points->dtype, a->rows, 1))));
-    *inertia = 0;
-    for (int64_t r = 0; r < a->rows; r++) {
-        double distance = distance_at(m, a, r);
-        if (a->labels[r] < 0 || !isfinite(distance))
-            return q_fail(QUERN_NUMERIC, "a point has the distance %g from its nearest centroid", distance);
-        *inertia += (weights ? weights[r] : 1) * distance;
-    }
-    return QUERN_OK;
+    m->distances += a->rows * m->k;
+    return sum_distances(m, a, weights, inertia);
+}
+
+/* The same of all points, of whose labels so many were others a step before. */
+static quern_status assign(q_kmeans *m, int64_t step, int64_t changed, double *inertia)
+{
+    bool done = false;
+    if (step && !m->bounds) Q_TRY(q_bounds_try(m, changed));
+    if (m->bounds) Q_TRY(q_bounds_find(m, &done));
+    if (done) return sum_distances(m, &m->all, m->weights, inertia);
+    return find_nearest(m, &m->all, m->weights, inertia);
 }
 
 static quern_status tell(const q_kmeans *m, int64_t iteration, double inertia)
@@ -55,13 +71,22 @@ static void clear(q_kmeans *m)
     memset(m->members, 0, (size_t)m->k * sizeof *m->members);
 }
 
+/* Where there are clusters to be filled, distances are the device's, as without bounds, since the farthest is chosen by them. */
+static quern_status measure_again(q_kmeans *m)
+{
+    double inertia;
+    for (int64_t c = 0; c < m->k; c++)
+        if (!m->members[c]) return find_nearest(m, &m->all, m->weights, &inertia);
+    return QUERN_OK;
+}
+
 /* The point that adds most to the inertia, of clusters with others; -1 if none adds anything. */
 static int64_t farthest(const q_kmeans *m, const q_assigned *a, const double *weights)
 {
     int64_t found = -1;
     double most = 0;
     for (int64_t r = 0; r < a->rows; r++) {
-        double share = (weights ? weights[r] : 1) * distance_at(m, a, r);
+        double share = (weights ? weights[r] : 1) * q_distance_at(m, a, r);
         if (share > most && m->members[a->labels[r]] > 1) most = share, found = r;
     }
     return found;
@@ -86,7 +111,8 @@ static void reseed(q_kmeans *m, quern_kmeans_report *report)
         m->mass[from] -= weight, m->mass[c] = weight;
         m->members[from]--, m->members[c] = 1;
         m->all.labels[row] = (int32_t)c;
-        set_distance(m, &m->all, row, 0);
+        q_distance_write(m, &m->all, row, 0);
+        q_bounds_forget(m, row);
         report->reseeded++;
     }
 }
@@ -97,6 +123,7 @@ static double move(q_kmeans *m, double *before)
 {
     int64_t dim = m->points->dim;
     double moved = 0;
+    memcpy(m->before, m->centre, (size_t)(m->k * dim) * sizeof *m->centre);
     for (int64_t c = 0; c < m->k; c++) {
         double mass = m->mass[c] + (before ? before[c] : 0);
         if (!(m->mass[c] > 0)) continue;
@@ -121,23 +148,32 @@ static int64_t count_empty(const q_kmeans *m)
 
 // ---- all points ----
 
+static int64_t count_changed(const q_kmeans *m, const int32_t *before)
+{
+    int64_t changed = 0;
+    for (int64_t r = 0; r < m->all.rows; r++) changed += before[r] != m->all.labels[r];
+    return changed;
+}
+
 static quern_status lloyd(q_kmeans *m, int32_t *before, quern_kmeans_report *report)
 {
     const quern_kmeans_options *o = &m->options;
-    size_t bytes = (size_t)m->points->rows * sizeof *before;
+    int64_t changed = m->points->rows;
     for (;; report->iterations++) {
-        Q_TRY(find_nearest(m, &m->all, m->weights, &report->inertia));
+        Q_TRY(assign(m, report->iterations, changed, &report->inertia));
         if (report->iterations) {
-            bool still = !memcmp(before, m->all.labels, bytes) || report->moved <= o->tolerance * m->variance;
+            changed = count_changed(m, before);
+            bool still = !changed || report->moved <= o->tolerance * m->variance;
             Q_TRY(tell(m, report->iterations, report->inertia));
             if (still) report->converged = true;
         }
         if (report->converged || report->iterations == o->iterations) return QUERN_OK;
         clear(m);
         q_points_sum(m->points, m->all.labels, m->weights, m->sums, m->mass, m->members);
+        if (m->bounds) Q_TRY(measure_again(m));
         reseed(m, report);
         report->moved = move(m, NULL);
-        memcpy(before, m->all.labels, bytes);
+        memcpy(before, m->all.labels, (size_t)m->points->rows * sizeof *before);
     }
 }
 
@@ -147,6 +183,8 @@ quern_status q_kmeans_lloyd(q_kmeans *m, quern_kmeans_report *report)
     int32_t *before = malloc((size_t)m->points->rows * sizeof *before + 1);
     if (!before) return q_fail_memory((size_t)m->points->rows * sizeof *before);
     quern_status status = lloyd(m, before, report);
+    q_bounds_destroy(m);
+    m->pause = m->rest = 0;
     report->seconds = q_seconds() - begin;
     if (!status) report->empty = count_empty(m);
     free(before);
@@ -208,7 +246,7 @@ static void settle(batches *b, q_kmeans *m, quern_kmeans_report *report)
         for (int64_t d = 0; d < m->points->dim; d++)
             m->centre[c * m->points->dim + d] = q_points_at(&b->points, row, d);
         b->before[c] = b->weights[row];
-        set_distance(m, &b->found, row, 0);
+        q_distance_write(m, &b->found, row, 0);
         report->reseeded++;
     }
 }

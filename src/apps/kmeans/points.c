@@ -35,10 +35,23 @@ void *q_points_block(const q_points *points, int64_t rows, int64_t columns)
     return q_mul_size(count, q_element_size(points->dtype), &bytes) ? calloc(1, bytes ? bytes : 1) : NULL;
 }
 
+/* Whether all numbers of a row are finite: 0 times anything else is NaN. */
+static bool is_finite(const q_points *points, int64_t row)
+{
+    int64_t at = row * (points->host.stride ? points->host.stride : points->dim);
+    float single = 0;
+    double all = 0;
+    if (points->dtype == QUERN_F32)
+        for (int64_t d = 0; d < points->dim; d++) single += 0 * ((const float *)points->host.data)[at + d];
+    else
+        for (int64_t d = 0; d < points->dim; d++) all += 0 * ((const double *)points->host.data)[at + d];
+    return single == 0 && all == 0;
+}
+
 static quern_status check_finite(const q_points *points)
 {
     for (int64_t r = 0; r < points->rows; r++)
-        for (int64_t d = 0; d < points->dim; d++)
+        for (int64_t d = 0; d < points->dim && !is_finite(points, r); d++)
             if (!isfinite(q_points_at(points, r, d)))
                 return q_fail(QUERN_USAGE, "point %lld has the coordinate %g; points must be finite", (long long)r,
                               q_points_at(points, r, d));
@@ -84,15 +97,43 @@ void q_points_destroy(q_points *points)
     points->owned = NULL;
 }
 
-void q_points_gather(const q_points *points, const int64_t *rows, int64_t count, void *to)
+static void copy_row(const q_points *points, int64_t row, int64_t to_row, void *to)
 {
-    size_t bytes = (size_t)points->dim * q_element_size(points->dtype);
-    size_t stride = (size_t)(points->host.stride ? points->host.stride : points->dim) * q_element_size(points->dtype);
-    for (int64_t r = 0; r < count; r++)
-        memcpy((char *)to + (size_t)r * bytes, (const char *)points->host.data + (size_t)rows[r] * stride, bytes);
+    size_t size = q_element_size(points->dtype), bytes = (size_t)points->dim * size;
+    size_t stride = (size_t)(points->host.stride ? points->host.stride : points->dim) * size;
+    memcpy((char *)to + (size_t)to_row * bytes, (const char *)points->host.data + (size_t)row * stride, bytes);
 }
 
-// ---- sums ----
+void q_points_gather(const q_points *points, const int64_t *rows, int64_t count, void *to)
+{
+    for (int64_t r = 0; r < count; r++) copy_row(points, rows[r], r, to);
+}
+
+void q_points_pick(const q_points *points, const int32_t *rows, int64_t count, void *to)
+{
+    for (int64_t r = 0; r < count; r++) copy_row(points, rows[r], r, to);
+}
+
+// ---- distances and sums ----
+
+double q_points_square(const q_points *points, int64_t row, const double *from)
+{
+    int64_t dim = points->dim, at = row * (points->host.stride ? points->host.stride : dim), d = 0;
+    const bool single = points->dtype == QUERN_F32;
+    const float *f = (const float *)points->host.data + (single ? at : 0);
+    const double *x = (const double *)points->host.data + (single ? 0 : at);
+    double sum[4] = {0}; /* that do not wait for each other */
+    for (; d + 4 <= dim; d += 4)
+        for (int k = 0; k < 4; k++) {
+            double off = (single ? (double)f[d + k] : x[d + k]) - from[d + k];
+            sum[k] += off * off;
+        }
+    for (; d < dim; d++) {
+        double off = (single ? (double)f[d] : x[d]) - from[d];
+        sum[0] += off * off;
+    }
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
 
 static void add_single(double *restrict sum, const float *restrict x, int64_t dim, double weight)
 {
