@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "label_plot.h"
 #include "quern/kmeans.h"
 
 typedef struct request {
     const char *clusters, *distance, *start, *restarts, *iterations, *tolerance, *batch, *seed, *dtype_text;
-    const char *centroids; /* where they are written */
+    const char *centroids, *plot; /* where they are written */
     quern_dtype dtype;
     int64_t k;
     cli_list words, outputs;
@@ -24,7 +24,8 @@ static const cli_option options[] = {
     {"-o", CLI_LIST, offsetof(request, outputs), "FILE", "write the labels there, as `quern eval` writes results"},
     {"--centroids", CLI_TEXT, offsetof(request, centroids), "FILE", "write the centroids there"},
     {"--json", CLI_FLAG, offsetof(request, json), "",
-     "print {\"inertia\", \"iterations\", \"converged\", \"moved\", \"reseeded\", \"empty\", \"start\", \"computed\", \"sizes\"}"},
+     "print {\"inertia\", \"iterations\", \"converged\", \"moved\", \"reseeded\", \"empty\", \"start\",\n\"computed\", \"sizes\"}"},
+    CLI_LABEL_PLOT(request),
     {"--distance", CLI_TEXT, offsetof(request, distance), "FORMULA",
      "of a point x and a centroid y; SqDist(x,y) without it"},
     {"--start", CLI_TEXT, offsetof(request, start), "plus-plus|random", "how first centroids are drawn"},
@@ -116,7 +117,7 @@ static quern_status show(const request *r, const quern_kmeans_report *report, qu
     const char *paths[2] = {r->outputs.count ? r->outputs.items[0] : r->centroids, r->centroids};
     cli_list files = {paths, r->outputs.count + (r->centroids != NULL)};
 
-    if (!r->json && !r->outputs.count) {
+    if (!r->json && !r->outputs.count && !r->plot) {
         quern_status status = cli_results_print(&results);
         if (status) return status;
     }
@@ -154,6 +155,7 @@ static quern_status cluster(const request *r, quern_context *context, const quer
         cli_note("labels still change after %" PRId64 " step%s; allow more by --iterations", report.iterations,
                  CLI_S(report.iterations));
     if (!status) status = show(r, &report, labels, centroids);
+    if (!status && r->plot) status = cli_label_plot(r->plot, x, labels);
     free(labels.data), free(centroids.data);
     return status;
 }

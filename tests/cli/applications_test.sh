@@ -204,6 +204,31 @@ shows 'the likelihood of iris' '"log_likelihood": -1.2012365' gmm "$iris" -k 3 -
 report 'parts of a mixture' "$([ "$(sort made/m.csv | tr '\n' ' ')" = '0.5 5.5 ' ] && [ "$(tr '\n' ' ' <made/w.csv)" = '0.5 0.5 ' ] &&
     [ "$(wc -l <made/r.csv)" -eq 4 ] || cat out err made/m.csv made/w.csv)"
 rm -f made/l.csv made/m.csv made/w.csv made/r.csv
+prints 'clusters and noise' '0
+0
+-1
+1
+1
+1' dbscan 0,1,5,9,10,11 --radius 1.5 --neighbors 2 --quiet
+shows 'what dbscan tells' '"noise": 1' dbscan 0,1,5,9,10,11 --radius 1.5 --neighbors 2 --json --quiet
+prints 'clusters by peaks' '0
+0
+1
+1' meanshift 0,1,9,10 --bandwidth 1 --quiet
+"$quern" meanshift 0,1,9,10 --bandwidth 1 -o made/l.csv --peaks made/p.csv --plot made/p.svg --quiet >out 2>err
+report 'labels, peaks and a picture' "$([ "$(tr '\n' ' ' <made/l.csv)" = '0 0 1 1 ' ] && [ "$(wc -l <made/p.csv)" -eq 4 ] && [ ! -s out ] &&
+    [ "$(grep -c circle made/p.svg)" -eq 4 ] || cat out err made/l.csv made/p.csv)"
+"$quern" kmeans "$iris" -k 3 --plot made/p.svg --quiet >out 2>err
+report 'a picture of clusters' "$([ "$(grep -c circle made/p.svg)" -eq 150 ] && [ ! -s out ] || cat out err)"
+rm -f made/l.csv made/p.csv made/p.svg
+fails 'no radius' 8 dbscan 0,1
+fails 'a radius that is none' 2 dbscan 0,1 --radius -1
+fails 'no points for dbscan' 8 dbscan --radius 1
+fails 'two files for dbscan' 8 dbscan 0,1 2,3 --radius 1
+fails 'points of dbscan that are no numbers' 2 dbscan 0,nan --radius 1
+fails 'no bandwidth' 8 meanshift 0,1
+fails 'a bandwidth of nothing' 2 meanshift 0,1 --bandwidth 0
+fails 'a picture of clusters nowhere' 15 dbscan 0,1 --radius 1 --plot no/p.svg
 fails 'no number of components' 8 gmm 0,1,5
 fails 'a covariance that is none' 2 gmm 0,1,5 -k 2 --covariance tied -o made/l.npy
 fails 'a covariance that is singular' 17 gmm 0,0,5,5 -k 2 --regularization -1 -o made/l.npy

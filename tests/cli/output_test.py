@@ -39,6 +39,8 @@ COMMANDS = [
     ['transport', '0,1', '2,3'], ['transport', '0,1', '2,3', '--json'],
     ['kmeans', '0,1,5', '-k', '2'], ['kmeans', '0,1,5', '-k', '2', '--json'], ['gmm', '0,1,5,6', '-k', '2'], ['gmm', '0,1,5,6', '-k', '2', '--json'],
     ['barycentre', '0,1', '4,5'], ['barycentre', '0,1', '4,5', '--json'],
+    ['dbscan', '0,1,5', '--radius', '2'], ['dbscan', '0,1,5', '--radius', '2', '--json'],
+    ['meanshift', '0,1,5', '--bandwidth', '1'], ['meanshift', '0,1,5', '--bandwidth', '1', '--json'],
     ['tsne', '0,1,5', '--iterations', '10'], ['tsne', '0,1,5', '--iterations', '10', '--json'],
     ['tune', '--points', '64', '--seconds', '0.1', '--dry-run'],
     ['tune', '--points', '64', '--seconds', '0.1', '--dry-run', '--json'],
