@@ -2,10 +2,10 @@
  * kd.c: points in the order of a k-d tree (Bentley 1975), whose leaves are runs of places of one length.
  *
  * Of a run of several leaves the half of them with the smallest coordinates goes before the others, along the axis in which
- * its points extend farthest. Equal coordinates are ordered by row and NaN is above all numbers, so the order is total, and
- * points that are all alike split like others. Halves are found by quickselect (Hoare 1961) with pivots from samples at
- * pseudo-random places, which no order of points makes slow: n log n. Its comparisons are numbers and not branches, which
- * would be guessed wrong half of the time.
+ * its points extend farthest. Coordinates are compared as whole numbers of 32 bits, of which the extent is all: what agrees in
+ * these may fall into either half, and NaN is above all. Halves are found by quickselect (Hoare 1961) with pivots from
+ * samples at pseudo-random places, which no order of points makes slow: n log n. Its comparisons are numbers and not
+ * branches, which would be guessed wrong half of the time. A run that a cache has room for is copied once and split there.
  */
 #include <math.h>
 #include <pthread.h>
@@ -14,42 +14,98 @@
 
 #include "base/base.h"
 
-/* A point in a run: its coordinate, as a number that is ordered like it, and its row. */
-typedef struct item {
-    uint64_t key;
-    int64_t row;
-} item;
+/* Of a point in a run: its coordinate, above its index among tree.points. No two are equal. */
+typedef uint64_t item;
 
+/* What a thread splits. */
 typedef struct tree {
-    const double *points; /* n x dim */
+    const double *all;    /* n x dim */
+    const double *points; /* these or `copied` */
     int64_t dim;
-    int64_t size; /* of a leaf */
-    item *items;
-    double *low, *high; /* of the present run, by axis */
+    int64_t size;       /* of a leaf */
+    double *low, *high; /* of the present run, by chain and axis */
+    double *copied;     /* the points of a small run */
+    uint32_t *rows;     /* which they are among all */
     uint64_t seed;
-    int64_t from, to; /* what a thread splits */
+    item *items;
+    int64_t count;
 } tree;
 
-enum { SAMPLE = 15, SMALL = 64, LARGE = 1 << 14 }; /* large: a run worth a thread */
+enum {
+    SAMPLE = 63, /* of a run; a quarter of it where it is not MANY, one where it is SMALL */
+    MANY = 1 << 12,
+    SMALL = 64,
+    CHAINS = 4,        /* of comparisons each of which waits for the one before */
+    NUMBERS = 1 << 13, /* of a run that is copied */
+    LARGE = 1 << 14    /* a run worth a thread */
+};
 
-static uint64_t key_of(double x)
+// ---- order along an axis ----
+
+/* A number that is ordered like x, where an infinite extent leaves no finer one. */
+static uint32_t key_of_float(float x)
 {
-    uint64_t bits;
-    x += 0.0; /* -0 is 0 */
+    uint32_t bits;
+    x += 0.0F; /* -0 is 0 */
     memcpy(&bits, &x, sizeof bits);
-    if (isnan(x)) return UINT64_MAX;
-    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+    return bits >> 31 ? ~bits : bits | (uint32_t)1 << 31;
 }
 
-static bool before(const item *a, const item *b)
+static void find_keys(const tree *t, item *items, int64_t count, int64_t axis)
 {
-    return (a->key < b->key) | ((a->key == b->key) & (a->row < b->row));
+    double low = t->low[axis], extent = t->high[axis] - low;
+    double unit = extent < 1 ? 0x1p500 : 1; /* the smallest extents have no inverse */
+    double scale = (UINT32_MAX - 1) * (1 - 0x1p-50) / (extent * unit);
+    for (int64_t k = 0; k < count; k++) {
+        uint32_t index = (uint32_t)items[k], key;
+        double x = t->points[index * t->dim + axis];
+        if (isnan(x)) key = UINT32_MAX;
+        else key = scale > 0 && scale < INFINITY ? (uint32_t)((x - low) * unit * scale) : key_of_float((float)x);
+        items[k] = (item)key << 32 | index;
+    }
 }
 
-static uint64_t next_random(tree *t)
+static int64_t longest_axis(tree *t, const item *items, int64_t count)
+{
+    int64_t longest = 0, dim = t->dim;
+    double most = 0;
+    for (int64_t d = 0; d < CHAINS * dim; d++) t->low[d] = INFINITY, t->high[d] = -INFINITY;
+    for (int64_t k = 0; k < count; k++) {
+        const double *point = t->points + (uint32_t)items[k] * dim;
+        double *low = t->low + k % CHAINS * dim, *high = t->high + k % CHAINS * dim;
+        for (int64_t d = 0; d < dim; d++) {
+            low[d] = point[d] < low[d] ? point[d] : low[d];
+            high[d] = point[d] > high[d] ? point[d] : high[d];
+        }
+    }
+    for (int64_t d = 0; d < dim; d++) {
+        for (int chain = 1; chain < CHAINS; chain++) {
+            t->low[d] = fmin(t->low[d], t->low[chain * dim + d]);
+            t->high[d] = fmax(t->high[d], t->high[chain * dim + d]);
+        }
+        if (t->high[d] - t->low[d] > most) most = t->high[d] - t->low[d], longest = d;
+    }
+    return longest;
+}
+
+// ---- halves ----
+
+static int64_t next_random(tree *t, int64_t count)
 {
     t->seed = t->seed * 6364136223846793005u + 1442695040888963407u;
-    return t->seed >> 33;
+    return (int64_t)((t->seed >> 33) % (uint64_t)count);
+}
+
+/* Where a pivot is that splits `count` items about before place `at`: of a few at random, one of that rank. */
+static int64_t choose_pivot(tree *t, const item *items, int64_t count, int64_t at)
+{
+    int64_t places[SAMPLE], sample = count < SMALL ? 1 : count < MANY ? SAMPLE / 4 : SAMPLE;
+    for (int64_t k = 0; k < sample; k++) {
+        int64_t place = next_random(t, count), m = k;
+        for (; m > 0 && items[place] < items[places[m - 1]]; m--) places[m] = places[m - 1];
+        places[m] = place;
+    }
+    return places[at * sample / count];
 }
 
 static void swap(item *a, item *b)
@@ -59,32 +115,19 @@ static void swap(item *a, item *b)
     *b = c;
 }
 
-/* Where a pivot is that splits `count` items about before place `at`: of a few at random, one of that rank. */
-static int64_t choose_pivot(tree *t, const item *items, int64_t count, int64_t at)
-{
-    int64_t places[SAMPLE], rank = at * SAMPLE / count;
-    if (count < SMALL) return (int64_t)(next_random(t) % (uint64_t)count);
-    for (int k = 0; k < SAMPLE; k++) {
-        int64_t place = (int64_t)(next_random(t) % (uint64_t)count);
-        int m = k;
-        for (; m > 0 && before(&items[place], &items[places[m - 1]]); m--) places[m] = places[m - 1];
-        places[m] = place;
-    }
-    return places[rank];
-}
-
 /* Moves the items so that those before place `at` come first (Lomuto's partition). */
 static void select_place(tree *t, item *items, int64_t count, int64_t at)
 {
     while (at > 0 && at < count) {
         item *last = &items[count - 1];
         swap(&items[choose_pivot(t, items, count, at)], last);
+        item pivot = *last;
         int64_t less = 0;
         for (int64_t k = 0; k < count - 1; k++) {
             item x = items[k];
             items[k] = items[less];
             items[less] = x;
-            less += before(&x, last);
+            less += x < pivot;
         }
         swap(&items[less], last);
         if (at <= less) count = less;
@@ -92,112 +135,115 @@ static void select_place(tree *t, item *items, int64_t count, int64_t at)
     }
 }
 
-static int64_t longest_axis(tree *t, const item *items, int64_t count)
-{
-    int64_t longest = 0;
-    double most = 0;
-    for (int64_t d = 0; d < t->dim; d++) t->low[d] = INFINITY, t->high[d] = -INFINITY;
-    for (int64_t k = 0; k < count; k++) {
-        const double *point = t->points + items[k].row * t->dim;
-        for (int64_t d = 0; d < t->dim; d++) {
-            t->low[d] = point[d] < t->low[d] ? point[d] : t->low[d];
-            t->high[d] = point[d] > t->high[d] ? point[d] : t->high[d];
-        }
-    }
-    for (int64_t d = 0; d < t->dim; d++)
-        if (t->high[d] - t->low[d] > most) most = t->high[d] - t->low[d], longest = d;
-    return longest;
-}
+// ---- runs ----
 
-static int by_row(const void *a, const void *b)
+static int by_number(const void *a, const void *b)
 {
-    int64_t x = ((const item *)a)->row, y = ((const item *)b)->row;
+    item x = *(const item *)a, y = *(const item *)b;
     return (x > y) - (x < y);
 }
 
-/* Insertion, which is fast on the few rows of a leaf, unless they are many. */
-static void sort_rows(item *items, int64_t count)
+/* The items become the rows of a leaf, in order: by insertion, which is fast, unless they are many. */
+static void end_leaf(const tree *t, item *items, int64_t count)
 {
-    if (count > SMALL) {
-        qsort(items, (size_t)count, sizeof *items, by_row);
-        return;
+    bool copied = t->points != t->all;
+    for (int64_t k = 0; k < count; k++) {
+        item row = copied ? t->rows[(uint32_t)items[k]] : (uint32_t)items[k];
+        int64_t m = k;
+        for (; count <= SMALL && m > 0 && items[m - 1] > row; m--) items[m] = items[m - 1];
+        items[m] = row;
     }
-    for (int64_t k = 1; k < count; k++) {
-        int64_t row = items[k].row, m = k;
-        for (; m > 0 && items[m - 1].row > row; m--) items[m].row = items[m - 1].row;
-        items[m].row = row;
-    }
+    if (count > SMALL) qsort(items, (size_t)count, sizeof *items, by_number);
 }
 
-/* Puts a run in halves; where the second begins, or `to` for a leaf, which it puts in order. */
-static int64_t halve(tree *t, int64_t from, int64_t to)
+static void copy_points(tree *t, item *items, int64_t count)
 {
-    item *items = t->items + from;
-    if (to - from <= t->size) {
-        sort_rows(items, to - from);
-        return to;
+    for (int64_t k = 0; k < count; k++) {
+        t->rows[k] = (uint32_t)items[k];
+        memcpy(t->copied + k * t->dim, t->all + t->rows[k] * t->dim, (size_t)t->dim * sizeof *t->copied);
+        items[k] = (item)k;
     }
-    int64_t leaves = (to - from - 1) / t->size + 1, half = from + (leaves + 1) / 2 * t->size;
-    int64_t axis = longest_axis(t, items, to - from);
-    for (int64_t k = 0; k < to - from; k++) items[k].key = key_of(t->points[items[k].row * t->dim + axis]);
-    select_place(t, items, to - from, half - from);
+    t->points = t->copied;
+}
+
+/* Puts a run of several leaves in halves; how many the first has. */
+static int64_t halve(tree *t, item *items, int64_t count)
+{
+    int64_t leaves = (count - 1) / t->size + 1, half = (leaves + 1) / 2 * t->size;
+    find_keys(t, items, count, longest_axis(t, items, count));
+    t->seed = (uint64_t)count; /* as nothing else decides, threads do not */
+    select_place(t, items, count, half);
     return half;
 }
 
-static void split(tree *t, int64_t first, int64_t last)
+/* As deep as the logarithm of the number of leaves. */
+static void split(tree *t, item *items, int64_t count)
 {
-    struct {
-        int64_t from, to;
-    } runs[64] = {{first, last}}; /* halves of halves that are still to be split */
-    for (int count = 1; count--;) {
-        int64_t from = runs[count].from, to = runs[count].to, half = halve(t, from, to);
-        if (half == to) continue;
-        runs[count].to = half;
-        runs[count + 1].from = half;
-        runs[count + 1].to = to;
-        count += 2;
+    bool copies = t->points == t->all && count * t->dim <= NUMBERS && count > t->size;
+    if (copies) copy_points(t, items, count);
+    if (count <= t->size) end_leaf(t, items, count);
+    else {
+        int64_t half = halve(t, items, count);
+        split(t, items, half);
+        split(t, items + half, count - half);
     }
+    if (copies) t->points = t->all;
 }
 
 static void *split_beside(void *user)
 {
     tree *t = user;
-    split(t, t->from, t->to);
+    split(t, t->items, t->count);
     return NULL;
 }
 
+// ---- all ----
+
 static bool make_room(tree *t)
 {
-    t->low = malloc((size_t)t->dim * sizeof *t->low + 1);
-    t->high = malloc((size_t)t->dim * sizeof *t->high + 1);
-    return t->low && t->high;
+    t->low = malloc((size_t)(CHAINS * t->dim + 1) * sizeof *t->low);
+    t->high = malloc((size_t)(CHAINS * t->dim + 1) * sizeof *t->high);
+    t->copied = malloc(NUMBERS * sizeof *t->copied);
+    t->rows = malloc(NUMBERS * sizeof *t->rows);
+    return t->low && t->high && t->copied && t->rows;
 }
 
-/* The halves of many points in a thread each: the order is total, so pivots and threads decide about nothing but time. */
-static void split_both(tree *t, int64_t rows)
+static void free_room(tree *t)
+{
+    free(t->low);
+    free(t->high);
+    free(t->copied);
+    free(t->rows);
+}
+
+/* The halves of many points in a thread each. */
+static void split_all(tree *t)
 {
     tree other = *t;
     pthread_t thread;
-    int64_t half = rows >= LARGE ? halve(t, 0, rows) : rows;
-    bool beside = half < rows && make_room(&other);
-    other.from = half, other.to = rows;
+    bool large = t->count >= LARGE && t->count > t->size;
+    int64_t half = large ? halve(t, t->items, t->count) : t->count;
+    bool beside = large && make_room(&other);
+    other.items = t->items + half, other.count = t->count - half;
     beside = beside && !pthread_create(&thread, NULL, split_beside, &other);
-    split(t, 0, half);
+    split(t, t->items, half);
     if (beside) pthread_join(thread, NULL);
-    else if (half < rows) split(t, half, rows);
-    if (half < rows) free(other.low), free(other.high);
+    else if (large) split(t, other.items, other.count);
+    if (large) free_room(&other);
 }
 
 quern_status q_kd_order(int64_t *order, const double *points, int64_t rows, int64_t dim, int64_t size)
 {
-    tree t = {.points = points, .dim = dim, .size = size};
+    tree t = {.all = points, .points = points, .dim = dim, .size = size, .count = rows};
+    if (rows > UINT32_MAX)
+        return q_fail(QUERN_LIMIT, "%lld points are to be ordered; at most %lld can be", (long long)rows,
+                      (long long)UINT32_MAX);
     t.items = malloc(((size_t)rows + 1) * sizeof *t.items);
     bool room = make_room(&t) && t.items;
-    for (int64_t p = 0; p < rows && room; p++) t.items[p].row = p;
-    if (room) split_both(&t, rows);
-    for (int64_t p = 0; p < rows && room; p++) order[p] = t.items[p].row;
+    for (int64_t p = 0; p < rows && room; p++) t.items[p] = (item)p;
+    if (room) split_all(&t);
+    for (int64_t p = 0; p < rows && room; p++) order[p] = (int64_t)t.items[p];
     free(t.items);
-    free(t.low);
-    free(t.high);
+    free_room(&t);
     return room ? QUERN_OK : q_fail_memory((size_t)rows * sizeof *t.items);
 }

@@ -2,6 +2,7 @@
  * test_cluster.c: clusterings are partitions in a stable order whose clusters are what they should be, by brute force; ranges
  * hold the pairs that they should; no points, one point, points that are all alike, NaN; and what is refused.
  */
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -450,12 +451,31 @@ static void many_points_are_split_likewise(void **state)
     quern_clusters_destroy(&clusters);
 }
 
+/* Halves of coordinates that are infinite, too far apart for a difference, or hardly different. */
+static void kd_orders_extreme_coordinates(void **state)
+{
+    (void)state;
+    static const double steps[][4] = {{-INFINITY, -1, 1, INFINITY},
+                                      {-DBL_MAX, -1, 1, DBL_MAX},
+                                      {-4e-324, -0.0, 4e-324, 8e-324},
+                                      {1e15, 1e15 + 1, 1e15 + 2, 1e15 + 3}};
+    for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
+        double column[64];
+        quern_clusters *clusters;
+        for (int p = 0; p < 64; p++) column[p] = steps[s][p * 7 % 4];
+        assert_int_equal(quern_clusters_kd(&clusters, quern_f64(column, 64, 1), 16), QUERN_OK);
+        for (int p = 0; p < 64; p++) assert_true(column[clusters->order[p]] == steps[s][p / 16]);
+        quern_clusters_destroy(&clusters);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grid_cells_are_apart),
         cmocka_unit_test(many_cells),
         cmocka_unit_test(kd_leaves_are_full_and_tight),
+        cmocka_unit_test(kd_orders_extreme_coordinates),
         cmocka_unit_test(equal_points_and_nan),
         cmocka_unit_test(labels_in_order),
         cmocka_unit_test(orders_are_undone),
