@@ -22,11 +22,11 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
     const int d0 = (int)get_group_id(2) * Q_RHS_PER_ITEM;
     q_rhs_acc all_rhs, one_rhs;
 #endif
-    q_start(&all);
+    q_load_state(&all, states + i, padded * split_count);
 #if Q_RHS_DIM
-    q_start_rhs(&all_rhs);
+    q_load_state_rhs(&all_rhs, states + i, padded * split_count, d0);
 #endif
-    for (long p = 0; p < split_count; p++) {
+    for (long p = 1; p < split_count; p++) {
         q_load_state(&one, states + padded * p + i, padded * split_count);
 #if Q_RHS_DIM
         q_load_state_rhs(&one_rhs, states + padded * p + i, padded * split_count, d0);
