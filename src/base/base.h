@@ -119,8 +119,8 @@ int q_edit_distance(const char *a, const char *b);
 // kd.c: orders of points
 
 /* order[p] becomes the row at place p of the rows x dim points, such that each `size` places from 0 on have points near each
-   other, in ascending order of their rows: the leaves of a k-d tree. Deterministic. */
-quern_status q_kd_order(int64_t *order, const double *points, int64_t rows, int64_t dim, int64_t size);
+   other: the leaves of a k-d tree, which are split further into runs of `fine` places, in ascending order of their rows. Deterministic. */
+quern_status q_kd_order(int64_t *order, const double *points, int64_t rows, int64_t dim, int64_t size, int64_t fine);
 
 // hash.c: XXH3 digests (libxxhash)
 

@@ -22,8 +22,8 @@ typedef struct tree {
     const double *all;    /* n x dim */
     const double *points; /* these or `copied` */
     int64_t dim;
-    int64_t size;       /* of a leaf */
-    double *low, *high; /* of the present run, by chain and axis */
+    int64_t size, fine; /* of a leaf; of the runs that it is split into */
+    double *low, *high; /* of the present run, by axis */
     double *copied;     /* the points of a small run */
     uint32_t *rows;     /* which they are among all */
     uint64_t seed;
@@ -32,10 +32,9 @@ typedef struct tree {
 } tree;
 
 enum {
-    SAMPLE = 63, /* of a run; a quarter of it where it is not MANY, one where it is SMALL */
+    SAMPLE = 63, /* of a run; a ninth of it where it is not MANY, one where it is SMALL */
     MANY = 1 << 12,
     SMALL = 64,
-    CHAINS = 4,        /* of comparisons each of which waits for the one before */
     NUMBERS = 1 << 13, /* of a run that is copied */
     LARGE = 1 << 14    /* a run worth a thread */
 };
@@ -65,26 +64,43 @@ static void find_keys(const tree *t, item *items, int64_t count, int64_t axis)
     }
 }
 
-static int64_t longest_axis(tree *t, const item *items, int64_t count)
+static void find_box(tree *t, const item *items, int64_t count)
 {
-    int64_t longest = 0, dim = t->dim;
-    double most = 0;
-    for (int64_t d = 0; d < CHAINS * dim; d++) t->low[d] = INFINITY, t->high[d] = -INFINITY;
+    for (int64_t d = 0; d < t->dim; d++) t->low[d] = INFINITY, t->high[d] = -INFINITY;
+    for (int64_t k = 0; k < count; k++) {
+        const double *point = t->points + (uint32_t)items[k] * t->dim;
+        for (int64_t d = 0; d < t->dim; d++) {
+            t->low[d] = point[d] < t->low[d] ? point[d] : t->low[d];
+            t->high[d] = point[d] > t->high[d] ? point[d] : t->high[d];
+        }
+    }
+}
+
+/* The same of 1 to 4 axes, in registers; what there is not is the first one again. */
+static void find_box_of_few(tree *t, const item *items, int64_t count)
+{
+    int64_t dim = t->dim, b = dim > 1 ? 1 : 0, c = dim > 2 ? 2 : 0, d = dim > 3 ? 3 : 0;
+    double low_a = INFINITY, low_b = low_a, low_c = low_a, low_d = low_a;
+    double high_a = -INFINITY, high_b = high_a, high_c = high_a, high_d = high_a;
     for (int64_t k = 0; k < count; k++) {
         const double *point = t->points + (uint32_t)items[k] * dim;
-        double *low = t->low + k % CHAINS * dim, *high = t->high + k % CHAINS * dim;
-        for (int64_t d = 0; d < dim; d++) {
-            low[d] = point[d] < low[d] ? point[d] : low[d];
-            high[d] = point[d] > high[d] ? point[d] : high[d];
-        }
+        low_a = point[0] < low_a ? point[0] : low_a, high_a = point[0] > high_a ? point[0] : high_a;
+        low_b = point[b] < low_b ? point[b] : low_b, high_b = point[b] > high_b ? point[b] : high_b;
+        low_c = point[c] < low_c ? point[c] : low_c, high_c = point[c] > high_c ? point[c] : high_c;
+        low_d = point[d] < low_d ? point[d] : low_d, high_d = point[d] > high_d ? point[d] : high_d;
     }
-    for (int64_t d = 0; d < dim; d++) {
-        for (int chain = 1; chain < CHAINS; chain++) {
-            t->low[d] = fmin(t->low[d], t->low[chain * dim + d]);
-            t->high[d] = fmax(t->high[d], t->high[chain * dim + d]);
-        }
+    t->low[d] = low_d, t->low[c] = low_c, t->low[b] = low_b, t->low[0] = low_a;
+    t->high[d] = high_d, t->high[c] = high_c, t->high[b] = high_b, t->high[0] = high_a;
+}
+
+static int64_t longest_axis(tree *t, const item *items, int64_t count)
+{
+    int64_t longest = 0;
+    double most = 0;
+    if (t->dim >= 1 && t->dim <= 4) find_box_of_few(t, items, count);
+    else find_box(t, items, count);
+    for (int64_t d = 0; d < t->dim; d++)
         if (t->high[d] - t->low[d] > most) most = t->high[d] - t->low[d], longest = d;
-    }
     return longest;
 }
 
@@ -93,13 +109,13 @@ static int64_t longest_axis(tree *t, const item *items, int64_t count)
 static int64_t next_random(tree *t, int64_t count)
 {
     t->seed = t->seed * 6364136223846793005u + 1442695040888963407u;
-    return (int64_t)((t->seed >> 33) % (uint64_t)count);
+    return (int64_t)((t->seed >> 32) * (uint64_t)count >> 32); /* at most 2^32 */
 }
 
 /* Where a pivot is that splits `count` items about before place `at`: of a few at random, one of that rank. */
 static int64_t choose_pivot(tree *t, const item *items, int64_t count, int64_t at)
 {
-    int64_t places[SAMPLE], sample = count < SMALL ? 1 : count < MANY ? SAMPLE / 4 : SAMPLE;
+    int64_t places[SAMPLE], sample = count < SMALL ? 1 : count < MANY ? SAMPLE / 9 : SAMPLE;
     for (int64_t k = 0; k < sample; k++) {
         int64_t place = next_random(t, count), m = k;
         for (; m > 0 && items[place] < items[places[m - 1]]; m--) places[m] = places[m - 1];
@@ -166,10 +182,10 @@ static void copy_points(tree *t, item *items, int64_t count)
     t->points = t->copied;
 }
 
-/* Puts a run of several leaves in halves; how many the first has. */
+/* Puts a run of several leaves, or of several fine runs, in halves; how many points the first has. */
 static int64_t halve(tree *t, item *items, int64_t count)
 {
-    int64_t leaves = (count - 1) / t->size + 1, half = (leaves + 1) / 2 * t->size;
+    int64_t size = count > t->size ? t->size : t->fine, half = ((count - 1) / size + 2) / 2 * size;
     find_keys(t, items, count, longest_axis(t, items, count));
     t->seed = (uint64_t)count; /* as nothing else decides, threads do not */
     select_place(t, items, count, half);
@@ -179,9 +195,9 @@ static int64_t halve(tree *t, item *items, int64_t count)
 /* As deep as the logarithm of the number of leaves. */
 static void split(tree *t, item *items, int64_t count)
 {
-    bool copies = t->points == t->all && count * t->dim <= NUMBERS && count > t->size;
+    bool copies = t->points == t->all && count * t->dim <= NUMBERS && count > t->fine;
     if (copies) copy_points(t, items, count);
-    if (count <= t->size) end_leaf(t, items, count);
+    if (count <= t->fine) end_leaf(t, items, count);
     else {
         int64_t half = halve(t, items, count);
         split(t, items, half);
@@ -201,8 +217,8 @@ static void *split_beside(void *user)
 
 static bool make_room(tree *t)
 {
-    t->low = malloc((size_t)(CHAINS * t->dim + 1) * sizeof *t->low);
-    t->high = malloc((size_t)(CHAINS * t->dim + 1) * sizeof *t->high);
+    t->low = malloc(((size_t)t->dim + 1) * sizeof *t->low);
+    t->high = malloc(((size_t)t->dim + 1) * sizeof *t->high);
     t->copied = malloc(NUMBERS * sizeof *t->copied);
     t->rows = malloc(NUMBERS * sizeof *t->rows);
     return t->low && t->high && t->copied && t->rows;
@@ -221,7 +237,7 @@ static void split_all(tree *t)
 {
     tree other = *t;
     pthread_t thread;
-    bool large = t->count >= LARGE && t->count > t->size;
+    bool large = t->count >= LARGE && t->count > t->fine;
     int64_t half = large ? halve(t, t->items, t->count) : t->count;
     bool beside = large && make_room(&other);
     other.items = t->items + half, other.count = t->count - half;
@@ -232,9 +248,9 @@ static void split_all(tree *t)
     if (large) free_room(&other);
 }
 
-quern_status q_kd_order(int64_t *order, const double *points, int64_t rows, int64_t dim, int64_t size)
+quern_status q_kd_order(int64_t *order, const double *points, int64_t rows, int64_t dim, int64_t size, int64_t fine)
 {
-    tree t = {.all = points, .points = points, .dim = dim, .size = size, .count = rows};
+    tree t = {.all = points, .points = points, .dim = dim, .size = size, .fine = fine, .count = rows};
     if (rows > UINT32_MAX)
         return q_fail(QUERN_LIMIT, "%lld points are to be ordered; at most %lld can be", (long long)rows,
                       (long long)UINT32_MAX);

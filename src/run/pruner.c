@@ -190,33 +190,12 @@ static void keep_order(q_order *known, const char *digest, const int64_t *order,
 
 enum { VECTOR = 16 /* rows that are likely to change their lists at the same columns */ };
 
-/* Orders each leaf again, so that the rows of a vector are near each other. */
-static quern_status refine(int64_t *order, const double *points, int64_t count, size_t dim, int64_t size)
-{
-    int64_t *places = malloc(2 * (size_t)size * sizeof *places), *before = places + size;
-    double *own = malloc(((size_t)size * dim + 1) * sizeof *own);
-    quern_status status = places && own ? QUERN_OK : q_fail_memory((size_t)size * dim * sizeof *own);
-    for (int64_t from = 0; from < count && !status; from += size) {
-        int64_t rows = count - from < size ? count - from : size;
-        memcpy(before, order + from, (size_t)rows * sizeof *before);
-        for (int64_t k = 0; k < rows; k++)
-            memcpy(own + (size_t)k * dim, points + (size_t)before[k] * dim, dim * sizeof *own);
-        status = q_kd_order(places, own, rows, (int64_t)dim, VECTOR);
-        for (int64_t k = 0; k < rows && !status; k++) order[from + k] = before[places[k]];
-    }
-    free(places);
-    free(own);
-    return status;
-}
-
-/* The points of a cell. */
+/* The points of a cell; runs of `fine` points are near each other within a leaf of `size`. */
 static quern_status order_cell(int64_t *order, const double *points, const q_cells *cells, size_t c, size_t dim,
-                               int64_t size)
+                               int64_t size, int64_t fine)
 {
     int64_t from = cells->at[c], count = cells->at[c + 1] - from;
-    const double *own = points + (size_t)from * dim;
-    Q_TRY(q_kd_order(order + from, own, count, (int64_t)dim, size));
-    Q_TRY(refine(order + from, own, count, dim, size));
+    Q_TRY(q_kd_order(order + from, points + (size_t)from * dim, count, (int64_t)dim, size, fine));
     for (int64_t place = from; place < from + count; place++) order[place] += from;
     return QUERN_OK;
 }
@@ -242,7 +221,9 @@ quern_status q_pruner_order(q_pruner *pruner, int axis, pthread_mutex_t *lock, i
     bool known = find_order(&pruner->orders[axis], digest, order, bytes);
     pthread_mutex_unlock(lock);
     if (known) return QUERN_OK;
-    for (size_t c = 0; c < cells->count; c++) Q_TRY(order_cell(order, points, cells, c, dim, size));
+    bool vectors = pruner->lists && axis == 0 && size > VECTOR;
+    for (size_t c = 0; c < cells->count; c++)
+        Q_TRY(order_cell(order, points, cells, c, dim, size, vectors ? VECTOR : size));
     pthread_mutex_lock(lock);
     keep_order(&pruner->orders[axis], digest, order, bytes);
     pthread_mutex_unlock(lock);

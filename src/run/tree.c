@@ -17,14 +17,15 @@ static q_interval *box_of(const q_tree *tree, size_t node)
 static void bound_leaf(const q_tree *tree, size_t node, const double *points)
 {
     q_interval *box = box_of(tree, node);
-    for (size_t d = 0; d < tree->dim; d++) box[d] = (q_interval){INFINITY, -INFINITY};
-    for (int64_t place = tree->nodes[node].from; place < tree->nodes[node].to; place++) {
-        const double *point = points + (size_t)tree->order[place] * tree->dim;
-        for (size_t d = 0; d < tree->dim; d++) {
-            if (point[d] < box[d].low) box[d].low = point[d];
-            if (point[d] > box[d].high) box[d].high = point[d];
-            if (isnan(point[d])) box[d] = (q_interval){-INFINITY, INFINITY};
+    for (size_t d = 0; d < tree->dim; d++) {
+        double low = INFINITY, high = -INFINITY;
+        bool nan = false;
+        for (int64_t place = tree->nodes[node].from; place < tree->nodes[node].to; place++) {
+            double x = points[(size_t)tree->order[place] * tree->dim + d];
+            low = x < low ? x : low, high = x > high ? x : high;
+            nan |= isnan(x);
         }
+        box[d] = nan ? (q_interval){-INFINITY, INFINITY} : (q_interval){low, high};
     }
 }
 

@@ -231,7 +231,7 @@ quern_status quern_clusters_kd(quern_clusters **out, quern_view points, int64_t 
     double *numbers = read_all(&points);
     quern_status status =
         numbers ? create(out, points.rows) : q_fail_memory((size_t)(points.rows * points.columns) * sizeof *numbers);
-    if (!status) status = q_kd_order(own((*out)->order), numbers, points.rows, points.columns, size);
+    if (!status) status = q_kd_order(own((*out)->order), numbers, points.rows, points.columns, size, size);
     if (!status) {
         int64_t count = 0;
         for (int64_t p = 0; p < points.rows; count++) {
