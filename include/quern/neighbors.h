@@ -39,8 +39,8 @@ typedef struct quern_neighbors_options {
     const char *metric;
     /* Arrays of the parameters that such a formula declares: "s=Pm(3); WeightedSqDist(s,x,y)"; copied. */
     quern_args parameters;
-    /* Whether pairs that cannot matter are left out (quern/prune.h). QUERN_AUTO: whichever takes less time, as a trial on a part
-       of the first large search finds. */
+    /* Whether pairs that cannot matter are left out (quern/prune.h). QUERN_AUTO: whichever takes less time; very many pairs in few
+       dimensions are tried pruned, for the others a trial on a part of the first large search decides. */
     quern_switch prune;
     /* Approximate searches, by an inverted file: the points, which have to be finite, are in so many cells of k-means
        (quern/kmeans.h), and a query meets those of the `probes` cells whose centroids are nearest to that of its own; 0: 8. The more

@@ -289,6 +289,35 @@ static void a_trial_changes_nothing(void **state)
     quern_neighbors_destroy(&index);
 }
 
+/* 2^33 of them, in few dimensions; with distances, without, and written through a view that is none of its own. */
+static void very_many_pairs_need_no_trial(void **state)
+{
+    (void)state;
+    enum { MANY = 92700, SOME = 300, NEAR = 4 };
+    static float y[3 * MANY];
+    static int64_t a[MANY * NEAR], apart[MANY * (NEAR + 1)], b[SOME * NEAR];
+    static float d[MANY * NEAR], e[SOME * NEAR];
+    random_source random = {7};
+    for (int n = 0; n < 3 * MANY; n++) y[n] = (float)floor(random_between(&random, 0, 64)); /* with many ties */
+    const quern_view grid = quern_f32(y, MANY, 3), some = quern_view_rows(grid, MANY - SOME, SOME);
+    quern_neighbors_report report = {.size = sizeof report};
+    quern_neighbors_options options = {.size = sizeof options};
+    quern_neighbors *index, *all;
+    succeed(quern_neighbors_create(&index, context, grid, &options));
+    succeed(quern_neighbors_find(index, grid, quern_i64(a, MANY, NEAR), (quern_view){0}, &report));
+    assert_true(report.pruned && report.touched < 0.1 && report.plain_seconds == 0);
+    options.prune = QUERN_OFF;
+    succeed(quern_neighbors_create(&all, context, grid, &options));
+    succeed(quern_neighbors_find(all, some, quern_i64(b, SOME, NEAR), quern_f32(e, SOME, NEAR), NULL));
+    assert_memory_equal(a + (MANY - SOME) * NEAR, b, sizeof b);
+    quern_view strided = quern_i64(apart, MANY, NEAR);
+    strided.stride = NEAR + 1;
+    succeed(quern_neighbors_find(index, grid, strided, quern_f32(d, MANY, NEAR), &report));
+    for (int n = 0; n < MANY; n++) assert_memory_equal(apart + n * (NEAR + 1), a + n * NEAR, NEAR * sizeof *a);
+    assert_memory_equal(d + (MANY - SOME) * NEAR, e, sizeof e);
+    quern_neighbors_destroy(&index), quern_neighbors_destroy(&all);
+}
+
 /* Groups of points far from each other, as many as cells: a group's neighbours are in it. */
 static void cells_are_searched(void **state)
 {
@@ -495,6 +524,7 @@ int main(void)
         cmocka_unit_test(a_formula_with_a_parameter),
         cmocka_unit_test(arrays_of_the_device_and_batches),
         cmocka_unit_test(pruned_searches_are_the_same),
+        cmocka_unit_test(very_many_pairs_need_no_trial),
         cmocka_unit_test(a_trial_changes_nothing),
         cmocka_unit_test(cells_are_searched),
         cmocka_unit_test(lists_within_a_radius),

@@ -230,7 +230,7 @@ static quern_status measure(double *recall, const q_found *out, quern_neighbors 
     q_found exact = {0};
     quern_run_options plain = {.size = sizeof plain};
     Q_TRY(sample(&some, queries, CHECKED));
-    quern_status status = q_found_create(&exact, index, some.rows, search->count);
+    quern_status status = q_found_create(&exact, index, some.rows, search->count, true);
     if (!status) status = q_search_once(&exact, 0, index, search, &some, &index->points, 0, &plain);
     for (int64_t r = 0; r < some.rows && !status; r++) {
         int64_t row = (int64_t)((double)r * (double)queries->rows / (double)some.rows), count = 0;
@@ -253,7 +253,7 @@ quern_status q_cells_run(q_found *out, quern_neighbors *index, q_search *search,
     q_found found = {0};
     if (queries.batch[0]) return q_fail(QUERN_USAGE, "queries are a batch; cells are searched for one member");
     quern_status status = sort_rows(&s, index->context, index->cells, &queries);
-    if (!status) status = q_found_create(&found, index, queries.rows, search->count);
+    if (!status) status = q_found_create(&found, index, queries.rows, search->count, true);
     snprintf(report->reason, sizeof report->reason, "cells are searched");
     report->touched = 0;
     if (!status) status = run_ranges(&found, index, search, &s, &report->touched);

@@ -22,10 +22,6 @@ static void deliver_row(const delivery *to, const quern_neighbors *index, const 
 {
     const int64_t *indices = found->indices + row * found->count;
     int64_t at = 0;
-    if (!to->own && !to->distances.data && to->indices.dtype == QUERN_I64 && k == found->count) {
-        memcpy(q_host_at(&to->indices, row, 0), indices, (size_t)k * sizeof *indices);
-        return;
-    }
     for (int64_t n = 0; n < k; n++, at++) {
         if (to->own && at < found->count && indices[at] == row % to->own) at++;
         bool there = at < found->count;
@@ -113,6 +109,17 @@ static quern_status count_wanted(int64_t *out, int64_t k, int64_t points, bool o
 
 // ---- searches ----
 
+/* What is found is written where the caller wants it, if he wants it as the search has it. */
+static quern_status make_room(q_found *out, const quern_neighbors *index, int64_t rows, int64_t count, bool valued,
+                              const quern_view *indices)
+{
+    bool same = indices->data && !indices->array && indices->dtype == QUERN_I64 && indices->columns == count &&
+                (!indices->stride || indices->stride == count) && !((uintptr_t)indices->data % sizeof *out->indices);
+    if (!same || valued) return q_found_create(out, index, rows, count, valued);
+    *out = (q_found){.rows = rows, .count = count, .indices = indices->data, .borrowed = true};
+    return QUERN_OK;
+}
+
 static quern_status find(quern_neighbors *index, quern_view queries, bool own, const quern_view *indices,
                          const quern_view *distances, quern_neighbors_report *report)
 {
@@ -124,10 +131,12 @@ static quern_status find(quern_neighbors *index, quern_view queries, bool own, c
     rows = q_batch_rows(&all);
     Q_TRY(check_results(indices, distances, rows, &k));
     Q_TRY(count_wanted(&wanted, k, index->points.rows, own));
-    Q_TRY(q_search_find(&search, index, wanted, false));
-    Q_TRY(q_found_create(&found, index, rows, wanted));
+    bool valued = q_view_given(distances) || index->cells;
+    Q_TRY(q_search_find(&search, index, wanted, false, valued));
+    Q_TRY(make_room(&found, index, rows, wanted, valued, own ? &(quern_view){0} : indices));
     quern_status status = q_search_run(&found, index, search, queries, index->points, 0, report);
-    if (!status) status = deliver(index, &found, k, own ? index->points.rows : 0, indices, distances);
+    if (!status && !found.borrowed)
+        status = deliver(index, &found, k, own ? index->points.rows : 0, indices, distances);
     q_found_free(&found);
     return status;
 }

@@ -40,9 +40,9 @@ static quern_status compile(q_search *search, quern_graph *graph, const quern_ne
 {
     quern_expr d = build(graph, index, search->within);
     const int32_t count = (int32_t)search->count;
-    quern_expr indices = quern_apply(graph, "ArgKMin_j", QUERN_EXPRS(d), QUERN_INTEGERS(count));
-    quern_expr values = quern_apply(graph, "KMin_j", QUERN_EXPRS(d), QUERN_INTEGERS(count));
-    Q_TRY(quern_compile_graph(&search->op, index->context, graph, QUERN_EXPRS(indices, values), NULL));
+    quern_expr found[] = {quern_apply(graph, "ArgKMin_j", QUERN_EXPRS(d), QUERN_INTEGERS(count)),
+                          quern_apply(graph, "KMin_j", QUERN_EXPRS(d), QUERN_INTEGERS(count))};
+    Q_TRY(quern_compile_graph(&search->op, index->context, graph, (quern_exprs){found, search->valued ? 2 : 1}, NULL));
     quern_value result = quern_result(search->op, 0);
     if (result.dim == search->count && result.axis == 'i') return QUERN_OK;
     q_fail(QUERN_USAGE, "the metric gives %lld numbers over %c, not one for each x and y",
@@ -57,12 +57,12 @@ static void search_destroy(q_search *search)
     free(search);
 }
 
-static quern_status search_create(q_search **out, const quern_neighbors *index, int64_t count, bool within)
+static quern_status search_create(q_search **out, const quern_neighbors *index, int64_t count, bool within, bool valued)
 {
     quern_graph *graph = NULL;
     q_search *search = calloc(1, sizeof *search);
     if (!search) return q_fail_memory(sizeof *search);
-    search->count = count, search->within = within, search->prune = index->prune;
+    search->count = count, search->within = within, search->valued = valued, search->prune = index->prune;
     quern_status status = quern_graph_create(&graph);
     if (!status) status = compile(search, graph, index);
     quern_graph_destroy(&graph);
@@ -71,14 +71,15 @@ static quern_status search_create(q_search **out, const quern_neighbors *index, 
     return status;
 }
 
-quern_status q_search_find(q_search **out, quern_neighbors *index, int64_t count, bool within)
+quern_status q_search_find(q_search **out, quern_neighbors *index, int64_t count, bool within, bool valued)
 {
     quern_status status = QUERN_OK;
     pthread_mutex_lock(&index->lock);
     q_search *search = index->searches;
-    while (search && (search->count != count || search->within != within)) search = search->next;
+    while (search && (search->count != count || search->within != within || search->valued != valued))
+        search = search->next;
     if (!search) {
-        status = search_create(&search, index, count, within);
+        status = search_create(&search, index, count, within, valued);
         if (!status) search->next = index->searches, index->searches = search;
     }
     *out = search;
@@ -192,7 +193,7 @@ static quern_status create(quern_neighbors *index, const quern_view *points, con
     Q_TRY(take(&index->points, index->context, "points", points, dtype));
     Q_TRY(keep_metric(index, options->metric));
     Q_TRY(keep_parameters(index, &options->parameters));
-    Q_TRY(q_search_find(&first, index, 1, false)); /* checks the formula, and keeps the context alive */
+    Q_TRY(q_search_find(&first, index, 1, false, true)); /* checks the formula, and keeps the context alive */
     if (!options->cells) return QUERN_OK;
     return q_cells_create(&index->cells, index->context, &index->points, options->cells, options->probes);
 }

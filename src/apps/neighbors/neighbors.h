@@ -26,7 +26,7 @@ typedef struct q_metric {
 typedef struct q_search {
     struct q_search *next;
     int64_t count;
-    bool within;
+    bool within, valued; /* valued: it tells distances too */
     quern_operator *op;
     quern_switch prune;   /* QUERN_AUTO: not tried yet */
     double plain, pruned; /* seconds of a row and a point that the trial took; 0: none */
@@ -51,7 +51,7 @@ struct quern_neighbors {
 // index.c
 
 /* The search for so many neighbours, compiled when it is first asked for. Thread-safe; it stays as long as the index. */
-quern_status q_search_find(q_search **out, quern_neighbors *index, int64_t count, bool within);
+quern_status q_search_find(q_search **out, quern_neighbors *index, int64_t count, bool within, bool valued);
 /* A query as the index computes it: converted and on the host; of all members of a batch. out->data is for free(). */
 quern_status q_neighbors_take(quern_view *out, const quern_neighbors *index, const char *name, const quern_view *given);
 
@@ -61,10 +61,11 @@ quern_status q_neighbors_take(quern_view *out, const quern_neighbors *index, con
 typedef struct q_found {
     int64_t rows, count;
     int64_t *indices;
-    void *values;
+    void *values;  /* null where they are not asked for */
+    bool borrowed; /* the indices are the caller's */
 } q_found;
 
-quern_status q_found_create(q_found *out, const quern_neighbors *index, int64_t rows, int64_t count);
+quern_status q_found_create(q_found *out, const quern_neighbors *index, int64_t rows, int64_t count, bool valued);
 void q_found_free(q_found *found);
 /* Distances, not values. */
 double q_found_distance(const quern_neighbors *index, const q_found *found, int64_t row, int64_t k);

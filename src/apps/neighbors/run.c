@@ -1,9 +1,10 @@
 /*
- * run.c: searches on arrays of the host, with all pairs or pruned, whichever takes less time.
+ * run.c: searches on arrays of the host, with all pairs or pruned, whichever takes less time. Both ways give the same bits, so time
+ * decides about nothing else.
  *
- * The first search that is large is a trial: a part of the rows with all pairs, which are results, then groups of near rows
- * pruned, which are not, since rows of a whole search would be in such groups. What a row took decides for the rest and for
- * later searches. Both ways give the same bits, so time decides about nothing else.
+ * Very many pairs in few dimensions are pruned, and what that has left decides for later searches. Otherwise the first search
+ * that is large is a trial: a part of the rows with all pairs, which are results, then groups of near rows pruned, which are
+ * not, since rows of a whole search would be in such groups. What a row took decides for the rest and for later searches.
  */
 #include <math.h>
 #include <stdio.h>
@@ -16,11 +17,14 @@ enum {
     TRIAL_ROWS = 256, /* with all pairs */
     GROUP_ROWS = 64,  /* that are near each other, in a pruned trial */
     GROUPS = 8,
-    TIMES = 3 /* that a trial whose outcome is not clear is timed */
+    TIMES = 3,         /* that a trial whose outcome is not clear is timed */
+    FEW_DIMENSIONS = 6 /* in which lists gain by meeting near points first, whatever is left out */
 };
 static const double least_pairs = 1 << 26, least_seconds = 0.2; /* of a search, for a trial to be worth its builds */
 /* Of the pairs: if no more are left, pruning is faster whatever the clock says on a busy machine, if more, slower. */
 static const double clear_share = 0.05, most_share = 0.5;
+/* Of a search in few dimensions that needs no trial; what it may have left if the next ones are to be like it. */
+static const double many_pairs = 0x1p33, nearly_all = 0.95;
 
 typedef struct task {
     quern_neighbors *index;
@@ -33,7 +37,7 @@ typedef struct task {
 
 // ---- what is found ----
 
-quern_status q_found_create(q_found *out, const quern_neighbors *index, int64_t rows, int64_t count)
+quern_status q_found_create(q_found *out, const quern_neighbors *index, int64_t rows, int64_t count, bool valued)
 {
     size_t entries, bytes;
     *out = (q_found){.rows = rows, .count = count};
@@ -41,15 +45,15 @@ quern_status q_found_create(q_found *out, const quern_neighbors *index, int64_t 
         return q_fail(QUERN_LIMIT, "%lld neighbours of %lld rows are more than any memory holds", (long long)count,
                       (long long)rows);
     out->indices = malloc(bytes + 1);
-    out->values = malloc(entries * q_element_size(index->points.dtype) + 1);
-    if (out->indices && out->values) return QUERN_OK;
+    if (valued) out->values = malloc(entries * q_element_size(index->points.dtype) + 1);
+    if (out->indices && (out->values || !valued)) return QUERN_OK;
     q_found_free(out);
     return q_fail_memory(2 * bytes);
 }
 
 void q_found_free(q_found *found)
 {
-    free(found->indices);
+    if (!found->borrowed) free(found->indices);
     free(found->values);
     *found = (q_found){0};
 }
@@ -89,10 +93,12 @@ quern_status q_search_once(q_found *out, int64_t at, const quern_neighbors *inde
     if (search->within) args[count++] = (quern_arg){Q_RADIUS, quern_number(radius_of(index, radius))};
     quern_view indices = quern_i64(out->indices + at * out->count, queries->rows, out->count);
     Q_TRY(q_batch_join(indices.batch, queries, points));
-    quern_view values = indices;
-    values.dtype = index->points.dtype;
-    values.data = (char *)out->values + (size_t)(at * out->count) * q_element_size(index->points.dtype);
-    return quern_run_with(search->op, (quern_args){args, count, 0, 0}, QUERN_OUTS(indices, values), options);
+    quern_view results[] = {indices, indices};
+    results[1].dtype = index->points.dtype;
+    if (search->valued)
+        results[1].data = (char *)out->values + (size_t)(at * out->count) * q_element_size(index->points.dtype);
+    return quern_run_with(search->op, (quern_args){args, count, 0, 0}, (quern_outs){results, search->valued ? 2 : 1},
+                          options);
 }
 
 /* A run of some of the queries, or all, that may be pruned. */
@@ -189,7 +195,7 @@ static quern_status try_pruned(task *t, q_search *how)
     groups.data = malloc((size_t)(groups.rows * groups.columns) * q_element_size(groups.dtype));
     if (!groups.data) return q_fail_memory((size_t)(groups.rows * groups.columns) * q_element_size(groups.dtype));
     fill_groups(&groups, &t->queries);
-    quern_status status = q_found_create(&found, t->index, groups.rows, t->search->count);
+    quern_status status = q_found_create(&found, t->index, groups.rows, t->search->count, t->search->valued);
     if (!status) status = compare(t, &found, groups, how);
     t->touched = touched;
     q_found_free(&found);
@@ -222,6 +228,20 @@ static q_search known(task *t, const q_search *found)
     return result;
 }
 
+static bool is_clear(const task *t)
+{
+    return t->points.columns <= FEW_DIMENSIONS && (double)t->queries.rows * (double)t->points.rows >= many_pairs;
+}
+
+/* Remembers that a search without a trial has left out next to nothing. */
+static void learn(task *t, q_search *how, const quern_pruning_report *pruning)
+{
+    if (how->prune != QUERN_AUTO || !pruning->pruned || pruning->touched < nearly_all) return;
+    how->prune = QUERN_OFF;
+    snprintf(how->reason, sizeof how->reason, "in an earlier search most pairs were needed");
+    known(t, how);
+}
+
 /* Decides how the rows from *first on are searched; those before are done. */
 static quern_status decide(task *t, q_found *found, int64_t *first, q_search *how)
 {
@@ -229,7 +249,7 @@ static quern_status decide(task *t, q_found *found, int64_t *first, q_search *ho
         (double)t->queries.rows * (double)t->points.rows < least_pairs || t->queries.rows < GROUPS * GROUP_ROWS;
     *how = known(t, NULL);
     if (t->index->prune == QUERN_OFF) snprintf(how->reason, sizeof how->reason, "it is turned off");
-    if (how->prune != QUERN_AUTO) return QUERN_OK;
+    if (how->prune != QUERN_AUTO || is_clear(t)) return QUERN_OK;
     if (small) snprintf(how->reason, sizeof how->reason, "there are few pairs");
     if (!small && how->plain == 0) {
         Q_TRY(try_plain(t, found, first, &how->plain));
@@ -261,11 +281,12 @@ quern_status q_search_run(q_found *out, quern_neighbors *index, q_search *search
     if (queries.batch[0] || points.batch[0] || first < queries.rows) {
         quern_view rest = first ? some_queries(&t, first, queries.rows - first) : queries;
         Q_TRY(run_rows(&t, out, first, rest, how.prune, &pruning));
+        learn(&t, &how, &pruning);
         report->pruned = pruning.pruned;
         snprintf(report->reason, sizeof report->reason, "%s",
-                 pruning.pruned          ? ""
-                 : how.prune == QUERN_ON ? pruning.reason
-                                         : how.reason);
+                 pruning.pruned           ? ""
+                 : how.prune == QUERN_OFF ? how.reason
+                                          : pruning.reason);
     }
     report->touched = t.touched / (double)out->rows;
     return QUERN_OK;

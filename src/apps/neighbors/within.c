@@ -66,7 +66,7 @@ static quern_status run(join *j, const part *p, q_found *found)
     if (!queries.data) return q_fail_memory((size_t)(p->row_count * queries.columns) * sizeof(double));
     points.data = q_host_at(&points, p->first, 0);
     points.rows = p->count;
-    quern_status status = q_search_find(&search, j->index, found->count, true);
+    quern_status status = q_search_find(&search, j->index, found->count, true, true);
     if (!status) status = q_search_run(found, j->index, search, queries, points, j->radius, &report);
     if (!p->room) j->report = report; /* the first, of all rows and points */
     else
@@ -81,7 +81,7 @@ static quern_status search_part(join *j, part *p)
 {
     q_found found;
     int64_t left = 0;
-    Q_TRY(q_found_create(&found, j->index, p->row_count, rooms[p->room]));
+    Q_TRY(q_found_create(&found, j->index, p->row_count, rooms[p->room], true));
     quern_status status = run(j, p, &found);
     for (int64_t at = 0; at < p->row_count && !status; at++)
         if (is_full(j, p, &found, at)) p->rows[left++] = p->rows[at];
