@@ -19,7 +19,7 @@ static quern_status choose(int64_t *out, const double *points, int64_t N, int64_
 {
     int64_t *order = malloc((size_t)N * sizeof *order);
     quern_status status = order ? QUERN_OK : q_fail_memory((size_t)N * sizeof *order);
-    if (!status) status = q_kd_order(order, points, N, D, N / M);
+    if (!status) status = q_kd_order(order, points, N, D, N / M, N / M);
     for (int64_t m = 0; m < M && !status; m++) out[m] = order[(int64_t)(((double)m + 0.5) * (double)N / (double)M)];
     if (!status) qsort(out, (size_t)M, sizeof *out, compare);
     free(order);
