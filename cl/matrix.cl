@@ -57,14 +57,49 @@ Q_FN float q_float16(const uint bits)
 #endif
 }
 
+/* Two numbers of 16 bits in a word; and what they are. */
+#if Q_MATRIX == 2 && !defined(Q_ON_HOST)
+#if Q_BFLOAT16
+#define Q_HALF "bf16"
+#else
+#define Q_HALF "f16"
+#endif
+Q_FN uint q_word16(const float low, const float high)
+{
+    uint word;
+    __asm__("cvt.rn." Q_HALF "x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+    return word;
+}
+
+Q_FN void q_floats16(float *low, float *high, const uint word)
+{
+#if Q_BFLOAT16
+    *low = as_float(word << 16), *high = as_float(word & 0xffff0000u);
+#else
+    __asm__("{.reg .f16 l, h; mov.b32 {l, h}, %2; cvt.f32.f16 %0, l; cvt.f32.f16 %1, h;}" : "=f"(*low), "=f"(*high) : "r"(word));
+#endif
+}
+#else
+Q_FN uint q_word16(const float low, const float high)
+{
+    return q_bits16(low) | q_bits16(high) << 16;
+}
+
+Q_FN void q_floats16(float *low, float *high, const uint word)
+{
+    *low = q_float16(word & 0xffff), *high = q_float16(word >> 16);
+}
+#endif
+
 /* The parts of two numbers, which lose what these take: parts[0] has the most of both. */
 Q_FN void q_split(uint parts[Q_PARTS], float *first, float *second)
 {
     for (int p = 0; p < Q_PARTS; p++) {
-        const uint low = q_bits16(*first), high = q_bits16(*second);
-        parts[p] = low | high << 16;
-        *first -= q_float16(low);
-        *second -= q_float16(high);
+        float low, high;
+        parts[p] = q_word16(*first, *second);
+        q_floats16(&low, &high, parts[p]);
+        *first -= low;
+        *second -= high;
     }
 }
 
@@ -122,6 +157,7 @@ Q_FN float q_matrix_dot(float c, const uint row[8], const uint column[8])
 #define Q_MATRIX_SCRATCH(warps)
 #define Q_SCRATCH_OF(shared, warp) 0
 typedef int q_scratch;
+#define Q_SCRATCH_POINTER q_scratch
 
 /* Adds the product of 16 rows, a, and 8 columns, b0 and b1, to c. */
 #define Q_MATRIX_STEP(c, a, b0, b1, scratch)                                                                             \
@@ -145,6 +181,31 @@ static inline void q_copies_wait(void)
     __asm__ volatile("cp.async.wait_all;" ::: "memory");
 }
 
+/* The same number, of which compilers know nothing: what is rare is not to have pointers that go along with a loop, in registers. */
+static inline long q_rarely(const long value)
+{
+    long same;
+    __asm__ volatile("mov.u64 %0, %1;" : "=l"(same) : "l"(value));
+    return same;
+}
+
+/* Whether a lane of the warp says so; and the number that the lane `turn` of the four of a row has. */
+static inline int q_any_of_warp(const int flag, const q_scratch scratch)
+{
+    int any;
+    __asm__ volatile("{.reg .pred p, r; setp.ne.s32 p, %1, 0; vote.sync.any.pred r, p, 0xffffffff; selp.s32 %0, 1, 0, r;}"
+                     : "=r"(any)
+                     : "r"(flag));
+    return any;
+}
+
+static inline float q_of_quad(const float value, const int turn, const q_scratch scratch)
+{
+    float of;
+    __asm__ volatile("shfl.sync.idx.b32 %0, %1, %2, 0x1c1f, 0xffffffff;" : "=f"(of) : "f"(value), "r"(turn));
+    return of;
+}
+
 #else
 
 #define Q_UNROLL_MATRIX _Pragma("nounroll") /* PoCL 3.1 makes a loop over all work-items of each barrier */
@@ -152,6 +213,7 @@ typedef struct {
     uint4 a[32];
     uint2 b[32];
 } q_scratch;
+#define Q_SCRATCH_POINTER __local q_scratch *
 #define Q_MATRIX_SCRATCH(warps) q_scratch scratch[warps];
 #define Q_SCRATCH_OF(shared, warp) (&(shared)->scratch[warp])
 #define Q_MATRIX_STEP(c, a, b0, b1, scratch) q_matrix_step(c, a, (uint2)(b0, b1), scratch)
@@ -182,6 +244,34 @@ Q_FN void q_copy(__local uint4 *to, __global const uint4 *from)
 }
 
 Q_FN void q_copies_wait(void) {}
+
+Q_FN long q_rarely(const long value)
+{
+    return value;
+}
+
+/* Of all warps of the group, as all of them are to do the same. */
+Q_FN __attribute__((always_inline)) int q_any_of_warp(const int flag, __local q_scratch *scratch)
+{
+    const int item = (int)get_local_id(0), warps = (int)get_local_size(0) / 32;
+    __local q_scratch *const first = scratch - item / 32;
+    uint any = 0;
+    scratch->b[item % 32].x = flag != 0;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int n = 0; n < 32 * warps; n++) any |= first[n / 32].b[n % 32].x;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return (int)any;
+}
+
+Q_FN __attribute__((always_inline)) float q_of_quad(const float value, const int turn, __local q_scratch *scratch)
+{
+    const int lane = (int)get_local_id(0) % 32;
+    scratch->a[lane].x = as_uint(value);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    const float of = as_float(scratch->a[lane / 4 * 4 + turn].x);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return of;
+}
 #endif
 
 /* The products of parts that matter, the smallest first: which part of the row, and of the column. */
@@ -190,7 +280,17 @@ Q_FN void q_copies_wait(void) {}
 #define Q_COLUMN_PART(p) (Q_PARTS == 2 && (p) == 1)
 
 #ifdef Q_PROBE
-/* 16 rows with 16 columns: their fragments are the operands; sums begin at 1. */
+Q_FN uint q_split_again(const uint word)
+{
+    float low, high;
+    uint parts[Q_PARTS], all = 0;
+    q_floats16(&low, &high, word);
+    q_split(parts, &low, &high);
+    for (int p = 0; p < Q_PARTS; p++) all |= parts[p]; /* what is whole leaves nothing for a second part */
+    return all;
+}
+
+/* 16 rows with 16 columns: their fragments are the operands; sums begin at 1. Numbers are split, and so stay what they are. */
 __kernel __attribute__((reqd_work_group_size(32, 1, 1))) void quern_probe_matrix(__global const uint4 *operands,
                                                                                 __global float *results)
 {
@@ -199,8 +299,12 @@ __kernel __attribute__((reqd_work_group_size(32, 1, 1))) void quern_probe_matrix
         Q_MATRIX_SCRATCH(1)
     } shared;
     const int lane = (int)get_local_id(0);
-    float c[2][4] = {{1, 1, 1, 1}, {1, 1, 1, 1}};
-    const uint4 row = operands[lane];
+    const uint4 all = operands[lane];
+    uint4 row;
+    row.x = q_split_again(all.x), row.y = q_split_again(all.y), row.z = q_split_again(all.z), row.w = q_split_again(all.w);
+    const float one = (float)(q_any_of_warp(lane == 17, Q_SCRATCH_OF(&shared, 0)) + q_any_of_warp(lane > 31, Q_SCRATCH_OF(&shared, 0))) *
+                      (q_of_quad((float)lane, 2, Q_SCRATCH_OF(&shared, 0)) - (float)(lane / 4 * 4 + 1));
+    float c[2][4] = {{one, one, one, one}, {one, one, one, one}};
     q_copy(&shared.columns[lane], operands + 32 + lane);
     q_copies_wait();
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -214,13 +318,24 @@ __kernel __attribute__((reqd_work_group_size(32, 1, 1))) void quern_probe_matrix
 
 // ---- rows and columns as cl/mma_pack.cl leaves them
 
-/* In units of 16 bytes: fragments of the rows of each tile, component by component, part by part, 16 rows after 16; the same of
-   the columns; with Q_EXPANSION the squares of rows and of columns; and of each tile what sums are to be multiplied with, 0
+/* In units of 16 bytes: fragments of the rows of each tile, component by component, part by part, 16 rows after 16; of each tile
+   the same of the columns and, for each group of Q_RHS_HELD right-hand sides, theirs, of which columns are the components, with a
+   number each that they are to be multiplied with, 0 where they cannot be taken; with Q_EXPANSION the squares of rows and of columns; and of each tile what sums are to be multiplied with, 0
    where it cannot be taken. Tiles are padded with zeros. Q_STEPS: fragments along the components. */
 #define Q_TILE_M Q_LOCAL
 #define Q_STEPS ((Q_K_DIM + 15) / 16)
 #define Q_ROW_TILE (Q_STEPS * Q_PARTS * Q_TILE_M * 2L)
-#define Q_COLUMN_TILE (Q_STEPS * Q_PARTS * Q_TILE_N * 2L)
+#define Q_COLUMN_WORDS (Q_STEPS * Q_PARTS * Q_TILE_N * 2)
+#if Q_RHS_DIM
+#define Q_RHS_GROUPS ((Q_RHS_DIM + Q_RHS_HELD - 1) / Q_RHS_HELD)
+#define Q_RHS_STEPS (Q_TILE_N / 16) /* fragments along the columns */
+#define Q_RHS_FRAGMENTS (Q_RHS_STEPS * Q_PARTS * Q_RHS_HELD * 2)
+#define Q_RHS_WORDS (Q_RHS_FRAGMENTS + Q_RHS_HELD / 4)
+#define Q_COLUMN_TILE (Q_COLUMN_WORDS + Q_RHS_GROUPS * (long)Q_RHS_WORDS)
+#else
+#define Q_RHS_WORDS 0
+#define Q_COLUMN_TILE ((long)Q_COLUMN_WORDS)
+#endif
 #define Q_ROW_TILES (((long)(Q_ROW_COUNT) + Q_TILE_M - 1) / Q_TILE_M)
 #define Q_COLUMN_TILES (((long)(Q_COLUMN_COUNT) + Q_TILE_N - 1) / Q_TILE_N)
 #define Q_PACKED_ROWS(tile) (packed + (tile) * Q_ROW_TILE)

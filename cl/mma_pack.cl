@@ -7,6 +7,10 @@
  * large that products would leave the range of float32, or where a row's largest is so much less than the tile's that its second
  * part would be cut off: its scale is 0, and the kernel goes term by term.
  *
+ * Right-hand sides have a work-group for each tile of columns and a power of two for each component in it. Where a number is not finite,
+ * or is so much less than the largest of its component in the tile that less than 16 bits of it would be left, the component's
+ * scale is 0.
+ *
  * The squares are those of the numbers as they are after splitting, so what splitting loses moves points, and is no
  * error beside equal ones.
  */
@@ -15,6 +19,7 @@
 #define Q_K_DIM 3
 #define Q_TILE_N 32
 #define Q_EXPANSION 1
+#define Q_RHS_DIM 0
 #undef Q_LANES
 #define Q_LANES 1
 #undef Q_F64
@@ -27,6 +32,8 @@
 
 #define Q_LARGEST 0x1p60f  /* of a tile that can be taken */
 #define Q_SMALLEST 0x1p-40f
+#define Q_EXPONENT_OF(bits) ((int)((bits) >> 23) - 127 - 14)
+#define Q_POWER(exponent) as_float((uint)(127 + (exponent)) << 23)
 #define Q_TILES (Q_LOCAL / Q_TILE_N) /* of columns that a group has */
 
 typedef struct {
@@ -34,6 +41,7 @@ typedef struct {
     uint largest[Q_TILES], apart[Q_TILES]; /* of each tile: as bits; whether a row is far below it */
 } q_pack_shared;
 
+#if Q_K_DIM
 /* Component d of the work-item's row or column. */
 Q_FN float q_component(Q_SIGNATURE, const q_launch *u, const q_row *row, const q_column *column, const int is_row,
                        const long at, const int d)
@@ -55,37 +63,34 @@ Q_FN void q_pack_centre(Q_SIGNATURE, __local q_pack_shared *shared, const q_laun
     }
 }
 
-#undef Q_RESTRICT
-#define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
-Q_KERNEL void Q_NAME(Q_PARAMETERS)
+/* The work-item's row or column. */
+Q_FN __attribute__((always_inline)) void q_pack_point(Q_SIGNATURE, __global uint4 *packed, __local q_pack_shared *shared, const q_launch *u,
+                                                      const long group)
 {
-    __local q_pack_shared shared;
     const int item = (int)get_local_id(0);
-    const long group = (long)get_group_id(0);
     const int is_row = group < Q_ROW_TILES, size = is_row ? Q_TILE_M : Q_TILE_N, in_tile = item % size, n = item / size;
     const long i = is_row ? group * Q_TILE_M + item : (group - Q_ROW_TILES) * Q_LOCAL + item, tile = i / size;
     const long count = is_row ? (long)(Q_ROW_COUNT) : (long)(Q_COLUMN_COUNT), at = min(i, count - 1);
-    const q_launch u = q_load_launch(Q_ARGUMENTS);
-    const q_row row = q_load_row(Q_ARGUMENTS, &u, is_row ? at : 0);
-    const q_column column = q_load_column(Q_ARGUMENTS, &u, is_row ? 0 : at);
-    if (item < Q_TILES) shared.largest[item] = shared.apart[item] = 0;
-    q_pack_centre(Q_ARGUMENTS, &shared, &u);
+    const q_row row = q_load_row(Q_ARGUMENTS, u, is_row ? at : 0);
+    const q_column column = q_load_column(Q_ARGUMENTS, u, is_row ? 0 : at);
+    if (item < Q_TILES) shared->largest[item] = shared->apart[item] = 0;
+    q_pack_centre(Q_ARGUMENTS, shared, u);
     barrier(CLK_LOCAL_MEM_FENCE);
 
     uint largest = 0;
     for (int d = 0; d < Q_K_DIM; d++) {
-        const float v = q_component(Q_ARGUMENTS, &u, &row, &column, is_row, at, d) - (Q_EXPANSION ? shared.centre[d] : 0);
+        const float v = q_component(Q_ARGUMENTS, u, &row, &column, is_row, at, d) - (Q_EXPANSION ? shared->centre[d] : 0);
         largest = max(largest, as_uint(v) & 0x7fffffffu); /* NaN is more than infinity */
     }
     if (i >= count) largest = 0;
-    atomic_max(&shared.largest[n], largest);
+    atomic_max(&shared->largest[n], largest);
     barrier(CLK_LOCAL_MEM_FENCE);
 
-    const float most = as_float(shared.largest[n]);
+    const float most = as_float(shared->largest[n]);
     const int fits = most == 0 || (most >= Q_SMALLEST && most <= Q_LARGEST);
-    const int exponent = most > 0 && fits ? (int)(shared.largest[n] >> 23) - 127 - 14 : 0;
-    const float scale = as_float((uint)(127 - exponent) << 23), back = as_float((uint)(127 + exponent) << 23);
-    if (largest > 0 && !(as_float(largest) * scale >= 0x1p-3f)) atomic_or(&shared.apart[n], 1u);
+    const int exponent = most > 0 && fits ? Q_EXPONENT_OF(shared->largest[n]) : 0;
+    const float scale = Q_POWER(-exponent), back = Q_POWER(exponent);
+    if (largest > 0 && !(as_float(largest) * scale >= 0x1p-3f)) atomic_or(&shared->apart[n], 1u);
     barrier(CLK_LOCAL_MEM_FENCE);
 
     const int inside = tile < (is_row ? Q_ROW_TILES : Q_COLUMN_TILES);
@@ -98,7 +103,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
             for (int e = 0; e < 2; e++) {
                 const int d = 16 * s + 2 * w + e;
                 if (d < Q_K_DIM && i < count)
-                    v[e] = (q_component(Q_ARGUMENTS, &u, &row, &column, is_row, at, d) - (Q_EXPANSION ? shared.centre[d] : 0)) * scale;
+                    v[e] = (q_component(Q_ARGUMENTS, u, &row, &column, is_row, at, d) - (Q_EXPANSION ? shared->centre[d] : 0)) * scale;
                 kept[e] = v[e];
             }
             q_split(parts, &v[0], &v[1]);
@@ -114,5 +119,62 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
 #if Q_EXPANSION
     (is_row ? Q_ROW_SQUARES(tile) : Q_COLUMN_SQUARES(tile))[in_tile] = square;
 #endif
-    if (in_tile == 0) (is_row ? Q_ROW_SCALES : Q_COLUMN_SCALES)[tile] = fits && !shared.apart[n] ? back : 0;
+    if (in_tile == 0) (is_row ? Q_ROW_SCALES : Q_COLUMN_SCALES)[tile] = fits && !shared->apart[n] ? back : 0;
+}
+#endif
+
+#if Q_RHS_DIM
+/* Component d of the right-hand side of a column; 0 for what is not there. */
+Q_FN float q_rhs_component(Q_SIGNATURE, const q_launch *u, const long j, const int d)
+{
+    if (j >= (long)(Q_COLUMN_COUNT) || d >= Q_RHS_DIM) return 0;
+    const q_column column = q_load_column(Q_ARGUMENTS, u, j);
+    return q_load_column_rhs(Q_ARGUMENTS, u, &column, j, d).Q_RHS_COLUMN;
+}
+
+/* Component d in a tile of columns. */
+Q_FN void q_pack_rhs(Q_SIGNATURE, __global uint4 *packed, const q_launch *u, const long tile, const int d)
+{
+    const long j0 = tile * Q_TILE_N;
+    const int place = d % Q_RHS_HELD;
+    __global uint *const to = (__global uint *)(Q_PACKED_COLUMNS(tile) + Q_COLUMN_WORDS + d / Q_RHS_HELD * Q_RHS_WORDS);
+    uint largest = 0, smallest = 0x7f800000u;
+    for (int n = 0; n < Q_TILE_N; n++) {
+        const uint size = as_uint(q_rhs_component(Q_ARGUMENTS, u, j0 + n, d)) & 0x7fffffffu;
+        largest = max(largest, size);
+        smallest = size ? min(smallest, size) : smallest;
+    }
+    const float most = as_float(largest), least = as_float(smallest);
+    const int fits = most == 0 || (most >= Q_SMALLEST && most <= Q_LARGEST && least >= most * 0x1p-23f);
+    const int exponent = most > 0 && fits ? Q_EXPONENT_OF(largest) : 0;
+    for (int s = 0; s < Q_RHS_STEPS; s++)
+        for (int w = 0; w < 8; w++) {
+            uint parts[Q_PARTS];
+            float first = q_rhs_component(Q_ARGUMENTS, u, j0 + 16 * s + 2 * w, d) * Q_POWER(-exponent),
+                  second = q_rhs_component(Q_ARGUMENTS, u, j0 + 16 * s + 2 * w + 1, d) * Q_POWER(-exponent);
+            q_split(parts, &first, &second);
+            for (int p = 0; p < Q_PARTS; p++)
+                to[Q_FRAGMENT(s, p, place / 16, Q_RHS_HELD) * 4 + q_matrix_word(place % 16, w, 1)] = parts[p];
+        }
+    to[Q_RHS_FRAGMENTS * 4 + place] = fits ? as_uint(Q_POWER(exponent)) : 0;
+}
+#endif
+
+#undef Q_RESTRICT
+#define Q_RESTRICT restrict /* in the functions above it would only trouble interpreters */
+Q_KERNEL void Q_NAME(Q_PARAMETERS)
+{
+    const q_launch u = q_load_launch(Q_ARGUMENTS);
+    const long group = (long)get_group_id(0);
+#if Q_K_DIM
+    __local q_pack_shared shared;
+    const long points = Q_ROW_TILES + ((long)(Q_COLUMN_COUNT) + Q_LOCAL - 1) / Q_LOCAL; /* groups of them */
+    if (group < points) q_pack_point(Q_ARGUMENTS, packed, &shared, &u, group);
+#else
+    const long points = 0;
+#endif
+#if Q_RHS_DIM
+    for (int d = (int)get_local_id(0); d < Q_RHS_GROUPS * Q_RHS_HELD && group >= points; d += Q_LOCAL)
+        q_pack_rhs(Q_ARGUMENTS, packed, &u, group - points, d);
+#endif
 }

@@ -203,25 +203,30 @@ Q_FN void q_LogSumExp_start(q_LogSumExp *t)
 }
 
 /* Online softmax. The maximum seldom moves, so that looking whether it must costs little: is_below looks, rescale moves it
-   above f, by some slack more than it must, and bound is what stands for f then: for +inf Q_HUGE, for NaN NaN. Everything
+   above f, by some slack more than it must (raise: to a maximum), and bound is what stands for f then: for +inf Q_HUGE, for NaN NaN. Everything
    is relative to the maximum after that, as it was before; rescale returns what other sums relative to it are to be
    multiplied with: those with weights exp(f - maximum) of their own, which weight returns. */
 #define Q_SLACK ((real)(Q_RHS_DIM ? 4 : 1))
+enum { Q_RISING, Q_SETTLED, Q_TELLING }; /* the maximum rises with terms; it is above them; only the term is asked for */
 
 Q_FN int q_LogSumExp_is_below(const q_LogSumExp *t, const real f)
 {
     return q_any(f > t->maximum);
 }
 
-Q_FN real q_LogSumExp_rescale(q_LogSumExp *t, const real f)
+Q_FN real q_LogSumExp_raise(q_LogSumExp *t, const real maximum)
 {
-    const real maximum = q_select(f > t->maximum, fmin(f + Q_SLACK, (real)Q_HUGE), t->maximum);
     const real scale = q_exp_not_positive(t->maximum - maximum);
     t->maximum = t->all = maximum;
     t->s *= scale;
     t->high *= scale;
     t->low *= scale;
     return scale;
+}
+
+Q_FN real q_LogSumExp_rescale(q_LogSumExp *t, const real f)
+{
+    return q_LogSumExp_raise(t, q_select(f > t->maximum, fmin(f + Q_SLACK, (real)Q_HUGE), t->maximum));
 }
 
 Q_FN real q_LogSumExp_bound(const real f)

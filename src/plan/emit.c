@@ -191,6 +191,16 @@ static void emit_contract(q_emitter *e)
     q_text_add(e->out, "_consider(&t->r%zu_0, f, j); }\n", p->reductions[0].state);
 }
 
+/* For the scheme `mma`: what its second product is of. */
+static void emit_rhs_product(q_emitter *e)
+{
+    q_ref factors[2];
+    if (!e->plan->scheme->pack || !q_rhs_product_find(factors, e->p)) return;
+    q_text_add(e->out, "#define Q_RHS_WEIGHT v%u\n#define Q_RHS_COLUMN v%u\n#define Q_RHS_SUM r%zu\n", factors[0],
+               factors[1], q_rhs_sum(e->p));
+    if (e->p->values[factors[0]].kind == Q_V_WEIGHT) q_text_add(e->out, "#define Q_RHS_UNIT 1\n");
+}
+
 static void emit_accumulate(q_emitter *e)
 {
     e->section = Q_PAIR | Q_RHS_LOOP;
@@ -268,6 +278,7 @@ static void emit_tile_functions(q_emitter *e)
         emit_loader(e, "q_row_rhs", row, Q_ROW | Q_RHS_LOOP);
         emit_loader(e, "q_column_rhs", column, Q_COLUMN | Q_RHS_LOOP);
         emit_accumulate(e);
+        emit_rhs_product(e);
     }
 }
 

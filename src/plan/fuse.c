@@ -46,6 +46,26 @@ bool q_product_find(q_ref factors[2], const q_ir *p)
     return p->values[factors[0]].scope == (Q_ROW | Q_K_LOOP) && p->values[factors[1]].scope == (Q_COLUMN | Q_K_LOOP);
 }
 
+size_t q_rhs_sum(const q_ir *p)
+{
+    size_t sum = p->reduction_count, count = 0;
+    for (size_t r = 0; r < p->reduction_count; r++)
+        if (q_owns_rhs(p, r)) sum = r, count++;
+    return count == 1 ? sum : p->reduction_count;
+}
+
+bool q_rhs_product_find(q_ref factors[2], const q_ir *p)
+{
+    size_t sum = q_rhs_sum(p);
+    const q_scalar *term = sum < p->reduction_count ? &p->values[p->reductions[sum].terms[0]] : NULL;
+    if (!term || term->kind != Q_V_OP || term->op != Q_OP_Mult || term->exact || term->integer) return false;
+    int weight = p->values[term->arg[0]].scope == Q_PAIR ? 0 : 1;
+    factors[0] = term->arg[weight], factors[1] = term->arg[1 - weight];
+    const q_scalar *of_pair = &p->values[factors[0]], *of_column = &p->values[factors[1]];
+    return of_pair->scope == Q_PAIR && of_column->scope == (Q_COLUMN | Q_RHS_LOOP) && !of_pair->integer &&
+           !of_column->integer;
+}
+
 /* A stage with one contraction, sum over d of (x - y)^2 with x of the row and y of the column, both of no other use: it
    is |x - c|^2 + |y - c|^2 - 2 (x - c)(y - c), half the work. Sums take that where it is accurate. Selections must not
    see other values from tile to tile, or equal terms would lose their order: they are screened. */

@@ -287,6 +287,10 @@ q_ref q_split_loop_value(q_ir *program, q_ref term, q_ref *hoisted);
 void q_expansion_find(q_ir *program);
 /* Whether the only contraction is of products of a component value of the row, factors[0], and one of the column. */
 bool q_product_find(q_ref factors[2], const q_ir *program);
+/* The only sum of right-hand sides, or reduction_count; whether its terms are products of a weight of the pair, factors[0], and a
+   component value of the column. */
+size_t q_rhs_sum(const q_ir *program);
+bool q_rhs_product_find(q_ref factors[2], const q_ir *program);
 /* Makes products that feed a sum multiply-adds. Both need the uses of values; afterwards they are out of date. */
 void q_fuse(q_ir *program);
 
@@ -361,12 +365,12 @@ enum { Q_MAX_SHAPE = 8, Q_LOCAL_BYTES = 32768 /* the local memory that every ful
 typedef struct q_scheme {
     const char *name;               /* also in the names of kernels */
     const char *shape[Q_MAX_SHAPE]; /* names of its numbers, which the kernel has as macros Q_NAME; null: no more */
-    const char *parts;              /* an embedded file that its kernel needs; null: none */
-    const char *pack;               /* that of a kernel that goes over rows and columns before; null: none */
-    bool loops;                     /* it runs stages with loops over components: q_pair has sums and weights */
-    bool runs;                      /* components are staged in runs of four, of rows that exist */
-    bool bounded;                   /* its work-items keep to max_registers of the profile */
-    bool tiles; /* its tiles are products of matrices: components are staged as numbers, of rows that
+    const char *parts[3];           /* embedded files that its kernel needs; null: no more */
+    const char *pack; /* that of a kernel that goes over rows and columns before, and needs the first; null: none */
+    bool loops;       /* it runs stages with loops over components: q_pair has sums and weights */
+    bool runs;        /* components are staged in runs of four, of rows that exist */
+    bool bounded;     /* its work-items keep to max_registers of the profile */
+    bool tiles;       /* its tiles are products of matrices: components are staged as numbers, of rows that
                                        exist, and work-items merge states */
     /* Chooses the shape and, unless it is given, plan->rows, of a plan that has the rest up to local. Null, or why this
        scheme cannot run the program: the end of a sentence. */
@@ -375,7 +379,7 @@ typedef struct q_scheme {
     void (*dump)(const q_plan *plan, const q_ir *program, q_text *out); /* lines for `explain`; null: none */
     /* With pack: bytes of what it leaves, and its work-groups, for M rows and N columns of the stage. */
     uint64_t (*packed_bytes)(const q_plan *plan, const q_ir *program, int64_t rows, int64_t columns);
-    int64_t (*pack_groups)(const q_plan *plan, int64_t rows, int64_t columns);
+    int64_t (*pack_groups)(const q_plan *plan, const q_ir *program, int64_t rows, int64_t columns);
     const char *(*text)(void); /* of its kernel; null: the embedded file of its name */
 } q_scheme;
 

@@ -142,7 +142,7 @@ static void dump(const q_plan *plan, const q_ir *program, q_text *out)
 
 const q_scheme q_scheme_gemm_local = {
     .name = "gemm_local",
-    .parts = "gemm_steps",
+    .parts = {"gemm_steps"},
     .shape = {"REG_N", "EXPANSION", "TILE_N", "TILE_K", "THREADS_N", "EPILOGUE_N", "UNROLL", "RHS_UNROLL"},
     .loops = true,
     .runs = true,

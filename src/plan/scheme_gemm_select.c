@@ -76,7 +76,7 @@ static void dump(const q_plan *plan, const q_ir *program, q_text *out)
 
 const q_scheme q_scheme_gemm_select = {
     .name = "gemm_select",
-    .parts = "gemm_steps",
+    .parts = {"gemm_steps"},
     .shape = {"REG_N", "EXPANSION", "TILE_N", "TILE_K", "THREADS_N", "EPILOGUE_N", "QUEUE", "WHOLE"},
     .loops = true,
     .runs = true,

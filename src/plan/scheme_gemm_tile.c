@@ -52,7 +52,6 @@ static bool has_integers(const q_ir *program)
 
 const char *q_tiles_refuse(const q_plan *plan, const q_ir *program)
 {
-    if (program->rhs_dim) return "there are right-hand sides";
     if (plan->listed) return "a list of rows and columns may have fewer than a tile";
     if (plan->lanes > 1) return "rows are in vectors";
     if (plan->few_rows || plan->rows > plan->profile.rows) return "there may be fewer rows than in a tile";
@@ -65,7 +64,7 @@ static const char *choose(q_plan *plan, const q_ir *program)
 {
     if (!program->k_dim) return "no contraction is of min_k components";
     if (!q_shares_local(&plan->profile) || !plan->profile.tile_k) return "the profile has no tile_k";
-    const char *refusal = q_tiles_refuse(plan, program);
+    const char *refusal = program->rhs_dim ? "there are right-hand sides" : q_tiles_refuse(plan, program);
     if (refusal) return refusal;
     if (q_member_count(program, Q_ROW | Q_K_LOOP) > MOST_MEMBERS ||
         q_member_count(program, Q_COLUMN | Q_K_LOOP) > MOST_MEMBERS)

@@ -1,7 +1,7 @@
 /*
- * scheme_mma.c: the scheme `mma` (cl/mma.cl) for stages with one contraction of products, or of squares of differences, on devices
- * with matrix units: a kernel (cl/mma_pack.cl) splits numbers into parts of 16 bits, of whose products sums are made as in
- * `gemm_tile`, with the rest of the formula on them.
+ * scheme_mma.c: the scheme `mma` (cl/mma.cl) for stages with one contraction of products, or of squares of differences, or with
+ * right-hand sides, or both, on devices with matrix units: a kernel (cl/mma_pack.cl) splits numbers into parts of 16 bits, of whose
+ * products sums are made as in `gemm_tile`, with the rest of the formula on them; right-hand sides are a second such product.
  *
  * How many parts follows from the precision that is asked for: two of float16 have the 22 bits that a sum of float32 products
  * keeps; one has 11, as TF32; bfloat16 has 8.
@@ -15,14 +15,18 @@ enum {
     PARTS,     /* of a number */
     BFLOAT16,  /* numbers are bfloat16, else float16 */
     MATRIX,    /* q_matrix */
+    RHS_HELD,  /* right-hand sides that a work-group keeps, of which a work-item has a quarter for each of its rows */
 };
 
 enum {
-    WARP = 32,        /* work-items that share an instruction */
-    STEP = 16,        /* components of an instruction */
-    MOST_KEPT = 16,   /* fragments of 16 rows that stay in registers: 128 of them for 32 rows */
-    MOST_STATES = 32, /* words of the states of a work-item's rows */
-    MOST_TEXT = 2048, /* statements of the epilogue, unrolled for a work-item's pairs: as many as a tile has columns */
+    WARP = 32,         /* work-items that share an instruction */
+    STEP = 16,         /* components of an instruction */
+    MOST_KEPT = 16,    /* fragments of 16 rows that stay in registers: 128 of them for 32 rows */
+    MOST_KEPT_RHS = 8, /* ... beside the totals of right-hand sides */
+    MOST_RHS = 64,     /* of those: 64 registers */
+    RHS_TILE_N = 32,   /* columns of a tile with right-hand sides */
+    MOST_STATES = 32,  /* words of the states of a work-item's rows */
+    MOST_TEXT = 2048,  /* statements of the epilogue, unrolled for a work-item's pairs: as many as a tile has columns */
     MOST_BYTES = 49152, /* of local memory: what NVIDIA's devices give any kernel */
     SCRATCH = 24,       /* bytes of a work-item in the emulation */
 };
@@ -37,6 +41,15 @@ static int64_t steps(const q_ir *program)
     return ceil_div(program->k_dim, STEP);
 }
 
+/* Numbers of the states that a work-item keeps of a row: those of all but right-hand sides. */
+static int own_words(const q_ir *program)
+{
+    int words = 0;
+    for (size_t r = 0; r < program->reduction_count; r++)
+        words += q_ops[program->reductions[r].op].words(program->reductions[r].K) * (int)q_own_dim(program, r);
+    return words;
+}
+
 /* Rows of a work-item. */
 static int own_rows(const q_plan *plan)
 {
@@ -47,27 +60,41 @@ static size_t local_bytes(const q_plan *plan, const q_ir *program)
 {
     size_t columns = (size_t)plan->shape[TILE_N], rows = (size_t)plan->local, number = q_element_size(plan->dtype);
     size_t chunk = plan->shape[KEEP] ? (size_t)steps(program) * columns : columns + rows;
+    chunk += columns / STEP * (size_t)plan->shape[RHS_HELD];
     size_t bytes = 2 * chunk * (size_t)plan->shape[PARTS] * STEP * 2 + 64; /* numbers of 2 bytes */
+    bytes += 2 * (size_t)plan->shape[RHS_HELD] * number;
     bytes += 2 * columns * (q_member_count(program, Q_COLUMN) * number + 16 + number);
     if (plan->shape[MATRIX] == Q_MATRIX_EMULATED) bytes += rows * SCRATCH;
-    size_t states = (2 * (size_t)q_plan_words(program) + 1) * number * rows; /* one has more words than it leaves */
+    size_t states = (2 * (size_t)own_words(program) + 1) * number * rows; /* one has more words than it leaves */
+    if (q_rhs_is_scaled(program)) states += (program->reduction_count + 3) * number * rows;
     return bytes > states ? bytes : states;
 }
 
 static const char *refuse(const q_plan *plan, const q_ir *program)
 {
     q_ref factors[2];
-    if (!program->k_dim) return "no contraction is of min_k components";
+    if (!program->k_dim && !program->rhs_dim) return Q_NO_LOOPS;
     if (!plan->profile.matrix) return "the profile has no matrix units";
     if (plan->dtype != QUERN_F32) return "matrix units are used for float32";
     if (plan->kahan || plan->precision == QUERN_PRECISION_EXACT) return "each term is to be exact";
     const char *refusal = q_tiles_refuse(plan, program);
     if (refusal) return refusal;
     if (program->sum_count > 1) return "there are several contractions";
-    if (program->expansion ? !q_tile_expansion(program) : !q_product_find(factors, program))
+    if (program->rhs_dim && !q_rhs_product_find(factors, program))
+        return "right-hand sides are not products of one weight";
+    if (program->k_dim && !(program->expansion ? q_tile_expansion(program) : q_product_find(factors, program)))
         return "the contraction is not of products";
     if (plan->rows > 1) return "a group has a row for each work-item";
     return plan->local % (2 * WARP) ? "groups are not of pairs of warps" : NULL;
+}
+
+/* Groups have all right-hand sides, or as many as the registers take. */
+static void share_rhs(q_plan *plan, const q_ir *program)
+{
+    int64_t padded = ceil_div(program->rhs_dim, STEP) * STEP;
+    plan->shape[RHS_HELD] = padded < MOST_RHS ? (int)padded : MOST_RHS;
+    plan->rhs_per_item = 2; /* next to each other in a fragment: those of one state */
+    plan->rhs_groups = (int)ceil_div(program->rhs_dim, plan->shape[RHS_HELD]);
 }
 
 static const char *choose(q_plan *plan, const q_ir *program)
@@ -82,10 +109,11 @@ static const char *choose(q_plan *plan, const q_ir *program)
     plan->shape[MATRIX] = plan->profile.matrix;
     int64_t kept = steps(program) * plan->shape[PARTS];
     plan->shape[KEEP] = kept <= MOST_KEPT;
-    int wanted = !plan->shape[KEEP] ? 128 : kept <= MOST_KEPT / 2 ? 64 : 32;
+    int wanted = !plan->shape[KEEP] ? 128 : program->rhs_dim ? RHS_TILE_N : kept <= MOST_KEPT / 2 ? 64 : 32;
     plan->shape[TILE_N] = wanted < plan->local ? wanted : plan->local;
-    if (q_plan_words(program) * own_rows(plan) > MOST_STATES)
-        return "a work-item cannot keep the states of all its rows";
+    if (program->rhs_dim && kept > MOST_KEPT_RHS) return "rows do not fit the registers beside right-hand sides";
+    if (program->rhs_dim) share_rhs(plan, program);
+    if (own_words(program) * own_rows(plan) > MOST_STATES) return "a work-item cannot keep the states of all its rows";
     if ((int)program->statements[Q_PAIR] * plan->shape[TILE_N] > MOST_TEXT) return "the epilogue is long";
     return local_bytes(plan, program) <= MOST_BYTES ? NULL : "a tile does not fit 48 KB of local memory";
 }
@@ -98,6 +126,9 @@ static void dump(const q_plan *plan, const q_ir *program, q_text *out)
                Q_S(plan->shape[PARTS]), plan->shape[BFLOAT16] ? "bfloat16" : "float16",
                (long long)q_plan_group_rows(plan), plan->shape[TILE_N],
                plan->shape[KEEP] ? "registers" : "local memory");
+    if (program->rhs_dim)
+        q_text_add(out, "  right-hand sides by a second product, %d in each of %d groups\n", plan->shape[RHS_HELD],
+                   plan->rhs_groups);
 }
 
 /* As laid out in cl/matrix.cl. */
@@ -105,20 +136,22 @@ static uint64_t packed_bytes(const q_plan *plan, const q_ir *program, int64_t ro
 {
     uint64_t row_tiles = (uint64_t)ceil_div(rows, plan->local), tile_n = (uint64_t)plan->shape[TILE_N],
              column_tiles = (uint64_t)ceil_div(columns, plan->shape[TILE_N]);
-    uint64_t all = row_tiles * (uint64_t)plan->local + column_tiles * tile_n;
-    uint64_t of_one = (uint64_t)steps(program) * STEP * 2 * (uint64_t)plan->shape[PARTS];
+    uint64_t all = row_tiles * (uint64_t)plan->local + column_tiles * tile_n, number = 2 * (uint64_t)plan->shape[PARTS];
+    uint64_t of_one = (uint64_t)steps(program) * STEP * number;
     uint64_t squares = plan->shape[EXPANSION] ? 4 * all : 0;
-    return all * of_one + squares + 4 * (row_tiles + column_tiles);
+    uint64_t rhs = (uint64_t)(plan->rhs_groups * plan->shape[RHS_HELD]) * column_tiles * (tile_n * number + 4);
+    return all * of_one + rhs + squares + 4 * (row_tiles + column_tiles);
 }
 
-static int64_t pack_groups(const q_plan *plan, int64_t rows, int64_t columns)
+static int64_t pack_groups(const q_plan *plan, const q_ir *program, int64_t rows, int64_t columns)
 {
-    return ceil_div(rows, plan->local) + ceil_div(columns, plan->local);
+    int64_t points = program->k_dim ? ceil_div(rows, plan->local) + ceil_div(columns, plan->local) : 0;
+    return points + (program->rhs_dim ? ceil_div(columns, plan->shape[TILE_N]) : 0);
 }
 
 const q_scheme q_scheme_mma = {.name = "mma",
-                               .shape = {"EXPANSION", "TILE_N", "KEEP", "PARTS", "BFLOAT16", "MATRIX"},
-                               .parts = "matrix",
+                               .shape = {"EXPANSION", "TILE_N", "KEEP", "PARTS", "BFLOAT16", "MATRIX", "RHS_HELD"},
+                               .parts = {"matrix", "mma_steps", "mma_rhs"},
                                .pack = "mma_pack",
                                .loops = true,
                                .tiles = true,

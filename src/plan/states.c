@@ -101,6 +101,14 @@ static void emit_state_function(q_emitter *e, const struct state_function *f)
     q_text_add(e->out, "}\n");
 }
 
+/* The LogSumExp with the weights of right-hand sides of which the work-items of a row have one scale, or reduction_count. */
+static size_t common_scale(const q_emitter *e)
+{
+    size_t sum = q_rhs_sum(e->p);
+    bool common = e->plan->scheme->pack && sum < e->p->reduction_count && e->p->reductions[sum].scaled_by;
+    return common ? e->p->reductions[sum].scaled_by - 1 : e->p->reduction_count;
+}
+
 /* What right-hand sides are still to be scaled by. */
 static void emit_scales(q_emitter *e)
 {
@@ -125,7 +133,8 @@ void q_emit_state(q_emitter *e)
             else q_text_add(e->out, " r%zu_%u;\n", r, d);
         }
     if (!e->p->reduction_count) q_text_add(e->out, "    int none;\n");
-    q_text_add(e->out, "%s} q_state;\n", q_rhs_is_scaled(e->p) ? "    q_scales scales;\n    int rescaled;\n" : "");
+    q_text_add(e->out, "%s%s} q_state;\n", q_rhs_is_scaled(e->p) ? "    q_scales scales;\n    int rescaled;\n" : "",
+               common_scale(e) < e->p->reduction_count ? "    int mode;\n    real term;\n" : "");
     if (e->p->rhs_dim) q_text_add(e->out, "typedef struct {\n");
     for (size_t r = 0; r < e->p->reduction_count; r++)
         if (q_owns_rhs(e->p, r)) q_text_add(e->out, "    q_Sum r%zu[Q_RHS_PER_ITEM];\n", r);
@@ -149,20 +158,43 @@ void q_mark_scaled(q_emitter *e)
     }
 }
 
+/* Sums that reduction r is the scale of, in the function being written, which has their scale. */
+static void emit_scaled_sums(q_emitter *e, size_t r, const char *indent)
+{
+    const q_ir *p = e->p;
+    for (size_t sum = 0; sum < p->reduction_count; sum++)
+        for (uint32_t d = 0; d < state_count(p, sum) && p->reductions[sum].scaled_by == r + 1; d++)
+            if (q_is_state_array(p, sum))
+                q_text_add(e->out, "%sfor (int d = 0; d < %u; d++) q_Sum_scale(&t->r%zu[d], scale);\n", indent,
+                           p->reductions[sum].dim, sum);
+            else q_text_add(e->out, "%sq_Sum_scale(&t->r%zu_%u, scale);\n", indent, sum, d);
+}
+
+/* What makes the scale of right-hand sides one for several work-items. */
+static void emit_raise(q_emitter *e, size_t r)
+{
+    q_text_add(e->out, "#define Q_RHS_STATE r%zu_0\n#define Q_RHS_SCALE s%zu\n", r, r);
+    q_text_add(e->out, "Q_FN real q_raise(q_state *t, const real maximum)\n{\n");
+    q_text_add(e->out, "    const real scale = q_LogSumExp_raise(&t->r%zu_0, maximum);\n", r);
+    emit_scaled_sums(e, r, "    ");
+    q_text_add(e->out, "    return scale;\n}\n");
+}
+
 /* Gives the weight of a term that reduction r is the scale of. Where the term is the largest so far, what follows is
-   scaled; right-hand sides and weights of this tile's columns by the scheme, by t->scales. */
+   scaled; right-hand sides and weights of this tile's columns by the scheme, by t->scales. Where the scheme finds the largest
+   before, by calls that only tell the term, none is. */
 static void emit_weight(q_emitter *e, size_t r)
 {
     const q_ir *p = e->p;
     q_text_add(e->out, "Q_FN real q_weight%zu(q_state *t, const real f)\n{\n    real bounded = f;\n", r);
+    if (r == common_scale(e))
+        q_text_add(e->out,
+                   "    t->term = f;\n    if (t->mode == Q_TELLING) return 0;\n"
+                   "    if (t->mode == Q_SETTLED) return q_LogSumExp_weight(&t->r%zu_0, f);\n",
+                   r);
     q_text_add(e->out, "    if (q_LogSumExp_is_below(&t->r%zu_0, f)) {\n", r);
     q_text_add(e->out, "        const real scale = q_LogSumExp_rescale(&t->r%zu_0, f);\n", r);
-    for (size_t sum = 0; sum < p->reduction_count; sum++)
-        for (uint32_t d = 0; d < state_count(p, sum) && p->reductions[sum].scaled_by == r + 1; d++)
-            if (q_is_state_array(p, sum))
-                q_text_add(e->out, "        for (int d = 0; d < %u; d++) q_Sum_scale(&t->r%zu[d], scale);\n",
-                           p->reductions[sum].dim, sum);
-            else q_text_add(e->out, "        q_Sum_scale(&t->r%zu_%u, scale);\n", sum, d);
+    emit_scaled_sums(e, r, "        ");
     if (q_rhs_is_scaled(p)) q_text_add(e->out, "        t->scales.s%zu *= scale;\n        t->rescaled = 1;\n", r);
     q_text_add(e->out, "        bounded = q_LogSumExp_bound(f);\n    }\n");
     q_text_add(e->out, "    return q_LogSumExp_weight(&t->r%zu_0, bounded);\n}\n", r);
@@ -196,4 +228,5 @@ void q_emit_weights(q_emitter *e)
     for (size_t r = 0; r < e->p->reduction_count; r++)
         if (e->p->reductions[r].weight) emit_weight(e, r);
     if (q_rhs_is_scaled(e->p)) emit_rescale(e);
+    if (common_scale(e) < e->p->reduction_count) emit_raise(e, common_scale(e));
 }

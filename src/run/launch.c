@@ -155,7 +155,7 @@ static quern_status pack(q_launcher *l, size_t stage, const q_stage_plan *planne
     int64_t rows = q_axis_size(p->rows, l->run->M, l->run->N), columns = q_axis_size(p->reduced, l->run->M, l->run->N);
     Q_TRY(q_buffer_create(&l->packed, l->session, plan->scheme->packed_bytes(plan, p, rows, columns)));
     q_values values = q_values_of(l, plan);
-    size_t items = (size_t)(plan->scheme->pack_groups(plan, rows, columns) * plan->local);
+    size_t items = (size_t)(plan->scheme->pack_groups(plan, p, rows, columns) * plan->local);
     return q_launch_kernel(l, planned->pack, &(q_kernel){p, plan, Q_ROLE_PACK}, &values, (size_t[]){items, 1, 1});
 }
 

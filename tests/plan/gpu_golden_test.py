@@ -37,7 +37,7 @@ HEADINGS = ('case', 'target', 'rows', 'columns', 'registers', 'spilled', 'local'
             'barriers', 'functions')
 
 # (case, target): (most instructions of a pair, special ones)
-LIMITS = {('g3', 'sm_90'): (9.5, 1), ('g3', 'sm_80'): (9.5, 1), ('energy', 'sm_90'): (8.5, 1), ('g128', 'sm_90'): (16.5, 1), ('g3', 'gfx90a'): (8, 1), ('g3', 'gfx1100'): (10, 1),
+LIMITS = {('g3', 'sm_90'): (9.5, 1), ('g3', 'sm_80'): (9.5, 1), ('energy', 'sm_90'): (8.5, 1), ('g128', 'sm_90'): (16.5, 1), ('multi64', 'sm_90'): (24, 1), ('attention', 'sm_90'): (25.5, 1), ('g3', 'gfx90a'): (8, 1), ('g3', 'gfx1100'): (10, 1),
           ('g3', 'dg2'): (10.5, 1), ('g3', 'skl'): (11, 1)}
 
 # Tiles on ordinary cores, by the profile `nvidia`, which has no matrix units, compiled for (case, target): instructions of a pair of

@@ -188,23 +188,90 @@ def cost_in_tiles(code, labels, tile):
                 weighted(ways, lambda i: i.local), weighted(ways, lambda i: i.barrier), functions_of(ways))
 
 
+def edges_of(code, labels):
+    """Where control can go from each instruction."""
+    return [[labels[label] for label in one.targets if label in labels and labels[label] < len(code)] +
+            ([] if one.ends or at + 1 == len(code) else [at + 1]) for at, one in enumerate(code)]
+
+
+def dominators(edges):
+    """{instruction: the nearest one through which all ways to it go} (Cooper, Harvey and Kennedy, "A simple, fast dominance algorithm")"""
+    before, number, nearest, changed = collections.defaultdict(list), {}, {0: 0}, True
+    done, stack = [], [(0, iter(edges[0]))]
+    seen = {0}
+    while stack:  # postorder
+        at, nexts = stack[-1]
+        to = next((one for one in nexts if one not in seen), None)
+        if to is None:
+            done.append(stack.pop()[0])
+        else:
+            seen.add(to)
+            stack.append((to, iter(edges[to])))
+    number = {at: place for place, at in enumerate(done)}
+    for at in done:
+        for to in edges[at]:
+            before[to].append(at)
+    while changed:
+        changed = False
+        for at in reversed(done[:-1]):
+            new = None
+            for one in (one for one in before[at] if one in nearest):
+                other = one if new is None else new
+                while one != other:
+                    if number[one] < number[other]:
+                        one = nearest[one]
+                    else:
+                        other = nearest[other]
+                new = one
+            changed |= nearest.get(at) != new
+            nearest[at] = new
+    return nearest
+
+
+def natural_loops(code, labels):
+    """[(instructions, first one, those that lead back to it)], small ones first."""
+    edges = edges_of(code, labels)
+    nearest, before, found = dominators(edges), collections.defaultdict(list), {}
+    for at in nearest:
+        for to in edges[at]:
+            before[to].append(at)
+    for at in nearest:
+        for head in edges[at]:
+            above = at
+            while above not in (head, 0):
+                above = nearest[above]
+            if above != head:
+                continue
+            body, ends = found.setdefault(head, ({head}, []))
+            ends.append(at)
+            stack = [at]
+            while stack:
+                one = stack.pop()
+                if one not in body:
+                    body.add(one)
+                    stack += before[one]
+    return sorted(((body, head, ends) for head, (body, ends) in found.items()), key=lambda one: len(one[0]))
+
+
+def way_around(code, labels, loop, closed):
+    """The shortest from a loop's first instruction back to it, out of what is closed."""
+    body, head, ends = loop
+    closed = closed | (set(range(len(code))) - body)
+    ways = [shortest(code, labels, head, end, closed, within=False) for end in ends]
+    return min((way for way in ways if way), key=len, default=[])
+
+
 def cost_in_matrix(code, labels, matrix):
     """The same for the scheme mma: the way around the loop over tiles, and that around its K loop, if they are two, keeping out of the
     loops of what is done term by term."""
-    multiplies = [at for at, one in enumerate(code) if 'HMMA' in one.text]
-    all_loops = sorted(((labels[label], end) for end, one in enumerate(code) for label in one.targets if labels.get(label, end + 1) <= end),
-                       key=lambda one: one[1] - one[0])
-    around = [(begin, end) for begin, end in all_loops if any(begin <= at <= end for at in multiplies)]
+    all_loops = natural_loops(code, labels)
+    around = [loop for loop in all_loops if any('HMMA' in code[at].text for at in loop[0])]
     if not around or matrix.chunks > 1 and len(around) < 2:
         return None
-    closed = {at for begin, end in all_loops if (begin, end) not in around for at in range(begin, end + 1)}
-    begin, end = around[0]
-    way = shortest(code, labels, begin, end, closed)
-    ways = [(way, matrix.chunks / matrix.pairs)]
+    closed = set().union(*(loop[0] for loop in all_loops if loop not in around))
+    ways = [(way_around(code, labels, around[0], closed), matrix.chunks / matrix.pairs)]
     if matrix.chunks > 1:
-        outer = around[1]
-        rest = shortest(code, labels, outer[0], begin, closed)[:-1] + shortest(code, labels, end, outer[1], closed)[1:]
-        ways.append((rest, 1 / matrix.pairs))
+        ways.append((way_around(code, labels, around[1], closed | around[0][0] - {around[0][1]}), 1 / matrix.pairs))
     return Cost(weighted(ways, lambda i: 1), weighted(ways, lambda i: bool(i.special)), '-', weighted(ways, lambda i: i.work),
                 weighted(ways, lambda i: i.local), weighted(ways, lambda i: i.barrier),
                 f"{functions_of(ways)}+{weighted(ways, lambda i: 'HMMA' in i.text):.2f}mma")

@@ -16,10 +16,11 @@ enum { M = 150, N = 300 };
 
 static quern_operator *compile_mma(const char *text, quern_precision precision)
 {
-    return compile(text, &(quern_compile_options){
-                             sizeof(quern_compile_options), .lanes = 1, .local = 64,
-                             .profile = "lanes32=1 rows=1 staged_cols=64 min_k=8 matrix=1 tile_k=8 reg_m=8 reg_n=8",
-                             .precision = precision});
+    return compile(
+        text, &(quern_compile_options){
+                  sizeof(quern_compile_options), .lanes = 1, .local = 64,
+                  .profile = "lanes32=1 rows=1 staged_cols=64 min_k=8 min_rhs=16 matrix=1 tile_k=8 reg_m=8 reg_n=8",
+                  .precision = precision});
 }
 
 /* The scheme of the only stage for so many rows and columns. */
@@ -92,6 +93,13 @@ static void sums_of_products_are_taken(void **state)
         {"x=Vi(30); y=Vj(30); Max_j(SqDist(x,y))", "gemm_tile", QUERN_PRECISION_FLOAT32},
         {"x=Vi(30); y=Vj(30); ArgMin_j(SqDist(x,y))", "gemm_select", QUERN_PRECISION_FLOAT32},
         {"x=Vi(5); y=Vj(5); Sum_j(Exp(-SqDist(x,y)))", "row", QUERN_PRECISION_FLOAT32},
+        {"x=Vi(3); y=Vj(3); b=Vj(16); Sum_j(Exp(-SqDist(x,y))*b), Sum_j(SqDist(x,y))", "mma", QUERN_PRECISION_FLOAT32},
+        {"x=Vi(60); y=Vj(60); b=Vj(90); SumSoftMaxWeight_j(x|y,b), Max_j(x|y)", "mma", QUERN_PRECISION_BF16},
+        {"x=Vi(90); y=Vj(90); b=Vj(90); Sum_j((x|y)*b)", "gemm_local", QUERN_PRECISION_FLOAT32},
+        {"x=Vi(3); y=Vj(3); a=Vi(16); b=Vj(16); Sum_j(Exp(-SqDist(x,y))*(a-b))", "gemm_local", QUERN_PRECISION_FLOAT32},
+        {"x=Vi(3); y=Vj(3); b=Vj(16); Sum_j(Exp(-SqDist(x,y))*b), Sum_j(SqDist(x,y)*b)", "gemm_local",
+         QUERN_PRECISION_FLOAT32},
+        {"x=Vi(3); y=Vj(3); b=Vj(16); Sum_j(Exp(-SqDist(x,y))*b)", "gemm_local", QUERN_PRECISION_EXACT},
     };
     for (size_t c = 0; c < Q_COUNT(cases); c++) {
         quern_operator *op = compile_mma(cases[c].text, cases[c].precision);
@@ -220,6 +228,120 @@ static void equal_points_have_no_distance(void **state)
     quern_operator_destroy(&op);
 }
 
+// ---- right-hand sides ----
+
+/* The error of each component in relation to the sum of its absolute terms, for data that a function changes. */
+static void check_rhs(quern_operator *op, double relative, const char *what, void (*change)(const trial *t))
+{
+    trial t = trial_create(op, QUERN_F32, M, N, 1), sizes = trial_create(op, QUERN_F32, M, N, 1);
+    size_t count;
+    change(&t), change(&sizes);
+    double *b = trial_data(&sizes, "b", &count);
+    for (size_t n = 0; n < count; n++) b[n] = fabs(b[n]);
+    trial_run(&t);
+    trial_compare(&t, INFINITY);
+    trial_run(&sizes);
+    trial_compare(&sizes, INFINITY);
+    for (size_t n = 0; n < trial_result_count(&t, 0); n++) {
+        double off = fabs(t.got[0][n] - t.expected[0][n]), size = fabs(sizes.expected[0][n]);
+        if (isnan(t.expected[0][n]) ? !isnan(t.got[0][n])
+                                    : !(t.got[0][n] == t.expected[0][n] || off <= relative * size))
+            fail_msg("%s: number %zu is %g, not %g, of terms of %g", what, n, t.got[0][n], t.expected[0][n], size);
+    }
+    trial_destroy(&t);
+    trial_destroy(&sizes);
+}
+
+static void as_they_are(const trial *t)
+{
+    size_t count;
+    scatter(t, "x", 0, 1, 1), scatter(t, "y", 0, 1, 2), scatter(t, "b", 0, 1, 3);
+    trial_data(t, "p", &count)[0] = -1;
+}
+
+/* Each component is of another size, and weights are small, and larger from column to column. */
+static void far_apart(const trial *t)
+{
+    size_t count, columns;
+    as_they_are(t);
+    double *b = trial_data(t, "b", &count), *y = trial_data(t, "y", &columns);
+    for (size_t n = 0; n < count; n++) b[n] *= (double)(float)exp((double)(n % (count / N)) - 20);
+    for (size_t n = 0; n < columns; n++) y[n] += 6 - 6.0 * (double)(n / 3) / N;
+}
+
+static void not_finite(const trial *t)
+{
+    static const double values[] = {NAN, INFINITY, 1e25, -1e-30, 0, -0.0};
+    size_t count;
+    as_they_are(t);
+    double *b = trial_data(t, "b", &count);
+    for (size_t k = 0; k < Q_COUNT(values); k++) b[count / N * (7 + 50 * k) + k] = values[k];
+}
+
+/* One column has a right-hand side, far from the largest weight. */
+static void one_column(const trial *t)
+{
+    size_t count;
+    as_they_are(t);
+    double *b = trial_data(t, "b", &count);
+    for (size_t n = 0; n < count; n++)
+        if (n / (count / N) != 123) b[n] = 0;
+}
+
+/* Weights up to 1e36, beyond what fits a scale. */
+static void large(const trial *t)
+{
+    size_t count;
+    as_they_are(t);
+    trial_data(t, "p", &count)[0] = 7;
+}
+
+static void right_hand_sides_are_accurate(void **state)
+{
+    (void)state;
+    need_device();
+    const double bound = 256 * 0x1p-24; /* docs/numbers.md, Summation */
+    quern_operator *op =
+        compile_mma("x=Vi(3); y=Vj(3); b=Vj(20); p=Pm(1); Sum_j(Exp(p*SqDist(x,y))*b)", QUERN_PRECISION_FLOAT32);
+    expect_scheme(op, "mma");
+    check_rhs(op, bound / 32, "near", as_they_are);
+    check_rhs(op, bound, "far apart", far_apart);
+    check_rhs(op, bound, "not finite", not_finite);
+    check_rhs(op, bound, "one column", one_column);
+    check_rhs(op, bound, "large", large);
+    quern_operator_destroy(&op);
+}
+
+/* Scores that rise, and such that are not finite. */
+static void rising(const trial *t)
+{
+    size_t count;
+    as_they_are(t);
+    double *y = trial_data(t, "y", &count);
+    for (size_t n = 0; n < count; n++) y[n] *= (double)(float)(0.1 * (double)(n / 18));
+}
+
+static void odd_scores(const trial *t)
+{
+    size_t count;
+    not_finite(t);
+    double *x = trial_data(t, "x", &count), *y = trial_data(t, "y", &count);
+    x[18 * 3 + 1] = INFINITY, y[18 * 40 + 2] = -INFINITY, x[18 * 90] = NAN;
+}
+
+static void softmax_sums_are_accurate(void **state)
+{
+    (void)state;
+    need_device();
+    quern_operator *op =
+        compile_mma("x=Vi(18); y=Vj(18); b=Vj(70); p=Pm(1); SumSoftMaxWeight_j(p*(x|y),b)", QUERN_PRECISION_FLOAT32);
+    expect_scheme(op, "mma");
+    check_rhs(op, 4e-6, "near", as_they_are);
+    check_rhs(op, 1e-4, "rising", rising); /* of scores of 100: each is off by some 1e-5 */
+    check_rhs(op, 1e-4, "odd", odd_scores);
+    quern_operator_destroy(&op);
+}
+
 // ---- memory ----
 
 static void on_line(void *user, const char *line)
@@ -266,6 +388,8 @@ int main(void)
         cmocka_unit_test(products_have_the_precision_that_is_asked_for),
         cmocka_unit_test(odd_numbers_are_taken_term_by_term),
         cmocka_unit_test(equal_points_have_no_distance),
+        cmocka_unit_test(right_hand_sides_are_accurate),
+        cmocka_unit_test(softmax_sums_are_accurate),
         cmocka_unit_test(without_memory_nothing_is_packed),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
