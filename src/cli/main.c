@@ -18,8 +18,7 @@ const cli_command *const cli_commands[] = {
     &cli_eval, &cli_block, &cli_explain, &cli_ops,
     // applications
     &cli_gmm, &cli_gp, &cli_kde, &cli_kmeans, &cli_knn, &cli_solve, &cli_eigs, &cli_transport, &cli_barycentre,
-    &cli_tsne,
-    &cli_dbscan, &cli_gmm, &cli_gp, &cli_kde, &cli_kmeans, &cli_knn, &cli_meanshift, &cli_solve, &cli_eigs,
+    &cli_tsne, &cli_dbscan, &cli_gmm, &cli_gp, &cli_kde, &cli_kmeans, &cli_knn, &cli_meanshift, &cli_solve, &cli_eigs,
     &cli_transport, &cli_tsne,
     // the machine
     &cli_devices, &cli_cache, &cli_doctor, &cli_tune,
