@@ -65,7 +65,8 @@ Q_FN q_interval q_make(const real low, const real high)
 
 Q_FN real q_raised(const real x, const double steps, const double nothing)
 {
-    const real size = fabs(x), y = x + q_select(size < INFINITY, size * (real)(Q_UNIT * steps), 0);
+    const real size = fabs(x), whole = size + q_select(x > (real)Q_NOTHING, Q_LEAST, 0);
+    const real y = x + q_select(size < INFINITY, whole * (real)(Q_UNIT * steps), 0);
     const qint none = ((y < 0) & (y > (real)-Q_LEAST)) | ((y > 0) & (y < (real)nothing));
     return q_select(y > (real)Q_MOST, INFINITY, q_select(y < (real)-Q_MOST, -Q_MOST, q_select(none, 0, y)));
 }

@@ -5,8 +5,9 @@
  *
  * Intervals hold what a device computes in the type of the arrays, not only what the formula says: each step is widened
  * by 256 units of rounding, which is more than OpenCL allows any function and than docs/numbers.md allows for inverses,
- * fused products and expanded distances of up to 12 components; longer sums get more. Numbers below the normal range may be
- * taken for 0, and those far below always are, unless they are products, which may get another factor first.
+ * fused products and expanded distances of up to 12 components; longer sums get more. Below the normal range units are those of
+ * its least number; numbers there may be taken for 0, and those far below always are, unless they are products, which may get
+ * another factor first.
  *
  * Whether a value may be NaN is kept apart, since some reductions pass over it.
  */
@@ -77,8 +78,8 @@ bool q_ranges_nan(const q_ranges *r, q_id id)
 static double raised(const q_ranges *r, double x, double steps, double nothing)
 {
     double unit = r->single ? 0x1p-24 : 0x1p-53, most = r->single ? (double)FLT_MAX : DBL_MAX;
-    double least = r->single ? (double)FLT_MIN : DBL_MIN;
-    x += fabs(x) < INFINITY ? fabs(x) * unit * steps : 0;
+    double least = r->single ? (double)FLT_MIN : DBL_MIN, far_below = r->single ? 0x1p-160 : 0;
+    x += fabs(x) < INFINITY ? (fabs(x) + (x > far_below ? least : 0)) * (unit * steps) : 0;
     if (x > most) return INFINITY;
     if (x < -most) return -most;
     return (x < 0 && x > -least) || (x > 0 && x < nothing) ? 0 : x;

@@ -203,6 +203,32 @@ static void nan_and_infinities(void **state)
     }
 }
 
+/* Where numbers have few digits left, or none. */
+static void numbers_below_the_normal_range(void **state)
+{
+    (void)state;
+    need_device();
+    static const char *const formulas[] = {
+        "x=Vi(3); y=Vj(3); Max_j(Hyperbolic(x/3,y/3))",
+        "x=Vi(3); y=Vj(3); Min_j(SqDist(x,y))",
+        "x=Vi(3); y=Vj(3); ArgKMax_j((x|y),4)",
+        "x=Vi(3); y=Vj(3); Max_j(Exp(x-y)*x*y)",
+    };
+    bool wide = quern_context_device(context)->f64;
+    for (size_t n = 0; n < 4 * Q_COUNT(formulas) * (wide ? 2 : 1); n++) {
+        quern_dtype dtype = n < 4 * Q_COUNT(formulas) ? QUERN_F32 : QUERN_F64;
+        double size = (dtype == QUERN_F32 ? 2e-22 : 2e-162) * (1 + (double)(n % 4));
+        problem p = problem_create(formulas[n / 4 % 4], dtype, 700, 900, UNIFORM, n);
+        for (size_t v = 0; v < 2; v++) /* of few points, so that boxes are no larger than these */
+            for (size_t k = 0; k < (v ? 900 : 700) * 3; k++)
+                problem_set(&p, v, k, size * (p.data[v][k / 3 % 5 + k % 3] - 0.5));
+        run_both(&p, 0, 0);
+        assert_true(p.report.pruned);
+        check_same(&p, "tiny");
+        problem_destroy(&p);
+    }
+}
+
 /* Results of one row each for a formula of x alone. */
 static void run_rows(quern_operator *op, quern_dtype dtype, const double *x, int64_t rows, double *out)
 {
@@ -524,6 +550,7 @@ int main(void)
         cmocka_unit_test(selections_are_those_without_pruning),
         cmocka_unit_test(sizes_of_zero_and_one),
         cmocka_unit_test(nan_and_infinities),
+        cmocka_unit_test(numbers_below_the_normal_range),
         cmocka_unit_test(rows_have_the_same_bits_anywhere),
         cmocka_unit_test(sums_keep_their_certificate),
         cmocka_unit_test(members_are_pruned_one_by_one),
