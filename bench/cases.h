@@ -81,6 +81,8 @@ quern_status bench_call_loop(quern_context *context, const bench_problem *proble
 /* devices.c */
 quern_status bench_call_devices(quern_context *context, const bench_problem *problem, void *result);
 bool bench_run_alone(const bench_problem *problem, void *result); /* the peer; after the case's first call */
+/* ranks.c */
+quern_status bench_call_mpi(quern_context *context, const bench_problem *problem, void *result);
 /* neighbors.c: points on the faces of Debian's glmark2-data's bunny, or NaN where it is not installed. */
 void bench_fill_bunny(double *values, int64_t count, uint64_t seed);
 quern_status bench_call_neighbors(quern_context *context, const bench_problem *problem, void *result);

@@ -31,7 +31,7 @@ static bool resident_run(const bench_problem *problem, void *result)
            !bench_resident_read(&resident, problem, result);
 }
 
-/* quern without ranges. */
+/* quern as it is, in this process: without ranges, or without other processes. */
 static bool dense_run(const bench_problem *problem, void *result)
 {
     static quern_operator *op;
@@ -70,6 +70,7 @@ const bench_peer bench_peers[] = {
     {"loop", "quern, a call for each problem of the batch", {"batch"}, 1e-5, loop_run, NULL, NULL, false},
     {"one", "quern on each of the two alone, at the sum of their speeds", {"two-devices"}, 1e-5, bench_run_alone, NULL,
      NULL, false},
+    {"one", "quern in one process with all cores", {"mpi"}, 1e-5, dense_run, NULL, NULL, false},
     {"limit", "hand-written C for this formula, all processors", {"g3"}, 1e-5, limit_run, NULL, NULL, false},
     {"brute", "quern without pruning", {"knn3-pruned", "knn2-pruned", "knn6-pruned", "g3-pruned", "knn3-100k", "knn3-bunny"}, 1e-5, brute_run, NULL, NULL,
      false},
