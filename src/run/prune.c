@@ -288,7 +288,7 @@ static quern_status reach(pruned_run *p, const q_pruning_blocks *blocks)
     double start = q_seconds();
     p->reached = calloc(p->block_count * q_blocks_stride(p->pruner) + 1, sizeof *p->reached);
     if (!p->reached) return q_fail_memory(p->block_count * sizeof *p->reached);
-    Q_TRY(q_walker_create(&p->walker, p->build->session, blocks));
+    Q_TRY(q_walker_create(&p->walker, p->build->context, blocks));
     int64_t columns = near_columns(p->pruner);
     bool walks = p->walker && !p->mask; /* the device knows nothing of masks */
     Q_TRY(walks ? q_walker_near(&p->near, p->walker, columns) : q_blocks_near(&p->near, blocks, columns));

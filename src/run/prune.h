@@ -122,8 +122,8 @@ typedef struct q_pruning_blocks q_pruning_blocks;
 typedef struct q_kept q_kept;
 typedef struct q_walker q_walker;
 
-/* *out is null where the formula or the device cannot: then the host does it. */
-quern_status q_walker_create(q_walker **out, q_session *session, const q_pruning_blocks *b);
+/* *out is null where the formula or the device cannot, or its compiler: then the host does it. */
+quern_status q_walker_create(q_walker **out, quern_context *context, const q_pruning_blocks *b);
 void q_walker_destroy(q_walker **walker);
 quern_status q_walker_near(q_kept *out, q_walker *w, int64_t columns);
 /* About what part of all leaves blocks must meet, from a few of them. */

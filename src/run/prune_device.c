@@ -139,8 +139,17 @@ static quern_status build(q_walker *w, const q_boxes_request *request)
     return status;
 }
 
-quern_status q_walker_create(q_walker **out, q_session *session, const q_pruning_blocks *b)
+/* A kernel that the driver does not make is no reason to fail: the host knows how. */
+static bool is_refused(const quern_context *context, quern_status status)
 {
+    if (status != QUERN_BUILD && status != QUERN_DEVICE) return false;
+    q_context_log(context, "which blocks matter is found on the host: %s", quern_last_error_text());
+    return true;
+}
+
+quern_status q_walker_create(q_walker **out, quern_context *context, const q_pruning_blocks *b)
+{
+    q_session *session = context->session;
     size_t offsets[Q_MAX_VARIABLES];
     q_boxes_request request = request_of(b, offsets);
     *out = NULL;
@@ -149,10 +158,11 @@ quern_status q_walker_create(q_walker **out, q_session *session, const q_pruning
     if (!w) return q_fail_memory(sizeof *w);
     w->session = session, w->b = b, w->lanes = b->lanes;
     quern_status status = build(w, &request);
+    bool refused = is_refused(context, status);
     if (!status) status = upload_all(w);
     if (status) q_walker_destroy(&w);
     *out = w;
-    return status;
+    return refused ? QUERN_OK : status;
 }
 
 void q_walker_destroy(q_walker **walker)

@@ -30,8 +30,8 @@ def put_npy(name, letter, shape, numbers):
                    struct.pack(f'<{len(numbers)}{letter}', *numbers))
 
 
-def run(*words):
-    done = subprocess.run([QUERN, 'eval', *words], capture_output=True, text=True)
+def run(*words, **environment):
+    done = subprocess.run([QUERN, 'eval', *words], capture_output=True, text=True, env={**os.environ, **environment})
     return done.returncode, done.stdout, done.stderr
 
 
@@ -95,6 +95,11 @@ def prune():
     prints('pruned in a batch', '1 2 3 4 5 6', 'x=Vi(1); y=Vj(1); Min_j(Square(x-y))*0+x', 'x=b.npy', 'y=1,10', '--prune', '--quiet')
     prints('pruned in a ragged batch', '0 0 0', 'x=Vi(1); y=Vj(1); ArgMin_j(Square(x-y))', *WORDS[1:], '--offsets-i', '0,1,3',
            '--offsets-j', '0,1,3', '--prune', '--quiet')
+    put_npy('p.npy', 'f', (300, 1), [k * k % 77 for k in range(300)])
+    words = ('x=Vi(1); y=Vj(1); ArgMin_j(Abs(x-y))', 'x=p.npy', 'y=p.npy', '--quiet')
+    without = run(*words, '--prune', '--verbose', POCL_EXTRA_BUILD_FLAGS='-Dquern_boxes=gone') # as oclgrind's compiler does
+    report('pruned where the driver does not make the kernel', '' if without[:2] == run(*words)[:2] and 'pruned' not in without[2] and
+           ('found on the host' in without[2] or 'pthread' not in without[2]) else f'gave {without}')
 
 
 def meet_nothing():
