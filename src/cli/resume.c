@@ -403,9 +403,14 @@ static quern_status look(job *j)
     j->pass = quern_parts_pass(parts);
     j->now.rows = j->pass.rows == 'p' ? 1 : quern_parts_size(parts, j->pass.rows);
     j->now.columns = quern_parts_size(parts, j->pass.columns);
-    if (!status && (quern_parts_passes(parts) != 1 || !j->pass.columns))
-        status = cli_fail(QUERN_UNSUPPORTED, "--resume is for formulas of one pass, such as one reduction over j; see "
-                                             "`quern explain`");
+    if (!status && quern_parts_passes(parts) != 1)
+        status =
+            cli_fail(QUERN_UNSUPPORTED,
+                     "--resume is for formulas of one pass, and this one takes %zu, as `quern explain` tells; run the "
+                     "inner reduction first, with --resume and -o, and give its result to the outer one as a variable",
+                     quern_parts_passes(parts));
+    else if (!status && !j->pass.columns)
+        status = cli_fail(QUERN_UNSUPPORTED, "--resume is for reductions, such as one over j; this formula has none");
     quern_parts_destroy(&parts);
     return status;
 }

@@ -88,7 +88,15 @@ def main():
     fails('a foreign file', run(), IO, 'was not written by --resume')
     os.remove('r')
     fails('several passes', run(formula='x=Vi(2); y=Vj(2); Sum_i(Sum_j(Exp(-SqDist(x,y))))',
-                                words=['x=x.npy', 'y=y.npy', '--resume', 'r', '--slice']), UNSUPPORTED, 'of one pass')
+                                words=['x=x.npy', 'y=y.npy', '--resume', 'r', '--slice']), UNSUPPORTED, 'of one pass, and this one takes 2')
+    fails('no reduction', run(formula='x=Vi(2); 2*x', words=['x=x.npy', '--resume', 'r', '--slice']), UNSUPPORTED, 'for reductions')
+    inner = run(words=['x=x.npy', 'y=y.npy', '-o', 's.npy', '--resume', 'r', '--slice'], formula='x=Vi(2); y=Vj(2); Sum_j(Exp(-SqDist(x,y)))')
+    outer = run(words=['s=s.npy', '--resume', 'r', '--slice'], formula='s=Vi(1); Sum_i(s)')
+    once = subprocess.run([QUERN, 'eval', 'x=Vi(2); y=Vj(2); Sum_i(Sum_j(Exp(-SqDist(x,y))))', 'x=x.npy', 'y=y.npy'], capture_output=True,
+                          text=True)
+    fails('one after the other', inner, 0, '')
+    near = outer[0] == 0 and abs(float(outer[1].split()[0]) / float(once.stdout) - 1) < 1e-5
+    report('is the same', '' if near else f'gave {outer}, {once}')
     fails('a slice without a file', run(words=['x=x.npy', 'y=y.npy', '--slice']), USAGE, '--slice is for --resume')
     return finish()
 
