@@ -1,7 +1,10 @@
 /*
  * 05_clusters.c: a sum over near pairs alone. Points on a spiral have a Gaussian each, so narrow that pairs farther apart
  * than 0.1 add nothing to a float32 sum. The points are put in clusters, ranges say which clusters are near each other, and
- * the sum runs over those: a small part of all pairs, with the same result.
+ * the sum runs over those: a small part of all pairs, with the same result. The picture has clusters in two shades, one of them
+ * dark, and those that it meets in orange.
+ *
+ *     05_clusters [ranges.png]
  */
 #include <math.h>
 #include <quern.h>
@@ -9,10 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { N = 20000 };
+#include "canvas.h"
+
+enum { N = 20000, SIDE = 360 };
 
 typedef struct points {
     float *x, *sorted, *density, *dense;
+    const char *picture; /* its path; null: none */
 } points;
 
 static int make(points *p)
@@ -38,6 +44,29 @@ static quern_status run(quern_operator *op, const float *x, float *density, cons
                           QUERN_OUTS(quern_f32(density, N, 1)), &options);
 }
 
+static void dot(canvas *c, const points *p, int64_t place, double radius, canvas_colour colour)
+{
+    const float *x = p->sorted + 2 * place;
+    canvas_disc(c, SIDE * (0.5 + 0.47 * (double)x[0]), SIDE * (0.5 - 0.47 * (double)x[1]), radius, colour);
+}
+
+/* Sorted points, and whom one block of rows meets. */
+static quern_status draw(const points *p, const quern_clusters *clusters, const quern_ranges *near)
+{
+    const canvas_colour shades[] = {{170, 180, 195}, {205, 212, 222}}, met = {230, 130, 0}, dark = {20, 40, 120};
+    const size_t block = near->block_count * 4 / 5;
+    canvas c;
+    if (!p->picture) return QUERN_OK;
+    int bad = canvas_create(&c, SIDE, SIDE);
+    for (int64_t k = 0; k < N && !bad; k++) dot(&c, p, k, 1.3, shades[clusters->label[clusters->order[k]] % 2]);
+    for (int64_t s = near->first[block]; s < near->first[block + 1] && !bad; s++)
+        for (int64_t k = near->columns[s].from; k < near->columns[s].to; k++) dot(&c, p, k, 1.6, met);
+    for (int64_t k = near->rows[block].from; k < near->rows[block].to && !bad; k++) dot(&c, p, k, 2, dark);
+    if (!bad) bad = canvas_write(&c, p->picture);
+    canvas_free(&c);
+    return bad ? QUERN_IO : QUERN_OK;
+}
+
 /* The sum over near pairs, in the order of the clusters, and back in that of the points. */
 static quern_status run_near(quern_operator *op, points *p, double radius, double *share)
 {
@@ -51,6 +80,7 @@ static quern_status run_near(quern_operator *op, points *p, double radius, doubl
     if (!bad) bad = quern_clusters_sort(clusters, quern_f32(p->sorted, N, 2), x);
     if (!bad) bad = run(op, p->sorted, sorted_density, near);
     if (!bad) bad = quern_clusters_unsort(clusters, quern_f32(p->density, N, 1), quern_f32(sorted_density, N, 1));
+    if (!bad) bad = draw(p, clusters, near);
     *share = (double)quern_ranges_pairs(near) / N / N;
     quern_ranges_destroy(&near);
     quern_clusters_destroy(&clusters);
@@ -58,9 +88,9 @@ static quern_status run_near(quern_operator *op, points *p, double radius, doubl
     return bad;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    points p = {0};
+    points p = {.picture = argc > 1 ? argv[1] : NULL};
     quern_context *ctx = NULL;
     quern_operator *op = NULL;
     double share = 1, off = 0;
