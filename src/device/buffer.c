@@ -235,9 +235,20 @@ static quern_status check_copy(const q_buffer *buffer, const q_session *session,
     return q_session_check(session);
 }
 
+/* Reads a byte of each page of much data, from the first on. Where data are a file that is mapped, its pages come by read-ahead
+   then; drivers copy by memcpy, and glibc's goes backwards where both sides begin at about the same place of a page, so that
+   each page would be waited for by itself. Takes a tenth of the time of a copy. */
+static void read_ahead(const void *data, uint64_t size)
+{
+    enum { MUCH = 16 << 20, PAGE = 4096 };
+    const volatile char *bytes = data;
+    for (uint64_t k = 0; k < size && size >= MUCH; k += PAGE) (void)bytes[k];
+}
+
 quern_status q_buffer_write(q_buffer *buffer, q_session *session, const void *data, uint64_t size)
 {
     Q_TRY(check_copy(buffer, session, size));
+    read_ahead(data, size);
     if (size)
         Q_SESSION_CL(session, clEnqueueWriteBuffer(session->commands, buffer->mem, CL_FALSE, 0, (size_t)size, data, 0,
                                                    NULL, NULL));
@@ -269,6 +280,7 @@ quern_status q_buffer_write_beside(q_buffer *buffer, q_session *session, const v
     cl_command_queue queue;
     Q_TRY(check_copy(buffer, session, size));
     Q_TRY(copies_of(&queue, session));
+    read_ahead(data, size);
     if (size)
         Q_SESSION_CL(session, clEnqueueWriteBuffer(queue, buffer->mem, CL_TRUE, 0, (size_t)size, data, 0, NULL, NULL));
     return QUERN_OK;
