@@ -241,6 +241,7 @@ typedef struct problem {
     trial t;
     cloud cloud;
     double absolute, relative;
+    quern_run_options unpruned;
     quern_pruning_report report;
     double *plain[Q_MAX_RESULTS];
     double *sizes[Q_MAX_RESULTS]; /* of a Sum: of the sizes of its terms */
@@ -359,7 +360,23 @@ static quern_operator *reductions_of(const char *text, bool ranged)
     return op;
 }
 
-/* By the reference: of a Sum, the sums of the absolute values of its terms. */
+/* Makes the sizes those of the device where they are larger: its terms may be what rounding leaves of others that cancel. */
+static void raise_sizes(const problem *p, size_t r, const q_graph *graph, q_id size)
+{
+    quern_compile_options options = p->op->options;
+    quern_operator *op;
+    trial t = p->t;
+    options.size = sizeof options;
+    succeed(q_operator_from_graph(&op, context, graph, &size, 1, &options));
+    t.op = op, t.options = &p->unpruned;
+    memset(t.got, 0, sizeof t.got);
+    trial_run(&t);
+    for (size_t n = 0; n < trial_result_count(&p->t, r); n++) p->sizes[r][n] = fmax(p->sizes[r][n], t.got[0][n]);
+    free(t.got[0]);
+    quern_operator_destroy(&op);
+}
+
+/* Of a Sum, the sums of the absolute values of its terms, by the reference and the device. */
 static void find_sizes(problem *p, size_t r)
 {
     q_graph *graph;
@@ -371,6 +388,7 @@ static void find_sizes(problem *p, size_t r)
     size = q_reduce(graph, Q_RED_Sum, (uint8_t)sum.k[0], size, 0);
     succeed(q_reference_with(&(q_rounding){.met = p->shape.met}, graph, &size, 1, p->t.M, p->t.N,
                              (const double *const *)p->t.data, &p->sizes[r]));
+    raise_sizes(p, r, graph, size);
     q_graph_destroy(&graph);
 }
 
@@ -450,17 +468,17 @@ static void run_problem(problem *p)
     p->report = QUERN_DEFAULTS(quern_pruning_report);
     quern_pruning pruning = {sizeof pruning, p->absolute, p->relative, QUERN_ON, &p->report};
     quern_run_options options = QUERN_DEFAULTS(quern_run_options);
-    quern_run_options plain = options;
+    p->unpruned = options;
     fill(p);
-    draw_shape(&p->shape, &plain, p->t.M, p->t.N, p->shape.ranged);
-    p->t.options = &plain;
+    draw_shape(&p->shape, &p->unpruned, p->t.M, p->t.N, p->shape.ranged);
+    p->t.options = &p->unpruned;
     trial_run(&p->t);
     for (size_t r = 0; r < p->op->result_count; r++) {
         size_t bytes = trial_result_count(&p->t, r) * sizeof(double);
         p->plain[r] = malloc(bytes + 1);
         memcpy(p->plain[r], p->t.got[r], bytes);
     }
-    options = plain, options.pruning = &pruning;
+    options = p->unpruned, options.pruning = &pruning;
     p->t.options = &options;
     trial_run(&p->t);
     tally(p);
