@@ -158,8 +158,8 @@ quern_status cli_differentiate(quern_operator **op, const cli_list *grad);
 // the commands, a file each; manual.c: help and version
 
 extern const cli_command cli_barycentre, cli_block, cli_cache, cli_dbscan, cli_devices, cli_doctor, cli_eigs, cli_eval,
-    cli_explain, cli_gmm, cli_gp, cli_kde, cli_kmeans, cli_knn, cli_meanshift, cli_ops, cli_solve, cli_transport,
-    cli_tsne, cli_tune;
+    cli_explain, cli_gmm, cli_gp, cli_kde, cli_kmeans, cli_knn, cli_meanshift, cli_ops, cli_ridge, cli_solve,
+    cli_transport, cli_tsne, cli_tune;
 extern const cli_command cli_help, cli_version;
 /* All of them, in the order of the help; the end has no name. */
 extern const cli_command *const cli_commands[];
@@ -279,6 +279,20 @@ typedef struct cli_points {
 
 /* cli_inputs_read for clouds of points: numbers that are typed are points on a line, unless they are parameters. */
 quern_status cli_points_read(cli_inputs *inputs, const cli_list *words, const cli_points *known, quern_dtype dtype);
+
+// known.c: values at points that commands learn from
+
+typedef struct cli_known {
+    cli_inputs arrays, parameters;
+    quern_view points, values, at, truth; /* the last two without data where there is none */
+} cli_known;
+
+/* Reads points, values, at, truth, and parameters in float64; `known` is for cli_known_free also after a failure. */
+quern_status cli_known_read(cli_known *known, const char *command, const cli_list *words, quern_dtype dtype);
+void cli_known_free(cli_known *known);
+/* A number of the truth; and the root of the mean square error of predictions, NaN without truth. */
+double cli_known_truth(const cli_known *known, int64_t row, int64_t column);
+double cli_known_rmse(const cli_known *known, const double *predicted, int64_t stride);
 
 // task.c: what commands of a formula and its arrays have in common
 

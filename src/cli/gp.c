@@ -1,8 +1,5 @@
 /*
  * gp.c: `quern gp`: Gaussian process regression on .npy files, tables and numbers.
- *
- * Words are points, values, at and truth, the first two without their names if one likes; all others are parameters of the
- * kernel, which are read in float64. Where a table of points has no values beside it, its last column has them.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -11,10 +8,6 @@
 
 #include "cli.h"
 #include "gp_plot.h"
-
-/* The arrays that a command has. */
-enum { POINTS, VALUES, AT, TRUTH, ARRAYS };
-static const char *const array_names[ARRAYS + 1] = {"points", "values", "at", "truth"};
 
 typedef struct request {
     const char *kernel, *method, *mean, *optimiser, *fixed, *plot, *dtype_text;
@@ -95,60 +88,6 @@ static quern_status parse_options(const request *r, quern_gp_options *o, quern_g
     return QUERN_OK;
 }
 
-/* ---- input ------------------------------------------------------------------------------------------------------ */
-
-/* What was read: the arrays, and the parameters. */
-typedef struct data {
-    cli_inputs arrays, parameters;
-    quern_view views[ARRAYS]; /* without data where there is none */
-} data;
-
-/* Takes the last column of points as their values. */
-static quern_status take_column(quern_view *points, quern_view *values, const char *name)
-{
-    if (values->data) return QUERN_OK;
-    if (points->columns < 2)
-        return cli_fail(QUERN_MISSING, "%s has one column and there are no values; give points and values", name);
-    *values = *points;
-    values->stride = points->stride = points->stride ? points->stride : points->columns;
-    points->columns--;
-    values->columns = 1;
-    values->data = (char *)points->data + (size_t)points->columns * cli_element_size(points->dtype);
-    return QUERN_OK;
-}
-
-static quern_status find_arrays(data *d)
-{
-    for (size_t k = 0; k < d->arrays.count; k++) {
-        for (int a = 0; a < ARRAYS; a++)
-            if (!strcmp(d->arrays.args[k].name, array_names[a])) d->views[a] = d->arrays.args[k].view;
-    }
-    if (!d->views[POINTS].data)
-        return cli_fail(QUERN_MISSING, "gp needs points and their values: quern gp points.npy values.npy at=more.npy");
-    quern_status status = take_column(&d->views[POINTS], &d->views[VALUES], "points");
-    if (!status && d->views[AT].data && !d->views[TRUTH].data && d->views[AT].columns == d->views[POINTS].columns + 1)
-        status = take_column(&d->views[AT], &d->views[TRUTH], "at");
-    if (!status && d->views[TRUTH].data && !d->views[AT].data)
-        status = cli_fail(QUERN_MISSING, "truth is compared with predictions; give their points: at=FILE");
-    if (!status && d->views[TRUTH].data && (d->views[TRUTH].rows != d->views[AT].rows || d->views[TRUTH].columns != 1))
-        status =
-            cli_fail(QUERN_SHAPE, "truth has %lld x %lld numbers, and predictions are %lld x 1",
-                     (long long)d->views[TRUTH].rows, (long long)d->views[TRUTH].columns, (long long)d->views[AT].rows);
-    return status;
-}
-
-static quern_status read_data(const request *r, data *d)
-{
-    const cli_points known = {.names = array_names, .plain = 2, .parameters = &d->parameters};
-    quern_status status = cli_points_read(&d->arrays, &r->words, &known, r->dtype);
-
-    for (size_t k = 0; k < d->parameters.count && !status; k++) {
-        quern_view *view = &d->parameters.args[k].view;
-        if (view->rows * view->columns == 1) *view = quern_number(*(double *)view->data);
-    }
-    return status ? status : find_arrays(d);
-}
-
 /* ---- output ----------------------------------------------------------------------------------------------------- */
 
 typedef struct outcome {
@@ -206,36 +145,29 @@ static void print_report(const quern_gp *gp, const outcome *out)
 }
 
 /* Predictions, as far as they are wanted, and how far they are off. */
-static quern_status predict(const request *r, quern_gp *gp, const data *d, outcome *out)
+static quern_status predict(const request *r, quern_gp *gp, const cli_known *d, outcome *out)
 {
-    quern_view at = d->views[AT], truth = d->views[TRUTH], mean, variance = {0};
+    quern_view mean, variance = {0};
     out->rmse = NAN;
-    if (!at.data) return QUERN_OK;
-    out->table = calloc((size_t)(2 * at.rows) + 1, sizeof *out->table);
+    if (!d->at.data) return QUERN_OK;
+    out->table = calloc((size_t)(2 * d->at.rows) + 1, sizeof *out->table);
     if (!out->table) return cli_fail_memory();
-    mean = quern_f64(out->table, at.rows, 1);
+    mean = quern_f64(out->table, d->at.rows, 1);
     mean.stride = 2;
-    if (r->outputs.count || (!r->json && !truth.data)) variance = mean, variance.data = out->table + 1;
-    quern_status status = quern_gp_predict(gp, at, mean, variance);
+    if (r->outputs.count || (!r->json && !d->truth.data)) variance = mean, variance.data = out->table + 1;
+    quern_status status = quern_gp_predict(gp, d->at, mean, variance);
     if (status) return cli_fail_quern(status, "at");
-    double sum = 0;
-    for (int64_t i = 0; i < at.rows; i++) {
-        out->table[2 * i + 1] = sqrt(out->table[2 * i + 1]);
-        if (!truth.data) continue;
-        int64_t k = i * (truth.stride ? truth.stride : 1);
-        double known = truth.dtype == QUERN_F32 ? (double)((float *)truth.data)[k] : ((double *)truth.data)[k];
-        sum += pow(out->table[2 * i] - known, 2);
-    }
-    if (truth.data) out->rmse = sqrt(sum / (double)at.rows);
+    for (int64_t i = 0; i < d->at.rows; i++) out->table[2 * i + 1] = sqrt(out->table[2 * i + 1]);
+    out->rmse = cli_known_rmse(d, out->table, 2);
     return QUERN_OK;
 }
 
-static quern_status show(const request *r, const quern_gp *gp, const data *d, const outcome *out)
+static quern_status show(const request *r, const quern_gp *gp, const cli_known *d, const outcome *out)
 {
-    quern_view table = quern_f64(out->table, d->views[AT].rows, 2);
+    quern_view table = quern_f64(out->table, d->at.rows, 2);
     quern_value value = {.name = "", .axis = 'i', .dim = 2};
     cli_results results = {&table, &value, 1};
-    bool rows = out->table && !r->json && !r->outputs.count && !d->views[TRUTH].data;
+    bool rows = out->table && !r->json && !r->outputs.count && !d->truth.data;
     quern_status status = QUERN_OK;
 
     if (r->json) status = print_json(gp, out);
@@ -246,7 +178,7 @@ static quern_status show(const request *r, const quern_gp *gp, const data *d, co
 
 /* ---- the command ------------------------------------------------------------------------------------------------ */
 
-static quern_status compute(const request *r, const data *d, quern_gp *gp, const quern_gp_fit_options *how)
+static quern_status compute(const request *r, const cli_known *d, quern_gp *gp, const quern_gp_fit_options *how)
 {
     outcome out = {.report = {.size = sizeof out.report}};
     quern_status status = QUERN_OK;
@@ -257,12 +189,12 @@ static quern_status compute(const request *r, const data *d, quern_gp *gp, const
     if (!status) status = predict(r, gp, d, &out);
     if (cli_progress_wanted()) fprintf(stderr, "%*s\r", 48, "");
     if (!status) status = show(r, gp, d, &out);
-    if (!status && r->plot) status = cli_gp_plot(r->plot, gp, d->views[POINTS], d->views[VALUES]);
+    if (!status && r->plot) status = cli_gp_plot(r->plot, gp, d->points, d->values);
     free(out.table);
     return status;
 }
 
-static quern_status open_and_compute(const request *r, const data *d, const quern_gp_options *o,
+static quern_status open_and_compute(const request *r, const cli_known *d, const quern_gp_options *o,
                                      const quern_gp_fit_options *how)
 {
     quern_context *context = NULL;
@@ -271,8 +203,7 @@ static quern_status open_and_compute(const request *r, const data *d, const quer
     quern_status status = cli_open(&context, &r->open);
 
     if (!status) {
-        status = quern_gp_create(&gp, context, r->kernel ? r->kernel : "matern52", d->views[POINTS], d->views[VALUES],
-                                 parameters, o);
+        status = quern_gp_create(&gp, context, r->kernel ? r->kernel : "matern52", d->points, d->values, parameters, o);
         status = status ? cli_fail_quern(status, NULL) : compute(r, d, gp, how);
     }
     quern_gp_destroy(&gp);
@@ -283,7 +214,7 @@ static quern_status open_and_compute(const request *r, const data *d, const quer
 static quern_status run(int argc, char **argv)
 {
     request r = {0};
-    data d = {0};
+    cli_known d = {0};
     quern_gp_options o = {.size = sizeof o};
     quern_gp_fit_options how = {.size = sizeof how};
     quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &r, &r.words);
@@ -293,15 +224,14 @@ static quern_status run(int argc, char **argv)
     if (!status) status = cli_outputs_check(&r.outputs);
     if (!status && r.outputs.count > 1)
         status = cli_fail(QUERN_USAGE, "predictions are one table, and -o is given %zu times", r.outputs.count);
-    if (!status) status = read_data(&r, &d);
-    if (!status && r.outputs.count && !d.views[AT].data)
+    if (!status) status = cli_known_read(&d, "gp", &r.words, r.dtype);
+    if (!status && r.outputs.count && !d.at.data)
         status = cli_fail(QUERN_MISSING, "-o writes predictions; say where, with at=FILE");
-    if (!status && r.plot && d.views[POINTS].columns > 2)
+    if (!status && r.plot && d.points.columns > 2)
         status = cli_fail(QUERN_USAGE, "--plot draws points in one or two dimensions, not %lld",
-                          (long long)d.views[POINTS].columns);
+                          (long long)d.points.columns);
     if (!status) status = open_and_compute(&r, &d, &o, &how);
-    cli_inputs_free(&d.arrays);
-    cli_inputs_free(&d.parameters);
+    cli_known_free(&d);
     free(r.words.items);
     free(r.outputs.items);
     return status;

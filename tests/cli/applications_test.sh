@@ -63,6 +63,21 @@ fails 'a point twice without noise' 17 gp 0,0 2,3 noise=0 at=3 -o made/p.npy
 fails 'a picture of three dimensions' 2 gp x8.npy 1,2 at=x8.npy --plot made/fit.svg -o made/p.npy
 fails 'a method that is none' 2 gp 0,1 2,3 --method guess at=3 -o made/p.npy
 
+# ---- ridge regressions -----------------------------------------------------------------------------------------
+
+"$quern" ridge 0,1,2,4 2,3,1,2 --kernel rbf length=1 --penalty 0.025 at=0.5,3 --quiet >out 2>err
+report 'the mean of a process, whose noise is the penalty of all points' "$(grep -q '^2\.6590' out && grep -q '^1\.0825' out || cat out err)"
+shows 'its report' '"rmse": 0.159' ridge known.csv at=0.5,3 truth=2.6,1.3 --kernel rbf length=1 --penalty 0.025 --json --quiet
+shows 'two classes' '"accuracy": 1.0' ridge 0,1,2,4 0,1,1,0 --loss logistic --kernel rbf length=1 --penalty 0.01 at=1.5,4 truth=1,0 --json --quiet
+"$quern" ridge known.csv at=asked.csv length=1 --centres 2 -o made/r.csv >out 2>err
+report 'predictions of two centres' "$([ "$(wc -l <made/r.csv)" -eq 2 ] && grep -q '^centres  *2$' out && grep -q '^rmse' out || cat out err)"
+rm -f made/r.csv
+fails 'three classes' 2 ridge 0,1,2 0,1,2 --loss logistic at=3 -o made/r.npy
+fails 'a ridge of one column' 8 ridge 0,1,2 at=3 -o made/r.npy
+fails 'noise of a ridge' 4 ridge 0,1 2,3 noise=1 at=3 -o made/r.npy
+fails 'a penalty below 0' 2 ridge 0,1 2,3 --penalty -1 at=3 -o made/r.npy
+fails 'a truth of another size' 6 ridge 0,1 2,3 at=3 truth=1,2 -o made/r.npy
+
 # ---- clouds of points --------------------------------------------------------------------------------------------
 
 prints 'a distance of clouds' 'value       2

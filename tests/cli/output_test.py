@@ -34,6 +34,7 @@ COMMANDS = [
     ['eval', SUM, 'x=1,2', 'y=1,2', '-o', '-'], ['block', 'x=Vi(1); x', 'x=1', '--N', '2'], ['solve', SYSTEM, 'x=1', 'y=1', 'b=1'],
     ['solve', SYSTEM, 'x=1', 'y=1', 'b=1', '--json'], ['eigs', SYSTEM, 'x=1', 'y=1', '--count', '1'],
     ['eigs', SYSTEM, 'x=1', 'y=1', '--count', '1', '--json'], ['gp', '0,1', '2,3', 'at=0.5'], ['gp', '0,1', '2,3', 'at=0.5', '--json'], ['gp', '0,1', '2,3'],
+    ['ridge', '0,1', '2,3', 'at=0.5'], ['ridge', '0,1', '2,3', '--json'],
     ['transport', '0,1', '2,3'], ['kde', '0,1,3'], ['kde', '0,1,3', 'at=0', '--json'], ['transport', '0,1', '2,3', '--json'],
     ['knn', '0,1,5'], ['knn', '0,1,5', '--json'],
     ['transport', '0,1', '2,3'], ['transport', '0,1', '2,3', '--json'],
