@@ -153,7 +153,7 @@ def run_peer(name, folder):
 # ---- measure ----
 
 def measure(command, folder):
-    """Seconds, and the peak of memory in MB; or a reason instead of both."""
+    """Seconds, those of the processors, and the peak of memory in MB; or a reason in their place."""
     log = os.path.join(folder, 'log')
     begin = time.perf_counter()
     with open(log, 'w', encoding='utf-8') as out:
@@ -162,8 +162,8 @@ def measure(command, folder):
         child.returncode = status
     if status:
         with open(log, encoding='utf-8') as file:
-            return None, (file.read().strip() or f'status {status}').splitlines()[-1][:60]
-    return time.perf_counter() - begin, usage.ru_maxrss / 1024
+            return (file.read().strip() or f'status {status}').splitlines()[-1][:60]
+    return time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def road(quern, folder):
@@ -173,9 +173,9 @@ def road(quern, folder):
     path = [os.path.join(folder, name) for name in ('x.npy', 'v.npy')]
     np.save(path[0], x), np.save(path[1], v[:, None].astype(np.float32))
     words = ['--inducing', '512', '--fit', '--optimiser', 'adam', '--steps', '25', '--quiet']
-    seconds, memory = measure([quern, 'gp', *path, *words], folder)
+    figures = measure([quern, 'gp', *path, *words], folder)
     with open(os.path.join(folder, 'log'), encoding='utf-8') as log:
-        print(log.read() + (f'{seconds:.1f} s, {memory:.0f} MB' if seconds else memory))
+        print(log.read() + (figures if isinstance(figures, str) else '{:.1f} s, {:.1f} s of processors, {:.0f} MB'.format(*figures)))
 
 
 def main():
@@ -191,7 +191,7 @@ def main():
         if given.road:
             return road(given.quern, folder)
         relief = read_netcdf(given.data or find_data(folder))
-        print('| points | method | seconds | MB | off by, m |\n|---|---|---|---|---|')
+        print('| points | method | seconds | of processors | MB | off by, m |\n|---|---|---|---|---|---|')
         for size in (int(word) for word in given.sizes.split(',')):
             points, heights = draw(relief, size + TEST)
             x, v, z, truth = points[TEST:], heights[TEST:], points[:TEST], heights[:TEST, 0].astype(np.float64)
@@ -209,12 +209,13 @@ def main():
                     command = [given.quern, *words, *penalty, '--kernel', 'matern32', f'length={LENGTH}', '--quiet']
                     measure(command + few, folder)
                     command += [path['x'], path['v'], f'at={path["z"]}', '-o', path['out']]
-                seconds, memory = measure(command, folder)
-                if seconds is None:
-                    print(f'| {size} | {name} | {memory} | | |', flush=True)
+                figures = measure(command, folder)
+                if isinstance(figures, str):
+                    print(f'| {size} | {name} | {figures} | | | |', flush=True)
                     continue
                 found = np.load(path['out']).reshape(TEST, -1)[:, 0] * deviation + mean
-                print(f'| {size} | {name} | {seconds:.1f} | {memory:.0f} | {np.sqrt(np.mean((found - truth) ** 2)):.0f} |', flush=True)
+                off = np.sqrt(np.mean((found - truth) ** 2))
+                print('| {} | {} | {:.1f} | {:.1f} | {:.0f} | {:.0f} |'.format(size, name, *figures, off), flush=True)
 
 
 if __name__ == '__main__':
