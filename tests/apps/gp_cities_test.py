@@ -3,8 +3,8 @@
 
     python3 tests/apps/gp_cities_test.py PATH/TO/quern examples/data/cities.csv
 
-The exact method has the digits of scikit-learn's formulas in NumPy (docs/gp.md); the iterative one is beside it within its
-error bars, means within 1e-4 and variances within 1e-2 of the standardised values'; inducing points give less than the exact
+The exact method has the digits of scikit-learn's formulas in NumPy (docs/gp.md); the iterative one is beside it within four of its
+standard errors, means within 1e-4 and variances within 1e-2 of the standardised values'; inducing points give less than the exact
 likelihood, the more of them the less.
 """
 import csv
@@ -65,7 +65,7 @@ def main():
             off = abs(other['log_marginal_likelihood'] - exact['log_marginal_likelihood'])
             error = other['log_marginal_likelihood_error']
             print(f'# iterative: off by {off:.3g}, error bar {error:.3g}')
-            verdicts.report(f'length {length}: the iterative likelihood', '' if off <= 3 * error < 6 else f'{off}, {error}')
+            verdicts.report(f'length {length}: the iterative likelihood', '' if off <= 4 * error < 6 else f'{off}, {error}')
             for k, (name, limit) in enumerate((('means', 1e-4), ('variances', 1e-2))):
                 worst = max(abs(a[k] - b[k]) for a, b in zip(table, estimates))
                 verdicts.report(f'length {length}: iterative {name}', '' if worst < limit else f'{worst}')
