@@ -17,11 +17,21 @@ const cli_command *const cli_commands[] = {
     // formulas
     &cli_eval, &cli_block, &cli_explain, &cli_ops,
     // applications
-    &cli_gmm, &cli_gp, &cli_kde, &cli_kmeans, &cli_knn, &cli_solve, &cli_eigs, &cli_transport, &cli_barycentre,
-    &cli_tsne, &cli_dbscan, &cli_gmm, &cli_gp, &cli_kde, &cli_kmeans, &cli_knn, &cli_meanshift, &cli_solve, &cli_eigs,
-    &cli_transport, &cli_tsne,
-    &cli_barycentre, &cli_dbscan, &cli_eigs, &cli_gmm, &cli_gp, &cli_kde, &cli_kmeans, &cli_knn, &cli_meanshift,
-    &cli_ridge, &cli_solve, &cli_transport, &cli_tsne,
+    // clang-format off
+    &cli_barycentre,
+    &cli_dbscan,
+    &cli_eigs,
+    &cli_gmm,
+    &cli_gp,
+    &cli_kde,
+    &cli_kmeans,
+    &cli_knn,
+    &cli_meanshift,
+    &cli_ridge,
+    &cli_solve,
+    &cli_transport,
+    &cli_tsne,
+    // clang-format on
     // the machine
     &cli_devices, &cli_cache, &cli_doctor, &cli_tune,
     // quern itself
