@@ -133,19 +133,20 @@ static bool run_once(double *seconds, trial *t, bool peer)
 }
 
 /* One side's turn: calls for a third of a second, at least two, of which the median counts without the first. After a pause
-   a machine needs some time to come up to speed, which would be a large share of a single short call. */
+   a machine needs some time to come up to speed, which would be a large share of a single short call, but not of one that takes
+   seconds: that is not made twice. */
 static bool take_turn(double *seconds, trial *t, bool peer)
 {
     enum { MOST = 64 };
-    double calls[MOST], ignored;
+    static const double long_enough = 10;
+    double calls[MOST];
     int count = 0;
     if (t->session) settle();
     const double start = now();
-    if (!run_once(&ignored, t, peer)) return false;
     do
         if (!run_once(&calls[count++], t, peer)) return false;
-    while (count < MOST && now() - start < 0.33);
-    *seconds = median_of(calls, count);
+    while (count < MOST && calls[0] < long_enough && (count < 2 || now() - start < 0.33));
+    *seconds = count > 1 ? median_of(calls + 1, count - 1) : calls[0];
     return true;
 }
 

@@ -2,13 +2,15 @@
 
 describe() imports what the peer needs and returns who it is; an ImportError becomes the reason why it is missing.
 prepare(job) returns a function without arguments that runs the case once and returns its result, or, for a peer that
-only gives a rate, (function, seconds -> seconds, result -> error). job has the keys of job.json, and `arrays` by name.
+only gives a rate, (function, seconds -> seconds, result -> error). If it has run all that a first call has to wait for, `warm`,
+a call that takes longer than LONG seconds is not made a second time. job has the keys of job.json, and `arrays` by name.
 """
 import json
 import os
 import sys
 import time
 
+LONG = 20
 THREADS = os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
 
 
@@ -37,7 +39,7 @@ def result_write(directory, job, result):
     numpy.save(os.path.join(directory, "result.npy"), shaped)
 
 
-def serve(describe, prepare):
+def serve(describe, prepare, warm=False):
     out = replies()
 
     def say(**answer):
@@ -51,10 +53,15 @@ def serve(describe, prepare):
         return say(missing=str(error)[:200])
     made = prepare(job)
     call, scale, check = made if isinstance(made, tuple) else (made, float, None)
+    start = time.perf_counter()
     result = call()
+    first = time.perf_counter() - start if warm else 0
     say(ready=f"{about}, OMP_NUM_THREADS={THREADS}")
     for line in sys.stdin:
-        if line.strip() == "run":
+        if line.strip() == "run" and first > LONG:
+            say(seconds=scale(first))
+            first = 0
+        elif line.strip() == "run":
             start = time.perf_counter()
             for _ in range(job["calls"]):
                 result = call()

@@ -486,7 +486,7 @@ static quern_status read_array(quern_view *out, const quern_array *array)
 /* The same argument with rows in the order of the clusters. */
 static quern_status keep_sorted(symbolic *sorted, const argument *arg, const quern_clusters *clusters)
 {
-    const quern_array *array = arg->array[0] ? arg->array[0] : arg->array[1];
+    const quern_array *array = arg->array[is_float(arg->given.dtype) ? type_index(arg->given.dtype) : 0];
     if (arg->given.dtype == QUERN_NUMBER) return keep(sorted, arg->name, arg->axis, &arg->given);
     quern_view from, to;
     if (arg->axis == 'p') from = quern_array_view(array);
