@@ -11,7 +11,7 @@
  *
  *     OT(a,b) = <C, P> + eps KL(P | a b^T) + rho_x KL(P 1 | a) + rho_y KL(P^T 1 | b)
  *
- * over plans P >= 0, with KL(p | q) = sum p log(p/q) - p + q. Where a reach is 0 or infinite the plan has that marginal exactly
+ * over plans P >= 0, with KL(p | q) = sum p log(p/q) - p + q, or sum |p - q| in place of KL of the marginals (`penalty`). Where a reach is 0 or infinite the plan has that marginal exactly
  * (balanced). The Sinkhorn divergence is OT(a,b) - OT(a,a)/2 - OT(b,b)/2 + eps/2 (sum a - sum b)^2: positive, and 0 for a = b
  * (Feydy et al. 2019; Sejourne et al. 2019). Costs are those of GeomLoss: |x-y|^2/2, with the factor 1/2, or |x-y|; eps is
  * blur^2 or blur, and rho reach^2 or reach. docs/transport.md has examples and what differs from GeomLoss.
@@ -54,6 +54,12 @@ typedef enum quern_transport_schedule {
     QUERN_SCHEDULE_GEOMLOSS       /* GeomLoss's averaged steps, one for each of its temperatures, whatever is left */
 } quern_transport_schedule;
 
+/* What a marginal that has a reach costs: rho times */
+typedef enum quern_transport_penalty {
+    QUERN_PENALTY_KL = 0, /* KL: mass fades the more, the farther it had to go */
+    QUERN_PENALTY_TV /* total variation: what costs more than rho on both sides together stays where it is (partial transport) */
+} quern_transport_penalty;
+
 typedef struct quern_transport_options {
     size_t size;
     quern_transport_loss loss;
@@ -84,6 +90,7 @@ typedef struct quern_transport_options {
     double truncate;
     /* Potentials to begin with, of an earlier result (both or none): the schedule then has the last temperature only. */
     quern_view start_x, start_y;
+    quern_transport_penalty penalty;
 } quern_transport_options;
 
 typedef struct quern_transport_result quern_transport_result;

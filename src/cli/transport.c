@@ -16,7 +16,7 @@
 #include "quern/transport.h"
 
 typedef struct request {
-    const char *dtype_text, *loss, *cost, *kernel, *schedule;
+    const char *dtype_text, *loss, *cost, *kernel, *schedule, *penalty;
     const char *blur, *reach, *reach_x, *reach_y, *tolerance, *gap, *scaling, *iterations, *truncate;
     const char *offsets[2];
     cli_gridding grids;
@@ -57,6 +57,8 @@ static const cli_option options[] = {
      "how far mass is carried before it is given up (unbalanced)"},
     {"--reach-x", CLI_TEXT, offsetof(request, reach_x), "LENGTH", "the same for the mass of x alone"},
     {"--reach-y", CLI_TEXT, offsetof(request, reach_y), "LENGTH", "the same for the mass of y alone"},
+    {"--penalty", CLI_TEXT, offsetof(request, penalty), "kl|tv",
+     "what mass costs that a reach gives up: kl, without it, or total variation (partial transport)"},
     {"--entropic", CLI_FLAG, offsetof(request, entropic), "", "entropic transport in place of the divergence"},
     {"--tolerance", CLI_TEXT, offsetof(request, tolerance), "X", "of the plan's marginals; 1e-4 without it"},
     {"--gap", CLI_TEXT, offsetof(request, gap), "X", "of the interval that holds the value, relative to it"},
@@ -91,10 +93,12 @@ static const cli_option options[] = {
 
 static quern_status parse_words(const request *r, quern_transport_options *o)
 {
-    int loss, schedule = 0;
+    int loss, schedule = 0, penalty = 0;
     quern_status status = cli_parse_choice(r->loss, "--loss", options, CLI_COUNT(options), &loss);
 
     if (!status) status = cli_parse_choice(r->schedule, "--schedule", options, CLI_COUNT(options), &schedule);
+    if (!status) status = cli_parse_choice(r->penalty, "--penalty", options, CLI_COUNT(options), &penalty);
+    o->penalty = (quern_transport_penalty)penalty;
     o->loss = (quern_transport_loss)loss, o->schedule = (quern_transport_schedule)schedule;
     o->cost = r->cost, o->kernel = r->kernel;
     o->debias = r->entropic ? QUERN_OFF : QUERN_AUTO;

@@ -106,6 +106,9 @@ fails 'densities on different grids' 6 transport cube.npy 0,1 --grid
 fails 'positions of a grid' 10 transport 0,1 1,0 --grid -o gradient-x=made/g.npy
 fails 'one density' 2 transport 0,1 --grid
 fails 'weights that differ without --normalize' 6 transport 0,1 0,2 --grid
+shows 'mass that stays' '^value  *1.15' transport 0,10 0.3,30 --cost distance --blur 0.001 --reach 1 --penalty tv --entropic \
+    --dtype f64 --quiet
+fails 'a penalty that is none' 2 transport 0,1 2,3 --reach 1 --penalty l2
 shows 'a batch of clouds of any sizes' '^member 1  *12.5, between' transport 0,10,20 0,15,25 --offsets-x 0,1,3 --offsets-y 0,1,3 \
     --dtype f64 --blur 0.001 --quiet
 shows 'a batch by a third axis' '"members": \[' transport cube.npy cube.npy --json --quiet

@@ -43,14 +43,14 @@ static quern_status measure(marginal *m, q_transport *t)
     return q_transport_sums(t, Q_MARGINAL, Q_X, &rows, args, m->mass, 4);
 }
 
-/* KL between the marginal and the weights, by member. */
+/* KL or total variation between the marginal and the weights, by member. */
 static quern_status divergence(double *out, q_transport *t, const marginal *m)
 {
     quern_arg args[MARGINAL_ARGS];
     const q_pairs rows = {m->side->cloud, NULL, NULL};
-    if (isinf(m->side->rho)) return QUERN_OK;
+    if (!q_side_is_free(m->side)) return QUERN_OK;
     list_args(m, args);
-    return q_transport_sums(t, Q_KL, Q_X, &rows, args, out, 1);
+    return q_transport_sums(t, isinf(m->side->bound) ? Q_KL : Q_TV, Q_X, &rows, args, out, 1);
 }
 
 typedef struct scratch {
@@ -59,7 +59,8 @@ typedef struct scratch {
     quern_array *rounded; /* T of that, of the rows */
     quern_array *scaled;  /* clipped, as the next step needs it */
     quern_array *rows, *columns;
-    double *numbers; /* by member: 4 of rows and of columns, a tally, 5 others */
+    quern_array *sums; /* of the last side's step */
+    double *numbers;   /* by member: 4 of rows and of columns, a tally, 5 others */
 } scratch;
 
 /* The steps that tell what is missing in rows and columns. */
@@ -181,7 +182,8 @@ static quern_status plan_cost(double *cost, q_problem *p, q_transport *t, const 
 
 static quern_status make_scratch(scratch *s, q_transport *t, const q_side *last, const q_side *other)
 {
-    quern_array **columns[] = {&s->step, &s->columns, &s->clipped, &s->scaled}, **rows[] = {&s->rounded, &s->rows};
+    quern_array **columns[] = {&s->step, &s->columns, &s->clipped, &s->scaled},
+                **rows[] = {&s->rounded, &s->rows, &s->sums};
     for (size_t k = 0; k < Q_COUNT(columns); k++) Q_TRY(q_transport_array(columns[k], t, other->cloud->rows, 1));
     for (size_t k = 0; k < Q_COUNT(rows); k++) Q_TRY(q_transport_array(rows[k], t, last->cloud->rows, 1));
     s->numbers = calloc(17 * t->members, sizeof *s->numbers);
@@ -199,8 +201,8 @@ static void add_up(q_problem *p, const q_transport *t, const marginal *rows, con
         p->uppers[m] =
             rows->value[m] + columns->value[m] + costs[m] + t->eps * (entropies[m] - rows->mass[m] + product);
         for (int k = 0; k < 2; k++) {
-            double rho = (k ? columns : rows)->side->rho;
-            if (!isinf(rho)) p->uppers[m] += rho * apart[(size_t)k * members + m];
+            const q_side *side = (k ? columns : rows)->side;
+            if (q_side_is_free(side)) p->uppers[m] += fmin(side->rho, side->bound) * apart[(size_t)k * members + m];
         }
         p->upper += p->uppers[m];
     }
@@ -226,12 +228,16 @@ static quern_status certify(q_problem *p, q_transport *t, scratch *s)
     Q_TRY(make_scratch(s, t, last, other));
     double *tallied = s->numbers + 8 * members, *costs = tallied + 4 * members, *entropies = costs + members;
     double *apart = entropies + members, *spare = apart + 2 * members;
+    if (!isinf(last->bound)) Q_TRY(quern_copy(t->context, q_array(s->sums), q_array(last->sums)));
     Q_TRY(q_problem_step(p, t, p->symmetric ? 0 : 1 - p->last, last->scaled, s->step, s->columns));
-    Q_TRY(q_side_tally(t, other, s->step, g, t->eps, 1, tallied));
+    const quern_array *stepped = p->side[p->symmetric ? 0 : 1 - p->last].sums;
+    Q_TRY(q_side_tally(t, other, stepped, s->step, g, t->eps, 1, tallied));
     p->error = q_largest_error(t, tallied);
     marginal rows = {.side = last, .u = last->potential, .v = last->potential, .p = -q_inverse(last->rho)};
     marginal columns = {.side = other, .u = g, .v = s->step, .p = n, .q = -n / q_damping(t->eps, other->rho)};
-    bool rounding = isinf(last->rho) && isinf(other->rho);
+    bool rounding = !q_side_is_free(last) && !q_side_is_free(other);
+    if (!isinf(last->bound)) rows.v = s->sums, rows.p = n, rows.q = 1;
+    if (!isinf(other->bound)) columns.v = stepped, columns.q = 1;
     rows.mass = s->numbers, columns.mass = s->numbers + 4 * members;
     if (rounding) {
         Q_TRY(round_plan(p, t, g, s));
@@ -255,6 +261,7 @@ quern_status q_problem_certify(q_problem *p, q_transport *t)
     quern_status status = certify(p, t, &s);
     quern_array_destroy(&s.step), quern_array_destroy(&s.rounded), quern_array_destroy(&s.clipped);
     quern_array_destroy(&s.rows), quern_array_destroy(&s.columns), quern_array_destroy(&s.scaled);
+    quern_array_destroy(&s.sums);
     free(s.numbers);
     return status;
 }

@@ -2,7 +2,7 @@
  * formulas.c: every formula of quern/transport.h, one row for each, and the operators that are made of them.
  *
  * In a formula with pairs C is the cost or kernel of x and y, rows are x (direction Q_X) or y, and s*C is C / eps with the
- * factor 1/2 of the squared distance. n is 1 / eps, k is 1 / rho (0: balanced), e is eps or, damped, eps / (1 + eps / rho).
+ * factor 1/2 of the squared distance. n is 1 / eps, k is 1 / rho (0: balanced, or total variation), e is eps or, damped, eps / (1 + eps / rho).
  * h and H are log(weight) + potential / eps of the columns and of the rows. A weight of 0 makes h -inf, which LogSumExp takes
  * for nothing.
  */
@@ -22,11 +22,14 @@ typedef struct row {
 static const row formulas[Q_FORMULA_COUNT] = {
     /* A step is two launches: with the update in the same kernel PoCL's loop over pairs takes 1.6 times as long. */
     [Q_SOFTMIN] = {PAIRS, "h=Vj(1); LogSumExp_j(h-s*C)"},
-    [Q_UPDATE] = {0, "r=Vi(1); f=Vi(1); l=Vi(1); e=Pm(1); w=Pm(1); n=Pm(1); t=-e*r; u=f+w*(t-f); u, l+n*u"},
+    [Q_UPDATE] = {0, "r=Vi(1); f=Vi(1); l=Vi(1); e=Pm(1); w=Pm(1); n=Pm(1); b=Pm(1); "
+                "t=Clamp(-e*r,-b,b); u=Clamp(f+w*(t-f),-b,b); u, l+n*u"},
     /* u is f after a step with relaxation 1/v: what the rows' marginal of the plan before is off by; the dual's part, and
        the mass of the plan, after a step without; c is v / (damping eps) */
-    [Q_TALLY] = {0, "u=Vi(1); f=Vi(1); a=Vi(1); k=Pm(1); c=Pm(1); v=Pm(1); t=f+v*(u-f); "
-                "Sum_i(a*Exp(-k*f)*Abs(Expm1((f-u)*c))), Sum_i(a*Where(k==0,t,-Expm1(-k*t)/k)), Sum_i(a*Exp(-k*t)), "
+    [Q_TALLY] = {0, "u=Vi(1); f=Vi(1); a=Vi(1); k=Pm(1); c=Pm(1); v=Pm(1); r=Vi(1); n=Pm(1); b=Pm(1); "
+                "t=Where(n==0,f+v*(u-f),Clamp(-r/n,-b,b)); d=Where(n==0,(f-u)*c,(f-t)*n); "
+                "Sum_i(a*Exp(-k*f)*Abs(Expm1(d))), Sum_i(a*Where(k==0,t,-Expm1(-k*t)/k)), "
+                "Sum_i(a*Exp(Where(n==0,-k*t,n*t+r))), "
                 "Max_i(Where(a==0,0,Abs(t)))"},
     [Q_SCALE] = {0, "g=Vi(1); l=Vi(1); n=Pm(1); l+n*g"},
     [Q_CLIP] = {0, "g=Vi(1); r=Vi(1); l=Vi(1); n=Pm(1); m=IfElse(r-g,g,r); l+n*m, m"},
@@ -41,8 +44,10 @@ static const row formulas[Q_FORMULA_COUNT] = {
     [Q_TOTAL] = {0, "u=Vi(1); v=Vi(1); Sum_i(Exp(u+v))"},
     [Q_EXP] = {0, "u=Vi(1); v=Vi(1); k=Pm(1); Exp(u+k*v)"},
     [Q_KL] = {0, "u=Vi(1); v=Vi(1); a=Vi(1); p=Pm(1); q=Pm(1); z=p*u+q*v; Sum_i(a*(Exp(z)*z-Expm1(z)))"},
-    [Q_GRADIENT] = {PAIRS, "f=Vi(1); a=Vi(1); h=Vj(1); e=Pm(1); k=Pm(1); "
-                "Grad(-e*LogSumExp_j(h-s*C),@,a*Exp(-k*f))"},
+    [Q_TV] = {0, "u=Vi(1); v=Vi(1); a=Vi(1); p=Pm(1); q=Pm(1); Sum_i(a*Abs(Expm1(p*u+q*v)))"},
+    /* a row of the plan has the mass a exp(-k f), or a exp(n f + r) by the sums r of the step */
+    [Q_GRADIENT] = {PAIRS, "f=Vi(1); a=Vi(1); r=Vi(1); h=Vj(1); e=Pm(1); k=Pm(1); n=Pm(1); "
+                "Grad(-e*LogSumExp_j(h-s*C),@,a*Exp(Where(n==0,-k*f,n*f+r)))"},
     [Q_APPLY] = {PAIRS, "H=Vi(1); h=Vj(1); v=Vj(%lld); Sum_j(Exp(H+h-s*C)*v)"},
     [Q_MAP] = {PAIRS, "h=Vj(1); SumSoftMaxWeight_j(h-s*C,~)"},
     [Q_ASSIGN] = {PAIRS, "h=Vj(1); ArgMax_j(h-s*C)"},
@@ -53,7 +58,8 @@ static const row formulas[Q_FORMULA_COUNT] = {
     [Q_LARGEST] = {PAIRS, "Max_i(Max_j(Abs(C)))"},
     [Q_DIFFERENCE] = {0, "u=Vi(%lld); v=Vi(%lld); k=Pm(1); u-k*v"},
     /* of OT with respect to the rows' weights; m is the mass of the columns of each row */
-    [Q_WEIGHT_GRADIENT] = {0, "f=Vi(1); k=Pm(1); e=Pm(1); m=Vi(1); Where(k==0,f,-Expm1(-k*f)/k)-e*(Exp(-k*f)-m)"},
+    [Q_WEIGHT_GRADIENT] = {0, "f=Vi(1); k=Pm(1); e=Pm(1); m=Vi(1); r=Vi(1); n=Pm(1); "
+                "Where(k==0,f,-Expm1(-k*f)/k)-e*(Exp(Where(n==0,-k*f,n*f+r))-m)"},
     [Q_PRODUCT] = {PAIRS, "b=Vj(1); Sum_j(C*b)"},
     [Q_KERNEL_GRADIENT] = {PAIRS, "a=Vi(1); b=Vj(1); Grad(Sum_j(C*b),@,a)"},
     [Q_SOFT_POSITIONS] = {PAIRS, "a=Vi(1); l=Vi(1); b=Vj(1); h=Vj(1); e=Pm(1); "

@@ -46,6 +46,9 @@ static quern_status potential(quern_array **out, q_transport *t, int k, double *
                               {"k", quern_number(0)},
                               {"c", quern_number(0)},
                               {"v", quern_number(1)},
+                              {"r", q_array(*out)},
+                              {"n", quern_number(0)},
+                              {"b", quern_number(0)},
                               {NULL, {0}}};
     if (!status) status = q_transport_sums(t, Q_TALLY, Q_X, NULL, args, sums, 4);
     if (!status) *mean = sums[1];

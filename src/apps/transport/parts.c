@@ -2,7 +2,7 @@
  * parts.c: what a solved problem is good for: potentials, gradients, and the plan as an operator.
  *
  * At the optimum the value's derivative is that of the dual at fixed potentials (envelope theorem): for x_i the mean of dC/dx over the
- * plan's row, whose mass is a_i exp(-f_i / rho); for a_i the dual's own term. Both ask for a potential that is the step of the
+ * plan's row, whose mass is a_i exp(-f_i / rho), or what its step says; for a_i the dual's own term. Both ask for a potential that is the step of the
  * other's; that of the last side is, and for the other side one more step is made.
  */
 #include <stdlib.h>
@@ -50,11 +50,12 @@ static quern_status gradient_of_pair(quern_array *out, q_problem *p, q_transport
 {
     const q_side *side = &p->side[k], *other = &p->side[1 - k];
     const quern_arg f = {"f", q_array(potential)}, rho = {"k", quern_number(q_inverse(side->rho))};
-    const quern_arg eps = {"e", quern_number(t->eps)};
+    const quern_arg eps = {"e", quern_number(t->eps)}, sums = {"r", q_array(side->sums)};
+    const quern_arg density = {"n", quern_number(q_side_density(t, side))};
     if (!positions) {
         quern_array *masses = NULL;
         quern_status status = mass_rows(&masses, t, side->cloud, other->cloud, 0);
-        const quern_arg args[] = {f, rho, eps, {"m", q_array(masses)}, {NULL, {0}}};
+        const quern_arg args[] = {f, rho, eps, sums, density, {"m", q_array(masses)}, {NULL, {0}}};
         if (!status) status = q_transport_run(t, Q_WEIGHT_GRADIENT, Q_X, NULL, args, QUERN_OUTS(q_array(out)));
         quern_array_destroy(&masses);
         return status;
@@ -62,6 +63,8 @@ static quern_status gradient_of_pair(quern_array *out, q_problem *p, q_transport
     const quern_arg args[] = {f,
                               rho,
                               eps,
+                              sums,
+                              density,
                               {"s", quern_number(t->scale / t->eps)},
                               {"a", q_array(side->cloud->weights)},
                               {"h", q_array(scaled)},

@@ -8,6 +8,8 @@
  * the dual value falls all the same, steps are plain for a while and w has a bound that rises again slowly. The last step is plain, so
  * that a solved problem holds T(g) and g: a pair with one exact marginal.
  *
+ * Where a marginal costs its total variation, times rho, the potential that is best for the other is T(g) kept within -rho and rho.
+ *
  * A cloud beside itself has one potential: f + (T(f) - f) / 2, which converges in a few steps at any temperature.
  */
 #include <math.h>
@@ -29,10 +31,22 @@ double q_damping(double eps, double rho)
 
 // ---- problems ----
 
+bool q_side_is_free(const q_side *side)
+{
+    return !isinf(side->rho) || !isinf(side->bound);
+}
+
+double q_side_density(const q_transport *t, const q_side *side)
+{
+    return isinf(side->bound) ? 0 : 1 / t->eps;
+}
+
 static quern_status create_side(q_side *side, q_transport *t, const q_cloud *cloud, double rho)
 {
+    bool variation = t->options.penalty == QUERN_PENALTY_TV;
     side->cloud = cloud;
-    side->rho = rho;
+    side->rho = variation ? INFINITY : rho;
+    side->bound = variation ? rho : INFINITY;
     Q_TRY(q_transport_array(&side->potential, t, cloud->rows, 1));
     Q_TRY(q_transport_array(&side->old, t, cloud->rows, 1));
     Q_TRY(q_transport_array(&side->sums, t, cloud->rows, 1));
@@ -99,6 +113,7 @@ static quern_status step(q_problem *p, q_transport *t, int k, q_pairs meet, cons
                               {"e", quern_number(eps * q_damping(eps, side->rho))},
                               {"w", quern_number(w)},
                               {"n", quern_number(1 / next)},
+                              {"b", quern_number(side->bound)},
                               {NULL, {0}}};
     quern_status status = t->grid ? q_grid_sum(t->grid, scaled, t->scale / eps, -1, Q_LINE_PLAIN, side->sums)
                                   : q_transport_run(t, Q_SOFTMIN, q_transport_direction(t, p, k), &meet, pairs,
@@ -172,8 +187,8 @@ static quern_status relax_in_turn(q_problem *p, q_transport *t, double eps, doub
 // ---- what has been reached ----
 
 /* Of a potential that a step with relaxation w has made of the one before: Q_TALLY's sums. */
-quern_status q_side_tally(q_transport *t, const q_side *side, const quern_array *potential, const quern_array *before,
-                          double eps, double w, double *sums)
+quern_status q_side_tally(q_transport *t, const q_side *side, const quern_array *step, const quern_array *potential,
+                          const quern_array *before, double eps, double w, double *sums)
 {
     const quern_arg args[] = {{"u", q_array(potential)},
                               {"f", q_array(before)},
@@ -181,6 +196,9 @@ quern_status q_side_tally(q_transport *t, const q_side *side, const quern_array 
                               {"k", quern_number(q_inverse(side->rho))},
                               {"c", quern_number(1 / (w * eps * q_damping(eps, side->rho)))},
                               {"v", quern_number(1 / w)},
+                              {"r", q_array(step ? step : before)},
+                              {"n", quern_number(step && !isinf(side->bound) ? 1 / eps : 0)},
+                              {"b", quern_number(side->bound)},
                               {NULL, {0}}};
     const q_pairs rows = {side->cloud, NULL, NULL};
     return q_transport_sums(t, Q_TALLY, Q_X, &rows, args, sums, 4);
@@ -231,8 +249,8 @@ static quern_status look(q_problem *p, q_transport *t, double eps, double w)
     const quern_array *g = q_problem_partner(p);
     double *rows = malloc(8 * t->members * sizeof *rows), *columns = rows ? rows + 4 * t->members : NULL;
     if (!rows) return q_fail_memory(8 * t->members * sizeof *rows);
-    quern_status status = q_side_tally(t, last, last->potential, last->old, eps, w, rows);
-    if (!status) status = q_side_tally(t, &p->side[1 - p->last], g, g, eps, 1, columns);
+    quern_status status = q_side_tally(t, last, last->sums, last->potential, last->old, eps, w, rows);
+    if (!status) status = q_side_tally(t, &p->side[1 - p->last], NULL, g, g, eps, 1, columns);
     if (!status) p->error = q_largest_error(t, rows);
     if (!status) status = value_of(p, t, rows, columns, eps, rows + 2 * t->members);
     free(rows);
@@ -387,7 +405,8 @@ static quern_status look_at_both(q_problem *p, q_transport *t, double eps)
     if (!sums) return q_fail_memory(9 * members * sizeof *sums);
     quern_status status = QUERN_OK;
     for (size_t k = 0; k < 2 && !status; k++)
-        status = q_side_tally(t, sides[k], sides[k]->potential, sides[k]->potential, eps, 1, sums + 4 * k * members);
+        status =
+            q_side_tally(t, sides[k], NULL, sides[k]->potential, sides[k]->potential, eps, 1, sums + 4 * k * members);
     for (size_t m = 0; m < members && !status; m++)
         sums[8 * members + m] = (sums[2 * members + m] + sums[6 * members + m]) / 2;
     if (!status) status = value_of(p, t, sums, sums + 4 * members, eps, sums + 8 * members);

@@ -21,6 +21,9 @@ static quern_status check_options(const quern_transport_options *o)
     if ((unsigned)o->loss > QUERN_LOSS_HAUSDORFF_HARD) return q_fail(QUERN_USAGE, "there is no loss %d", (int)o->loss);
     if ((unsigned)o->schedule > QUERN_SCHEDULE_GEOMLOSS)
         return q_fail(QUERN_USAGE, "there is no schedule %d", (int)o->schedule);
+    if ((unsigned)o->penalty > QUERN_PENALTY_TV) return q_fail(QUERN_USAGE, "there is no penalty %d", (int)o->penalty);
+    if (o->penalty == QUERN_PENALTY_TV && o->schedule == QUERN_SCHEDULE_GEOMLOSS)
+        return q_fail(QUERN_UNSUPPORTED, "GeomLoss's schedule has no total variation");
     if ((o->loss == QUERN_LOSS_KERNEL) != (o->kernel != NULL))
         return q_fail(QUERN_USAGE, "QUERN_LOSS_KERNEL, and no other loss, needs a formula in `kernel`");
     Q_TRY(check_number("blur", o->blur, 0, HUGE_VAL));
@@ -108,7 +111,7 @@ static quern_status fill_defaults(q_transport *t)
     o->scaling = or_default(o->scaling, 0.5);
     if (!o->iterations) o->iterations = 1000;
     if (o->debias == QUERN_AUTO) o->debias = QUERN_ON;
-    if (!plan || o->schedule == QUERN_SCHEDULE_GEOMLOSS) o->truncation = QUERN_OFF;
+    if (!plan || o->schedule == QUERN_SCHEDULE_GEOMLOSS || o->penalty == QUERN_PENALTY_TV) o->truncation = QUERN_OFF;
     if (o->certify == QUERN_AUTO && o->schedule == QUERN_SCHEDULE_GEOMLOSS) o->certify = QUERN_OFF;
     Q_TRY(choose_cost(t));
     if (!(t->eps > 0) || isinf(t->eps)) return q_fail(QUERN_USAGE, "blur^%g is %g", o->power, t->eps);
@@ -280,7 +283,7 @@ static quern_status begin(q_problem *p, q_transport *t, int x, int y)
     if (p->trivial) {
         p->dual = 0;
         for (int k = 0; k < 2; k++)
-            if (p->side[k].cloud->mass > 0) p->dual += p->side[k].rho * p->side[k].cloud->mass;
+            if (p->side[k].cloud->mass > 0) p->dual += fmin(p->side[k].rho, p->side[k].bound) * p->side[k].cloud->mass;
         p->value = p->upper = p->dual, p->cost = p->error = 0, p->converged = true;
         return QUERN_OK;
     }

@@ -38,7 +38,8 @@ typedef struct q_cloud {
 
 typedef struct q_side {
     const q_cloud *cloud;
-    double rho;                      /* INFINITY: balanced */
+    double rho;                      /* of KL; INFINITY: none */
+    double bound;                    /* of the potential: rho of total variation; INFINITY: none */
     quern_array *potential, *scaled; /* scaled: logs + potential / eps, of the next step's eps */
     quern_array *old, *old_scaled;   /* those before the last step */
     quern_array *sums;               /* of a step: log of the sum of exponentials */
@@ -75,6 +76,7 @@ typedef enum q_formula {
     Q_SCALE,
     Q_CLIP,
     Q_KL,
+    Q_TV,
     Q_GRADIENT,
     Q_APPLY,
     Q_MAP,
@@ -180,12 +182,18 @@ quern_status q_problem_step(q_problem *p, q_transport *t, int k, quern_array *sc
                             quern_array *next_scaled);
 /* Begins with these potentials, at the last temperature. */
 quern_status q_problem_start(q_problem *p, q_transport *t, quern_view x, quern_view y);
-/* Of a potential that a step with relaxation w at eps has made of the one before: the 4 sums of Q_TALLY, by member. */
-quern_status q_side_tally(q_transport *t, const q_side *side, const quern_array *potential, const quern_array *before,
-                          double eps, double w, double *sums);
+/* Of a potential that a step with relaxation w at eps has made of the one before: the 4 sums of Q_TALLY, by member. `step` are the
+   sums of that step; null: there was none. */
+quern_status q_side_tally(q_transport *t, const q_side *side, const quern_array *step, const quern_array *potential,
+                          const quern_array *before, double eps, double w, double *sums);
 /* The largest error of a member, by such sums. */
 double q_largest_error(const q_transport *t, const double *sums);
 double q_cloud_mass(const q_cloud *cloud, size_t member);
+/* Whether the plan may have another marginal than the side's weights. */
+bool q_side_is_free(const q_side *side);
+/* What quotients of a side's marginal are made of, for Q_GRADIENT and its kin: the step's sums and 1 / eps, or 0 where KL or nothing makes
+   them a matter of the potential alone. */
+double q_side_density(const q_transport *t, const q_side *side);
 /* The potential that the last side's was made from. */
 const quern_array *q_problem_partner(const q_problem *p);
 /* 1 / (1 + eps / rho) */
