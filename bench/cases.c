@@ -49,6 +49,21 @@ static void fill_surface(double *values, int64_t count, uint64_t seed)
     }
 }
 
+/* Points of a sphere, or, for the second variable, of a bunny within it. */
+static void fill_sphere_or_bunny(double *values, int64_t count, uint64_t seed)
+{
+    double low[3] = {INFINITY, INFINITY, INFINITY}, high[3] = {-INFINITY, -INFINITY, -INFINITY}, side = 0;
+    if (seed <= 1) {
+        fill_surface(values, count, seed);
+        return;
+    }
+    bench_fill_bunny(values, count, seed);
+    for (int64_t k = 0; k < count; k++)
+        low[k % 3] = fmin(low[k % 3], values[k]), high[k % 3] = fmax(high[k % 3], values[k]);
+    for (int d = 0; d < 3; d++) side = fmax(side, high[d] - low[d]);
+    for (int64_t k = 0; k < count; k++) values[k] = 0.5 + 0.9 * (values[k] - (low[k % 3] + high[k % 3]) / 2) / side;
+}
+
 #define SURFACES "x=Vi(3); y=Vj(3); LogSumExp_j(-SqDist(x,y))"
 /* In [0, 50/sqrt(2)): there the standard deviation of exp(-|x - y|^2) is 2 % of the extent. */
 static void fill_wide(double *values, int64_t count, uint64_t seed)
@@ -107,6 +122,8 @@ const bench_case bench_cases[] = {
      SURFACES, QUERN_F32, 10000, 10000, 1, 1e-2, fill_surface, bench_row_sinkhorn, bench_call_sinkhorn, NULL},
     {"sinkhorn100k", "the same, of ten times the points",
      SURFACES, QUERN_F32, 100000, 100000, 1, 1e-2, fill_surface, bench_row_sinkhorn, bench_call_sinkhorn, NULL},
+    {"sinkhorn-bunny", "the same, of a sphere and a bunny",
+     SURFACES, QUERN_F32, 100000, 100000, 1, 1e-2, fill_sphere_or_bunny, bench_row_sinkhorn, bench_call_sinkhorn, NULL},
     {"gp20k", "mean of a Gaussian process, Matern 5/2, D = 3",
      "x=Vi(3); y=Vj(3); v=Vj(1); Sum_j(Matern52(SqDist(x,y),0.1)*v)",
      QUERN_F32, 20000, 200000, 1, 1e-3, bench_fill_uniform, bench_row_gp, bench_call_gp, NULL},

@@ -1,5 +1,5 @@
 /*
- * sinkhorn.c: the cases `sinkhorn10k` and `sinkhorn100k`: the Sinkhorn divergence of two surfaces, with an interval of 1 % that is
+ * sinkhorn.c: the cases `sinkhorn10k`, `sinkhorn100k` and `sinkhorn-bunny`: the Sinkhorn divergence of two surfaces, with an interval of 1 % that is
  * certain to hold it. The result is the value, once for each row. It is checked against a run of its own with an interval of
  * 0.2 %, in the same type: no reference in float64 is near that size.
  */
