@@ -159,7 +159,7 @@ quern_status cli_differentiate(quern_operator **op, const cli_list *grad);
 
 extern const cli_command cli_barycentre, cli_block, cli_cache, cli_dbscan, cli_devices, cli_doctor, cli_eigs, cli_eval,
     cli_explain, cli_gmm, cli_gp, cli_kde, cli_kmeans, cli_knn, cli_meanshift, cli_ops, cli_ridge, cli_solve,
-    cli_transport, cli_tsne, cli_tune;
+    cli_transport, cli_tsne, cli_tune, cli_umap;
 extern const cli_command cli_help, cli_version;
 /* All of them, in the order of the help; the end has no name. */
 extern const cli_command *const cli_commands[];

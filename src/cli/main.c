@@ -31,6 +31,7 @@ const cli_command *const cli_commands[] = {
     &cli_solve,
     &cli_transport,
     &cli_tsne,
+    &cli_umap,
     // clang-format on
     // the machine
     &cli_devices, &cli_cache, &cli_doctor, &cli_tune,

@@ -162,6 +162,10 @@ report 'a picture of points' "$([ "$(wc -l <made/p.csv)" -eq 6 ] && [ ! -s out ]
 rm -f made/p.csv
 shows 'its report' '"edges": 6' tsne 0,1,5 --iterations 10 --json --quiet
 fails 'no points' 2 tsne -o made/p.npy
+shows 'the report of umap' '"edges": 6' umap 0,1,5 --iterations 10 --json --quiet
+fails 'no points for umap' 2 umap -o made/p.npy
+fails 'more neighbours than points' 2 umap 0,1,2 --neighbors 5 -o made/p.npy
+fails 'a distance below 0 in the picture' 2 umap 0,1,2 --min-dist -1 -o made/p.npy
 fails 'a picture of four dimensions' 2 tsne 0,1,2 --dimensions 4 -o made/p.npy
 fails 'a perplexity for more points' 2 tsne 0,1,2 --perplexity 5 -o made/p.npy
 fails 'points that are no numbers' 2 tsne 0,nan,2 -o made/p.npy

@@ -43,6 +43,7 @@ COMMANDS = [
     ['dbscan', '0,1,5', '--radius', '2'], ['dbscan', '0,1,5', '--radius', '2', '--json'],
     ['meanshift', '0,1,5', '--bandwidth', '1'], ['meanshift', '0,1,5', '--bandwidth', '1', '--json'],
     ['tsne', '0,1,5', '--iterations', '10'], ['tsne', '0,1,5', '--iterations', '10', '--json'],
+    ['umap', '0,1,5', '--iterations', '10'], ['umap', '0,1,5', '--iterations', '10', '--json'],
     ['tune', '--points', '64', '--seconds', '0.1', '--dry-run'],
     ['tune', '--points', '64', '--seconds', '0.1', '--dry-run', '--json'],
 ]

@@ -23,6 +23,7 @@
 #include <quern/ridge.h>
 #include <quern/transport.h>
 #include <quern/tsne.h>
+#include <quern/umap.h>
 #include <quern/tune.h>
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /*
  * affinities.c: the graph of neighbours: the nearest of each point, found on the device; probabilities whose perplexity is the
- * one that is asked for (van der Maaten and Hinton, 2008); made symmetric.
+ * one that is asked for (van der Maaten and Hinton, 2008), or fuzzy memberships (McInnes, Healy and Melville, 2018); made symmetric.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -83,6 +83,44 @@ static void calibrate(const float *d, int64_t count, double perplexity, double *
     for (int64_t k = 0; k < count; k++) weight[k] /= sum;
 }
 
+static double add(double a, double b)
+{
+    return a + b;
+}
+
+const q_affinity_kind q_perplexity = {calibrate, add};
+
+// ---- memberships ----
+
+/* exp(-(d - rho) / sigma), at most 1, rho being the least distance above 0, and sigma such that they sum to `wanted`: by bisection. In
+   vain where too many are as near as rho; sigma is no less than a thousandth of the mean distance. */
+static void join_nearest(const float *d, int64_t count, double wanted, double *weight)
+{
+    double low = 0, high = INFINITY, sigma = 1, mean = 0, rho = 0;
+    for (int64_t k = count; k-- > 0;) {
+        mean += (double)d[k] / (double)count;
+        if (d[k] > 0) rho = (double)d[k];
+    }
+    for (int turn = 0; turn < 64; turn++) {
+        double sum = 0;
+        for (int64_t k = 0; k < count; k++) sum += exp(-fmax(0, (double)d[k] - rho) / sigma);
+        if (fabs(sum - wanted) < 1e-5) break;
+        if (sum > wanted) high = sigma;
+        else low = sigma;
+        sigma = isinf(high) ? 2 * sigma : (low + high) / 2;
+    }
+    sigma = fmax(sigma, 1e-3 * mean);
+    for (int64_t k = 0; k < count; k++) weight[k] = sigma > 0 ? exp(-fmax(0, (double)d[k] - rho) / sigma) : 1;
+}
+
+/* Of two fuzzy sets, the union. */
+static double unite(double a, double b)
+{
+    return a + b - a * b;
+}
+
+const q_affinity_kind q_membership = {join_nearest, unite};
+
 // ---- the symmetric matrix ----
 
 typedef struct entry {
@@ -108,21 +146,20 @@ static void count_entries(int64_t *first, const int64_t *indices, int64_t rows, 
 }
 
 static void place_entries(entry *entries, int64_t *next, const int64_t *indices, const float *distances, int64_t rows,
-                          int64_t count, double perplexity, double *weight)
+                          int64_t count, const q_affinity_kind *kind, double wanted, double *weight)
 {
-    const double share = 0.5 / (double)rows;
     for (int64_t i = 0; i < rows; i++) {
-        calibrate(distances + i * count, count, perplexity, weight);
+        kind->weigh(distances + i * count, count, wanted, weight);
         for (int64_t k = 0; k < count; k++) {
             const int64_t j = indices[i * count + k];
-            entries[next[i]++] = (entry){(int32_t)j, (float)(weight[k] * share)};
-            entries[next[j]++] = (entry){(int32_t)i, (float)(weight[k] * share)};
+            entries[next[i]++] = (entry){(int32_t)j, (float)weight[k]};
+            entries[next[j]++] = (entry){(int32_t)i, (float)weight[k]};
         }
     }
 }
 
-/* Entries of one column become one; sums of two numbers are the same in any order. */
-static void merge_entries(q_affinities *a, entry *entries)
+/* Entries of one column become one; that is the same in any order. */
+static void merge_entries(q_affinities *a, entry *entries, const q_affinity_kind *kind)
 {
     int64_t kept = 0;
     for (int64_t i = 0; i < a->rows; i++) {
@@ -131,17 +168,14 @@ static void merge_entries(q_affinities *a, entry *entries)
         a->first[i] = kept;
         for (int64_t e = from; e < end; e++)
             if (kept > a->first[i] && a->column[kept - 1] == entries[e].column)
-                a->weight[kept - 1] += entries[e].weight;
+                a->weight[kept - 1] = (float)kind->join((double)a->weight[kept - 1], (double)entries[e].weight);
             else a->column[kept] = entries[e].column, a->weight[kept++] = entries[e].weight;
     }
     a->first[a->rows] = kept;
-    a->entropy = 0;
-    for (int64_t e = 0; e < kept; e++)
-        if (a->weight[e] > 0) a->entropy += (double)a->weight[e] * log((double)a->weight[e]);
 }
 
 static quern_status make_symmetric(q_affinities *a, const int64_t *indices, const float *distances, int64_t count,
-                                   double perplexity)
+                                   const q_affinity_kind *kind, double wanted)
 {
     const size_t room = (size_t)(2 * a->rows * count) + 1;
     entry *entries = malloc(room * sizeof *entries);
@@ -154,8 +188,8 @@ static quern_status make_symmetric(q_affinities *a, const int64_t *indices, cons
     if (there) {
         count_entries(a->first, indices, a->rows, count);
         memcpy(next, a->first, ((size_t)a->rows + 1) * sizeof *next);
-        place_entries(entries, next, indices, distances, a->rows, count, perplexity, weight);
-        merge_entries(a, entries);
+        place_entries(entries, next, indices, distances, a->rows, count, kind, wanted, weight);
+        merge_entries(a, entries, kind);
     }
     free(entries), free(next), free(weight);
     return there ? QUERN_OK : q_fail_memory(room * 16);
@@ -171,19 +205,33 @@ static quern_status check_distances(const int64_t *indices, const float *distanc
     return QUERN_OK;
 }
 
+int64_t q_neighbor_count(int64_t rows, double wanted)
+{
+    return wanted < (double)(rows - 1) ? (int64_t)wanted : rows - 1;
+}
+
 quern_status q_affinities_create(q_affinities *out, quern_context *context, const quern_array *points,
-                                 const char *distance, double perplexity)
+                                 const char *distance, int64_t count, const q_affinity_kind *kind, double wanted)
 {
     const int64_t rows = quern_array_view(points).rows;
-    const int64_t most = (int64_t)ceil(3 * perplexity), count = most < rows - 1 ? most : rows - 1;
     int64_t *indices = NULL;
     float *distances = NULL;
     *out = (q_affinities){.rows = rows};
     quern_status status = q_nearest_others(&indices, &distances, context, points, distance, count);
     if (!status) status = check_distances(indices, distances, rows, count);
-    if (!status) status = make_symmetric(out, indices, distances, count, perplexity);
+    if (!status) status = make_symmetric(out, indices, distances, count, kind, wanted);
     free(indices), free(distances);
     return status;
+}
+
+double q_affinities_normalise(q_affinities *a)
+{
+    double entropy = 0;
+    for (int64_t e = 0; e < a->first[a->rows]; e++) {
+        a->weight[e] = (float)((double)a->weight[e] * 0.5 / (double)a->rows);
+        if (a->weight[e] > 0) entropy += (double)a->weight[e] * log((double)a->weight[e]);
+    }
+    return entropy;
 }
 
 void q_affinities_destroy(q_affinities *a)

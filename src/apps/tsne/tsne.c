@@ -9,7 +9,7 @@
 
 #include "apps/tsne/tsne.h"
 
-enum { REPORT_EVERY = 50, MOST_DIMENSIONS = 3, MOST_PERPLEXITY = 341 };
+enum { REPORT_EVERY = 50, MOST_PERPLEXITY = 341 };
 
 typedef struct picture {
     quern_context *context;
@@ -21,7 +21,8 @@ typedef struct picture {
     quern_array *places, *repelled;      /* on the device: float32 */
     double *place, *step, *gain, *force; /* rows x dim */
     float *sums;                         /* rows x (1 + dim): kernels and forces */
-    double total, logs;                  /* kernels of all pairs; sum of affinities times log(1 + squared distance) */
+    double entropy, total,
+        logs; /* sum of affinities times their logarithms; kernels of all pairs; sum of affinities times log(1 + squared distance) */
 } picture;
 
 // ---- forces ----
@@ -33,7 +34,7 @@ static void attract(picture *p, double factor, bool with_logs)
     p->logs = 0;
     for (int64_t i = 0; i < p->rows; i++) {
         const double *here = p->place + i * dim;
-        double force[MOST_DIMENSIONS] = {0};
+        double force[Q_MOST_DIMENSIONS] = {0};
         for (int64_t e = p->near.first[i]; e < p->near.first[i + 1]; e++) {
             const double *there = p->place + (int64_t)p->near.column[e] * dim;
             double square = 1;
@@ -65,7 +66,7 @@ static quern_status find_forces(picture *p, double factor, bool with_logs)
 /* Sum of P log(P / Q), Q being the kernels by their total. */
 static double divergence(const picture *p)
 {
-    return p->near.entropy + p->logs + log(p->total);
+    return p->entropy + p->logs + log(p->total);
 }
 
 // ---- the descent ----
@@ -127,36 +128,6 @@ static quern_status descend(picture *p, quern_tsne_report *report)
 
 // ---- the call ----
 
-static quern_status check_view(const char *name, quern_view view)
-{
-    if (view.dtype == QUERN_NUMBER || view.rows < 0 || view.columns < 1)
-        return q_fail(QUERN_SHAPE, "%s must be an array of points, one a row, not %lld x %lld", name,
-                      (long long)view.rows, (long long)view.columns);
-    return QUERN_OK;
-}
-
-static quern_status check_arrays(quern_view x, quern_view y, quern_view start)
-{
-    Q_TRY(check_view("x", x));
-    Q_TRY(check_view("y", y));
-    if (y.rows != x.rows || y.columns > MOST_DIMENSIONS)
-        return q_fail(QUERN_SHAPE,
-                      "the result has %lld x %lld numbers for %lld points; it needs as many rows and 1, 2 or 3 columns",
-                      (long long)y.rows, (long long)y.columns, (long long)x.rows);
-    if (!y.array && y.dtype != QUERN_F32 && y.dtype != QUERN_F64)
-        return q_fail(QUERN_DTYPE, "the result must be float32 or float64");
-    if (q_view_given(&start) && (start.rows != y.rows || start.columns != y.columns))
-        return q_fail(QUERN_SHAPE, "the start has %lld x %lld numbers, the result %lld x %lld", (long long)start.rows,
-                      (long long)start.columns, (long long)y.rows, (long long)y.columns);
-    return QUERN_OK;
-}
-
-static quern_status check_range(const char *name, double number, double low, double high)
-{
-    if (number >= low && number <= high) return QUERN_OK;
-    return q_fail(QUERN_USAGE, "%s is %g; it must be between %g and %g", name, number, low, high);
-}
-
 static quern_status fill_defaults(quern_tsne_options *o, int64_t rows)
 {
     const double others = rows > 1 ? (double)(rows - 1) : 1, third = fmax(others / 3, 1);
@@ -164,13 +135,13 @@ static quern_status fill_defaults(quern_tsne_options *o, int64_t rows)
     if (o->perplexity == 0) o->perplexity = third < 30 ? third : 30;
     if (o->exaggeration == 0) o->exaggeration = 12;
     if (o->iterations == 0) o->iterations = 1000;
-    Q_TRY(check_range("perplexity", o->perplexity, 1, MOST_PERPLEXITY));
+    Q_TRY(q_range_check("perplexity", o->perplexity, 1, MOST_PERPLEXITY));
     if (o->perplexity > others && rows > 1)
         return q_fail(QUERN_USAGE, "a perplexity of %g needs more than %lld points", o->perplexity, (long long)rows);
-    Q_TRY(check_range("exaggeration", o->exaggeration, 1, 1e6));
-    Q_TRY(check_range("iterations", o->iterations, 1, 1e9));
+    Q_TRY(q_range_check("exaggeration", o->exaggeration, 1, 1e6));
+    Q_TRY(q_range_check("iterations", o->iterations, 1, 1e9));
     if (o->learning_rate == 0) o->learning_rate = fmax((double)rows / (4 * o->exaggeration), 50);
-    return check_range("learning_rate", o->learning_rate, 1e-300, 1e300);
+    return q_range_check("learning_rate", o->learning_rate, 1e-300, 1e300);
 }
 
 static quern_status compile_repulsion(picture *p)
@@ -194,44 +165,6 @@ static quern_status allocate(picture *p)
     return quern_array_create(&p->repelled, p->context, QUERN_F32, p->rows, 1 + p->dim);
 }
 
-/* The points as float64 on the host, all of them finite. */
-static quern_status read_finite(double **out, quern_context *context, const quern_array *points)
-{
-    const quern_view view = quern_array_view(points);
-    const size_t count = (size_t)(view.rows * view.columns);
-    *out = malloc((count + 1) * sizeof **out);
-    if (!*out) return q_fail_memory(count * sizeof **out);
-    Q_TRY(q_view_write(context, quern_f64(*out, view.rows, view.columns), view));
-    for (size_t e = 0; e < count; e++)
-        if (!isfinite((*out)[e])) {
-            q_fail(QUERN_USAGE, "point %lld has a coordinate that is %g", (long long)e / (long long)view.columns,
-                   (*out)[e]);
-            q_fail_next_step("leave out points that are not known, or fill them in");
-            return QUERN_USAGE;
-        }
-    return QUERN_OK;
-}
-
-static quern_status begin(picture *p, const quern_array *points)
-{
-    const quern_view start = p->options.start;
-    double *x = NULL;
-    quern_status status = read_finite(&x, p->context, points);
-    if (!status && !q_view_given(&start))
-        status =
-            q_principal_components(x, p->rows, quern_array_view(points).columns, p->place, p->dim, p->options.seed);
-    free(x);
-    if (status || !q_view_given(&start)) return status;
-    quern_array *copy = NULL;
-    status = quern_array_from(&copy, p->context, start);
-    double *read = NULL;
-    if (!status) status = read_finite(&read, p->context, copy);
-    if (!status) memcpy(p->place, read, (size_t)(p->rows * p->dim) * sizeof *read);
-    free(read);
-    quern_array_destroy(&copy);
-    return status;
-}
-
 static void destroy(picture *p)
 {
     q_affinities_destroy(&p->near);
@@ -248,10 +181,12 @@ static quern_status solve(picture *p, quern_view x, quern_view y, quern_tsne_rep
     Q_TRY(allocate(p));
     quern_status status = quern_array_create(&points, p->context, QUERN_F32, x.rows, x.columns);
     if (!status) status = q_view_write(p->context, quern_array_view(points), x);
-    if (!status) status = begin(p, points);
+    if (!status) status = q_picture_begin(p->place, p->context, points, p->options.start, p->dim, p->options.seed);
     if (!status && p->rows > 1) {
-        status = q_affinities_create(&p->near, p->context, points, p->options.distance, p->options.perplexity);
-        if (!status) report->edges = p->near.first[p->rows];
+        status = q_affinities_create(&p->near, p->context, points, p->options.distance,
+                                     q_neighbor_count(p->rows, ceil(3 * p->options.perplexity)), &q_perplexity,
+                                     p->options.perplexity);
+        if (!status) report->edges = p->near.first[p->rows], p->entropy = q_affinities_normalise(&p->near);
     }
     quern_array_destroy(&points);
     if (!status && p->rows > 1) status = compile_repulsion(p);
@@ -270,7 +205,7 @@ quern_status quern_tsne(quern_context *context, quern_view x, quern_view y, cons
     quern_tsne_report told = {.size = sizeof told};
     if (!context) return q_fail_null("quern_tsne", "the context");
     Q_TRY(q_options_copy(&p.options, sizeof p.options, options, "quern_tsne_options"));
-    Q_TRY(check_arrays(x, y, p.options.start));
+    Q_TRY(q_picture_check(x, y, p.options.start));
     Q_TRY(fill_defaults(&p.options, x.rows));
     quern_status status = solve(&p, x, y, &told);
     destroy(&p);
