@@ -1,7 +1,7 @@
 /*
  * 17_vicsek.c: swimmers that turn to where their neighbours swim (Vicsek et al. 1995; in continuous time Degond, Motsch 2008).
  *
- *     17_vicsek [swimmers.png [count [steps]]]
+ *     17_vicsek [swimmers.png [count [steps [how many see all [dt]]]]]
  *
  * A swimmer of the unit torus swims along a unit vector u, which turns to the mean direction m of all within a radius by the rate
  * nu and away from it by noise: its angle by nu sin(angle of m - angle of u) dt + sqrt(2 D) dB. A step is one run: cells as wide as
@@ -17,7 +17,7 @@
 #include "canvas.h"
 #include "random.h"
 
-static const double full_turn = 6.283185307179586, nu = 5, diffusion = 1, speed = 0.05, dt = 0.02;
+static double full_turn = 6.283185307179586, nu = 5, diffusion = 1, speed = 0.05, dt = 0.02;
 
 typedef struct flock {
     int64_t count;
@@ -127,16 +127,18 @@ int main(int argc, char **argv)
     quern_context *ctx = NULL;
     quern_operator *op = NULL;
     double mean = 0, share = 0;
-    quern_status bad =
-        flock_create(&all, 3000, 1) && flock_create(&near, count, 10 / sqrt((double)count)) ? QUERN_OK : QUERN_MEMORY;
-
+    if (argc > 5) dt = atof(argv[5]);
+    const int turns = (int)(6 / dt), from = (int)(2 / dt), digits = argc > 4 ? 4 : 2;
+    quern_status bad = QUERN_OK;
+    if (!flock_create(&all, argc > 4 ? atoll(argv[4]) : 3000, 1)) bad = QUERN_MEMORY;
+    if (!flock_create(&near, count, 10 / sqrt((double)count))) bad = QUERN_MEMORY;
     if (!bad) bad = quern_context_create(&ctx, NULL);
     if (!bad) bad = quern_compile(&op, ctx, formula, NULL);
-    for (int k = 0; k < 300 && !bad; k++) {
+    for (int k = 0; k < turns && !bad; k++) {
         bad = step(&all, op, &share);
-        if (k >= 100) mean += order(&all) / 200;
+        if (k >= from) mean += order(&all) / (turns - from);
     }
-    if (!bad) printf("all see each other: order %.2f\n", mean); // prints: all see each other: order 0.89
+    if (!bad) printf("all see each other: order %.*f\n", digits, mean); // prints: all see each other: order 0.89
     for (int64_t k = 0; k < steps && !bad; k++) bad = step(&near, op, &share);
     if (!bad) printf("pairs looked at: %.1f %%\n", 100 * share); // prints: pairs looked at: 1.1 %
     if (bad) fprintf(stderr, "%s\n", quern_last_error_text());
