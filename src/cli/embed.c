@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "label_plot.h"
 #include "quern/tsne.h"
 #include "quern/umap.h"
 
@@ -23,7 +23,7 @@ typedef struct method {
 } method;
 
 struct request {
-    const char *distance, *iterations, *dimensions, *seed, *dtype_text, *learning_rate;
+    const char *distance, *iterations, *dimensions, *seed, *dtype_text, *learning_rate, *plot;
     const char *perplexity, *exaggeration;        /* tsne */
     const char *neighbors, *min_dist, *repulsion; /* umap */
     quern_tsne_options tsne;
@@ -40,7 +40,8 @@ struct request {
 };
 
 #define SHARED                                                                                                     \
-    {"--dimensions", CLI_TEXT, offsetof(request, dimensions), "N", "of the picture: 1, 2 or 3; 2 without it"},     \
+    CLI_LABEL_PLOT(request),                                                                                       \
+        {"--dimensions", CLI_TEXT, offsetof(request, dimensions), "N", "of the picture: 1, 2 or 3; 2 without it"}, \
         {"--seed", CLI_TEXT, offsetof(request, seed), "N", "where points have fewer components than the picture"}, \
         {"--dtype", CLI_TEXT, offsetof(request, dtype_text), "f32|f64", "of the points when they are read"},       \
         CLI_DEVICE(request), CLI_QUIET(request), CLI_VERBOSE(request)
@@ -178,7 +179,22 @@ static quern_status print_json(const request *r, const method *how, quern_contex
     return cli_print_json(root, 2);
 }
 
-static quern_status place(request *r, const method *how, quern_view x)
+/* The places, in the colours of the labels, if there are any. */
+static quern_status plot(const request *r, quern_view places, quern_view labels)
+{
+    int64_t *numbers = labels.data ? calloc((size_t)places.rows + 1, sizeof *numbers) : NULL;
+
+    if (labels.data && !numbers) return cli_fail_memory();
+    for (int64_t i = 0; i < places.rows && numbers; i++) {
+        double label = labels.dtype == QUERN_F32 ? (double)((float *)labels.data)[i] : ((double *)labels.data)[i];
+        numbers[i] = label > -1e9 && label < 1e9 ? (int64_t)label : -1;
+    }
+    quern_status status = cli_label_plot(r->plot, places, quern_i64(numbers, numbers ? places.rows : 0, 1));
+    free(numbers);
+    return status;
+}
+
+static quern_status place(request *r, const method *how, quern_view x, quern_view labels)
 {
     quern_context *context = NULL;
     quern_view y = x;
@@ -195,28 +211,48 @@ static quern_status place(request *r, const method *how, quern_view x)
     quern_value value = {.name = "", .axis = 'i', .dim = r->columns};
     cli_results results = {&y, &value, 1};
     if (!status && r->json) status = print_json(r, how, context, x, y);
-    if (!status && !r->json && !r->outputs.count) status = cli_results_print(&results);
+    if (!status && !r->json && !r->outputs.count && !r->plot) status = cli_results_print(&results);
     if (!status) status = cli_outputs_write(&r->outputs, &results);
+    if (!status && r->plot) status = plot(r, y, labels);
     free(y.data);
     quern_context_destroy(&context);
     return status;
 }
 
+/* x, and labels for the colours of a picture. */
+static quern_status find_arrays(const cli_inputs *inputs, quern_view *x, quern_view *labels)
+{
+    for (size_t k = 0; k < inputs->count; k++) {
+        quern_view *view = !strcmp(inputs->args[k].name, "x")        ? x
+                           : !strcmp(inputs->args[k].name, "labels") ? labels
+                                                                     : NULL;
+        if (!view) return cli_fail(QUERN_NAME, "there is no %s; arrays are x and labels", inputs->args[k].name);
+        *view = inputs->args[k].view;
+    }
+    if (!x->data) return cli_fail(QUERN_MISSING, "there are no points x");
+    if (labels->data && (labels->columns != 1 || labels->rows != x->rows))
+        return cli_fail(QUERN_SHAPE, "labels has %lld x %lld numbers, and there are %lld points",
+                        (long long)labels->rows, (long long)labels->columns, (long long)x->rows);
+    return QUERN_OK;
+}
+
 static quern_status run(int argc, char **argv, const method *how, const cli_option *options, size_t count)
 {
-    const cli_points known = {.names = (const char *[]){"x", NULL}, .plain = 1};
+    const cli_points known = {.names = (const char *[]){"x", "labels", NULL}, .plain = 1};
     request r = {.open.progress = false};
+    quern_view x = {0}, labels = {0};
     cli_inputs inputs = {0};
     quern_status status = cli_parse(argc, argv, options, count, &r, &r.words);
 
     if (!status) status = parse_shared(&r);
     if (!status) status = how->parse(&r);
     if (!status) status = cli_outputs_check(&r.outputs);
-    if (!status && r.words.count != 1)
+    if (!status && (r.words.count < 1 || r.words.count > 2))
         status =
             cli_fail(QUERN_USAGE, "%s needs one file of points: quern %s x.npy -o places.npy", how->name, how->name);
     if (!status) status = cli_points_read(&inputs, &r.words, &known, r.dtype);
-    if (!status) status = place(&r, how, inputs.args[0].view);
+    if (!status) status = find_arrays(&inputs, &x, &labels);
+    if (!status) status = place(&r, how, x, labels);
     cli_inputs_free(&inputs);
     free(r.words.items);
     free(r.outputs.items);
@@ -233,9 +269,12 @@ static quern_status run_umap(int argc, char **argv)
     return run(argc, argv, &umap, umap_options, CLI_COUNT(umap_options));
 }
 
-#define TEXT                                                                                                       \
+/* clang-format off */
+#define TEXT \
     "X are points, one a row, given as a value to `quern eval`. Neighbours attract each other, all points repel\n" \
-    "each other, and the places where both are in balance are written: one row a point.\n"
+    "each other, and the places where both are in balance are written: one row a point. L, a number for each, are\n" \
+    "the colours of a picture.\n"
+/* clang-format on */
 #define NOTES "The trustworthiness that --json prints counts 12 neighbours: 1 if those in the picture are those of x.\n"
 
 const cli_command cli_tsne = {
@@ -244,7 +283,7 @@ const cli_command cli_tsne = {
     .sentence = "points of many dimensions in a picture of two: exact t-SNE",
     .examples = "quern tsne x.npy -o places.npy --json\n"
                 "quern tsne x.csv -o places.csv --perplexity 50 --distance 'Sum(Abs(x-y))'\n",
-    .synopsis = "X [options]",
+    .synopsis = "X [labels=L] [options]",
     .text = TEXT,
     .notes = NOTES,
     .options = tsne_options,
@@ -257,7 +296,7 @@ const cli_command cli_umap = {
     .sentence = "points of many dimensions in a picture of two: UMAP, with exact repulsion",
     .examples = "quern umap x.npy -o places.npy --json\n"
                 "quern umap x.csv -o places.csv --neighbors 30 --min-dist 0\n",
-    .synopsis = "X [options]",
+    .synopsis = "X [labels=L] [options]",
     .text = TEXT,
     .notes = NOTES,
     .options = umap_options,

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "label_plot.h"
 #include "quern/mixture.h"
 
 enum { PARTS = 5 };
@@ -17,6 +17,7 @@ typedef struct request {
     quern_dtype dtype;
     int64_t k;
     cli_list words;
+    const char *plot;
     cli_opening open;
     bool json;
 } request;
@@ -32,6 +33,7 @@ static const cli_option options[] = {
     {"--json", CLI_FLAG, offsetof(request, json), "",
      "print {\"log_likelihood\", \"bic\", \"iterations\", \"converged\", \"degenerate\", \"start\",\n"
      "\"weights\", \"means\"}"},
+    CLI_LABEL_PLOT(request),
     {"--covariance", CLI_TEXT, offsetof(request, covariance), "full|diagonal|spherical", "full without it"},
     {"--regularization", CLI_TEXT, offsetof(request, regularization), "X",
      "added to all variances; 1e-6 without it, negative: none"},
@@ -120,9 +122,10 @@ static quern_status show(const request *r, quern_context *context, const quern_m
     for (size_t n = 0; n < PARTS; n++)
         if (r->paths[n]) views[files.count] = parts[n], paths[files.count++] = r->paths[n];
     if (!status && r->json) status = print_json(g);
-    if (!status && !r->json && !files.count) views[0] = parts[0], status = cli_results_print(&results);
+    if (!status && !r->json && !files.count && !r->plot) views[0] = parts[0], status = cli_results_print(&results);
     results.count = files.count;
     if (!status) status = cli_outputs_write(&files, &results);
+    if (!status && r->plot) status = cli_label_plot(r->plot, x, parts[0]);
     free(parts[0].data), free(parts[4].data);
     return status;
 }

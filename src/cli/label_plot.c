@@ -20,7 +20,7 @@ static void write_colour(FILE *file, int64_t label)
 static cli_range label_range(const int64_t *labels, int64_t rows)
 {
     cli_range r = {0, 0};
-    for (int64_t i = 0; i < rows; i++) cli_range_widen(&r, (double)labels[i]);
+    for (int64_t i = 0; i < rows && labels; i++) cli_range_widen(&r, (double)labels[i]);
     return (cli_range){r.from - 1, r.to + 1};
 }
 
@@ -36,10 +36,11 @@ quern_status cli_label_plot(const char *path, quern_view points, quern_view labe
     if (points.rows) y = flat ? label_range(label, points.rows) : cli_range_of(&points, 1, 0.05);
     fprintf(file, "<g fill-opacity=\"0.8\">\n");
     for (int64_t i = 0; i < points.rows; i += step) {
-        double up = flat ? (double)label[i] : cli_plot_number(&points, i, 1);
+        const int64_t own = label ? label[i] : 0;
+        double up = flat ? (double)own : cli_plot_number(&points, i, 1);
         fprintf(file, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2.5\" fill=\"",
                 cli_plot_x(x, cli_plot_number(&points, i, 0)), cli_plot_y(y, up));
-        write_colour(file, label[i]);
+        write_colour(file, own);
         fprintf(file, "\"/>\n");
     }
     fprintf(file, "</g>\n");

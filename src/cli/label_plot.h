@@ -12,8 +12,8 @@
             "an SVG picture: points by their first two columns, clusters by hue" \
     }
 
-/* Draws points by their first two columns, or a single one beside the labels (int64, rows x 1; below 0: in no cluster). No points are
-   fine. IO. */
+/* Draws points by their first two columns, or a single one beside the labels (int64, rows x 1; below 0: in no cluster; without data: all
+   0). No points are fine. IO. */
 quern_status cli_label_plot(const char *path, quern_view points, quern_view labels);
 
 #endif

@@ -162,6 +162,12 @@ report 'a picture of points' "$([ "$(wc -l <made/p.csv)" -eq 6 ] && [ ! -s out ]
 rm -f made/p.csv
 shows 'its report' '"edges": 6' tsne 0,1,5 --iterations 10 --json --quiet
 fails 'no points' 2 tsne -o made/p.npy
+"$quern" umap 0,1,5,9 labels=0,1,0,1 --iterations 10 --plot made/u.svg >out 2>err
+report 'a picture of places' "$([ "$(grep -c circle made/u.svg)" -eq 4 ] && [ "$(grep circle made/u.svg | sed 's/.*fill=//' | sort -u | wc -l)" -eq 2 ] && [ ! -s out ] ||
+    cat out err)"
+rm -f made/u.svg
+fails 'labels for other points' 6 umap 0,1,5 labels=0,1 --iterations 10 --plot made/u.svg
+fails 'what is neither points nor labels' 4 tsne 0,1,5 label=0,1 -o made/p.npy
 shows 'the report of umap' '"edges": 6' umap 0,1,5 --iterations 10 --json --quiet
 fails 'no points for umap' 2 umap -o made/p.npy
 fails 'more neighbours than points' 2 umap 0,1,2 --neighbors 5 -o made/p.npy
