@@ -115,6 +115,8 @@ bool bench_run_cells(const bench_problem *problem, void *result); /* the peer */
 void bench_fill_groups(double *values, int64_t count, uint64_t seed);
 void bench_row_tsne(const bench_problem *problem, int64_t i, double *result);
 quern_status bench_call_tsne(quern_context *context, const bench_problem *problem, void *result);
+void bench_row_umap(const bench_problem *problem, int64_t i, double *result);
+quern_status bench_call_umap(quern_context *context, const bench_problem *problem, void *result);
 
 /* Makes the data of a case for the variables of `op`, the case's compiled formula. The same numbers in every run and on
    every machine. False, with nothing to free, if memory ran out or the formula has more variables than

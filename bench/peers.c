@@ -89,6 +89,8 @@ const bench_peer bench_peers[] = {
      NULL, "geomloss_peer.py", "multiscale", false},
     {"cells", "hand-written C with cell lists, all processors", {"vicsek1m"}, 1e-3, bench_run_cells, NULL, NULL, false},
     {"sklearn", "scikit-learn on the CPU", {"tsne"}, 5e-2, NULL, "sklearn_tsne.py", "", false},
+    {"opentsne", "openTSNE on the CPU", {"tsne"}, 5e-2, NULL, "opentsne.py", "", false},
+    {"umap-learn", "umap-learn on the CPU", {"umap"}, 0.2, NULL, "umap_learn.py", "", true},
     {"sklearn", "scikit-learn on the CPU: the matrix stored and factored", {"gp20k"}, 1e-3, NULL, "sklearn_gp.py", "", false},
     {"keops", "KeOps's KernelSolve on the CPU", {"solve"}, 1e-3, NULL, "keops_solve.py", "", false},
     {"arpack-dense", "the matrix by NumPy, its eigenvalues by ARPACK through SciPy", {"eigs"}, 1e-8,
