@@ -52,10 +52,11 @@ typedef struct quern_kmeans_options {
     bool (*progress)(void *user, int64_t iteration, double inertia);
     void *progress_user;
     quern_view distances; /* gets the distance of each point from its centroid, N x 1; {0}: not asked for */
-    /* Whether distances are left out that bounds from the step before show not to matter: labels and centroids are the same. It is
-       done for the squared and the Euclidean distance and up to 2^24 points, and takes up to 64 numbers a point on the host.
-       QUERN_AUTO: of many points and clusters, once a step changes less than an eighth of the labels. QUERN_ON: from the
-       second step on. */
+    /* Whether distances are left out that bounds from the steps before show not to matter: labels and centroids are the same, bit for
+       bit, the inertia but for its rounding. It is done for the squared and the Euclidean distance and up to 2^24 points, and
+       takes a copy of the points and up to 80 numbers a point on the host. QUERN_AUTO: on CPUs, for many points, and clusters
+       with together at least 24,576 coordinates, once a step changes less than an eighth of the labels and a trial on some points
+       promises that three quarters of the distances are left out. QUERN_ON: from the second step on. */
     quern_switch bounds;
 } quern_kmeans_options;
 
