@@ -10,6 +10,7 @@ kept as it is where no row was measured. Exit status: 0 if any row was measured,
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,13 +58,15 @@ def measure(bench, case, peer, size, repeat, seconds):
     with tempfile.TemporaryDirectory() as work:
         path = os.path.join(work, 'out.json')
         words = [bench, case, '--against', peer, '--repeat', str(repeat), '--json', path]
+        child = subprocess.Popen(words + (['--n', str(size)] if size else []), stdin=subprocess.DEVNULL, text=True,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            done = subprocess.run(words + (['--n', str(size)] if size else []), stdin=subprocess.DEVNULL, text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, check=False)
+            said = child.communicate(timeout=seconds)[0].strip().splitlines()
         except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)  # the peer, too
+            child.communicate()
             return f'took more than {seconds:.0f} s'
-        if done.returncode or not os.path.exists(path):
-            said = done.stdout.strip().splitlines()
+        if child.returncode or not os.path.exists(path):
             return said[-1][:120] if said else 'failed without a word'
         with open(path) as file:
             return json.load(file)
