@@ -213,8 +213,8 @@ static quern_status print(const request *r, quern_view *mean, const quern_baryce
     if (!report->converged)
         cli_note("the last of %d steps changes %.2g; allow more by --iterations", report->iterations, report->change);
     if (r->json)
-        status = cli_print_json(json_pack("{s:i, s:f, s:b}", "iterations", report->iterations, "change", report->change,
-                                          "converged", report->converged),
+        status = cli_print_json(json_pack("{s:i, s:o, s:b}", "iterations", report->iterations, "change",
+                                          cli_json_number(report->change), "converged", report->converged),
                                 2);
     else if (!r->outputs.count) status = cli_results_print(&results);
     if (!status && r->grids.dark && r->outputs.count && cli_is_picture(r->outputs.items[0])) darken(mean);

@@ -46,6 +46,8 @@ quern_status cli_fail_memory(void);
 bool cli_reader_left(void);
 /* Prints a value, which it releases, to stdout, indented by so many blanks. MEMORY; also for null. */
 quern_status cli_print_json(json_t *root, size_t indent);
+/* A number; null for one that is not finite, which JSON has none for. */
+json_t *cli_json_number(double number);
 /* A text of the system's or a driver's, whatever its encoding. */
 json_t *cli_json_text(const char *text);
 /* Flushes stdout; IO, unless `status` is a failure already, when something was not written; without a word if the reader
@@ -108,7 +110,6 @@ typedef struct cli_command {
    alike), and `words`; what follows "--" are words. Request and lists must be zeroed; lists are for free() also after a
    failure. USAGE, MEMORY. */
 quern_status cli_parse(int argc, char **argv, const cli_option *options, size_t count, void *request, cli_list *words);
-/* "f32", "f64" or null, which leaves QUERN_NUMBER. USAGE. */
 /* The formula that a command is given: with -f FILE, or as the first word, @FILE, the text of a file, - being stdin; else
    that word itself. *text is for free(), *words the number of words that it took. */
 quern_status cli_formula_read(char **text, size_t *taken, const cli_list *words, const char *file);
@@ -118,6 +119,7 @@ quern_status cli_formula_read(char **text, size_t *taken, const cli_list *words,
             "read the formula from a file, as @FILE in its place does; - is stdin" \
     }
 
+/* "f32", "f64" or null, which leaves QUERN_NUMBER. USAGE. */
 quern_status cli_parse_dtype(const char *text, quern_dtype *dtype);
 /* A number, or null, which leaves it as it is. `option` is for the message. USAGE. */
 quern_status cli_parse_number(const char *text, const char *option, double *number);
@@ -126,6 +128,8 @@ quern_status cli_parse_choice(const char *text, const char *option, const cli_op
                               int *choice);
 /* A decimal count of at least 1, or null, which leaves 0. `option` is for the message. USAGE. */
 quern_status cli_parse_count(const char *text, const char *option, int64_t *count);
+/* The number from 0 on of --seed, or null, which leaves 0. USAGE. */
+quern_status cli_parse_seed(const char *text, uint64_t *seed);
 /* Opens the device that is named, or the default; tells on stderr when the name fits others that are not alike. */
 quern_status cli_open(quern_context **context, const cli_opening *open);
 

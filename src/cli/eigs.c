@@ -9,6 +9,8 @@
 #include "cli.h"
 #include "quern/spectra.h"
 
+enum { DEFAULT_COUNT = 6 };
+
 typedef struct request {
     cli_task task;
     cli_linear linear;
@@ -19,7 +21,7 @@ typedef struct request {
 } request;
 
 static const cli_option options[] = {
-    {"--count", CLI_TEXT, offsetof(request, count_text), "K", "how many; 6 without it"},
+    {"--count", CLI_TEXT, offsetof(request, count_text), "K", "how many; 6 without it, or as many as there are"},
     {"--which", CLI_TEXT, offsetof(request, which), "largest|smallest|magnitude",
      "magnitude: the largest without their signs; largest without it"},
     {"-o", CLI_LIST, offsetof(request, task.outputs), "FILE",
@@ -42,7 +44,6 @@ static quern_status parse_options(request *r, quern_eigen_options *how)
     int which;
     quern_status status = cli_parse_choice(r->which, "--which", options, CLI_COUNT(options), &which);
 
-    r->count = 6;
     if (!status) status = cli_parse_count(r->count_text, "--count", &r->count);
     if (!status) status = cli_parse_number(r->tolerance, "--tolerance", &how->tolerance);
     if (!status) status = cli_parse_count(r->iterations, "--iterations", &how->iterations);
@@ -59,10 +60,11 @@ static quern_status print_json(const quern_view *values, const quern_eigen_repor
 {
     json_t *list = json_array();
 
-    for (int64_t k = 0; list && k < values->rows; k++) json_array_append_new(list, json_real(value_of(values, k)));
-    return cli_print_json(json_pack("{s:b, s:f, s:I, s:I, s:o}", "converged", report->converged, "residual",
-                                    report->residual, "iterations", (json_int_t)report->iterations, "restarts",
-                                    (json_int_t)report->restarts, "values", list),
+    for (int64_t k = 0; list && k < values->rows; k++)
+        json_array_append_new(list, cli_json_number(value_of(values, k)));
+    return cli_print_json(json_pack("{s:b, s:o, s:I, s:I, s:o}", "converged", report->converged, "residual",
+                                    cli_json_number(report->residual), "iterations", (json_int_t)report->iterations,
+                                    "restarts", (json_int_t)report->restarts, "values", list),
                           0);
 }
 
@@ -79,18 +81,19 @@ static quern_status show(const request *r, quern_view *pairs, const quern_eigen_
 
 static quern_status find(const request *r, const quern_eigen_options *how)
 {
-    int64_t rows = quern_linear_rows(r->linear.linear), columns = r->task.outputs.count > 1 ? r->count : 0;
+    int64_t rows = quern_linear_rows(r->linear.linear), most = rows < DEFAULT_COUNT ? rows : DEFAULT_COUNT;
+    int64_t count = r->count ? r->count : most, columns = r->task.outputs.count > 1 ? count : 0;
     quern_dtype dtype = cli_inputs_dtype(&r->task.inputs, r->task.dtype);
     quern_eigen_report report = QUERN_DEFAULTS(quern_eigen_report);
     quern_status status = QUERN_OK;
-    double *values = calloc((size_t)r->count, sizeof *values);
+    double *values = calloc((size_t)count + 1, sizeof *values);
     double *vectors = calloc((size_t)(rows * columns) + 1, sizeof *vectors);
     if (!values || !vectors) {
         free(values);
         free(vectors);
         return cli_fail_memory();
     }
-    quern_view pairs[2] = {quern_view_of(values, dtype, r->count, 1), quern_view_of(vectors, dtype, rows, columns)};
+    quern_view pairs[2] = {quern_view_of(values, dtype, count, 1), quern_view_of(vectors, dtype, rows, columns)};
     quern_status found = quern_eigenpairs(r->linear.linear, pairs[0], pairs[1], how, &report);
     if (cli_progress_wanted()) fprintf(stderr, "%*s\r", 48, "");
     if (found) cli_fail_quern(found, NULL);

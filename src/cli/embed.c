@@ -108,7 +108,7 @@ static quern_status place_tsne(request *r, quern_context *context, quern_view x,
 
 static json_t *tell_tsne(const request *r)
 {
-    return json_pack("{s:f, s:i, s:I}", "divergence", r->tsne_report.divergence, "iterations",
+    return json_pack("{s:o, s:i, s:I}", "divergence", cli_json_number(r->tsne_report.divergence), "iterations",
                      r->tsne_report.iterations, "edges", (json_int_t)r->tsne_report.edges);
 }
 
@@ -144,8 +144,9 @@ static quern_status place_umap(request *r, quern_context *context, quern_view x,
 static json_t *tell_umap(const request *r)
 {
     const quern_umap_report *report = &r->umap_report;
-    return json_pack("{s:f, s:f, s:f, s:i, s:I}", "loss", report->loss, "a", report->a, "b", report->b, "iterations",
-                     report->iterations, "edges", (json_int_t)report->edges);
+    return json_pack("{s:o, s:o, s:o, s:i, s:I}", "loss", cli_json_number(report->loss), "a",
+                     cli_json_number(report->a), "b", cli_json_number(report->b), "iterations", report->iterations,
+                     "edges", (json_int_t)report->edges);
 }
 
 static const method umap = {"umap", parse_umap, place_umap, tell_umap};
@@ -154,17 +155,16 @@ static const method umap = {"umap", parse_umap, place_umap, tell_umap};
 
 static quern_status parse_shared(request *r)
 {
-    int64_t iterations = 0, seed = 0;
+    int64_t iterations = 0;
     quern_status status = cli_parse_dtype(r->dtype_text, &r->dtype);
 
     if (!status) status = cli_parse_count(r->iterations, "--iterations", &iterations);
     if (!status) status = cli_parse_count(r->dimensions, "--dimensions", &r->columns);
-    if (!status) status = cli_parse_count(r->seed, "--seed", &seed);
+    if (!status) status = cli_parse_seed(r->seed, &r->seed_number);
     if (!r->columns) r->columns = 2;
     if (!status && r->columns > 3)
         status = cli_fail(QUERN_USAGE, "--dimensions takes 1, 2 or 3, not %lld", (long long)r->columns);
     r->steps = iterations > 1000000000 ? 1000000000 : (int)iterations;
-    r->seed_number = (uint64_t)seed;
     return status;
 }
 
@@ -175,7 +175,7 @@ static quern_status print_json(const request *r, const method *how, quern_contex
     if (x.rows > 2 * WORTH_NEIGHBORS && quern_trustworthiness(&worth, context, x, y, WORTH_NEIGHBORS))
         return cli_fail_quern(quern_last_error()->status, NULL);
     json_t *root = how->tell(r);
-    json_object_set_new(root, "trustworthiness", isnan(worth) ? json_null() : json_real(worth));
+    json_object_set_new(root, "trustworthiness", cli_json_number(worth));
     return cli_print_json(root, 2);
 }
 

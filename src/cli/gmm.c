@@ -58,7 +58,6 @@ static bool progress(void *unused, int64_t iteration, double log_likelihood)
 
 static quern_status parse_options(request *r, quern_mixture_options *o)
 {
-    int64_t seed = 0;
     int kind = 0;
     quern_status status = cli_parse_dtype(r->dtype_text, &r->dtype);
 
@@ -67,19 +66,19 @@ static quern_status parse_options(request *r, quern_mixture_options *o)
     if (!status) status = cli_parse_count(r->restarts, "--restarts", &o->restarts);
     if (!status) status = cli_parse_count(r->iterations, "--iterations", &o->iterations);
     if (!status) status = cli_parse_number(r->tolerance, "--tolerance", &o->tolerance);
-    if (!status) status = cli_parse_count(r->seed, "--seed", &seed);
+    if (!status) status = cli_parse_seed(r->seed, &o->seed);
     if (!status) status = cli_parse_choice(r->covariance, "--covariance", options, CLI_COUNT(options), &kind);
     if (!status && !r->k) status = cli_fail(QUERN_MISSING, "how many components? add -k N");
     if (!status && r->words.count != 1)
         status = cli_fail(QUERN_USAGE, "gmm needs one file of points: quern gmm x.npy -k 3 -o labels.npy");
-    o->covariance = (quern_covariance)kind, o->seed = (uint64_t)seed, o->progress = progress;
+    o->covariance = (quern_covariance)kind, o->progress = progress;
     return status;
 }
 
 static json_t *json_row(const double *numbers, int64_t count)
 {
     json_t *row = json_array();
-    for (int64_t k = 0; k < count; k++) json_array_append_new(row, json_real(numbers[k]));
+    for (int64_t k = 0; k < count; k++) json_array_append_new(row, cli_json_number(numbers[k]));
     return row;
 }
 
@@ -89,11 +88,11 @@ static quern_status print_json(const quern_mixture *g)
     json_t *means = json_array();
 
     for (int64_t c = 0; c < g->components; c++) json_array_append_new(means, json_row(g->means + c * g->dim, g->dim));
-    return cli_print_json(json_pack("{s:f, s:f, s:I, s:b, s:I, s:I, s:o, s:o}", "log_likelihood",
-                                    report->log_likelihood, "bic", report->bic, "iterations",
-                                    (json_int_t)report->iterations, "converged", report->converged, "degenerate",
-                                    (json_int_t)report->degenerate, "start", (json_int_t)report->start, "weights",
-                                    json_row(g->weights, g->components), "means", means),
+    return cli_print_json(json_pack("{s:o, s:o, s:I, s:b, s:I, s:I, s:o, s:o}", "log_likelihood",
+                                    cli_json_number(report->log_likelihood), "bic", cli_json_number(report->bic),
+                                    "iterations", (json_int_t)report->iterations, "converged", report->converged,
+                                    "degenerate", (json_int_t)report->degenerate, "start", (json_int_t)report->start,
+                                    "weights", json_row(g->weights, g->components), "means", means),
                           2);
 }
 

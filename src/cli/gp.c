@@ -103,7 +103,7 @@ static json_t *json_parameters(const quern_gp *gp)
     for (size_t k = 0; k < quern_gp_parameter_count(gp); k++) {
         quern_gp_parameter p = quern_gp_parameter_at(gp, k);
         json_t *list = json_array();
-        for (int64_t d = 0; d < p.length; d++) json_array_append_new(list, json_real(p.values[d]));
+        for (int64_t d = 0; d < p.length; d++) json_array_append_new(list, cli_json_number(p.values[d]));
         json_array_append_new(all, json_pack("{s:s, s:o}", "name", p.name, "values", list));
     }
     return all;
@@ -120,12 +120,13 @@ static quern_status print_json(const quern_gp *gp, const outcome *out)
     const quern_gp_report *r = &out->report;
 
     return cli_print_json(
-        json_pack("{s:f, s:f, s:o, s:o, s:s, s:s, s:f, s:I, s:f, s:f, s:f, s:I, s:f}", "log_marginal_likelihood",
-                  r->log_likelihood, "log_marginal_likelihood_error", r->log_likelihood_error, "rmse",
-                  isnan(out->rmse) ? json_null() : json_real(out->rmse), "parameters", json_parameters(gp), "formula",
-                  quern_gp_formula(gp), "method", method_name(r->method), "residual", r->residual, "products",
-                  (json_int_t)r->products, "mean", r->mean, "deviation", r->deviation, "trend", r->trend, "inducing",
-                  (json_int_t)r->inducing, "unexplained", r->unexplained),
+        json_pack("{s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:I, s:o, s:o, s:o, s:I, s:o}", "log_marginal_likelihood",
+                  cli_json_number(r->log_likelihood), "log_marginal_likelihood_error",
+                  cli_json_number(r->log_likelihood_error), "rmse", cli_json_number(out->rmse), "parameters",
+                  json_parameters(gp), "formula", quern_gp_formula(gp), "method", method_name(r->method), "residual",
+                  cli_json_number(r->residual), "products", (json_int_t)r->products, "mean", cli_json_number(r->mean),
+                  "deviation", cli_json_number(r->deviation), "trend", cli_json_number(r->trend), "inducing",
+                  (json_int_t)r->inducing, "unexplained", cli_json_number(r->unexplained)),
         2);
 }
 

@@ -197,11 +197,6 @@ static quern_status make_grid(quern_view *at, const request *r, const quern_view
 
 /* ---- output ----------------------------------------------------------------------------------------------------- */
 
-static json_t *json_number(double number)
-{
-    return isfinite(number) ? json_real(number) : json_null();
-}
-
 static quern_status print_json(const quern_density_report *report, double touched)
 {
     json_t *rows = json_array();
@@ -209,13 +204,14 @@ static quern_status print_json(const quern_density_report *report, double touche
     for (int64_t a = 0; a < report->dim; a++) {
         json_t *row = json_array();
         for (int64_t b = 0; b < report->dim; b++)
-            json_array_append_new(row, json_real(report->bandwidth[a * report->dim + b]));
+            json_array_append_new(row, cli_json_number(report->bandwidth[a * report->dim + b]));
         json_array_append_new(rows, row);
     }
-    return cli_print_json(json_pack("{s:I, s:I, s:f, s:f, s:o, s:o, s:I, s:o}", "points", (json_int_t)report->points,
-                                    "dim", (json_int_t)report->dim, "effective", report->effective, "factor",
-                                    report->factor, "bandwidth", rows, "likelihood", json_number(report->likelihood),
-                                    "passes", (json_int_t)report->passes, "touched", json_number(touched)),
+    return cli_print_json(json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:o}", "points", (json_int_t)report->points,
+                                    "dim", (json_int_t)report->dim, "effective", cli_json_number(report->effective),
+                                    "factor", cli_json_number(report->factor), "bandwidth", rows, "likelihood",
+                                    cli_json_number(report->likelihood), "passes", (json_int_t)report->passes,
+                                    "touched", cli_json_number(touched)),
                           2);
 }
 

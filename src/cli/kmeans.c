@@ -50,7 +50,6 @@ static bool progress(void *unused, int64_t iteration, double inertia)
 
 static quern_status parse_options(request *r, quern_kmeans_options *o)
 {
-    int64_t seed = 0;
     int start = 0;
     quern_status status = cli_parse_dtype(r->dtype_text, &r->dtype);
 
@@ -59,12 +58,12 @@ static quern_status parse_options(request *r, quern_kmeans_options *o)
     if (!status) status = cli_parse_count(r->iterations, "--iterations", &o->iterations);
     if (!status) status = cli_parse_number(r->tolerance, "--tolerance", &o->tolerance);
     if (!status) status = cli_parse_count(r->batch, "--batch", &o->batch);
-    if (!status) status = cli_parse_count(r->seed, "--seed", &seed);
+    if (!status) status = cli_parse_seed(r->seed, &o->seed);
     if (!status) status = cli_parse_choice(r->start, "--start", options, CLI_COUNT(options), &start);
     if (!status && r->outputs.count > 1)
         status = cli_fail(QUERN_USAGE, "there is one array of labels, and -o is given %zu times", r->outputs.count);
     o->start = (quern_kmeans_start)start;
-    o->distance = r->distance, o->seed = (uint64_t)seed, o->progress = progress;
+    o->distance = r->distance, o->progress = progress;
     return status;
 }
 
@@ -101,11 +100,12 @@ static quern_status print_json(const request *r, const quern_kmeans_report *repo
     for (int64_t i = 0; count && i < labels.rows; i++) count[((int64_t *)labels.data)[i]]++;
     for (int64_t c = 0; count && c < r->k; c++) json_array_append_new(sizes, json_integer((json_int_t)count[c]));
     free(count);
-    return cli_print_json(json_pack("{s:f, s:I, s:b, s:f, s:I, s:I, s:I, s:I, s:o}", "inertia", report->inertia,
-                                    "iterations", (json_int_t)report->iterations, "converged", report->converged,
-                                    "moved", report->moved, "reseeded", (json_int_t)report->reseeded, "empty",
-                                    (json_int_t)report->empty, "start", (json_int_t)report->start, "computed",
-                                    (json_int_t)report->computed, "sizes", sizes),
+    return cli_print_json(json_pack("{s:o, s:I, s:b, s:o, s:I, s:I, s:I, s:I, s:o}", "inertia",
+                                    cli_json_number(report->inertia), "iterations", (json_int_t)report->iterations,
+                                    "converged", report->converged, "moved", cli_json_number(report->moved), "reseeded",
+                                    (json_int_t)report->reseeded, "empty", (json_int_t)report->empty, "start",
+                                    (json_int_t)report->start, "computed", (json_int_t)report->computed, "sizes",
+                                    sizes),
                           2);
 }
 

@@ -270,21 +270,16 @@ static quern_status search(const request *r, quern_neighbors *index, const quern
 
 /* ---- output ----------------------------------------------------------------------------------------------------- */
 
-static json_t *json_number(double number)
-{
-    return isfinite(number) ? json_real(number) : json_null();
-}
-
 static quern_status print_json(const quern_view views[INPUTS], const answer *a)
 {
     int64_t queries = views[QUERIES].data ? views[QUERIES].rows : views[POINTS].rows;
 
-    return cli_print_json(json_pack("{s:I, s:I, s:o, s:b, s:s, s:f, s:f, s:o, s:o}", "points",
+    return cli_print_json(json_pack("{s:I, s:I, s:o, s:b, s:s, s:o, s:o, s:o, s:o}", "points",
                                     (json_int_t)views[POINTS].rows, "queries", (json_int_t)queries, "edges",
                                     a->parts[OFFSETS].data ? json_integer((json_int_t)a->edges) : json_null(), "pruned",
-                                    a->report.pruned, "reason", a->report.reason, "touched", a->report.touched,
-                                    "recall", a->report.recall, "accuracy", json_number(a->accuracy), "error",
-                                    json_number(a->error)),
+                                    a->report.pruned, "reason", a->report.reason, "touched",
+                                    cli_json_number(a->report.touched), "recall", cli_json_number(a->report.recall),
+                                    "accuracy", cli_json_number(a->accuracy), "error", cli_json_number(a->error)),
                           0);
 }
 

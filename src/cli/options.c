@@ -6,6 +6,7 @@
  * rows of a table in each command; their values are borrowed from argv.
  */
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -80,6 +81,11 @@ json_t *cli_json_text(const char *text)
 {
     json_t *value = json_string(text);
     return value ? value : json_string("(not UTF-8)");
+}
+
+json_t *cli_json_number(double number)
+{
+    return isfinite(number) ? json_real(number) : json_null();
 }
 
 bool cli_reader_left(void)
@@ -251,7 +257,7 @@ quern_status cli_parse_dtype(const char *text, quern_dtype *dtype)
     if (!text) return QUERN_OK;
     if (!strcmp(text, "f32")) *dtype = QUERN_F32;
     else if (!strcmp(text, "f64")) *dtype = QUERN_F64;
-    else return cli_fail(QUERN_USAGE, "--dtype is f32 or f64, not \"%s\"", text);
+    else return cli_fail(QUERN_USAGE, "--dtype takes f32 or f64, not '%s'", text);
     return QUERN_OK;
 }
 
@@ -301,19 +307,34 @@ quern_status cli_parse_choice(const char *text, const char *option, const cli_op
     return cli_fail(QUERN_USAGE, "%s takes %s, not '%s'", option, list, text);
 }
 
-quern_status cli_parse_count(const char *text, const char *option, int64_t *count)
+static quern_status parse_whole(const char *text, const char *option, int64_t least, int64_t *number)
 {
     char *end = NULL;
     long long value;
 
-    *count = 0;
+    *number = 0;
     if (!text) return QUERN_OK;
     errno = 0;
     value = strtoll(text, &end, 10);
-    if (errno || end == text || *end || value < 1)
-        return cli_fail(QUERN_USAGE, "%s is a whole number of at least 1, not \"%s\"", option, text);
-    *count = value;
+    if (errno || end == text || *end || value < least)
+        return cli_fail(QUERN_USAGE, "%s takes a whole number of at least %lld, not '%s'", option, (long long)least,
+                        text);
+    *number = value;
     return QUERN_OK;
+}
+
+quern_status cli_parse_count(const char *text, const char *option, int64_t *count)
+{
+    return parse_whole(text, option, 1, count);
+}
+
+quern_status cli_parse_seed(const char *text, uint64_t *seed)
+{
+    int64_t number;
+    quern_status status = parse_whole(text, "--seed", 0, &number);
+
+    *seed = (uint64_t)number;
+    return status;
 }
 
 /* ---- devices and operators -------------------------------------------------------------------------------------- */

@@ -83,25 +83,20 @@ static void compare(const cli_known *known, quern_ridge_loss loss, outcome *out)
     out->accuracy = right / count, out->log_loss = sum / count;
 }
 
-static json_t *number_or_null(double number)
-{
-    return isnan(number) ? json_null() : json_real(number);
-}
-
 static quern_status print_json(const quern_ridge_report *r, const outcome *out)
 {
-    return cli_print_json(json_pack("{s:o, s:o, s:o, s:f, s:I, s:I, s:I, s:f, s:b}", "rmse", number_or_null(out->rmse),
-                                    "accuracy", number_or_null(out->accuracy), "log_loss",
-                                    number_or_null(out->log_loss), "objective", r->objective, "centres",
-                                    (json_int_t)r->centres, "products", (json_int_t)r->products, "steps",
-                                    (json_int_t)r->steps, "residual", r->residual, "converged", r->converged),
-                          2);
+    return cli_print_json(
+        json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:b}", "rmse", cli_json_number(out->rmse), "accuracy",
+                  cli_json_number(out->accuracy), "log_loss", cli_json_number(out->log_loss), "objective",
+                  cli_json_number(r->objective), "centres", (json_int_t)r->centres, "products", (json_int_t)r->products,
+                  "steps", (json_int_t)r->steps, "residual", cli_json_number(r->residual), "converged", r->converged),
+        2);
 }
 
 static void print_report(const quern_ridge_report *r, const outcome *out)
 {
-    printf("%-12s %.9g\n%-12s %lld\n%-12s %lld\n", "objective", r->objective, "centres", (long long)r->centres,
-           "products", (long long)r->products);
+    printf("%-12s %.9g\n%-12s %lld\n%-12s %lld\n", "objective", cli_json_number(r->objective), "centres",
+           (long long)r->centres, "products", (long long)r->products);
     if (!isnan(out->rmse)) printf("%-12s %.9g\n", "rmse", out->rmse);
     if (!isnan(out->accuracy)) printf("%-12s %.6g\n%-12s %.6g\n", "accuracy", out->accuracy, "log loss", out->log_loss);
 }

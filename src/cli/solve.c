@@ -53,10 +53,10 @@ static quern_status parse_options(const request *r, quern_solve_options *how)
 
 static quern_status print_json(const quern_solve_report *report)
 {
-    return cli_print_json(json_pack("{s:b, s:f, s:I, s:I, s:I, s:I}", "converged", report->converged, "residual",
-                                    report->residual, "iterations", (json_int_t)report->iterations, "refinements",
-                                    (json_int_t)report->refinements, "rank", (json_int_t)report->rank, "blocks",
-                                    (json_int_t)report->blocks),
+    return cli_print_json(json_pack("{s:b, s:o, s:I, s:I, s:I, s:I}", "converged", report->converged, "residual",
+                                    cli_json_number(report->residual), "iterations", (json_int_t)report->iterations,
+                                    "refinements", (json_int_t)report->refinements, "rank", (json_int_t)report->rank,
+                                    "blocks", (json_int_t)report->blocks),
                           0);
 }
 

@@ -250,11 +250,6 @@ static void free_problem(problem *p)
 
 /* ---- output ----------------------------------------------------------------------------------------------------- */
 
-static json_t *json_number(double number)
-{
-    return isfinite(number) ? json_real(number) : json_null();
-}
-
 /* Lists of the temperatures and of the problems of a batch. */
 static json_t *json_levels(const quern_transport_report *report)
 {
@@ -262,9 +257,10 @@ static json_t *json_levels(const quern_transport_report *report)
 
     for (size_t k = 0; k < report->level_count; k++) {
         const quern_transport_level *level = &report->levels[k];
-        json_array_append_new(levels, json_pack("{s:f, s:i, s:o, s:I, s:I}", "blur", level->blur, "iterations",
-                                                level->iterations, "marginal_error", json_number(level->marginal_error),
-                                                "points_x", (json_int_t)level->M, "points_y", (json_int_t)level->N));
+        json_array_append_new(levels,
+                              json_pack("{s:o, s:i, s:o, s:I, s:I}", "blur", cli_json_number(level->blur), "iterations",
+                                        level->iterations, "marginal_error", cli_json_number(level->marginal_error),
+                                        "points_x", (json_int_t)level->M, "points_y", (json_int_t)level->N));
     }
     return levels;
 }
@@ -276,8 +272,8 @@ static json_t *json_members(const quern_transport_result *result, size_t members
 
     for (size_t m = 0; m < members; m++)
         if (!quern_transport_member(result, m, &value, &lower, &upper))
-            json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "value", json_number(value), "lower",
-                                                  json_number(lower), "upper", json_number(upper)));
+            json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "value", cli_json_number(value), "lower",
+                                                  cli_json_number(lower), "upper", cli_json_number(upper)));
     return list;
 }
 
@@ -286,13 +282,15 @@ static quern_status print_json(const quern_transport_result *result, size_t memb
     const quern_transport_report *report = quern_transport_report_of(result);
 
     return cli_print_json(
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:o, s:o, s:b, s:i, s:o, s:f, s:f, s:o, s:o}", "value",
-                  json_number(report->value), "lower", json_number(report->lower), "upper", json_number(report->upper),
-                  "gap", json_number(report->gap), "cost", json_number(report->cost), "mass_x", report->mass_x,
-                  "mass_y", report->mass_y, "directed_x", json_number(report->directed_x), "directed_y",
-                  json_number(report->directed_y), "converged", report->converged, "iterations", report->iterations,
-                  "marginal_error", json_number(report->marginal_error), "touched", report->touched, "skipped",
-                  report->skipped, "levels", json_levels(report), "members", json_members(result, members)),
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:i, s:o, s:o, s:o, s:o, s:o}", "value",
+                  cli_json_number(report->value), "lower", cli_json_number(report->lower), "upper",
+                  cli_json_number(report->upper), "gap", cli_json_number(report->gap), "cost",
+                  cli_json_number(report->cost), "mass_x", cli_json_number(report->mass_x), "mass_y",
+                  cli_json_number(report->mass_y), "directed_x", cli_json_number(report->directed_x), "directed_y",
+                  cli_json_number(report->directed_y), "converged", report->converged, "iterations", report->iterations,
+                  "marginal_error", cli_json_number(report->marginal_error), "touched",
+                  cli_json_number(report->touched), "skipped", cli_json_number(report->skipped), "levels",
+                  json_levels(report), "members", json_members(result, members)),
         2);
 }
 

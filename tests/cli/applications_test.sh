@@ -33,6 +33,8 @@ fails 'a shift that is no number' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --shift mu
 
 prints 'eigenvalues' "2
 1" eigs "$kernel" x=0,0,100 y=0,0,100 --count 2 --quiet
+"$quern" eigs "$kernel" x=0,100 y=0,100 --quiet >out 2>err && "$quern" eigs "$kernel" x=0,1,2,3,4,5,6,7 y=0,1,2,3,4,5,6,7 --quiet >>out 2>>err
+report 'without a count 6, or all' "$([ "$(wc -l <out)" -eq 8 ] || cat out err)"
 shows 'the smallest' '"converged": true' eigs "$kernel" x=0,0,100 y=0,0,100 --count 1 --which smallest --json --quiet
 fails 'more eigenvalues than rows' 6 eigs "$kernel" x=0,1 y=0,1 --count 3
 fails 'eigenvalues that there are not' 2 eigs "$kernel" x=0,1 y=0,1 --count 1 --which middle
@@ -88,6 +90,7 @@ shows 'its report' '"converged": true' transport 0,1 2,3 --json --quiet
 report 'its gradient and a potential' "$([ "$(cat made/g.csv)" = "-0.5
 -0.5" ] && [ "$(wc -l <made/f.csv)" -eq 2 ] || cat made/g.csv made/f.csv err)"
 rm -f made/g.csv made/f.csv
+shows 'what is infinite is null in JSON' '"value": null' transport 0,1e30 2,3 --loss hausdorff-hard --json --quiet
 fails 'one cloud' 8 transport x.npy -o gradient-x=made/g.npy
 fails 'masses that differ' 6 transport 0,1 2,3 a=1,2 b=1,1 -o gradient-x=made/g.npy
 fails 'a third cloud' 4 transport 0,1 2,3 z=1 -o gradient-x=made/g.npy
@@ -220,6 +223,8 @@ shows 'the inertia of iris' '"inertia": 78.85144142' kmeans "$iris" -k 3 --resta
 "$quern" kmeans 0,1,5,6 weights=1,3,1,1 start=0,5 -o made/l.csv --centroids made/c.csv >out 2>err
 report 'labels and centroids' "$([ "$(tr '\n' ' ' <made/c.csv)" = '0.75 5.5 ' ] && [ "$(wc -l <made/l.csv)" -eq 4 ] && [ ! -s out ] || cat out err made/c.csv)"
 rm -f made/l.csv made/c.csv
+shows 'a seed of 0' '^1$' kmeans 0,1,5 -k 2 --seed 0 --quiet
+fails 'a seed below 0' 2 kmeans 0,1,5 -k 2 --seed -1
 fails 'no number of clusters' 8 kmeans 0,1,5
 fails 'no points' 8 kmeans -k 2
 fails 'more clusters than points' 6 kmeans 0,1,5 -k 4 -o made/l.npy
