@@ -40,6 +40,10 @@ quern_status cli_fail_quern(quern_status status, const char *about);
 /* Prints "quern: " and a note to stderr, unless --quiet was given, which cli_parse has seen. */
 void cli_note(const char *fmt, ...) CLI_PRINTF(1, 2);
 bool cli_is_quiet(void);
+/* Whether --json was given, likewise. */
+bool cli_prints_json(void);
+/* The name of the command, likewise. */
+const char *cli_command_name(void);
 /* MEMORY, for a host allocation. */
 quern_status cli_fail_memory(void);
 /* Whether something was not written to stdout because its reader has gone: `quern ops | head -1`. */
@@ -365,8 +369,23 @@ typedef struct cli_results {
 quern_status cli_results_create(cli_results *results, const quern_operator *op, const cli_inputs *inputs,
                                 quern_dtype dtype);
 void cli_results_free(cli_results *results);
-/* Fails before any work is done if a path cannot become a file: directory missing or not writable, named twice. */
+/* Fails before any work is done if a path cannot become a file: directory missing or not writable, named twice; or stdout, where
+   JSON goes already. */
 quern_status cli_outputs_check(const cli_list *paths);
+/* The file of -o, and another one, as far as they are given: a list in `paths`. */
+cli_list cli_paths_of(const char *paths[2], const cli_list *outputs, const char *other);
+/* Whether two paths lead to one place, be there a file or not yet. */
+bool cli_is_same_file(const char *a, const char *b);
+/* A file of text that is complete or not there: begun beside its path, and renamed in the end, or removed after a failure. Both
+   print what went wrong; after a failed begin there is nothing to end. */
+typedef struct cli_file {
+    FILE *stream;
+    const char *given;
+    char *part, *target;
+} cli_file;
+
+quern_status cli_file_begin(cli_file *file, const char *path);
+quern_status cli_file_end(cli_file *file, quern_status status);
 /* Writes result k to path k ("-": stdout); either all files appear or, as far as the system lets us, none. */
 quern_status cli_outputs_write(const cli_list *paths, const cli_results *results);
 quern_status cli_results_print(const cli_results *results);      /* rows of text to stdout */
@@ -379,6 +398,8 @@ typedef struct cli_resume {
     int64_t pairs;    /* of a slice; 0: 2^35 */
 } cli_resume;
 
+/* Fails if the file, or none, is a result's too. USAGE. */
+quern_status cli_resume_check(const cli_resume *how, const cli_list *outputs);
 /* Does a run of one pass in slices, and goes on from the file if it is there. UNSUPPORTED, USAGE, IO. */
 quern_status cli_resume_run(const cli_resume *how, quern_operator *op, quern_context *context, const cli_inputs *inputs,
                             const cli_results *results);

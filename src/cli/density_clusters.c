@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "label_plot.h"
+#include "plot.h"
 
 typedef struct request {
     const char *radius_text, *neighbors_text, *distance;    /* dbscan */
@@ -79,8 +80,8 @@ static quern_status show(const request *r, const quern_density_clusters_report *
     quern_view views[2] = {labels, peaks};
     quern_value value = {.name = "", .axis = 'i', .dim = 1, .integer = true};
     cli_results results = {views, &value, 1};
-    const char *paths[2] = {r->outputs.count ? r->outputs.items[0] : r->peaks, r->peaks};
-    cli_list files = {paths, r->outputs.count + (r->peaks != NULL)};
+    const char *paths[2];
+    const cli_list files = cli_paths_of(paths, &r->outputs, r->peaks);
     quern_status status = QUERN_OK;
 
     if (r->json) status = print_json(r, report, labels);
@@ -125,8 +126,12 @@ static quern_status run_parsed(request *r, quern_status status, const char *exam
     if (!status) status = cli_parse_dtype(r->dtype_text, &r->dtype);
     if (!status && r->outputs.count > 1)
         status = cli_fail(QUERN_USAGE, "there is one array of labels, and -o is given %zu times", r->outputs.count);
-    if (!status) status = cli_outputs_check(&r->outputs);
-    if (!status && r->peaks) status = cli_outputs_check(&(cli_list){&r->peaks, 1});
+    if (!status) {
+        const char *paths[2];
+        const cli_list files = cli_paths_of(paths, &r->outputs, r->peaks);
+        status = cli_outputs_check(&files);
+    }
+    if (!status) status = cli_plot_check(r->plot);
     if (!status && r->words.count != 1) status = cli_fail(QUERN_MISSING, "one file of points is needed: %s", example);
     if (!status) status = cli_points_read(&inputs, &r->words, &known, r->dtype);
     if (!status && strcmp(inputs.args[0].name, "x"))

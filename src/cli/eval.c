@@ -81,10 +81,8 @@ static quern_status parse(int argc, char **argv, request *r)
     if (!status && r->slice && !r->resume.path) status = cli_fail(QUERN_USAGE, "--slice is for --resume");
     if (!status) status = cli_parse_count(r->m, "--M", &inputs->M);
     if (!status) status = cli_parse_count(r->n, "--N", &inputs->N);
-    for (size_t k = 0; k < r->task.outputs.count && r->json && !status; k++)
-        if (!strcmp(r->task.outputs.items[k], "-"))
-            status = cli_fail(QUERN_USAGE, "--json and `-o -` both want stdout; drop one");
     if (!status) status = cli_task_read(&r->task, "eval", SIZE_MAX, "");
+    if (!status) status = cli_resume_check(&r->resume, &r->task.outputs);
     if (!status) status = cli_offsets_read(inputs, offsets, r->offsets_i, 0);
     if (!status) status = cli_offsets_read(inputs, offsets, r->offsets_j, 1);
     return status ? status : cli_ranges_read(&r->ranges, r->ranges_text, r->labels, r->keep);

@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "gp_plot.h"
+#include "plot.h"
 
 typedef struct request {
     const char *kernel, *method, *mean, *optimiser, *fixed, *plot, *dtype_text;
@@ -223,6 +224,7 @@ static quern_status run(int argc, char **argv)
     if (!status) status = cli_parse_dtype(r.dtype_text, &r.dtype);
     if (!status) status = parse_options(&r, &o, &how);
     if (!status) status = cli_outputs_check(&r.outputs);
+    if (!status) status = cli_plot_check(r.plot);
     if (!status && r.outputs.count > 1)
         status = cli_fail(QUERN_USAGE, "predictions are one table, and -o is given %zu times", r.outputs.count);
     if (!status) status = cli_known_read(&d, "gp", &r.words, r.dtype);

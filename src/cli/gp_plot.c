@@ -70,9 +70,10 @@ static quern_status draw_map(FILE *file, quern_gp *gp, const quern_view *points,
 
 quern_status cli_gp_plot(const char *path, quern_gp *gp, quern_view points, quern_view values)
 {
-    FILE *file;
+    cli_file file;
     quern_status status = cli_plot_begin(&file, path);
     if (status) return status;
-    status = points.columns == 1 ? draw_line(file, gp, &points, &values) : draw_map(file, gp, &points, &values);
-    return cli_plot_end(file, path, status);
+    status = points.columns == 1 ? draw_line(file.stream, gp, &points, &values)
+                                 : draw_map(file.stream, gp, &points, &values);
+    return cli_plot_end(&file, status);
 }

@@ -171,7 +171,8 @@ static quern_status read_word(cli_inputs *inputs, const char *word)
     char *name;
 
     if (!equals || equals == word)
-        return cli_fail(QUERN_USAGE, "\"%s\" is not of the form NAME=FILE or NAME=NUMBER; see `quern help eval`", word);
+        return cli_fail(QUERN_USAGE, "\"%s\" is not of the form NAME=FILE or NAME=NUMBER; see `quern help %s`", word,
+                        cli_command_name());
     if (!equals[1]) return cli_fail(QUERN_USAGE, "\"%s\" has no value; write %sFILE.npy or %sNUMBER", word, word, word);
     name = strndup(word, (size_t)(equals - word));
     if (!name) return cli_fail_memory();

@@ -12,6 +12,7 @@
 
 #include "cli.h"
 #include "kde_plot.h"
+#include "plot.h"
 #include "quern/array.h"
 #include "quern/density.h"
 
@@ -82,7 +83,8 @@ static quern_status parse(int argc, char **argv, request *r, quern_density_optio
     if (!status && r->box && !r->grid) status = cli_fail(QUERN_USAGE, "--box is of a grid; add --grid N");
     if (!status && r->outputs.count > 1)
         status = cli_fail(QUERN_USAGE, "there is one result, and -o is given %zu times", r->outputs.count);
-    return status ? status : cli_outputs_check(&r->outputs);
+    if (!status) status = cli_outputs_check(&r->outputs);
+    return status ? status : cli_plot_check(r->plot);
 }
 
 /* ---- input ------------------------------------------------------------------------------------------------------ */

@@ -73,9 +73,9 @@ static quern_status draw_map(FILE *file, quern_density *density, const quern_vie
 
 quern_status cli_kde_plot(const char *path, quern_density *density, quern_view points)
 {
-    FILE *file;
+    cli_file file;
     quern_status status = cli_plot_begin(&file, path);
     if (status) return status;
-    status = points.columns == 1 ? draw_line(file, density, &points) : draw_map(file, density, &points);
-    return cli_plot_end(file, path, status);
+    status = points.columns == 1 ? draw_line(file.stream, density, &points) : draw_map(file.stream, density, &points);
+    return cli_plot_end(&file, status);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "label_plot.h"
+#include "plot.h"
 #include "quern/kmeans.h"
 
 typedef struct request {
@@ -109,13 +110,21 @@ static quern_status print_json(const request *r, const quern_kmeans_report *repo
                           2);
 }
 
+static quern_status check_paths(const request *r)
+{
+    const char *paths[2];
+    const cli_list files = cli_paths_of(paths, &r->outputs, r->centroids);
+
+    return cli_outputs_check(&files);
+}
+
 static quern_status show(const request *r, const quern_kmeans_report *report, quern_view labels, quern_view centroids)
 {
     quern_view views[2] = {labels, centroids};
     quern_value value = {.name = "", .axis = 'i', .dim = 1, .integer = true};
     cli_results results = {views, &value, 1};
-    const char *paths[2] = {r->outputs.count ? r->outputs.items[0] : r->centroids, r->centroids};
-    cli_list files = {paths, r->outputs.count + (r->centroids != NULL)};
+    const char *paths[2];
+    const cli_list files = cli_paths_of(paths, &r->outputs, r->centroids);
 
     if (!r->json && !r->outputs.count && !r->plot) {
         quern_status status = cli_results_print(&results);
@@ -171,8 +180,8 @@ static quern_status run(int argc, char **argv)
     quern_status status = cli_parse(argc, argv, options, CLI_COUNT(options), &r, &r.words);
 
     if (!status) status = parse_options(&r, &o);
-    if (!status) status = cli_outputs_check(&r.outputs);
-    if (!status && r.centroids) status = cli_outputs_check(&(cli_list){&r.centroids, 1});
+    if (!status) status = check_paths(&r);
+    if (!status) status = cli_plot_check(r.plot);
     if (!status) status = cli_points_read(&inputs, &r.words, &known, r.dtype);
     if (!status) status = find_arrays(&r, &inputs, &o, &x, &start);
     if (!status) status = cli_open(&context, &r.open);

@@ -29,9 +29,10 @@ quern_status cli_label_plot(const char *path, quern_view points, quern_view labe
     const int64_t *label = labels.data, step = 1 + points.rows / MOST;
     const bool flat = points.columns == 1;
     const cli_range none = {0, 1};
-    FILE *file;
-    quern_status status = cli_plot_begin(&file, path);
+    cli_file picture;
+    quern_status status = cli_plot_begin(&picture, path);
     if (status) return status;
+    FILE *file = picture.stream;
     cli_range x = points.rows ? cli_range_of(&points, 0, 0.05) : none, y = none;
     if (points.rows) y = flat ? label_range(label, points.rows) : cli_range_of(&points, 1, 0.05);
     fprintf(file, "<g fill-opacity=\"0.8\">\n");
@@ -45,5 +46,5 @@ quern_status cli_label_plot(const char *path, quern_view points, quern_view labe
     }
     fprintf(file, "</g>\n");
     cli_plot_axes(file, x, y);
-    return cli_plot_end(file, path, QUERN_OK);
+    return cli_plot_end(&picture, QUERN_OK);
 }

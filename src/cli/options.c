@@ -36,11 +36,22 @@ quern_status cli_fail(quern_status status, const char *fmt, ...)
     return status;
 }
 
-static bool quiet; /* --quiet was given */
+static bool quiet, json; /* --quiet, --json was given */
+static const char *command = "";
 
 bool cli_is_quiet(void)
 {
     return quiet;
+}
+
+bool cli_prints_json(void)
+{
+    return json;
+}
+
+const char *cli_command_name(void)
+{
+    return command;
 }
 
 void cli_note(const char *fmt, ...)
@@ -162,7 +173,7 @@ static const cli_option *find_option(const cli_option *options, size_t count, co
     return NULL;
 }
 
-static quern_status unknown_option(const char *command, const char *word, const parser *p)
+static quern_status unknown_option(const char *word, const parser *p)
 {
     const char *guess = NULL;
     size_t least = SIZE_MAX;
@@ -194,11 +205,12 @@ static quern_status take_option(int argc, char **argv, int *at, const parser *p)
     size_t size = equals ? (size_t)(equals - word) : strlen(word);
     const cli_option *option = find_option(p->options, p->count, word, size);
 
-    if (!option) return unknown_option(argv[0], word, p);
+    if (!option) return unknown_option(word, p);
     if (option->kind == CLI_FLAG) {
         if (equals) return cli_fail(QUERN_USAGE, "option %s takes no value", option->name);
         *(bool *)((char *)p->request + option->at) = true;
         quiet = quiet || !strcmp(option->name, "--quiet");
+        json = json || !strcmp(option->name, "--json");
         return QUERN_OK;
     }
     if (equals) return store(option, p->request, equals + 1);
@@ -212,6 +224,7 @@ quern_status cli_parse(int argc, char **argv, const cli_option *options, size_t 
     const parser p = {options, count, request};
     bool only_words = false;
 
+    command = argv[0];
     for (int at = 1; at < argc; at++) {
         quern_status status = QUERN_OK;
         if (only_words || argv[at][0] != '-' || !argv[at][1]) status = list_add(words, argv[at]);

@@ -154,7 +154,7 @@ static bool is_stdout(const char *path)
 
 static quern_status fail_output(const char *path, const char *reason)
 {
-    return cli_fail(QUERN_IO, "-o %s cannot be written: %s", path, reason);
+    return cli_fail(QUERN_IO, "'%s' cannot be written: %s", path, reason);
 }
 
 /* Whether files can be made in the directory that holds `path`. */
@@ -182,14 +182,44 @@ static quern_status check_path(const char *path)
     return S_ISREG(info.st_mode) ? check_directory(path) : QUERN_OK;
 }
 
+bool cli_is_same_file(const char *a, const char *b)
+{
+    const char *name_a = strrchr(a, '/'), *name_b = strrchr(b, '/');
+    char *directory_a = strndup(a, name_a ? (size_t)(name_a - a) + 1 : 0);
+    char *directory_b = strndup(b, name_b ? (size_t)(name_b - b) + 1 : 0);
+    struct stat first, second;
+    bool same = !strcmp(a, b);
+
+    if (!stat(a, &first) && !stat(b, &second))
+        same |= S_ISREG(first.st_mode) && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+    else if (directory_a && directory_b && !stat(*directory_a ? directory_a : ".", &first) &&
+             !stat(*directory_b ? directory_b : ".", &second))
+        same |= first.st_dev == second.st_dev && first.st_ino == second.st_ino &&
+                !strcmp(name_a ? name_a + 1 : a, name_b ? name_b + 1 : b);
+    free(directory_a);
+    free(directory_b);
+    return same;
+}
+
+cli_list cli_paths_of(const char *paths[2], const cli_list *outputs, const char *other)
+{
+    cli_list files = {paths, 0};
+
+    if (outputs->count) paths[files.count++] = outputs->items[0];
+    if (other) paths[files.count++] = other;
+    return files;
+}
+
 quern_status cli_outputs_check(const cli_list *paths)
 {
     for (size_t k = 0; k < paths->count; k++) {
         quern_status status = check_path(paths->items[k]);
         if (status) return status;
+        if (is_stdout(paths->items[k]) && cli_prints_json())
+            return cli_fail(QUERN_USAGE, "--json and the file `-` both want stdout; drop one");
         for (size_t l = 0; l < k; l++)
-            if (!strcmp(paths->items[k], paths->items[l]))
-                return cli_fail(QUERN_USAGE, "-o %s is given twice; each result needs a place of its own",
+            if (cli_is_same_file(paths->items[k], paths->items[l]))
+                return cli_fail(QUERN_USAGE, "'%s' is given for two results; each needs a place of its own",
                                 paths->items[k]);
     }
     return QUERN_OK;
@@ -214,6 +244,36 @@ static quern_status stage(staged *s, const char *path)
     if (!s->part) return cli_fail_memory();
     snprintf(s->part, size, "%s.part-%ld", s->target, (long)getpid());
     return QUERN_OK;
+}
+
+quern_status cli_file_begin(cli_file *file, const char *path)
+{
+    struct stat info;
+    staged s = {NULL, NULL};
+    quern_status status = QUERN_OK;
+
+    *file = (cli_file){.given = path};
+    if (stat(path, &info) || S_ISREG(info.st_mode)) status = stage(&s, path);
+    file->part = s.part, file->target = s.target;
+    if (status) return status;
+    file->stream = fopen(file->part ? file->part : path, "w");
+    if (file->stream) return QUERN_OK;
+    status = fail_output(path, strerror(errno));
+    free(file->part), free(file->target);
+    return status;
+}
+
+quern_status cli_file_end(cli_file *file, quern_status status)
+{
+    bool failed = ferror(file->stream);
+
+    errno = 0;
+    failed |= fclose(file->stream) != 0;
+    failed = failed || (!status && file->part && rename(file->part, file->target));
+    if (failed && !status) status = fail_output(file->given, errno ? strerror(errno) : "not all was written");
+    if (status && file->part) remove(file->part);
+    free(file->part), free(file->target);
+    return status;
 }
 
 static quern_status write_stdout(quern_view view)

@@ -3,9 +3,9 @@
  */
 #include "plot.h"
 
-#include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 enum { TICKS = 5 };
 
@@ -52,30 +52,36 @@ void cli_plot_colour(FILE *file, cli_range r, double number)
         fprintf(file, "%02x", (unsigned)lround(colours[k][c] * (1 - rest) + colours[k + 1][c] * rest));
 }
 
-/* The 5 or so round numbers of an axis begin at *first. */
-static double tick_step(cli_range r, double *first)
+/* The 5 or so round numbers of an axis: *first and so many, a step apart; none where numbers so close cannot be told apart. */
+static int find_ticks(cli_range r, double *first, double *step)
 {
     double rough = (r.to - r.from) / TICKS, power = pow(10, floor(log10(rough))), lead = rough / power;
-    double step = power * (lead < 1.5 ? 1 : lead < 3.5 ? 2 : lead < 7.5 ? 5 : 10);
-    *first = ceil(r.from / step) * step;
-    return step;
+    *step = power * (lead < 1.5 ? 1 : lead < 3.5 ? 2 : lead < 7.5 ? 5 : 10);
+    *first = ceil(r.from / *step) * *step;
+    double count = floor((r.to - *first) / *step) + 1;
+    return count >= 1 && count <= 4 * TICKS && r.to + *step > r.to ? (int)count : 0;
 }
 
 void cli_plot_axes(FILE *file, cli_range x, cli_range y)
 {
-    double first, step = tick_step(x, &first);
+    double first, step;
+    int count = find_ticks(x, &first, &step);
     fprintf(file, "<g font-family=\"sans-serif\" font-size=\"13\" fill=\"#333\">\n");
-    for (double t = first; t <= x.to; t += step)
+    for (int k = 0; k < count; k++) {
+        double t = first + k * step;
         fprintf(file,
                 "<path d=\"M%.1f %dv6\" stroke=\"#333\"/><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g</text>\n",
                 cli_plot_x(x, t), CLI_PLOT_HEIGHT - CLI_PLOT_MARGIN, cli_plot_x(x, t),
                 CLI_PLOT_HEIGHT - CLI_PLOT_MARGIN + 20, fabs(t) < 1e-9 * step ? 0 : t);
-    step = tick_step(y, &first);
-    for (double t = first; t <= y.to; t += step)
+    }
+    count = find_ticks(y, &first, &step);
+    for (int k = 0; k < count; k++) {
+        double t = first + k * step;
         fprintf(file,
                 "<path d=\"M%d %.1fh-6\" stroke=\"#333\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n",
                 CLI_PLOT_MARGIN, cli_plot_y(y, t), CLI_PLOT_MARGIN - 9, cli_plot_y(y, t) + 4,
                 fabs(t) < 1e-9 * step ? 0 : t);
+    }
     fprintf(file, "</g>\n<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"none\" stroke=\"#333\"/>\n",
             CLI_PLOT_MARGIN, CLI_PLOT_MARGIN, CLI_PLOT_WIDTH - 2 * CLI_PLOT_MARGIN,
             CLI_PLOT_HEIGHT - 2 * CLI_PLOT_MARGIN);
@@ -104,22 +110,30 @@ void cli_plot_places(double *at, cli_range x, cli_range y)
     }
 }
 
-quern_status cli_plot_begin(FILE **file, const char *path)
+quern_status cli_plot_check(const char *path)
 {
-    *file = fopen(path, "w");
-    if (!*file) return cli_fail(QUERN_IO, "--plot %s cannot be written: %s", path, strerror(errno));
-    fprintf(*file,
+    const char *dot = path ? strrchr(path, '.') : NULL;
+
+    if (!path) return QUERN_OK;
+    if (!strcmp(path, "-") || (dot && !strchr(dot, '/') && strcasecmp(dot, ".svg")))
+        return cli_fail(QUERN_USAGE, "--plot draws SVG; give it a file that is called .svg, not '%s'", path);
+    return cli_outputs_check(&(cli_list){&path, 1});
+}
+
+quern_status cli_plot_begin(cli_file *file, const char *path)
+{
+    quern_status status = cli_file_begin(file, path);
+
+    if (status) return status;
+    fprintf(file->stream,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\">\n"
             "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
             CLI_PLOT_WIDTH, CLI_PLOT_HEIGHT);
     return QUERN_OK;
 }
 
-quern_status cli_plot_end(FILE *file, const char *path, quern_status status)
+quern_status cli_plot_end(cli_file *file, quern_status status)
 {
-    fprintf(file, "</svg>\n");
-    bool failed = ferror(file);
-    if ((fclose(file) || failed) && !status)
-        return cli_fail(QUERN_IO, "--plot %s cannot be written: %s", path, strerror(errno));
-    return status;
+    fprintf(file->stream, "</svg>\n");
+    return cli_file_end(file, status);
 }

@@ -19,10 +19,11 @@ cli_range cli_range_of(const quern_view *view, int64_t column, double part);
 /* An element of a view of floats on the host. */
 double cli_plot_number(const quern_view *view, int64_t row, int64_t column);
 
-/* Fails with a word on stderr; then there is nothing to end. */
-quern_status cli_plot_begin(FILE **file, const char *path);
-/* The status, or IO where the file is not complete. */
-quern_status cli_plot_end(FILE *file, const char *path, quern_status status);
+/* Whether the file of --plot, or none, can be written: USAGE, IO. */
+quern_status cli_plot_check(const char *path);
+/* As cli_file_begin and _end. */
+quern_status cli_plot_begin(cli_file *file, const char *path);
+quern_status cli_plot_end(cli_file *file, quern_status status);
 
 /* Where a number is in the picture. */
 double cli_plot_x(cli_range r, double x);

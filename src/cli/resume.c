@@ -210,27 +210,39 @@ static quern_status read_file(job *j)
     return status;
 }
 
-/* One process at a time has the file; the lock ends with the process. */
+/* One process at a time has the file, by a lock on another beside it, which ends with the process. What was locked may have been
+   removed by the process before: then it is another file than the one that is there now. */
 static quern_status lock(const cli_resume *how)
 {
     char name[4096];
 
     snprintf(name, sizeof name, "%s.lock", how->path);
-    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0) return cli_fail(QUERN_IO, "cannot create '%s': %s", name, strerror(errno));
-    if (!flock(fd, LOCK_EX | LOCK_NB)) return QUERN_OK;
-    close(fd);
-    return cli_fail(QUERN_IO, "another process is at work with '%s'", how->path);
+    for (;;) {
+        struct stat ours, there;
+        int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (fd < 0) return cli_fail(QUERN_IO, "cannot create '%s': %s", name, strerror(errno));
+        if (flock(fd, LOCK_EX | LOCK_NB)) {
+            close(fd);
+            return cli_fail(QUERN_IO, "another process is at work with '%s'", how->path);
+        }
+        if (!fstat(fd, &ours) && !stat(name, &there) && ours.st_ino == there.st_ino) return QUERN_OK;
+        close(fd);
+    }
+}
+
+static void unlock(const cli_resume *how)
+{
+    char name[4096];
+
+    snprintf(name, sizeof name, "%s.lock", how->path);
+    unlink(name);
 }
 
 void cli_resume_end(const cli_resume *how)
 {
-    char name[4096];
-
     if (!how->path) return;
     unlink(how->path);
-    snprintf(name, sizeof name, "%s.lock", how->path);
-    unlink(name);
+    unlock(how);
 }
 
 /* ---- slices ----------------------------------------------------------------------------------------------------- */
@@ -389,6 +401,15 @@ static quern_status run_slices(job *j)
     return QUERN_OK;
 }
 
+quern_status cli_resume_check(const cli_resume *how, const cli_list *outputs)
+{
+    for (size_t k = 0; k < outputs->count && how->path; k++)
+        if (cli_is_same_file(how->path, outputs->items[k]))
+            return cli_fail(QUERN_USAGE, "'%s' is given for --resume, which is removed in the end, and for a result",
+                            outputs->items[k]);
+    return QUERN_OK;
+}
+
 /* ---- a run ------------------------------------------------------------------------------------------------------ */
 
 /* What the one pass is like. */
@@ -415,11 +436,20 @@ static quern_status look(job *j)
     return status;
 }
 
+/* Without rows or columns there are no slices. */
+static quern_status run_at_once(const job *j)
+{
+    quern_status status = quern_run_all(j->op, (quern_args){j->inputs->args, j->inputs->count, 0, 0},
+                                        (quern_outs){j->results->views, j->results->count});
+    return status ? cli_fail_quern(status, NULL) : QUERN_OK;
+}
+
 static quern_status run_job(job *j, quern_context *context)
 {
     quern_status status = look(j);
 
     if (status) return status;
+    if (!j->now.rows || !j->now.columns) return run_at_once(j);
     find_digests(j, context);
     choose_slices(j);
     j->states = calloc((size_t)j->piece_count, sizeof *j->states);
@@ -439,7 +469,9 @@ quern_status cli_resume_run(const cli_resume *how, quern_operator *op, quern_con
     if (inputs->M || inputs->N || inputs->members)
         return cli_fail(QUERN_UNSUPPORTED, "--resume: arrays tell the sizes; leave out --M, --N and offsets");
     quern_status status = lock(how);
-    if (!status) status = run_job(&j, context);
+    if (status) return status;
+    status = run_job(&j, context);
+    if (status) unlock(how);
     for (int64_t k = 0; k < j.piece_count && j.states; k++) free(j.states[k]);
     free(j.states);
     free(j.state_bytes);

@@ -55,6 +55,12 @@ shows 'inducing points: all of them' '"log_marginal_likelihood": -8.86616' gp 0,
 "$quern" gp 0,1,2,4 2,3,1,2 --kernel rbf length=1 noise=0.1 --inducing 3 >out 2>err
 report 'inducing points: a bound' "$(grep -q '^log marginal likelihood  -20.155[0-9]* or more$' out || cat out err)"
 fails 'inducing points without noise' 2 gp 0,1,2 2,3,1 --inducing 2 noise=0
+fails 'a picture nowhere' 15 gp 0,1 2,3 --plot no/fit.svg
+fails 'a picture in place of a folder' 15 gp 0,1 2,3 --plot made
+fails 'a picture that is no SVG' 2 gp 0,1 2,3 --plot made/fit.png
+( ulimit -f 1000 && "$quern" gp 10000000000000000,10000000000000002 1,2 --dtype f64 --plot made/far.svg ) >out 2>err
+report 'axes of numbers that are hardly apart' "$(grep -q '</svg>' made/far.svg || cat err)"
+rm -f made/far.svg
 fails 'points without values' 8 gp 0,1,2 at=3 -o made/p.npy
 fails 'no points' 8 gp at=3 -o made/p.npy
 fails 'a third array' 2 gp 0,1 2,3 4,5 at=3 -o made/p.npy
@@ -223,6 +229,10 @@ shows 'the inertia of iris' '"inertia": 78.85144142' kmeans "$iris" -k 3 --resta
 "$quern" kmeans 0,1,5,6 weights=1,3,1,1 start=0,5 -o made/l.csv --centroids made/c.csv >out 2>err
 report 'labels and centroids' "$([ "$(tr '\n' ' ' <made/c.csv)" = '0.75 5.5 ' ] && [ "$(wc -l <made/l.csv)" -eq 4 ] && [ ! -s out ] || cat out err made/c.csv)"
 rm -f made/l.csv made/c.csv
+fails 'labels and centroids in one place' 2 kmeans 0,1,5 -k 2 -o made/l.npy --centroids made/../made/l.npy
+fails 'labels where JSON goes' 2 kmeans 0,1,5 -k 2 -o - --json
+fails 'a part where JSON goes' 2 knn 0,1,5 -o indices=- --json
+fails 'an array too many' 2 kmeans 0,1,5 2,3 -k 2 -o made/l.npy
 shows 'a seed of 0' '^1$' kmeans 0,1,5 -k 2 --seed 0 --quiet
 fails 'a seed below 0' 2 kmeans 0,1,5 -k 2 --seed -1
 fails 'no number of clusters' 8 kmeans 0,1,5

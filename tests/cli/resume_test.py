@@ -86,7 +86,14 @@ def main():
     with open('r', 'wb') as file:
         file.write(b'nothing')
     fails('a foreign file', run(), IO, 'was not written by --resume')
+    report('which stays, and nothing beside it', '' if read('r') == [b'nothing'] and not os.path.exists('r.lock') else 'it does not')
     os.remove('r')
+    os.symlink('.', 'here')
+    twice = [word.replace('a.npy', 'here/r') for word in WORDS]
+    fails('a result in the place of the file', run(words=twice), USAGE, 'is given for --resume')
+    put_npy('none.npy', 0, 2, 1)
+    fails('no columns', run(words=[word.replace('y.npy', 'none.npy') for word in WORDS]), 0, '')
+    report('which give no sum', '' if not any(read('a.npy')[0][128:]) else 'they do')
     fails('several passes', run(formula='x=Vi(2); y=Vj(2); Sum_i(Sum_j(Exp(-SqDist(x,y))))',
                                 words=['x=x.npy', 'y=y.npy', '--resume', 'r', '--slice']), UNSUPPORTED, 'of one pass, and this one takes 2')
     fails('no reduction', run(formula='x=Vi(2); 2*x', words=['x=x.npy', '--resume', 'r', '--slice']), UNSUPPORTED, 'for reductions')
