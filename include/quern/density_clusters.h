@@ -31,7 +31,7 @@ typedef struct quern_density_clusters_report {
 
 /* A point with at least `neighbors` points within the radius, itself among them, is a core point; core points within the radius of
    each other are in one cluster, and other points in that of a core point within the radius: of several the cluster with the
-   first number. `distance` is a formula of two points x and y that is symmetric; null: "Norm2(x-y)", for which far blocks of points are
+   first number. `distance` is a formula of two points x and y that is symmetric, and 0 for a point and itself; null: "Norm2(x-y)", for which far blocks of points are
    left out. Nothing is stored for a pair. `report` may be null. Statuses: USAGE, SHAPE, LIMIT, MEMORY, those of quern_compile for
    the distance and of quern_run. */
 QUERN_API quern_status quern_dbscan(quern_context *context, quern_view points, double radius, int64_t neighbors,

@@ -16,7 +16,8 @@
  *   Parameters Of a name: variance (one for each term of a sum), length (a number, or one for each dimension: as many as are
  *              given), alpha of rational_quadratic, period of periodic; with several names in a kernel they are numbered by
  *              the names, from 1: length_1, length_2; a term has the number of its first name. Of a formula: its parameters.
- *              And noise: the variance of the noise, which is added to the diagonal. All must be positive to be fitted.
+ *              And noise: the variance of the noise, which is added to the diagonal. Variances are from 0 on, the others of
+ *              a name above 0; all must be positive to be fitted.
  *              Those of a name that are not given begin with 1, lengths with the standard deviation of the points, noise with 0.1.
  *   Method     Up to some thousand points the matrix is stored and factored in float64 (Cholesky): all is exact. Beyond, or on
  *              request, nothing is stored: systems are solved by quern_solve, the determinant is estimated by stochastic

@@ -358,13 +358,13 @@ static void bad_input(void **state)
     good = quern_f64(points[0], N, 2);
     memcpy(bad, points, sizeof bad), memcpy(w, weights, sizeof w);
     bad[5][1] = NAN, w[3] = -1;
-    refuse(quern_f64(bad[0], N, 2), none, with(NULL, 1), QUERN_USAGE, "point 5 is not finite");
+    refuse(quern_f64(bad[0], N, 2), none, with(NULL, 1), QUERN_USAGE, "point 5 has the coordinate");
     refuse(good, quern_f64(w, N, 1), with(NULL, 1), QUERN_USAGE, "the weight of point 3 is -1");
     memset(w, 0, sizeof w);
     refuse(good, quern_f64(w, N, 1), with(NULL, 1), QUERN_USAGE, "sum of all weights is 0");
     refuse(good, quern_f64(w, 3, 1), with(NULL, 1), QUERN_SHAPE, "weights are 3 x 1, not 24 x 1");
     refuse(quern_f64(NULL, 0, 2), none, with(NULL, 1), QUERN_SHAPE, "points are 0 x 2");
-    refuse(quern_f64(NULL, N, 2), none, with(NULL, 1), QUERN_USAGE, "points is null");
+    refuse(quern_f64(NULL, N, 2), none, with(NULL, 1), QUERN_USAGE, "and no data");
     refuse(quern_in_batch(good, 2), none, with(NULL, 1), QUERN_SHAPE, "points is a batch");
     refuse(quern_number(1), none, with(NULL, 1), QUERN_DTYPE, "not a number");
     for (int k = 0; k < N; k++) bad[k][1] = 2 * bad[k][0], bad[k][0] = points[k][0];
@@ -383,7 +383,7 @@ static void bad_input(void **state)
     expect_failure(quern_density_at(density, QUERN_DENSITY_VALUE, quern_f64(at[0], M, 2), quern_f64(got, 2, 1), NULL),
                    QUERN_SHAPE, "not 4 x 1");
     expect_failure(quern_density_at(density, QUERN_DENSITY_VALUE, quern_f64(at[0], M, 2), quern_f64(NULL, M, 1), NULL),
-                   QUERN_USAGE, "null");
+                   QUERN_USAGE, "no data");
     expect_failure(quern_density_at(density, QUERN_DENSITY_VALUE, quern_f64(at[0], M, 2),
                                     quern_in_batch(quern_f64(got, M, 1), 2), NULL),
                    QUERN_SHAPE, "the result is a batch");

@@ -183,9 +183,16 @@ static void what_is_refused(void **state)
     expect_failure(quern_dbscan(context, x, 1, 1, quern_i64(labels, 2, 1), NULL, NULL), QUERN_SHAPE,
                    "labels has 2 rows");
     expect_failure(quern_dbscan(context, x, 1, 1, l, "x-y", NULL), QUERN_DIMENSION, "2 components");
+    expect_failure(quern_dbscan(context, x, 1, 1, l, "3", NULL), QUERN_USAGE, "3 does not depend on x");
+    double line[3] = {0, 1, 2}; /* the middle one has two neighbours, and none of the three is its own */
+    expect_failure(
+        quern_dbscan(context, quern_f64(line, 3, 1), 1, 2, quern_i64(labels, 3, 1), "Abs(x-y)+2*Equal(x,y)", NULL),
+        QUERN_USAGE, "point 1 is not within the radius of itself");
     quern_mean_shift_options options = {.size = sizeof options};
     expect_failure(quern_mean_shift(context, x, l, none, &options, NULL), QUERN_USAGE, "the bandwidth is 0");
     expect_failure(quern_mean_shift(context, x, l, none, NULL, NULL), QUERN_USAGE, "the bandwidth is 0");
+    options.bandwidth = 1e-200;
+    expect_failure(quern_mean_shift(context, x, l, none, &options, NULL), QUERN_NUMERIC, "bandwidths");
     options.bandwidth = 0.5, options.progress = stop, options.progress_user = &passes;
     expect_failure(quern_mean_shift(context, x, l, none, &options, NULL), QUERN_CANCELLED, "stopped after 2 passes");
     options = (quern_mean_shift_options){.size = sizeof options, .bandwidth = 1, .iterations = -1};

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "quern/gp.h"
+#include "quern/space.h"
 
 enum { N = 150, M = 40, D = 2 };
 
@@ -390,8 +391,14 @@ static void what_is_wrong_is_told(void **state)
         {"rbf", quern_i64(NULL, N, D), quern_f64(v, N, 1), QUERN_ARGS(), QUERN_DTYPE, "points: int64"},
         {"rbf", quern_f64(x, N, D), quern_f64(v, N, 1), QUERN_ARGS({"noise", quern_number(-0.1)}), QUERN_USAGE,
          "noise is -0.1; a variance is a number from 0 on"},
+        {"matern52", quern_f64(x, N, D), quern_f64(v, N, 1), QUERN_ARGS({"length", quern_number(-1)}), QUERN_USAGE,
+         "length is -1; it must be a number above 0"},
+        {"rbf", quern_f64(x, N, D), quern_f64(v, N, 1), QUERN_ARGS({"variance", quern_number(-1)}), QUERN_USAGE,
+         "variance is -1; a variance is a number from 0 on"},
+        {"rbf", quern_in_batch(quern_f64(x, N, D), 1), quern_f64(v, N, 1), QUERN_ARGS(), QUERN_USAGE,
+         "points is a batch; one member at a time is taken"},
         {"rbf", quern_f64(x, N, D), quern_f64(v, N, 1), QUERN_ARGS({"length", quern_number(NAN)}), QUERN_USAGE,
-         "length is nan"},
+         "length is nan; it must be a number above 0"},
         {"rbf", quern_f64(x, N, D), quern_f64(v, N, 1), QUERN_ARGS({"lenght", quern_number(1)}), QUERN_NAME,
          "the kernel has no parameter 'lenght'"},
         {"rbf", quern_f64(x, N, D), quern_f64(v, N, 1), QUERN_ARGS({"length", quern_f64(x, 1, 3)}), QUERN_SHAPE,

@@ -444,7 +444,9 @@ static void what_is_refused(void **state)
     options = (quern_kmeans_options){.size = sizeof options, .distance = "x-y"};
     expect_failure(quern_kmeans(context, x, c, none, &options, NULL), QUERN_DIMENSION, "3 components");
     options.distance = "Norm2(y)";
-    expect_failure(quern_kmeans(context, x, c, none, &options, NULL), QUERN_USAGE, "does not depend on the point");
+    expect_failure(quern_kmeans(context, x, c, none, &options, NULL), QUERN_USAGE, "Norm2(y) does not depend on x");
+    options.distance = "Norm2(x)";
+    expect_failure(quern_kmeans(context, x, c, none, &options, NULL), QUERN_USAGE, "Norm2(x) does not depend on y");
     options.distance = "Norm2(x-y)+0/0";
     expect_failure(quern_kmeans(context, x, c, none, &options, NULL), QUERN_NUMERIC, "");
     options.distance = "Norm2(x-";

@@ -430,6 +430,11 @@ static void votes(void **state)
     assert_true(label[0] == 5 && label[1] == 5 && label[2] == -1 && label[3] == -3);
     succeed(quern_neighbors_classify(found, at, names, QUERN_VOTE_INVERSE, quern_i64(label, 4, 1)));
     assert_true(label[0] == 5 && label[1] == 9 && label[2] == -1 && label[3] == -3);
+    const int64_t large[5] = {INT64_C(5000000000), INT64_C(5000000000), 0, 0, 0};
+    int32_t narrow[4];
+    expect_failure(quern_neighbors_classify(found, (quern_view){0}, quern_i64(large, 5, 1), QUERN_VOTE_EQUAL,
+                                            quern_view_of(narrow, QUERN_I32, 4, 1)),
+                   QUERN_LIMIT, "the label 5000000000 of row 0");
     succeed(quern_neighbors_regress(found, (quern_view){0}, numbers, QUERN_VOTE_EQUAL, quern_f64(mean, 4, 2)));
     assert_true(mean[0] == 2 && mean[1] == 20 && isnan(mean[4]) && isnan(mean[5]) && mean[6] == 4);
     succeed(quern_neighbors_regress(found, at, numbers, QUERN_VOTE_INVERSE, quern_f64(mean, 4, 2)));

@@ -72,7 +72,7 @@ static void indefinite_systems(void **state)
                                    &(quern_solve_options){.size = sizeof(quern_solve_options),
                                                           .preconditioner = QUERN_PRECONDITIONER_NONE},
                                    NULL),
-                       QUERN_NUMERIC, "QUERN_SOLVER_MINRES");
+                       QUERN_NUMERIC, "the method MINRES");
         quern_linear_destroy(&a);
     }
 }
@@ -104,7 +104,7 @@ static void unsymmetric_systems(void **state)
     quern_linear *a = make(SKEWED, N, false, 4);
     options.method = QUERN_SOLVER_MINRES;
     expect_failure(quern_solve(a, quern_f64(b, N, R), quern_f64(c, N, R), &options, NULL), QUERN_NUMERIC,
-                   "QUERN_SOLVER_GMRES");
+                   "the method GMRES");
     quern_linear_destroy(&a);
 }
 

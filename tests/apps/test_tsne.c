@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "quern/array.h"
+#include "quern/space.h"
 #include "quern/tsne.h"
 #include "run_helpers.h"
 
@@ -205,6 +206,14 @@ static void what_is_refused(void **state)
     expect_failure(quern_tsne(context, x, y, &options, NULL), QUERN_USAGE, "more than 120 points");
     options.perplexity = 0.5;
     expect_failure(quern_tsne(context, x, y, &options, NULL), QUERN_USAGE, "between 1 and");
+    options = (quern_tsne_options){.size = sizeof options, .learning_rate = 1e300, .iterations = 50};
+    expect_failure(quern_tsne(context, x, y, &options, NULL), QUERN_NUMERIC, "smaller learning rate");
+    expect_failure(quern_tsne(context, x, quern_f64(NULL, N, 2), NULL, NULL), QUERN_USAGE,
+                   "y has 120 rows and no data");
+    expect_failure(quern_tsne(context, quern_in_batch(x, 1), y, NULL, NULL), QUERN_USAGE, "x is a batch");
+    quern_view unknown = x;
+    unknown.dtype = (quern_dtype)77;
+    expect_failure(quern_tsne(context, unknown, y, NULL, NULL), QUERN_USAGE, "x is no array");
     options = (quern_tsne_options){.size = sizeof options, .iterations = -1};
     expect_failure(quern_tsne(context, x, y, &options, NULL), QUERN_USAGE, "iterations");
     options = (quern_tsne_options){.size = sizeof options, .distance = "SqDist(x,z)"};
@@ -216,7 +225,7 @@ static void what_is_refused(void **state)
     expect_failure(quern_tsne(NULL, x, y, NULL, NULL), QUERN_USAGE, "null");
     double kept = points[7];
     points[7] = NAN;
-    expect_failure(quern_tsne(context, x, y, NULL, NULL), QUERN_USAGE, "point 1 has a coordinate");
+    expect_failure(quern_tsne(context, x, y, NULL, NULL), QUERN_USAGE, "point 1 has the coordinate");
     points[7] = kept;
 }
 

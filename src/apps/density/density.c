@@ -19,7 +19,7 @@ quern_status q_density_read(quern_context *context, const char *name, const quer
     if (view->batch[0]) return q_fail(QUERN_SHAPE, "%s is a batch; a density is of one member", name);
     if (view->dtype == QUERN_NUMBER) return q_fail(QUERN_DTYPE, "%s must be an array, not a number", name);
     if (!q_dtype_is_known(view->dtype)) return q_fail(QUERN_DTYPE, "%s has no element type", name);
-    if (!view->array && !view->data && view->rows) return q_fail_null("quern_density", name);
+    Q_TRY(q_extent_check(name, view, -1, -1));
     return q_view_write(context, quern_f64(out, view->rows, view->columns), *view);
 }
 
@@ -144,8 +144,7 @@ static quern_status check_at(const quern_density *d, quern_density_part part, co
     if (result->dtype == QUERN_NUMBER || !q_dtype_is_known(result->dtype) || result->dtype == QUERN_I64 ||
         result->dtype == QUERN_I32)
         return q_fail(QUERN_DTYPE, "the result must be of a float type");
-    if (result->rows && !result->data && !result->array) return q_fail_null("quern_density_at", "the result");
-    return QUERN_OK;
+    return q_extent_check("the result", result, -1, -1);
 }
 
 quern_status quern_density_at(quern_density *d, quern_density_part part, quern_view at, quern_view result,
@@ -214,8 +213,8 @@ static quern_status read_sample(q_sample *s, quern_density *d, const quern_view 
     for (int64_t i = 0; i < s->rows; i++) s->weights[i] = 1;
     if (d->weighted) Q_TRY(q_density_read(d->context, "weights", weights, s->weights));
     for (int64_t i = 0; i < s->rows; i++) {
-        if (!is_finite(&s->points[i * s->dim], s->dim))
-            return q_fail(QUERN_USAGE, "point %lld is not finite", (long long)i);
+        for (int64_t a = 0; a < s->dim; a++)
+            if (!isfinite(s->points[i * s->dim + a])) return q_coordinate_fail(i, s->points[i * s->dim + a]);
         if (!(s->weights[i] >= 0) || isinf(s->weights[i]))
             return q_fail(QUERN_USAGE, "the weight of point %lld is %g", (long long)i, s->weights[i]);
         sum += s->weights[i], square += s->weights[i] * s->weights[i];

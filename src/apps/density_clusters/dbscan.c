@@ -72,6 +72,9 @@ static quern_status join(dbscan *s)
         Q_TRY(look_around(s));
         for (int64_t r = 0; r < s->points.rows; r++) {
             if (s->parent[r] < 0) continue;
+            if (!isfinite(s->numbers[r])) /* no core point, not even itself */
+                return q_fail(QUERN_USAGE, "point %lld is not within the radius of itself: that distance has to be 0",
+                              (long long)r);
             int64_t a = root(s->parent, r), b = root(s->parent, (int64_t)s->numbers[r]);
             if (a != b) s->parent[a > b ? a : b] = a < b ? a : b, changed = true;
         }

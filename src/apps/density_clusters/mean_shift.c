@@ -45,6 +45,13 @@ static quern_status climb(shift *s)
         Q_TRY(quern_run(s->moved, QUERN_ARGS({"x", at}, {"z", next}),
                         is_single ? quern_f32(&single, 1, 1) : quern_f64(&square, 1, 1)));
         double moved = sqrt(is_single ? (double)single : square) / o->bandwidth;
+        if (!isfinite(moved)) {
+            q_fail(QUERN_NUMERIC, "a point moves by %g bandwidths", moved);
+            q_fail_next_step(
+                "squares of distances in bandwidths leave the range of %s: scale the points, or give float64",
+                is_single ? "float32" : "float64");
+            return QUERN_NUMERIC;
+        }
         quern_array *other = s->at;
         s->at = s->next, s->next = other;
         s->report.passes++;

@@ -69,7 +69,7 @@ static quern_status factor(quern_gp *gp)
     gp->factor = malloc(count * sizeof *gp->factor);
     if (!gp->factor) {
         q_fail_memory(count * sizeof *gp->factor);
-        q_fail_next_step("choose QUERN_GP_ITERATIVE, which stores no matrix");
+        q_fail_next_step("choose the iterative method, which stores no matrix");
         return QUERN_MEMORY;
     }
     Q_TRY(read_matrix(gp));

@@ -56,15 +56,18 @@ quern_status quern_gp_set(quern_gp *gp, quern_args parameters)
 
 // ---- create ----
 
-static void standardise(quern_gp *gp)
+static quern_status standardise(quern_gp *gp)
 {
     gp->mean = 0, gp->deviation = 1;
-    if (!gp->options.standardise) return;
+    if (!gp->options.standardise) return QUERN_OK;
     double square = 0;
     for (int64_t i = 0; i < gp->N; i++) gp->mean += gp->v[i] / (double)gp->N;
     for (int64_t i = 0; i < gp->N; i++) square += pow(gp->v[i] - gp->mean, 2) / (double)gp->N;
+    if (!isfinite(square))
+        return q_fail(QUERN_USAGE, "the variance of the values is %g; scale the values to smaller ones", square);
     if (square > 0) gp->deviation = sqrt(square);
     for (int64_t i = 0; i < gp->N; i++) gp->v[i] = (gp->v[i] - gp->mean) / gp->deviation;
+    return QUERN_OK;
 }
 
 static quern_status check_options(quern_gp_options *o, const quern_gp_options *given)
@@ -106,7 +109,7 @@ static quern_status read_points(quern_gp *gp, const quern_view *points, const qu
     Q_TRY(q_floats_check("values", values, gp->N, 1));
     Q_TRY(q_floats_read(&gp->x, gp->context, "points", points));
     Q_TRY(q_floats_read(&gp->v, gp->context, "values", values));
-    standardise(gp);
+    Q_TRY(standardise(gp));
     gp->method = gp->options.method ? gp->options.method : gp->N <= MOST_DENSE ? QUERN_GP_CHOLESKY : QUERN_GP_ITERATIVE;
     return QUERN_OK;
 }

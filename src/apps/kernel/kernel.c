@@ -18,7 +18,8 @@ quern_status q_floats_check(const char *name, const quern_view *view, int64_t ro
         q_fail_next_step("give an array of float32 or float64");
         return QUERN_DTYPE;
     }
-    if ((rows >= 0 && view->rows != rows) || (columns >= 0 && view->columns != columns) || view->batch[0])
+    Q_TRY(q_shape_check(name, view, -1, -1));
+    if ((rows >= 0 && view->rows != rows) || (columns >= 0 && view->columns != columns))
         return q_fail(QUERN_SHAPE, "%s: %lld x %lld numbers, where %lld x %lld are needed", name, (long long)view->rows,
                       (long long)view->columns, (long long)(rows >= 0 ? rows : view->rows),
                       (long long)(columns >= 0 ? columns : view->columns));
@@ -59,13 +60,18 @@ quern_status q_kernel_view(const q_kernel *kernel, quern_view *out, void **room,
 
 // ---- parameters ----
 
-static quern_status check_numbers(const char *name, const double *values, int64_t length)
+/* Noise and variances are from 0 on, all else of a kernel that has a name is above 0; of a formula any number. */
+static quern_status check_numbers(const q_kernel *kernel, const char *name, const double *values, int64_t length)
 {
-    bool noise = !strcmp(name, "noise");
+    bool noise = !strcmp(name, "noise"), variance = noise || (kernel->named && !strncmp(name, "variance", 8));
     for (int64_t k = 0; k < length; k++) {
-        if (isfinite(values[k]) && (!noise || values[k] >= 0)) continue;
-        q_fail(QUERN_USAGE, noise ? "noise is %g; a variance is a number from 0 on" : "%2$s is %1$g", values[k], name);
-        q_fail_next_step(noise ? "give the variance of the noise, 0 for none" : "give a finite number");
+        double number = values[k];
+        if (isfinite(number) && (number > 0 || !(variance || kernel->named) || (variance && number == 0))) continue;
+        if (variance) q_fail(QUERN_USAGE, "%s is %g; a variance is a number from 0 on", name, number);
+        else q_fail(QUERN_USAGE, "%s is %g; it must be a number%s", name, number, kernel->named ? " above 0" : "");
+        q_fail_next_step(noise           ? "give the variance of the noise, 0 for none"
+                         : kernel->named ? "give a positive number"
+                                         : "give a finite number");
         return QUERN_USAGE;
     }
     return QUERN_OK;
@@ -106,7 +112,7 @@ static quern_status set_parameter(q_kernel *kernel, q_kernel_parameter *paramete
             return status;
         }
     }
-    quern_status status = check_numbers(parameter->name, values, parameter->length);
+    quern_status status = check_numbers(kernel, parameter->name, values, parameter->length);
     for (int64_t k = 0; k < parameter->length && !status; k++)
         parameter->singles[k] = (float)(parameter->values[k] = values[k]);
     free(values);
@@ -292,6 +298,12 @@ quern_status q_kernel_check_symmetry(const double *block, int64_t rows, int64_t 
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < i; j++) {
             double a = block[i * stride + j], b = block[j * stride + i];
+            if (!isfinite(a) || !isfinite(b)) {
+                q_fail(QUERN_NUMERIC, "the kernel is %g for points %lld and %lld", isfinite(a) ? b : a, (long long)i,
+                       (long long)j);
+                q_fail_next_step("check its parameters, or scale the points");
+                return QUERN_NUMERIC;
+            }
             if (fabs(a - b) <= 1e-5 * (fabs(a) + fabs(b))) continue;
             q_fail(QUERN_USAGE, "the kernel is not symmetric: %g for points %lld and %lld, %g the other way round", a,
                    (long long)i, (long long)j, b);
@@ -307,6 +319,8 @@ quern_status q_kernel_make(q_kernel *kernel, quern_context *context, const char 
                            int64_t D, quern_dtype dtype, bool noisy, const quern_args *args)
 {
     kernel->context = context, kernel->D = D, kernel->dtype = dtype, kernel->noisy = noisy;
+    q_kernel_start unused;
+    kernel->named = q_kernel_start_of(text, "", &unused);
     Q_TRY(q_kernel_formula(&kernel->formula, text, D, args));
     Q_TRY(q_kernel_split(kernel->formula, &kernel->declarations, &kernel->entry));
     Q_TRY(learn_kernel(kernel));

@@ -24,6 +24,7 @@ typedef struct q_kernel {
     quern_dtype dtype;          /* of runs: float32 or float64 */
     char *formula;              /* of an entry */
     char *declarations, *entry; /* its two parts */
+    bool named;                 /* it is made of names, not a formula of the user's */
     q_kernel_parameter parameters[Q_PARAMETERS];
     size_t count, numbers;         /* of parameters, of their numbers together */
     bool noisy;                    /* the last of them is noise, which is none of the formula's */

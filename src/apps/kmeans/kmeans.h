@@ -37,8 +37,6 @@ void q_points_sum(const q_points *points, const int32_t *labels, const double *w
                   int64_t *members);
 /* The mean of the coordinates' variances. */
 double q_points_variance(const q_points *points);
-/* Whether a view is an array of such a shape; rows or columns of -1: any number. */
-quern_status q_shape_check(const char *name, const quern_view *view, int64_t rows, int64_t columns);
 
 #define Q_DISTANCE "quern_distance"
 /* An operator whose results, one or two, are texts in which Q_DISTANCE stands for a formula of x, a variable over i, and y, one

@@ -9,16 +9,6 @@
 #include "apps/kmeans/kmeans.h"
 #include "quern/build.h"
 
-// ---- views ----
-
-quern_status q_shape_check(const char *name, const quern_view *view, int64_t rows, int64_t columns)
-{
-    if (view->dtype == QUERN_NUMBER || !q_dtype_is_known(view->dtype))
-        return q_fail(QUERN_USAGE, "%s is no array: it is %s", name, q_dtype_name(view->dtype));
-    if (view->batch[0]) return q_fail(QUERN_USAGE, "%s is a batch; one member at a time is taken", name);
-    return q_extent_check(name, view, rows, columns);
-}
-
 // ---- sets of points ----
 
 double q_points_at(const q_points *points, int64_t row, int64_t column)
@@ -52,9 +42,7 @@ static quern_status check_finite(const q_points *points)
 {
     for (int64_t r = 0; r < points->rows; r++)
         for (int64_t d = 0; d < points->dim && !is_finite(points, r); d++)
-            if (!isfinite(q_points_at(points, r, d)))
-                return q_fail(QUERN_USAGE, "point %lld has the coordinate %g; points must be finite", (long long)r,
-                              q_points_at(points, r, d));
+            if (!isfinite(q_points_at(points, r, d))) return q_coordinate_fail(r, q_points_at(points, r, d));
     return QUERN_OK;
 }
 
@@ -176,6 +164,21 @@ double q_points_variance(const q_points *points)
 
 // ---- formulas ----
 
+/* A distance is one of both points: its least over j has a row for each i, and the other way round. */
+static quern_status check_axes(quern_graph *graph, const char *distance)
+{
+    quern_operator *op = NULL;
+    const quern_expr least[] = {quern_formula(graph, "Min_j(" Q_DISTANCE ")"),
+                                quern_formula(graph, "Min_i(" Q_DISTANCE ")")};
+    Q_TRY(quern_compile_graph(&op, NULL, graph, (quern_exprs){least, 2}, NULL));
+    bool x = quern_result(op, 0).axis == 'i', y = quern_result(op, 1).axis == 'j';
+    quern_operator_destroy(&op);
+    if (x && y) return QUERN_OK;
+    q_fail(QUERN_USAGE, "the distance %s does not depend on %s", distance, x ? "y" : "x");
+    q_fail_next_step("a distance is a formula in x and y that gives one number, such as Norm2(x-y)");
+    return QUERN_USAGE;
+}
+
 quern_status q_distance_compile(quern_operator **out, quern_context *context, const char *distance, int64_t dim,
                                 const char *first, const char *second)
 {
@@ -191,6 +194,7 @@ quern_status q_distance_compile(quern_operator **out, quern_context *context, co
     if (!status && length != 1)
         status = q_fail(QUERN_DIMENSION, "the distance %s has %lld components; it must have one", distance,
                         (long long)length);
+    if (!status) status = check_axes(graph, distance);
     if (!status) status = quern_compile_graph(out, context, graph, (quern_exprs){results, second ? 2 : 1}, NULL);
     quern_graph_destroy(&graph);
     return status;

@@ -134,8 +134,10 @@ quern_status quern_neighbors_classify(quern_view indices, quern_view distances, 
     for (int64_t row = 0; row < indices.rows && !status; row++) {
         int64_t label;
         status = classify_row(&label, &v, &labels, row, votes, ballots);
-        if (status) break;
-        store_label(&result, row, label);
+        if (!status && result.dtype == QUERN_I32 && (label < INT32_MIN || label > INT32_MAX))
+            status = q_fail(QUERN_LIMIT, "the label %lld of row %lld is beyond int32; give an int64 result",
+                            (long long)label, (long long)row);
+        if (!status) store_label(&result, row, label);
     }
     free(ballots);
     free(votes);

@@ -20,6 +20,7 @@ quern_status q_vector_check(const char *name, const quern_view *view, int64_t ro
         q_fail_next_step("give an array of float32 or float64");
         return QUERN_DTYPE;
     }
+    Q_TRY(q_member_check(name, view));
     if (view->rows != rows || view->columns != R)
         return q_fail(QUERN_SHAPE, "%s has %lld x %lld numbers, not %lld x %lld", name, (long long)view->rows,
                       (long long)view->columns, (long long)rows, (long long)R);

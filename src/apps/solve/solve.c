@@ -196,10 +196,10 @@ static quern_status explain(work *w)
     q_fail(QUERN_NUMERIC, "the largest relative residual is %.3g after %lld product%s, not %.3g: %s", w->best_residual,
            (long long)w->products, Q_S(w->products), w->options->tolerance, what);
     const char *next =
-        !symmetric  ? "check the formula, or take the method QUERN_SOLVER_GMRES"
+        !symmetric  ? "check the formula, or take the method GMRES"
         : w->curved ? "add a larger shift, which points that are there twice need, give float64 arrays, or take the "
-                      "method QUERN_SOLVER_MINRES"
-        : limit     ? "raise quern_solve_options.iterations or .rank, or add a larger shift"
+                      "method MINRES"
+        : limit     ? "allow more iterations or a larger rank, or add a larger shift"
                     : "the matrix may be singular: add a larger shift, or give float64 arrays";
     q_fail_next_step("%s", next);
     return QUERN_NUMERIC;

@@ -289,8 +289,8 @@ static quern_status not_reached(const work *w)
     q_fail(QUERN_NUMERIC, "the largest relative residual is %.3g after %lld product%s, not %.3g: %s", w->residual,
            (long long)w->products, Q_S(w->products), w->options.tolerance,
            limit ? "the limit of iterations is reached" : "that is the rounding of the products");
-    q_fail_next_step(limit ? "raise quern_eigen_options.iterations, .basis or .tolerance"
-                           : "raise quern_eigen_options.tolerance, or give float64 arrays");
+    q_fail_next_step(limit ? "allow more iterations, a larger basis or a larger tolerance"
+                           : "allow a larger tolerance, or give float64 arrays");
     return QUERN_NUMERIC;
 }
 

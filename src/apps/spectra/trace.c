@@ -200,7 +200,7 @@ static quern_status estimate(work *w)
     q_fail(QUERN_NUMERIC,
            "the last of %lld products still changed the value by %.3g: the limit of iterations is reached",
            (long long)w->products, w->change);
-    q_fail_next_step("raise quern_trace_options.iterations or .rank, or add a larger shift");
+    q_fail_next_step("allow more iterations or a larger rank, or add a larger shift");
     return QUERN_NUMERIC;
 }
 

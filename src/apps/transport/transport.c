@@ -2,11 +2,13 @@
  * transport.c: the call quern_transport: options and their defaults, clouds on the device, what is solved in which order, the
  * report. Everything here reads like a list; the numerics are in the other files (transport.h).
  */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "apps/transport/transport.h"
+#include "apps/views/views.h"
 
 // ---- options ----
 
@@ -25,7 +27,7 @@ static quern_status check_options(const quern_transport_options *o)
     if (o->penalty == QUERN_PENALTY_TV && o->schedule == QUERN_SCHEDULE_GEOMLOSS)
         return q_fail(QUERN_UNSUPPORTED, "GeomLoss's schedule has no total variation");
     if ((o->loss == QUERN_LOSS_KERNEL) != (o->kernel != NULL))
-        return q_fail(QUERN_USAGE, "QUERN_LOSS_KERNEL, and no other loss, needs a formula in `kernel`");
+        return q_fail(QUERN_USAGE, "the loss `kernel`, and no other, needs a formula in `kernel`");
     Q_TRY(check_number("blur", o->blur, 0, HUGE_VAL));
     Q_TRY(check_number("power", o->power, 0, 64));
     Q_TRY(check_number("reach", o->reach, 0, HUGE_VAL));
@@ -36,6 +38,9 @@ static quern_status check_options(const quern_transport_options *o)
     Q_TRY(check_number("truncate", o->truncate, 0, 0.1));
     Q_TRY(check_number("iterations", o->iterations, 0, 1e9));
     Q_TRY(check_number("diameter", o->diameter, 0, HUGE_VAL));
+    if ((unsigned)o->debias > QUERN_OFF || (unsigned)o->certify > QUERN_OFF || (unsigned)o->truncation > QUERN_OFF)
+        return q_fail(QUERN_USAGE, "debias, certify and truncation are %d, %d and %d; there are no such switches",
+                      (int)o->debias, (int)o->certify, (int)o->truncation);
     return check_number("scaling", o->scaling, 0, 0.999);
 }
 
@@ -114,13 +119,22 @@ static quern_status fill_defaults(q_transport *t)
     if (!plan || o->schedule == QUERN_SCHEDULE_GEOMLOSS || o->penalty == QUERN_PENALTY_TV) o->truncation = QUERN_OFF;
     if (o->certify == QUERN_AUTO && o->schedule == QUERN_SCHEDULE_GEOMLOSS) o->certify = QUERN_OFF;
     Q_TRY(choose_cost(t));
-    if (!(t->eps > 0) || isinf(t->eps)) return q_fail(QUERN_USAGE, "blur^%g is %g", o->power, t->eps);
-    for (int k = 0; k < 2; k++) t->rho[k] = reach[k] > 0 ? pow(reach[k], o->power) : INFINITY;
+    if (!(t->eps > 0) || isinf(t->eps))
+        return q_fail(QUERN_USAGE, "blur is %g, and blur^%g is %g; it must be a positive number", o->blur, o->power,
+                      t->eps);
+    if (t->scale > (t->dtype == QUERN_F32 ? FLT_MAX : DBL_MAX))
+        return q_fail(QUERN_USAGE, "blur is %g: the kernel is too narrow for %s", o->blur, q_dtype_name(t->dtype));
+    for (int k = 0; k < 2; k++) {
+        t->rho[k] = reach[k] > 0 ? pow(reach[k], o->power) : INFINITY;
+        if (!(t->rho[k] > 0))
+            return q_fail(QUERN_USAGE, "the reach is %g, and its power %g is 0; it must be a positive number", reach[k],
+                          o->power);
+    }
     if ((!plan || o->debias == QUERN_ON || t->symmetric) && o->loss != QUERN_LOSS_HAUSDORFF_HARD &&
         t->cloud[Q_X].dim != t->cloud[Q_Y].dim) {
         q_fail(QUERN_SHAPE, "x has %lld columns and y %lld", (long long)t->cloud[Q_X].dim,
                (long long)t->cloud[Q_Y].dim);
-        q_fail_next_step("points of different spaces need a formula as cost, and debias = QUERN_OFF");
+        q_fail_next_step("points of different spaces need a formula as cost, and no debiasing");
         return QUERN_SHAPE;
     }
     return QUERN_OK;
@@ -133,9 +147,7 @@ static const char *const point_names[] = {"x", "y"}, *const weight_names[] = {"a
 static quern_status load_points(q_cloud *cloud, q_transport *t, const char *name, quern_view points)
 {
     cloud->rows = points.rows, cloud->dim = points.columns;
-    if (points.dtype == QUERN_NUMBER || points.columns < 1 || points.rows < 0)
-        return q_fail(QUERN_SHAPE, "%s must be an array of points, one a row, not %lld x %lld", name,
-                      (long long)points.rows, (long long)points.columns);
+    Q_TRY(q_shape_check(name, &points, -1, -1));
     Q_TRY(q_transport_array(&cloud->points, t, points.rows, points.columns));
     return quern_array_write(cloud->points, points);
 }
@@ -166,8 +178,7 @@ static quern_status check_weights(q_cloud *cloud, q_transport *t, const char *na
     if (!isfinite(absolute)) return q_fail(QUERN_USAGE, "%s has NaN or infinite weights, or an infinite sum", name);
     if (negative > 0 && !is_kernel(t->options.loss)) {
         q_fail(QUERN_USAGE, "%s has %.0f weight%s below 0", name, negative, Q_S(negative));
-        q_fail_next_step(
-            "signed measures can be compared by kernel norms: QUERN_LOSS_GAUSSIAN, _LAPLACIAN, _ENERGY, _KERNEL");
+        q_fail_next_step("signed measures can be compared by the losses gaussian, laplacian, energy and kernel");
         return QUERN_USAGE;
     }
     return QUERN_OK;
@@ -176,6 +187,7 @@ static quern_status check_weights(q_cloud *cloud, q_transport *t, const char *na
 static quern_status load_weights(q_cloud *cloud, q_transport *t, const char *name, quern_view weights)
 {
     bool given = weights.data || weights.array || weights.rows;
+    Q_TRY(q_member_check(name, &weights));
     if (given && (weights.rows != cloud->rows || weights.columns != 1))
         return q_fail(QUERN_SHAPE, "%s is %lld x %lld, not %lld x 1: a weight for each point", name,
                       (long long)weights.rows, (long long)weights.columns, (long long)cloud->rows);
@@ -328,6 +340,13 @@ static double half_selves(const q_transport *t, double sign)
     return sign > 0 ? (x->upper + y->upper) / 2 : sign < 0 ? (x->dual + y->dual) / 2 : (x->value + y->value) / 2;
 }
 
+/* Rounding may put the bounds of a value that is known exactly in the wrong order. */
+static void order(double *lower, double *upper)
+{
+    double low = *lower;
+    if (*upper < low) *lower = *upper, *upper = low;
+}
+
 static void report(q_transport *t)
 {
     const q_problem *p = &t->between;
@@ -341,6 +360,7 @@ static void report(q_transport *t)
         r->upper = p->upper - half_selves(t, -1) + more;
         r->cost = p->cost;
     }
+    order(&r->lower, &r->upper);
     r->gap = r->upper - r->lower;
     r->converged =
         p->converged && (t->options.debias == QUERN_OFF || (t->self[Q_X].converged && t->self[Q_Y].converged));
@@ -392,6 +412,11 @@ static quern_status load(q_transport *t, const quern_view points[2], const quern
     }
     Q_TRY(fill_defaults(t));
     for (int k = 0; k < 2; k++) Q_TRY(load_weights(&t->cloud[k], t, weight_names[k], weights[k]));
+    const quern_transport_options *o = &t->options;
+    if (q_view_given(&o->start_x) || q_view_given(&o->start_y)) {
+        Q_TRY(q_shape_check("start_x", &o->start_x, t->cloud[Q_X].rows, 1));
+        Q_TRY(q_shape_check("start_y", &o->start_y, t->cloud[Q_Y].rows, 1));
+    }
     t->report.mass_x = t->cloud[Q_X].mass, t->report.mass_y = t->cloud[Q_Y].mass;
     Q_TRY(measure_diameter(t));
     for (int k = 0; k < 2; k++) Q_TRY(q_cloud_sort(&t->cloud[k], t));
@@ -487,6 +512,7 @@ quern_status quern_transport_member(const quern_transport_result *t, size_t memb
         l = certain ? p->duals[member] + more - (debias ? (x->uppers[member] + y->uppers[member]) / 2 : 0) : NAN;
         u = certain ? p->uppers[member] + more - (debias ? (x->duals[member] + y->duals[member]) / 2 : 0) : NAN;
     }
+    order(&l, &u);
     if (value) *value = v;
     if (lower) *lower = l;
     if (upper) *upper = u;

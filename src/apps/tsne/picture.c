@@ -9,33 +9,17 @@
 
 // ---- checks ----
 
-static quern_status check_view(const char *name, quern_view view)
-{
-    if (view.dtype == QUERN_NUMBER || view.rows < 0 || view.columns < 1)
-        return q_fail(QUERN_SHAPE, "%s must be an array of points, one a row, not %lld x %lld", name,
-                      (long long)view.rows, (long long)view.columns);
-    return QUERN_OK;
-}
-
-static bool is_given(quern_view view)
-{
-    return view.data || view.array;
-}
-
 quern_status q_picture_check(quern_view x, quern_view y, quern_view start)
 {
-    Q_TRY(check_view("x", x));
-    Q_TRY(check_view("y", y));
+    Q_TRY(q_shape_check("x", &x, -1, -1));
+    Q_TRY(q_shape_check("y", &y, -1, -1));
     if (y.rows != x.rows || y.columns > Q_MOST_DIMENSIONS)
         return q_fail(QUERN_SHAPE,
                       "the result has %lld x %lld numbers for %lld points; it needs as many rows and 1, 2 or 3 columns",
                       (long long)y.rows, (long long)y.columns, (long long)x.rows);
     if (!y.array && y.dtype != QUERN_F32 && y.dtype != QUERN_F64)
         return q_fail(QUERN_DTYPE, "the result must be float32 or float64");
-    if (is_given(start) && (start.rows != y.rows || start.columns != y.columns))
-        return q_fail(QUERN_SHAPE, "the start has %lld x %lld numbers, the result %lld x %lld", (long long)start.rows,
-                      (long long)start.columns, (long long)y.rows, (long long)y.columns);
-    return QUERN_OK;
+    return q_view_given(&start) ? q_shape_check("start", &start, y.rows, y.columns) : QUERN_OK;
 }
 
 quern_status q_range_check(const char *name, double number, double low, double high)
@@ -55,12 +39,7 @@ static quern_status read_finite(double **out, quern_context *context, const quer
     if (!*out) return q_fail_memory(count * sizeof **out);
     Q_TRY(q_view_write(context, quern_f64(*out, view.rows, view.columns), view));
     for (size_t e = 0; e < count; e++)
-        if (!isfinite((*out)[e])) {
-            q_fail(QUERN_USAGE, "point %lld has a coordinate that is %g", (long long)e / (long long)view.columns,
-                   (*out)[e]);
-            q_fail_next_step("leave out points that are not known, or fill them in");
-            return QUERN_USAGE;
-        }
+        if (!isfinite((*out)[e])) return q_coordinate_fail((int64_t)e / view.columns, (*out)[e]);
     return QUERN_OK;
 }
 
@@ -71,8 +50,8 @@ quern_status q_picture_begin(double *place, quern_context *context, const quern_
     double *x = NULL, *read = NULL;
     quern_array *copy = NULL;
     quern_status status = read_finite(&x, context, points);
-    if (!status && !is_given(start)) status = q_principal_components(x, view.rows, view.columns, place, dim, seed);
-    if (!status && is_given(start)) status = quern_array_from(&copy, context, start);
+    if (!status && !q_view_given(&start)) status = q_principal_components(x, view.rows, view.columns, place, dim, seed);
+    if (!status && q_view_given(&start)) status = quern_array_from(&copy, context, start);
     if (copy) status = read_finite(&read, context, copy);
     if (read && !status) memcpy(place, read, (size_t)(view.rows * dim) * sizeof *read);
     free(x), free(read);

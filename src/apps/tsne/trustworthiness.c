@@ -90,7 +90,9 @@ static quern_status copy_of(quern_array **out, quern_context *context, quern_vie
 quern_status quern_trustworthiness(double *out, quern_context *context, quern_view x, quern_view y, int neighbors)
 {
     if (!out || !context) return q_fail_null("quern_trustworthiness", out ? "the context" : "the result's place");
-    if (x.rows != y.rows || x.columns < 1 || y.columns < 1)
+    Q_TRY(q_shape_check("x", &x, -1, -1));
+    Q_TRY(q_shape_check("y", &y, -1, -1));
+    if (x.rows != y.rows)
         return q_fail(QUERN_SHAPE, "x has %lld x %lld numbers and y %lld x %lld", (long long)x.rows,
                       (long long)x.columns, (long long)y.rows, (long long)y.columns);
     if (neighbors < 1 || 2 * (int64_t)neighbors >= x.rows || neighbors > 1000)

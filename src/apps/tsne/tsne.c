@@ -58,6 +58,11 @@ static quern_status find_forces(picture *p, double factor, bool with_logs)
     Q_TRY(quern_array_read(p->repelled, quern_f32(p->sums, p->rows, 1 + dim)));
     p->total = 0;
     for (int64_t i = 0; i < p->rows; i++) p->total += (double)p->sums[i * (1 + dim)] - 1; /* but for itself */
+    if (isnan(p->total)) {
+        q_fail(QUERN_NUMERIC, "points have left the range of float32");
+        q_fail_next_step("choose a smaller learning rate or exaggeration");
+        return QUERN_NUMERIC;
+    }
     for (int64_t i = 0; i < p->rows && p->total > 0; i++)
         for (int d = 0; d < dim; d++) p->force[i * dim + d] -= 4 / p->total * (double)p->sums[i * (1 + dim) + 1 + d];
     return QUERN_OK;

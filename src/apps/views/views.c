@@ -25,6 +25,26 @@ quern_status q_extent_check(const char *name, const quern_view *view, int64_t ro
                : QUERN_OK;
 }
 
+quern_status q_member_check(const char *name, const quern_view *view)
+{
+    return view->batch[0] ? q_fail(QUERN_USAGE, "%s is a batch; one member at a time is taken", name) : QUERN_OK;
+}
+
+quern_status q_shape_check(const char *name, const quern_view *view, int64_t rows, int64_t columns)
+{
+    if (view->dtype == QUERN_NUMBER || !q_dtype_is_known(view->dtype))
+        return q_fail(QUERN_USAGE, "%s is no array: it is %s", name, q_dtype_name(view->dtype));
+    Q_TRY(q_member_check(name, view));
+    return q_extent_check(name, view, rows, columns);
+}
+
+quern_status q_coordinate_fail(int64_t point, double number)
+{
+    q_fail(QUERN_USAGE, "point %lld has the coordinate %g; points must be finite", (long long)point, number);
+    q_fail_next_step("leave out points that are not known, or fill them in");
+    return QUERN_USAGE;
+}
+
 void *q_host_at(const quern_view *view, int64_t row, int64_t column)
 {
     int64_t stride = view->stride ? view->stride : view->columns;

@@ -14,6 +14,13 @@ bool q_view_given(const quern_view *view);
    of rows, any from 1 on of columns. `name` is for the message. SHAPE, USAGE. */
 quern_status q_extent_check(const char *name, const quern_view *view, int64_t rows, int64_t columns);
 
+/* The same, and whether it has an element type and is no batch: an array of the host or the device, one member. */
+quern_status q_shape_check(const char *name, const quern_view *view, int64_t rows, int64_t columns);
+/* USAGE for a batch, where one member at a time is taken. */
+quern_status q_member_check(const char *name, const quern_view *view);
+/* USAGE: a coordinate of a point, one of some points, that is not finite. */
+quern_status q_coordinate_fail(int64_t point, double number);
+
 /* An element of an array of the host. */
 void *q_host_at(const quern_view *view, int64_t row, int64_t column);
 double q_host_read(const quern_view *view, int64_t row, int64_t column);
