@@ -26,7 +26,7 @@
 #ifndef QUERN_PRUNE_H
 #define QUERN_PRUNE_H
 
-#include "quern.h"
+#include "quern/space.h"
 
 #ifdef __cplusplus
 extern "C" {
