@@ -171,17 +171,21 @@ static quern_status place(run *r)
     size_t count = (size_t)r->ranks.size;
     int64_t own[2] = {quern_parts_size(r->parts, 'i'), quern_parts_size(r->parts, 'j')};
     int64_t *all = calloc(4 * (count + 1), sizeof *all);
-    if (!all) return q_fail_with(QUERN_MEMORY, "out of host memory for the sizes of %zu ranks", count);
+    quern_status status = q_agree(
+        &r->ranks, all ? QUERN_OK : q_fail_with(QUERN_MEMORY, "out of host memory for the sizes of %zu ranks", count));
+    if (status) {
+        free(all);
+        return status;
+    }
     int64_t *cuts_i = all + 2 * count, *cuts_j = cuts_i + count + 1;
-    quern_status status =
-        q_mpi_check(MPI_Allgather(own, 2, MPI_INT64_T, all, 2, MPI_INT64_T, r->ranks.comm), "MPI_Allgather");
+    status = q_mpi_check(MPI_Allgather(own, 2, MPI_INT64_T, all, 2, MPI_INT64_T, r->ranks.comm), "MPI_Allgather");
     for (size_t k = 0; k < count; k++) {
         cuts_i[k + 1] = cuts_i[k] + all[2 * k];
         cuts_j[k + 1] = cuts_j[k] + all[2 * k + 1];
     }
     if (!status) status = quern_parts_place(r->parts, count, (size_t)r->ranks.rank, cuts_i, cuts_j);
     free(all);
-    return status;
+    return q_agree(&r->ranks, status);
 }
 
 /* USAGE on all ranks unless they give the same formula, type and parameters. */
@@ -199,7 +203,7 @@ static quern_status compare(const run *r)
 static quern_status run_ranks(run *r, quern_operator *op, quern_context *context, quern_args args, quern_outs results)
 {
     Q_TRY(q_agree(&r->ranks, quern_parts_create(&r->parts, op, context, args, results)));
-    Q_TRY(q_agree(&r->ranks, place(r)));
+    Q_TRY(place(r));
     Q_TRY(compare(r));
     for (size_t pass = 0; pass < quern_parts_passes(r->parts); pass++) Q_TRY(run_pass(r));
     return QUERN_OK;
