@@ -4,6 +4,7 @@
  * The words become the arguments points, at and w of cli_inputs_read; numbers that are typed are points on a line. A grid is made
  * here, as points to look at, the first coordinate fastest.
  */
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -66,9 +67,11 @@ static quern_status parse_words(const request *r, quern_density_options *o)
         if (!strcmp(r->bandwidth, rules[k])) o->rule = (quern_bandwidth_rule)k, rule = true;
     if (r->shape) o->shape = (quern_bandwidth_shape)(QUERN_BANDWIDTH_COVARIANCE + shape);
     if (status || rule) return status;
-    status = cli_parse_number(r->bandwidth, "--bandwidth", &o->bandwidth);
-    if (!status && !(o->bandwidth > 0)) status = cli_fail(QUERN_USAGE, "--bandwidth must be above 0");
-    return status;
+    char *end;
+    o->bandwidth = strtod(r->bandwidth, &end);
+    if (end != r->bandwidth && !*end && o->bandwidth > 0 && isfinite(o->bandwidth)) return QUERN_OK;
+    return cli_fail(QUERN_USAGE, "--bandwidth takes scott, silverman, likelihood or a number above 0, not '%s'",
+                    r->bandwidth);
 }
 
 static quern_status parse(int argc, char **argv, request *r, quern_density_options *o)
@@ -239,6 +242,16 @@ static quern_status show(const request *r, quern_view values)
     return r->json ? QUERN_OK : cli_results_print(&results);
 }
 
+/* Whether float32 has the range of numbers; the density of many coordinates, or of small ones, leaves it. */
+static bool fits_single(const double *numbers, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        float single = (float)numbers[k];
+        if (isfinite(numbers[k]) && (isinf(single) || (numbers[k] != 0 && fabsf(single) < FLT_MIN))) return false;
+    }
+    return true;
+}
+
 static quern_status look(const request *r, quern_density *density, quern_view at, double *touched)
 {
     int64_t dim = quern_density_report_of(density)->dim, columns = r->gradient ? dim : 1, beside = r->grid ? dim : 0;
@@ -259,7 +272,7 @@ static quern_status look(const request *r, quern_density *density, quern_view at
     for (size_t k = 0; k < count && beside; k++) /* the coordinates */
         if ((int64_t)k % all.columns < beside)
             table[k] = ((const double *)at.data)[(int64_t)k / all.columns * beside + (int64_t)k % all.columns];
-    if (!status && dtype == QUERN_F32) { /* as many digits as there are */
+    if (!status && dtype == QUERN_F32 && fits_single(table, count)) { /* as many digits as there are */
         for (size_t k = 0; k < count; k++) ((float *)table)[k] = (float)table[k];
         all = quern_f32((float *)table, all.rows, all.columns);
     }

@@ -191,6 +191,9 @@ prints 'a density' "0.3989423
 0.24197072" kde 2 at=2,3 --bandwidth 1 --quiet
 prints 'a kernel that is a formula' "0.5
 0" kde 2 at=2,3.5 --bandwidth 1 --kernel tophat --quiet
+shows 'a density that float32 has no number for' '^6.349[0-9]*e+40$' kde x.npy at=x.npy --bandwidth 1e-14 --quiet
+fails 'a bandwidth that float32 has no inverse square for' 17 kde 0 at=0 --bandwidth 1e-30 -o made/g.npy
+fails 'a bandwidth that is no word' 2 kde 0,1 at=0 --bandwidth scot -o made/g.npy
 prints 'a bandwidth' 'points      3
 factor      0.802741562
 bandwidth   1.22620799' kde 0,1,3 --dtype f64 --quiet

@@ -4,6 +4,7 @@
  */
 #include "apps/density/density.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +258,16 @@ static quern_status load(quern_density *d, const q_sample *s)
     return status;
 }
 
+/* Formulas take the inverse of its square. */
+static quern_status check_factor(const quern_density *d)
+{
+    if (pow(d->report.factor, -2) <= (d->dtype == QUERN_F32 ? FLT_MAX : DBL_MAX)) return QUERN_OK;
+    q_fail(QUERN_NUMERIC, "the factor %g of the bandwidth has an inverse square beyond %s", d->report.factor,
+           q_dtype_name(d->dtype));
+    q_fail_next_step("scale the points, or give float64");
+    return QUERN_NUMERIC;
+}
+
 static quern_status make(quern_density *d, q_sample *s, const quern_view *points, const quern_view *weights,
                          const quern_density_options *o)
 {
@@ -276,6 +287,7 @@ static quern_status make(quern_density *d, q_sample *s, const quern_view *points
     for (int p = 0; p < 2; p++) Q_TRY(q_density_compile(&d->parts[p], d, "vg"[p]));
     d->report.factor = o->bandwidth > 0 ? o->bandwidth : q_density_factor(&d->report, o->rule);
     if (!(o->bandwidth > 0) && o->rule == QUERN_BANDWIDTH_LIKELIHOOD) Q_TRY(q_density_most_likely(d, s));
+    Q_TRY(check_factor(d));
     for (size_t k = 0; k < dim * dim; k++) d->bandwidth[k] = d->report.factor * d->shape[k];
     return QUERN_OK;
 }
