@@ -96,7 +96,7 @@ Q_FN __attribute__((always_inline)) void q_pack_point(Q_SIGNATURE, __global uint
     const int inside = tile < (is_row ? Q_ROW_TILES : Q_COLUMN_TILES);
     __global uint *to = (__global uint *)(is_row ? Q_PACKED_ROWS(tile) : Q_PACKED_COLUMNS(tile));
     float square = 0, lost = 0;
-    for (int s = 0; s < Q_STEPS && inside; s++)
+    for (int s = 0; s < Q_STEPS; s++)
         for (int w = 0; w < 8; w++) {
             float v[2] = {0, 0}, kept[2];
             uint parts[Q_PARTS];
@@ -108,18 +108,17 @@ Q_FN __attribute__((always_inline)) void q_pack_point(Q_SIGNATURE, __global uint
             }
             q_split(parts, &v[0], &v[1]);
             for (int p = 0; p < Q_PARTS; p++)
-                to[Q_FRAGMENT(s, p, in_tile / 16, size) * 4 + q_matrix_word(in_tile % 16, w, !is_row)] = parts[p];
+                if (inside) to[Q_FRAGMENT(s, p, in_tile / 16, size) * 4 + q_matrix_word(in_tile % 16, w, !is_row)] = parts[p];
             for (int e = 0; e < 2; e++) { /* Kahan's sum */
                 const float x = (kept[e] - v[e]) * back, more = fma(x, x, -lost), sum = square + more;
                 lost = (sum - square) - more;
                 square = sum;
             }
         }
-    if (!inside) return;
 #if Q_EXPANSION
-    (is_row ? Q_ROW_SQUARES(tile) : Q_COLUMN_SQUARES(tile))[in_tile] = square;
+    if (inside) (is_row ? Q_ROW_SQUARES(tile) : Q_COLUMN_SQUARES(tile))[in_tile] = square;
 #endif
-    if (in_tile == 0) (is_row ? Q_ROW_SCALES : Q_COLUMN_SCALES)[tile] = fits && !shared->apart[n] ? back : 0;
+    if (inside && in_tile == 0) (is_row ? Q_ROW_SCALES : Q_COLUMN_SCALES)[tile] = fits && !shared->apart[n] ? back : 0;
 }
 #endif
 
@@ -132,11 +131,12 @@ Q_FN float q_rhs_component(Q_SIGNATURE, const q_launch *u, const long j, const i
     return q_load_column_rhs(Q_ARGUMENTS, u, &column, j, d).Q_RHS_COLUMN;
 }
 
-/* Component d in a tile of columns. */
-Q_FN void q_pack_rhs(Q_SIGNATURE, __global uint4 *packed, const q_launch *u, const long tile, const int d)
+/* Component `item` in a tile of columns, if there is one: all work-items go the same way, for PoCL 3.1 makes wrong code where some
+   leave before a loop. */
+Q_FN void q_pack_rhs(Q_SIGNATURE, __global uint4 *packed, const q_launch *u, const long tile, const int item)
 {
     const long j0 = tile * Q_TILE_N;
-    const int place = d % Q_RHS_HELD;
+    const int inside = item < Q_RHS_GROUPS * Q_RHS_HELD, d = inside ? item : 0, place = d % Q_RHS_HELD;
     __global uint *const to = (__global uint *)(Q_PACKED_COLUMNS(tile) + Q_COLUMN_WORDS + d / Q_RHS_HELD * Q_RHS_WORDS);
     uint largest = 0, smallest = 0x7f800000u;
     for (int n = 0; n < Q_TILE_N; n++) {
@@ -154,9 +154,9 @@ Q_FN void q_pack_rhs(Q_SIGNATURE, __global uint4 *packed, const q_launch *u, con
                   second = q_rhs_component(Q_ARGUMENTS, u, j0 + 16 * s + 2 * w + 1, d) * Q_POWER(-exponent);
             q_split(parts, &first, &second);
             for (int p = 0; p < Q_PARTS; p++)
-                to[Q_FRAGMENT(s, p, place / 16, Q_RHS_HELD) * 4 + q_matrix_word(place % 16, w, 1)] = parts[p];
+                if (inside) to[Q_FRAGMENT(s, p, place / 16, Q_RHS_HELD) * 4 + q_matrix_word(place % 16, w, 1)] = parts[p];
         }
-    to[Q_RHS_FRAGMENTS * 4 + place] = fits ? as_uint(Q_POWER(exponent)) : 0;
+    if (inside) to[Q_RHS_FRAGMENTS * 4 + place] = fits ? as_uint(Q_POWER(exponent)) : 0;
 }
 #endif
 
@@ -174,7 +174,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
     const long points = 0;
 #endif
 #if Q_RHS_DIM
-    for (int d = (int)get_local_id(0); d < Q_RHS_GROUPS * Q_RHS_HELD && group >= points; d += Q_LOCAL)
-        q_pack_rhs(Q_ARGUMENTS, packed, &u, group - points, d);
+    for (int d = 0; d < Q_RHS_GROUPS * Q_RHS_HELD && group >= points; d += Q_LOCAL)
+        q_pack_rhs(Q_ARGUMENTS, packed, &u, group - points, d + (int)get_local_id(0));
 #endif
 }
