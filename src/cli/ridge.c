@@ -95,8 +95,8 @@ static quern_status print_json(const quern_ridge_report *r, const outcome *out)
 
 static void print_report(const quern_ridge_report *r, const outcome *out)
 {
-    printf("%-12s %.9g\n%-12s %lld\n%-12s %lld\n", "objective", cli_json_number(r->objective), "centres",
-           (long long)r->centres, "products", (long long)r->products);
+    printf("%-12s %.9g\n%-12s %lld\n%-12s %lld\n", "objective", r->objective, "centres", (long long)r->centres,
+           "products", (long long)r->products);
     if (!isnan(out->rmse)) printf("%-12s %.9g\n", "rmse", out->rmse);
     if (!isnan(out->accuracy)) printf("%-12s %.6g\n%-12s %.6g\n", "accuracy", out->accuracy, "log loss", out->log_loss);
 }
