@@ -1,13 +1,19 @@
 /*
- * matrix.cl: products of matrices of 16 x 16 and 16 x 8 numbers, to which 32 work-items, a warp, add together, for the
- * scheme `mma`: by the matrix units of NVIDIA's GPUs from sm_80 on (PTX ISA, mma.sync.m16n8k16), or by the same arithmetic in
- * OpenCL C, which is for tests. Numbers are float16 or bfloat16, two of them in a word, the first in its low half; sums are
- * float32. What of it needs no work-items is C as well: tests/plan/test_matrix.c.
+ * matrix.cl: products of matrices of 16 x 16 numbers, to which the work-items of a warp add together, for the scheme `mma`, by
+ * matrix units or by the same arithmetic in OpenCL C, which is for tests. Numbers are float16 or bfloat16, two of them in a word,
+ * the first in its low half; sums are float32. What of it needs no work-items is C as well: tests/plan/test_matrix.c.
  *
- * Fragments. Lane l of a warp has, with g = l / 4 and q = l % 4, components 2q and 2q + 1 in one word and 2q + 8, 2q + 9 in
- * another. Of 16 rows a uint4: rows g and g + 8 of the first word, then of the second. Of 8 columns two words of column g; of 16
- * columns a uint4: those of column g, then of g + 8. Of sums four: columns 2q and 2q + 1 of row g, then of row g + 8.
- * Memory holds a uint4 for each lane, one after the other (q_matrix_word), so no instruction shuffles them.
+ * Makes, by the number that the profile has (Q_MATRIX; q_matrix in src/plan/plan.h):
+ *     2  NVIDIA from sm_80 on: mma.sync.m16n8k16 by inline PTX (PTX ISA); warps of 32
+ *     4  AMD, CDNA2 on: v_mfma_f32_16x16x16 (AMD, "CDNA2 Instruction Set Architecture"; the layout by AMD's matrix instruction
+ *        calculator); warps of 64
+ *     6  AMD, RDNA3: v_wmma_f32_16x16x16 ("RDNA3 Instruction Set Architecture"); warps of 32
+ * An odd number is the emulation of the next, with its places of numbers.
+ *
+ * Fragments: what each lane has of 16 rows (columns) and 16 components. A row has eight words; q_matrix_word tells which
+ * of the 128 of a fragment they are. Memory holds those of a lane, then those of the next, so no instruction shuffles them. A
+ * lane has sums of Q_LANE_ROWS rows with Q_LANE_COLUMNS columns; the lanes of the same rows are Q_SHARERS, each of which is one
+ * `share`.
  *
  * Splitting. A float32 of 24 bits is the sum of two float16 up to 2^-22 of it, as long as neither leaves the range:
  * cl/mma_pack.cl scales by powers of two. Of the four products of parts the one of both second parts is left out, and the small
@@ -28,8 +34,9 @@
 #define Q_BFLOAT16 0 /* numbers are bfloat16, else float16 */
 #endif
 #ifndef Q_MATRIX
-#define Q_MATRIX 1 /* 1: emulated; 2: mma.sync */
+#define Q_MATRIX 1
 #endif
+#define Q_LAYOUT ((Q_MATRIX + 1) / 2 * 2) /* the make that is meant */
 
 // ---- numbers of 16 bits
 
@@ -79,6 +86,18 @@ Q_FN void q_floats16(float *low, float *high, const uint word)
     __asm__("{.reg .f16 l, h; mov.b32 {l, h}, %2; cvt.f32.f16 %0, l; cvt.f32.f16 %1, h;}" : "=f"(*low), "=f"(*high) : "r"(word));
 #endif
 }
+#elif Q_MATRIX && Q_MATRIX % 2 == 0 && !Q_BFLOAT16 && !defined(Q_ON_HOST)
+#pragma OPENCL EXTENSION cl_khr_fp16 : enable
+Q_FN uint q_word16(const float low, const float high)
+{
+    return as_uint((half2)((half)low, (half)high));
+}
+
+Q_FN void q_floats16(float *low, float *high, const uint word)
+{
+    const half2 both = as_half2(word);
+    *low = (float)both.x, *high = (float)both.y;
+}
 #else
 Q_FN uint q_word16(const float low, const float high)
 {
@@ -103,12 +122,55 @@ Q_FN void q_split(uint parts[Q_PARTS], float *first, float *second)
     }
 }
 
-/* Which word of the fragments of 16 rows, or columns, has components 2w and 2w + 1 of row (column) `at`. */
+// ---- the places of numbers
+
+/* q_matrix_word: which word of the fragments of 16 rows, or columns, has components 2w and 2w + 1 of row (column) `at`. */
+#if Q_LAYOUT == 2
+#define Q_WARP_SIZE 32
+#define Q_LANE_ROWS 2
+#define Q_LANE_COLUMNS 4
+#define Q_LANE_ROW(lane, r) ((r) * 8 + (lane) / 4)
+#define Q_SHARE_OF(lane) ((lane) % 4)
+#define Q_SHARE_COLUMN(share, k) ((k) / 2 * 8 + (share) * 2 + (k) % 2)
+#define Q_LANE_SUM(r, k) ((k) / 2 * 4 + (r) * 2 + (k) % 2)
+#define Q_LANE_OF(row, share) ((row) % 8 * 4 + (share))
+#define Q_LANE_WORDS 4
 Q_FN int q_matrix_word(const int at, const int w, const int columns)
 {
     const int lane = at % 8 * 4 + w % 4, up = at / 8, second = w / 4;
     return lane * 4 + (columns ? 2 * up + second : up + 2 * second);
 }
+#elif Q_LAYOUT == 4
+#define Q_WARP_SIZE 64
+#define Q_LANE_ROWS 1
+#define Q_LANE_COLUMNS 4
+#define Q_LANE_ROW(lane, r) ((lane) % 16)
+#define Q_SHARE_OF(lane) ((lane) / 16)
+#define Q_SHARE_COLUMN(share, k) ((share) * 4 + (k))
+#define Q_LANE_SUM(r, k) (k)
+#define Q_LANE_OF(row, share) ((share) * 16 + (row))
+#define Q_LANE_WORDS 2
+Q_FN int q_matrix_word(const int at, const int w, const int columns)
+{
+    return (w / 2 * 16 + at) * 2 + w % 2;
+}
+#else
+#define Q_WARP_SIZE 32 /* both halves have the same fragments */
+#define Q_LANE_ROWS 1
+#define Q_LANE_COLUMNS 8
+#define Q_LANE_ROW(lane, r) ((lane) % 16)
+#define Q_SHARE_OF(lane) ((lane) / 16)
+#define Q_SHARE_COLUMN(share, k) ((k) * 2 + (share))
+#define Q_LANE_SUM(r, k) (k)
+#define Q_LANE_OF(row, share) ((share) * 16 + (row))
+#define Q_LANE_WORDS 8
+Q_FN int q_matrix_word(const int at, const int w, const int columns)
+{
+    return at * 8 + w;
+}
+#endif
+#define Q_LANE_SUMS (Q_LANE_ROWS * Q_LANE_COLUMNS)
+#define Q_SHARERS (16 / Q_LANE_COLUMNS)
 
 // ---- sums as matrix units round them
 
@@ -150,7 +212,70 @@ Q_FN float q_matrix_dot(float c, const uint row[8], const uint column[8])
 // ---- what a warp does
 
 #ifndef Q_ON_HOST
-#if Q_MATRIX == 2
+#if Q_LAYOUT == 2
+typedef uint4 q_fragment;
+#elif Q_LAYOUT == 4
+typedef uint2 q_fragment;
+#else
+typedef uint8 q_fragment;
+#endif
+/* The lane's part of the fragment that is at a uint4 in memory. */
+#define Q_FRAGMENT_AT(space, at, lane) ((space q_fragment *)(at))[(lane) % (128 / Q_LANE_WORDS)]
+
+#if Q_MATRIX % 2
+
+#define Q_UNROLL_MATRIX _Pragma("nounroll") /* PoCL 3.1 makes a loop over all work-items of each barrier */
+typedef struct {
+    uint rows[128], columns[128];
+} q_scratch;
+#define Q_SCRATCH_POINTER __local q_scratch *
+#define Q_MATRIX_SCRATCH(warps) q_scratch scratch[warps];
+#define Q_SCRATCH_OF(shared, warp) (&(shared)->scratch[warp])
+#define Q_MATRIX_LANE ((int)get_local_id(0) % Q_WARP_SIZE)
+
+/* Adds the product of 16 rows and 16 columns. Lanes show each other what they have. All warps of a group do it at the same time. */
+Q_FN __attribute__((always_inline)) void q_matrix_product(float *c, const q_fragment row, const q_fragment column, __local q_scratch *scratch)
+{
+    const int lane = Q_MATRIX_LANE;
+    Q_FRAGMENT_AT(__local, scratch->rows, lane) = row;
+    Q_FRAGMENT_AT(__local, scratch->columns, lane) = column;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int r = 0; r < Q_LANE_ROWS; r++)
+        for (int k = 0; k < Q_LANE_COLUMNS; k++) {
+            uint x[8], y[8];
+            for (int w = 0; w < 8; w++) {
+                x[w] = scratch->rows[q_matrix_word(Q_LANE_ROW(lane, r), w, 0)];
+                y[w] = scratch->columns[q_matrix_word(Q_SHARE_COLUMN(Q_SHARE_OF(lane), k), w, 1)];
+            }
+            c[Q_LANE_SUM(r, k)] = q_matrix_dot(c[Q_LANE_SUM(r, k)], x, y);
+        }
+    barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+/* Whether a lane says so: of all warps of the group, as all of them are to do the same. */
+Q_FN __attribute__((always_inline)) int q_any_of_warp(const int flag, __local q_scratch *scratch)
+{
+    const int item = (int)get_local_id(0), size = (int)get_local_size(0);
+    __local q_scratch *const first = scratch - item / Q_WARP_SIZE;
+    uint any = 0;
+    scratch->rows[Q_MATRIX_LANE] = flag != 0;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int n = 0; n < size; n++) any |= first[n / Q_WARP_SIZE].rows[n % Q_WARP_SIZE];
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return (int)any;
+}
+
+/* The number that the lane with this share of the same row has; of two rows, the first. */
+Q_FN __attribute__((always_inline)) float q_of_row(const float value, const int share, __local q_scratch *scratch)
+{
+    scratch->rows[Q_MATRIX_LANE] = as_uint(value);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    const float of = as_float(scratch->rows[Q_LANE_OF(Q_LANE_ROW(Q_MATRIX_LANE, 0), share)]);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return of;
+}
+
+#else
 
 /* Fully, for fragments are in registers. */
 #define Q_UNROLL_MATRIX _Pragma("unroll")
@@ -159,17 +284,103 @@ Q_FN float q_matrix_dot(float c, const uint row[8], const uint column[8])
 typedef int q_scratch;
 #define Q_SCRATCH_POINTER q_scratch
 
-/* Adds the product of 16 rows, a, and 8 columns, b0 and b1, to c. */
-#define Q_MATRIX_STEP(c, a, b0, b1, scratch)                                                                             \
-    __asm__("mma.sync.aligned.m16n8k16.row.col." Q_MATRIX_TYPES " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};" \
-            : "+f"((c)[0]), "+f"((c)[1]), "+f"((c)[2]), "+f"((c)[3])                                                     \
-            : "r"((a).x), "r"((a).y), "r"((a).z), "r"((a).w), "r"(b0), "r"(b1))
+#if Q_MATRIX == 2
 #if Q_BFLOAT16
 #define Q_MATRIX_TYPES "f32.bf16.bf16.f32"
 #else
 #define Q_MATRIX_TYPES "f32.f16.f16.f32"
 #endif
+/* Adds the product of 16 rows, a, and 8 columns, b0 and b1, to c. */
+#define Q_MATRIX_STEP(c, a, b0, b1)                                                                                      \
+    __asm__("mma.sync.aligned.m16n8k16.row.col." Q_MATRIX_TYPES " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};" \
+            : "+f"((c)[0]), "+f"((c)[1]), "+f"((c)[2]), "+f"((c)[3])                                                     \
+            : "r"((a).x), "r"((a).y), "r"((a).z), "r"((a).w), "r"(b0), "r"(b1))
 
+static inline __attribute__((always_inline)) void q_matrix_product(float *c, const q_fragment row, const q_fragment column, const q_scratch scratch)
+{
+    Q_MATRIX_STEP(c, row, column.x, column.y);
+    Q_MATRIX_STEP(c + 4, row, column.z, column.w);
+}
+
+static inline int q_any_of_warp(const int flag, const q_scratch scratch)
+{
+    int any;
+    __asm__ volatile("{.reg .pred p, r; setp.ne.s32 p, %1, 0; vote.sync.any.pred r, p, 0xffffffff; selp.s32 %0, 1, 0, r;}"
+                     : "=r"(any)
+                     : "r"(flag));
+    return any;
+}
+
+static inline float q_of_row(const float value, const int share, const q_scratch scratch)
+{
+    float of;
+    __asm__ volatile("shfl.sync.idx.b32 %0, %1, %2, 0x1c1f, 0xffffffff;" : "=f"(of) : "f"(value), "r"(share));
+    return of;
+}
+
+#else
+#pragma OPENCL EXTENSION cl_khr_fp16 : enable
+
+/* Units take columns as their rows, so that a lane has sums of one row of ours. */
+static inline __attribute__((always_inline)) void q_matrix_product(float *c, const q_fragment row, const q_fragment column, const q_scratch scratch)
+{
+#if Q_MATRIX == 4
+    float4 sums = (float4)(c[0], c[1], c[2], c[3]);
+#if Q_BFLOAT16
+    sums = __builtin_amdgcn_mfma_f32_16x16x16bf16_1k(as_short4(column), as_short4(row), sums, 0, 0, 0);
+#else
+    sums = __builtin_amdgcn_mfma_f32_16x16x16f16(as_half4(column), as_half4(row), sums, 0, 0, 0);
+#endif
+#else
+    float8 sums = (float8)(c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]);
+#if Q_BFLOAT16
+    sums = __builtin_amdgcn_wmma_f32_16x16x16_bf16_w32(as_short16(column), as_short16(row), sums);
+#else
+    sums = __builtin_amdgcn_wmma_f32_16x16x16_f16_w32(as_half16(column), as_half16(row), sums);
+#endif
+    c[4] = sums.s4, c[5] = sums.s5, c[6] = sums.s6, c[7] = sums.s7;
+#endif
+    c[0] = sums.s0, c[1] = sums.s1, c[2] = sums.s2, c[3] = sums.s3;
+}
+
+static inline int q_any_of_warp(const int flag, const q_scratch scratch)
+{
+    return __builtin_amdgcn_uicmp((uint)flag, 0u, 33 /* not equal */) != 0;
+}
+
+static inline float q_of_row(const float value, const int share, const q_scratch scratch)
+{
+    const int lane = (int)get_local_id(0) % Q_WARP_SIZE;
+    return as_float(__builtin_amdgcn_ds_bpermute(4 * Q_LANE_OF(Q_LANE_ROW(lane, 0), share), as_int(value)));
+}
+#endif
+#endif
+
+/* The parts of what a lane has sums of, as it would have them of a fragment of 16 rows whose components are the columns. */
+static inline __attribute__((always_inline)) void q_row_fragment(q_fragment parts[Q_PARTS], const float *sums, Q_SCRATCH_POINTER scratch)
+{
+    uint word[Q_LANE_WORDS][Q_PARTS];
+    Q_UNROLL_MATRIX for (int w = 0; w < Q_LANE_WORDS; w++)
+    {
+#if Q_LAYOUT == 6 /* columns are one lane's and the other's, in turn */
+        float first = q_of_row(sums[w], 0, scratch), second = q_of_row(sums[w], 1, scratch);
+#else
+        const int r = w % Q_LANE_ROWS, k = w / Q_LANE_ROWS * 2;
+        float first = sums[Q_LANE_SUM(r, k)], second = sums[Q_LANE_SUM(r, k + 1)];
+#endif
+        q_split(word[w], &first, &second);
+    }
+    Q_UNROLL_MATRIX for (int p = 0; p < Q_PARTS; p++)
+#if Q_LAYOUT == 2
+        parts[p] = (uint4)(word[0][p], word[1][p], word[2][p], word[3][p]);
+#elif Q_LAYOUT == 4
+        parts[p] = (uint2)(word[0][p], word[1][p]);
+#else
+        parts[p] = (uint8)(word[0][p], word[1][p], word[2][p], word[3][p], word[4][p], word[5][p], word[6][p], word[7][p]);
+#endif
+}
+
+#if Q_MATRIX == 2
 /* A copy to local memory that goes on while others work; what was begun is there after q_copies_wait and a barrier. */
 static inline void q_copy(__local uint4 *to, __global const uint4 *from)
 {
@@ -188,56 +399,7 @@ static inline long q_rarely(const long value)
     __asm__ volatile("mov.u64 %0, %1;" : "=l"(same) : "l"(value));
     return same;
 }
-
-/* Whether a lane of the warp says so; and the number that the lane `turn` of the four of a row has. */
-static inline int q_any_of_warp(const int flag, const q_scratch scratch)
-{
-    int any;
-    __asm__ volatile("{.reg .pred p, r; setp.ne.s32 p, %1, 0; vote.sync.any.pred r, p, 0xffffffff; selp.s32 %0, 1, 0, r;}"
-                     : "=r"(any)
-                     : "r"(flag));
-    return any;
-}
-
-static inline float q_of_quad(const float value, const int turn, const q_scratch scratch)
-{
-    float of;
-    __asm__ volatile("shfl.sync.idx.b32 %0, %1, %2, 0x1c1f, 0xffffffff;" : "=f"(of) : "f"(value), "r"(turn));
-    return of;
-}
-
 #else
-
-#define Q_UNROLL_MATRIX _Pragma("nounroll") /* PoCL 3.1 makes a loop over all work-items of each barrier */
-typedef struct {
-    uint4 a[32];
-    uint2 b[32];
-} q_scratch;
-#define Q_SCRATCH_POINTER __local q_scratch *
-#define Q_MATRIX_SCRATCH(warps) q_scratch scratch[warps];
-#define Q_SCRATCH_OF(shared, warp) (&(shared)->scratch[warp])
-#define Q_MATRIX_STEP(c, a, b0, b1, scratch) q_matrix_step(c, a, (uint2)(b0, b1), scratch)
-
-/* Lanes show each other what they have. All warps of a group do it at the same time. */
-Q_FN __attribute__((always_inline)) void q_matrix_step(float *c, const uint4 a, const uint2 b, __local q_scratch *scratch)
-{
-    const int lane = (int)get_local_id(0) % 32;
-    scratch->a[lane] = a;
-    scratch->b[lane] = b;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (int e = 0; e < 4; e++) {
-        uint row[8], column[8];
-        for (int w = 0; w < 8; w++) {
-            const uint4 word = scratch->a[lane / 4 * 4 + w % 4];
-            const uint2 words = scratch->b[(2 * (lane % 4) + e % 2) * 4 + w % 4];
-            row[w] = w < 4 ? (e < 2 ? word.x : word.y) : e < 2 ? word.z : word.w;
-            column[w] = w < 4 ? words.x : words.y;
-        }
-        c[e] = q_matrix_dot(c[e], row, column);
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-}
-
 Q_FN void q_copy(__local uint4 *to, __global const uint4 *from)
 {
     *to = *from;
@@ -248,29 +410,6 @@ Q_FN void q_copies_wait(void) {}
 Q_FN long q_rarely(const long value)
 {
     return value;
-}
-
-/* Of all warps of the group, as all of them are to do the same. */
-Q_FN __attribute__((always_inline)) int q_any_of_warp(const int flag, __local q_scratch *scratch)
-{
-    const int item = (int)get_local_id(0), warps = (int)get_local_size(0) / 32;
-    __local q_scratch *const first = scratch - item / 32;
-    uint any = 0;
-    scratch->b[item % 32].x = flag != 0;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (int n = 0; n < 32 * warps; n++) any |= first[n / 32].b[n % 32].x;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    return (int)any;
-}
-
-Q_FN __attribute__((always_inline)) float q_of_quad(const float value, const int turn, __local q_scratch *scratch)
-{
-    const int lane = (int)get_local_id(0) % 32;
-    scratch->a[lane].x = as_uint(value);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    const float of = as_float(scratch->a[lane / 4 * 4 + turn].x);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    return of;
 }
 #endif
 
@@ -291,28 +430,28 @@ Q_FN uint q_split_again(const uint word)
 }
 
 /* 16 rows with 16 columns: their fragments are the operands; sums begin at 1. Numbers are split, and so stay what they are. */
-__kernel __attribute__((reqd_work_group_size(32, 1, 1))) void quern_probe_matrix(__global const uint4 *operands,
-                                                                                __global float *results)
+__kernel __attribute__((reqd_work_group_size(Q_WARP_SIZE, 1, 1))) void quern_probe_matrix(__global const uint4 *operands,
+                                                                                         __global float *results)
 {
     __local struct {
         uint4 columns[32];
         Q_MATRIX_SCRATCH(1)
     } shared;
     const int lane = (int)get_local_id(0);
-    const uint4 all = operands[lane];
-    uint4 row;
-    row.x = q_split_again(all.x), row.y = q_split_again(all.y), row.z = q_split_again(all.z), row.w = q_split_again(all.w);
-    const float one = (float)(q_any_of_warp(lane == 17, Q_SCRATCH_OF(&shared, 0)) + q_any_of_warp(lane > 31, Q_SCRATCH_OF(&shared, 0))) *
-                      (q_of_quad((float)lane, 2, Q_SCRATCH_OF(&shared, 0)) - (float)(lane / 4 * 4 + 1));
-    float c[2][4] = {{one, one, one, one}, {one, one, one, one}};
-    q_copy(&shared.columns[lane], operands + 32 + lane);
+    q_fragment row = Q_FRAGMENT_AT(__global const, operands, lane);
+    for (int w = 0; w < Q_LANE_WORDS; w++) ((uint *)&row)[w] = q_split_again(((uint *)&row)[w]);
+    const int any = q_any_of_warp(lane == 17, Q_SCRATCH_OF(&shared, 0)) + q_any_of_warp(lane >= Q_WARP_SIZE, Q_SCRATCH_OF(&shared, 0));
+    const float other = q_of_row((float)lane, 1, Q_SCRATCH_OF(&shared, 0));
+    float c[Q_LANE_SUMS];
+    for (int e = 0; e < Q_LANE_SUMS; e++) c[e] = (float)any + other - (float)Q_LANE_OF(Q_LANE_ROW(lane, 0), 1);
+    if (lane < 32) q_copy(&shared.columns[lane], operands + 32 + lane);
     q_copies_wait();
     barrier(CLK_LOCAL_MEM_FENCE);
-    const uint4 column = shared.columns[lane];
-    Q_MATRIX_STEP(c[0], row, column.x, column.y, Q_SCRATCH_OF(&shared, 0));
-    Q_MATRIX_STEP(c[1], row, column.z, column.w, Q_SCRATCH_OF(&shared, 0));
-    for (int e = 0; e < 8; e++)
-        results[(lane / 4 + e / 2 % 2 * 8) * 16 + e / 4 * 8 + lane % 4 * 2 + e % 2] = c[e / 4][e % 4];
+    const q_fragment column = Q_FRAGMENT_AT(__local const, shared.columns, lane);
+    q_matrix_product(c, row, column, Q_SCRATCH_OF(&shared, 0));
+    for (int r = 0; r < Q_LANE_ROWS; r++)
+        for (int k = 0; k < Q_LANE_COLUMNS; k++)
+            results[Q_LANE_ROW(lane, r) * 16 + Q_SHARE_COLUMN(Q_SHARE_OF(lane), k)] = c[Q_LANE_SUM(r, k)];
 }
 #endif
 

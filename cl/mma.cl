@@ -19,7 +19,7 @@
  *
  * Weights are multiplied by a power of two of their row, which grows less where one would leave float16's range: then totals
  * are put away before. (Softmax weights are at most 1: Q_RHS_UNIT.) So are they where softmax weights get another scale, which is
- * that of all four work-items of the row. Where weights or right-hand sides fit no power of two, the tile's products are made
+ * that of all work-items of the row. Where weights or right-hand sides fit no power of two, the tile's products are made
  * without matrix units.
  *
  * Holes as in gemm_tile.cl. Only for Q_LANES 1 and float32.
@@ -56,7 +56,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
     q_units units;
 #if Q_RHS_DIM
     const int one = M >= 0; /* but not to compilers: what is indexed by it stays in memory */
-    q_rhs_acc acc_rhs[Q_REG_M * Q_OWN_RHS / 2];
+    q_rhs_acc acc_rhs[Q_REG_M * Q_OWN_RHS / Q_RHS_PER_ITEM];
     q_totals totals;
     q_begin_rhs(acc_rhs, totals, &units, one);
 #endif
@@ -64,7 +64,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
 #if Q_KEEP && Q_K_DIM
     Q_UNROLL_MATRIX for (int s = 0; s < Q_STEPS; s++) Q_UNROLL_MATRIX for (int p = 0; p < Q_PARTS; p++)
         Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++)
-            kept[s][p][m] = row_words[Q_FRAGMENT(s, p, Q_WARP * Q_BLOCKS_M + m, Q_TILE_M) + Q_LANE];
+            kept[s][p][m] = Q_FRAGMENT_AT(__global const, row_words + Q_FRAGMENT(s, p, Q_WARP * Q_BLOCKS_M + m, Q_TILE_M), Q_LANE);
 #endif
     int buffer = 0, parity = 0, pending = 0;
     Q_FOR_COLUMNS(from, to)
@@ -78,7 +78,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
             q_products acc;
             const long tile = j0 / Q_TILE_N, next_tile = min(tile + 1, Q_COLUMN_TILES - 1);
             Q_UNROLL_MATRIX for (int n = 0; n < Q_BLOCKS_N; n++) Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++)
-                for (int e = 0; e < 8; e++) acc[n][m][e / 4][e % 4] = 0;
+                for (int e = 0; e < Q_LANE_SUMS; e++) acc[n][m][e] = 0;
             _Pragma("nounroll") for (int chunk = 0; chunk < Q_CHUNKS; chunk++)
             {
                 const int last = chunk == Q_CHUNKS - 1;
@@ -128,7 +128,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
     {
         const q_state state = local_memory.state[Q_ROW_OF(r)];
         const long i = i0 + Q_ROW_OF(r);
-        _Pragma("nounroll") for (int n = 0; n < Q_OWN_RHS; n += 2)
+        _Pragma("nounroll") for (int n = 0; n < Q_OWN_RHS; n += Q_RHS_PER_ITEM)
 #if Q_SPLIT
             q_store_state_rhs(&Q_ACC_OF(acc_rhs, r, n), Q_STATE_OF(i), Q_STATE_STRIDE, d0 + Q_RHS_OF(n));
 #else

@@ -1,6 +1,6 @@
 /*
  * mma_rhs.cl: right-hand sides of the scheme `mma`: the weights of a tile's pairs, where the sums of the first product were, are split
- * and multiplied with the tile's vectors; the work-items of a row (four, a quad) have totals of different components of it.
+ * and multiplied with the tile's vectors; the work-items of a row have totals of different components of it.
  */
 #ifndef Q_WARPS
 #include "mma_steps.cl"
@@ -34,7 +34,7 @@ Q_INLINED void q_put_away(q_rhs_acc *acc, q_totals totals, q_units *units, const
         {
             q_block_acc sum;
             sum.Q_RHS_SUM = Q_TOTAL_OF(totals, r, n) * back;
-            q_flush(&Q_ACC_OF(acc, r, n), &sum, n % 2);
+            q_flush(&Q_ACC_OF(acc, r, n), &sum, n % Q_RHS_PER_ITEM);
             Q_TOTAL_OF(totals, r, n) = 0;
         }
     }
@@ -48,13 +48,13 @@ Q_INLINED void q_rise(q_state *t, q_rhs_acc *acc, q_products w, q_units *units, 
     Q_UNROLL_MATRIX for (int r = 0; r < Q_REG_M; r++)
     {
         float maximum = t[r].Q_RHS_STATE.maximum;
-        for (int turn = 0; turn < 4; turn++) maximum = fmax(maximum, q_of_quad(t[r].Q_RHS_STATE.maximum, turn, scratch));
+        for (int share = 0; share < Q_SHARERS; share++) maximum = fmax(maximum, q_of_row(t[r].Q_RHS_STATE.maximum, share, scratch));
         const float scale = q_raise(&t[r], maximum);
         q_scales scales = q_no_scales();
         scales.Q_RHS_SCALE = units->risen[r] * scale;
         units->risen[r] = 1;
         _Pragma("unroll") for (int k = 0; k < Q_OWN_N; k++) Q_SUM_OF(w, r, k) *= scale;
-        _Pragma("unroll") for (int n = 0; n < Q_OWN_RHS; n += 2) q_rescale_rhs(&Q_ACC_OF(acc, r, n), &scales);
+        _Pragma("unroll") for (int n = 0; n < Q_OWN_RHS; n += Q_RHS_PER_ITEM) q_rescale_rhs(&Q_ACC_OF(acc, r, n), &scales);
     }
 }
 #endif
@@ -68,7 +68,7 @@ Q_INLINED int q_find_units(q_products w, q_units *units, Q_SCRATCH_POINTER scrat
     {
         float most = 0, own = 0;
         _Pragma("unroll") for (int k = 0; k < Q_OWN_N; k++) own = fmax(own, fabs(Q_SUM_OF(w, r, k)));
-        for (int turn = 0; turn < 4; turn++) most = fmax(most, q_of_quad(own, turn, scratch));
+        for (int share = 0; share < Q_SHARERS; share++) most = fmax(most, q_of_row(own, share, scratch));
         odd |= most > 0x1p60f;
         if (most > units->limit[r] && most <= 0x1p60f) {
             const int exponent = min(127 + 13 - (int)(as_uint(most) >> 23), Q_MOST_UNIT);
@@ -84,41 +84,35 @@ Q_INLINED int q_find_units(q_products w, q_units *units, Q_SCRATCH_POINTER scrat
 Q_INLINED void q_multiply_rhs(q_totals totals, q_products w, const q_units *units, __local const uint4 *words,
                               Q_SCRATCH_POINTER scratch)
 {
-    uint4 row[Q_RHS_STEPS][Q_PARTS][Q_BLOCKS_M];
-    __local const float2 *const scales = (__local const float2 *)(words + Q_RHS_FRAGMENTS);
+    q_fragment row[Q_RHS_STEPS][Q_PARTS][Q_BLOCKS_M];
+    __local const float *const scales = (__local const float *)(words + Q_RHS_FRAGMENTS);
     Q_UNROLL_MATRIX for (int s = 0; s < Q_RHS_STEPS; s++) Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++)
     {
-        uint word[4][Q_PARTS];
-        Q_UNROLL_MATRIX for (int n = 0; n < 4; n++)
-        {
-            const int r = 2 * m + n % 2, k = 4 * s + n / 2 * 2;
-            float first = Q_SUM_OF(w, r, k) * units->unit[r], second = Q_SUM_OF(w, r, k + 1) * units->unit[r];
-            q_split(word[n], &first, &second);
-        }
-        Q_UNROLL_MATRIX for (int p = 0; p < Q_PARTS; p++)
-            row[s][p][m] = (uint4)(word[0][p], word[1][p], word[2][p], word[3][p]);
+        float weight[Q_LANE_SUMS];
+        q_fragment parts[Q_PARTS];
+        for (int r = 0; r < Q_LANE_ROWS; r++)
+            for (int k = 0; k < Q_LANE_COLUMNS; k++)
+                weight[Q_LANE_SUM(r, k)] = w[s][m][Q_LANE_SUM(r, k)] * units->unit[m * Q_LANE_ROWS + r];
+        q_row_fragment(parts, weight, scratch);
+        Q_UNROLL_MATRIX for (int p = 0; p < Q_PARTS; p++) row[s][p][m] = parts[p];
     }
     Q_UNROLL_MATRIX for (int n = 0; n < Q_RHS_BLOCKS; n++)
     {
-        float sum[Q_BLOCKS_M][2][4];
-        Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++) for (int e = 0; e < 8; e++) sum[m][e / 4][e % 4] = 0;
+        float sum[Q_BLOCKS_M][Q_LANE_SUMS];
+        Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++) for (int e = 0; e < Q_LANE_SUMS; e++) sum[m][e] = 0;
         Q_UNROLL_MATRIX for (int s = 0; s < Q_RHS_STEPS; s++)
         {
-            uint4 column[Q_PARTS];
+            q_fragment column[Q_PARTS];
             Q_UNROLL_MATRIX for (int p = 0; p < Q_PARTS; p++)
-                column[p] = words[Q_FRAGMENT(s, p, n, Q_RHS_HELD) + Q_LANE];
+                column[p] = Q_FRAGMENT_AT(__local const, words + Q_FRAGMENT(s, p, n, Q_RHS_HELD), Q_LANE);
             Q_UNROLL_MATRIX for (int p = 0; p < Q_PRODUCTS; p++) Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++)
-            {
-                const uint4 x = row[s][Q_ROW_PART(p)][m], y = column[Q_COLUMN_PART(p)];
-                Q_MATRIX_STEP(sum[m][0], x, y.x, y.y, scratch);
-                Q_MATRIX_STEP(sum[m][1], x, y.z, y.w, scratch);
-            }
+                q_matrix_product(sum[m], row[s][Q_ROW_PART(p)][m], column[Q_COLUMN_PART(p)], scratch);
         }
-        Q_UNROLL_MATRIX for (int h = 0; h < 2; h++)
+        Q_UNROLL_MATRIX for (int k = 0; k < Q_LANE_COLUMNS; k++)
         {
-            const float2 scale = scales[8 * n + 4 * h + Q_LANE % 4];
-            Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++) for (int e = 0; e < 4; e++)
-                totals[n][m][h][e] = fma(sum[m][h][e], e % 2 ? scale.y : scale.x, totals[n][m][h][e]);
+            const float scale = scales[Q_RHS_OF(n * Q_LANE_COLUMNS + k)];
+            Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++) for (int r = 0; r < Q_LANE_ROWS; r++)
+                totals[n][m][Q_LANE_SUM(r, k)] = fma(sum[m][Q_LANE_SUM(r, k)], scale, totals[n][m][Q_LANE_SUM(r, k)]);
         }
     }
 }
@@ -129,11 +123,11 @@ Q_INLINED void q_multiply_rhs_directly(Q_SIGNATURE, q_totals totals, q_products 
 {
     const long j0 = q_rarely(tile);
     const int d0 = (int)get_group_id(2) * Q_RHS_HELD;
-    _Pragma("nounroll") for (int turn = 0; turn < 4; turn++) Q_UNROLL_MATRIX for (int k = 0; k < Q_OWN_N; k++)
+    _Pragma("nounroll") for (int share = 0; share < Q_SHARERS; share++) Q_UNROLL_MATRIX for (int k = 0; k < Q_OWN_N; k++)
     {
-        const long j = j0 + k / 2 * 8 + turn * 2 + k % 2;
+        const long j = j0 + Q_COLUMN_AT(share, k);
         float weight[Q_REG_M];
-        Q_UNROLL_MATRIX for (int r = 0; r < Q_REG_M; r++) weight[r] = q_of_quad(Q_SUM_OF(w, r, k), turn, scratch);
+        Q_UNROLL_MATRIX for (int r = 0; r < Q_REG_M; r++) weight[r] = q_of_row(Q_SUM_OF(w, r, k), share, scratch);
         if (j >= to) continue;
         const q_column column = q_load_column(Q_ARGUMENTS, u, j);
         Q_EACH_OWN_RHS
@@ -152,7 +146,8 @@ Q_INLINED void q_accumulate_tile(Q_SIGNATURE, q_totals totals, q_rhs_acc *acc, q
     __local const float *const scales = (__local const float *)(words + Q_RHS_FRAGMENTS);
     Q_SCRATCH_POINTER scratch = Q_SCRATCH_OF(shared, Q_WARP);
     int rises = units->whole, odd = 0;
-    Q_UNROLL_MATRIX for (int n = 0; n < (Q_RHS_HELD + 31) / 32; n++) odd |= !(scales[min(Q_LANE + 32 * n, Q_RHS_HELD - 1)] > 0);
+    Q_UNROLL_MATRIX for (int n = 0; n < (Q_RHS_HELD + Q_WARP_SIZE - 1) / Q_WARP_SIZE; n++)
+        odd |= !(scales[min(Q_LANE + Q_WARP_SIZE * n, Q_RHS_HELD - 1)] > 0);
     Q_EACH_REG_M
     {
 #if Q_RHS_SCALED

@@ -18,14 +18,14 @@
 #undef Q_PARAMETERS
 #define Q_PARAMETERS Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global uint4 *packed, const long first, const long split_extent
 #endif
-#define Q_WARPS (Q_LOCAL / 32)
+#define Q_WARPS (Q_LOCAL / Q_WARP_SIZE)
 #define Q_WARPS_N (Q_KEEP ? 1 : 2) /* along the columns */
 #define Q_WARP_M (Q_TILE_M * Q_WARPS_N / Q_WARPS)
 #define Q_WARP_N (Q_TILE_N / Q_WARPS_N)
 #define Q_BLOCKS_M (Q_WARP_M / 16)
 #define Q_BLOCKS_N (Q_WARP_N / 16)
-#define Q_REG_M (2 * Q_BLOCKS_M) /* rows of a work-item */
-#define Q_OWN_N (Q_WARP_N / 4)   /* its columns */
+#define Q_REG_M (Q_LANE_ROWS * Q_BLOCKS_M)    /* rows of a work-item */
+#define Q_OWN_N (Q_LANE_COLUMNS * Q_BLOCKS_N) /* its columns */
 #define Q_CHUNK (Q_KEEP ? Q_STEPS : 1)
 #define Q_CHUNKS (Q_KEEP ? 1 : Q_STEPS)
 #define Q_CHUNK_ROWS (Q_KEEP ? 0 : Q_PARTS * Q_TILE_M * 2)
@@ -46,11 +46,14 @@
 
 /* Where the work-item is: its warp along the rows and the columns, and in the warp. */
 #define Q_ITEM ((int)((uint)get_local_id(0) % Q_LOCAL)) /* so that compilers know what it can be */
-#define Q_WARP (Q_ITEM / 32)
-#define Q_LANE (Q_ITEM % 32)
-#define Q_ROW_OF(r) (Q_WARP / Q_WARPS_N * Q_WARP_M + (r) / 2 * 16 + (r) % 2 * 8 + Q_LANE / 4)
-#define Q_COLUMN_OF(k) (Q_WARP % Q_WARPS_N * Q_WARP_N + (k) / 2 * 8 + Q_LANE % 4 * 2 + (k) % 2)
-#define Q_SUM_OF(acc, r, k) (acc)[(k) / 4][(r) / 2][(k) / 2 % 2][(r) % 2 * 2 + (k) % 2]
+#define Q_WARP (Q_ITEM / Q_WARP_SIZE)
+#define Q_LANE (Q_ITEM % Q_WARP_SIZE)
+#define Q_ROW_OF(r)                                                                                                    \
+    (Q_WARP / Q_WARPS_N * Q_WARP_M + (r) / Q_LANE_ROWS * 16 + Q_LANE_ROW(Q_LANE, (r) % Q_LANE_ROWS))
+#define Q_COLUMN_AT(share, k) ((k) / Q_LANE_COLUMNS * 16 + Q_SHARE_COLUMN(share, (k) % Q_LANE_COLUMNS))
+#define Q_COLUMN_OF(k) (Q_WARP % Q_WARPS_N * Q_WARP_N + Q_COLUMN_AT(Q_SHARE_OF(Q_LANE), k))
+#define Q_SUM_OF(acc, r, k)                                                                                            \
+    (acc)[(k) / Q_LANE_COLUMNS][(r) / Q_LANE_ROWS][Q_LANE_SUM((r) % Q_LANE_ROWS, (k) % Q_LANE_COLUMNS)]
 
 /* Two columns, which a work-item reads at once. */
 typedef struct {
@@ -78,36 +81,32 @@ Q_INLINED void q_fetch(__local uint4 *to, __global const uint4 *rows, __global c
 
 #if Q_KEEP && Q_K_DIM
 #define Q_ROW_WORDS(p, m) kept[s][p][m]
-typedef uint4 q_kept[Q_STEPS][Q_PARTS][Q_BLOCKS_M];
+typedef q_fragment q_kept[Q_STEPS][Q_PARTS][Q_BLOCKS_M];
 #else
 #define Q_ROW_WORDS(p, m) row[p][m]
 typedef uint4 q_kept[1];
 #endif
-typedef float q_products[Q_BLOCKS_N][Q_BLOCKS_M][2][4]; /* in registers: never indexed but by unrolled loops */
+typedef float q_products[Q_BLOCKS_N][Q_BLOCKS_M][Q_LANE_SUMS]; /* in registers: never indexed but by unrolled loops */
 
 #if Q_K_DIM
 /* Adds the products of a chunk. */
 Q_INLINED void q_multiply(q_products acc, q_kept kept, __local q_shared *shared, const int buffer)
 {
-    __local const uint4 *const words = shared->fragments[buffer] + Q_LANE;
+    __local const uint4 *const words = shared->fragments[buffer];
     Q_UNROLL_MATRIX for (int s = 0; s < Q_CHUNK; s++)
     {
 #if !Q_KEEP
-        uint4 row[Q_PARTS][Q_BLOCKS_M];
+        q_fragment row[Q_PARTS][Q_BLOCKS_M];
         Q_UNROLL_MATRIX for (int p = 0; p < Q_PARTS; p++) Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++)
-            row[p][m] = words[Q_FRAGMENT(0, p, Q_WARP / Q_WARPS_N * Q_BLOCKS_M + m, Q_TILE_M)];
+            row[p][m] = Q_FRAGMENT_AT(__local const, words + Q_FRAGMENT(0, p, Q_WARP / Q_WARPS_N * Q_BLOCKS_M + m, Q_TILE_M), Q_LANE);
 #endif
         Q_UNROLL_MATRIX for (int n = 0; n < Q_BLOCKS_N; n++)
         {
-            uint4 column[Q_PARTS];
+            q_fragment column[Q_PARTS];
             Q_UNROLL_MATRIX for (int p = 0; p < Q_PARTS; p++)
-                column[p] = words[Q_CHUNK_ROWS + Q_FRAGMENT(s, p, Q_WARP % Q_WARPS_N * Q_BLOCKS_N + n, Q_TILE_N)];
+                column[p] = Q_FRAGMENT_AT(__local const, words + Q_CHUNK_ROWS + Q_FRAGMENT(s, p, Q_WARP % Q_WARPS_N * Q_BLOCKS_N + n, Q_TILE_N), Q_LANE);
             Q_UNROLL_MATRIX for (int p = 0; p < Q_PRODUCTS; p++) Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++)
-            {
-                const uint4 x = Q_ROW_WORDS(Q_ROW_PART(p), m), y = column[Q_COLUMN_PART(p)];
-                Q_MATRIX_STEP(acc[n][m][0], x, y.x, y.y, Q_SCRATCH_OF(shared, Q_WARP));
-                Q_MATRIX_STEP(acc[n][m][1], x, y.z, y.w, Q_SCRATCH_OF(shared, Q_WARP));
-            }
+                q_matrix_product(acc[n][m], Q_ROW_WORDS(Q_ROW_PART(p), m), column[Q_COLUMN_PART(p)], Q_SCRATCH_OF(shared, Q_WARP));
         }
     }
 }
@@ -120,7 +119,7 @@ Q_INLINED int q_expand(q_products acc, __local const q_shared *shared, const flo
     _Pragma("unroll") for (int k = 0; k < Q_OWN_N; k++)
     {
         const float2 both = shared->column_squares[parity][Q_COLUMN_OF(k) / 2];
-        const float column_square = k % 2 ? both.y : both.x;
+        const float column_square = Q_COLUMN_OF(k) % 2 ? both.y : both.x;
         Q_EACH_REG_M
         {
             const float squares = Q_EXPANSION ? row_square[r] + column_square : 0;
@@ -136,11 +135,11 @@ Q_INLINED int q_expand(q_products acc, __local const q_shared *shared, const flo
 #if Q_RHS_DIM
 /* Which row and column of the second product a number of the totals is of. */
 #define Q_RHS_BLOCKS (Q_RHS_HELD / 16)
-#define Q_TOTAL_OF(totals, r, n) (totals)[(n) / 4][(r) / 2][(n) / 2 % 2][(r) % 2 * 2 + (n) % 2]
-#define Q_OWN_RHS (Q_RHS_HELD / 4)
+#define Q_TOTAL_OF(totals, r, n) Q_SUM_OF(totals, r, n)
+#define Q_OWN_RHS (Q_RHS_HELD / Q_SHARERS)
 #define Q_EACH_OWN_RHS Q_UNROLL_MATRIX for (int n = 0; n < Q_OWN_RHS; n++)
-#define Q_RHS_OF(n) ((n) / 2 * 8 + Q_LANE % 4 * 2 + (n) % 2)
-#define Q_ACC_OF(acc, r, n) (acc)[((n) / 2 * Q_REG_M + (r)) * one]
+#define Q_RHS_OF(n) Q_COLUMN_AT(Q_SHARE_OF(Q_LANE), n)
+#define Q_ACC_OF(acc, r, n) (acc)[((n) / Q_RHS_PER_ITEM * Q_REG_M + (r)) * one]
 #define Q_MOST_UNIT 120 /* of exponents: so that its inverse is a normal number */
 #define Q_FLUSH_TILES (4096 / Q_TILE_N) /* tiles whose totals are added without compensation */
 #ifndef Q_RHS_UNIT
@@ -151,7 +150,7 @@ Q_INLINED int q_expand(q_products acc, __local const q_shared *shared, const flo
 #else
 #define Q_SET_MODE(t, how)
 #endif
-typedef float q_totals[Q_RHS_BLOCKS][Q_BLOCKS_M][2][4]; /* in registers, too */
+typedef float q_totals[Q_RHS_BLOCKS][Q_BLOCKS_M][Q_LANE_SUMS]; /* in registers, too */
 
 /* What weights are multiplied by, and the largest for which that is right. */
 typedef struct {
@@ -189,7 +188,7 @@ Q_INLINED void q_one_pair(q_state *t, q_weights *weight, q_products acc, __local
                           const q_row *row, const long j0, const int parity, const int r, const int k)
 {
     const q_columns both = shared->columns[parity][Q_COLUMN_OF(k) / 2];
-    const q_column column = both.of[k % 2];
+    const q_column column = both.of[Q_COLUMN_OF(k) % 2];
     q_sums s = q_no_sums();
 #if Q_K_DIM
     s.Q_EXPANDED = Q_SUM_OF(acc, r, k);
@@ -198,7 +197,7 @@ Q_INLINED void q_one_pair(q_state *t, q_weights *weight, q_products acc, __local
 }
 
 #if Q_RHS_SCALED
-/* Makes room for the tile's largest terms in the scales of the work-item's rows, as all four of a row do; whether there is one
+/* Makes room for the tile's largest terms in the scales of the work-item's rows, as all of a row do; whether there is one
    that is too large for any. `odd`: the work-item will see to its own. */
 Q_INLINED int q_make_room(q_state *t, q_products acc, q_units *units, __local q_shared *shared, const q_launch *u,
                           const q_row *rows, const long j0, const int parity, const int odd)
@@ -225,7 +224,7 @@ Q_INLINED int q_make_room(q_state *t, q_products acc, q_units *units, __local q_
         Q_UNROLL_MATRIX for (int r = 0; r < Q_REG_M; r++)
         {
             float all = most[r];
-            for (int turn = 0; turn < 4; turn++) all = fmax(all, q_of_quad(most[r], turn, scratch));
+            for (int share = 0; share < Q_SHARERS; share++) all = fmax(all, q_of_row(most[r], share, scratch));
             if (all > t[r].Q_RHS_STATE.maximum) units->risen[r] *= q_raise(&t[r], fmin(all + Q_SLACK, (float)Q_HUGE));
         }
     }
@@ -294,8 +293,8 @@ Q_INLINED void q_directly(Q_SIGNATURE, q_state *t, q_products acc, q_units *unit
 Q_INLINED void q_merge_all(__local q_state *all, q_state *t)
 {
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int turn = 0; turn < 4 * Q_WARPS_N; turn++) {
-        if (Q_WARP % Q_WARPS_N * 4 + Q_LANE % 4 == turn)
+    for (int turn = 0; turn < Q_SHARERS * Q_WARPS_N; turn++) {
+        if (Q_WARP % Q_WARPS_N * Q_SHARERS + Q_SHARE_OF(Q_LANE) == turn)
             Q_EACH_REG_M
             {
                 q_state both = t[r];

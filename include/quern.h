@@ -383,7 +383,7 @@ typedef struct quern_explain_options {
                           null: one screen: arrays, stages, the time that a run is expected to take */
     quern_dtype dtype;   /* QUERN_NUMBER: float32 */
     int64_t M, N;        /* 0: 1000 */
-    const char *profile; /* for an operator without a context: a row of cl/profiles.txt; null: "cpu" */
+    const char *profile; /* without a context: a row of cl/profiles.txt, also "nvidia min_k=64"; null: "cpu" */
 } quern_explain_options;
 
 /* Shows what quern makes of the operator. *text is for quern_free. `options` may be null. */

@@ -51,8 +51,22 @@ q_id q_weight_of(const q_graph *graph, q_id sum, const uint32_t *level, uint8_t 
 /* Whose functions of float: the column vector_math. */
 typedef enum q_math { Q_MATH_BUILT_IN, Q_MATH_VECTORS, Q_MATH_EXP2, Q_MATH_PTX } q_math;
 
-/* Which matrix units: the column matrix. */
-typedef enum q_matrix { Q_MATRIX_NONE, Q_MATRIX_EMULATED, Q_MATRIX_MMA } q_matrix;
+/* Which matrix units: the column matrix. Before each make is its emulation; what they are: cl/matrix.cl. */
+typedef enum q_matrix {
+    Q_MATRIX_NONE,
+    Q_MATRIX_EMULATED,
+    Q_MATRIX_MMA,
+    Q_MATRIX_EMULATED_MFMA,
+    Q_MATRIX_MFMA,
+    Q_MATRIX_EMULATED_WMMA,
+    Q_MATRIX_WMMA
+} q_matrix;
+
+/* Work-items that ask matrix units together. */
+static inline int q_matrix_warp(q_matrix units)
+{
+    return units == Q_MATRIX_MFMA || units == Q_MATRIX_EMULATED_MFMA ? 64 : 32;
+}
 
 /* A row of cl/profiles.txt, which says what the columns mean, or one that was learned. */
 typedef struct q_profile {

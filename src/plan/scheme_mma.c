@@ -28,7 +28,7 @@ enum {
     MOST_STATES = 32,  /* words of the states of a work-item's rows */
     MOST_TEXT = 2048,  /* statements of the epilogue, unrolled for a work-item's pairs: as many as a tile has columns */
     MOST_BYTES = 49152, /* of local memory: what NVIDIA's devices give any kernel */
-    SCRATCH = 24,       /* bytes of a work-item in the emulation */
+    SCRATCH = 32,       /* bytes of a work-item in the emulation */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -50,10 +50,15 @@ static int own_words(const q_ir *program)
     return words;
 }
 
+static bool is_wmma(const q_plan *plan)
+{
+    return plan->profile.matrix == Q_MATRIX_WMMA || plan->profile.matrix == Q_MATRIX_EMULATED_WMMA;
+}
+
 /* Rows of a work-item. */
 static int own_rows(const q_plan *plan)
 {
-    return plan->shape[KEEP] ? 4 : 8;
+    return (plan->shape[KEEP] ? 4 : 8) / (is_wmma(plan) ? 2 : 1);
 }
 
 static size_t local_bytes(const q_plan *plan, const q_ir *program)
@@ -64,7 +69,7 @@ static size_t local_bytes(const q_plan *plan, const q_ir *program)
     size_t bytes = 2 * chunk * (size_t)plan->shape[PARTS] * STEP * 2 + 64; /* numbers of 2 bytes */
     bytes += 2 * (size_t)plan->shape[RHS_HELD] * number;
     bytes += 2 * columns * (q_member_count(program, Q_COLUMN) * number + 16 + number);
-    if (plan->shape[MATRIX] == Q_MATRIX_EMULATED) bytes += rows * SCRATCH;
+    if (plan->shape[MATRIX] % 2) bytes += rows * SCRATCH;
     size_t states = (2 * (size_t)own_words(program) + 1) * number * rows; /* one has more words than it leaves */
     if (q_rhs_is_scaled(program)) states += (program->reduction_count + 3) * number * rows;
     return bytes > states ? bytes : states;
@@ -85,7 +90,8 @@ static const char *refuse(const q_plan *plan, const q_ir *program)
     if (program->k_dim && !(program->expansion ? q_tile_expansion(program) : q_product_find(factors, program)))
         return "the contraction is not of products";
     if (plan->rows > 1) return "a group has a row for each work-item";
-    return plan->local % (2 * WARP) ? "groups are not of pairs of warps" : NULL;
+    return plan->local % (2 * q_matrix_warp((q_matrix)plan->profile.matrix)) ? "groups are not of pairs of warps"
+                                                                             : NULL;
 }
 
 /* Groups have all right-hand sides, or as many as the registers take. */
@@ -93,7 +99,7 @@ static void share_rhs(q_plan *plan, const q_ir *program)
 {
     int64_t padded = ceil_div(program->rhs_dim, STEP) * STEP;
     plan->shape[RHS_HELD] = padded < MOST_RHS ? (int)padded : MOST_RHS;
-    plan->rhs_per_item = 2; /* next to each other in a fragment: those of one state */
+    plan->rhs_per_item = is_wmma(plan) ? 1 : 2; /* next to each other in a fragment: those of one state */
     plan->rhs_groups = (int)ceil_div(program->rhs_dim, plan->shape[RHS_HELD]);
 }
 
@@ -108,6 +114,7 @@ static const char *choose(q_plan *plan, const q_ir *program)
     plan->shape[BFLOAT16] = plan->precision == QUERN_PRECISION_BF16;
     plan->shape[MATRIX] = plan->profile.matrix;
     int64_t kept = steps(program) * plan->shape[PARTS];
+    if (is_wmma(plan)) kept *= 2; /* two work-items have the same */
     plan->shape[KEEP] = kept <= MOST_KEPT;
     int wanted = !plan->shape[KEEP] ? 128 : program->rhs_dim ? RHS_TILE_N : kept <= MOST_KEPT / 2 ? 64 : 32;
     plan->shape[TILE_N] = wanted < plan->local ? wanted : plan->local;
@@ -122,9 +129,8 @@ static void dump(const q_plan *plan, const q_ir *program, q_text *out)
 {
     q_dump_loops(1, (q_expansion)plan->shape[EXPANSION], program, out);
     q_text_add(out, "  matrix units%s, %d part%s of %s a number; tiles of %lld x %d, rows in %s\n",
-               plan->shape[MATRIX] == Q_MATRIX_EMULATED ? ", emulated" : "", plan->shape[PARTS],
-               Q_S(plan->shape[PARTS]), plan->shape[BFLOAT16] ? "bfloat16" : "float16",
-               (long long)q_plan_group_rows(plan), plan->shape[TILE_N],
+               plan->shape[MATRIX] % 2 ? ", emulated" : "", plan->shape[PARTS], Q_S(plan->shape[PARTS]),
+               plan->shape[BFLOAT16] ? "bfloat16" : "float16", (long long)q_plan_group_rows(plan), plan->shape[TILE_N],
                plan->shape[KEEP] ? "registers" : "local memory");
     if (program->rhs_dim)
         q_text_add(out, "  right-hand sides by a second product, %d in each of %d groups\n", plan->shape[RHS_HELD],

@@ -190,6 +190,16 @@ static quern_status fail_profile(const char *name)
     return QUERN_USAGE;
 }
 
+/* A row by its name, with columns of others behind it: "amd-gfx90a matrix=4". */
+static quern_status find_profile(q_profile *out, const char *text)
+{
+    char name[sizeof out->name] = "";
+    size_t length = strcspn(text, " ");
+    if (length < sizeof name) memcpy(name, text, length);
+    if (!q_profile_find(out, name)) return fail_profile(text);
+    return q_profile_set(out, text + length, "quern_explain_options.profile");
+}
+
 quern_status quern_explain(const quern_operator *op, const quern_explain_options *given, char **text)
 {
     quern_explain_options options = {0};
@@ -206,7 +216,7 @@ quern_status quern_explain(const quern_operator *op, const quern_explain_options
                  .units = 2};
     if (op->context) r.profile = op->context->profile, r.units = quern_context_device(op->context)->compute_units;
     const char *profile = options.profile ? options.profile : "cpu";
-    if ((options.profile || !op->context) && !q_profile_find(&r.profile, profile)) return fail_profile(profile);
+    if (options.profile || !op->context) Q_TRY(find_profile(&r.profile, profile));
     r.profile = q_operator_profile(op, &r.profile);
     if (!options.profile && op->context) q_context_limit(op->context, &r.profile);
     q_text out = {0};

@@ -76,13 +76,18 @@ static int component(bool column, int at, int k)
 }
 
 /* Where cl/matrix.cl has component k of the rows, then of the columns: q_matrix_word. */
-static int place(bool column, int at, int k)
+static int place(q_matrix units, bool column, int at, int k)
 {
     int word = k / 2, lane = at % 8 * 4 + word % 4, up = at / 8, second = word / 4;
-    return ((column ? 32 : 0) + lane) * 8 + (column ? 2 * up + second : up + 2 * second) * 2 + k % 2;
+    int in_lane = column ? 2 * up + second : up + 2 * second;
+    if (q_matrix_warp(units) == 64) lane = word / 2 * 16 + at, in_lane = word % 2;
+    int all = q_matrix_warp(units) == 64       ? lane * 2 + in_lane
+              : units < Q_MATRIX_EMULATED_WMMA ? lane * 4 + in_lane
+                                               : at * 8 + word;
+    return (column ? 256 : 0) + all * 2 + k % 2;
 }
 
-void q_probe_matrix_operands(uint16_t out[512], bool bfloat16)
+void q_probe_matrix_operands(uint16_t out[512], q_matrix units, bool bfloat16)
 {
     for (int n = 0; n < 512; n++) {
         bool column = n >= 256;
@@ -90,8 +95,8 @@ void q_probe_matrix_operands(uint16_t out[512], bool bfloat16)
         float value = (float)component(column, at, k);
         uint32_t bits;
         memcpy(&bits, &value, sizeof bits);
-        if (bfloat16) out[place(column, at, k)] = (uint16_t)(bits >> 16);
-        else q_element_write(QUERN_F16, &out[place(column, at, k)], (double)value);
+        if (bfloat16) out[place(units, column, at, k)] = (uint16_t)(bits >> 16);
+        else q_element_write(QUERN_F16, &out[place(units, column, at, k)], (double)value);
     }
 }
 
@@ -197,28 +202,35 @@ static bool takes_functions(const quern_context *context)
 bool q_probe_matrix(const quern_context *context, q_matrix units)
 {
     bool works = true;
+    const size_t warp = (size_t)q_matrix_warp(units);
     for (int bfloat16 = 0; bfloat16 < 2 && works; bfloat16++) {
         uint16_t operands[512];
         char macros[64];
-        q_probe_matrix_operands(operands, bfloat16);
+        q_probe_matrix_operands(operands, units, bfloat16);
         snprintf(macros, sizeof macros, "#define Q_MATRIX %d\n#define Q_BFLOAT16 %d\n", (int)units, bfloat16);
         const trial t = {"quern_probe_matrix", "matrix", macros, "its matrix units are", operands,    sizeof operands,
-                         Q_PROBE_SUMS,         32,       32,     q_probe_matrix_wrong,   describe_sum};
+                         Q_PROBE_SUMS,         warp,     warp,   q_probe_matrix_wrong,   describe_sum};
         works = passes(context, &t);
     }
     return works;
 }
 
-static bool takes_matrix(const quern_context *context)
+/* Whether the device's compiler, whose maker it is, may be asked for them: others need not survive it. */
+static bool may_have(const quern_context *context, q_matrix units)
 {
-    return q_probe_matrix(context, Q_MATRIX_MMA);
+    if (units % 2) return true;
+    return units == Q_MATRIX_MMA ? context->session->device->takes_ptx
+                                 : strncmp(quern_context_device(context)->profile, "amd-", 4) == 0;
 }
 
-/* Whether the device does it, tried for the first time now or before. */
-static bool takes(quern_context *context, quern_switch *verdict, bool (*tries)(const quern_context *))
+/* Whether the device does it, tried for the first time now or before: functions of PTX, or matrix units. */
+static bool takes(quern_context *context, q_matrix units)
 {
+    quern_switch *verdict = units ? &context->matrix[units] : &context->ptx;
+    bool asked = units ? may_have(context, units) : context->session->device->takes_ptx;
     pthread_mutex_lock(&context->lock);
-    if (!*verdict) *verdict = context->session->device->takes_ptx && tries(context) ? QUERN_ON : QUERN_OFF;
+    if (!*verdict)
+        *verdict = asked && (units ? q_probe_matrix(context, units) : takes_functions(context)) ? QUERN_ON : QUERN_OFF;
     bool takes = *verdict == QUERN_ON;
     pthread_mutex_unlock(&context->lock);
     return takes;
@@ -226,8 +238,7 @@ static bool takes(quern_context *context, quern_switch *verdict, bool (*tries)(c
 
 void q_context_limit(quern_context *context, q_profile *profile)
 {
-    if (profile->vector_math == Q_MATH_PTX && !takes(context, &context->ptx, takes_functions))
-        profile->vector_math = Q_MATH_EXP2;
-    if (profile->matrix == Q_MATRIX_MMA && !takes(context, &context->matrix, takes_matrix))
+    if (profile->vector_math == Q_MATH_PTX && !takes(context, Q_MATRIX_NONE)) profile->vector_math = Q_MATH_EXP2;
+    if (profile->matrix % 2 == 0 && profile->matrix && !takes(context, (q_matrix)profile->matrix))
         profile->matrix = Q_MATRIX_NONE;
 }

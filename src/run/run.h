@@ -23,9 +23,9 @@ struct quern_context {
     q_profile profile;
     quern_context_options options;
     quern_switch ptx,
-        matrix; /* probe.c, under lock: whether the device takes inline PTX, and has matrix units; QUERN_AUTO: not
-                                 tried yet */
-    q_program *converters[7][7]; /* convert.c, under lock: by element types from and to */
+        matrix[Q_MATRIX_WMMA + 1]; /* probe.c, under lock: whether the device takes inline PTX, and has matrix units, by
+                                      their make; QUERN_AUTO: not tried yet */
+    q_program *converters[7][7];   /* convert.c, under lock: by element types from and to */
 };
 
 void q_context_retain(quern_context *context);
@@ -43,7 +43,7 @@ enum { Q_PROBE_FUNCTIONS = 5, Q_PROBE_OPERANDS = 20 };
 extern const float q_probe_operands[Q_PROBE_OPERANDS];
 /* Whether these matrix units multiply as cl/matrix.cl says; what its trial takes; the first result that is wrong, or -1. */
 bool q_probe_matrix(const quern_context *context, q_matrix units);
-void q_probe_matrix_operands(uint16_t out[512], bool bfloat16);
+void q_probe_matrix_operands(uint16_t out[512], q_matrix units, bool bfloat16);
 int q_probe_matrix_wrong(const float *results);
 enum { Q_PROBE_SUMS = 256 };
 

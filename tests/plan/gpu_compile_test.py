@@ -27,6 +27,10 @@ from gpu_compilers import TARGETS, Fault
 # Long vectors: their columns must be made to fit local memory. Registers may spill.
 LONG = {'long vectors': 'x=Vi(100); y=Vj(100); b=Vj(8); Sum_j(Exp(-SqDist(x,y))*b)',
         'neighbours': 'x=Vi(100); y=Vj(100); ArgKMin_j(SqDist(x,y),5)'}
+# Matrix units that no shipped row has, for nobody has measured them: a profile by target, and formulas. Registers may spill.
+UNITS = {'gfx90a': 'amd-gfx90a matrix=4', 'gfx1100': 'amd-gfx11 matrix=6'}
+MATRIX = {'matrix units': 'x=Vi(50); y=Vj(50); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)',
+          'matrix units for right-hand sides': 'x=Vi(30); y=Vj(30); b=Vj(40); SumSoftMaxWeight_j(Scalprod(x,y)/8,b)'}
 # What may spill elsewhere, at most so many registers, in float64: a softmax of 8 components in one pass, where two passes
 # would compute each term twice; and two quotients, a root and an exponential, each a dozen instructions that clang 15 mixes.
 SPILLS = {('attention', 'f64', 'gfx1100'): 12, ('rational', 'f64', 'gfx1100'): 30}
@@ -138,6 +142,20 @@ def plan_jobs(quern, missing, targets, compilations):
                     futures = {title: compilations.add(source, target) for title, source in wanted.items()}
                     label = f'{name} {dtype}, profile {profile}, {target}'
                     jobs.append((label, target, name, profile, dtype, kernels, futures))
+    return jobs + matrix_jobs(quern, missing, targets, compilations)
+
+
+def matrix_jobs(quern, missing, targets, compilations):
+    """The same for matrix units; there must be kernels of that scheme."""
+    jobs = []
+    for target in [one for one in targets if one in UNITS]:
+        for name, formula in MATRIX.items():
+            kernels = {title: source for title, source in kernels_of(quern, formula, UNITS[target], 'f32').items()
+                       if '#define Q_NAME quern_mma' in source}
+            assert len(kernels) > 1, f'{name}: {len(kernels)} kernels of the scheme mma'
+            wanted = {} if target in missing else kernels
+            futures = {title: compilations.add(source, target) for title, source in wanted.items()}
+            jobs.append((f'{name} f32, profile {UNITS[target]}, {target}', target, name, UNITS[target], 'f32', kernels, futures))
     return jobs
 
 
@@ -161,7 +179,7 @@ def report(jobs, missing):
             counts[2] += 1
             print(f'ok - {label} # SKIP {missing[target]}')
             continue
-        most_spilled = float('inf') if name in LONG else SPILLS.get((name, dtype, target), 0)
+        most_spilled = float('inf') if name in LONG or name in MATRIX else SPILLS.get((name, dtype, target), 0)
         faults = judge(kernels, futures, most_spilled)
         counts[bool(faults)] += 1
         print(f'{"not ok" if faults else "ok"} - {label}: {len(kernels)} kernels')

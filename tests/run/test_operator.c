@@ -144,6 +144,13 @@ static void explain_shows_stages(void **state)
     }
     quern_explain_options options = {.size = sizeof options, .stage = "nonsense"};
     expect_failure(quern_explain(op, &options, &text), QUERN_USAGE, "nonsense");
+    options = (quern_explain_options){.size = sizeof options, .stage = "plan", .profile = "nvidia rows=3  launch_ms=7"};
+    succeed(quern_explain(op, &options, &text));
+    assert_non_null(strstr(text, "profile nvidia"));
+    assert_non_null(strstr(text, "x 3 vectors"));
+    quern_free(text);
+    options.profile = "nvidia rows=many";
+    expect_failure(quern_explain(op, &options, &text), QUERN_USAGE, "quern_explain_options.profile");
     options = (quern_explain_options){.size = sizeof options, .profile = "abacus"};
     expect_failure(quern_explain(op, &options, &text), QUERN_USAGE, "abacus");
     quern_free(all);

@@ -47,7 +47,7 @@ static void sums_are_judged(void **state)
     (void)state;
     uint16_t rows[512];
     float sums[Q_PROBE_SUMS];
-    q_probe_matrix_operands(rows, false);
+    q_probe_matrix_operands(rows, Q_MATRIX_MMA, false);
     for (int n = 0; n < Q_PROBE_SUMS; n++) { /* lane, word and half of each component: cl/matrix.cl */
         double sum = 1;
         for (int k = 0; k < 16; k++) {
@@ -76,6 +76,8 @@ static void matrix_units_are_tried(void **state)
     (void)state;
     need_device();
     assert_true(q_probe_matrix(context, Q_MATRIX_EMULATED));
+    assert_true(q_probe_matrix(context, Q_MATRIX_EMULATED_MFMA));
+    assert_true(q_probe_matrix(context, Q_MATRIX_EMULATED_WMMA));
 }
 
 static void on_line(void *user, const char *line)
