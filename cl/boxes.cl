@@ -10,6 +10,8 @@
 #include "prelude.cl"
 #endif
 
+#define Q_INLINED static __attribute__((always_inline))
+
 typedef struct {
     real low, high;
 } q_interval;
@@ -63,12 +65,15 @@ Q_FN q_interval q_make(const real low, const real high)
 
 // ---- ranges.c ----
 
+/* The larger one in one instruction; b if a is NaN. */
+#define q_larger(a, b) q_select((a) > (b), a, b)
+
 Q_FN real q_raised(const real x, const double steps, const double nothing)
 {
-    const real size = fabs(x), whole = size + q_select(x > (real)Q_NOTHING, Q_LEAST, 0);
-    const real y = x + q_select(size < INFINITY, whole * (real)(Q_UNIT * steps), 0);
-    const qint none = ((y < 0) & (y > (real)-Q_LEAST)) | ((y > 0) & (y < (real)nothing));
-    return q_select(y > (real)Q_MOST, INFINITY, q_select(y < (real)-Q_MOST, -Q_MOST, q_select(none, 0, y)));
+    const real above = x * (real)(1 + Q_UNIT * steps), below = x * (real)(1 - Q_UNIT * steps);
+    const real y = q_larger(above, below) + q_select(x > (real)Q_NOTHING, Q_LEAST * Q_UNIT * steps, 0);
+    const real z = q_select((y > (real)-Q_LEAST) & (y < (real)nothing), 0, y);
+    return q_select(z > (real)Q_MOST, INFINITY, q_select(z < (real)-Q_MOST, -Q_MOST, z));
 }
 
 Q_FN q_interval q_rounded(const q_interval x, const double steps)
@@ -103,6 +108,19 @@ Q_FN void q_add_term(q_total *t, const q_interval x)
     t->low += x.low, t->high += x.high, t->count += 1;
     t->size += fmax(fabs(x.low), fabs(x.high));
     t->signs |= (t->low < 0) & (t->high > 0);
+}
+
+/* The same of terms that are never negative, nor NaN. */
+Q_FN void q_add_positive(q_total *t, const q_interval x)
+{
+    t->low += x.low, t->high += x.high, t->count += 1;
+}
+
+Q_FN q_interval q_sum_of_positive(const q_total *t)
+{
+    const double steps = Q_STEPS + 32 * t->count;
+    const q_interval sum = q_span(t->low, t->high);
+    return t->count == 1 ? q_rounded_product(sum, steps) : q_rounded(sum, steps);
 }
 
 Q_FN q_interval q_sum_of_terms(const q_total *t)

@@ -5,7 +5,8 @@
  * space_list.cl.
  *
  * A kernel begins with Q_BEGIN_GROUP. With Q_SPLIT (split-K) a group writes its states to states[word][split][row], for
- * merge.cl, in place of results; with Q_ACCUMULATE it goes on from those that are there. What the other parameters are is
+ * merge.cl, in place of results; with Q_ACCUMULATE it goes on from those that are there, with Q_LAST it stores results none the
+ * less. What the other parameters are is
  * said in src/plan/plan.h, Q_PARAM_...
  */
 #define Q_EACH_ROW _Pragma("unroll") for (int r = 0; r < Q_ROWS; r++)
@@ -54,7 +55,7 @@
 #else
 #define Q_WRITE_OUT_RHS(row0)
 #endif
-#if Q_SPLIT
+#if Q_SPLIT && !defined(Q_LAST)
 #define Q_WRITE_OUT(row0)                                                                    \
     Q_EACH_ROW q_store_state(&t[r], Q_STATE_OF(row0) + r * Q_ROW_STEP, Q_STATE_STRIDE);      \
     Q_WRITE_OUT_RHS(row0)

@@ -462,6 +462,8 @@ void q_bounds_over(q_ranges *ranges, const q_box *boxes, size_t count);
 /* The intervals of a node's components; what is computed on a device lies in them, unless it is NaN. */
 const q_interval *q_ranges_of(const q_ranges *ranges, q_id id);
 bool q_ranges_nan(const q_ranges *ranges, q_id id);
+/* Where a number of this interval is once a device has read it as one of this type. */
+q_interval q_range_read(q_interval x, quern_dtype dtype);
 /* Whether the terms in the boxes change nothing of what the reduction has `reached`, a number for each component of the term. */
 bool q_ranges_idle(const q_ranges *ranges, q_id reduction, const double *reached);
 

@@ -91,6 +91,11 @@ static q_interval rounded(const q_ranges *r, q_interval x, double steps)
     return (q_interval){-raised(r, -x.low, steps, nothing), raised(r, x.high, steps, nothing)};
 }
 
+q_interval q_range_read(q_interval x, quern_dtype dtype)
+{
+    return rounded(&(q_ranges){.single = dtype == QUERN_F32}, x, 1);
+}
+
 /* Products may be taken apart and multiplied in another order, so a small one is nothing only at the end. */
 static q_interval rounded_product(const q_ranges *r, q_interval x, double steps)
 {

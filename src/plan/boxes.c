@@ -195,14 +195,24 @@ static void write_sum(const writer *w, q_id id, uint32_t d)
     q_text_add(w->out, "    const q_interval v%u_%u = q_sum_of_terms(&t%u_%u);\n", id, d, id, d);
 }
 
+/* Whether the rule of a node gives no negative bound. */
+static bool is_positive(const writer *w, q_id id)
+{
+    const char *rule = q_ops[q_node_of(w->graph, id)->op].rule;
+    return rule && (!strcmp(rule, "square") || !strcmp(rule, "absolute"));
+}
+
 static void write_expand(const writer *w, q_id id, const q_node *node)
 {
     uint32_t n = q_node_of(w->graph, node->arg[0])->dim;
     bool extremum = node->op == Q_OP_Max || node->op == Q_OP_Min;
     if (node->op == Q_OP_Sum) {
+        bool positive = is_positive(w, node->arg[0]);
         q_text_add(w->out, "    q_total t%u_0;\n    q_no_terms(&t%u_0);\n", id, id);
-        for (uint32_t d = 0; d < n; d++) q_text_add(w->out, "    q_add_term(&t%u_0, v%u_%u);\n", id, node->arg[0], d);
-        write_sum(w, id, 0);
+        for (uint32_t d = 0; d < n; d++)
+            q_text_add(w->out, "    q_add_%s(&t%u_0, v%u_%u);\n", positive ? "positive" : "term", id, node->arg[0], d);
+        if (positive) q_text_add(w->out, "    const q_interval v%u_0 = q_sum_of_positive(&t%u_0);\n", id, id);
+        else write_sum(w, id, 0);
         return;
     }
     if (!extremum) {
@@ -249,16 +259,16 @@ static void write_gather(const writer *w, q_id id, const q_node *node)
     }
 }
 
-/* Widened by what reading rounds. */
+/* Boxes are given as q_range_read has them. */
 static void write_variable(const writer *w, q_id id, const q_node *node)
 {
     const q_variable *variable = &w->graph->variables[node->k[0]];
     const char *from = variable->axis == w->request->rows ? "rows" : "columns";
     for (uint32_t d = 0; d < node->dim; d++) {
         size_t at = w->request->offsets[node->k[0]] + d;
-        q_text_add(w->out, "    const q_interval v%u_%u = q_rounded(", id, d);
-        if (variable->axis) q_text_add(w->out, "%s[%zu], 1);\n", from, at);
-        else q_text_add(w->out, "q_constant(parameters[%zu], parameters[%zu]), 1);\n", 2 * at, 2 * at + 1);
+        q_text_add(w->out, "    const q_interval v%u_%u = ", id, d);
+        if (variable->axis) q_text_add(w->out, "%s[%zu];\n", from, at);
+        else q_text_add(w->out, "q_constant(parameters[%zu], parameters[%zu]);\n", 2 * at, 2 * at + 1);
     }
     q_text_add(w->out, "    const qint n%u = (qint)0", id);
     for (uint32_t d = 0; d < node->dim; d++) q_text_add(w->out, " | !q_finite(v%u_%u)", id, d);
@@ -322,11 +332,17 @@ static void write_rows(const writer *w, const uint8_t *marks)
     }
 }
 
+/* Which passes over NaN. */
+static bool is_selection(q_op op)
+{
+    return op != Q_RED_Sum && op != Q_RED_LogSumExp && op != Q_RED_ProdNonzero;
+}
+
 static const char *kind_of(q_op op)
 {
     if (op == Q_RED_Sum) return "Q_IS_SUMMED";
     if (op == Q_RED_LogSumExp) return "Q_IS_LOG_SUMMED";
-    if (op == Q_RED_ProdNonzero) return "Q_IS_OTHER";
+    if (!is_selection(op)) return "Q_IS_OTHER";
     return q_ops[op].smallest ? "Q_IS_SMALLEST" : "Q_IS_LARGEST";
 }
 
@@ -352,7 +368,7 @@ static void write_bound(const writer *w, const uint8_t *marks)
 {
     q_text_add(
         w->out,
-        "Q_FN void q_bound(q_bounded *out, const q_interval *rows, const q_interval *columns,\n"
+        "Q_INLINED void q_bound(q_bounded *out, const q_interval *rows, const q_interval *columns,\n"
         "    __global const double *parameters, const q_interval row_numbers, const q_interval column_numbers)\n{\n");
     for (q_id id = 1; id < w->graph->count; id++)
         if (marks[id]) write_node(w, id);
@@ -361,7 +377,9 @@ static void write_bound(const writer *w, const uint8_t *marks)
         q_id term = q_node_of(w->graph, w->request->reductions[r])->arg[0];
         for (uint32_t d = 0; d < q_node_of(w->graph, term)->dim; d++)
             q_text_add(w->out, "    out->term[%zu] = v%u_%u;\n", at++, term, d);
-        q_text_add(w->out, "    out->nan[%zu] = n%u;\n", r, term);
+        bool passes = is_selection((q_op)q_node_of(w->graph, w->request->reductions[r])->op);
+        if (passes) q_text_add(w->out, "    out->nan[%zu] = (qint)0;\n", r);
+        else q_text_add(w->out, "    out->nan[%zu] = n%u;\n", r, term);
     }
     q_text_add(w->out, "}\n");
 }

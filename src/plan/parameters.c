@@ -4,18 +4,19 @@
  */
 #include "plan/plan.h"
 
-/* Kernels: of a plan that is not split, of one that is, the one that merges, the one that packs; and only if its space is dense, or
-   listed, or has names, or its scheme packs. */
+/* Kernels: of a plan that is not split, of one that is, the one that merges, the one that packs, the last one of carried states; and
+   only if its space is dense, or listed, or has names, or its scheme packs. */
 enum {
     WHOLE = 1,
     PART = 2,
     MERGE = 4,
     PACK = 8,
-    DENSE = 16,
-    LISTED = 32,
-    NAMED = 64,
-    PACKED = 128,
-    ALL = WHOLE | PART | MERGE | PACK
+    LAST = 16,
+    DENSE = 32,
+    LISTED = 64,
+    NAMED = 128,
+    PACKED = 256,
+    ALL = WHOLE | PART | MERGE | PACK | LAST
 };
 
 static const struct {
@@ -25,24 +26,24 @@ static const struct {
     [Q_PARAM_INPUT] = {"__global const %s *Q_RESTRICT a%zu", ALL},
     [Q_PARAM_M] = {"const long M", ALL | DENSE},
     [Q_PARAM_N] = {"const long N", ALL | DENSE},
-    [Q_PARAM_OUTPUT] = {"__global %s *Q_RESTRICT o%zu", WHOLE | MERGE},
-    [Q_PARAM_PACKED] = {"__global uint4 *Q_RESTRICT packed", WHOLE | PART | PACK | PACKED},
-    [Q_PARAM_STATES] = {"__global sreal *Q_RESTRICT states", PART | MERGE},
-    [Q_PARAM_GROUPS] = {"__global const long *Q_RESTRICT groups", WHOLE | PART | MERGE | LISTED},
-    [Q_PARAM_SEGMENTS] = {"__global const long *Q_RESTRICT segments", WHOLE | PART | LISTED},
-    [Q_PARAM_ENTRIES] = {"__global const long *Q_RESTRICT entries", WHOLE | PART | MERGE | LISTED},
-    [Q_PARAM_NAMES] = {"__global const int *Q_RESTRICT names", WHOLE | PART | MERGE | NAMED},
-    [Q_PARAM_FIRST] = {"const long first", WHOLE | PART | MERGE},
-    [Q_PARAM_SPLIT_EXTENT] = {"const long split_extent", WHOLE | PART},
-    [Q_PARAM_FIRST_SPLIT] = {"const long first_split", PART},
-    [Q_PARAM_SPLIT_COUNT] = {"const long split_count", PART | MERGE},
+    [Q_PARAM_OUTPUT] = {"__global %s *Q_RESTRICT o%zu", WHOLE | MERGE | LAST},
+    [Q_PARAM_PACKED] = {"__global uint4 *Q_RESTRICT packed", WHOLE | PART | PACK | LAST | PACKED},
+    [Q_PARAM_STATES] = {"__global sreal *Q_RESTRICT states", PART | MERGE | LAST},
+    [Q_PARAM_GROUPS] = {"__global const long *Q_RESTRICT groups", WHOLE | PART | MERGE | LAST | LISTED},
+    [Q_PARAM_SEGMENTS] = {"__global const long *Q_RESTRICT segments", WHOLE | PART | LAST | LISTED},
+    [Q_PARAM_ENTRIES] = {"__global const long *Q_RESTRICT entries", WHOLE | PART | MERGE | LAST | LISTED},
+    [Q_PARAM_NAMES] = {"__global const int *Q_RESTRICT names", WHOLE | PART | MERGE | LAST | NAMED},
+    [Q_PARAM_FIRST] = {"const long first", WHOLE | PART | MERGE | LAST},
+    [Q_PARAM_SPLIT_EXTENT] = {"const long split_extent", WHOLE | PART | LAST},
+    [Q_PARAM_FIRST_SPLIT] = {"const long first_split", PART | LAST},
+    [Q_PARAM_SPLIT_COUNT] = {"const long split_count", PART | MERGE | LAST},
     [Q_PARAM_PADDED] = {"const long padded", MERGE},
 };
 
 size_t q_parameters(q_parameter out[Q_MAX_PARAMETERS], const q_ir *program, const q_plan *plan, q_role role)
 {
     int main_kernel = plan->split ? PART : WHOLE;
-    int kernel = role == Q_ROLE_MERGE ? MERGE : role == Q_ROLE_PACK ? PACK : main_kernel;
+    int kernel = role == Q_ROLE_MERGE ? MERGE : role == Q_ROLE_PACK ? PACK : role == Q_ROLE_LAST ? LAST : main_kernel;
     int not_for = (plan->listed ? DENSE : LISTED) | (plan->named ? 0 : NAMED) | (plan->scheme->pack ? 0 : PACKED);
     size_t count = 0;
     for (int kind = 0; kind < Q_PARAM_KINDS; kind++) {

@@ -530,7 +530,8 @@ enum { Q_MAX_PARAMETERS = Q_MAX_ARRAYS + Q_MAX_STAGE_OUTPUTS + Q_PARAM_KINDS };
 typedef enum q_role {
     Q_ROLE_MAIN,
     Q_ROLE_MERGE, /* of a split plan: the states of parts */
-    Q_ROLE_PACK   /* of a scheme that packs: before the main one */
+    Q_ROLE_PACK,  /* of a scheme that packs: before the main one */
+    Q_ROLE_LAST   /* of carried states: the main one that goes on from them and stores results */
 } q_role;
 
 /* The parameters of a kernel; how many there are. */

@@ -42,6 +42,7 @@ static void add_macros(q_text *out, const q_ir *program, const q_plan *plan, q_r
     if (q_rhs_is_scaled(program)) q_text_add(out, "#define Q_RHS_SCALED 1\n");
     if (plan->rhs_per_item) q_text_add(out, "#define Q_RHS_PER_ITEM %d\n", plan->rhs_per_item);
     if (plan->accumulate && !merge) q_text_add(out, "#define Q_ACCUMULATE 1\n");
+    if (role == Q_ROLE_LAST) q_text_add(out, "#define Q_LAST 1\n");
     if (plan->named) q_text_add(out, "#define Q_NAMED 1\n");
     q_text_add(out, "#define Q_BLOCK %lld\n#define Q_KAHAN %d\n", (long long)plan->block, plan->kahan);
     q_text_add(out, "#define Q_SPLIT %d\n#define Q_VECTOR_MATH %d\n", plan->split, plan->profile.vector_math);
@@ -120,7 +121,8 @@ static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan
 
 quern_status q_source(q_text *out, char name[Q_KERNEL_NAME], const q_ir *program, const q_plan *plan, q_role role)
 {
-    static const char *const roles[] = {[Q_ROLE_MAIN] = "", [Q_ROLE_MERGE] = "_merge", [Q_ROLE_PACK] = "_pack"};
+    static const char *const roles[] = {
+        [Q_ROLE_MAIN] = "", [Q_ROLE_MERGE] = "_merge", [Q_ROLE_PACK] = "_pack", [Q_ROLE_LAST] = "_last"};
     q_text body = {0};
     char digest[33] = "";
     quern_status status = add_all(&body, program, plan, role);

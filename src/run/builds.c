@@ -159,7 +159,8 @@ static void add_options(q_text *out, const kernel *k, const q_build *build)
 
 static quern_status compile(kernel *k, const q_build *build)
 {
-    static const char *const roles[] = {[Q_ROLE_MAIN] = "", [Q_ROLE_MERGE] = " (merge)", [Q_ROLE_PACK] = " (pack)"};
+    static const char *const roles[] = {
+        [Q_ROLE_MAIN] = "", [Q_ROLE_MERGE] = " (merge)", [Q_ROLE_PACK] = " (pack)", [Q_ROLE_LAST] = " (last)"};
     q_text source = {0}, options = {0};
     char name[Q_KERNEL_NAME];
     bool made = false;

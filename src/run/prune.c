@@ -17,6 +17,7 @@ enum {
     BLOCK_ROWS = 64, /* of a block, at least */
     LEAF_COLUMNS = 64,
     NEAR_COLUMNS = 128,    /* that tell what a block reaches, at least */
+    FINE = 2,              /* these are so many times fewer for lists, whose terms cost more */
     LEAST_PAIRS = 1 << 24, /* a run of fewer is over before an order is found */
     /* in more, boxes of uniform points are so wide that an order would be found in vain */
     MOST_DIMENSIONS = 5,
@@ -137,10 +138,10 @@ static quern_status make_trees(pruned_run *p)
     int64_t size;
     Q_TRY(group_rows(p, &size));
     size *= (BLOCK_ROWS - 1) / size + 1;
-    Q_TRY(sort_axis(p, 1, size));
-    Q_TRY(sort_axis(p, 2, LEAF_COLUMNS));
+    p->report.rows = size, p->report.columns = p->pruner->lists ? LEAF_COLUMNS / FINE : LEAF_COLUMNS;
+    Q_TRY(sort_axis(p, 1, p->report.rows));
+    Q_TRY(sort_axis(p, 2, p->report.columns));
     p->rows = &a->axes[1]->tree, p->columns = &a->axes[2]->tree;
-    p->report.rows = size, p->report.columns = LEAF_COLUMNS;
     p->row_blocks = malloc((p->rows->node_count + 1) * sizeof *p->row_blocks);
     p->masks = malloc((p->rows->node_count + 1) * sizeof *p->masks);
     p->parameters = malloc((a->dim[0] + 1) * sizeof *p->parameters);
@@ -182,8 +183,9 @@ static bool carries(const pruned_run *p)
     return p->pruner->lists && !p->pruner->ordered && !p->build->profile.max_cols_per_item;
 }
 
-/* Runs the pruner's operator on these blocks, and adds its pairs to those that were touched. */
-static quern_status run_blocks(pruned_run *p, const q_kept *kept)
+/* Runs the pruner's operator on these blocks, and adds its pairs to those that were touched. Reads what reductions have reached or, of
+   the last run, the results. */
+static quern_status run_blocks(pruned_run *p, const q_kept *kept, bool last)
 {
     const q_run *run = p->run;
     q_space_entry entry = {run->M, run->N, 0, 0};
@@ -195,11 +197,14 @@ static quern_status run_blocks(pruned_run *p, const q_kept *kept)
                      .piece_count = 1,
                      .names = p->pruner->named ? p->arrays.axes[2]->names : NULL,
                      .carried = carries(p)};
-    quern_view variables[Q_MAX_VARIABLES];
+    quern_view variables[Q_MAX_VARIABLES], results[Q_MAX_RESULTS];
     for (size_t v = 0; v < run->op->variable_count; v++) variables[v] = q_pruned_view(&p->arrays, v);
+    memcpy(results, p->arrays.results, sizeof results);
+    for (size_t r = 0; r < quern_result_count(p->pruner->op); r++)
+        if (last ? r >= p->pruner->result_count : r < p->pruner->result_count) results[r].data = NULL;
     q_run all = *run;
     all.op = p->pruner->op, all.build = p->build;
-    all.variables = variables, all.results = p->arrays.results, all.spaces = (const q_space *const[]){&space};
+    all.variables = variables, all.results = results, all.spaces = (const q_space *const[]){&space};
     all.carried = carries(p) ? &p->carried : NULL;
     p->report.touched += q_space_pairs(&space) / p->pairs;
     return q_launch(&all);
@@ -274,7 +279,7 @@ static void certify(pruned_run *p)
 /* The fewest columns among which every reduction finds as many terms as it wants. */
 static int64_t near_columns(const q_pruner *pruner)
 {
-    int64_t columns = NEAR_COLUMNS;
+    int64_t columns = pruner->lists ? NEAR_COLUMNS / FINE : NEAR_COLUMNS;
     for (size_t r = 0; r < pruner->reduction_count; r++) {
         int64_t chosen = 4 * (int64_t)q_node_of(pruner->op->graph, pruner->reductions[r])->k[1];
         if (chosen > columns) columns = chosen;
@@ -282,8 +287,22 @@ static int64_t near_columns(const q_pruner *pruner)
     return columns;
 }
 
-/* Runs the columns near each block: what they tell is p->reached. */
-static quern_status reach(pruned_run *p, const q_pruning_blocks *blocks)
+/* Whether all blocks have met all that they meet. */
+static bool has_met_all(const pruned_run *p)
+{
+    double met = 0;
+    for (size_t k = 0; k < p->block_count; k++) {
+        const q_row_block *block = &p->near.blocks[k];
+        for (size_t s = 0; s < block->segment_count; s++) {
+            const q_segment *segment = &p->near.segments[block->first_segment + s];
+            met += (double)block->rows * (double)(segment->to - segment->from);
+        }
+    }
+    return met >= p->pairs;
+}
+
+/* Runs the columns near each block: what they tell is p->reached. Where these are all, the run is done. */
+static quern_status reach(pruned_run *p, const q_pruning_blocks *blocks, bool *done)
 {
     double start = q_seconds();
     p->reached = calloc(p->block_count * q_blocks_stride(p->pruner) + 1, sizeof *p->reached);
@@ -293,7 +312,9 @@ static quern_status reach(pruned_run *p, const q_pruning_blocks *blocks)
     bool walks = p->walker && !p->mask; /* the device knows nothing of masks */
     Q_TRY(walks ? q_walker_near(&p->near, p->walker, columns) : q_blocks_near(&p->near, blocks, columns));
     p->report.bounding += q_seconds() - start;
-    Q_TRY(run_blocks(p, &p->near));
+    *done = has_met_all(p);
+    Q_TRY(run_blocks(p, &p->near, *done));
+    if (*done) return QUERN_OK;
     find_reached(p);
     lower_sums(p);
     return QUERN_OK;
@@ -307,18 +328,6 @@ static quern_status find_kept(pruned_run *p, q_pruning_blocks *blocks)
     p->report.bounding += q_seconds() - start;
     certify(p);
     return QUERN_OK;
-}
-
-/* Whether all blocks have met all that they meet. */
-static bool has_met_all(const pruned_run *p)
-{
-    double met = 0;
-    for (size_t k = 0; k < p->block_count; k++) {
-        const q_row_block *block = &p->near.blocks[k];
-        const q_segment *segment = &p->near.segments[block->first_segment];
-        if (block->segment_count) met += (double)block->rows * (double)(segment->to - segment->from);
-    }
-    return met >= p->pairs;
 }
 
 /* Whether so much would have to be computed that a run without blocks is better, where the choice is free. It is not where lists are
@@ -335,12 +344,13 @@ static quern_status find_too_much(pruned_run *p)
 static quern_status run_pruned(pruned_run *p)
 {
     q_pruning_blocks blocks = blocks_of(p);
-    Q_TRY(reach(p, &blocks));
-    if (!has_met_all(p)) {
+    bool done;
+    Q_TRY(reach(p, &blocks, &done));
+    if (!done) {
         Q_TRY(find_too_much(p));
         if (p->why_not) return QUERN_OK;
         Q_TRY(find_kept(p, &blocks));
-        Q_TRY(run_blocks(p, &p->kept));
+        Q_TRY(run_blocks(p, &p->kept, true));
     }
     return q_pruned_store(&p->arrays);
 }

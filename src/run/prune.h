@@ -168,13 +168,18 @@ quern_status q_blocks_near(q_kept *out, const q_pruning_blocks *b, int64_t colum
 quern_status q_blocks_kept(q_kept *out, const q_pruning_blocks *b, const double *reached);
 void q_kept_free(q_kept *kept);
 /* Room for all blocks, to be freed even if it fails; block k, which meets nothing yet; one more run of columns for it, false
-   when memory runs out. Blocks in order, and columns in order within a block. */
+   when memory runs out. Blocks in order. */
 quern_status q_kept_begin(q_kept *out, const q_pruning_blocks *b);
 q_row_block *q_kept_block(q_kept *out, const q_pruning_blocks *b, size_t k);
-/* Begins a block with what it has met, if that is to be met again first; false when memory runs out. Whether a leaf is in
-   what it has met. */
+/* What block k has met, for a walk over the columns: one run of them, and others in order. */
+typedef struct q_met {
+    const q_segment *first, *next, *end;
+} q_met;
+q_met q_kept_met(const q_pruning_blocks *b, size_t k);
+/* Whether a leaf, the next of the walk, is in it. */
+bool q_kept_has_met(q_met *met, const q_tree_node *columns);
+/* Begins a block with what it has met, if that is to be met again first; false when memory runs out. */
 bool q_kept_begin_met(q_kept *out, q_row_block *block, const q_pruning_blocks *b, size_t k);
-bool q_kept_has_met(const q_pruning_blocks *b, size_t k, const q_tree_node *columns);
 bool q_kept_add(q_kept *out, q_row_block *block, const q_tree_node *columns);
 /* The first segment of the mask of a block that ends behind a place, or null. Whether the block meets a node: all of it; nothing
    of it. */

@@ -60,19 +60,29 @@ q_row_block *q_kept_block(q_kept *out, const q_pruning_blocks *b, size_t k)
     return &out->blocks[k];
 }
 
+q_met q_kept_met(const q_pruning_blocks *b, size_t k)
+{
+    const q_row_block *block = b->met ? &b->met->blocks[k] : NULL;
+    if (!block || !block->segment_count) return (q_met){NULL, NULL, NULL};
+    const q_segment *first = b->met->segments + block->first_segment;
+    return (q_met){first, first + 1, first + block->segment_count};
+}
+
+bool q_kept_has_met(q_met *met, const q_tree_node *columns)
+{
+    if (!met->first) return false;
+    while (met->next < met->end && met->next->to <= columns->from) met->next++;
+    if (met->first->from <= columns->from && met->first->to > columns->from) return true;
+    return met->next < met->end && met->next->from <= columns->from;
+}
+
 /* Lists of the smallest are all but final after the near columns, and seldom change again. */
 bool q_kept_begin_met(q_kept *out, q_row_block *block, const q_pruning_blocks *b, size_t k)
 {
-    if (!b->met || b->carried || !b->met->blocks[k].segment_count) return true;
-    const q_segment *segment = &b->met->segments[b->met->blocks[k].first_segment];
-    return q_kept_add(out, block, &(q_tree_node){segment->from, segment->to, 0});
-}
-
-bool q_kept_has_met(const q_pruning_blocks *b, size_t k, const q_tree_node *columns)
-{
-    bool any = b->met && b->met->blocks[k].segment_count;
-    const q_segment *segment = any ? &b->met->segments[b->met->blocks[k].first_segment] : NULL;
-    return segment && columns->from >= segment->from && columns->to <= segment->to;
+    q_met met = q_kept_met(b, k);
+    for (const q_segment *s = met.first; s < met.end && !b->carried; s++)
+        if (!q_kept_add(out, block, &(q_tree_node){s->from, s->to, 0})) return false;
+    return true;
 }
 
 void q_kept_free(q_kept *kept)
@@ -162,6 +172,13 @@ static void bound(search *s, size_t row_node, size_t column_node)
 
 // ---- columns that decide ----
 
+enum { MORE_NEAR = 6 }; /* as cl/boxes_walk.cl has it */
+
+static bool sums(const q_node *reduction)
+{
+    return reduction->op == Q_RED_Sum || reduction->op == Q_RED_LogSumExp;
+}
+
 /* Whether terms of interval a are likelier to be the ones that a reduction is after than those of b. */
 static bool comes_before(q_op reduction, q_interval a, q_interval b)
 {
@@ -218,7 +235,7 @@ static q_tree_node enough_around(const q_pruning_blocks *b, size_t k, size_t nod
 {
     const q_tree *tree = b->columns;
     q_tree_node found = tree->nodes[node];
-    q_segment all = b->mask ? *q_blocks_segment(b, k, found.from) : (q_segment){0, tree->count, 0};
+    q_segment all = *q_blocks_segment(b, k, found.from);
     for (size_t next = found.next; found.to - found.from < columns && found.to < all.to;) {
         while (!q_tree_is_leaf(tree, next)) next++;
         found.to = tree->nodes[next].to;
@@ -231,18 +248,55 @@ static q_tree_node enough_around(const q_pruning_blocks *b, size_t k, size_t nod
     return found;
 }
 
+/* Whether terms of interval a may be as good as the best of b. */
+static bool may_equal(const q_node *reduction, q_interval a, q_interval b)
+{
+    if (sums(reduction)) return false;
+    return q_ops[reduction->op].smallest ? a.low <= b.low : a.high >= b.high;
+}
+
+/* The leaf that is likeliest to decide, others about it, and those whose terms may be as good, as far as there is room for them. */
+static quern_status find_near(search *s, q_kept *out, size_t k, int64_t least)
+{
+    const q_pruning_blocks *b = s->b;
+    const q_node *reduction = q_node_of(b->pruner->op->graph, b->pruner->reductions[0]);
+    q_row_block *block = q_kept_block(out, b, k);
+    size_t nearest = nearest_node(s, b->row_blocks[k], 0, least), first = nearest_node(s, b->row_blocks[k], nearest, 1);
+    if (!q_kept_add(out, block, &b->columns->nodes[first])) return q_fail_memory(out->capacity);
+    const q_tree_node *own = &b->columns->nodes[nearest];
+    bound(s, b->row_blocks[k], nearest);
+    q_interval best = *q_ranges_of(s->ranges, reduction->arg[0]);
+    int64_t room = MORE_NEAR * least;
+    for (size_t node = 0; node < b->columns->node_count;) {
+        const q_tree_node *columns = &b->columns->nodes[node];
+        bool inside = columns->from < own->to && columns->to > own->from, leaf = q_tree_is_leaf(b->columns, node);
+        if (!inside) bound(s, b->row_blocks[k], node);
+        bool near = inside || may_equal(reduction, *q_ranges_of(s->ranges, reduction->arg[0]), best);
+        bool taken = near && leaf && node != first && (inside || room > 0);
+        if (taken && !q_kept_add(out, block, columns)) return q_fail_memory(out->capacity);
+        if (near && leaf && !inside) room -= columns->to - columns->from;
+        node = near ? node + 1 : columns->next;
+    }
+    return QUERN_OK;
+}
+
+/* The same where the block meets some columns alone. */
+static quern_status find_met(search *s, q_kept *out, size_t k, int64_t least)
+{
+    q_row_block *block = q_kept_block(out, s->b, k);
+    size_t top = nearest_met(s, k);
+    if (top == SIZE_MAX) return QUERN_OK;
+    size_t node = nearest_node(s, s->b->row_blocks[k], top, least);
+    q_tree_node near = enough_around(s->b, k, node, least);
+    return q_kept_add(out, block, &near) ? QUERN_OK : q_fail_memory(out->capacity);
+}
+
 quern_status q_blocks_near(q_kept *out, const q_pruning_blocks *b, int64_t columns)
 {
     search s;
     quern_status status = begin(&s, out, b);
-    for (size_t k = 0; k < b->block_count && !status; k++) {
-        q_row_block *block = q_kept_block(out, b, k);
-        size_t top = b->mask ? nearest_met(&s, k) : 0;
-        if (top == SIZE_MAX) continue;
-        size_t node = nearest_node(&s, b->row_blocks[k], top, columns);
-        q_tree_node near = enough_around(b, k, node, columns);
-        if (!q_kept_add(out, block, &near)) status = q_fail_memory(out->capacity);
-    }
+    for (size_t k = 0; k < b->block_count && !status; k++)
+        status = b->mask ? find_met(&s, out, k, columns) : find_near(&s, out, k, columns);
     end(&s);
     return status;
 }
@@ -255,11 +309,6 @@ static const double shared = 1 - 0x1p-30, spent = 0.125;
 static double most(double a, double b)
 {
     return a > b ? a : b;
-}
-
-static bool sums(const q_node *reduction)
-{
-    return reduction->op == Q_RED_Sum || reduction->op == Q_RED_LogSumExp;
 }
 
 /* What a Sum may lose, or the exponentials of a LogSumExp, of what is reached: that changes by -log(1 - loss). */
@@ -353,6 +402,7 @@ static quern_status keep(search *s, q_kept *out, size_t k, const double *reached
     const q_pruning_blocks *b = s->b;
     q_row_block *block = q_kept_block(out, b, k);
     double *dropped = out->dropped + k * q_blocks_stride(b->pruner);
+    q_met met = q_kept_met(b, k);
     if (!q_kept_begin_met(out, block, b, k)) return q_fail_memory(out->capacity);
     for (size_t node = 0; node < b->columns->node_count;) {
         const q_tree_node *columns = &b->columns->nodes[node];
@@ -365,7 +415,7 @@ static quern_status keep(search *s, q_kept *out, size_t k, const double *reached
         double count = (double)(columns->to - columns->from);
         bool leaf = q_tree_is_leaf(b->columns, node), left_out = can_leave_out(s, reached, count);
         if (leaf || left_out) settle(s, reached, dropped, count, left_out);
-        if (leaf && !left_out && !q_kept_has_met(b, k, columns) && !q_kept_add(out, block, columns))
+        if (leaf && !left_out && !q_kept_has_met(&met, columns) && !q_kept_add(out, block, columns))
             return q_fail_memory(out->capacity);
         node = left_out ? columns->next : node + 1;
     }

@@ -22,6 +22,8 @@ struct q_walker {
     const q_pruning_blocks *b;
     q_program *program;
     q_buffer buffers[BUFFERS];
+    void *given[BUFFERS]; /* what the device may still read, until a walk has ended */
+    bool walked;
     size_t *leaves; /* nodes of the tree of columns, by number of the leaf */
     int lanes;      /* blocks of a work-item */
     int32_t words;  /* of a block's bits */
@@ -32,10 +34,11 @@ struct q_walker {
 
 // ---- what the device needs ----
 
-static quern_status upload(q_walker *w, int buffer, const void *data, size_t bytes)
+/* Takes possession of the data. */
+static quern_status upload(q_walker *w, int buffer, void *data, size_t bytes)
 {
-    Q_TRY(q_buffer_create_from(&w->buffers[buffer], w->session, data, bytes));
-    return q_session_finish(w->session);
+    w->given[buffer] = data;
+    return q_buffer_create_from(&w->buffers[buffer], w->session, data, bytes);
 }
 
 static quern_status upload_nodes(q_walker *w, int buffer, const q_tree *tree)
@@ -48,9 +51,7 @@ static quern_status upload_nodes(q_walker *w, int buffer, const q_tree *tree)
         bool last = q_tree_is_leaf(tree, n);
         nodes[n] = (device_node){(int32_t)node->from, (int32_t)node->to, (int32_t)node->next, last ? leaf++ : -1};
     }
-    quern_status status = upload(w, buffer, nodes, tree->node_count * sizeof *nodes);
-    free(nodes);
-    return status;
+    return upload(w, buffer, nodes, tree->node_count * sizeof *nodes);
 }
 
 /* The boxes of a pack of blocks, and their first and last places, number by number; the last block stands for those that are
@@ -64,7 +65,7 @@ static void fill_pack(const q_walker *w, size_t pack, double *out)
         size_t node = w->b->row_blocks[block];
         for (size_t d = 0; d <= rows->dim; d++) {
             const q_tree_node *places = &rows->nodes[node];
-            const q_interval box = d < rows->dim ? rows->boxes[node * rows->dim + d]
+            const q_interval box = d < rows->dim ? q_range_read(rows->boxes[node * rows->dim + d], w->b->dtype)
                                                  : (q_interval){(double)places->from, (double)(places->to - 1)};
             out[2 * d * lanes + lane] = box.low;
             out[(2 * d + 1) * lanes + lane] = box.high;
@@ -79,9 +80,16 @@ static quern_status upload_rows(q_walker *w)
     double *boxes = malloc((packs * numbers + 1) * sizeof *boxes);
     if (!boxes) return q_fail_memory(packs * numbers * sizeof *boxes);
     for (size_t pack = 0; pack < packs; pack++) fill_pack(w, pack, boxes + pack * numbers);
-    quern_status status = upload(w, ROW_BOXES, boxes, packs * numbers * sizeof *boxes);
-    free(boxes);
-    return status;
+    return upload(w, ROW_BOXES, boxes, packs * numbers * sizeof *boxes);
+}
+
+/* Intervals as the device reads what is in them. */
+static quern_status upload_boxes(q_walker *w, int buffer, const q_interval *boxes, size_t count)
+{
+    q_interval *read = malloc((count + 1) * sizeof *read);
+    if (!read) return q_fail_memory(count * sizeof *read);
+    for (size_t k = 0; k < count; k++) read[k] = q_range_read(boxes[k], w->b->dtype);
+    return upload(w, buffer, read, count * sizeof *read);
 }
 
 static quern_status find_leaves(q_walker *w)
@@ -105,8 +113,8 @@ static quern_status upload_all(q_walker *w)
     Q_TRY(find_leaves(w));
     Q_TRY(upload_nodes(w, COLUMN_NODES, b->columns));
     Q_TRY(upload_rows(w));
-    Q_TRY(upload(w, COLUMN_BOXES, b->columns->boxes, b->columns->node_count * b->columns->dim * sizeof(q_interval)));
-    Q_TRY(upload(w, PARAMETERS, b->parameters, b->parameter_count * sizeof(q_interval)));
+    Q_TRY(upload_boxes(w, COLUMN_BOXES, b->columns->boxes, b->columns->node_count * b->columns->dim));
+    Q_TRY(upload_boxes(w, PARAMETERS, b->parameters, b->parameter_count));
     Q_TRY(q_buffer_create(&w->buffers[REACHED], w->session, numbers));
     Q_TRY(q_buffer_create(&w->buffers[DROPPED], w->session, numbers));
     return q_buffer_create(&w->buffers[KEPT], w->session, w->at_once * (size_t)w->words * sizeof *w->bits);
@@ -169,7 +177,8 @@ void q_walker_destroy(q_walker **walker)
 {
     q_walker *w = *walker;
     if (!w) return;
-    for (int k = 0; k < BUFFERS; k++) q_buffer_destroy(&w->buffers[k], w->session);
+    if (!w->walked && w->buffers[COLUMN_NODES].mem) (void)q_session_settle(w->session); /* nothing may still be read */
+    for (int k = 0; k < BUFFERS; k++) q_buffer_destroy(&w->buffers[k], w->session), free(w->given[k]);
     q_program_release(&w->program, w->session);
     free(w->leaves);
     free(w->bits);
@@ -179,15 +188,14 @@ void q_walker_destroy(q_walker **walker)
 
 // ---- walks ----
 
-/* The walk of some blocks; near: 0, or the least columns of what each is to meet first. Reads their bits. */
+/* The walk of some blocks; near: 0, or the least columns that each is to meet first. Reads their bits. */
 static quern_status walk(q_walker *w, size_t first, size_t count, int64_t near)
 {
     const q_pruning_blocks *b = w->b;
     size_t local =
         q_session_device(w->session)->info.compute_units && !strcmp(q_session_device(w->session)->info.kind, "gpu") ? 64
                                                                                                                     : 1;
-    cl_int numbers[] = {(cl_int)b->columns->node_count, (cl_int)first, (cl_int)count, (cl_int)near,
-                        near ? 1 : w->words};
+    cl_int numbers[] = {(cl_int)b->columns->node_count, (cl_int)first, (cl_int)count, (cl_int)near, w->words};
     q_kernel_arg args[] = {{sizeof(cl_mem), &w->buffers[ROW_BOXES].mem},
                            {sizeof(cl_mem), &w->buffers[COLUMN_BOXES].mem},
                            {sizeof(cl_mem), &w->buffers[COLUMN_NODES].mem},
@@ -205,21 +213,8 @@ static quern_status walk(q_walker *w, size_t first, size_t count, int64_t near)
     size_t packs = (count + (size_t)w->lanes - 1) / (size_t)w->lanes, items = (packs + local - 1) / local * local;
     Q_TRY(q_program_launch(w->program, w->session, args, Q_COUNT(args), (size_t[]){items, 1, 1},
                            (size_t[]){local, 1, 1}));
-    return q_buffer_read(&w->buffers[KEPT], w->session, w->bits, count * (size_t)numbers[4] * sizeof *w->bits);
-}
-
-quern_status q_walker_near(q_kept *out, q_walker *w, int64_t columns)
-{
-    const q_pruning_blocks *b = w->b;
-    Q_TRY(q_kept_begin(out, b));
-    for (size_t first = 0; first < b->block_count; first += w->at_once) {
-        size_t count = b->block_count - first < w->at_once ? b->block_count - first : w->at_once;
-        Q_TRY(walk(w, first, count, columns));
-        for (size_t k = 0; k < count; k++) {
-            q_row_block *block = q_kept_block(out, b, first + k);
-            if (!q_kept_add(out, block, &b->columns->nodes[w->bits[k]])) return q_fail_memory(out->capacity);
-        }
-    }
+    Q_TRY(q_buffer_read(&w->buffers[KEPT], w->session, w->bits, count * (size_t)w->words * sizeof *w->bits));
+    w->walked = true;
     return QUERN_OK;
 }
 
@@ -246,28 +241,70 @@ quern_status q_walker_share(double *out, q_walker *w, const double *reached)
 static quern_status keep(q_kept *out, const q_walker *w, size_t k, const uint32_t *bits)
 {
     q_row_block *block = q_kept_block(out, w->b, k);
+    q_met met = q_kept_met(w->b, k);
     if (!q_kept_begin_met(out, block, w->b, k)) return q_fail_memory(out->capacity);
     for (int32_t word = 0; word < w->words; word++)
         for (uint32_t left = bits[word]; left; left &= left - 1) {
             size_t leaf = w->leaves[32 * (size_t)word + (size_t)__builtin_ctz(left)];
             const q_tree_node *columns = &w->b->columns->nodes[leaf];
-            if (q_blocks_meet(w->b, k, columns) && !q_kept_has_met(w->b, k, columns) &&
-                !q_kept_add(out, block, columns))
+            if (q_blocks_meet(w->b, k, columns) && !q_kept_has_met(&met, columns) && !q_kept_add(out, block, columns))
                 return q_fail_memory(out->capacity);
         }
     return QUERN_OK;
 }
 
+/* The likeliest leaf first: the lists of the others' terms are short then. */
+static quern_status keep_near(q_kept *out, const q_walker *w, size_t k, uint32_t *bits, double likeliest)
+{
+    q_row_block *block = q_kept_block(out, w->b, k);
+    size_t first = (size_t)likeliest;
+    if (!q_kept_add(out, block, &w->b->columns->nodes[w->leaves[first]])) return q_fail_memory(out->capacity);
+    bits[first / 32] &= ~((uint32_t)1 << first % 32);
+    for (int32_t word = 0; word < w->words; word++)
+        for (uint32_t left = bits[word]; left; left &= left - 1) {
+            size_t leaf = w->leaves[32 * (size_t)word + (size_t)__builtin_ctz(left)];
+            if (!q_kept_add(out, block, &w->b->columns->nodes[leaf])) return q_fail_memory(out->capacity);
+        }
+    return QUERN_OK;
+}
+
+/* How many blocks from `first` on are walked together. */
+static size_t blocks_at_once(const q_walker *w, size_t first)
+{
+    size_t left = w->b->block_count - first;
+    return left < w->at_once ? left : w->at_once;
+}
+
+/* What the walk leaves for each block and component. */
+static quern_status read_numbers(q_walker *w, double *out)
+{
+    return q_buffer_read(&w->buffers[DROPPED], w->session, out,
+                         w->b->block_count * q_blocks_stride(w->b->pruner) * sizeof *out);
+}
+
+quern_status q_walker_near(q_kept *out, q_walker *w, int64_t columns)
+{
+    size_t stride = q_blocks_stride(w->b->pruner), count;
+    Q_TRY(q_kept_begin(out, w->b));
+    for (size_t first = 0; first < w->b->block_count; first += count) {
+        count = blocks_at_once(w, first);
+        Q_TRY(walk(w, first, count, columns));
+        Q_TRY(read_numbers(w, out->dropped));
+        for (size_t k = 0; k < count; k++)
+            Q_TRY(keep_near(out, w, first + k, w->bits + k * (size_t)w->words, out->dropped[(first + k) * stride]));
+    }
+    return QUERN_OK;
+}
+
 quern_status q_walker_kept(q_kept *out, q_walker *w, const double *reached)
 {
-    const q_pruning_blocks *b = w->b;
-    size_t numbers = b->block_count * q_blocks_stride(b->pruner) * sizeof(double);
-    Q_TRY(q_kept_begin(out, b));
+    size_t numbers = w->b->block_count * q_blocks_stride(w->b->pruner) * sizeof *reached, count;
+    Q_TRY(q_kept_begin(out, w->b));
     Q_TRY(q_buffer_write(&w->buffers[REACHED], w->session, reached, numbers));
-    for (size_t first = 0; first < b->block_count; first += w->at_once) {
-        size_t count = b->block_count - first < w->at_once ? b->block_count - first : w->at_once;
+    for (size_t first = 0; first < w->b->block_count; first += count) {
+        count = blocks_at_once(w, first);
         Q_TRY(walk(w, first, count, 0));
         for (size_t k = 0; k < count; k++) Q_TRY(keep(out, w, first + k, w->bits + k * (size_t)w->words));
     }
-    return q_buffer_read(&w->buffers[DROPPED], w->session, out->dropped, numbers);
+    return read_numbers(w, out->dropped);
 }

@@ -162,6 +162,7 @@ quern_status q_slots_read_results(q_launcher *l)
         q_slot *slot = &l->slots[s];
         if (slot->array.result < 0 || slot->in_place) continue;
         const quern_view *view = &l->run->results[slot->array.result];
+        if (!view->array && !view->data) continue; /* not wanted */
         Q_TRY(read_result(l, slot, view));
         waited = waited || (!view->array && slot->buffer.size);
         host = host || !view->array;

@@ -15,7 +15,6 @@ typedef struct row_pass {
     int64_t first;      /* of them */
     int64_t all_groups; /* of the stage */
     bool all;           /* groups are in this pass */
-    bool goes_on;       /* from states that are there */
     double pairs;
     q_program *program, *merge;
 } row_pass;
@@ -26,7 +25,7 @@ static quern_status piece_program(q_program **out, q_launcher *l, size_t stage, 
     q_plan plan = pass->plan;
     *out = pass->program;
     plan.accumulate = true;
-    return piece || pass->goes_on ? q_stage_program(out, l->run->build, stage, &plan, Q_ROLE_MAIN) : QUERN_OK;
+    return piece ? q_stage_program(out, l->run->build, stage, &plan, Q_ROLE_MAIN) : QUERN_OK;
 }
 
 static quern_status launch_parts(q_launcher *l, size_t stage, const row_pass *pass, const q_buffer *states)
@@ -134,18 +133,31 @@ quern_status q_launch_split(q_launcher *l, size_t stage, const q_stage_plan *pla
 
 enum { CARRIED_ROWS = 1 << 16 /* of a slice: what a launch may take long over */ };
 
+/* Goes on from the states of a pass to the results, without a merge. */
+static quern_status launch_last(q_launcher *l, size_t stage, const row_pass *pass, const q_buffer *states)
+{
+    q_plan plan = pass->plan;
+    q_values values = q_values_of(l, &plan);
+    q_program *program;
+    plan.accumulate = true;
+    Q_TRY(q_stage_program(&program, l->run->build, stage, &plan, Q_ROLE_LAST));
+    values.buffer[Q_PARAM_STATES] = states;
+    values.number[Q_PARAM_FIRST] = q_first_of(&plan, pass->first);
+    q_kernel kernel = {l->run->build->programs[stage], &plan, Q_ROLE_LAST};
+    return q_launch_slices(l, program, &kernel, &values, pass->pairs);
+}
+
 static quern_status carry_slice(q_launcher *l, size_t stage, const q_stage_plan *planned, size_t slice, int64_t groups)
 {
     q_carried *carried = l->run->carried;
     const q_plan *plan = &planned->plan;
-    row_pass pass = {.plan = *plan, .program = planned->program, .merge = planned->merge, .goes_on = carried->begun};
+    row_pass pass = {.plan = *plan, .program = planned->program, .merge = planned->merge};
     pass.first = (int64_t)slice * groups, pass.all_groups = plan->groups;
     pass.plan.groups = groups < plan->groups - pass.first ? groups : plan->groups - pass.first;
     pass.pairs = q_pairs_of(l, stage) * (double)pass.plan.groups / (double)plan->groups;
-    if (!carried->begun) {
-        uint64_t bytes = q_plan_split_bytes(&pass.plan, l->run->build->programs[stage]);
-        Q_TRY(q_buffer_create(&carried->slices[slice], l->session, bytes));
-    }
+    if (carried->begun) return launch_last(l, stage, &pass, &carried->slices[slice]);
+    uint64_t bytes = q_plan_split_bytes(&pass.plan, l->run->build->programs[stage]);
+    Q_TRY(q_buffer_create(&carried->slices[slice], l->session, bytes));
     return launch_parts(l, stage, &pass, &carried->slices[slice]);
 }
 
