@@ -60,13 +60,14 @@ static quern_status print_json(const quern_solve_report *report)
                           0);
 }
 
-/* Prints or writes the solution, also one that is not as good as was asked. */
+/* Prints or writes the solution, also one that is not as good as was asked, but none that is no better than 0. */
 static quern_status show(const request *r, quern_view solution, const quern_solve_report *report)
 {
     quern_value value = {.name = "", .axis = 'i', .dim = solution.columns};
     cli_results results = {&solution, &value, 1};
     quern_status status = r->json ? print_json(report) : QUERN_OK;
 
+    if (!report->converged && !(report->residual < 1)) return status;
     if (!status && !r->json && !r->task.outputs.count) status = cli_results_print(&results);
     return status ? status : cli_outputs_write(&r->task.outputs, &results);
 }
@@ -121,7 +122,7 @@ const cli_command cli_solve = {
         "symmetric and positive definite, unless --method says otherwise. Values are given as to `quern eval`.\n",
     .notes =
         "Float32 arrays are solved to float64 residuals where the device has float64. A solution that is not as good as was\n"
-        "asked is written, too; the exit code is 17 then, and stderr says why.\n",
+        "asked is written, too, if it is better than 0; the exit code is 17 then, and stderr says why.\n",
     .options = options,
     .option_count = CLI_COUNT(options),
 };

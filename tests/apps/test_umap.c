@@ -193,7 +193,7 @@ static void what_is_refused(void **state)
     expect_failure(quern_umap(context, x, quern_f64(places, N - 1, 2), NULL, NULL), QUERN_SHAPE, "119 x 2");
     memcpy(bad, points, sizeof bad);
     bad[7] = NAN;
-    expect_failure(quern_umap(context, quern_f64(bad, N, D), y, NULL, NULL), QUERN_USAGE, "point 1 has a coordinate");
+    expect_failure(quern_umap(context, quern_f64(bad, N, D), y, NULL, NULL), QUERN_USAGE, "point 1 has the coordinate");
 }
 
 int main(void)
