@@ -7,6 +7,7 @@
  * where an equal could come first. Indices are those of the caller, and ties go to the smaller one.
  */
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,8 @@ enum {
     LEAST_PAIRS = 1 << 24, /* a run of fewer is over before an order is found */
     /* in more, boxes of uniform points are so wide that an order would be found in vain */
     MOST_DIMENSIONS = 5,
-    MOST_OF_LISTS = 6 /* these gain by meeting near columns first, too */
+    MOST_OF_LISTS = 6,          /* these gain by meeting near columns first, too */
+    COLUMNS_OF_THREAD = 1 << 14 /* worth a thread to order them */
 };
 static const double most_share = 0.4; /* of the pairs, for blocks and lists to be worth their while */
 
@@ -122,6 +124,34 @@ static quern_status sort_axis(pruned_run *p, int axis, int64_t size)
     return status;
 }
 
+/* The columns, for a thread beside that of the rows. */
+typedef struct sorter {
+    pruned_run *run;
+    int64_t size;
+    quern_status status;
+    q_failure failure;
+} sorter;
+
+static void *sort_columns(void *user)
+{
+    sorter *s = user;
+    s->status = sort_axis(s->run, 2, s->size);
+    if (s->status) q_failure_keep(&s->failure);
+    return NULL;
+}
+
+static quern_status sort_axes(pruned_run *p, int64_t row_size, int64_t column_size)
+{
+    sorter s = {.run = p, .size = column_size};
+    pthread_t thread;
+    bool beside = q_axis_size(p->pruner->reduced, p->run->M, p->run->N) >= COLUMNS_OF_THREAD &&
+                  !pthread_create(&thread, NULL, sort_columns, &s);
+    quern_status status = sort_axis(p, 1, row_size);
+    if (beside) pthread_join(thread, NULL);
+    else if (!status) status = sort_axis(p, 2, column_size);
+    return status || !s.status ? status : q_failure_tell(&s.failure, "");
+}
+
 /* Blocks of the tree and of the mask are in the order of rows. */
 static void find_masks(pruned_run *p)
 {
@@ -139,8 +169,7 @@ static quern_status make_trees(pruned_run *p)
     Q_TRY(group_rows(p, &size));
     size *= (BLOCK_ROWS - 1) / size + 1;
     p->report.rows = size, p->report.columns = p->pruner->lists ? LEAF_COLUMNS / FINE : LEAF_COLUMNS;
-    Q_TRY(sort_axis(p, 1, p->report.rows));
-    Q_TRY(sort_axis(p, 2, p->report.columns));
+    Q_TRY(sort_axes(p, p->report.rows, p->report.columns));
     p->rows = &a->axes[1]->tree, p->columns = &a->axes[2]->tree;
     p->row_blocks = malloc((p->rows->node_count + 1) * sizeof *p->row_blocks);
     p->masks = malloc((p->rows->node_count + 1) * sizeof *p->masks);
