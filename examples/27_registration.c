@@ -1,13 +1,12 @@
 /*
- * 27_registration: two scans of a toy dinosaur, from two sides, are brought together.
+ * 27_registration: two views of a scanned toy dinosaur, from two sides, are brought together.
  *
  *     27_registration [registration.png]
  *
- * Each scan sees a part of the surface that the other does not, and the second has been turned by 60 degrees and moved. Unbalanced
+ * Each view has a part of the surface that the other has not, and the second has been turned by 60 degrees and moved. Unbalanced
  * optimal transport says for each point of one where in the other it belongs, and, since a reach limits how far mass goes, how much
- * of it belongs anywhere: what one scan alone has seen counts next to nothing. The best rotation and shift for that are a matter of
- * an eigenvector of 4 numbers (Horn 1987). Again and again, with a blur that falls from the size of the toy to the
- * distance of points, both come to rest together.
+ * of it belongs anywhere: what one view alone has counts next to nothing. rigid.c finds the rotation and shift that fit this best.
+ * Again and again, with a blur that falls from the size of the toy to the distance of points, both come to rest together.
  */
 #include <math.h>
 #include <quern/npy.h>
@@ -18,6 +17,7 @@
 #include "canvas.h"
 #include "data_file.h"
 #include "random.h"
+#include "rigid.h"
 
 enum { MOST = 3000, STEPS = 32, SIDE = 420 };
 
@@ -45,52 +45,6 @@ static void look(scan *out, const quern_view *file, const double way[3], uint64_
     }
 }
 
-/* x becomes R (x - from) + to, R by a quaternion of any length. */
-static void move(scan *s, const double q[4], const double from[3], const double to[3])
-{
-    const double w = q[0], a = q[1], b = q[2], c = q[3], n = w * w + a * a + b * b + c * c;
-    const double r[3][3] = {{w * w + a * a - b * b - c * c, 2 * (a * b - w * c), 2 * (a * c + w * b)},
-                            {2 * (a * b + w * c), w * w - a * a + b * b - c * c, 2 * (b * c - w * a)},
-                            {2 * (a * c - w * b), 2 * (b * c + w * a), w * w - a * a - b * b + c * c}};
-    for (int64_t k = 0; k < s->count; k++) {
-        double x[3];
-        for (int d = 0; d < 3; d++) x[d] = (double)s->points[k][d] - from[d];
-        for (int d = 0; d < 3; d++)
-            s->points[k][d] = (float)((r[d][0] * x[0] + r[d][1] * x[1] + r[d][2] * x[2]) / n + to[d]);
-    }
-}
-
-/* The rigid motion that takes points best to their targets, by weights: the quaternion is the leading eigenvector. */
-static void fit(void)
-{
-    double from[3] = {0}, to[3] = {0}, s[3][3] = {{0}}, sum = 0, size = 0, q[4] = {1, 0, 0, 0};
-    for (int64_t k = 0; k < moving.count; k++) {
-        sum += (double)weight[k];
-        for (int d = 0; d < 3; d++)
-            from[d] += (double)(weight[k] * moving.points[k][d]), to[d] += (double)(weight[k] * target[k][d]);
-    }
-    for (int d = 0; d < 3; d++) from[d] /= sum, to[d] /= sum;
-    for (int64_t k = 0; k < moving.count; k++)
-        for (int d = 0; d < 3; d++)
-            for (int e = 0; e < 3; e++)
-                s[d][e] += (double)weight[k] * ((double)moving.points[k][d] - from[d]) * ((double)target[k][e] - to[e]);
-    for (int d = 0; d < 9; d++) size += fabs(s[d / 3][d % 3]);
-    const double m[4][4] = {{s[0][0] + s[1][1] + s[2][2], s[1][2] - s[2][1], s[2][0] - s[0][2], s[0][1] - s[1][0]},
-                            {s[1][2] - s[2][1], s[0][0] - s[1][1] - s[2][2], s[0][1] + s[1][0], s[2][0] + s[0][2]},
-                            {s[2][0] - s[0][2], s[0][1] + s[1][0], s[1][1] - s[0][0] - s[2][2], s[1][2] + s[2][1]},
-                            {s[0][1] - s[1][0], s[2][0] + s[0][2], s[1][2] + s[2][1], s[2][2] - s[0][0] - s[1][1]}};
-    for (int step = 0; step < 200; step++) { /* power iteration; all eigenvalues are above -size */
-        double p[4], length = 0;
-        for (int d = 0; d < 4; d++) {
-            p[d] = size * q[d];
-            for (int e = 0; e < 4; e++) p[d] += m[d][e] * q[e];
-            length += p[d] * p[d];
-        }
-        for (int d = 0; d < 4; d++) q[d] = p[d] / sqrt(length);
-    }
-    move(&moving, q, from, to);
-}
-
 static quern_status bring_together(quern_context *ctx)
 {
     quern_status bad = QUERN_OK;
@@ -103,7 +57,7 @@ static quern_status bring_together(quern_context *ctx)
                               quern_f32(fixed.points[0], fixed.count, 3), (quern_view){0}, &options);
         if (!bad) bad = quern_transport_read(result, QUERN_MAP_X, quern_f32(target[0], moving.count, 3));
         if (!bad) bad = quern_transport_read(result, QUERN_MARGINAL_X, quern_f32(weight, moving.count, 1));
-        if (!bad) fit();
+        if (!bad) rigid_fit(moving.points, target, weight, moving.count);
         quern_transport_destroy(&result);
     }
     return bad;
@@ -121,7 +75,7 @@ static int picture(const char *path)
     canvas c;
     int bad = canvas_create(&c, 2 * SIDE, SIDE);
     if (!bad) draw(&c, 0, &fixed, 0), draw(&c, 0, &start, 1), draw(&c, 1, &fixed, 0), draw(&c, 1, &moving, 1);
-    if (!bad) canvas_text(&c, 12, 24, 12, "TWO SCANS", (canvas_colour){60, 60, 60}, NULL);
+    if (!bad) canvas_text(&c, 12, 24, 12, "TWO VIEWS", (canvas_colour){60, 60, 60}, NULL);
     if (!bad) canvas_text(&c, SIDE + 12, 24, 12, "BROUGHT TOGETHER", (canvas_colour){60, 60, 60}, NULL);
     if (!bad) bad = canvas_write(&c, path);
     canvas_free(&c);
@@ -131,6 +85,7 @@ static int picture(const char *path)
 int main(int argc, char **argv)
 {
     static const double first[3] = {0.5, 0, 0.866}, second[3] = {-0.5, 0, 0.866}, turn[4] = {0.866, 0.1, 0.2, 0.447};
+    static const double same[4] = {1, 0, 0, 0};
     static const double centre[3] = {0.5, -0.3, -6.3}, there[3] = {0.3, 0.2, 0.1}, none[3] = {0};
     static scan right;
     quern_context *ctx = NULL;
@@ -144,9 +99,10 @@ int main(int argc, char **argv)
     if (!data_file(path, "scan.npy")) return 1;
     quern_status bad = quern_npy_read(&file, path);
     if (!bad) look(&fixed, &file, first, 0), look(&moving, &file, second, 100000);
-    move(&fixed, (double[4]){1, 0, 0, 0}, centre, none), move(&moving, (double[4]){1, 0, 0, 0}, centre, none);
+    rigid_move(fixed.points, fixed.count, same, centre, none),
+        rigid_move(moving.points, moving.count, same, centre, none);
     right = moving;
-    move(&moving, turn, none, there);
+    rigid_move(moving.points, moving.count, turn, none, there);
     start = moving;
     if (!bad) bad = quern_context_create(&ctx, NULL);
     if (!bad) bad = bring_together(ctx);
