@@ -83,6 +83,8 @@ static quern_status find(const request *r, const quern_eigen_options *how)
 {
     int64_t rows = quern_linear_rows(r->linear.linear), most = rows < DEFAULT_COUNT ? rows : DEFAULT_COUNT;
     int64_t count = r->count ? r->count : most, columns = r->task.outputs.count > 1 ? count : 0;
+
+    if (count > rows) return cli_fail(QUERN_SHAPE, "%" PRId64 " eigenvalues are asked for, of %" PRId64, count, rows);
     quern_dtype dtype = cli_inputs_dtype(&r->task.inputs, r->task.dtype);
     quern_eigen_report report = QUERN_DEFAULTS(quern_eigen_report);
     quern_status status = QUERN_OK;

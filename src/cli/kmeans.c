@@ -142,6 +142,8 @@ static quern_status show(const request *r, const quern_kmeans_report *report, qu
 static quern_status cluster(const request *r, quern_context *context, const quern_kmeans_options *o, quern_view x,
                             quern_view start)
 {
+    if (r->k > x.rows)
+        return cli_fail(QUERN_SHAPE, "%" PRId64 " clusters of %" PRId64 " points cannot be", r->k, x.rows);
     quern_kmeans_report report = QUERN_DEFAULTS(quern_kmeans_report);
     quern_view labels = quern_view_of(calloc((size_t)x.rows + 1, sizeof(int64_t)), QUERN_I64, x.rows, 1);
     quern_view centroids =

@@ -71,6 +71,9 @@ static quern_status parse_options(request *r)
     if (r->labels && r->values) return cli_fail(QUERN_USAGE, "--labels and --values ask for different things");
     if (r->mutual && (r->labels || r->values))
         return cli_fail(QUERN_USAGE, "--mutual makes lists, which --labels and --values do not go with");
+    if (r->truth && !r->labels && !r->values)
+        return cli_fail(QUERN_USAGE, "--truth is compared with votes; add --labels or --values");
+    if (r->probes_text && !r->cells_text) return cli_fail(QUERN_USAGE, "--probes is a number of cells; add --cells");
     if (!r->k) r->k = 1;
     r->vote = (quern_vote)vote;
     r->how.prune = (quern_switch)prune, r->how.metric = r->metric;

@@ -34,6 +34,7 @@ fails 'no right-hand side' 8 solve "$kernel" x=0,1 y=0,1 -o made/c.npy
 fails 'a right-hand side of another size' 6 solve "$kernel" x=0,1 y=0,1 b=1,2,3 -o made/c.npy
 fails 'a shift that is no number' 2 solve "$kernel" x=0,1 y=0,1 b=1,2 --shift much -o made/c.npy
 
+fails 'more eigenvalues than there are' 6 eigs "$kernel" x=0,1 y=0,1 --count 9000000000000000000 -o made/e.npy
 prints 'eigenvalues' "2
 1" eigs "$kernel" x=0,0,100 y=0,0,100 --count 2 --quiet
 "$quern" eigs "$kernel" x=0,100 y=0,100 --quiet >out 2>err && "$quern" eigs "$kernel" x=0,1,2,3,4,5,6,7 y=0,1,2,3,4,5,6,7 --quiet >>out 2>>err
@@ -168,6 +169,8 @@ fails 'neighbours and a radius' 2 knn 0,1 -k 2 --radius 1
 fails 'labels that are no whole numbers' 2 knn 0,1 --labels 0,0.5 --quiet
 fails 'labels of other points' 6 knn 0,1 --labels 0,1,2
 fails 'a part that was not asked for' 2 knn 0,1 -o labels=made/l.npy
+fails 'a truth without votes' 2 knn 0,1 --truth 0,1
+fails 'probes without cells' 2 knn 0,1 --probes 2
 fails 'mutual neighbours of queries' 2 knn 0,1 2 --mutual
 "$quern" tsne 0,1,2,10,11,12 --dimensions 1 --perplexity 2 --iterations 100 -o made/p.csv >out 2>err
 report 'a picture of points' "$([ "$(wc -l <made/p.csv)" -eq 6 ] && [ ! -s out ] || cat out err)"
@@ -244,6 +247,7 @@ fails 'a seed below 0' 2 kmeans 0,1,5 -k 2 --seed -1
 fails 'no number of clusters' 8 kmeans 0,1,5
 fails 'no points' 8 kmeans -k 2
 fails 'more clusters than points' 6 kmeans 0,1,5 -k 4 -o made/l.npy
+fails 'very many more' 6 kmeans 0,1,5 -k 9000000000000000000 -o made/l.npy
 fails 'an array that is none' 4 kmeans 0,1,5 sizes=1 -k 2 -o made/l.npy
 fails 'a start that is none' 2 kmeans 0,1,5 -k 2 --start first -o made/l.npy
 fails 'points that are no numbers' 2 kmeans 0,nan,5 -k 2 -o made/l.npy
