@@ -192,6 +192,8 @@ const char *cli_loader_path(void);
 
 /* Whether stderr is a terminal, and --quiet was not given. */
 bool cli_progress_wanted(void);
+/* Wipes a line of progress there. */
+void cli_progress_clear(void);
 /* Around a run, on one thread. After a second without a slice done, a line says that a program is being built. */
 void cli_progress_begin(void);
 void cli_progress_end(void);
@@ -247,7 +249,7 @@ typedef struct cli_array {
 } cli_array;
 quern_status cli_array_read(cli_array *out, const char *text, const char *option);
 void cli_array_free(cli_array *array);
-double cli_element(const quern_view *view, size_t k);
+double cli_element(const quern_view *view, int64_t k);
 /* The same of whole numbers; *out is for free() also after a failure, `shape` is without data. USAGE. */
 quern_status cli_integers_read(int64_t **out, quern_view *shape, const char *text, const char *option);
 /* The offsets of rows i (which: 0) or j (1), numbers or a .npy file; null: not given. `options` are for messages. USAGE, and those of

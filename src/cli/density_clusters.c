@@ -105,7 +105,7 @@ static quern_status cluster(const request *r, quern_view x)
         status = r->shift.bandwidth > 0
                      ? quern_mean_shift(context, x, labels, peaks, &r->shift, &report)
                      : quern_dbscan(context, x, r->radius, r->neighbors, labels, r->distance, &report);
-        if (cli_progress_wanted()) fprintf(stderr, "%*s\r", 56, "");
+        cli_progress_clear();
         if (status) cli_fail_quern(status, NULL);
     }
     if (!status && r->shift.bandwidth > 0 && !report.converged)

@@ -51,17 +51,12 @@ static quern_status parse_options(request *r, quern_eigen_options *how)
     return status;
 }
 
-static double value_of(const quern_view *values, int64_t k)
-{
-    return values->dtype == QUERN_F64 ? ((double *)values->data)[k] : (double)((float *)values->data)[k];
-}
-
 static quern_status print_json(const quern_view *values, const quern_eigen_report *report)
 {
     json_t *list = json_array();
 
     for (int64_t k = 0; list && k < values->rows; k++)
-        json_array_append_new(list, cli_json_number(value_of(values, k)));
+        json_array_append_new(list, cli_json_number(cli_element(values, k)));
     return cli_print_json(json_pack("{s:b, s:o, s:I, s:I, s:o}", "converged", report->converged, "residual",
                                     cli_json_number(report->residual), "iterations", (json_int_t)report->iterations,
                                     "restarts", (json_int_t)report->restarts, "values", list),
@@ -97,7 +92,7 @@ static quern_status find(const request *r, const quern_eigen_options *how)
     }
     quern_view pairs[2] = {quern_view_of(values, dtype, count, 1), quern_view_of(vectors, dtype, rows, columns)};
     quern_status found = quern_eigenpairs(r->linear.linear, pairs[0], pairs[1], how, &report);
-    if (cli_progress_wanted()) fprintf(stderr, "%*s\r", 48, "");
+    cli_progress_clear();
     if (found) cli_fail_quern(found, NULL);
     else if (r->task.outputs.count)
         cli_note("residual %.3g after %" PRId64 " product%s", report.residual, report.iterations,

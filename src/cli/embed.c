@@ -205,7 +205,7 @@ static quern_status place(request *r, const method *how, quern_view x, quern_vie
     if (!status && !y.data) status = cli_fail_memory();
     if (!status) {
         status = how->place(r, context, x, y);
-        if (cli_progress_wanted()) fprintf(stderr, "%*s\r", 56, "");
+        cli_progress_clear();
         if (status) cli_fail_quern(status, NULL);
     }
     quern_value value = {.name = "", .axis = 'i', .dim = r->columns};

@@ -134,7 +134,7 @@ static quern_status fit(const request *r, quern_context *context, const quern_mi
     quern_mixture *g = NULL;
     quern_status status = quern_mixture_fit(&g, context, x, r->k, o);
 
-    if (cli_progress_wanted()) fprintf(stderr, "%*s\r", 56, "");
+    cli_progress_clear();
     if (status) return cli_fail_quern(status, NULL);
     if (g->report.degenerate)
         cli_note("%" PRId64 " component%s flat: a variance is no more than the regularization", g->report.degenerate,

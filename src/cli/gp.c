@@ -189,7 +189,7 @@ static quern_status compute(const request *r, const cli_known *d, quern_gp *gp, 
     if (!status) status = quern_gp_likelihood(gp, &out.report, (quern_view){0});
     if (status) cli_fail_quern(status, NULL);
     if (!status) status = predict(r, gp, d, &out);
-    if (cli_progress_wanted()) fprintf(stderr, "%*s\r", 48, "");
+    cli_progress_clear();
     if (!status) status = show(r, gp, d, &out);
     if (!status && r->plot) status = cli_gp_plot(r->plot, gp, d->points, d->values);
     free(out.table);

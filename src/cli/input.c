@@ -188,7 +188,7 @@ static quern_status read_word(cli_inputs *inputs, const char *word)
 
 /* ---- element types ---------------------------------------------------------------------------------------------- */
 
-double cli_element(const quern_view *view, size_t k)
+double cli_element(const quern_view *view, int64_t k)
 {
     if (view->dtype == QUERN_F32) return (double)((const float *)view->data)[k];
     if (view->dtype == QUERN_F64) return ((const double *)view->data)[k];
@@ -223,7 +223,7 @@ static bool has_own_type(const cli_source *source)
    numbers are rounded as all that is computed from them. */
 static bool is_lost(const quern_view *view, size_t k, quern_dtype dtype)
 {
-    double value = cli_element(view, k), got = dtype == QUERN_F32 ? (double)(float)value : value;
+    double value = cli_element(view, (int64_t)k), got = dtype == QUERN_F32 ? (double)(float)value : value;
 
     if (view->dtype == QUERN_I64) return got >= 0x1p63 || (int64_t)got != ((const int64_t *)view->data)[k];
     if (!isfinite(value)) return false;
@@ -240,8 +240,8 @@ static quern_status convert(quern_view *view, cli_source *source, quern_dtype dt
     if (!data) return cli_fail_memory();
     for (size_t k = 0; k < count; k++) {
         source->lost += is_lost(view, k, dtype);
-        if (dtype == QUERN_F32) ((float *)data)[k] = (float)cli_element(view, k);
-        else ((double *)data)[k] = cli_element(view, k);
+        if (dtype == QUERN_F32) ((float *)data)[k] = (float)cli_element(view, (int64_t)k);
+        else ((double *)data)[k] = cli_element(view, (int64_t)k);
     }
     release(view, source);
     source->ours = true;
@@ -432,7 +432,7 @@ quern_status cli_integers_read(int64_t **out, quern_view *shape, const char *tex
     *shape = flat;
     if (!status && !(*out = calloc(count + 1, sizeof **out))) status = cli_fail_memory();
     for (size_t k = 0; k < count && !status; k++) {
-        double value = cli_element(&flat, k);
+        double value = cli_element(&flat, (int64_t)k);
         if (!(fabs(value) <= 0x1p53) || value != floor(value))
             status = cli_fail(QUERN_USAGE, "%s: %g is not a row", option, value);
         else (*out)[k] = (int64_t)value;

@@ -116,11 +116,6 @@ typedef struct grid {
     double low[MOST_DIM], high[MOST_DIM];
 } grid;
 
-static double element(const quern_view *view, int64_t k)
-{
-    return view->dtype == QUERN_F32 ? (double)((const float *)view->data)[k] : ((const double *)view->data)[k];
-}
-
 /* One number for all coordinates, or one for each. */
 static quern_status parse_counts(grid *g, const char *text)
 {
@@ -171,8 +166,8 @@ static void find_box(grid *g, const quern_view *points, const quern_density_repo
         for (int64_t b = 0; b <= a; b++) square += pow(report->bandwidth[a * g->dim + b], 2);
         g->low[a] = INFINITY, g->high[a] = -INFINITY;
         for (int64_t k = a; k < points->rows * points->columns; k += points->columns) {
-            g->low[a] = fmin(g->low[a], element(points, k));
-            g->high[a] = fmax(g->high[a], element(points, k));
+            g->low[a] = fmin(g->low[a], cli_element(points, k));
+            g->high[a] = fmax(g->high[a], cli_element(points, k));
         }
         g->low[a] -= 3 * sqrt(square), g->high[a] += 3 * sqrt(square);
     }

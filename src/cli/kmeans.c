@@ -156,7 +156,7 @@ static quern_status cluster(const request *r, quern_context *context, const quer
         memcpy(centroids.data, start.data, (size_t)(r->k * x.columns) * cli_element_size(x.dtype));
     if (!status) {
         status = quern_kmeans(context, x, centroids, labels, o, &report);
-        if (cli_progress_wanted()) fprintf(stderr, "%*s\r", 48, "");
+        cli_progress_clear();
         if (status) cli_fail_quern(status, NULL);
     }
     if (!status && report.empty)

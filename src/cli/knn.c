@@ -111,11 +111,6 @@ static quern_status find_inputs(cli_inputs *inputs, quern_view views[INPUTS], qu
                               : cli_fail(QUERN_MISSING, "knn needs points: quern knn points.npy queries.npy");
 }
 
-static double number_at(const quern_view *view, int64_t at)
-{
-    return view->dtype == QUERN_F64 ? ((const double *)view->data)[at] : (double)((const float *)view->data)[at];
-}
-
 /* A column of whole numbers, for free(). */
 static quern_status read_labels(int64_t **out, const quern_view *view, const char *name)
 {
@@ -124,7 +119,7 @@ static quern_status read_labels(int64_t **out, const quern_view *view, const cha
     if (view->columns != 1)
         return cli_fail(QUERN_SHAPE, "%s has %" PRId64 " columns; labels are one", name, view->columns);
     for (int64_t i = 0; i < view->rows; i++) {
-        double label = number_at(view, i);
+        double label = cli_element(view, i);
         if (!(label == floor(label) && fabs(label) <= 0x1p53))
             return cli_fail(QUERN_USAGE, "label %" PRId64 " of %s is %g, no whole number", i, name, label);
         (*out)[i] = (int64_t)label;
@@ -252,7 +247,7 @@ static quern_status tell_values(const request *r, const quern_view views[INPUTS]
     if (status) return cli_fail_quern(status, NULL);
     double sum = 0;
     for (int64_t e = 0; e < rows * columns && truth; e++) {
-        double off = number_at(told, e) - number_at(truth, e);
+        double off = cli_element(told, e) - cli_element(truth, e);
         sum += off * off;
     }
     if (truth && rows) a->error = sqrt(sum / (double)(rows * columns));

@@ -70,11 +70,6 @@ void cli_results_free(cli_results *results)
 
 /* ---- text and JSON ---------------------------------------------------------------------------------------------- */
 
-static double real_at(const quern_view *view, int64_t k)
-{
-    return view->dtype == QUERN_F32 ? (double)((const float *)view->data)[k] : ((const double *)view->data)[k];
-}
-
 quern_status cli_results_print(const cli_results *results)
 {
     for (size_t k = 0; k < results->count; k++) {
@@ -90,7 +85,7 @@ static json_t *json_element(const quern_view *view, int64_t k)
     double value;
 
     if (view->dtype == QUERN_I64) return json_integer((json_int_t)((const int64_t *)view->data)[k]);
-    value = real_at(view, k);
+    value = cli_element(view, k);
     if (isfinite(value)) return json_real(value);
     return json_string(isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
 }

@@ -49,12 +49,6 @@ quern_status cli_picture_read(quern_view *view, FILE *file, const char *name, co
     return status;
 }
 
-static double number(const quern_view *view, size_t k)
-{
-    if (view->dtype == QUERN_F32) return (double)((const float *)view->data)[k];
-    return view->dtype == QUERN_F64 ? ((const double *)view->data)[k] : (double)((const int64_t *)view->data)[k];
-}
-
 quern_status cli_picture_write(const char *given, const char *path, const quern_view *view)
 {
     size_t count = (size_t)(view->rows * view->columns);
@@ -64,9 +58,11 @@ quern_status cli_picture_write(const char *given, const char *path, const quern_
         return cli_fail(QUERN_SHAPE, "-o %s: a picture is a matrix of pixels", given);
     unsigned char *pixels = malloc(count);
     if (!pixels) return cli_fail_memory();
-    for (size_t k = 0; k < count; k++) most = fmax(most, number(view, k));
+    for (size_t k = 0; k < count; k++) most = fmax(most, cli_element(view, (int64_t)k));
     for (size_t k = 0; k < count; k++)
-        pixels[k] = number(view, k) > 0 && most > 0 ? (unsigned char)lround(255 * fmin(number(view, k) / most, 1)) : 0;
+        pixels[k] = cli_element(view, (int64_t)k) > 0 && most > 0
+                        ? (unsigned char)lround(255 * fmin(cli_element(view, (int64_t)k) / most, 1))
+                        : 0;
     png_image image = {.version = PNG_IMAGE_VERSION, .format = PNG_FORMAT_GRAY};
     image.width = (png_uint_32)view->columns, image.height = (png_uint_32)view->rows;
     int written = png_image_write_to_file(&image, path, 0, pixels, 0, NULL);

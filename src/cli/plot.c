@@ -11,8 +11,7 @@ enum { TICKS = 5 };
 
 double cli_plot_number(const quern_view *view, int64_t row, int64_t column)
 {
-    int64_t k = row * (view->stride ? view->stride : view->columns) + column;
-    return view->dtype == QUERN_F32 ? (double)((float *)view->data)[k] : ((double *)view->data)[k];
+    return cli_element(view, row * (view->stride ? view->stride : view->columns) + column);
 }
 
 void cli_range_widen(cli_range *r, double number)

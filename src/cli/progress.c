@@ -57,6 +57,11 @@ bool cli_progress_wanted(void)
     return !cli_is_quiet() && isatty(STDERR_FILENO) && !(term && !strcmp(term, "dumb"));
 }
 
+void cli_progress_clear(void)
+{
+    if (cli_progress_wanted()) fprintf(stderr, "%*s\r", 56, "");
+}
+
 void cli_progress_begin(void)
 {
     watch.begun = watch.told = false;

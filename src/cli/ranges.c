@@ -233,7 +233,7 @@ static quern_status apply_mask(cli_ranges *out, const char *keep, const quern_sp
     for (size_t r = 0; r < row_count && !status; r++) {
         add_block(&b, rows[r]);
         for (size_t c = 0; c < column_count; c++)
-            if (cli_element(&mask.view, r * column_count + c) != 0) add_span(&b, columns[c]);
+            if (cli_element(&mask.view, (int64_t)(r * column_count + c)) != 0) add_span(&b, columns[c]);
     }
     cli_array_free(&mask);
     if (!status) return take(out, &b);

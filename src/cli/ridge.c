@@ -142,7 +142,7 @@ static quern_status compute(const request *r, const cli_known *known, const quer
                                     parameters, o);
         status = status ? cli_fail_quern(status, NULL) : predict(known, ridge, o->loss, &out);
     }
-    if (cli_progress_wanted()) fprintf(stderr, "%*s\r", 48, "");
+    cli_progress_clear();
     if (!status) status = show(r, known, quern_ridge_report_of(ridge), &out);
     free(out.table);
     quern_ridge_destroy(&ridge);

@@ -82,7 +82,7 @@ static quern_status solve(const request *r, const quern_solve_options *how)
     solution.stride = 0;
     if (!solution.data) return cli_fail_memory();
     quern_status solved = quern_solve(r->linear.linear, vector, solution, how, &report);
-    if (cli_progress_wanted()) fprintf(stderr, "%*s\r", 48, "");
+    cli_progress_clear();
     if (solved) cli_fail_quern(solved, NULL);
     else if (r->task.outputs.count)
         cli_note("residual %.3g after %" PRId64 " product%s, with a preconditioner of %s %" PRId64, report.residual,

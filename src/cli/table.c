@@ -255,11 +255,6 @@ quern_status cli_table_read(quern_view *view, FILE *file, const char *name, cons
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
 
-static double real_at(const quern_view *view, int64_t k)
-{
-    return view->dtype == QUERN_F32 ? (double)((const float *)view->data)[k] : ((const double *)view->data)[k];
-}
-
 /* The shortest of the usual forms that reads back as the same number. */
 static void write_real(FILE *file, double value, quern_dtype dtype)
 {
@@ -282,7 +277,7 @@ void cli_table_write(FILE *file, const quern_view *view, char delimiter)
             int64_t k = r * view->columns + c;
             if (c) putc(delimiter, file);
             if (view->dtype == QUERN_I64) fprintf(file, "%" PRId64, ((const int64_t *)view->data)[k]);
-            else write_real(file, real_at(view, k), view->dtype);
+            else write_real(file, cli_element(view, k), view->dtype);
         }
         putc('\n', file);
     }
