@@ -249,7 +249,7 @@ static void what_is_wrong_is_told(void **state)
          "values: 2 in row 2, column 0; two classes are -1 and 1, or 0 and 1"},
         {"gauss", quern_f64(x, N, D), quern_f64(v, N, R), &none, QUERN_NAME, "there is no kernel 'gauss'"},
         {"rbf", quern_f64(x, N, D), quern_f64(v, N, R), &below, QUERN_USAGE,
-         "quern_ridge_create: loss 0, centres 0, penalty -1, tolerance 0, iterations 0"},
+         "penalty is -1; it must be a number from 0 on"},
         {"x=Vi(2); y=Vj(2); noise=Pm(1); Exp(-SqDist(x,y))*noise", quern_f64(x, N, D), quern_f64(v, N, R), &none,
          QUERN_USAGE, "the kernel's formula cannot have a variable noise over p"},
         {"x=Vi(2); y=Vj(2); Exp(-SqDist(x,2*y))", quern_f64(x, N, D), quern_f64(v, N, R), &none, QUERN_USAGE, NULL},

@@ -289,7 +289,7 @@ static void what_cannot_be_solved_is_told(void **state)
     expect_failure(quern_solve(a, quern_i64((int64_t *)c, N, R), w, NULL, NULL), QUERN_DTYPE, "int64");
     expect_failure(
         quern_solve(a, v, w, &(quern_solve_options){.size = sizeof(quern_solve_options), .tolerance = -1}, NULL),
-        QUERN_USAGE, "tolerance -1");
+        QUERN_USAGE, "tolerance is -1");
     expect_failure(quern_solve(NULL, v, w, NULL, NULL), QUERN_USAGE, "null");
     expect_failure(quern_linear_apply(a, quern_f32(single_b, N, R), w), QUERN_DTYPE, "float32");
     expect_failure(quern_linear_block(a, 299, 0, quern_f64(c, 2, 1)), QUERN_SHAPE, "row 299");

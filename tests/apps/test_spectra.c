@@ -163,7 +163,8 @@ static void what_has_no_value_is_told(void **state)
     options.progress = stop, options.progress_user = &limit;
     expect_failure(quern_log_determinant(&value, a, &options, &report), QUERN_CANCELLED, "2 products");
     options = (quern_trace_options){.size = sizeof options, .probes = -1};
-    expect_failure(quern_log_determinant(&value, a, &options, NULL), QUERN_USAGE, "probes -1");
+    expect_failure(quern_log_determinant(&value, a, &options, NULL), QUERN_USAGE,
+                   "probes is -1; it must be a number from 0 on");
     expect_failure(quern_log_determinant(&value, NULL, NULL, NULL), QUERN_USAGE, "the operator is null");
     expect_failure(quern_trace(NULL, a, NULL, NULL, NULL, NULL), QUERN_USAGE, "value is null");
     quern_linear_destroy(&a);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "apps/gp/gp.h"
+#include "apps/views/views.h"
 
 enum { MEMORY = 8, HALVINGS = 12 };
 static const double longest = 1.5; /* change of a logarithm in a step */
@@ -180,9 +181,10 @@ static quern_status lbfgs(search *s, double *room)
 static quern_status check_options(quern_gp_fit_options *o, const quern_gp *gp, const quern_gp_fit_options *given)
 {
     Q_TRY(q_options_copy(o, sizeof *o, given, "quern_gp_fit_options"));
-    if ((unsigned)o->optimiser > QUERN_GP_ADAM || o->steps < 0 || !(o->rate >= 0) || !(o->tolerance >= 0))
-        return q_fail(QUERN_USAGE, "quern_gp_fit: optimiser %d, steps %lld, rate %g, tolerance %g", (int)o->optimiser,
-                      (long long)o->steps, o->rate, o->tolerance);
+    Q_TRY(q_choice_check("optimiser", (int)o->optimiser, QUERN_GP_ADAM));
+    Q_TRY(q_range_check("steps", (double)o->steps, 0, HUGE_VAL));
+    Q_TRY(q_range_check("rate", o->rate, 0, HUGE_VAL));
+    Q_TRY(q_range_check("tolerance", o->tolerance, 0, HUGE_VAL));
     if (!o->steps) o->steps = 50;
     if (o->tolerance == 0) o->tolerance = 1e-5;
     for (const char *at = o->fixed; at && *at;) {

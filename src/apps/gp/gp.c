@@ -73,15 +73,13 @@ static quern_status standardise(quern_gp *gp)
 static quern_status check_options(quern_gp_options *o, const quern_gp_options *given)
 {
     Q_TRY(q_options_copy(o, sizeof *o, given, "quern_gp_options"));
-    if ((unsigned)o->method > QUERN_GP_INDUCING || (unsigned)o->mean > QUERN_GP_CONSTANT || o->probes < 0 ||
-        o->iterations < 0 || o->neighbours < 0 || o->neighbours > MOST_NEIGHBOURS || o->inducing < 0 ||
-        !(o->tolerance >= 0 && o->tolerance < 1))
-        return q_fail(
-            QUERN_USAGE,
-            "quern_gp_create: method %d, mean %d, probes %lld, tolerance %g, iterations %lld, neighbours %lld, "
-            "inducing %lld",
-            (int)o->method, (int)o->mean, (long long)o->probes, o->tolerance, (long long)o->iterations,
-            (long long)o->neighbours, (long long)o->inducing);
+    Q_TRY(q_choice_check("method", (int)o->method, QUERN_GP_INDUCING));
+    Q_TRY(q_choice_check("mean", (int)o->mean, QUERN_GP_CONSTANT));
+    Q_TRY(q_range_check("probes", (double)o->probes, 0, HUGE_VAL));
+    Q_TRY(q_range_check("iterations", (double)o->iterations, 0, HUGE_VAL));
+    Q_TRY(q_range_check("neighbours", (double)o->neighbours, 0, MOST_NEIGHBOURS));
+    Q_TRY(q_range_check("inducing", (double)o->inducing, 0, HUGE_VAL));
+    Q_TRY(q_range_check("tolerance", o->tolerance, 0, 1));
     if (!o->probes) o->probes = 32;
     if (!o->neighbours) o->neighbours = NEIGHBOURS;
     if ((o->inducing || q_view_given(&o->inducing_points)) && !o->method) o->method = QUERN_GP_INDUCING;

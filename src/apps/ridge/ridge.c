@@ -17,11 +17,11 @@ static const double default_penalty = 1e-6, double_tolerance = 1e-6, single_tole
 static quern_status check_options(quern_ridge_options *o, const quern_ridge_options *given)
 {
     Q_TRY(q_options_copy(o, sizeof *o, given, "quern_ridge_options"));
-    if ((unsigned)o->loss > QUERN_RIDGE_LOGISTIC || o->centres < 0 || o->iterations < 0 ||
-        !(o->penalty >= 0 && isfinite(o->penalty)) || !(o->tolerance >= 0 && o->tolerance < 1))
-        return q_fail(QUERN_USAGE,
-                      "quern_ridge_create: loss %d, centres %lld, penalty %g, tolerance %g, iterations %lld",
-                      (int)o->loss, (long long)o->centres, o->penalty, o->tolerance, (long long)o->iterations);
+    Q_TRY(q_choice_check("loss", (int)o->loss, QUERN_RIDGE_LOGISTIC));
+    Q_TRY(q_range_check("centres", (double)o->centres, 0, HUGE_VAL));
+    Q_TRY(q_range_check("penalty", o->penalty, 0, HUGE_VAL));
+    Q_TRY(q_range_check("tolerance", o->tolerance, 0, 1));
+    Q_TRY(q_range_check("iterations", (double)o->iterations, 0, HUGE_VAL));
     if (!o->centres) o->centres = CENTRES;
     if (o->penalty == 0) o->penalty = default_penalty;
     if (!o->iterations) o->iterations = ITERATIONS;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "apps/solve/methods.h"
+#include "apps/views/views.h"
 
 typedef q_solve_work work;
 
@@ -269,13 +270,11 @@ static const q_solve_method *const methods[] = {&q_solve_conjugate, &q_solve_min
 static quern_status check_options(quern_solve_options *known, const quern_solve_options *given)
 {
     Q_TRY(q_options_copy(known, sizeof *known, given, "quern_solve_options"));
-    if (!(known->tolerance >= 0 && known->tolerance < 1) || known->iterations < 0 || known->rank < 0 ||
-        (unsigned)known->preconditioner > QUERN_PRECONDITIONER_BLOCK_JACOBI ||
-        (unsigned)known->method >= Q_COUNT(methods))
-        return q_fail(QUERN_USAGE,
-                      "quern_solve: tolerance %g, iterations %lld, rank %lld, preconditioner %d, method %d",
-                      known->tolerance, (long long)known->iterations, (long long)known->rank,
-                      (int)known->preconditioner, (int)known->method);
+    Q_TRY(q_range_check("tolerance", known->tolerance, 0, 1));
+    Q_TRY(q_range_check("iterations", (double)known->iterations, 0, HUGE_VAL));
+    Q_TRY(q_range_check("rank", (double)known->rank, 0, HUGE_VAL));
+    Q_TRY(q_choice_check("preconditioner", (int)known->preconditioner, QUERN_PRECONDITIONER_BLOCK_JACOBI));
+    Q_TRY(q_choice_check("method", (int)known->method, Q_COUNT(methods) - 1));
     if (known->tolerance == 0) known->tolerance = 1e-6;
     if (!known->iterations) known->iterations = 10000;
     return QUERN_OK;

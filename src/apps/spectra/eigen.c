@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "apps/spectra/spectra.h"
+#include "apps/views/views.h"
 
 typedef struct work {
     const quern_linear *a;
@@ -332,10 +333,11 @@ static quern_status check_options(work *w, const quern_eigen_options *given)
 {
     quern_eigen_options *o = &w->options;
     Q_TRY(q_options_copy(o, sizeof *o, given, "quern_eigen_options"));
-    if ((unsigned)o->which > QUERN_EIGEN_MAGNITUDE || !(o->tolerance >= 0 && o->tolerance < 1) || o->iterations < 0 ||
-        o->block < 0 || o->block > Q_RHS_CHUNK || o->basis < 0)
-        return q_fail(QUERN_USAGE, "which %d, tolerance %g, iterations %lld, block %lld, basis %lld", (int)o->which,
-                      o->tolerance, (long long)o->iterations, (long long)o->block, (long long)o->basis);
+    Q_TRY(q_choice_check("kind of eigenvalues", (int)o->which, QUERN_EIGEN_MAGNITUDE));
+    Q_TRY(q_range_check("tolerance", o->tolerance, 0, 1));
+    Q_TRY(q_range_check("iterations", (double)o->iterations, 0, HUGE_VAL));
+    Q_TRY(q_range_check("block", (double)o->block, 0, Q_RHS_CHUNK));
+    Q_TRY(q_range_check("basis", (double)o->basis, 0, HUGE_VAL));
     if (o->tolerance == 0) o->tolerance = q_linear_dtype(w->a) == QUERN_F64 ? 1e-10 : 1e-5;
     if (!o->iterations) o->iterations = 1000;
     w->block = o->block ? o->block : 8;

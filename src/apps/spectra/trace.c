@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "apps/spectra/spectra.h"
+#include "apps/views/views.h"
 
 typedef double (*function)(void *user, double eigenvalue);
 
@@ -164,11 +165,11 @@ static quern_status some_probes(work *w, int64_t first, int64_t R)
 static quern_status check_options(quern_trace_options *known, const quern_trace_options *given)
 {
     Q_TRY(q_options_copy(known, sizeof *known, given, "quern_trace_options"));
-    if (known->probes < 0 || known->iterations < 0 || !(known->tolerance >= 0 && known->tolerance < 1) ||
-        known->rank < 0 || (unsigned)known->preconditioner > QUERN_PRECONDITIONER_BLOCK_JACOBI)
-        return q_fail(QUERN_USAGE, "probes %lld, iterations %lld, tolerance %g, rank %lld, preconditioner %d",
-                      (long long)known->probes, (long long)known->iterations, known->tolerance, (long long)known->rank,
-                      (int)known->preconditioner);
+    Q_TRY(q_range_check("probes", (double)known->probes, 0, HUGE_VAL));
+    Q_TRY(q_range_check("iterations", (double)known->iterations, 0, HUGE_VAL));
+    Q_TRY(q_range_check("tolerance", known->tolerance, 0, 1));
+    Q_TRY(q_range_check("rank", (double)known->rank, 0, HUGE_VAL));
+    Q_TRY(q_choice_check("preconditioner", (int)known->preconditioner, QUERN_PRECONDITIONER_BLOCK_JACOBI));
     if (!known->probes) known->probes = Q_RHS_CHUNK;
     if (!known->iterations) known->iterations = 300;
     if (known->tolerance == 0) known->tolerance = 1e-5;

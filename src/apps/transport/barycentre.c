@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "apps/transport/grid.h"
+#include "apps/views/views.h"
 #include "base/base.h"
 #include "quern/barycentre.h"
 
@@ -37,9 +38,9 @@ static quern_status make_weights(double **out, const double *weights, size_t cou
 static quern_status copy_options(quern_transport_options *to, const quern_transport_options *from, int iterations)
 {
     Q_TRY(q_options_copy(to, sizeof *to, from, "quern_transport_options"));
-    if (!(to->blur >= 0) || !(to->tolerance >= 0) || to->iterations < 0 || isinf(to->blur))
-        return q_fail(QUERN_USAGE, "blur %g, tolerance %g and iterations %d must not be negative", to->blur,
-                      to->tolerance, to->iterations);
+    Q_TRY(q_range_check("blur", to->blur, 0, HUGE_VAL));
+    Q_TRY(q_range_check("tolerance", to->tolerance, 0, HUGE_VAL));
+    Q_TRY(q_range_check("iterations", to->iterations, 0, HUGE_VAL));
     if (!(to->blur > 0)) to->blur = 0.05;
     if (!(to->tolerance > 0)) to->tolerance = 1e-3;
     if (!to->iterations) to->iterations = iterations;

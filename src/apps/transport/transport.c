@@ -12,12 +12,6 @@
 
 // ---- options ----
 
-static quern_status check_number(const char *name, double number, double low, double high)
-{
-    if (number >= low && number <= high) return QUERN_OK;
-    return q_fail(QUERN_USAGE, "%s is %g; it must be between %g and %g", name, number, low, high);
-}
-
 static quern_status check_options(const quern_transport_options *o)
 {
     if ((unsigned)o->loss > QUERN_LOSS_HAUSDORFF_HARD) return q_fail(QUERN_USAGE, "there is no loss %d", (int)o->loss);
@@ -28,20 +22,20 @@ static quern_status check_options(const quern_transport_options *o)
         return q_fail(QUERN_UNSUPPORTED, "GeomLoss's schedule has no total variation");
     if ((o->loss == QUERN_LOSS_KERNEL) != (o->kernel != NULL))
         return q_fail(QUERN_USAGE, "the loss `kernel`, and no other, needs a formula in `kernel`");
-    Q_TRY(check_number("blur", o->blur, 0, HUGE_VAL));
-    Q_TRY(check_number("power", o->power, 0, 64));
-    Q_TRY(check_number("reach", o->reach, 0, HUGE_VAL));
-    Q_TRY(check_number("reach_x", o->reach_x, 0, HUGE_VAL));
-    Q_TRY(check_number("reach_y", o->reach_y, 0, HUGE_VAL));
-    Q_TRY(check_number("tolerance", o->tolerance, 0, 1));
-    Q_TRY(check_number("gap", o->gap, 0, HUGE_VAL));
-    Q_TRY(check_number("truncate", o->truncate, 0, 0.1));
-    Q_TRY(check_number("iterations", o->iterations, 0, 1e9));
-    Q_TRY(check_number("diameter", o->diameter, 0, HUGE_VAL));
+    Q_TRY(q_range_check("blur", o->blur, 0, HUGE_VAL));
+    Q_TRY(q_range_check("power", o->power, 0, 64));
+    Q_TRY(q_range_check("reach", o->reach, 0, HUGE_VAL));
+    Q_TRY(q_range_check("reach_x", o->reach_x, 0, HUGE_VAL));
+    Q_TRY(q_range_check("reach_y", o->reach_y, 0, HUGE_VAL));
+    Q_TRY(q_range_check("tolerance", o->tolerance, 0, 1));
+    Q_TRY(q_range_check("gap", o->gap, 0, HUGE_VAL));
+    Q_TRY(q_range_check("truncate", o->truncate, 0, 0.1));
+    Q_TRY(q_range_check("iterations", o->iterations, 0, 1e9));
+    Q_TRY(q_range_check("diameter", o->diameter, 0, HUGE_VAL));
     if ((unsigned)o->debias > QUERN_OFF || (unsigned)o->certify > QUERN_OFF || (unsigned)o->truncation > QUERN_OFF)
         return q_fail(QUERN_USAGE, "debias, certify and truncation are %d, %d and %d; there are no such switches",
                       (int)o->debias, (int)o->certify, (int)o->truncation);
-    return check_number("scaling", o->scaling, 0, 0.999);
+    return q_range_check("scaling", o->scaling, 0, 0.999);
 }
 
 /* A cost that has a name. */

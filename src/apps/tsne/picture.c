@@ -22,12 +22,6 @@ quern_status q_picture_check(quern_view x, quern_view y, quern_view start)
     return q_view_given(&start) ? q_shape_check("start", &start, y.rows, y.columns) : QUERN_OK;
 }
 
-quern_status q_range_check(const char *name, double number, double low, double high)
-{
-    if (number >= low && number <= high) return QUERN_OK;
-    return q_fail(QUERN_USAGE, "%s is %g; it must be between %g and %g", name, number, low, high);
-}
-
 // ---- first places ----
 
 /* The points as float64 on the host, all of them finite. */

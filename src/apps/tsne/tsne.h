@@ -49,7 +49,6 @@ quern_status q_nearest_others(int64_t **indices, float **distances, quern_contex
 
 /* Whether x are points, y places for them, and a start, if it is given, is like y. SHAPE, DTYPE. */
 quern_status q_picture_check(quern_view x, quern_view y, quern_view start);
-quern_status q_range_check(const char *name, double number, double low, double high);
 /* The start, or without one the first principal components of the points, which have to be finite: USAGE. */
 quern_status q_picture_begin(double *place, quern_context *context, const quern_array *points, quern_view start,
                              int dim, uint64_t seed);

@@ -1,6 +1,8 @@
 /*
  * views.c: see views.h.
  */
+#include <math.h>
+
 #include "apps/views/views.h"
 
 bool q_view_given(const quern_view *view)
@@ -43,6 +45,18 @@ quern_status q_coordinate_fail(int64_t point, double number)
     q_fail(QUERN_USAGE, "point %lld has the coordinate %g; points must be finite", (long long)point, number);
     q_fail_next_step("leave out points that are not known, or fill them in");
     return QUERN_USAGE;
+}
+
+quern_status q_range_check(const char *name, double number, double low, double high)
+{
+    if (number >= low && number <= high && isfinite(number)) return QUERN_OK;
+    return isinf(high) ? q_fail(QUERN_USAGE, "%s is %g; it must be a number from %g on", name, number, low)
+                       : q_fail(QUERN_USAGE, "%s is %g; it must be between %g and %g", name, number, low, high);
+}
+
+quern_status q_choice_check(const char *name, int number, int last)
+{
+    return number >= 0 && number <= last ? QUERN_OK : q_fail(QUERN_USAGE, "there is no %s %d", name, number);
 }
 
 void *q_host_at(const quern_view *view, int64_t row, int64_t column)

@@ -21,6 +21,10 @@ quern_status q_member_check(const char *name, const quern_view *view);
 /* USAGE: a coordinate of a point, one of some points, that is not finite. */
 quern_status q_coordinate_fail(int64_t point, double number);
 
+/* USAGE for an option that is not from `low` to `high`, which may be infinite; for a switch or a choice beyond the last. */
+quern_status q_range_check(const char *name, double number, double low, double high);
+quern_status q_choice_check(const char *name, int number, int last);
+
 /* An element of an array of the host. */
 void *q_host_at(const quern_view *view, int64_t row, int64_t column);
 double q_host_read(const quern_view *view, int64_t row, int64_t column);
