@@ -228,7 +228,7 @@ static void what_has_none_is_told(void **state)
     expect_failure(quern_eigenpairs(a, quern_f64(values, 2, 2), none, NULL, NULL), QUERN_SHAPE, "values");
     expect_failure(quern_eigenpairs(a, v, quern_f64(points, N, 2), NULL, NULL), QUERN_SHAPE, "vectors");
     options = (quern_eigen_options){.size = sizeof options, .block = 17};
-    expect_failure(quern_eigenpairs(a, v, none, &options, NULL), QUERN_USAGE, "block 17");
+    expect_failure(quern_eigenpairs(a, v, none, &options, NULL), QUERN_USAGE, "block is 17");
     expect_failure(quern_eigenpairs(NULL, v, none, NULL, NULL), QUERN_USAGE, "null");
     quern_linear_destroy(&a);
     succeed(quern_linear_from_matrix(&a, context, quern_f64(matrix, 3, 2)));
