@@ -105,7 +105,7 @@ int main(int argc, char **argv)
     if (bad) fprintf(stderr, "%s\n", quern_last_error_text());
     quern_context_destroy(&ctx);
     if (bad) return 1;
-    printf("heights are off by %.0f m\n", 10 * round(sqrt(off) / 10)); // prints: heights are off by 430 m
-    printf("%.0f %% told as land or sea\n", 100.0 * right / HALF);     // prints: 97 % told as land or sea
+    printf("heights are off by %.0f m\n", 100 * round(sqrt(off) / 100)); // prints: heights are off by 400 m
+    printf("%.0f %% told as land or sea\n", 100.0 * right / HALF);       // prints: 97 % told as land or sea
     return argc > 1 && draw(argv[1]) ? 1 : 0;
 }

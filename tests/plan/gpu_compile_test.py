@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """gpu_compile_test.py: every kernel of the formulas in tests/formulas.txt, compiled for GPUs that need not be there.
 
-    python3 tests/plan/gpu_compile_test.py PATH/TO/quern [--table FILE] [--only TARGET]
+    python3 tests/plan/gpu_compile_test.py PATH/TO/quern [--all] [--table FILE] [--only TARGET]
 
 The kernels are those for many rows and for few, which are split and merged, in float32 and float64, for the profile of
-the target's maker and for `default`, by the compilers of gpu_compilers.py.
+the target's maker and, on Intel's dg2 or with --all, for `default`, by the compilers of gpu_compilers.py.
 
 A kernel that does not compile, or whose registers spill to memory, fails; of formulas with long vectors, only the
 former. Prints an `ok` or `not ok` line per formula, element type, profile and target (skipped where its compiler is
@@ -34,7 +34,7 @@ MATRIX = {'matrix units': 'x=Vi(50); y=Vj(50); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*
 # What may spill elsewhere, at most so many registers, in float64: a softmax of 8 components in one pass, where two passes
 # would compute each term twice; and two quotients, a root and an exponential, each a dozen instructions that clang 15 mixes.
 SPILLS = {('attention', 'f64', 'gfx1100'): 12, ('rational', 'f64', 'gfx1100'): 30}
-# Element types by target, and whether `default` is compiled too: not everything on everything, for time's sake.
+# Element types by target, and whether --all compiles `default` too: not everything on everything, for time's sake.
 CHOSEN = {'gfx90a': ('f32 f64', False), 'gfx1100': ('f32 f64', True), 'sm_80': ('f32 f64', False),
           'sm_90': ('f32 f64', True), 'dg2': ('f32', True), 'skl': ('f64', True)}
 SIZES = (('20000', '20000'), ('50', '20000'), ('20000', '50'))
@@ -128,14 +128,14 @@ def figure(future):
         return 'fails'
 
 
-def plan_jobs(quern, missing, targets, compilations):
+def plan_jobs(quern, missing, targets, by_default, compilations):
     """[(label, target, formula's name, profile, dtype, kernels, futures)]"""
     jobs = []
     for name, formula in {**read_formulas(), **LONG}.items():
         for dtype in ('f32', 'f64'):
             for profile in dict.fromkeys([TARGETS[target][0] for target in targets] + ['default']):
                 fitting = [t for t in targets if dtype in CHOSEN[t][0] and
-                           (TARGETS[t][0] == profile or (profile == 'default' and CHOSEN[t][1]))]
+                           (TARGETS[t][0] == profile or (profile == 'default' and t in by_default))]
                 kernels = kernels_of(quern, formula, profile, dtype) if fitting else {}
                 for target in fitting:
                     wanted = {} if target in missing else kernels
@@ -195,6 +195,7 @@ def main():
     parser = argparse.ArgumentParser(description='compiles the kernels of tests/formulas.txt for GPUs')
     parser.add_argument('quern')
     parser.add_argument('--table', metavar='FILE')
+    parser.add_argument('--all', action='store_true')
     parser.add_argument('--only', choices=TARGETS)
     arguments = parser.parse_args()
     quern = os.path.abspath(arguments.quern)
@@ -202,7 +203,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         compilations = Compilations(pool, folder)
         missing = try_targets(targets, compilations)
-        counts, rows = report(plan_jobs(quern, missing, targets, compilations), missing)
+        by_default = {target for target in targets if CHOSEN[target][1] and (arguments.all or target == 'dg2')}
+        counts, rows = report(plan_jobs(quern, missing, targets, by_default, compilations), missing)
     if arguments.table:
         write_table(arguments.table, rows, [target for target in targets if target not in missing])
     print('{} passed, {} failed, {} skipped'.format(*counts))
