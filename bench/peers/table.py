@@ -53,6 +53,12 @@ peers are, [performance.md](performance.md) has more cases and sizes.
 '''
 
 
+def milliseconds(side):
+    """Three digits, and none behind the point from a thousand on."""
+    time = side['median_s'] * 1e3
+    return f'{time:,.0f}' if time >= 1000 else f'{time:.3g}'
+
+
 def measure(bench, case, peer, size, repeat, seconds):
     """The document of one case, or why there is none."""
     with tempfile.TemporaryDirectory() as work:
@@ -78,9 +84,9 @@ def row_text(words, case, peer, document):
         return f'| {words} (`{case}`) | {peer} | | | {document} |', False
     row = document['cases'][0]
     if 'peer' not in row:
-        return f'| {words} (`{case}`) | {peer} | {row["quern"]["median_s"] * 1e3:.3g} | | {row.get("skipped", "?")} |', False
+        return f'| {words} (`{case}`) | {peer} | {milliseconds(row["quern"])} | | {row.get("skipped", "?")} |', False
     name = row['peer_about'].split(', OMP_')[0] or peer
-    return (f'| {words} (`{case}`) | {name} | {row["quern"]["median_s"] * 1e3:.3g} | {row[peer]["median_s"] * 1e3:.3g} | '
+    return (f'| {words} (`{case}`) | {name} | {milliseconds(row["quern"])} | {milliseconds(row[peer])} | '
             f'{row["peer_over_quern"]:.2f} |'), True
 
 
