@@ -297,9 +297,13 @@ typedef struct cli_known {
     quern_view points, values, at, truth; /* the last two without data where there is none */
 } cli_known;
 
-/* Reads points, values, at, truth, and parameters in float64; `known` is for cli_known_free also after a failure. */
-quern_status cli_known_read(cli_known *known, const char *command, const cli_list *words, quern_dtype dtype);
+/* Reads points, values, at, truth, and parameters in float64, and makes sure that predictions can be written; `known` is for
+   cli_known_free also after a failure. */
+quern_status cli_known_read(cli_known *known, const char *command, const cli_list *words, const cli_list *outputs,
+                            quern_dtype dtype);
 void cli_known_free(cli_known *known);
+/* For the `progress` of what learns. */
+bool cli_known_progress(void *unused, const char *what, int64_t step, double number);
 /* A number of the truth; and the root of the mean square error of predictions, NaN without truth. */
 double cli_known_truth(const cli_known *known, int64_t row, int64_t column);
 double cli_known_rmse(const cli_known *known, const double *predicted, int64_t stride);

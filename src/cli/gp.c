@@ -1,7 +1,6 @@
 /*
  * gp.c: `quern gp`: Gaussian process regression on .npy files, tables and numbers.
  */
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,13 +56,6 @@ static const cli_option options[] = {
 
 /* ---- options ---------------------------------------------------------------------------------------------------- */
 
-static bool tell(void *unused, const char *what, int64_t step, double number)
-{
-    (void)unused;
-    if (cli_progress_wanted()) fprintf(stderr, "\r%12s %6" PRId64 "  %-14.6g\r", what, step, number);
-    return false;
-}
-
 static quern_status parse_options(const request *r, quern_gp_options *o, quern_gp_fit_options *f)
 {
     int method, mean = 0, way = 0;
@@ -85,7 +77,7 @@ static quern_status parse_options(const request *r, quern_gp_options *o, quern_g
     if (!status) status = cli_parse_number(r->tolerance, "--tolerance", &o->tolerance);
     if (status) return status;
     o->method = (quern_gp_method)method, o->mean = (quern_gp_mean)mean, f->optimiser = (quern_gp_optimiser)way;
-    o->standardise = !r->as_given, o->progress = tell, f->fixed = r->fixed;
+    o->standardise = !r->as_given, o->progress = cli_known_progress, f->fixed = r->fixed;
     return QUERN_OK;
 }
 
@@ -223,13 +215,8 @@ static quern_status run(int argc, char **argv)
 
     if (!status) status = cli_parse_dtype(r.dtype_text, &r.dtype);
     if (!status) status = parse_options(&r, &o, &how);
-    if (!status) status = cli_outputs_check(&r.outputs);
     if (!status) status = cli_plot_check(r.plot);
-    if (!status && r.outputs.count > 1)
-        status = cli_fail(QUERN_USAGE, "predictions are one table, and -o is given %zu times", r.outputs.count);
-    if (!status) status = cli_known_read(&d, "gp", &r.words, r.dtype);
-    if (!status && r.outputs.count && !d.at.data)
-        status = cli_fail(QUERN_MISSING, "-o writes predictions; say where, with at=FILE");
+    if (!status) status = cli_known_read(&d, "gp", &r.words, &r.outputs, r.dtype);
     if (!status && r.plot && d.points.columns > 2)
         status = cli_fail(QUERN_USAGE, "--plot draws points in one or two dimensions, not %lld",
                           (long long)d.points.columns);

@@ -3,6 +3,7 @@
  * values, at and truth have their names; all others are parameters of the kernel, which are read in float64. Where a table of
  * points has no values beside it, its last column has them.
  */
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,16 +50,23 @@ static quern_status find_arrays(cli_known *known, const char *command)
     return status;
 }
 
-quern_status cli_known_read(cli_known *known, const char *command, const cli_list *words, quern_dtype dtype)
+quern_status cli_known_read(cli_known *known, const char *command, const cli_list *words, const cli_list *outputs,
+                            quern_dtype dtype)
 {
     const cli_points how = {.names = array_names, .plain = 2, .parameters = &known->parameters};
-    quern_status status = cli_points_read(&known->arrays, words, &how, dtype);
+    quern_status status = cli_outputs_check(outputs);
 
+    if (!status && outputs->count > 1)
+        status = cli_fail(QUERN_USAGE, "predictions are one table, and -o is given %zu times", outputs->count);
+    if (!status) status = cli_points_read(&known->arrays, words, &how, dtype);
     for (size_t k = 0; k < known->parameters.count && !status; k++) {
         quern_view *view = &known->parameters.args[k].view;
         if (view->rows * view->columns == 1) *view = quern_number(*(double *)view->data);
     }
-    return status ? status : find_arrays(known, command);
+    if (!status) status = find_arrays(known, command);
+    if (!status && outputs->count && !known->at.data)
+        status = cli_fail(QUERN_MISSING, "-o writes predictions; say where, with at=FILE");
+    return status;
 }
 
 void cli_known_free(cli_known *known)
@@ -67,12 +75,18 @@ void cli_known_free(cli_known *known)
     cli_inputs_free(&known->parameters);
 }
 
+bool cli_known_progress(void *unused, const char *what, int64_t step, double number)
+{
+    (void)unused;
+    if (cli_progress_wanted()) fprintf(stderr, "\r%12s %6" PRId64 "  %-14.6g\r", what, step, number);
+    return false;
+}
+
 double cli_known_truth(const cli_known *known, int64_t row, int64_t column)
 {
     const quern_view *truth = &known->truth;
-    int64_t k = row * (truth->stride ? truth->stride : truth->columns) + column;
 
-    return truth->dtype == QUERN_F32 ? (double)((const float *)truth->data)[k] : ((const double *)truth->data)[k];
+    return cli_element(truth, row * (truth->stride ? truth->stride : truth->columns) + column);
 }
 
 double cli_known_rmse(const cli_known *known, const double *predicted, int64_t stride)

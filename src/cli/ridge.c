@@ -1,7 +1,6 @@
 /*
  * ridge.c: `quern ridge`: kernel ridge regression at scale on .npy files, tables and numbers.
  */
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,13 +38,6 @@ static const cli_option options[] = {
     CLI_VERBOSE(request),
 };
 
-static bool tell(void *unused, const char *what, int64_t step, double number)
-{
-    (void)unused;
-    if (cli_progress_wanted()) fprintf(stderr, "\r%12s %6" PRId64 "  %-14.6g\r", what, step, number);
-    return false;
-}
-
 static quern_status parse_options(const request *r, quern_ridge_options *o)
 {
     int loss = 0;
@@ -55,7 +47,7 @@ static quern_status parse_options(const request *r, quern_ridge_options *o)
     if (!status) status = cli_parse_count(r->iterations, "--iterations", &o->iterations);
     if (!status) status = cli_parse_number(r->penalty, "--penalty", &o->penalty);
     if (!status) status = cli_parse_number(r->tolerance, "--tolerance", &o->tolerance);
-    o->loss = (quern_ridge_loss)loss, o->intercept = !r->as_given, o->progress = tell;
+    o->loss = (quern_ridge_loss)loss, o->intercept = !r->as_given, o->progress = cli_known_progress;
     return status;
 }
 
@@ -159,12 +151,7 @@ static quern_status run(int argc, char **argv)
 
     if (!status) status = cli_parse_dtype(r.dtype_text, &r.dtype);
     if (!status) status = parse_options(&r, &o);
-    if (!status) status = cli_outputs_check(&r.outputs);
-    if (!status && r.outputs.count > 1)
-        status = cli_fail(QUERN_USAGE, "predictions are one table, and -o is given %zu times", r.outputs.count);
-    if (!status) status = cli_known_read(&known, "ridge", &r.words, r.dtype);
-    if (!status && r.outputs.count && !known.at.data)
-        status = cli_fail(QUERN_MISSING, "-o writes predictions; say where, with at=FILE");
+    if (!status) status = cli_known_read(&known, "ridge", &r.words, &r.outputs, r.dtype);
     if (!status) status = compute(&r, &known, &o);
     cli_known_free(&known);
     free(r.words.items);
