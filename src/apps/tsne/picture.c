@@ -1,5 +1,6 @@
 /*
- * picture.c: what all methods that place points in a picture begin with: arrays are checked, and points get their first places.
+ * picture.c: what all methods that place points in a picture begin and end with: arrays are checked, points get their first places,
+ * and places are written.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -37,8 +38,8 @@ static quern_status read_finite(double **out, quern_context *context, const quer
     return QUERN_OK;
 }
 
-quern_status q_picture_begin(double *place, quern_context *context, const quern_array *points, quern_view start,
-                             int dim, uint64_t seed)
+static quern_status find_places(double *place, quern_context *context, const quern_array *points, quern_view start,
+                                int dim, uint64_t seed)
 {
     const quern_view view = quern_array_view(points);
     double *x = NULL, *read = NULL;
@@ -51,4 +52,23 @@ quern_status q_picture_begin(double *place, quern_context *context, const quern_
     free(x), free(read);
     quern_array_destroy(&copy);
     return status;
+}
+
+quern_status q_picture_begin(quern_array **points, double *place, quern_context *context, quern_view x,
+                             quern_view start, int dim, uint64_t seed)
+{
+    Q_TRY(quern_array_create(points, context, QUERN_F32, x.rows, x.columns));
+    Q_TRY(q_view_write(context, quern_array_view(*points), x));
+    return find_places(place, context, *points, start, dim, seed);
+}
+
+// ---- the end ----
+
+quern_status q_picture_end(quern_status status, quern_context *context, quern_view y, double *place)
+{
+    q_failure kept;
+    if (status && status != QUERN_CANCELLED) return status;
+    if (status) q_failure_keep(&kept);
+    Q_TRY(q_view_write(context, y, quern_f64(place, y.rows, y.columns)));
+    return status ? q_failure_tell(&kept, "") : QUERN_OK;
 }

@@ -184,9 +184,7 @@ static quern_status solve(picture *p, quern_view x, quern_view y, quern_tsne_rep
 {
     quern_array *points = NULL;
     Q_TRY(allocate(p));
-    quern_status status = quern_array_create(&points, p->context, QUERN_F32, x.rows, x.columns);
-    if (!status) status = q_view_write(p->context, quern_array_view(points), x);
-    if (!status) status = q_picture_begin(p->place, p->context, points, p->options.start, p->dim, p->options.seed);
+    quern_status status = q_picture_begin(&points, p->place, p->context, x, p->options.start, p->dim, p->options.seed);
     if (!status && p->rows > 1) {
         status = q_affinities_create(&p->near, p->context, points, p->options.distance,
                                      q_neighbor_count(p->rows, ceil(3 * p->options.perplexity)), &q_perplexity,
@@ -196,11 +194,7 @@ static quern_status solve(picture *p, quern_view x, quern_view y, quern_tsne_rep
     quern_array_destroy(&points);
     if (!status && p->rows > 1) status = compile_repulsion(p);
     if (!status && p->rows > 1) status = descend(p, report);
-    if (status && status != QUERN_CANCELLED) return status;
-    q_failure kept;
-    if (status) q_failure_keep(&kept);
-    Q_TRY(q_view_write(p->context, y, quern_f64(p->place, p->rows, p->dim)));
-    return status ? q_failure_tell(&kept, "") : QUERN_OK;
+    return q_picture_end(status, p->context, y, p->place);
 }
 
 quern_status quern_tsne(quern_context *context, quern_view x, quern_view y, const quern_tsne_options *options,

@@ -49,9 +49,12 @@ quern_status q_nearest_others(int64_t **indices, float **distances, quern_contex
 
 /* Whether x are points, y places for them, and a start, if it is given, is like y. SHAPE, DTYPE. */
 quern_status q_picture_check(quern_view x, quern_view y, quern_view start);
-/* The start, or without one the first principal components of the points, which have to be finite: USAGE. */
-quern_status q_picture_begin(double *place, quern_context *context, const quern_array *points, quern_view start,
-                             int dim, uint64_t seed);
+/* x, which has to be finite, as float32 points on the device, to be destroyed also after a failure, and first places for them: the
+   start, or without one the first principal components. USAGE. */
+quern_status q_picture_begin(quern_array **points, double *place, quern_context *context, quern_view x,
+                             quern_view start, int dim, uint64_t seed);
+/* Writes the places, also those of a method that was cancelled, whose failure is told again. */
+quern_status q_picture_end(quern_status status, quern_context *context, quern_view y, double *place);
 
 // principal.c
 

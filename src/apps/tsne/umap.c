@@ -216,9 +216,7 @@ static quern_status solve(picture *p, quern_view x, quern_view y, quern_umap_rep
     Q_TRY(allocate(p));
     fit_curve(p->options.min_dist, &p->a, &p->b);
     report->a = p->a, report->b = p->b;
-    quern_status status = quern_array_create(&points, p->context, QUERN_F32, x.rows, x.columns);
-    if (!status) status = q_view_write(p->context, quern_array_view(points), x);
-    if (!status) status = q_picture_begin(p->place, p->context, points, p->options.start, p->dim, p->options.seed);
+    quern_status status = q_picture_begin(&points, p->place, p->context, x, p->options.start, p->dim, p->options.seed);
     if (!status && !q_view_given(&p->options.start)) widen(p);
     if (!status && p->rows > 1) status = find_graph(p, points);
     quern_array_destroy(&points);
@@ -227,11 +225,7 @@ static quern_status solve(picture *p, quern_view x, quern_view y, quern_umap_rep
         status = compile_both(p);
         if (!status) status = descend(p, report);
     }
-    if (status && status != QUERN_CANCELLED) return status;
-    q_failure kept;
-    if (status) q_failure_keep(&kept);
-    Q_TRY(q_view_write(p->context, y, quern_f64(p->place, p->rows, p->dim)));
-    return status ? q_failure_tell(&kept, "") : QUERN_OK;
+    return q_picture_end(status, p->context, y, p->place);
 }
 
 quern_status quern_umap(quern_context *context, quern_view x, quern_view y, const quern_umap_options *options,
