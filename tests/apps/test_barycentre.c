@@ -9,11 +9,6 @@
 #include "quern/barycentre.h"
 #include "run_helpers.h"
 
-static void near(double got, double expected, double tolerance)
-{
-    if (!(fabs(got - expected) <= tolerance)) fail_msg("%.12g is not %.12g, but %g off", got, expected, got - expected);
-}
-
 enum { N = 200 };
 
 /* A Gaussian on a line of N points from 0 to 1, of mass 1. */
@@ -50,8 +45,8 @@ static void gaussians(void **state)
             quern_barycentre_grid(context, &grid, both, (double[]){1, 3}, 2, &options, quern_f64(mean, N, 1), &report));
         assert_true(report.converged && report.iterations > 1);
         moments(mean, &mass, &centre, &deviation);
-        near(mass, 1, 1e-6), near(centre, 0.525, 1e-5);
-        if (!plain) near(deviation, 0.070191021, 1e-6);
+        check_near(mass, 1, 1e-6), check_near(centre, 0.525, 1e-5);
+        if (!plain) check_near(deviation, 0.070191021, 1e-6);
         else assert_true(deviation > 0.075);
     }
 }
@@ -75,10 +70,10 @@ static void spots(void **state)
             all += (double)mean[r * SIDE + c];
             if (r >= 7 && r < 12 && c >= 9 && c < 14) inside += (double)mean[r * SIDE + c];
         }
-    near(all, 1, 1e-4);
+    check_near(all, 1, 1e-4);
     assert_true(inside > 0.98);
     succeed(quern_barycentre_grid(context, &grid, both, NULL, 1, &options, quern_f32(mean, SIDE, SIDE), NULL));
-    for (int k = 0; k < SIDE * SIDE; k++) near((double)mean[k], (double)a[k], 4e-3);
+    for (int k = 0; k < SIDE * SIDE; k++) check_near((double)mean[k], (double)a[k], 4e-3);
 }
 
 /* On a line the points of the mean, sorted, are means of the sorted points. */
@@ -98,7 +93,7 @@ static void sorted_points(void **state)
     succeed(
         quern_barycentre_cloud(context, both, NULL, (double[]){1, 3}, 2, &options, quern_f64(x, COUNT, 1), &report));
     assert_true(report.converged);
-    for (int k = 0; k < COUNT; k++) near(x[k], 0.25 * 0.05 * k + 0.75 * (0.02 * k + 0.001 * k * k), 1e-4);
+    for (int k = 0; k < COUNT; k++) check_near(x[k], 0.25 * 0.05 * k + 0.75 * (0.02 * k + 0.001 * k * k), 1e-4);
 }
 
 static void refuse(const quern_grid *grid, const quern_view *densities, const double *weights, size_t count,
@@ -116,7 +111,7 @@ static void one_point_and_nonsense(void **state)
     quern_view a = quern_f32(one, 2, 2), out = quern_f32(to, 2, 2), single = quern_f32(one, 1, 1);
     succeed(quern_barycentre_grid(context, &point, (quern_view[]){single, single}, NULL, 2, NULL, quern_f32(to, 1, 1),
                                   NULL));
-    near((double)to[0], 1, 1e-6);
+    check_near((double)to[0], 1, 1e-6);
     refuse(&square, &a, NULL, 0, out, QUERN_USAGE, "a barycentre of nothing");
     refuse(&square, (quern_view[]){a, quern_f32(two, 2, 2)}, NULL, 2, out, QUERN_SHAPE, "density 1 has the mass 2");
     refuse(&square, (quern_view[]){a, quern_f32(nan, 2, 2)}, NULL, 2, out, QUERN_USAGE, "density 1 has the sum nan");

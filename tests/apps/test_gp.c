@@ -15,37 +15,19 @@
 
 #include "quern/gp.h"
 #include "quern/space.h"
+#include "run_helpers.h"
 
 enum { N = 150, M = 40, D = 2 };
 
-static quern_context *context;
 static double x[N * D], v[N], z[M * D];
 
-static double uniform(void)
+static int fill(void **state)
 {
-    return rand() / (double)RAND_MAX;
-}
-
-static void check(quern_status status)
-{
-    if (status) fail_msg("%s", quern_last_error_text());
-}
-
-static int open_context(void **state)
-{
-    (void)state;
     srand(5);
     for (int e = 0; e < N * D; e++) x[e] = uniform();
     for (int e = 0; e < M * D; e++) z[e] = uniform();
     for (int i = 0; i < N; i++) v[i] = 3 + sin(9 * x[D * i]) + x[D * i + 1] * x[D * i + 1] + 0.2 * (uniform() - 0.5);
-    return quern_context_create(&context, NULL);
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    quern_context_destroy(&context);
-    return 0;
+    return open_context(state);
 }
 
 // ---- the same in the simplest way ----
@@ -144,11 +126,11 @@ static void compare(quern_gp *gp, const expected *e)
 {
     double mean[M], variance[M];
     quern_gp_report report = {.size = sizeof report};
-    check(quern_gp_likelihood(gp, &report, (quern_view){0}));
+    succeed(quern_gp_likelihood(gp, &report, (quern_view){0}));
     assert_true(fabs(report.log_likelihood - e->likelihood) < 1e-9 * fabs(e->likelihood));
     assert_true(report.log_likelihood_error == 0 && report.method == QUERN_GP_CHOLESKY);
     assert_true(fabs(report.trend - e->trend) < 1e-9);
-    check(quern_gp_predict(gp, quern_f64(z, M, D), quern_f64(mean, M, 1), quern_f64(variance, M, 1)));
+    succeed(quern_gp_predict(gp, quern_f64(z, M, D), quern_f64(mean, M, 1), quern_f64(variance, M, 1)));
     for (int m = 0; m < M; m++) {
         assert_true(fabs(mean[m] - e->mean[m]) < 1e-9);
         assert_true(fabs(variance[m] - e->variance[m]) < 1e-9);
@@ -161,11 +143,11 @@ static void processes_are_what_they_should_be(void **state)
     for (int constant = 0; constant < 2; constant++) {
         quern_gp *gp;
         quern_gp_options options = {.size = sizeof options, .mean = constant ? QUERN_GP_CONSTANT : QUERN_GP_ZERO};
-        check(quern_gp_create(&gp, context, SUM_KERNEL, quern_f64(x, N, D), quern_f64(v, N, 1),
-                              QUERN_ARGS(SUM_PARAMETERS, {"noise", quern_number(0.02)}), &options));
+        succeed(quern_gp_create(&gp, context, SUM_KERNEL, quern_f64(x, N, D), quern_f64(v, N, 1),
+                                QUERN_ARGS(SUM_PARAMETERS, {"noise", quern_number(0.02)}), &options));
         expected e = expect(sum_kernel, 0.02, constant);
         compare(gp, &e);
-        check(quern_gp_set(gp, QUERN_ARGS({"noise", quern_number(0.3)})));
+        succeed(quern_gp_set(gp, QUERN_ARGS({"noise", quern_number(0.3)})));
         e = expect(sum_kernel, 0.3, constant);
         compare(gp, &e);
         quern_gp_destroy(&gp);
@@ -176,8 +158,8 @@ static void a_length_for_each_dimension(void **state)
 {
     (void)state;
     quern_gp *gp;
-    check(quern_gp_create(&gp, context, "matern52", quern_f64(x, N, D), quern_f64(v, N, 1),
-                          QUERN_ARGS(EACH_PARAMETERS, {"noise", quern_number(0.02)}), NULL));
+    succeed(quern_gp_create(&gp, context, "matern52", quern_f64(x, N, D), quern_f64(v, N, 1),
+                            QUERN_ARGS(EACH_PARAMETERS, {"noise", quern_number(0.02)}), NULL));
     expected e = expect(each_kernel, 0.02, false);
     compare(gp, &e);
     assert_int_equal(quern_gp_parameter_count(gp), 3);
@@ -198,18 +180,18 @@ static void a_formula_is_a_kernel(void **state)
     strided.stride = 3;
     quern_gp *gp, *plain;
     quern_gp_options options = {.size = sizeof options, .standardise = true};
-    check(quern_gp_create(
+    succeed(quern_gp_create(
         &gp, context, "x=Vi(2); y=Vj(2); # points; and\ns=Pm(1); d=SqDist(x,y); Exp(-s*d) # the kernel;\n", strided,
         quern_f64(v, N, 1), QUERN_ARGS({"s", quern_number(8)}, {"noise", quern_number(0.1)}), &options));
-    check(quern_gp_create(&plain, context, "rbf", quern_f64(x, N, D), quern_f64(v, N, 1),
-                          QUERN_ARGS({"length", quern_number(0.25)}, {"noise", quern_number(0.1)}), &options));
+    succeed(quern_gp_create(&plain, context, "rbf", quern_f64(x, N, D), quern_f64(v, N, 1),
+                            QUERN_ARGS({"length", quern_number(0.25)}, {"noise", quern_number(0.1)}), &options));
     quern_gp_report report = {.size = sizeof report}, other = {.size = sizeof other};
-    check(quern_gp_likelihood(gp, &report, (quern_view){0}));
-    check(quern_gp_likelihood(plain, &other, (quern_view){0}));
+    succeed(quern_gp_likelihood(gp, &report, (quern_view){0}));
+    succeed(quern_gp_likelihood(plain, &other, (quern_view){0}));
     assert_true(fabs(report.log_likelihood - other.log_likelihood) < 1e-8);
     assert_true(fabs(report.mean - average) < 1e-12 && fabs(report.deviation - sqrt(deviation)) < 1e-12);
-    check(quern_gp_predict(gp, quern_f64(z, M, D), quern_f64(mean, M, 1), quern_f64(variance, M, 1)));
-    check(quern_gp_predict(plain, quern_f64(z, M, D), quern_f64(direct, M, 1), quern_f64(direct_variance, M, 1)));
+    succeed(quern_gp_predict(gp, quern_f64(z, M, D), quern_f64(mean, M, 1), quern_f64(variance, M, 1)));
+    succeed(quern_gp_predict(plain, quern_f64(z, M, D), quern_f64(direct, M, 1), quern_f64(direct_variance, M, 1)));
     double off = 0;
     for (int m = 0; m < M; m++) {
         assert_true(fabs(mean[m] - direct[m]) < 1e-8 && fabs(variance[m] - direct_variance[m]) < 1e-8);
@@ -225,7 +207,7 @@ static void a_formula_is_a_kernel(void **state)
 static double likelihood_of(quern_gp *gp)
 {
     quern_gp_report report = {.size = sizeof report};
-    check(quern_gp_likelihood(gp, &report, (quern_view){0}));
+    succeed(quern_gp_likelihood(gp, &report, (quern_view){0}));
     return report.log_likelihood;
 }
 
@@ -234,20 +216,20 @@ static void derivatives_are_those_of_differences(void **state)
     (void)state;
     quern_gp *gp;
     quern_gp_options options = {.size = sizeof options, .mean = QUERN_GP_CONSTANT};
-    check(quern_gp_create(&gp, context, SUM_KERNEL, quern_f64(x, N, D), quern_f64(v, N, 1),
-                          QUERN_ARGS(SUM_PARAMETERS, {"noise", quern_number(0.02)}), &options));
+    succeed(quern_gp_create(&gp, context, SUM_KERNEL, quern_f64(x, N, D), quern_f64(v, N, 1),
+                            QUERN_ARGS(SUM_PARAMETERS, {"noise", quern_number(0.02)}), &options));
     double slopes[11];
     size_t count = quern_gp_parameter_count(gp);
     assert_int_equal(count, 11);
-    check(quern_gp_likelihood(gp, NULL, quern_f64(slopes, 1, (int64_t)count)));
+    succeed(quern_gp_likelihood(gp, NULL, quern_f64(slopes, 1, (int64_t)count)));
     for (size_t k = 0; k < count; k++) {
         quern_gp_parameter p = quern_gp_parameter_at(gp, k);
         double value = *p.values, step = 1e-5 * value, ends[2];
         for (int side = 0; side < 2; side++) {
-            check(quern_gp_set(gp, QUERN_ARGS({p.name, quern_number(value + (side ? step : -step))})));
+            succeed(quern_gp_set(gp, QUERN_ARGS({p.name, quern_number(value + (side ? step : -step))})));
             ends[side] = likelihood_of(gp);
         }
-        check(quern_gp_set(gp, QUERN_ARGS({p.name, quern_number(value)})));
+        succeed(quern_gp_set(gp, QUERN_ARGS({p.name, quern_number(value)})));
         double slope = (ends[1] - ends[0]) / (2 * step);
         assert_true(fabs(slope - slopes[k]) < 1e-5 * (1 + fabs(slope)));
     }
@@ -270,20 +252,20 @@ static void fits_find_a_maximum(void **state)
         quern_gp *gp;
         quern_gp_options options = {
             .size = sizeof options, .standardise = true, .progress = count_steps, .progress_user = &never};
-        check(quern_gp_create(&gp, context, "rbf", quern_f64(x, N, D), quern_f64(v, N, 1), QUERN_ARGS(), &options));
+        succeed(quern_gp_create(&gp, context, "rbf", quern_f64(x, N, D), quern_f64(v, N, 1), QUERN_ARGS(), &options));
         double before = likelihood_of(gp);
         quern_gp_fit_options how = {.size = sizeof how,
                                     .optimiser = way ? QUERN_GP_ADAM : QUERN_GP_LBFGS,
                                     .steps = way ? 150 : 0,
                                     .fixed = "variance"};
         quern_gp_report report = {.size = sizeof report};
-        check(quern_gp_fit(gp, &how, &report));
+        succeed(quern_gp_fit(gp, &how, &report));
         values[way] = report.log_likelihood;
         assert_true(report.log_likelihood > before + 10);
         assert_true(*quern_gp_parameter_at(gp, 0).values == 1);
         assert_true(likelihood_of(gp) == report.log_likelihood);
         double slopes[3];
-        check(quern_gp_likelihood(gp, NULL, quern_f64(slopes, 1, 3)));
+        succeed(quern_gp_likelihood(gp, NULL, quern_f64(slopes, 1, 3)));
         for (size_t k = 1; k < 3; k++)
             assert_true(fabs(slopes[k] * *quern_gp_parameter_at(gp, k).values) < (way ? 1 : 0.01));
         best = fmax(best, report.log_likelihood);
@@ -292,7 +274,7 @@ static void fits_find_a_maximum(void **state)
     assert_true(fabs(values[0] - values[1]) < 0.1);
     quern_gp *gp; /* stopped: what it has found is kept */
     quern_gp_options options = {.size = sizeof options, .progress = count_steps, .progress_user = &second};
-    check(quern_gp_create(&gp, context, "rbf", quern_f64(x, N, D), quern_f64(v, N, 1), QUERN_ARGS(), &options));
+    succeed(quern_gp_create(&gp, context, "rbf", quern_f64(x, N, D), quern_f64(v, N, 1), QUERN_ARGS(), &options));
     double before = likelihood_of(gp);
     assert_int_equal(quern_gp_fit(gp, NULL, NULL), QUERN_CANCELLED);
     assert_true(likelihood_of(gp) > before);
@@ -325,11 +307,12 @@ static void the_methods_agree(void **state)
                                         .method = way ? QUERN_GP_ITERATIVE : QUERN_GP_CHOLESKY,
                                         .standardise = true,
                                         .probes = 64};
-            check(quern_gp_create(&gp[way], context, "matern52", points, quern_f64(v, N, 1),
-                                  QUERN_ARGS({"length", quern_number(0.2)}, {"noise", quern_number(0.05)}), &options));
-            check(quern_gp_predict(gp[way], quern_f64(z, M, D), quern_f64(mean[way], M, 1),
-                                   quern_f64(variance[way], M, 1)));
-            check(quern_gp_likelihood(gp[way], &report[way], quern_f64(slopes[way], 1, 3)));
+            succeed(quern_gp_create(&gp[way], context, "matern52", points, quern_f64(v, N, 1),
+                                    QUERN_ARGS({"length", quern_number(0.2)}, {"noise", quern_number(0.05)}),
+                                    &options));
+            succeed(quern_gp_predict(gp[way], quern_f64(z, M, D), quern_f64(mean[way], M, 1),
+                                     quern_f64(variance[way], M, 1)));
+            succeed(quern_gp_likelihood(gp[way], &report[way], quern_f64(slopes[way], 1, 3)));
             assert_int_equal(report[way].method, options.method);
         }
         assert_true(report[1].products > 0 && report[1].residual <= 1e-3 && report[1].log_likelihood_error > 0);
@@ -352,16 +335,16 @@ static void one_point_and_none(void **state)
     (void)state;
     quern_gp *gp;
     double mean, variance, slopes[3];
-    check(quern_gp_create(&gp, context, "rbf", quern_f64(x, 1, D), quern_f64(v, 1, 1),
-                          QUERN_ARGS({"noise", quern_number(0.5)}), NULL));
+    succeed(quern_gp_create(&gp, context, "rbf", quern_f64(x, 1, D), quern_f64(v, 1, 1),
+                            QUERN_ARGS({"noise", quern_number(0.5)}), NULL));
     assert_true(fabs(likelihood_of(gp) + 0.5 * (v[0] * v[0] / 1.5 + log(1.5) + log(2 * 3.14159265358979323846))) <
                 1e-12);
-    check(quern_gp_likelihood(gp, NULL, quern_f64(slopes, 1, 3)));
+    succeed(quern_gp_likelihood(gp, NULL, quern_f64(slopes, 1, 3)));
     assert_true(slopes[1] == 0 && fabs(slopes[0] - 0.5 * (v[0] * v[0] / 2.25 - 1 / 1.5)) < 1e-12);
-    check(quern_gp_predict(gp, quern_f64(x, 1, D), quern_f64(&mean, 1, 1), quern_f64(&variance, 1, 1)));
+    succeed(quern_gp_predict(gp, quern_f64(x, 1, D), quern_f64(&mean, 1, 1), quern_f64(&variance, 1, 1)));
     assert_true(fabs(mean - v[0] / 1.5) < 1e-12 && fabs(variance - (1 - 1 / 1.5)) < 1e-12);
-    check(quern_gp_predict(gp, quern_f64(x, 0, D), quern_f64(&mean, 0, 1), quern_f64(&variance, 0, 1)));
-    check(quern_gp_fit(gp, NULL, NULL));
+    succeed(quern_gp_predict(gp, quern_f64(x, 0, D), quern_f64(&mean, 0, 1), quern_f64(&variance, 0, 1)));
+    succeed(quern_gp_fit(gp, NULL, NULL));
     quern_gp_destroy(&gp);
     quern_gp_destroy(&gp);
     quern_gp_destroy(NULL);
@@ -430,21 +413,21 @@ static void what_is_wrong_is_told(void **state)
         assert_null(gp);
     }
     quern_gp *gp;
-    check(quern_gp_create(&gp, context, "matern52", quern_f64(twice, 2, D), quern_f64(v, 2, 1),
-                          QUERN_ARGS({"noise", quern_number(0)}), NULL));
+    succeed(quern_gp_create(&gp, context, "matern52", quern_f64(twice, 2, D), quern_f64(v, 2, 1),
+                            QUERN_ARGS({"noise", quern_number(0)}), NULL));
     assert_int_equal(quern_gp_likelihood(gp, NULL, (quern_view){0}), QUERN_NUMERIC);
     assert_string_equal(quern_last_error()->message,
                         "the matrix is singular: points 0 and 1 are the same, and noise is 0");
     assert_string_equal(quern_last_error()->next_step, "leave out one of them, or give a noise above 0");
     assert_int_equal(quern_gp_fit(gp, NULL, NULL), QUERN_NUMERIC);
-    check(quern_gp_set(gp, QUERN_ARGS({"noise", quern_number(0.1)})));
+    succeed(quern_gp_set(gp, QUERN_ARGS({"noise", quern_number(0.1)})));
     likelihood_of(gp);
     double mean[2];
     assert_int_equal(quern_gp_predict(gp, quern_f64(x, 2, 1), quern_f64(mean, 2, 1), (quern_view){0}), QUERN_SHAPE);
     assert_int_equal(quern_gp_likelihood(gp, NULL, quern_f64(mean, 1, 2)), QUERN_SHAPE);
     quern_gp_destroy(&gp);
-    check(quern_gp_create(&gp, context, "x=Vi(2); y=Vj(2); Exp(-SqDist(x,2*y))", quern_f64(x, N, D), quern_f64(v, N, 1),
-                          QUERN_ARGS(), &(quern_gp_options){.size = sizeof(quern_gp_options)}));
+    succeed(quern_gp_create(&gp, context, "x=Vi(2); y=Vj(2); Exp(-SqDist(x,2*y))", quern_f64(x, N, D),
+                            quern_f64(v, N, 1), QUERN_ARGS(), &(quern_gp_options){.size = sizeof(quern_gp_options)}));
     assert_int_equal(quern_gp_likelihood(gp, NULL, (quern_view){0}), QUERN_USAGE);
     assert_non_null(strstr(quern_last_error()->message, "the kernel is not symmetric"));
     quern_gp_destroy(&gp);
@@ -463,5 +446,5 @@ int main(void)
         cmocka_unit_test(one_point_and_none),
         cmocka_unit_test(what_is_wrong_is_told),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, fill, close_context);
 }

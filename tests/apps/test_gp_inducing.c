@@ -13,37 +13,19 @@
 #include <cmocka.h>
 
 #include "quern/gp.h"
+#include "run_helpers.h"
 
 enum { N = 150, M = 20, D = 2 };
 
-static quern_context *context;
 static double x[N * D], v[N], z[M * D];
 
-static double uniform(void)
+static int fill(void **state)
 {
-    return rand() / (double)RAND_MAX;
-}
-
-static void check(quern_status status)
-{
-    if (status) fail_msg("%s", quern_last_error_text());
-}
-
-static int open_context(void **state)
-{
-    (void)state;
     srand(7);
     for (int e = 0; e < N * D; e++) x[e] = uniform();
     for (int e = 0; e < M * D; e++) z[e] = uniform();
     for (int i = 0; i < N; i++) v[i] = 3 + sin(9 * x[D * i]) + x[D * i + 1] * x[D * i + 1] + 0.2 * (uniform() - 0.5);
-    return quern_context_create(&context, NULL);
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    quern_context_destroy(&context);
-    return 0;
+    return open_context(state);
 }
 
 static quern_gp *process(int64_t inducing, double noise, quern_gp_mean mean)
@@ -53,7 +35,7 @@ static quern_gp *process(int64_t inducing, double noise, quern_gp_mean mean)
                                 .inducing = inducing,
                                 .mean = mean,
                                 .method = inducing ? QUERN_GP_AUTO : QUERN_GP_CHOLESKY};
-    check(quern_gp_create(
+    succeed(quern_gp_create(
         &gp, context, "matern32", quern_f64(x, N, D), quern_f64(v, N, 1),
         QUERN_ARGS({"length", quern_number(0.6)}, {"variance", quern_number(2)}, {"noise", quern_number(noise)}),
         &options));
@@ -63,7 +45,7 @@ static quern_gp *process(int64_t inducing, double noise, quern_gp_mean mean)
 static quern_gp_report report_of(quern_gp *gp)
 {
     quern_gp_report report = {.size = sizeof report};
-    check(quern_gp_likelihood(gp, &report, (quern_view){0}));
+    succeed(quern_gp_likelihood(gp, &report, (quern_view){0}));
     return report;
 }
 
@@ -159,7 +141,7 @@ static void the_bound_is_below(void **state)
         quern_gp_mean known = constant ? QUERN_GP_CONSTANT : QUERN_GP_ZERO;
         quern_gp *exact = process(0, 0.05, known);
         last = likelihood_of(exact) + 1e-6;
-        check(quern_gp_predict(exact, quern_f64(z, M, D), quern_f64(mean[0], M, 1), quern_f64(variance[0], M, 1)));
+        succeed(quern_gp_predict(exact, quern_f64(z, M, D), quern_f64(mean[0], M, 1), quern_f64(variance[0], M, 1)));
         for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
             quern_gp *gp = process(counts[k], 0.05, known);
             quern_gp_report report = report_of(gp);
@@ -169,7 +151,8 @@ static void the_bound_is_below(void **state)
             last = report.log_likelihood;
             if (!k) {
                 assert_true(fabs(last - likelihood_of(exact)) < 1e-4 && report.unexplained < 1e-7);
-                check(quern_gp_predict(gp, quern_f64(z, M, D), quern_f64(mean[1], M, 1), quern_f64(variance[1], M, 1)));
+                succeed(
+                    quern_gp_predict(gp, quern_f64(z, M, D), quern_f64(mean[1], M, 1), quern_f64(variance[1], M, 1)));
                 for (int m = 0; m < M; m++) {
                     assert_true(fabs(mean[1][m] - mean[0][m]) < 1e-6);
                     assert_true(fabs(variance[1][m] - variance[0][m]) < 1e-6);
@@ -192,12 +175,12 @@ static void a_dense_computation_says_the_same(void **state)
         quern_gp *gp;
         quern_gp_options options = {.size = sizeof options,
                                     .inducing_points = type ? quern_f32(single, M, D) : quern_f64(own, M, D)};
-        check(quern_gp_create(
+        succeed(quern_gp_create(
             &gp, context, "matern32", quern_f64(x, N, D), quern_f64(v, N, 1),
             QUERN_ARGS({"length", quern_number(0.6)}, {"variance", quern_number(2)}, {"noise", quern_number(0.05)}),
             &options));
         assert_true(fabs(likelihood_of(gp) - bound) < 1e-6 * fabs(bound));
-        check(quern_gp_predict(gp, quern_f64(z, M, D), quern_f64(mean[1], M, 1), quern_f64(variance[1], M, 1)));
+        succeed(quern_gp_predict(gp, quern_f64(z, M, D), quern_f64(mean[1], M, 1), quern_f64(variance[1], M, 1)));
         for (int m = 0; m < M; m++) {
             assert_true(fabs(mean[1][m] - mean[0][m]) < 1e-7);
             assert_true(fabs(variance[1][m] - variance[0][m]) < 1e-7);
@@ -212,20 +195,20 @@ static void derivatives_are_those_of_differences(void **state)
     for (int constant = 0; constant < 2; constant++) {
         quern_gp *gp = process(25, 0.05, constant ? QUERN_GP_CONSTANT : QUERN_GP_ZERO);
         double slopes[3];
-        check(quern_gp_likelihood(gp, NULL, quern_f64(slopes, 1, 3)));
+        succeed(quern_gp_likelihood(gp, NULL, quern_f64(slopes, 1, 3)));
         for (size_t k = 0; k < 3; k++) {
             quern_gp_parameter p = quern_gp_parameter_at(gp, k);
             double value = *p.values, step = 1e-5 * value, ends[2];
             for (int side = 0; side < 2; side++) {
-                check(quern_gp_set(gp, QUERN_ARGS({p.name, quern_number(value + (side ? step : -step))})));
+                succeed(quern_gp_set(gp, QUERN_ARGS({p.name, quern_number(value + (side ? step : -step))})));
                 ends[side] = likelihood_of(gp);
             }
-            check(quern_gp_set(gp, QUERN_ARGS({p.name, quern_number(value)})));
+            succeed(quern_gp_set(gp, QUERN_ARGS({p.name, quern_number(value)})));
             double slope = (ends[1] - ends[0]) / (2 * step);
             if (fabs(slope - slopes[k]) > 1e-5 * (1 + fabs(slope))) fail_msg("%s: %g, %g", p.name, slopes[k], slope);
         }
         double before = likelihood_of(gp);
-        check(quern_gp_fit(gp, NULL, NULL));
+        succeed(quern_gp_fit(gp, NULL, NULL));
         assert_true(likelihood_of(gp) > before);
         quern_gp_destroy(&gp);
     }
@@ -244,7 +227,7 @@ static void what_is_wrong_is_told(void **state)
     quern_gp *gp = process(10, 0, QUERN_GP_ZERO);
     assert_int_equal(quern_gp_likelihood(gp, NULL, (quern_view){0}), QUERN_USAGE);
     assert_string_equal(quern_last_error()->message, "noise is 0, and inducing points leave some of the values to it");
-    check(quern_gp_set(gp, QUERN_ARGS({"noise", quern_number(0.1)})));
+    succeed(quern_gp_set(gp, QUERN_ARGS({"noise", quern_number(0.1)})));
     likelihood_of(gp);
     quern_gp_destroy(&gp);
     quern_gp_options options = {.size = sizeof options, .inducing = -1};
@@ -262,17 +245,17 @@ static void what_is_wrong_is_told(void **state)
         QUERN_SHAPE);
     options = (quern_gp_options){.size = sizeof options};
     options.inducing = 500; /* more than there are; one point; the same point twice */
-    check(quern_gp_create(&gp, context, "rbf", quern_f64(twice, 1, D), quern_f64(v, 1, 1),
-                          QUERN_ARGS({"noise", quern_number(0.5)}), &options));
-    check(quern_gp_predict(gp, quern_f64(twice, 1, D), quern_f64(&mean, 1, 1), quern_f64(&variance, 1, 1)));
+    succeed(quern_gp_create(&gp, context, "rbf", quern_f64(twice, 1, D), quern_f64(v, 1, 1),
+                            QUERN_ARGS({"noise", quern_number(0.5)}), &options));
+    succeed(quern_gp_predict(gp, quern_f64(twice, 1, D), quern_f64(&mean, 1, 1), quern_f64(&variance, 1, 1)));
     assert_true(fabs(mean - v[0] / 1.5) < 1e-8 && fabs(variance - (1 - 1 / 1.5)) < 1e-8);
     quern_gp_destroy(&gp);
-    check(quern_gp_create(&gp, context, "rbf", quern_f64(twice, 3, D), quern_f64(v, 3, 1), QUERN_ARGS(), &options));
+    succeed(quern_gp_create(&gp, context, "rbf", quern_f64(twice, 3, D), quern_f64(v, 3, 1), QUERN_ARGS(), &options));
     assert_true(report_of(gp).inducing == 3);
     quern_gp_destroy(&gp);
     int64_t limit = 1;
     options = (quern_gp_options){.size = sizeof options, .inducing = 9, .progress = stop, .progress_user = &limit};
-    check(quern_gp_create(&gp, context, "rbf", quern_f64(x, N, D), quern_f64(v, N, 1), QUERN_ARGS(), &options));
+    succeed(quern_gp_create(&gp, context, "rbf", quern_f64(x, N, D), quern_f64(v, N, 1), QUERN_ARGS(), &options));
     assert_int_equal(quern_gp_likelihood(gp, NULL, (quern_view){0}), QUERN_CANCELLED);
     assert_string_equal(quern_last_error()->message, "stopped by the callback at point 150 of 150");
     limit = 1000;
@@ -288,5 +271,5 @@ int main(void)
         cmocka_unit_test(derivatives_are_those_of_differences),
         cmocka_unit_test(what_is_wrong_is_told),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, fill, close_context);
 }

@@ -23,11 +23,6 @@ void dsyev_(const char *what, const char *part, const int *n, double *a, const i
 
 enum { N = 2000, PAIRS = 20, D = 3 };
 
-static double uniform(void)
-{
-    return rand() / (double)RAND_MAX;
-}
-
 static double *numbers(int64_t count)
 {
     double *out = calloc((size_t)count + 1, sizeof *out);

@@ -14,26 +14,15 @@
 
 #include "quern/gp.h"
 #include "quern/ridge.h"
+#include "run_helpers.h"
 
 enum { N = 200, M = 30, D = 2, R = 2, Q = 25 };
 
-static quern_context *context;
 static double x[N * D], v[N * R], z[Q * D];
 static float single[N * D], single_v[N * R];
 
-static double uniform(void)
+static int fill(void **state)
 {
-    return rand() / (double)RAND_MAX;
-}
-
-static void check(quern_status status)
-{
-    if (status) fail_msg("%s", quern_last_error_text());
-}
-
-static int open_context(void **state)
-{
-    (void)state;
     srand(9);
     for (int e = 0; e < N * D; e++) x[e] = (double)(single[e] = (float)uniform());
     for (int e = 0; e < Q * D; e++) z[e] = uniform();
@@ -42,14 +31,7 @@ static int open_context(void **state)
         v[R * i + 1] = cos(5 * x[D * i + 1]) - x[D * i];
     }
     for (int e = 0; e < N * R; e++) v[e] = (double)(single_v[e] = (float)v[e]);
-    return quern_context_create(&context, NULL);
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    quern_context_destroy(&context);
-    return 0;
+    return open_context(state);
 }
 
 static double kernel(const double *a, const double *b)
@@ -105,10 +87,10 @@ static void the_normal_equations_say_the_same(void **state)
         quern_ridge_options options = {
             .size = sizeof options, .centre_points = quern_f64(x, M, D), .penalty = 1e-4, .intercept = intercept};
         quern_ridge *ridge;
-        check(quern_ridge_create(&ridge, context, "matern32", doubles ? quern_f64(x, N, D) : quern_f32(single, N, D),
-                                 doubles ? quern_f64(v, N, R) : quern_f32(single_v, N, R),
-                                 QUERN_ARGS({"length", quern_number(0.6)}), &options));
-        check(quern_ridge_predict(ridge, quern_f64(z, Q, D), quern_f64(found, Q, R)));
+        succeed(quern_ridge_create(&ridge, context, "matern32", doubles ? quern_f64(x, N, D) : quern_f32(single, N, D),
+                                   doubles ? quern_f64(v, N, R) : quern_f32(single_v, N, R),
+                                   QUERN_ARGS({"length", quern_number(0.6)}), &options));
+        succeed(quern_ridge_predict(ridge, quern_f64(z, Q, D), quern_f64(found, Q, R)));
         expect(1e-4, intercept, expected);
         for (int e = 0; e < Q * R; e++)
             if (fabs(found[e] - expected[e]) > (doubles ? 1e-5 : 1e-2))
@@ -130,15 +112,15 @@ static void processes_have_this_mean(void **state)
         quern_gp_options how = {.size = sizeof how, .inducing = centres == N ? 0 : centres};
         quern_view first = quern_f64(v, N, 1);
         first.stride = R;
-        check(quern_gp_create(&gp, context, "matern32", quern_f64(x, N, D), first,
-                              QUERN_ARGS({"length", quern_number(0.6)}, {"noise", quern_number(0.02)}), &how));
-        check(quern_gp_predict(gp, quern_f64(z, Q, D), quern_f64(mean, Q, 1), (quern_view){0}));
+        succeed(quern_gp_create(&gp, context, "matern32", quern_f64(x, N, D), first,
+                                QUERN_ARGS({"length", quern_number(0.6)}, {"noise", quern_number(0.02)}), &how));
+        succeed(quern_gp_predict(gp, quern_f64(z, Q, D), quern_f64(mean, Q, 1), (quern_view){0}));
         quern_gp_destroy(&gp);
         quern_ridge *ridge;
         quern_ridge_options options = {.size = sizeof options, .centres = centres, .penalty = 0.02 / N};
-        check(quern_ridge_create(&ridge, context, "matern32", quern_f64(x, N, D), first,
-                                 QUERN_ARGS({"length", quern_number(0.6)}), &options));
-        check(quern_ridge_predict(ridge, quern_f64(z, Q, D), quern_f64(found, Q, 1)));
+        succeed(quern_ridge_create(&ridge, context, "matern32", quern_f64(x, N, D), first,
+                                   QUERN_ARGS({"length", quern_number(0.6)}), &options));
+        succeed(quern_ridge_predict(ridge, quern_f64(z, Q, D), quern_f64(found, Q, 1)));
         for (int q = 0; q < Q; q++) assert_true(fabs(found[q] - mean[q]) < 1e-5);
         quern_ridge_destroy(&ridge);
     }
@@ -164,9 +146,9 @@ static void the_logistic_loss_is_smallest(void **state)
                                        .penalty = penalty,
                                        .tolerance = 1e-9,
                                        .intercept = signs};
-        check(quern_ridge_create(&ridge, context, "matern32", quern_f64(x, N, D), quern_f64(given, N, C),
-                                 QUERN_ARGS({"length", quern_number(0.6)}), &options));
-        check(quern_ridge_predict(ridge, quern_f64(x, N, D), quern_f64(p, N, C)));
+        succeed(quern_ridge_create(&ridge, context, "matern32", quern_f64(x, N, D), quern_f64(given, N, C),
+                                   QUERN_ARGS({"length", quern_number(0.6)}), &options));
+        succeed(quern_ridge_predict(ridge, quern_f64(x, N, D), quern_f64(p, N, C)));
         for (int c = 0; c < C; c++) {
             double share = 0, offset;
             for (int i = 0; i < N; i++) share += label[C * i + c] / N;
@@ -194,10 +176,10 @@ static void one_point_and_one_class(void **state)
     for (int i = 0; i < N; i++) ones[i] = 1;
     quern_ridge *ridge;
     quern_ridge_options options = {.size = sizeof options, .penalty = 0.5};
-    check(quern_ridge_create(&ridge, context, "rbf", quern_f64(x, 1, D), quern_f64(v, 1, 1), QUERN_ARGS(), &options));
-    check(quern_ridge_predict(ridge, quern_f64(x, 1, D), quern_f64(found, 1, 1)));
+    succeed(quern_ridge_create(&ridge, context, "rbf", quern_f64(x, 1, D), quern_f64(v, 1, 1), QUERN_ARGS(), &options));
+    succeed(quern_ridge_predict(ridge, quern_f64(x, 1, D), quern_f64(found, 1, 1)));
     assert_true(fabs(found[0] - v[0] / 1.5) < 1e-6);
-    check(quern_ridge_predict(ridge, quern_f64(x, 0, D), quern_f64(found, 0, 1)));
+    succeed(quern_ridge_predict(ridge, quern_f64(x, 0, D), quern_f64(found, 0, 1)));
     quern_ridge_destroy(&ridge);
     quern_ridge_destroy(&ridge);
     quern_ridge_destroy(NULL);
@@ -205,15 +187,15 @@ static void one_point_and_one_class(void **state)
     for (int intercept = 0; intercept < 2; intercept++) { /* all of one class; points that are all the same */
         options = (quern_ridge_options){
             .size = sizeof options, .loss = QUERN_RIDGE_LOGISTIC, .intercept = intercept, .penalty = 1e-2};
-        check(quern_ridge_create(&ridge, context, "rbf", quern_f64(x, N, D), quern_f64(ones, N, 1), QUERN_ARGS(),
-                                 &options));
-        check(quern_ridge_predict(ridge, quern_f64(z, Q, D), quern_f64(found, Q, 1)));
+        succeed(quern_ridge_create(&ridge, context, "rbf", quern_f64(x, N, D), quern_f64(ones, N, 1), QUERN_ARGS(),
+                                   &options));
+        succeed(quern_ridge_predict(ridge, quern_f64(z, Q, D), quern_f64(found, Q, 1)));
         for (int q = 0; q < Q; q++) assert_true(found[q] > 0.5 && found[q] < 1);
         quern_ridge_destroy(&ridge);
     }
-    check(quern_ridge_create(&ridge, context, "rbf", quern_f64(ones, N / 2, D), quern_f64(ones, N / 2, 1), QUERN_ARGS(),
-                             NULL));
-    check(quern_ridge_predict(ridge, quern_f64(ones, 1, D), quern_f64(found, 1, 1)));
+    succeed(quern_ridge_create(&ridge, context, "rbf", quern_f64(ones, N / 2, D), quern_f64(ones, N / 2, 1),
+                               QUERN_ARGS(), NULL));
+    succeed(quern_ridge_predict(ridge, quern_f64(ones, 1, D), quern_f64(found, 1, 1)));
     assert_true(fabs(found[0] - 1) < 1e-4);
     quern_ridge_destroy(&ridge);
 }
@@ -269,7 +251,7 @@ static void what_is_wrong_is_told(void **state)
                                         QUERN_ARGS({"length", quern_number(0.1)}), &stopped),
                      QUERN_CANCELLED);
     assert_null(ridge);
-    check(quern_ridge_create(&ridge, context, "rbf", quern_f64(x, N, D), quern_f64(v, N, R), QUERN_ARGS(), NULL));
+    succeed(quern_ridge_create(&ridge, context, "rbf", quern_f64(x, N, D), quern_f64(v, N, R), QUERN_ARGS(), NULL));
     assert_int_equal(quern_ridge_predict(ridge, quern_f64(x, 2, 1), quern_f64(hole, 2, R)), QUERN_SHAPE);
     assert_int_equal(quern_ridge_predict(ridge, quern_f64(x, 2, D), quern_f64(hole, 2, 1)), QUERN_SHAPE);
     assert_int_equal(quern_ridge_predict(NULL, quern_f64(x, 2, D), quern_f64(hole, 2, R)), QUERN_USAGE);
@@ -285,5 +267,5 @@ int main(void)
         cmocka_unit_test(one_point_and_one_class),
         cmocka_unit_test(what_is_wrong_is_told),
     };
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, fill, close_context);
 }

@@ -23,11 +23,6 @@ enum { N = 300, R = 3 };
 static double points[2 * N], b[N * R], c[N * R], matrix[N * N];
 static float single_points[2 * N], single_b[N * R], single_c[N * R];
 
-static double uniform(void)
-{
-    return rand() / (double)RAND_MAX;
-}
-
 static int prepare(void **state)
 {
     srand(3);

@@ -19,16 +19,11 @@ enum { N = 60, M = 45, R = 3, MANY = 20 };
 
 static double x[2 * N], b[N * R], c[N * R], scale = 0.4, shift = 0.3;
 
-static double uniform(void)
-{
-    return rand() / (double)RAND_MAX - 0.5;
-}
-
 static int prepare(void **state)
 {
     srand(4);
-    for (int e = 0; e < 2 * N; e++) x[e] = 2 * uniform();
-    for (int e = 0; e < N * R; e++) b[e] = uniform(), c[e] = uniform();
+    for (int e = 0; e < 2 * N; e++) x[e] = 2 * (uniform() - 0.5);
+    for (int e = 0; e < N * R; e++) b[e] = (uniform() - 0.5), c[e] = (uniform() - 0.5);
     return open_context(state);
 }
 
@@ -97,8 +92,8 @@ static void products_have_derivatives(void **state)
     static float points[2 * N], u[M * MANY], v[N * MANY], by_p[2], by_y[2 * N], by_v[N * MANY];
     double expected[2] = {0, 0}, at_y[2] = {0, 0};
     for (int e = 0; e < 2 * N; e++) points[e] = (float)x[e];
-    for (int e = 0; e < M * MANY; e++) u[e] = (float)uniform();
-    for (int e = 0; e < N * MANY; e++) v[e] = (float)uniform();
+    for (int e = 0; e < M * MANY; e++) u[e] = (float)(uniform() - 0.5);
+    for (int e = 0; e < N * MANY; e++) v[e] = (float)(uniform() - 0.5);
     quern_linear *a;
     float p[2] = {0.5F, 1.5F};
     succeed(quern_linear_create(

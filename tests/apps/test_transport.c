@@ -72,11 +72,6 @@ static double value(const problem *p)
     return solved(p).value;
 }
 
-static void near(double got, double expected, double tolerance)
-{
-    if (!(fabs(got - expected) <= tolerance)) fail_msg("%.12g is not %.12g, but %g off", got, expected, got - expected);
-}
-
 static void refuse(const problem *p, quern_status status, const char *part)
 {
     quern_transport_result *result;
@@ -100,7 +95,7 @@ static void a_translation(void **state)
             p.dtype = (quern_dtype)type;
             p.options.blur = blurs[k];
             p.options.tolerance = 1e-9;
-            near(value(&p), 0.1640625, type == QUERN_F32 ? 2e-6 : k ? 1e-10 : 1e-9);
+            check_near(value(&p), 0.1640625, type == QUERN_F32 ? 2e-6 : k ? 1e-10 : 1e-9);
         }
     }
 }
@@ -121,7 +116,7 @@ static void a_map(void **state)
     }
     p.options.blur = 0.1;
     p.options.tolerance = 1e-12;
-    near(value(&p), expected, 1e-10 * expected);
+    check_near(value(&p), expected, 1e-10 * expected);
 }
 
 /* On a line the sorted points belong together. */
@@ -140,7 +135,7 @@ static void sorted_points(void **state)
     p.options.blur = 0.15;
     p.options.scaling = 0.9;
     p.options.tolerance = 1e-12;
-    near(value(&p), half_squares, 1e-10 * half_squares);
+    check_near(value(&p), half_squares, 1e-10 * half_squares);
 }
 
 /* Quadratics u x^2 + v x + w are potentials of Gaussians; a step gives another one: -eps d log of the integral of
@@ -170,7 +165,7 @@ static void gaussians(void **state)
     p.options.blur = sqrt(eps);
     p.options.tolerance = 1e-11;
     p.options.debias = QUERN_OFF;
-    near(value(&p), (pow(c - d, 2) + A + B - D + eps * (1 - log(2 * eps)) + eps * log(D + eps)) / 2, 1e-9);
+    check_near(value(&p), (pow(c - d, 2) + A + B - D + eps * (1 - log(2 * eps)) + eps * log(D + eps)) / 2, 1e-9);
     for (int k = 0; k < 200; k++) p.a[k] *= m[0], p.b[k] *= m[1];
     for (int k = 0; k < 4000; k++) {
         quadratic_step(f, g, eps, 1 / (1 + eps / rho), m[1], d, B);
@@ -180,7 +175,7 @@ static void gaussians(void **state)
     double q = 1 / A + 2 * f[0] / rho, slope = c / A - f[1] / rho;
     double mass = m[0] / sqrt(A * q) * exp(slope * slope / (2 * q) - c * c / (2 * A) - f[2] / rho);
     p.options.reach = sqrt(rho);
-    near(value(&p), rho * (m[0] + m[1] - 2 * mass) - eps * (mass - m[0] * m[1]), 1e-9);
+    check_near(value(&p), rho * (m[0] + m[1] - 2 * mass) - eps * (mass - m[0] * m[1]), 1e-9);
 }
 
 static void one_cloud(void **state)
@@ -194,12 +189,12 @@ static void one_cloud(void **state)
         p.options.tolerance = 1e-10, p.options.blur = 0.1;
         q = p;
         memcpy(q.y, q.x, sizeof q.y), memcpy(q.b, q.a, sizeof q.b);
-        near(value(&q), 0, 1e-10);
+        check_near(value(&q), 0, 1e-10);
         q = p;
         memcpy(q.y, p.x, sizeof q.y), memcpy(q.b, p.a, sizeof q.b), memcpy(q.x, p.y, sizeof q.x);
         memcpy(q.a, p.b, sizeof q.a);
         q.options.reach_x = p.options.reach_y, q.options.reach_y = p.options.reach_x;
-        near(value(&q), value(&p), 1e-10);
+        check_near(value(&q), value(&p), 1e-10);
         assert_true(k > 3 || value(&p) > 0);
     }
 }
@@ -232,7 +227,7 @@ static void bounds_hold_the_value(void **state)
             fail_msg("problem %d: marginals are off by %g after %d steps", k, fine.marginal_error, fine.iterations);
         assert_true(rough.lower <= fine.value + 1e-12 && fine.value <= rough.upper + 1e-12);
         assert_true(fine.lower <= fine.upper + 1e-12);
-        near(fine.gap, 0, 1e-8);
+        check_near(fine.gap, 0, 1e-8);
     }
 }
 
@@ -250,7 +245,7 @@ static void a_gap_is_reached(void **state)
         assert_true(report->converged && report->gap >= 0 && report->gap <= 0.01 * report->value);
         assert_true(report->lower <= report->value && report->value <= report->upper);
         assert_true(report->iterations < 100);
-        near(report->levels[report->level_count - 1].blur, 0.05, 1e-8);
+        check_near(report->levels[report->level_count - 1].blur, 0.05, 1e-8);
         quern_transport_destroy(&result);
     }
 }
@@ -270,7 +265,7 @@ static void a_warm_start(void **state)
     p.options.start_x = quern_f64(f, 100, 1), p.options.start_y = quern_f64(g, 80, 1);
     quern_transport_report again = solved(&p);
     assert_true(again.iterations <= 3 && first.iterations > 10);
-    near(again.value, first.value, 1e-10);
+    check_near(again.value, first.value, 1e-10);
     p.options.start_y = quern_f64(g, 79, 1);
     refuse(&p, QUERN_SHAPE, "start_y has 79 rows");
 }
@@ -309,7 +304,7 @@ static void check_gradients(const problem *given, double tolerance)
             down = value(&p);
             moved[e] = at;
             if (other >= 0) moved[other] = pair;
-            near(gradient[e] - (other < 0 ? 0 : gradient[other]), (up - down) / (2 * h), tolerance);
+            check_near(gradient[e] - (other < 0 ? 0 : gradient[other]), (up - down) / (2 * h), tolerance);
         }
     }
 }
@@ -374,14 +369,14 @@ static void plans(void **state)
                 sum += rows[15 * i + j], product += rows[15 * i + j] * v[2 * j + 1];
                 mean += rows[15 * i + j] * p.y[2 * j];
             }
-            near(marginal_x[i], sum, 1e-14);
-            near(got[2 * i + 1], product, 1e-14);
-            near(map[2 * i], mean / sum, 1e-13);
-            if (k != 1) near(sum, p.a[i], 1e-10);
+            check_near(marginal_x[i], sum, 1e-14);
+            check_near(got[2 * i + 1], product, 1e-14);
+            check_near(map[2 * i], mean / sum, 1e-13);
+            if (k != 1) check_near(sum, p.a[i], 1e-10);
         }
         for (int j = 0; j < 15; j++) {
-            near(back[j], marginal_y[j], 1e-14);
-            if (k != 1) near(marginal_y[j], p.b[j], 1e-10);
+            check_near(back[j], marginal_y[j], 1e-14);
+            if (k != 1) check_near(marginal_y[j], p.b[j], 1e-10);
         }
         expect_failure(quern_transport_apply(result, true, quern_f64(v, 15, 2), quern_f64(got, 20, 2)), QUERN_SHAPE,
                        "20");
@@ -422,7 +417,7 @@ static void kernel_norms(void **state)
                                                           : 1 / (1 + square);
                 expected += weights[i] * weights[j] * k / 2;
             }
-        near(value(&p), expected, 1e-13);
+        check_near(value(&p), expected, 1e-13);
         check_gradients(&p, 1e-7);
     }
 }
@@ -449,7 +444,8 @@ static void hausdorff(void **state)
         y = fmax(y, least);
     }
     quern_transport_report report = solved(&p);
-    near(report.directed_x, x, 1e-13), near(report.directed_y, y, 1e-13), near(report.value, fmax(x, y), 1e-13);
+    check_near(report.directed_x, x, 1e-13), check_near(report.directed_y, y, 1e-13),
+        check_near(report.value, fmax(x, y), 1e-13);
     quern_transport_result *result = solve(&p);
     expect_failure(quern_transport_read(result, QUERN_GRADIENT_X, quern_f64(p.x, 7, 2)), QUERN_UNSUPPORTED,
                    "GRADIENT_X");
@@ -469,13 +465,13 @@ static void weights_of_zero_and_duplicates(void **state)
     q = p;
     memmove(&q.x[10], &q.x[12], 12 * sizeof(double)), memmove(&q.a[5], &q.a[6], 6 * sizeof(double)), q.M = 11;
     memmove(&q.y[2], &q.y[4], 16 * sizeof(double)), memmove(&q.b[1], &q.b[2], 8 * sizeof(double)), q.N = 9;
-    near(value(&p), value(&q), 1e-11);
+    check_near(value(&p), value(&q), 1e-11);
     q = p; /* half the weight at a copy of the point is the same measure */
     q.x[10] = q.x[6], q.x[11] = q.x[7], q.a[3] /= 2, q.a[5] = q.a[3];
-    near(value(&p), value(&q), 1e-11);
+    check_near(value(&p), value(&q), 1e-11);
     quern_transport_result *result = solve(&p);
     succeed(quern_transport_read(result, QUERN_GRADIENT_X, quern_f64(gradient, 12, 2)));
-    near(gradient[10], 0, 0), near(gradient[11], 0, 0);
+    check_near(gradient[10], 0, 0), check_near(gradient[11], 0, 0);
     quern_transport_destroy(&result);
 }
 
@@ -484,15 +480,15 @@ static void few_points(void **state)
     (void)state;
     need_type(QUERN_F64);
     problem p = random_problem(1, 1, 2, 14);
-    near(value(&p), half_square(&p, p.x, p.y), 1e-14);
+    check_near(value(&p), half_square(&p, p.x, p.y), 1e-14);
     p.options.reach = 0.5;
     p.N = 0; /* nothing on one side: all of the other's mass is given up, less what it costs by itself */
     p.options.debias = QUERN_OFF;
-    near(value(&p), 0.25, 1e-15);
+    check_near(value(&p), 0.25, 1e-15);
     p.M = 0;
-    near(value(&p), 0, 0);
+    check_near(value(&p), 0, 0);
     p.options.debias = QUERN_ON;
-    near(value(&p), 0, 0);
+    check_near(value(&p), 0, 0);
     p.options.reach = 0;
     quern_transport_result *result = solve(&p);
     double none[1];
@@ -506,7 +502,7 @@ static void few_points(void **state)
     double mean = 0;
     for (int k = 0; k < 5; k++) mean += p.a[k] * half_square(&p, &p.x[2 * k], p.y);
     p.options.debias = QUERN_OFF;
-    near(value(&p), mean, 1e-14);
+    check_near(value(&p), mean, 1e-14);
 }
 
 static void bad_input(void **state)

@@ -46,11 +46,6 @@ static quern_transport_result *alone(int m, const quern_transport_options *optio
     return result;
 }
 
-static void near(double got, double expected, double tolerance)
-{
-    if (!(fabs(got - expected) <= tolerance)) fail_msg("%.12g is not %.12g, but %g off", got, expected, got - expected);
-}
-
 static const struct part {
     quern_transport_part part;
     bool of_x, wide;
@@ -70,7 +65,7 @@ static void same_parts(quern_transport_result *all, quern_transport_result *one,
         succeed(quern_transport_read(one, p->part, quern_f64(expected, count, dim)));
         bool up_to_constant = balanced && (p->part == QUERN_GRADIENT_A || p->part == QUERN_GRADIENT_B);
         for (int64_t n = 0; n < count * dim; n++)
-            near(got[first[m] * dim + n] - (up_to_constant ? got[first[m]] - expected[0] : 0), expected[n], 1e-6);
+            check_near(got[first[m] * dim + n] - (up_to_constant ? got[first[m]] - expected[0] : 0), expected[n], 1e-6);
     }
     succeed(quern_transport_read(all, QUERN_ASSIGNMENT_X, quern_i64(assigned, rows[MEMBERS], 1)));
     succeed(quern_transport_read(one, QUERN_ASSIGNMENT_X, quern_i64(right, rows[m + 1] - rows[m], 1)));
@@ -96,13 +91,13 @@ static void members_are_as_alone(void **state)
             quern_transport_result *one = alone(m, &options);
             const quern_transport_report *right = quern_transport_report_of(one);
             succeed(quern_transport_member(all, (size_t)m, &value, &lower, &upper));
-            near(value, right->value, 1e-7);
+            check_near(value, right->value, 1e-7);
             assert_true(lower <= right->value + 1e-9 && right->value <= upper + 1e-9 && upper - lower < 1e-5);
             if (k < 2 && right->value > 0) same_parts(all, one, m, k == 0);
             sum += value;
             quern_transport_destroy(&one);
         }
-        near(quern_transport_report_of(all)->value, sum, 1e-10);
+        check_near(quern_transport_report_of(all)->value, sum, 1e-10);
         quern_transport_destroy(&all);
     }
 }
@@ -120,9 +115,9 @@ static void default_weights(void **state)
     succeed(quern_transport_batch(&result, context, 2, first, first, quern_f32(u, 5, 1), (quern_view){0},
                                   quern_f32(v, 5, 1), (quern_view){0}, &options));
     succeed(quern_transport_member(result, 0, &value, NULL, NULL));
-    near(value, 0.5, 1e-4);
+    check_near(value, 0.5, 1e-4);
     succeed(quern_transport_member(result, 1, &value, NULL, NULL));
-    near(value, 4.5, 1e-3);
+    check_near(value, 4.5, 1e-3);
     expect_failure(quern_transport_member(result, 2, &value, NULL, NULL), QUERN_USAGE,
                    "there is no member 2; there are 2");
     expect_failure(quern_transport_rows(result, 0, 1, quern_f32(u, 1, 5)), QUERN_UNSUPPORTED, "not of a batch");

@@ -11,14 +11,9 @@
 
 enum { MOST = 400 };
 
-static void near(double got, double expected, double tolerance)
-{
-    if (!(fabs(got - expected) <= tolerance)) fail_msg("%.12g is not %.12g, but %g off", got, expected, got - expected);
-}
-
 static void same(const double *got, const double *expected, int64_t count, double tolerance)
 {
-    for (int64_t k = 0; k < count; k++) near(got[k], expected[k], tolerance);
+    for (int64_t k = 0; k < count; k++) check_near(got[k], expected[k], tolerance);
 }
 
 static int64_t points_of(const quern_grid *grid, double *places)
@@ -84,8 +79,9 @@ static void a_grid_is_its_points(void **state)
             quern_transport(&cloud, context, points, quern_f64(a, count, 1), points, quern_f64(b, count, 1), &options));
         const quern_transport_report *p = quern_transport_report_of(on_grid), *q = quern_transport_report_of(cloud);
         assert_true(p->converged && p->iterations == q->iterations);
-        near(p->value, q->value, 1e-10), near(p->lower, q->lower, 1e-10), near(p->upper, q->upper, 1e-10);
-        near(p->cost, q->cost, 1e-10);
+        check_near(p->value, q->value, 1e-10), check_near(p->lower, q->lower, 1e-10),
+            check_near(p->upper, q->upper, 1e-10);
+        check_near(p->cost, q->cost, 1e-10);
         same_parts(on_grid, cloud, count, grid->dim);
         quern_transport_destroy(&on_grid), quern_transport_destroy(&cloud);
     }
@@ -110,7 +106,7 @@ static void a_translation(void **state)
     succeed(
         quern_transport_grid(&result, context, &grid, quern_f32(a, SIDE, SIDE), quern_f32(b, SIDE, SIDE), &options));
     const quern_transport_report *p = quern_transport_report_of(result);
-    near(p->value, mass * 0.5 * (12 * 12 + 8 * 8) / (SIDE * SIDE), 2e-6);
+    check_near(p->value, mass * 0.5 * (12 * 12 + 8 * 8) / (SIDE * SIDE), 2e-6);
     assert_true(p->upper >= p->value - 1e-6 && p->lower <= p->value + 1e-6);
     quern_transport_destroy(&result);
 }
@@ -134,7 +130,7 @@ static void quantiles(void **state)
     quern_transport_options options = {.size = sizeof options, .blur = 0.004, .tolerance = 1e-4, .debias = QUERN_OFF};
     quern_transport_result *result;
     succeed(quern_transport_grid(&result, context, &grid, quern_f64(a, N, 1), quern_f64(b, 1, N), &options));
-    near(quern_transport_report_of(result)->cost, right, 2e-5);
+    check_near(quern_transport_report_of(result)->cost, right, 2e-5);
     quern_transport_destroy(&result);
 }
 
@@ -159,11 +155,11 @@ static void one_point_and_nonsense(void **state)
                             reach = {.size = sizeof reach, .reach = 1};
     quern_transport_result *result;
     succeed(quern_transport_grid(&result, context, &point, quern_f32(one, 1, 1), (quern_view){0}, NULL));
-    near(quern_transport_report_of(result)->value, 0, 1e-7);
+    check_near(quern_transport_report_of(result)->value, 0, 1e-7);
     quern_transport_destroy(&result);
     const float dark[4] = {0}; /* an image without light: all mass is given up */
     succeed(quern_transport_grid(&result, context, &square, a, quern_f32(dark, 2, 2), &reach));
-    near(quern_transport_report_of(result)->lower, 1, 0.01);
+    check_near(quern_transport_report_of(result)->lower, 1, 0.01);
     quern_transport_destroy(&result);
     refuse(&none, a, a, NULL, QUERN_USAGE, "a grid has 1 to 3 axes, not 4");
     refuse(&empty, a, a, NULL, QUERN_SHAPE, "axis 0 of the grid has 0 points");

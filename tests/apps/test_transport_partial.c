@@ -44,11 +44,6 @@ static quern_transport_report solved(const problem *p)
     return report;
 }
 
-static void near(double got, double expected, double tolerance)
-{
-    if (!(fabs(got - expected) <= tolerance)) fail_msg("%.12g is not %.12g, but %g off", got, expected, got - expected);
-}
-
 /* Without a blur to speak of: of two points each, what is far apart stays where it is, at rho for either half. */
 static void far_points_stay(void **state)
 {
@@ -65,11 +60,11 @@ static void far_points_stay(void **state)
         quern_transport_result *result;
         succeed(quern_transport(&result, context, x, (quern_view){0}, y, (quern_view){0}, &options));
         const quern_transport_report *report = quern_transport_report_of(result);
-        near(report->value, 0.15 + 1, 0.02);
-        near(report->gap, 0, type == QUERN_F32 ? 1e-4 : 1e-9);
+        check_near(report->value, 0.15 + 1, 0.02);
+        check_near(report->gap, 0, type == QUERN_F32 ? 1e-4 : 1e-9);
         succeed(quern_transport_read(result, QUERN_MARGINAL_X, quern_f64(marginal, 2, 1)));
-        near(marginal[0], 0.5, 1e-4);
-        near(marginal[1], 0, 1e-4);
+        check_near(marginal[0], 0.5, 1e-4);
+        check_near(marginal[1], 0, 1e-4);
         quern_transport_destroy(&result);
     }
 }
@@ -91,7 +86,7 @@ static void bounds_hold_the_value(void **state)
         quern_transport_report fine = solved(&p);
         if (!fine.converged) fail_msg("problem %d: off by %g", (int)k, fine.marginal_error);
         assert_true(rough.lower <= fine.value + 1e-12 && fine.value <= rough.upper + 1e-12);
-        near(fine.gap, 0, 1e-7);
+        check_near(fine.gap, 0, 1e-7);
     }
 }
 
@@ -122,7 +117,7 @@ static void gradients(void **state)
                 of[n].numbers[e] = at - h;
                 double down = solved(&p).value;
                 of[n].numbers[e] = at;
-                near(gradient[e], (up - down) / (2 * h), 1e-6);
+                check_near(gradient[e], (up - down) / (2 * h), 1e-6);
             }
     }
 }
@@ -137,10 +132,10 @@ static void one_side_and_nonsense(void **state)
     memset(p.b, 0, sizeof p.b);
     double mass = 0;
     for (int k = 0; k < M; k++) mass += p.a[k];
-    near(solved(&p).value, 0.25 * mass, 1e-12); /* all of x stays */
+    check_near(solved(&p).value, 0.25 * mass, 1e-12); /* all of x stays */
     succeed(quern_transport(&result, context, quern_f64(p.x, 0, DIM), (quern_view){0}, quern_f64(p.y, 1, DIM),
                             (quern_view){0}, &p.options));
-    near(quern_transport_report_of(result)->value, 0.25, 1e-12);
+    check_near(quern_transport_report_of(result)->value, 0.25, 1e-12);
     quern_transport_destroy(&result);
     p.options.schedule = QUERN_SCHEDULE_GEOMLOSS;
     expect_failure(quern_transport(&result, context, quern_f64(p.x, M, DIM), (quern_view){0}, quern_f64(p.y, N, DIM),

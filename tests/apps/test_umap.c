@@ -14,29 +14,12 @@
 
 #include <cmocka.h>
 
+#include "groups.h"
 #include "quern/array.h"
 #include "quern/npy.h"
 #include "quern/tsne.h"
 #include "quern/umap.h"
 #include "run_helpers.h"
-
-enum { GROUPS = 3, EACH = 40, N = GROUPS * EACH, D = 5 };
-static double points[N * D], places[N * 2], other[N * 2];
-
-static int fill(void **state)
-{
-    srand(5);
-    for (int i = 0; i < N; i++)
-        for (int d = 0; d < D; d++) points[i * D + d] = (float)(rand() / (double)RAND_MAX + (d == i / EACH ? 6 : 0));
-    return open_context(state);
-}
-
-static double square(const double *a, const double *b, int dim)
-{
-    double sum = 0;
-    for (int d = 0; d < dim; d++) sum += (a[d] - b[d]) * (a[d] - b[d]);
-    return sum;
-}
 
 static quern_umap_report place(const quern_umap_options *options, double *out)
 {
@@ -51,15 +34,7 @@ static void groups_stay_together(void **state)
     need_device();
     quern_umap_report report = place(NULL, places);
     assert_int_equal(report.iterations, 500);
-    for (int i = 0; i < N; i++) {
-        double nearest = INFINITY, farthest = 0;
-        for (int j = 0; j < N; j++) {
-            double d = square(places + 2 * i, places + 2 * j, 2);
-            if (i / EACH == j / EACH) farthest = fmax(farthest, d);
-            else nearest = fmin(nearest, d);
-        }
-        assert_true(farthest < nearest);
-    }
+    check_groups();
     place(NULL, other);
     assert_memory_equal(places, other, sizeof places);
 }

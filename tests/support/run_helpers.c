@@ -50,6 +50,16 @@ void succeed(quern_status status)
     if (status) fail_msg("%s: %s", quern_status_name(status), quern_last_error_text());
 }
 
+void check_near(double got, double expected, double tolerance)
+{
+    if (!(fabs(got - expected) <= tolerance)) fail_msg("%.12g is not %.12g, but %g off", got, expected, got - expected);
+}
+
+double uniform(void)
+{
+    return rand() / (double)RAND_MAX;
+}
+
 void expect_failure(quern_status got, quern_status status, const char *part)
 {
     const quern_error *error = quern_last_error();

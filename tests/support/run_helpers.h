@@ -34,6 +34,10 @@ quern_operator *check_text(const quern_graph *graph, quern_expr result, const ch
 void succeed(quern_status status);
 /* Fails the test unless the last error has this status, and its message or next step this part. */
 void expect_failure(quern_status got, quern_status status, const char *part);
+/* Fails the test unless two numbers differ by the tolerance at most. */
+void check_near(double got, double expected, double tolerance);
+/* The next number of rand(), from 0 to 1. */
+double uniform(void);
 
 /* ---- trials ---- */
 
