@@ -13,6 +13,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from npy import put_npy
+
 QUERN = os.path.abspath(sys.argv[1])
 ENVIRONMENT = dict(os.environ, QUERN_HOST='on', LC_ALL='C')
 # exit codes, of quern/status.def
@@ -46,12 +49,6 @@ def fails(name, code, told, *words, stdin=b'', limit=None):
 def put(name, data):
     with open(name, 'wb') as file:
         file.write(data)
-
-
-def put_npy(name, descr, shape, data, order=False):
-    header = f"{{'descr': {descr if descr[0] == '[' else repr(descr)}, 'fortran_order': {order}, 'shape': {shape}, }}"
-    header += ' ' * (53 - len(header) % 64 if len(header) % 64 < 54 else 117 - len(header) % 64) + '\n'
-    put(name, b'\x93NUMPY\1\0' + struct.pack('<H', len(header)) + header.encode() + data)
 
 
 # ---- .npy: every type in both byte orders, both orders of elements ----

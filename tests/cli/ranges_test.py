@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from npy import put_npy
 from verdicts import finish, report
 
 QUERN = os.path.abspath(sys.argv[1])
@@ -22,12 +23,9 @@ WORDS = (FORMULA, 'x=1,2,3', 'y=1,10,100')
 USAGE, SHAPE, UNSUPPORTED, IO = 2, 6, 10, 15
 
 
-def put_npy(name, letter, shape, numbers):
+def put(name, letter, shape, numbers):
     codes = {'q': '<i8', 'i': '<i4', 'd': '<f8', 'f': '<f4', '?': '|b1'}
-    header = f"{{'descr': '{codes[letter]}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + '\n'
-    with open(name, 'wb') as file:
-        file.write(b'\x93NUMPY\1\0' + struct.pack('<H', len(header)) + header.encode() +
-                   struct.pack(f'<{len(numbers)}{letter}', *numbers))
+    put_npy(name, codes[letter], shape, struct.pack(f'<{len(numbers)}{letter}', *numbers))
 
 
 def run(*words, **environment):
@@ -46,19 +44,19 @@ def fails(name, code, told, *words):
 
 
 def put_files():
-    put_npy('rows.npy', 'q', (2, 2), [0, 1, 1, 3])
-    put_npy('ends.npy', 'i', (2,), [1, 3])
-    put_npy('columns.npy', 'q', (3, 2), [0, 3, 0, 1, 2, 3])
-    put_npy('clusters.npy', 'i', (3, 2), [0, 1, 1, 2, 2, 3])
-    put_npy('keep.npy', '?', (2, 3), [True, True, True, True, False, True])
-    put_npy('i.npy', 'q', (3,), [3, 7, 7])
-    put_npy('j.npy', 'd', (3,), [3, 7, 9])
-    put_npy('none.npy', 'q', (0, 2), [])
-    put_npy('no_ends.npy', 'q', (0,), [])
-    put_npy('half.npy', 'd', (1, 2), [0, 0.5])
-    put_npy('wide.npy', 'q', (1, 3), [0, 1, 2])
-    put_npy('back.npy', 'q', (3,), [3, 9, 7])
-    put_npy('early.npy', 'q', (2,), [1, 2])
+    put('rows.npy', 'q', (2, 2), [0, 1, 1, 3])
+    put('ends.npy', 'i', (2,), [1, 3])
+    put('columns.npy', 'q', (3, 2), [0, 3, 0, 1, 2, 3])
+    put('clusters.npy', 'i', (3, 2), [0, 1, 1, 2, 2, 3])
+    put('keep.npy', '?', (2, 3), [True, True, True, True, False, True])
+    put('i.npy', 'q', (3,), [3, 7, 7])
+    put('j.npy', 'd', (3,), [3, 7, 9])
+    put('none.npy', 'q', (0, 2), [])
+    put('no_ends.npy', 'q', (0,), [])
+    put('half.npy', 'd', (1, 2), [0, 0.5])
+    put('wide.npy', 'q', (1, 3), [0, 1, 2])
+    put('back.npy', 'q', (3,), [3, 9, 7])
+    put('early.npy', 'q', (2,), [1, 2])
 
 
 def say_the_same():
@@ -83,7 +81,7 @@ def compute_more():
     prints('two passes', '616', 'x=Vi(1); y=Vj(1); Sum_i(Sum_j(x*y))', *WORDS[1:], *ranges)
     prints('NaN where it is met alone', '1 nan nan', FORMULA, 'x=1,2,3', 'y=1,nan,100', '--ranges', '0:1=0:1; 1:3=0:3')
     prints('indices', '2 1 -1', 'x=Vi(1); y=Vj(1); ArgMax_j(x*y)', *WORDS[1:], '--ranges', '0:1=0:3; 1:2=0:2')
-    put_npy('b.npy', 'f', (2, 3, 1), [1, 2, 3, 4, 5, 6])
+    put('b.npy', 'f', (2, 3, 1), [1, 2, 3, 4, 5, 6])
     prints('in a batch', '11 0 0 0 5 6', FORMULA, 'x=b.npy', 'y=1,10,100', '--ranges', '0:1=0:2; 4:6=3:4')
     prints('in a ragged batch', '1 20 30', *WORDS, '--offsets-i', '0,1,3', '--offsets-j', '0,1,3', '--ranges',
            '0:1=0:1; 1:3=1:2')
@@ -95,7 +93,7 @@ def prune():
     prints('pruned in a batch', '1 2 3 4 5 6', 'x=Vi(1); y=Vj(1); Min_j(Square(x-y))*0+x', 'x=b.npy', 'y=1,10', '--prune', '--quiet')
     prints('pruned in a ragged batch', '0 0 0', 'x=Vi(1); y=Vj(1); ArgMin_j(Square(x-y))', *WORDS[1:], '--offsets-i', '0,1,3',
            '--offsets-j', '0,1,3', '--prune', '--quiet')
-    put_npy('p.npy', 'f', (300, 1), [k * k % 77 for k in range(300)])
+    put('p.npy', 'f', (300, 1), [k * k % 77 for k in range(300)])
     words = ('x=Vi(1); y=Vj(1); ArgMin_j(Abs(x-y))', 'x=p.npy', 'y=p.npy', '--quiet')
     without = run(*words, '--prune', '--verbose', POCL_EXTRA_BUILD_FLAGS='-Dquern_boxes=gone') # as oclgrind's compiler does
     report('pruned where the driver does not make the kernel', '' if without[:2] == run(*words)[:2] and 'pruned' not in without[2] and

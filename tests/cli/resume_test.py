@@ -14,6 +14,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from npy import put_npy
 from verdicts import finish, report
 
 QUERN = os.path.abspath(sys.argv[1])
@@ -24,11 +25,9 @@ WORDS = ['x=x.npy', 'y=y.npy', '-o', 'a.npy', '-o', 'k.npy', '--resume', 'r', '-
 USAGE, UNSUPPORTED, IO = 2, 10, 15
 
 
-def put_npy(name, rows, columns, seed):
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}".ljust(117) + '\n'
+def put(name, rows, columns, seed):
     numbers = [((k * 2654435761 + seed) % 65536) / 65536 for k in range(rows * columns)]
-    with open(name, 'wb') as file:
-        file.write(b'\x93NUMPY\1\0' + struct.pack('<H', len(header)) + header.encode() + struct.pack(f'<{len(numbers)}f', *numbers))
+    put_npy(name, '<f4', (rows, columns), struct.pack(f'<{len(numbers)}f', *numbers))
 
 
 def start(formula=FORMULA, slice_pairs='1200000', words=tuple(WORDS)):
@@ -64,9 +63,9 @@ def fails(name, got, code, told):
 
 
 def main():
-    put_npy('x.npy', ROWS, 2, 1)
-    put_npy('y.npy', COLUMNS, 2, 2)
-    put_npy('z.npy', COLUMNS, 2, 3)
+    put('x.npy', ROWS, 2, 1)
+    put('y.npy', COLUMNS, 2, 2)
+    put('z.npy', COLUMNS, 2, 3)
     fails('a run that is not disturbed', run(), 0, '')
     whole = read('a.npy', 'k.npy')
     subprocess.run([QUERN, 'eval', FORMULA, *WORDS[:2], '-o', 'b.npy', '-o', 'n.npy'], check=True)
@@ -91,7 +90,7 @@ def main():
     os.symlink('.', 'here')
     twice = [word.replace('a.npy', 'here/r') for word in WORDS]
     fails('a result in the place of the file', run(words=twice), USAGE, 'is given for --resume')
-    put_npy('none.npy', 0, 2, 1)
+    put('none.npy', 0, 2, 1)
     fails('no columns', run(words=[word.replace('y.npy', 'none.npy') for word in WORDS]), 0, '')
     report('which give no sum', '' if not any(read('a.npy')[0][128:]) else 'they do')
     fails('several passes', run(formula='x=Vi(2); y=Vj(2); Sum_i(Sum_j(Exp(-SqDist(x,y))))',

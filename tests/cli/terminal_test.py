@@ -14,17 +14,12 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from npy import put_npy
+
 # over a second of building, and of running, on any machine
 SLOW_BUILD = ['x=Vi(20); y=Vj(20); Sum_j(SoftDTW_SqDist(x,y,0.5))', 'x=' + ','.join(['1'] * 20), 'y=' + ','.join(['2'] * 20)]
 LONG_RUN = 'x=Vi(3); y=Vj(3); Sum_i(Sum_j(Exp(-SqDist(x,y))*Cos(x|y)*Sin(Norm2(x-y))))'
-
-
-def write_npy(path, rows):
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 3), }}"
-    header += ' ' * (63 - (10 + len(header)) % 64) + '\n'
-    with open(path, 'wb') as out:
-        out.write(b'\x93NUMPY\x01\x00' + struct.pack('<H', len(header)) + header.encode())
-        out.write(array.array('f', (n % 97 / 97 for n in range(3 * rows))).tobytes())
 
 
 def run(quern, words, terminal, **more):
@@ -86,7 +81,7 @@ def main(arguments):
         path = os.path.join(folder, 'x.npy')
         while seconds < 3: # long enough, whatever the machine
             points *= 2
-            write_npy(path, points)
+            put_npy(path, '<f4', (points, 3), array.array('f', (n % 97 / 97 for n in range(3 * points))).tobytes())
             for _ in range(2): # the first builds
                 before = os.times().elapsed
                 plain, told = run(quern, [LONG_RUN, f'x={path}', f'y={path}'], False)
@@ -100,9 +95,7 @@ def main(arguments):
         out, told = run(quern, [*words, '--quiet'], True)
         report('--quiet tells nothing', told)
         path = os.path.join(folder, 'whole.npy')
-        with open(path, 'wb') as file:
-            header = f"{{'descr': '<i4', 'fortran_order': False, 'shape': (2, 1), }}".ljust(117) + '\n'
-            file.write(b'\x93NUMPY\x01\x00' + struct.pack('<H', len(header)) + header.encode() + struct.pack('<2i', 1, 2))
+        put_npy(path, '<i4', (2, 1), struct.pack('<2i', 1, 2))
         out, told = run(quern, ['x=Vi(1); x*1', f'x={path}'], False)
         report('a conversion is told', 'holds <i4; read as float32' not in told and told)
         out, told = run(quern, ['x=Vi(1); x*1', f'x={path}', '--quiet'], False)

@@ -14,6 +14,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from npy import put_npy
+
 os.environ['QUERN_HOST'] = 'off'
 nan, inf = math.nan, math.inf
 REDUCTIONS = ('Sum', 'LogSumExp', 'Min', 'Max', 'ArgMin', 'ArgMax')
@@ -36,14 +39,6 @@ ROWS = {
 }
 
 
-def write_npy(path, terms, dtype):
-    header = "{'descr': '<%s', 'fortran_order': False, 'shape': (%d, 1), }" % (dtype, len(terms))
-    header = header.ljust(117) + '\n'
-    with open(path, 'wb') as file:
-        file.write(b'\x93NUMPY\x01\x00' + struct.pack('<H', len(header)) + header.encode())
-        file.write(struct.pack('<%d%s' % (len(terms), {'f4': 'f', 'f8': 'd'}[dtype]), *terms))
-
-
 def agree(got, expected, dtype):
     if math.isnan(expected) or math.isinf(expected):
         return math.isnan(got) and math.isnan(expected) or got == expected
@@ -53,7 +48,7 @@ def agree(got, expected, dtype):
 def fault_of(quern, folder, axis, terms, expected, dtype):
     """What is wrong, or None."""
     path = os.path.join(folder, 'terms.npy')
-    write_npy(path, terms, dtype)
+    put_npy(path, '<' + dtype, (len(terms), 1), struct.pack('<%d%s' % (len(terms), {'f4': 'f', 'f8': 'd'}[dtype]), *terms))
     formula = f't=V{axis}(1); ' + ', '.join(f'{name}_{axis}(t)' for name in REDUCTIONS)
     done = subprocess.run([quern, 'eval', formula, f't={path}'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode:
