@@ -69,20 +69,9 @@ static void place_pixels(float *x, int64_t width)
     }
 }
 
-static int draw(const char *path, const float *density, int width)
+static double bend(double part)
 {
-    canvas c;
-    float most = 0;
-    int bad = canvas_create(&c, width, width);
-
-    for (int k = 0; k < width * width; k++) most = fmaxf(most, density[k]);
-    for (int k = 0; k < width * width && !bad; k++) {
-        canvas_colour colour = canvas_ramp(pow((double)(density[k] / most), 0.4));
-        memcpy(c.pixels + 3 * k, (unsigned char[]){colour.red, colour.green, colour.blue}, 3);
-    }
-    if (!bad) bad = canvas_write(&c, path);
-    canvas_free(&c);
-    return bad;
+    return pow(part, 0.4);
 }
 
 int main(int argc, char **argv)
@@ -124,7 +113,7 @@ int main(int argc, char **argv)
         printf("the bits of a device with room for all: %s\n",
                memcmp(all, little, (size_t)pixels * sizeof *all) ? "no" : "yes");
     // prints: the bits of a device with room for all: yes
-    if (!bad && argc > 1 && draw(argv[1], little, (int)width)) return 1;
+    if (!bad && argc > 1 && canvas_write_map(argv[1], little, (int)width, (int)width, bend)) return 1;
     quern_operator_destroy(&op);
     quern_context_destroy(&small), quern_context_destroy(&large);
     quern_npy_unmap(&y);

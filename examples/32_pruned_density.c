@@ -63,20 +63,9 @@ static int count_wrong(const float *x, const float *y, const float *density, int
     return wrong;
 }
 
-static int draw(const char *path, const float *density, int width)
+static double bend(double part)
 {
-    canvas c;
-    float most = 0;
-    int bad = canvas_create(&c, width, width);
-
-    for (int k = 0; k < width * width; k++) most = fmaxf(most, density[k]);
-    for (int k = 0; k < width * width && !bad; k++) {
-        canvas_colour colour = canvas_ramp(log1p(50 * (double)(density[k] / most)) / log(51));
-        memcpy(c.pixels + 3 * k, (unsigned char[]){colour.red, colour.green, colour.blue}, 3);
-    }
-    if (!bad) bad = canvas_write(&c, path);
-    canvas_free(&c);
-    return bad;
+    return log1p(50 * part) / log(51);
 }
 
 int main(int argc, char **argv)
@@ -111,7 +100,7 @@ int main(int argc, char **argv)
         printf("of 100 pixels beside float64 %d are off by more than is certified\n",
                count_wrong(x, y, density, pixels, steps, report.absolute));
         // prints: of 100 pixels beside float64 0 are off by more than is certified
-        if (argc > 1 && draw(argv[1], density, (int)width)) return 1;
+        if (argc > 1 && canvas_write_map(argv[1], density, (int)width, (int)width, bend)) return 1;
     }
     quern_operator_destroy(&op), quern_context_destroy(&ctx);
     free(x), free(y), free(density);

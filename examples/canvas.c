@@ -203,3 +203,19 @@ int canvas_write(const canvas *c, const char *path)
     remove(path);
     return -1;
 }
+
+int canvas_write_map(const char *path, const float *numbers, int width, int height, double (*bend)(double part))
+{
+    canvas c;
+    float most = 0;
+    int bad = canvas_create(&c, width, height);
+
+    for (int k = 0; k < width * height; k++) most = fmaxf(most, numbers[k]);
+    for (int k = 0; k < width * height && !bad; k++) {
+        canvas_colour colour = canvas_ramp(bend((double)(numbers[k] / most)));
+        memcpy(c.pixels + 3 * k, (unsigned char[]){colour.red, colour.green, colour.blue}, 3);
+    }
+    if (!bad) bad = canvas_write(&c, path);
+    canvas_free(&c);
+    return bad;
+}

@@ -35,5 +35,7 @@ double canvas_text_width(double height, const char *text);
 
 /* 0, or -1 after a message on stderr; then there is no file. */
 int canvas_write(const canvas *c, const char *path);
+/* Of width x height numbers from 0 on, likewise: each in the colour of the ramp that `bend` gives its part of the largest. */
+int canvas_write_map(const char *path, const float *numbers, int width, int height, double (*bend)(double part));
 
 #endif
