@@ -9,6 +9,12 @@
  * less. What the other parameters are is
  * said in src/plan/plan.h, Q_PARAM_...
  */
+#define Q_INLINED Q_FN __attribute__((always_inline)) /* PoCL 3.1 loses pointers to local memory in calls */
+#ifdef POCL_DEVICE_ADDRESS_BITS /* PoCL 3.1 makes wrong code where some work-items go another way just before a loop */
+#define Q_KEEP_APART barrier(CLK_LOCAL_MEM_FENCE)
+#else
+#define Q_KEEP_APART
+#endif
 #define Q_EACH_ROW _Pragma("unroll") for (int r = 0; r < Q_ROWS; r++)
 #define Q_ROW_STEP ((long)Q_LOCAL * Q_LANES) /* from a vector of rows of a work-item to its next */
 #define Q_GROUP_ROWS (Q_ROWS * Q_ROW_STEP)

@@ -45,12 +45,6 @@
     for (int k##_turn = 0, k = (int)get_local_id(0); k##_turn < ((count) + Q_LOCAL - 1) / Q_LOCAL;                     \
          k##_turn++, k += Q_LOCAL)                                                                                     \
         if (k < (count))
-#define Q_INLINED Q_FN __attribute__((always_inline)) /* PoCL 3.1 loses pointers to local memory in calls */
-#ifdef POCL_DEVICE_ADDRESS_BITS /* PoCL 3.1 makes wrong code where some work-items go another way just before a loop */
-#define Q_KEEP_APART barrier(CLK_LOCAL_MEM_FENCE)
-#else
-#define Q_KEEP_APART
-#endif
 #define Q_WIDE_LOADS __attribute__((aligned(16)))
 #define Q_TILE_START(j0) min(j0, (long)(Q_COLUMN_COUNT) - Q_TILE_N) /* with Q_WHOLE */
 #define Q_NEXT_TILE(now) ((now) == 2 ? 0 : (now) + 1)

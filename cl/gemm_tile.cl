@@ -55,7 +55,6 @@
 #define Q_ROW_AT(r) ((r) / 4 * (4 * Q_THREADS_M) + 4 * row_thread + (r) % 4)
 #define Q_COLUMN_AT(c) ((c) / 4 * (4 * Q_THREADS_N) + 4 * column_thread + (c) % 4)
 #define Q_ITEM ((int)((uint)get_local_id(0) % Q_LOCAL)) /* so that compilers know what it can be */
-#define Q_INLINED Q_FN __attribute__((always_inline)) /* PoCL 3.1 loses pointers to local memory in calls */
 #define Q_WIDE_LOADS __attribute__((aligned(32)))
 #if Q_F64
 typedef double4 sreal4;

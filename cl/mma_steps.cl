@@ -37,12 +37,6 @@
                            k##_turn++, k += Q_LOCAL)                                                                   \
         if ((count) % Q_LOCAL == 0 || k < (count))
 #define Q_EACH_REG_M _Pragma("unroll") for (int r = 0; r < Q_REG_M; r++)
-#define Q_INLINED Q_FN __attribute__((always_inline)) /* PoCL 3.1 loses pointers to local memory in calls */
-#ifdef POCL_DEVICE_ADDRESS_BITS /* PoCL 3.1 makes wrong code where some work-items go another way just before a loop */
-#define Q_KEEP_APART barrier(CLK_LOCAL_MEM_FENCE)
-#else
-#define Q_KEEP_APART
-#endif
 
 /* Where the work-item is: its warp along the rows and the columns, and in the warp. */
 #define Q_ITEM ((int)((uint)get_local_id(0) % Q_LOCAL)) /* so that compilers know what it can be */
