@@ -35,6 +35,7 @@ typedef struct bench_problem {
     size_t count;
     bench_array arrays[BENCH_VARIABLES];
     quern_arg args[BENCH_VARIABLES];
+    uint64_t serial; /* no other problem of this process has it */
 } bench_problem;
 
 struct bench_case {
@@ -123,6 +124,11 @@ quern_status bench_call_umap(quern_context *context, const bench_problem *proble
    BENCH_VARIABLES or more columns than BENCH_COLUMNS. */
 bool bench_problem_create(bench_problem *problem, const bench_case *which, const quern_operator *op, int64_t n);
 void bench_problem_destroy(bench_problem *problem);
+
+/* For bench_case.row, where all rows' results are found at once: number k of the `count` that `find` writes, which the first call
+   for a problem runs in a context of its own. NaN if that fails, and stderr tells why. */
+typedef quern_status bench_finder(double *values, quern_context *context, const bench_problem *problem);
+double bench_found(const bench_problem *problem, int64_t k, int64_t count, bench_finder *find);
 
 /* resident.c: copies of a problem's arrays on the device, and room there for its result. False: quern_last_error tells
    why; to be destroyed all the same. The operator is of the same context. */

@@ -3,8 +3,6 @@
  * iterative method, which stores no matrix. It is checked against a run of its own in float64 with a far smaller residual.
  */
 #include <quern/gp.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "cases.h"
 
@@ -30,21 +28,14 @@ quern_status bench_call_gp(quern_context *context, const bench_problem *problem,
                    quern_f32(result, problem->m, 1));
 }
 
+static quern_status find(double *means, quern_context *context, const bench_problem *problem)
+{
+    const bench_array *x = bench_array_find(problem, "x"), *y = bench_array_find(problem, "y");
+    return predict(context, problem, 1e-10, quern_f64(x->exact, x->rows, 3), quern_f64(y->exact, y->rows, 3),
+                   quern_f64(means, problem->m, 1));
+}
+
 void bench_row_gp(const bench_problem *problem, int64_t i, double *result)
 {
-    static const bench_problem *known;
-    static double *means;
-    if (known != problem) {
-        const bench_array *x = bench_array_find(problem, "x"), *y = bench_array_find(problem, "y");
-        quern_context *context = NULL;
-        free(means);
-        means = calloc((size_t)problem->m, sizeof *means);
-        if (!means || quern_context_create(&context, NULL) ||
-            predict(context, problem, 1e-10, quern_f64(x->exact, x->rows, 3), quern_f64(y->exact, y->rows, 3),
-                    quern_f64(means, problem->m, 1)))
-            fprintf(stderr, "quern-bench: %s\n", quern_last_error_text());
-        quern_context_destroy(&context);
-        known = problem;
-    }
-    *result = means ? means[i] : 0;
+    *result = bench_found(problem, i, problem->m, find);
 }

@@ -6,7 +6,6 @@
  */
 #include <quern/kmeans.h>
 #include <math.h>
-#include <stdio.h>
 
 #include "cases.h"
 
@@ -65,19 +64,17 @@ quern_status bench_call_kmeans25(quern_context *context, const bench_problem *pr
     return status;
 }
 
+static quern_status find(double *inertia, quern_context *context, const bench_problem *problem)
+{
+    quern_kmeans_options options = {.iterations = LONG_STEPS, .bounds = QUERN_OFF};
+    quern_kmeans_report report = {.inertia = NAN};
+    const quern_status status = cluster(context, problem, &options, &report);
+    *inertia = report.inertia;
+    return status;
+}
+
 void bench_row_kmeans25(const bench_problem *problem, int64_t i, double *result)
 {
-    static const bench_problem *known;
-    static double inertia;
     (void)i;
-    if (known != problem) {
-        quern_context *context = NULL;
-        quern_kmeans_options options = {.iterations = LONG_STEPS, .bounds = QUERN_OFF};
-        quern_kmeans_report report = {.inertia = NAN};
-        if (quern_context_create(&context, NULL) || cluster(context, problem, &options, &report))
-            fprintf(stderr, "quern-bench: %s\n", quern_last_error_text());
-        quern_context_destroy(&context);
-        known = problem, inertia = report.inertia;
-    }
-    *result = inertia;
+    *result = bench_found(problem, 0, 1, find);
 }

@@ -4,8 +4,6 @@
  */
 #include <math.h>
 #include <quern/spectra.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "cases.h"
 
@@ -56,39 +54,24 @@ quern_status bench_call_eigs(quern_context *context, const bench_problem *proble
     return status;
 }
 
-static void tell(quern_status status)
+static quern_status find_solution(double *solution, quern_context *context, const bench_problem *problem)
 {
-    if (status) fprintf(stderr, "quern-bench: %s\n", quern_last_error_text());
+    return solve(context, problem, 1e-10, quern_f64(solution, problem->m, problem->columns));
 }
 
 void bench_row_solve(const bench_problem *problem, int64_t i, double *result)
 {
-    static const bench_problem *known;
-    static double *solution;
-    if (known != problem) {
-        quern_context *context = NULL;
-        free(solution);
-        solution = calloc((size_t)(problem->m * problem->columns), sizeof *solution);
-        quern_status status = quern_context_create(&context, NULL);
-        if (!status) status = solve(context, problem, 1e-10, quern_f64(solution, problem->m, problem->columns));
-        tell(status);
-        quern_context_destroy(&context);
-        known = problem;
-    }
-    for (int64_t k = 0; k < problem->columns; k++) result[k] = solution[i * problem->columns + k];
+    const int64_t columns = problem->columns;
+    for (int64_t k = 0; k < columns; k++)
+        result[k] = bench_found(problem, i * columns + k, problem->m * columns, find_solution);
+}
+
+static quern_status find_eigenvalues(double *values, quern_context *context, const bench_problem *problem)
+{
+    return find(context, problem, 1e-13, values);
 }
 
 void bench_row_eigs(const bench_problem *problem, int64_t i, double *result)
 {
-    static const bench_problem *known;
-    static double values[COUNT];
-    if (known != problem) {
-        quern_context *context = NULL;
-        quern_status status = quern_context_create(&context, NULL);
-        if (!status) status = find(context, problem, 1e-13, values);
-        tell(status);
-        quern_context_destroy(&context);
-        known = problem;
-    }
-    *result = values[i % COUNT];
+    *result = bench_found(problem, i % COUNT, COUNT, find_eigenvalues);
 }

@@ -26,7 +26,6 @@ typedef struct bench_peer {
     bool (*run)(const bench_problem *problem,
                 void *result);  /* all calls of a repetition, in this process; false: it could not. Or: */
     const char *program, *mode; /* a script of bench/peers, if it ends in .py, or a program of the build's bench/ */
-    bool rate;                  /* it does the same work but not the case: its own error counts */
 } bench_peer;
 
 extern const bench_peer bench_peers[];

@@ -3,6 +3,7 @@
  * type of the case first, so that exact and measured values see the same numbers.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,12 +56,14 @@ static bool array_create(bench_problem *problem, size_t k, quern_value what)
 
 bool bench_problem_create(bench_problem *problem, const bench_case *which, const quern_operator *op, int64_t n)
 {
+    static uint64_t serial;
     const quern_value result = quern_result(op, 0);
     *problem = (bench_problem){.which = which,
                                .m = n,
                                .n = n,
                                .columns = result.dim,
-                               .result_type = result.integer ? QUERN_I64 : which->dtype};
+                               .result_type = result.integer ? QUERN_I64 : which->dtype,
+                               .serial = ++serial};
     bool ok = quern_variable_count(op) <= BENCH_VARIABLES && problem->columns <= BENCH_COLUMNS;
     for (size_t k = 0; ok && k < quern_variable_count(op); k++) {
         problem->count = k + 1;
@@ -80,6 +83,31 @@ void bench_problem_destroy(bench_problem *problem)
 }
 
 /* ---- the check -------------------------------------------------------------------------------------------------- */
+
+static double *find_all(bench_finder *find, int64_t count, const bench_problem *problem)
+{
+    double *values = calloc((size_t)count, sizeof *values);
+    quern_context *context = NULL;
+    if (!values || quern_context_create(&context, NULL) || find(values, context, problem)) {
+        fprintf(stderr, "quern-bench: %s\n", values ? quern_last_error_text() : "out of memory");
+        free(values);
+        values = NULL;
+    }
+    quern_context_destroy(&context);
+    return values;
+}
+
+double bench_found(const bench_problem *problem, int64_t k, int64_t count, bench_finder *find)
+{
+    static uint64_t of; /* the serial of the problem whose values they are */
+    static double *values;
+    if (of != problem->serial) {
+        free(values);
+        values = find_all(find, count, problem);
+        of = problem->serial;
+    }
+    return values ? values[k] : NAN;
+}
 
 /* The k-th of the rows that are checked: spread over all. */
 static int64_t checked_row(const bench_problem *problem, int64_t k)

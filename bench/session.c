@@ -213,15 +213,15 @@ static bool result_read(bench_session *session)
 
 bool bench_session_error(bench_session *session, double *error)
 {
-    bool ok = true;
     if (session->peer->program) {
         json_t *answer = peer_ask(session, "result"), *own = json_object_get(answer, "error");
-        ok = session->peer->rate ? json_is_number(own) : answer && result_read(session);
+        const bool rates = json_is_number(own), ok = rates || (answer && result_read(session));
         *error = json_number_value(own);
         json_decref(answer);
+        if (rates || !ok) return ok;
     }
-    if (ok && !session->peer->rate) *error = bench_error(session->problem, session->result);
-    return ok;
+    *error = bench_error(session->problem, session->result);
+    return true;
 }
 
 void bench_session_close(bench_session **where)

@@ -5,7 +5,6 @@
 #include <math.h>
 #include <quern/tsne.h>
 #include <quern/umap.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "cases.h"
@@ -58,30 +57,20 @@ static quern_status call(left_after *after, quern_context *context, const bench_
     return status;
 }
 
-/* What is left after so many steps, which is found once for a problem. */
-static void find(left_after *after, const bench_problem *problem, int iterations, double *result)
-{
-    static const bench_problem *known;
-    static double left;
-    if (known != problem) {
-        quern_context *context = NULL;
-        if (quern_context_create(&context, NULL) || after(&left, context, problem, iterations))
-            fprintf(stderr, "quern-bench: %s\n", quern_last_error_text());
-        quern_context_destroy(&context);
-        known = problem;
-    }
-    *result = left;
-}
-
 quern_status bench_call_tsne(quern_context *context, const bench_problem *problem, void *result)
 {
     return call(divergence_after, context, problem, 1000, result);
 }
 
+static quern_status find_divergence(double *left, quern_context *context, const bench_problem *problem)
+{
+    return divergence_after(left, context, problem, 2000);
+}
+
 void bench_row_tsne(const bench_problem *problem, int64_t i, double *result)
 {
     (void)i;
-    find(divergence_after, problem, 2000, result);
+    *result = bench_found(problem, 0, 1, find_divergence);
 }
 
 quern_status bench_call_umap(quern_context *context, const bench_problem *problem, void *result)
@@ -89,8 +78,13 @@ quern_status bench_call_umap(quern_context *context, const bench_problem *proble
     return call(loss_after, context, problem, 500, result);
 }
 
+static quern_status find_loss(double *left, quern_context *context, const bench_problem *problem)
+{
+    return loss_after(left, context, problem, 1000);
+}
+
 void bench_row_umap(const bench_problem *problem, int64_t i, double *result)
 {
     (void)i;
-    find(loss_after, problem, 1000, result);
+    *result = bench_found(problem, 0, 1, find_loss);
 }
