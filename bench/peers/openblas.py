@@ -13,7 +13,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", peer.THREADS)
 
 def describe():
     import numpy
-    blas = numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    try:
+        blas = numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    except TypeError:
+        raise ImportError(f"NumPy {numpy.__version__} does not say whose BLAS it has; 1.25 and later do")
     if "openblas" not in blas["name"]:
         raise ImportError(f"this NumPy has {blas['name']}, not OpenBLAS")
     return f"numpy {numpy.__version__}, {blas['name']} {blas['version']}, {SIDE} x {SIDE}"
