@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run_helpers.h"
+#include "ways.h"
 
 enum {
     MOST_BLOCKS = 8,
@@ -204,61 +204,15 @@ static void try_formula(const char *formula, const quern_compile_options *option
     quern_operator_destroy(&op);
 }
 
-#define LOOPS "min_k=2 min_rhs=2 reg_m=2 reg_n=3"
+/* Of each way. */
+static const size_t of_way[WAYS][3] = {{0, 1, 2}, {1, 2, 3}, {2, 3, 4}, {0, 3, 4}};
 
-static const struct {
-    const char *what;
-    int lanes, local, split;
-    quern_sum sum;
-    const char *profile;
-    size_t formulas[3];
-} ways[] = {
-    {"row", 4, 1, 0, QUERN_SUM_BLOCKED, "min_k=0 min_rhs=0", {0, 1, 2}},
-    {"row, staged", 1, 8, 3, QUERN_SUM_KAHAN, "min_k=0 min_rhs=0 staged_cols=8", {1, 2, 3}},
-    {"gemm", 4, 1, 2, QUERN_SUM_BLOCKED, LOOPS, {2, 3, 4}},
-    {"gemm_local", 1, 8, 0, QUERN_SUM_BLOCKED, LOOPS " staged_cols=8 rhs_registers=4", {0, 3, 4}},
-};
-
-static void try_way(size_t way, quern_dtype dtype)
+static void generated(void **state)
 {
-    need_device();
-    need_type(dtype);
-    if (context->profile.max_cols_per_item) skip(); /* llvmpipe takes minutes over vectors and long loops */
-    setenv("POCL_EXTRA_BUILD_FLAGS", "-cl-opt-disable", 1);
-    for (size_t f = 0; f < Q_COUNT(ways[way].formulas); f++) {
-        quern_compile_options options = {.size = sizeof options,
-                                         .sum = ways[way].sum,
-                                         .lanes = ways[way].lanes,
-                                         .local = ways[way].local,
-                                         .split = ways[way].split,
-                                         .profile = ways[way].profile};
-        try_formula(formulas[ways[way].formulas[f]], &options, dtype, ways[way].what);
-    }
-    unsetenv("POCL_EXTRA_BUILD_FLAGS");
-}
-
-static void rows_in_vectors(void **state)
-{
-    (void)state;
-    try_way(0, QUERN_F32);
-}
-
-static void staged_columns(void **state)
-{
-    (void)state;
-    try_way(1, QUERN_F64);
-}
-
-static void register_tiles(void **state)
-{
-    (void)state;
-    try_way(2, QUERN_F32);
-}
-
-static void tiles_in_local_memory(void **state)
-{
-    (void)state;
-    try_way(3, QUERN_F32);
+    const generation_way *way = way_begin(state);
+    for (size_t f = 0; f < Q_COUNT(of_way[0]); f++)
+        try_formula(formulas[of_way[way - ways][f]], &way->options, way->dtype, way->what);
+    way_end();
 }
 
 /* One block with one segment is the rectangle: the same bits. */
@@ -284,10 +238,7 @@ static void a_rectangle_gives_the_same_bits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_in_vectors),
-        cmocka_unit_test(staged_columns),
-        cmocka_unit_test(register_tiles),
-        cmocka_unit_test(tiles_in_local_memory),
+        WAY_TESTS(generated),
         cmocka_unit_test(a_rectangle_gives_the_same_bits),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "quern/array.h"
-#include "run_helpers.h"
+#include "ways.h"
 
 enum { MOST_BLOCKS = 12, MOST_SPANS = 64 };
 
@@ -83,61 +83,18 @@ static const char *const formulas[] = {
     "x=Vi(2); y=Vj(2); e=Vi(1); Grad(LogSumExp_j(x|y),y,e), Diff(Sum_j(x+y),y,y), Grad(Variance_j(x|y),x,1)",
 };
 
-#define LOOPS "min_k=2 min_rhs=2 reg_m=2 reg_n=3"
-
-static const struct {
-    const char *what;
-    int lanes, local, split;
-    const char *profile;
-} ways[] = {
-    {"row", 4, 1, 0, "min_k=0 min_rhs=0"},
-    {"row, staged", 1, 8, 3, "min_k=0 min_rhs=0 staged_cols=8"},
-    {"gemm", 4, 1, 2, LOOPS},
-    {"gemm_local", 1, 8, 0, LOOPS " staged_cols=8 rhs_registers=4"},
-};
-
-static void try_way(size_t way, quern_dtype dtype)
+static void generated(void **state)
 {
-    need_device();
-    need_type(dtype);
-    if (context->profile.max_cols_per_item) skip(); /* llvmpipe takes minutes over vectors and long loops */
-    setenv("POCL_EXTRA_BUILD_FLAGS", "-cl-opt-disable", 1);
-    for (size_t f = way % 2; f < Q_COUNT(formulas); f += way < 2 ? 1 : 2) {
-        quern_compile_options options = {.size = sizeof options,
-                                         .lanes = ways[way].lanes,
-                                         .local = ways[way].local,
-                                         .split = ways[way].split,
-                                         .profile = ways[way].profile,
-                                         .ranges = QUERN_ON};
+    const generation_way *way = way_begin(state);
+    const size_t number = (size_t)(way - ways);
+    quern_compile_options options = way->options;
+    options.ranges = QUERN_ON;
+    for (size_t f = number % 2; f < Q_COUNT(formulas); f += number < 2 ? 1 : 2) {
         quern_operator *op = compile(formulas[f], &options);
-        try_operator(op, dtype);
+        try_operator(op, way->dtype);
         quern_operator_destroy(&op);
     }
-    unsetenv("POCL_EXTRA_BUILD_FLAGS");
-}
-
-static void rows_in_vectors(void **state)
-{
-    (void)state;
-    try_way(0, QUERN_F32);
-}
-
-static void staged_columns(void **state)
-{
-    (void)state;
-    try_way(1, QUERN_F64);
-}
-
-static void register_tiles(void **state)
-{
-    (void)state;
-    try_way(2, QUERN_F32);
-}
-
-static void tiles_in_local_memory(void **state)
-{
-    (void)state;
-    try_way(3, QUERN_F32);
+    way_end();
 }
 
 /* quern_gradient of an operator that was compiled with or without the option. */
@@ -352,10 +309,7 @@ static void threads_have_ranges_of_their_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_in_vectors),
-        cmocka_unit_test(staged_columns),
-        cmocka_unit_test(register_tiles),
-        cmocka_unit_test(tiles_in_local_memory),
+        WAY_TESTS(generated),
         cmocka_unit_test(gradients),
         cmocka_unit_test(what_was_simplified_too_far_says_so),
         cmocka_unit_test(the_canonical_text_keeps_pairs),
