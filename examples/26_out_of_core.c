@@ -7,7 +7,7 @@
  *     26_out_of_core [attractor.png [POINTS [WIDTH]]]
  *
  * From the shell the same is `POCL_MEMORY_LIMIT=1 quern eval FORMULA y=orbit.npy ...`, and with `--resume FILE` a run that was killed goes
- * on where it was: docs/scale.md.
+ * on where it was: docs/out-of-core.md.
  */
 #include <math.h>
 #include <quern.h>

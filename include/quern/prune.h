@@ -21,7 +21,7 @@
  * Ranges and batches (quern/space.h) go with it: pairs that do not meet are left out all the same, and each member of a batch is
  * pruned by itself, one after the other, where that is worth it; the report is then of all of them.
  *
- * docs/scale.md has measurements, docs/numbers.md says what is certified.
+ * docs/pruning.md has measurements, docs/numbers.md says what is certified.
  */
 #ifndef QUERN_PRUNE_H
 #define QUERN_PRUNE_H

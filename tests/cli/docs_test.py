@@ -13,6 +13,7 @@ Needs a device. Prints an `ok` or `not ok` line per test, then `N passed, N fail
 """
 import copy
 import difflib
+import glob
 import json
 import os
 import re
@@ -228,17 +229,12 @@ def test_gallery(update):
 
 def test_links():
     faults = []
-    for name in sorted(os.listdir(DOCS)):
-        if not name.endswith('.md'):
-            continue
-        text = read('docs', name)
-        for target in re.findall(r'\]\(([^)\s]+)\)', re.sub(r'`[^`\n]*`', '', text)):
+    for page in sorted(page for folder in ('', '*', '*/*') for page in glob.glob(os.path.join(ROOT, folder, '*.md'))):
+        for target in re.findall(r'\]\(([^)\s]+)\)', re.sub(r'`[^`\n]*`', '', read(page))):
             path, _, anchor = target.partition('#')
-            if '://' in target:
-                continue
-            full = os.path.normpath(os.path.join(DOCS, path or name))
-            if not os.path.exists(full) or (anchor and anchor not in anchors(read(os.path.relpath(full, ROOT)))):
-                faults.append(f'docs/{name}: {target}')
+            full = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
+            if '://' not in target and (not os.path.exists(full) or (anchor and anchor not in anchors(read(full)))):
+                faults.append(f'{os.path.relpath(page, ROOT)}: {target}')
     report('links between documents lead somewhere', '\n'.join(faults))
 
 

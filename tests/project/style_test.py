@@ -40,6 +40,8 @@ AS_THEY_ARE = ('tests/bad/', 'tests/golden/')
 UNFINISHED = re.compile(r'\b(?:TO' r'DO|FIX' r'ME|X' r'XX)\b')
 MACHINE_PATH = re.compile(r'(?<![\w.$}])/(?:home|Users|root|work)/\w|\.\./shar' r'ed/|\bshar' r'ed/[A-Za-z]+(?:\.md|/)')
 
+PAGE = re.compile(r'(?<![\w/.])docs/[\w-]+\.md\b')
+
 # What the library must not call: it neither prints nor ends nor changes the process.
 FORBIDDEN_CALLS = {'printf', 'vprintf', 'puts', 'putchar', 'perror', 'exit', '_exit', 'quick_exit', 'abort', 'signal',
                    'sigaction', 'setenv', 'unsetenv', 'putenv', 'setlocale', 'system', '__printf_chk', '__vprintf_chk'}
@@ -214,7 +216,7 @@ def test_layout():
 
 def test_texts():
     texts = files_below('.', TEXTS)
-    unfinished, paths, beginnings, endings = [], [], [], []
+    unfinished, paths, beginnings, endings, missing = [], [], [], [], []
     for path in texts:
         text = read(path)
         for number, line in enumerate(text.splitlines(), 1):
@@ -222,12 +224,14 @@ def test_texts():
                 unfinished.append(f'{path}:{number}: {line.strip()}')
             if MACHINE_PATH.search(line):
                 paths.append(f'{path}:{number}: {line.strip()}')
+            missing += [f'{path}:{number}: {page}' for page in PAGE.findall(line) if not os.path.exists(page)]
         if path.endswith(SOURCES) and not text.startswith('/*'):
             beginnings.append(path)
         if not path.startswith(AS_THEY_ARE) and (re.search(r'\r|[ \t]+$', text, re.M) or not text.endswith('\n')):
             endings.append(path)
     report('nothing is left unfinished', unfinished)
     report('no path of a machine', paths)
+    report('pages that are named are there', missing)
     report('sources open with a comment', beginnings)
     report('lines end well: no blanks or carriage returns, a last line break', endings)
 
