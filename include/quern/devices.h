@@ -9,8 +9,9 @@
  * takes more, as many as its speed so far allows, until there are none. So each device has all columns and some rows.
  *
  * Devices with one profile (quern_context_profile) and compiler give the bits that the first one gives alone, whichever takes
- * which rows, however many there are (but for long vectors on GPUs, where one device may use schemes that need all rows). Where they differ, the last bits of a row are those of the device that took it, and
- * which one that was may differ from run to run.
+ * which rows, however many there are (but for long vectors on GPUs, where one device may use schemes that need all rows). Where
+ * they differ, the last bits of a row are those of the device that took it, and which one that was may differ from run to run.
+ * The log of each context tells which rows its device took.
  */
 #ifndef QUERN_DEVICES_H
 #define QUERN_DEVICES_H

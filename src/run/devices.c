@@ -101,10 +101,14 @@ static quern_status run_slices(worker *w)
     crew *c = w->crew;
     if (!w->rows) return QUERN_OK;
     while (w->rows) {
-        double start = q_seconds();
+        double start = q_seconds(), seconds;
         Q_TRY(q_stream_rows(&w->stream, w->first, w->rows));
+        seconds = q_seconds() - start;
+        q_context_log(w->build->context, "rows %lld to %lld of %lld took %.3g s on device %s", (long long)w->first,
+                      (long long)(w->first + w->rows - 1), (long long)c->rows, seconds,
+                      quern_context_device(w->build->context)->selector);
         pthread_mutex_lock(&c->lock);
-        w->speed = (double)w->rows / (q_seconds() - start + 1e-9);
+        w->speed = (double)w->rows / (seconds + 1e-9);
         take_slice(c, w);
         pthread_mutex_unlock(&c->lock);
     }

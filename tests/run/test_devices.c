@@ -239,6 +239,37 @@ static void a_device_that_fails_is_named(void **state)
     close_all(&c);
 }
 
+static void count_rows(void *user, const char *line)
+{
+    long long first, last, all;
+    int *taken = user;
+    if (sscanf(line, "rows %lld to %lld of %lld took", &first, &last, &all) != 3) return;
+    for (long long k = first; k <= last && k < M && all == M; k++) taken[k]++;
+}
+
+/* Each row is in one slice of one device. */
+static void logs_tell_the_slices(void **state)
+{
+    (void)state;
+    need_device();
+    crew c = open_all();
+    float out[M];
+    int taken[M] = {0};
+    crew told = {.count = 2};
+    for (size_t k = 0; k < 2; k++) {
+        quern_context_options options = {
+            .size = sizeof options, .host = QUERN_OFF, .log = count_rows, .log_user = taken};
+        options.device = quern_context_device(c.contexts[k])->selector;
+        succeed(quern_context_create(&told.contexts[k], &options));
+    }
+    quern_operator *op = compile("x=Vi(3); y=Vj(3); Sum_j(SqDist(x,y))", NULL);
+    succeed(run_on(op, &told, quern_f32(out, M, 1)));
+    for (size_t k = 0; k < M; k++) assert_int_equal(taken[k], 1);
+    quern_operator_destroy(&op);
+    close_all(&told);
+    close_all(&c);
+}
+
 // ---- progress ----
 
 typedef struct watcher {
@@ -285,9 +316,13 @@ static void progress_is_told_and_can_stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_devices_give_the_bits_of_one), cmocka_unit_test(so_they_do_in_float64),
-        cmocka_unit_test(sub_devices_share_a_run),          cmocka_unit_test(arrays_are_of_any_kind),
-        cmocka_unit_test(what_makes_no_sense_is_refused),   cmocka_unit_test(a_device_that_fails_is_named),
+        cmocka_unit_test(all_devices_give_the_bits_of_one),
+        cmocka_unit_test(so_they_do_in_float64),
+        cmocka_unit_test(sub_devices_share_a_run),
+        cmocka_unit_test(arrays_are_of_any_kind),
+        cmocka_unit_test(what_makes_no_sense_is_refused),
+        cmocka_unit_test(a_device_that_fails_is_named),
+        cmocka_unit_test(logs_tell_the_slices),
         cmocka_unit_test(progress_is_told_and_can_stop),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
