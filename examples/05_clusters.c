@@ -2,7 +2,7 @@
  * 05_clusters.c: a sum over near pairs alone. Points on a spiral have a Gaussian each, so narrow that pairs farther apart
  * than 0.1 add nothing to a float32 sum. The points are put in clusters, ranges say which clusters are near each other, and
  * the sum runs over those: a small part of all pairs, with the same result. The picture has clusters in two shades, one of them
- * dark, and those that it meets in orange.
+ * dark, and those that it meets in orange; beside them the matrix of all pairs, in the order of the clusters.
  *
  *     05_clusters [ranges.png]
  */
@@ -50,18 +50,32 @@ static void dot(canvas *c, const points *p, int64_t place, double radius, canvas
     canvas_disc(c, SIDE * (0.5 + 0.47 * (double)x[0]), SIDE * (0.5 - 0.47 * (double)x[1]), radius, colour);
 }
 
+/* A rectangle of the matrix of pairs. */
+static void cells(canvas *c, quern_span rows, quern_span columns, canvas_colour colour)
+{
+    const double scale = 0.94 * SIDE / N, margin = 0.03 * SIDE, high = scale * (double)(rows.to - rows.from);
+    const double y = margin + scale * (double)(rows.from + rows.to) / 2, left = SIDE + margin;
+    canvas_line(c, left + scale * (double)columns.from, y, left + scale * (double)columns.to, y, high, colour);
+}
+
 /* Sorted points, and whom one block of rows meets. */
 static quern_status draw(const points *p, const quern_clusters *clusters, const quern_ranges *near)
 {
-    const canvas_colour shades[] = {{170, 180, 195}, {205, 212, 222}}, met = {230, 130, 0}, dark = {20, 40, 120};
+    const canvas_colour shades[] = {{170, 180, 195}, {205, 212, 222}}, met = {230, 130, 0}, dark = {20, 40, 120},
+                        none = {243, 244, 247}, pairs = {120, 135, 160};
     const size_t block = near->block_count * 4 / 5;
     canvas c;
     if (!p->picture) return QUERN_OK;
-    int bad = canvas_create(&c, SIDE, SIDE);
+    int bad = canvas_create(&c, 2 * SIDE, SIDE);
     for (int64_t k = 0; k < N && !bad; k++) dot(&c, p, k, 1.3, shades[clusters->label[clusters->order[k]] % 2]);
     for (int64_t s = near->first[block]; s < near->first[block + 1] && !bad; s++)
         for (int64_t k = near->columns[s].from; k < near->columns[s].to; k++) dot(&c, p, k, 1.6, met);
     for (int64_t k = near->rows[block].from; k < near->rows[block].to && !bad; k++) dot(&c, p, k, 2, dark);
+    for (int64_t k = 0; k < N && !bad; k += 64) cells(&c, (quern_span){k, k + 64}, (quern_span){0, N}, none);
+    for (size_t b = 0; b < near->block_count && !bad; b++)
+        for (int64_t s = near->first[b]; s < near->first[b + 1]; s++)
+            cells(&c, near->rows[b], near->columns[s], b == block ? met : pairs);
+    if (!bad) cells(&c, near->rows[block], near->rows[block], dark);
     if (!bad) bad = canvas_write(&c, p->picture);
     canvas_free(&c);
     return bad ? QUERN_IO : QUERN_OK;

@@ -2,13 +2,18 @@
  * 06_ragged_batches.c: many problems of different sizes in one run. Regular polygons lie one after the other in one array, and
  * offsets say where each begins; each has a scale of its own. One operator finds, for all of them at once, the mean squared
  * distance of two corners, for each corner the farthest one, by its number within the polygon, and, by its gradient, how the
- * corners must move for the mean to grow.
+ * corners must move for the mean to grow. The picture joins each corner with its farthest one; arrows are gradients.
+ *
+ *     06_ragged_batches [polygons.png]
  */
 #include <math.h>
 #include <quern.h>
 #include <quern/space.h>
 #include <stdio.h>
 
+#include "canvas.h"
+
+enum { SIDE = 160 }; /* pixels of a polygon */
 enum { POLYGONS = 4, CORNERS = 3 + 4 + 5 + 8 };
 
 static const int64_t offsets[POLYGONS + 1] = {0, 3, 7, 12, 20};
@@ -38,7 +43,36 @@ static quern_status run(quern_operator *op, const float *x, quern_outs results)
                           results, &options);
 }
 
-int main(void)
+/* The place of a corner, or of one moved by a gradient, in the picture. */
+static void place(double to[2], int polygon, const float *x, const float *pull)
+{
+    for (int d = 0; d < 2; d++) {
+        double at = (double)x[d] + (pull ? 0.6 * (double)pull[d] : 0);
+        to[d] = d ? SIDE * (0.5 - 0.3 * at) : SIDE * (polygon + 0.5 + 0.3 * at);
+    }
+}
+
+static int draw(const char *path, const float *x, const float *pull, const int64_t *farthest)
+{
+    const canvas_colour side = {190, 195, 205}, far = {230, 130, 0}, arrow = {20, 40, 120};
+    canvas c;
+    int bad = canvas_create(&c, POLYGONS * SIDE, SIDE);
+    for (int b = 0; b < POLYGONS && !bad; b++)
+        for (int64_t k = offsets[b]; k < offsets[b + 1]; k++) {
+            const int64_t next = k + 1 < offsets[b + 1] ? k + 1 : offsets[b];
+            double at[2], to[2];
+            place(at, b, x + 2 * k, NULL);
+            place(to, b, x + 2 * next, NULL), canvas_line(&c, at[0], at[1], to[0], to[1], 3, side);
+            place(to, b, x + 2 * (offsets[b] + farthest[k]), NULL), canvas_line(&c, at[0], at[1], to[0], to[1], 1, far);
+            place(to, b, x + 2 * k, pull + 2 * k), canvas_line(&c, at[0], at[1], to[0], to[1], 2, arrow);
+            canvas_disc(&c, at[0], at[1], 3, arrow);
+        }
+    if (!bad) bad = canvas_write(&c, path);
+    canvas_free(&c);
+    return bad;
+}
+
+int main(int argc, char **argv)
 {
     float x[2 * CORNERS], mean[POLYGONS], pull[2 * CORNERS];
     int64_t farthest[CORNERS];
@@ -60,6 +94,7 @@ int main(void)
                (double)mean[b], (int)farthest[offsets[b]], (double)pull[2 * offsets[b]]);
     // prints: 4 corners: mean 4.000, farthest from the first: 2, pull 1.000
     // prints: 8 corners: mean 1.000, farthest from the first: 4, pull 0.125
+    if (!bad && argc > 1 && draw(argv[1], x, pull, farthest)) bad = QUERN_IO;
     quern_operator_destroy(&op);
     quern_operator_destroy(&means);
     quern_operator_destroy(&gradient);

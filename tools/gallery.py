@@ -5,8 +5,8 @@
     python3 tools/gallery.py --write            writes it
     python3 tools/gallery.py --pictures BUILD   runs the programs of BUILD/examples that draw, into docs/images, and writes it
 
-An example's first comment begins with its name and a sentence; a line `NAME [PICTURE.png]` tells what it draws, and comments
-`// prints: TEXT` what it prints. The test `docs` compares the page with the sources.
+An example's first comment begins with its name and a sentence; an indented line `[LAUNCHER ...] NAME [PICTURE.png]` tells how it is
+started and what it draws, and comments `// prints: TEXT` what it prints. The test `docs` compares the page with the sources.
 """
 import glob
 import os
@@ -26,19 +26,18 @@ built with quern, into `build/examples`, and take the picture's name as their ar
 
 
 def read_example(path):
-    """Name, paragraphs of the first comment, its picture or None, and the lines that it prints."""
+    """Name, paragraphs of the first comment, the words that start it and its picture or None, and the lines that it prints."""
     with open(path, encoding='utf-8') as file:
         source = file.read()
     name = os.path.basename(path)[:-2]
     comment = re.match(r'/\*\n(.*?)\n \*/', source, re.S).group(1)
     lines = [re.sub(r'^ \* ?', '', line) for line in comment.split('\n')]
-    paragraphs = [' '.join(part.split()) for part in '\n'.join(lines).split('\n\n')]
-    first = re.sub(rf'^{re.escape(name)}(\.c)?: ', '', paragraphs[0])
-    usage = [part for part in paragraphs[1:] if part.startswith(name)]
-    picture = re.search(r'\[(\w+\.png)', usage[0]) if usage else None
+    parts = '\n'.join(lines).split('\n\n')
+    first, *rest = [' '.join(part.split()) for part in parts if not part.startswith('    ')]
+    first = re.sub(rf'^{re.escape(name)}(\.c)?: ', '', first)
+    usage = re.search(r'^    (.*?) \[(\w+\.png)', '\n'.join(lines), re.M)
     prints = [found.strip() for found in re.findall(r'// prints: (.+)', source)]
-    rest = [part for part in paragraphs[1:] if not part.startswith(name)]
-    return name, first, rest, picture and picture.group(1), prints
+    return name, first, rest, usage and (re.sub(r'\[.*?\]', '', usage[1]).split(), usage[2]), prints
 
 
 def wrapped(text, width=132):
@@ -53,7 +52,7 @@ def wrapped(text, width=132):
 
 
 def escaped(text):
-    return re.sub(r'([_*<])', r'\\\1', text)
+    return re.sub(r'(`[^`]*`)|([_*<])', lambda found: found[1] or '\\' + found[2], text)
 
 
 def sentence(text):
@@ -66,7 +65,7 @@ def page():
         name, first, rest, picture, prints = read_example(path)
         parts.append(f'## {name[3:].replace("_", " ").capitalize().replace("Mpi", "MPI")}\n')
         if picture:
-            parts.append(f'![{escaped(first.split(". ")[0].rstrip("."))}](images/{picture})\n')
+            parts.append(f'![{escaped(first.split(". ")[0].rstrip("."))}](images/{picture[1]})\n')
         parts.append(wrapped(escaped(sentence(first))) + '\n')
         parts += [wrapped(escaped(text)) + '\n' for text in rest]
         if prints:
@@ -76,11 +75,13 @@ def page():
 
 
 def draw(build):
+    environment = {**os.environ, 'OMPI_ALLOW_RUN_AS_ROOT': '1', 'OMPI_ALLOW_RUN_AS_ROOT_CONFIRM': '1'}
     for path in sorted(glob.glob(os.path.join(ROOT, 'examples', '[0-9][0-9]_*.c'))):
         name, _, _, picture, _ = read_example(path)
         program = os.path.join(os.path.abspath(build), 'examples', name)
         if picture and os.path.exists(program):
-            subprocess.run([program, os.path.join(IMAGES, picture)], check=True)
+            words = [program if word == name else word for word in picture[0]]
+            subprocess.run([*words, os.path.join(IMAGES, picture[1])], env=environment, check=True)
 
 
 def main(arguments):
