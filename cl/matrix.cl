@@ -36,7 +36,11 @@
 #ifndef Q_MATRIX
 #define Q_MATRIX 1
 #endif
+#ifndef Q_FOLDED
+#define Q_FOLDED 0 /* one product of parts that lie side by side gives a squared distance: below */
+#endif
 #define Q_LAYOUT ((Q_MATRIX + 1) / 2 * 2) /* the make that is meant */
+#define Q_POWER(exponent) as_float((uint)(127 + (exponent)) << 23)
 
 // ---- numbers of 16 bits
 
@@ -121,6 +125,38 @@ Q_FN void q_split(uint parts[Q_PARTS], float *first, float *second)
         *second -= high;
     }
 }
+
+#if Q_FOLDED
+// ---- a squared distance of few components by one product
+
+#define Q_FOLD_FIRST (4 * Q_K_DIM + 4 > 16) /* of four products of parts; 1: that of both second parts is left out */
+#define Q_FOLD_LARGEST 0x1p14f              /* square */
+
+/* The 16 places of a row, or of a column: of each component, products of parts, small ones first, so that they are added to each
+   other; in the last four both squares, with 1 in the other operand. The square, of what is left of v in two parts. */
+Q_FN float q_fold(uint places[16], const float *v, const int is_row)
+{
+    uint parts[Q_PARTS];
+    float square = 0, none = 0;
+    for (int k = 0; k < 16; k++) places[k] = 0;
+    for (int d = 0; d < Q_K_DIM; d++) {
+        const float whole = is_row ? v[d] : -2 * v[d];
+        float rest = whole;
+        q_split(parts, &rest, &none);
+        const float kept = is_row ? whole - rest : (whole - rest) / 2;
+        square = fma(kept, kept, square);
+        for (int p = Q_FOLD_FIRST; p < 4; p++)
+            places[(p - Q_FOLD_FIRST) * Q_K_DIM + d] = parts[is_row ? p < 2 : p % 2 == 0] & 0xffff;
+    }
+    float rest = square;
+    q_split(parts, &rest, &none);
+    for (int p = 0; p < 2; p++) {
+        places[12 + 2 * p + !is_row] = parts[1 - p] & 0xffff;
+        places[12 + 2 * p + (is_row != 0)] = q_bits16(1);
+    }
+    return square;
+}
+#endif
 
 // ---- the places of numbers
 
@@ -460,11 +496,30 @@ __kernel __attribute__((reqd_work_group_size(Q_WARP_SIZE, 1, 1))) void quern_pro
 /* In units of 16 bytes: fragments of the rows of each tile, component by component, part by part, 16 rows after 16; of each tile
    the same of the columns and, for each group of Q_RHS_HELD right-hand sides, theirs, of which columns are the components, with a
    number each that they are to be multiplied with, 0 where they cannot be taken; with Q_EXPANSION the squares of rows and of columns; and of each tile what sums are to be multiplied with, 0
-   where it cannot be taken. Tiles are padded with zeros. Q_STEPS: fragments along the components. */
+   where it cannot be taken. Tiles are padded with zeros. Q_STEPS: fragments along the components.
+
+   Folded, no squares are kept, and the number of a tile is its largest square, NaN where it cannot be taken. */
 #define Q_TILE_M Q_LOCAL
+#if Q_FOLDED
+#define Q_MOST_EXPONENT 4.0f /* of |c| (|x|^2 + |y|^2), where exp(c |x - y|^2) is taken: so much of it may cancel */
+
+/* What a squared distance is multiplied with before the exponential; and e: coordinates times 2^e have squares of its size. */
+Q_FN float q_exponent(const q_launch *u)
+{
+    return (float)(Q_EXPONENT);
+}
+
+Q_FN int q_fold_exponent(const q_launch *u)
+{
+    return clamp(((int)(as_uint(q_exponent(u)) >> 23 & 255) - 126) >> 1, -60, 60);
+}
+#endif
+#define Q_FIRST_PARTS (Q_FOLDED ? 1 : Q_PARTS) /* of the first product */
+#define Q_FIRST_PRODUCTS (Q_FOLDED ? 1 : Q_PRODUCTS)
+#define Q_SQUARES (Q_EXPANSION && !Q_FOLDED) /* whether they are kept */
 #define Q_STEPS ((Q_K_DIM + 15) / 16)
-#define Q_ROW_TILE (Q_STEPS * Q_PARTS * Q_TILE_M * 2L)
-#define Q_COLUMN_WORDS (Q_STEPS * Q_PARTS * Q_TILE_N * 2)
+#define Q_ROW_TILE (Q_STEPS * Q_FIRST_PARTS * Q_TILE_M * 2L)
+#define Q_COLUMN_WORDS (Q_STEPS * Q_FIRST_PARTS * Q_TILE_N * 2)
 #if Q_RHS_DIM
 #define Q_RHS_GROUPS ((Q_RHS_DIM + Q_RHS_HELD - 1) / Q_RHS_HELD)
 #define Q_RHS_STEPS (Q_TILE_N / 16) /* fragments along the columns */
@@ -481,8 +536,8 @@ __kernel __attribute__((reqd_work_group_size(Q_WARP_SIZE, 1, 1))) void quern_pro
 #define Q_PACKED_COLUMNS(tile) (packed + Q_ROW_TILES * Q_ROW_TILE + (tile) * Q_COLUMN_TILE)
 #define Q_PACKED_NUMBERS ((__global float *)Q_PACKED_COLUMNS(Q_COLUMN_TILES))
 #define Q_ROW_SQUARES(tile) (Q_PACKED_NUMBERS + (tile) * Q_TILE_M)
-#define Q_COLUMN_SQUARES(tile) (Q_ROW_SQUARES(Q_EXPANSION ? Q_ROW_TILES : 0) + (tile) * Q_TILE_N)
-#define Q_ROW_SCALES Q_COLUMN_SQUARES(Q_EXPANSION ? Q_COLUMN_TILES : 0)
+#define Q_COLUMN_SQUARES(tile) (Q_ROW_SQUARES(Q_SQUARES ? Q_ROW_TILES : 0) + (tile) * Q_TILE_N)
+#define Q_ROW_SCALES Q_COLUMN_SQUARES(Q_SQUARES ? Q_COLUMN_TILES : 0)
 #define Q_COLUMN_SCALES (Q_ROW_SCALES + Q_ROW_TILES)
 #define Q_FRAGMENT(s, p, at, size) ((((s) * Q_PARTS + (p)) * ((size) / 16) + (at)) * 32) /* of 16 rows of a tile of `size` */
 #endif

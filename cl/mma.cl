@@ -14,6 +14,9 @@
  *              time to time to compensated ones in private memory
  *   the end    the states of the work-items of a row are merged in their order, through local memory
  *
+ * With Q_FOLDED, few components, of squared distances of which exponentials are taken, one product of a fragment gives the
+ * distance; tiles whose squares are so large that too little would be left of it take the differences.
+ *
  * With Q_EXPANSION a squared distance is |x|^2 + |y|^2 - 2 xy. A work-item of which a pair lost too much to cancellation takes
  * its pairs of the tile term by term; so do all in tiles that could not be packed, and in a last tile that has fewer columns.
  *
@@ -44,13 +47,16 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
 #if Q_K_DIM
     const float row_scale = Q_ROW_SCALES[row_tile];
 #endif
+#if Q_FOLDED
+    const float unit = Q_POWER(-2 * q_fold_exponent(&u)), most = Q_MOST_EXPONENT / fabs(q_exponent(&u) * unit);
+#endif
     q_row rows[Q_REG_M];
     q_state t[Q_REG_M];
     float row_square[Q_REG_M];
     Q_EACH_REG_M
     {
         rows[r] = q_load_row(Q_ARGUMENTS, &u, i0 + Q_ROW_OF(r));
-        row_square[r] = Q_EXPANSION ? Q_ROW_SQUARES(row_tile)[Q_ROW_OF(r)] : 0;
+        row_square[r] = Q_SQUARES ? Q_ROW_SQUARES(row_tile)[Q_ROW_OF(r)] : 0;
         q_start(&t[r]);
     }
     q_units units;
@@ -62,7 +68,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
 #endif
     q_kept kept;
 #if Q_KEEP && Q_K_DIM
-    Q_UNROLL_MATRIX for (int s = 0; s < Q_STEPS; s++) Q_UNROLL_MATRIX for (int p = 0; p < Q_PARTS; p++)
+    Q_UNROLL_MATRIX for (int s = 0; s < Q_STEPS; s++) Q_UNROLL_MATRIX for (int p = 0; p < Q_FIRST_PARTS; p++)
         Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++)
             kept[s][p][m] = Q_FRAGMENT_AT(__global const, row_words + Q_FRAGMENT(s, p, Q_WARP * Q_BLOCKS_M + m, Q_TILE_M), Q_LANE);
 #endif
@@ -94,7 +100,9 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
             }
             q_keep_column(shared, parity ^ 1, &column, Q_COLUMN_SQUARES(next_tile));
             int odd = to - j0 < Q_TILE_N;
-#if Q_K_DIM
+#if Q_FOLDED
+            q_unfold(Q_ARGUMENTS, acc, &u, rows, i0, j0, unit, !(row_scale + Q_COLUMN_SCALES[tile] <= most));
+#elif Q_K_DIM
             const float scale = row_scale * Q_COLUMN_SCALES[tile];
             const int cancelled = q_expand(acc, shared, row_square, scale, parity);
             odd = !(scale > 0) || odd || cancelled;

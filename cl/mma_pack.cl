@@ -11,6 +11,9 @@
  * or is so much less than the largest of its component in the tile that less than 16 bits of it would be left, the component's
  * scale is 0.
  *
+ * Folded (matrix.cl), all tiles have one power of two, which follows from the formula: that with which squares are of the size of the
+ * exponent. The number of a tile is its largest square.
+ *
  * The squares are those of the numbers as they are after splitting, so what splitting loses moves points, and is no
  * error beside equal ones.
  */
@@ -33,7 +36,6 @@
 #define Q_LARGEST 0x1p60f  /* of a tile that can be taken */
 #define Q_SMALLEST 0x1p-40f
 #define Q_EXPONENT_OF(bits) ((int)((bits) >> 23) - 127 - 14)
-#define Q_POWER(exponent) as_float((uint)(127 + (exponent)) << 23)
 #define Q_TILES (Q_LOCAL / Q_TILE_N) /* of columns that a group has */
 
 typedef struct {
@@ -77,6 +79,22 @@ Q_FN __attribute__((always_inline)) void q_pack_point(Q_SIGNATURE, __global uint
     q_pack_centre(Q_ARGUMENTS, shared, u);
     barrier(CLK_LOCAL_MEM_FENCE);
 
+    const int inside = tile < (is_row ? Q_ROW_TILES : Q_COLUMN_TILES);
+    __global uint *to = (__global uint *)(is_row ? Q_PACKED_ROWS(tile) : Q_PACKED_COLUMNS(tile));
+#if Q_FOLDED
+    float v[Q_K_DIM];
+    uint places[16];
+    for (int d = 0; d < Q_K_DIM; d++) {
+        const float from_centre = q_component(Q_ARGUMENTS, u, &row, &column, is_row, at, d) - shared->centre[d];
+        v[d] = i < count ? from_centre * Q_POWER(q_fold_exponent(u)) : 0;
+    }
+    const float square = q_fold(places, v, is_row);
+    atomic_max(&shared->largest[n], as_uint(square <= Q_FOLD_LARGEST ? square : NAN) & 0x7fffffffu);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int w = 0; w < 8; w++)
+        if (inside) to[Q_FRAGMENT(0, 0, in_tile / 16, size) * 4 + q_matrix_word(in_tile % 16, w, !is_row)] = places[2 * w] | places[2 * w + 1] << 16;
+    if (inside && in_tile == 0) (is_row ? Q_ROW_SCALES : Q_COLUMN_SCALES)[tile] = as_float(shared->largest[n]);
+#else
     uint largest = 0;
     for (int d = 0; d < Q_K_DIM; d++) {
         const float v = q_component(Q_ARGUMENTS, u, &row, &column, is_row, at, d) - (Q_EXPANSION ? shared->centre[d] : 0);
@@ -93,8 +111,6 @@ Q_FN __attribute__((always_inline)) void q_pack_point(Q_SIGNATURE, __global uint
     if (largest > 0 && !(as_float(largest) * scale >= 0x1p-3f)) atomic_or(&shared->apart[n], 1u);
     barrier(CLK_LOCAL_MEM_FENCE);
 
-    const int inside = tile < (is_row ? Q_ROW_TILES : Q_COLUMN_TILES);
-    __global uint *to = (__global uint *)(is_row ? Q_PACKED_ROWS(tile) : Q_PACKED_COLUMNS(tile));
     float square = 0, lost = 0;
     for (int s = 0; s < Q_STEPS; s++)
         for (int w = 0; w < 8; w++) {
@@ -119,6 +135,7 @@ Q_FN __attribute__((always_inline)) void q_pack_point(Q_SIGNATURE, __global uint
     if (inside) (is_row ? Q_ROW_SQUARES(tile) : Q_COLUMN_SQUARES(tile))[in_tile] = square;
 #endif
     if (inside && in_tile == 0) (is_row ? Q_ROW_SCALES : Q_COLUMN_SCALES)[tile] = fits && !shared->apart[n] ? back : 0;
+#endif
 }
 #endif
 

@@ -28,8 +28,8 @@
 #define Q_OWN_N (Q_LANE_COLUMNS * Q_BLOCKS_N) /* its columns */
 #define Q_CHUNK (Q_KEEP ? Q_STEPS : 1)
 #define Q_CHUNKS (Q_KEEP ? 1 : Q_STEPS)
-#define Q_CHUNK_ROWS (Q_KEEP ? 0 : Q_PARTS * Q_TILE_M * 2)
-#define Q_CHUNK_COLUMNS (Q_CHUNK * Q_PARTS * Q_TILE_N * 2)
+#define Q_CHUNK_ROWS (Q_KEEP ? 0 : Q_FIRST_PARTS * Q_TILE_M * 2)
+#define Q_CHUNK_COLUMNS (Q_CHUNK * Q_FIRST_PARTS * Q_TILE_N * 2)
 #define Q_BLOCK_TILES (64 / Q_OWN_N) /* tiles whose terms are added without compensation */
 /* The work-item's share of `count` things. */
 #define Q_FOR_SHARE(k, count)                                                                                          \
@@ -75,7 +75,7 @@ Q_INLINED void q_fetch(__local uint4 *to, __global const uint4 *rows, __global c
 
 #if Q_KEEP && Q_K_DIM
 #define Q_ROW_WORDS(p, m) kept[s][p][m]
-typedef q_fragment q_kept[Q_STEPS][Q_PARTS][Q_BLOCKS_M];
+typedef q_fragment q_kept[Q_STEPS][Q_FIRST_PARTS][Q_BLOCKS_M];
 #else
 #define Q_ROW_WORDS(p, m) row[p][m]
 typedef uint4 q_kept[1];
@@ -90,21 +90,48 @@ Q_INLINED void q_multiply(q_products acc, q_kept kept, __local q_shared *shared,
     Q_UNROLL_MATRIX for (int s = 0; s < Q_CHUNK; s++)
     {
 #if !Q_KEEP
-        q_fragment row[Q_PARTS][Q_BLOCKS_M];
-        Q_UNROLL_MATRIX for (int p = 0; p < Q_PARTS; p++) Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++)
+        q_fragment row[Q_FIRST_PARTS][Q_BLOCKS_M];
+        Q_UNROLL_MATRIX for (int p = 0; p < Q_FIRST_PARTS; p++) Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++)
             row[p][m] = Q_FRAGMENT_AT(__local const, words + Q_FRAGMENT(0, p, Q_WARP / Q_WARPS_N * Q_BLOCKS_M + m, Q_TILE_M), Q_LANE);
 #endif
         Q_UNROLL_MATRIX for (int n = 0; n < Q_BLOCKS_N; n++)
         {
-            q_fragment column[Q_PARTS];
-            Q_UNROLL_MATRIX for (int p = 0; p < Q_PARTS; p++)
+            q_fragment column[Q_FIRST_PARTS];
+            Q_UNROLL_MATRIX for (int p = 0; p < Q_FIRST_PARTS; p++)
                 column[p] = Q_FRAGMENT_AT(__local const, words + Q_CHUNK_ROWS + Q_FRAGMENT(s, p, Q_WARP % Q_WARPS_N * Q_BLOCKS_N + n, Q_TILE_N), Q_LANE);
-            Q_UNROLL_MATRIX for (int p = 0; p < Q_PRODUCTS; p++) Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++)
-                q_matrix_product(acc[n][m], Q_ROW_WORDS(Q_ROW_PART(p), m), column[Q_COLUMN_PART(p)], Q_SCRATCH_OF(shared, Q_WARP));
+            Q_UNROLL_MATRIX for (int p = 0; p < Q_FIRST_PRODUCTS; p++) Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++)
+                q_matrix_product(acc[n][m], Q_ROW_WORDS(Q_FOLDED ? 0 : Q_ROW_PART(p), m), column[Q_FOLDED ? 0 : Q_COLUMN_PART(p)], Q_SCRATCH_OF(shared, Q_WARP));
         }
     }
 }
 
+#if Q_FOLDED
+/* From sums to squared distances: `unit` times them, or, where they say too little, from the differences. */
+Q_INLINED void q_unfold(Q_SIGNATURE, q_products acc, const q_launch *u, const q_row *rows, const long i0, const long j0, const float unit,
+                        const int direct)
+{
+    if (!direct) {
+        _Pragma("unroll") for (int k = 0; k < Q_OWN_N; k++) Q_EACH_REG_M Q_SUM_OF(acc, r, k) *= unit;
+        return;
+    }
+    q_row_k x[Q_K_DIM][Q_REG_M];
+    _Pragma("unroll") for (int d = 0; d < Q_K_DIM; d++) Q_EACH_REG_M
+        x[d][r] = q_load_row_k(Q_ARGUMENTS, u, &rows[r], min(i0 + Q_ROW_OF(r), (long)(Q_ROW_COUNT) - 1), d);
+    _Pragma("unroll") for (int k = 0; k < Q_OWN_N; k++)
+    {
+        const long j = min(j0 + Q_COLUMN_OF(k), (long)(Q_COLUMN_COUNT) - 1);
+        const q_column column = q_load_column(Q_ARGUMENTS, u, j);
+        q_column_k y[Q_K_DIM];
+        _Pragma("unroll") for (int d = 0; d < Q_K_DIM; d++) y[d] = q_load_column_k(Q_ARGUMENTS, u, &column, j, d);
+        Q_EACH_REG_M
+        {
+            q_sums s = q_no_sums();
+            _Pragma("unroll") for (int d = 0; d < Q_K_DIM; d++) q_contract(&s, u, &rows[r], &column, &x[d][r], &y[d]);
+            Q_SUM_OF(acc, r, k) = s.Q_EXPANDED;
+        }
+    }
+}
+#else
 /* From sums of scaled products to contractions; whether much has cancelled in one. */
 Q_INLINED int q_expand(q_products acc, __local const q_shared *shared, const float *row_square, const float scale,
                        const int parity)
@@ -124,6 +151,7 @@ Q_INLINED int q_expand(q_products acc, __local const q_shared *shared, const flo
     }
     return below < 0;
 }
+#endif
 #endif
 
 #if Q_RHS_DIM
@@ -152,7 +180,6 @@ typedef struct {
     float risen[Q_REG_M]; /* what sums are still to be multiplied by, as softmax weights have another scale */
     int tiles, whole;     /* since totals were put away; whether they are in units of 1 */
 } q_units;
-#define Q_POWER(exponent) as_float((uint)(127 + (exponent)) << 23)
 #define Q_INVERSE(power) as_float((254u << 23) - as_uint(power))
 
 /* Weights in private memory, where what is found one by one is kept. */
@@ -315,6 +342,6 @@ Q_INLINED void q_keep_column(__local q_shared *shared, const int parity, const q
 {
     if (Q_ITEM >= Q_TILE_N) return;
     shared->columns[parity][Q_ITEM / 2].of[Q_ITEM % 2] = *column;
-    if (Q_EXPANSION) ((__local float *)shared->column_squares[parity])[Q_ITEM] = squares[Q_ITEM];
+    if (Q_SQUARES) ((__local float *)shared->column_squares[parity])[Q_ITEM] = squares[Q_ITEM];
 }
 

@@ -179,6 +179,14 @@ static void emit_contract(q_emitter *e)
     if (!p->expansion && !(e->plan->scheme->pack && q_product_find(factors, p))) return;
     q_text_add(e->out, "#define Q_EXPANDED_ROW v%u\n#define Q_EXPANDED_COLUMN v%u\n#define Q_EXPANDED v%u\n",
                factors[0], factors[1], p->sums[0]);
+    q_ref exponent;
+    if (e->plan->scheme->pack && q_exponent_find(&exponent, p)) {
+        e->section = Q_PAIR;
+        q_text_add(e->out, "#define Q_EXPONENT ");
+        if (exponent) q_emit_operand(e, exponent, NULL, false, false);
+        else q_emit_number(e, 1);
+        q_text_add(e->out, "\n");
+    }
     const q_scalar *y = &p->values[p->expanded[1]];
     if (y->kind == Q_V_LOAD && p->inputs[y->k[1]].axis == p->reduced)
         q_text_add(e->out, "#define Q_EXPANDED_ARRAY(j, d) (a%d + (j) * %u + (d))\n", y->k[1], p->inputs[y->k[1]].dim);

@@ -46,6 +46,34 @@ bool q_product_find(q_ref factors[2], const q_ir *p)
     return p->values[factors[0]].scope == (Q_ROW | Q_K_LOOP) && p->values[factors[1]].scope == (Q_COLUMN | Q_K_LOOP);
 }
 
+/* Whether v is of use to nothing but exponentials. */
+static bool only_exponent(const q_ir *p, q_ref v)
+{
+    bool only = true;
+    for (q_ref user = v + 1; user < p->count && only; user++) {
+        const q_scalar *value = &p->values[user];
+        bool uses = p->uses[user] && (value->arg[0] == v || value->arg[1] == v || value->arg[2] == v);
+        only = !uses || (value->kind == Q_V_OP && value->op == Q_OP_Exp);
+    }
+    for (size_t r = 0; r < p->reduction_count; r++)
+        for (uint32_t d = 0; d < q_term_count(p, r); d++) only = only && p->reductions[r].terms[d] != v;
+    return only;
+}
+
+bool q_exponent_find(q_ref *factor, const q_ir *p)
+{
+    if (p->sum_count != 1) return false;
+    q_ref sum = p->sums[0], multiple = 0;
+    *factor = 0;
+    for (q_ref v = sum + 1; v < p->count && !multiple; v++) {
+        const q_scalar *value = &p->values[v];
+        if (!p->uses[v] || value->kind != Q_V_OP || value->op != Q_OP_Mult || value->arg[0] == value->arg[1]) continue;
+        int at = value->arg[0] == sum ? 0 : value->arg[1] == sum ? 1 : -1;
+        if (at >= 0 && p->values[value->arg[1 - at]].scope == 0) multiple = v, *factor = value->arg[1 - at];
+    }
+    return multiple ? p->uses[sum] == 1 && only_exponent(p, multiple) : only_exponent(p, sum);
+}
+
 size_t q_rhs_sum(const q_ir *p)
 {
     size_t sum = p->reduction_count, count = 0;

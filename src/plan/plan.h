@@ -303,6 +303,8 @@ void q_expansion_find(q_ir *program);
 bool q_product_find(q_ref factors[2], const q_ir *program);
 /* The only sum of right-hand sides, or reduction_count; whether its terms are products of a weight of the pair, factors[0], and a
    component value of the column. */
+/* Whether pairs use the only contraction in nothing but exponentials of a multiple of it, *factor, the same for all; 0: of itself. */
+bool q_exponent_find(q_ref *factor, const q_ir *program);
 size_t q_rhs_sum(const q_ir *program);
 bool q_rhs_product_find(q_ref factors[2], const q_ir *program);
 /* Makes products that feed a sum multiply-adds. Both need the uses of values; afterwards they are out of date. */

@@ -16,11 +16,13 @@ enum {
     BFLOAT16,  /* numbers are bfloat16, else float16 */
     MATRIX,    /* q_matrix */
     RHS_HELD,  /* right-hand sides that a work-group keeps, of which a work-item has a quarter for each of its rows */
+    FOLDED,    /* whether one product gives a squared distance of few components: cl/matrix.cl */
 };
 
 enum {
     WARP = 32,         /* work-items that share an instruction */
     STEP = 16,         /* components of an instruction */
+    MOST_FOLDED = 4,   /* components whose products of parts, three each, fit it beside four numbers of squares */
     MOST_KEPT = 16,    /* fragments of 16 rows that stay in registers: 128 of them for 32 rows */
     MOST_KEPT_RHS = 8, /* ... beside the totals of right-hand sides */
     MOST_RHS = 64,     /* of those: 64 registers */
@@ -39,6 +41,12 @@ static int64_t ceil_div(int64_t a, int64_t b)
 static int64_t steps(const q_ir *program)
 {
     return ceil_div(program->k_dim, STEP);
+}
+
+/* Parts of a number that are in fragments of their own. */
+static int first_parts(const q_plan *plan)
+{
+    return plan->shape[FOLDED] ? 1 : plan->shape[PARTS];
 }
 
 /* Numbers of the states that a work-item keeps of a row: those of all but right-hand sides. */
@@ -65,8 +73,9 @@ static size_t local_bytes(const q_plan *plan, const q_ir *program)
 {
     size_t columns = (size_t)plan->shape[TILE_N], rows = (size_t)plan->local, number = q_element_size(plan->dtype);
     size_t chunk = plan->shape[KEEP] ? (size_t)steps(program) * columns : columns + rows;
-    chunk += columns / STEP * (size_t)plan->shape[RHS_HELD];
-    size_t bytes = 2 * chunk * (size_t)plan->shape[PARTS] * STEP * 2 + 64; /* numbers of 2 bytes */
+    chunk *= (size_t)first_parts(plan);
+    chunk += columns / STEP * (size_t)(plan->shape[RHS_HELD] * plan->shape[PARTS]);
+    size_t bytes = 2 * chunk * STEP * 2 + 64; /* numbers of 2 bytes */
     bytes += 2 * (size_t)plan->shape[RHS_HELD] * number;
     bytes += 2 * columns * (q_member_count(program, Q_COLUMN) * number + 16 + number);
     if (plan->shape[MATRIX] % 2) bytes += rows * SCRATCH;
@@ -103,6 +112,14 @@ static void share_rhs(q_plan *plan, const q_ir *program)
     plan->rhs_groups = (int)ceil_div(program->rhs_dim, plan->shape[RHS_HELD]);
 }
 
+/* Exponentials alone can do with what is left of a distance after cancellation, as long as exponents are small. */
+static bool can_fold(const q_plan *plan, const q_ir *program)
+{
+    q_ref factor;
+    return program->expansion && program->k_dim <= MOST_FOLDED && plan->shape[PARTS] == 2 &&
+           q_exponent_find(&factor, program);
+}
+
 static const char *choose(q_plan *plan, const q_ir *program)
 {
     const char *refusal = refuse(plan, program);
@@ -113,7 +130,8 @@ static const char *choose(q_plan *plan, const q_ir *program)
     plan->shape[PARTS] = low ? 1 : 2;
     plan->shape[BFLOAT16] = plan->precision == QUERN_PRECISION_BF16;
     plan->shape[MATRIX] = plan->profile.matrix;
-    int64_t kept = steps(program) * plan->shape[PARTS];
+    plan->shape[FOLDED] = can_fold(plan, program);
+    int64_t kept = steps(program) * first_parts(plan);
     if (is_wmma(plan)) kept *= 2; /* two work-items have the same */
     plan->shape[KEEP] = kept <= MOST_KEPT;
     int wanted = !plan->shape[KEEP] ? 128 : program->rhs_dim ? RHS_TILE_N : kept <= MOST_KEPT / 2 ? 64 : 32;
@@ -132,6 +150,7 @@ static void dump(const q_plan *plan, const q_ir *program, q_text *out)
                plan->shape[MATRIX] % 2 ? ", emulated" : "", plan->shape[PARTS], Q_S(plan->shape[PARTS]),
                plan->shape[BFLOAT16] ? "bfloat16" : "float16", (long long)q_plan_group_rows(plan), plan->shape[TILE_N],
                plan->shape[KEEP] ? "registers" : "local memory");
+    if (plan->shape[FOLDED]) q_text_add(out, "  a squared distance is one product, its parts side by side\n");
     if (program->rhs_dim)
         q_text_add(out, "  right-hand sides by a second product, %d in each of %d groups\n", plan->shape[RHS_HELD],
                    plan->rhs_groups);
@@ -143,8 +162,8 @@ static uint64_t packed_bytes(const q_plan *plan, const q_ir *program, int64_t ro
     uint64_t row_tiles = (uint64_t)ceil_div(rows, plan->local), tile_n = (uint64_t)plan->shape[TILE_N],
              column_tiles = (uint64_t)ceil_div(columns, plan->shape[TILE_N]);
     uint64_t all = row_tiles * (uint64_t)plan->local + column_tiles * tile_n, number = 2 * (uint64_t)plan->shape[PARTS];
-    uint64_t of_one = (uint64_t)steps(program) * STEP * number;
-    uint64_t squares = plan->shape[EXPANSION] ? 4 * all : 0;
+    uint64_t of_one = (uint64_t)steps(program) * STEP * 2 * (uint64_t)first_parts(plan);
+    uint64_t squares = plan->shape[EXPANSION] && !plan->shape[FOLDED] ? 4 * all : 0;
     uint64_t rhs = (uint64_t)(plan->rhs_groups * plan->shape[RHS_HELD]) * column_tiles * (tile_n * number + 4);
     return all * of_one + rhs + squares + 4 * (row_tiles + column_tiles);
 }
@@ -155,14 +174,15 @@ static int64_t pack_groups(const q_plan *plan, const q_ir *program, int64_t rows
     return points + (program->rhs_dim ? ceil_div(columns, plan->shape[TILE_N]) : 0);
 }
 
-const q_scheme q_scheme_mma = {.name = "mma",
-                               .shape = {"EXPANSION", "TILE_N", "KEEP", "PARTS", "BFLOAT16", "MATRIX", "RHS_HELD"},
-                               .parts = {"matrix", "mma_steps", "mma_rhs"},
-                               .pack = "mma_pack",
-                               .loops = true,
-                               .tiles = true,
-                               .choose = choose,
-                               .local_bytes = local_bytes,
-                               .dump = dump,
-                               .packed_bytes = packed_bytes,
-                               .pack_groups = pack_groups};
+const q_scheme q_scheme_mma = {
+    .name = "mma",
+    .shape = {"EXPANSION", "TILE_N", "KEEP", "PARTS", "BFLOAT16", "MATRIX", "RHS_HELD", "FOLDED"},
+    .parts = {"matrix", "mma_steps", "mma_rhs"},
+    .pack = "mma_pack",
+    .loops = true,
+    .tiles = true,
+    .choose = choose,
+    .local_bytes = local_bytes,
+    .dump = dump,
+    .packed_bytes = packed_bytes,
+    .pack_groups = pack_groups};

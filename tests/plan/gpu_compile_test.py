@@ -28,8 +28,9 @@ from gpu_compilers import TARGETS, Fault
 LONG = {'long vectors': 'x=Vi(100); y=Vj(100); b=Vj(8); Sum_j(Exp(-SqDist(x,y))*b)',
         'neighbours': 'x=Vi(100); y=Vj(100); ArgKMin_j(SqDist(x,y),5)'}
 # Matrix units that no shipped row has, for nobody has measured them: a profile by target, and formulas. Registers may spill.
-UNITS = {'gfx90a': 'amd-gfx90a matrix=4', 'gfx1100': 'amd-gfx11 matrix=6'}
+UNITS = {'gfx90a': 'amd-gfx90a matrix=4 min_k=3', 'gfx1100': 'amd-gfx11 matrix=6 min_k=3'}
 MATRIX = {'matrix units': 'x=Vi(50); y=Vj(50); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)',
+          'matrix units for few components': 'x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)',
           'matrix units for right-hand sides': 'x=Vi(30); y=Vj(30); b=Vj(40); SumSoftMaxWeight_j(Scalprod(x,y)/8,b)'}
 # What may spill elsewhere, at most so many registers, in float64: a softmax of 8 components in one pass, where two passes
 # would compute each term twice; and two quotients, a root and an exponential, each a dozen instructions that clang 15 mixes.

@@ -28,8 +28,12 @@ static inline float as_float(uint bits)
 #define ldexp ldexpf
 #define Q_FN static inline
 #define Q_ON_HOST
+#define Q_FOLDED 1
+#define Q_K_DIM 3
+#define fma fmaf
 #include "matrix.cl"
 #undef ldexp
+#undef fma
 
 static float near(random_source *random, double low, double high)
 {
@@ -103,6 +107,31 @@ static void sums_are_cut_off(void **state)
     assert_true(q_matrix_add(1, infinite) == INFINITY && isnan(q_matrix_add(1, unknown)));
 }
 
+/* One product of a row's and a column's places is their squared distance; what cutting off costs is relative to their squares. */
+static void folded_places_give_distances(void **state)
+{
+    (void)state;
+    random_source random = {4};
+    for (int n = 0; n < 100000; n++) {
+        float x[Q_K_DIM], y[Q_K_DIM], scale = (float)ldexp(1, (int)random_between(&random, -4, 6));
+        uint row[16], column[16], words[2][8];
+        double exact = 0;
+        for (int d = 0; d < Q_K_DIM; d++) {
+            x[d] = scale * near(&random, -1, 1),
+            y[d] = n % 2 ? scale * near(&random, -1, 1) : x[d] + near(&random, 0, 1e-3);
+            exact += ((double)x[d] - (double)y[d]) * ((double)x[d] - (double)y[d]);
+        }
+        float squares = q_fold(row, x, 1) + q_fold(column, y, 0);
+        for (int w = 0; w < 8; w++) {
+            words[0][w] = row[2 * w] | row[2 * w + 1] << 16;
+            words[1][w] = column[2 * w] | column[2 * w + 1] << 16;
+        }
+        double error = fabs((double)q_matrix_dot(0, words[0], words[1]) - exact);
+        if (!(error <= 28 * 0x1p-24 * fmax((double)squares, 0x1p-4)))
+            fail_msg("a distance of %g, of squares of %g, is off by %g", exact, (double)squares, error);
+    }
+}
+
 /* Each lane has a word of its own, and components in pairs. */
 static void words_have_their_places(void **state)
 {
@@ -125,6 +154,7 @@ int main(void)
         cmocka_unit_test(numbers_of_16_bits_are_those_of_the_library),
         cmocka_unit_test(parts_add_up),
         cmocka_unit_test(sums_are_cut_off),
+        cmocka_unit_test(folded_places_give_distances),
         cmocka_unit_test(words_have_their_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

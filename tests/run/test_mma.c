@@ -14,13 +14,22 @@
 
 enum { M = 150, N = 300 };
 
+static quern_operator *compile_as(const char *text, quern_precision precision, const char *profile)
+{
+    return compile(text, &(quern_compile_options){sizeof(quern_compile_options), .lanes = 1, .local = 64,
+                                                  .profile = profile, .precision = precision});
+}
+
 static quern_operator *compile_mma(const char *text, quern_precision precision)
 {
-    return compile(
-        text, &(quern_compile_options){
-                  sizeof(quern_compile_options), .lanes = 1, .local = 64,
-                  .profile = "lanes32=1 rows=1 staged_cols=64 min_k=8 min_rhs=16 matrix=1 tile_k=8 reg_m=8 reg_n=8",
-                  .precision = precision});
+    return compile_as(text, precision,
+                      "lanes32=1 rows=1 staged_cols=64 min_k=8 min_rhs=16 matrix=1 tile_k=8 reg_m=8 reg_n=8");
+}
+
+static quern_operator *compile_short(const char *text)
+{
+    return compile_as(text, QUERN_PRECISION_FLOAT32,
+                      "lanes32=1 rows=1 staged_cols=64 min_k=2 min_rhs=16 matrix=1 tile_k=8 reg_m=8 reg_n=8");
 }
 
 /* The scheme of the only stage for so many rows and columns. */
@@ -342,6 +351,90 @@ static void softmax_sums_are_accurate(void **state)
     quern_operator_destroy(&op);
 }
 
+// ---- few components ----
+
+static void exponents_of_few_components_are_one_product(void **state)
+{
+    (void)state;
+    need_device();
+    static const struct {
+        const char *text;
+        int folded;
+    } cases[] = {
+        {"x=Vi(3); y=Vj(3); b=Vj(1); Sum_j(Exp(-SqDist(x,y))*b)", 1},
+        {"x=Vi(4); y=Vj(4); p=Pm(1); b=Vj(16); Sum_j(Exp(-SqDist(x,y)*p)*b), Sum_j(Exp(-p*SqDist(x,y)))", 1},
+        {"x=Vi(5); y=Vj(5); Sum_j(Exp(-SqDist(x,y)))", 0},
+        {"x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y))), Sum_j(SqDist(x,y))", 0},
+        {"x=Vi(3); y=Vj(3); Sum_j(Exp(-SqDist(x,y))+Exp(-2*SqDist(x,y)))", 0},
+        {"x=Vi(3); y=Vj(3); s=Vi(1); Sum_j(Exp(-SqDist(x,y)*s))", 0},
+        {"x=Vi(3); y=Vj(3); Sum_j(Exp(x|y))", 0},
+        {"x=Vi(3); y=Vj(3); Sum_j(Sqrt(SqDist(x,y)))", 0},
+    };
+    for (size_t c = 0; c < Q_COUNT(cases); c++) {
+        quern_operator *op = compile_short(cases[c].text);
+        expect_scheme(op, "mma");
+        if (q_plan_shape(plan_of(op, QUERN_F32), "FOLDED") != cases[c].folded) fail_msg("%s", op->text);
+        quern_operator_destroy(&op);
+    }
+}
+
+/* An exponential of |p| (|x|^2 + |y|^2) up to 4 is off by 128 u, whatever cancels; one of more as without matrix units. */
+static void exponents_of_one_product_are_accurate(void **state)
+{
+    (void)state;
+    need_device();
+    static const struct {
+        double x, y, radius, factor;
+        bool folded;
+    } clouds[] = {{0, 0, 0.5, -1, true},      {0, 0, 0.5, 1, true},      {1000, 1000, 0.5, -2, true},
+                  {5, 5, 1e-15, -1e30, true}, {0, 0, 4e9, -1e-20, true}, {0, 0, 0.5, 0, true},
+                  {0, 0, 4, -1, false},       {0, 3, 0.1, -1, false},    {0, 1e-3, 1e-2, -1e6, false},
+                  {0, 0, 0.1, -1e38, false}};
+    quern_operator *op = compile_short("x=Vi(3); y=Vj(3); p=Pm(1); t=Vj(1); Sum_j(Exp(p*SqDist(x,y))*t)");
+    expect_scheme(op, "mma");
+    for (size_t c = 0; c < Q_COUNT(clouds); c++) {
+        trial t = trial_create(op, QUERN_F32, M, N, 1);
+        size_t count;
+        double most = 0;
+        choose_column(&t, c % 2 ? 5 : N - 1); /* in a tile of columns, and in one that ends early */
+        scatter(&t, "x", clouds[c].x, clouds[c].radius, 1);
+        scatter(&t, "y", clouds[c].y, clouds[c].radius, 2);
+        trial_data(&t, "p", &count)[0] = (double)(float)clouds[c].factor;
+        trial_run(&t);
+        trial_compare(&t, INFINITY);
+        for (size_t n = 0; n < M; n++) {
+            double expected = t.expected[0][n], error = fabs(t.got[0][n] - expected);
+            double bound = (clouds[c].folded ? 128 : 8 + 8 * fabs(log(expected))) * 0x1p-24;
+            if (expected > 1e-37 && !(error <= bound * expected))
+                fail_msg("cloud %zu: %g is off by %g of itself, more than %g", c, expected, error / expected, bound);
+            if (expected > 1e-37) most = fmax(most, error / expected);
+        }
+        print_message("cloud %zu: %g u\n", c, most * 0x1p24);
+        trial_destroy(&t);
+    }
+    quern_operator_destroy(&op);
+}
+
+/* Also with numbers that are not finite. */
+static void odd_numbers_of_few_components_are_taken_directly(void **state)
+{
+    (void)state;
+    need_device();
+    static const double values[] = {NAN, INFINITY, -INFINITY, 1e18, 1e30, 1e-30};
+    quern_operator *op = compile_short("x=Vi(2); y=Vj(2); b=Vj(16); Sum_j(Exp(-SqDist(x,y)/20)*b)");
+    expect_scheme(op, "mma");
+    for (size_t v = 0; v < Q_COUNT(values); v++) {
+        trial t = trial_create(op, QUERN_F32, M, N, 1);
+        size_t count;
+        trial_data(&t, "y", &count)[77 * 2 + 1] = values[v];
+        trial_data(&t, "x", &count)[12 * 2] = isfinite(values[v]) ? 1 / values[v] : values[v];
+        trial_run(&t);
+        trial_compare(&t, 1e-5);
+        trial_destroy(&t);
+    }
+    quern_operator_destroy(&op);
+}
+
 // ---- memory ----
 
 static void on_line(void *user, const char *line)
@@ -390,6 +483,9 @@ int main(void)
         cmocka_unit_test(equal_points_have_no_distance),
         cmocka_unit_test(right_hand_sides_are_accurate),
         cmocka_unit_test(softmax_sums_are_accurate),
+        cmocka_unit_test(exponents_of_few_components_are_one_product),
+        cmocka_unit_test(exponents_of_one_product_are_accurate),
+        cmocka_unit_test(odd_numbers_of_few_components_are_taken_directly),
         cmocka_unit_test(without_memory_nothing_is_packed),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
