@@ -30,7 +30,9 @@ static size_t shared_bytes(const q_plan *plan, const q_ir *program)
     bytes += 2 * number * (size_t)plan->shape[TILE_K] *
              (q_member_count(program, Q_ROW | Q_K_LOOP) * (rows + PIECE) +
               q_member_count(program, Q_COLUMN | Q_K_LOOP) * (columns + PIECE));
-    if (plan->shape[EXPANSION]) bytes += number * (program->k_dim + 4 * columns + rows);
+    size_t run = plan->shape[TILE_K] % PIECE == 0 && program->k_dim % PIECE == 0 ? PIECE : 2;
+    size_t runs = ((size_t)plan->shape[TILE_K] + run - 1) / run;
+    if (plan->shape[EXPANSION]) bytes += number * (program->k_dim + 2 * runs * columns + rows);
     size_t states = (2 * (size_t)q_plan_words(program) + 1) * number * rows; /* one has more words than it leaves */
     return bytes > states ? bytes : states;
 }
@@ -101,6 +103,7 @@ const q_scheme q_scheme_gemm_tile = {.name = "gemm_tile",
                                      .shape = {"REG_N", "EXPANSION", "TILE_N", "TILE_K", "THREADS_N"},
                                      .loops = true,
                                      .tiles = true,
+                                     .runs = true,
                                      .bounded = true,
                                      .choose = choose,
                                      .local_bytes = shared_bytes,

@@ -168,26 +168,6 @@ def functions_of(ways):
     return '+'.join(sorted({i.special for way, _ in ways for i in way if i.special})) or '-'
 
 
-def cost_in_tiles(code, labels, tile):
-    """The same where the loop over tiles has K loops, the first for all tiles, and the epilogue: all that is in no loop of it, or,
-    where pairs only queue, the shortest way."""
-    inner = [(labels[label], end) for end, one in enumerate(code) for label in one.targets if labels.get(label, end + 1) <= end]
-    k_begin, k_loop = min(k_loops(code, labels, tile), default=(0, []))
-    outer = min(((begin, end) for begin, end in inner if begin <= k_begin and end > k_begin + len(k_loop)
-                 and sum(i.work for i in code[begin:end + 1]) > work_of_way(k_loop)), key=lambda one: one[1] - one[0], default=None)
-    if not k_loop or not outer:
-        return None
-    if tile.queue:
-        taken = collections.Counter(map(id, k_loop))
-        rest = [one for one in shortest(code, labels, *outer, within=False) if not taken[id(one)]]
-    else:
-        rest = [one for at, one in enumerate(code) if outer[0] <= at <= outer[1]
-                and not any(begin <= at <= end for begin, end in inner if outer[0] < begin and end < outer[1])]
-    ways = [(rest, 1 / tile.pairs), (k_loop, tile.k_dim // tile.tile_k / tile.pairs)] # what is left of k_dim is in the rest
-    return Cost(weighted(ways, lambda i: 1), weighted(ways, lambda i: bool(i.special)), '-', weighted(ways, lambda i: i.work),
-                weighted(ways, lambda i: i.local), weighted(ways, lambda i: i.barrier), functions_of(ways))
-
-
 def edges_of(code, labels):
     """Where control can go from each instruction."""
     return [[labels[label] for label in one.targets if label in labels and labels[label] < len(code)] +
@@ -226,6 +206,49 @@ def dominators(edges):
             changed |= nearest.get(at) != new
             nearest[at] = new
     return nearest
+
+
+def bound_to(code, labels, head, outer):
+    """Instructions of a loop from which there is no way to its end but through `head`, or to which there is none but through it."""
+    edges = edges_of(code, labels)
+    nearest, before, free, stack = dominators(edges), collections.defaultdict(list), {outer[1]}, [outer[1]]
+    for at in range(outer[0], outer[1] + 1):
+        for to in edges[at]:
+            before[to].append(at)
+    while stack:
+        for at in before[stack.pop()]:
+            if at != head and at not in free:
+                free.add(at)
+                stack += [at] if at != outer[0] else []
+    def behind(at):
+        while at not in (head, 0) and at in nearest:
+            at = nearest[at]
+        return at == head
+    return {at for at in range(outer[0], outer[1] + 1) if at not in free or behind(at)}
+
+
+def cost_in_tiles(code, labels, tile):
+    """The same where the loop over tiles has K loops, the first for all tiles, and the epilogue: all that is in no loop of it and is not
+    done for the sake of another K loop alone, or, where pairs only queue, the shortest way."""
+    inner = [(labels[label], end) for end, one in enumerate(code) for label in one.targets if labels.get(label, end + 1) <= end]
+    k_begin, k_loop = min(k_loops(code, labels, tile), default=(0, []))
+    outer = min(((begin, end) for begin, end in inner if begin <= k_begin and end > k_begin + len(k_loop)
+                 and sum(i.work for i in code[begin:end + 1]) > work_of_way(k_loop)), key=lambda one: one[1] - one[0], default=None)
+    if not k_loop or not outer:
+        return None
+    if tile.queue:
+        taken = collections.Counter(map(id, k_loop))
+        rest = [one for one in shortest(code, labels, *outer, within=False) if not taken[id(one)]]
+    else:
+        again = [begin for begin, end in inner if k_begin + len(k_loop) <= begin and end < outer[1]
+                 and any(one.barrier for one in code[begin:end + 1])]
+        rare = set().union(*(bound_to(code, labels, begin, outer) for begin in again))
+        rest = [one for at, one in enumerate(code) if outer[0] <= at <= outer[1] and at not in rare
+                and not any(begin <= at <= end for begin, end in inner if outer[0] < begin and end < outer[1])]
+    chunks = work_of_way(k_loop) // (tile.pairs * tile.tile_k)  # that it does at once
+    ways = [(rest, 1 / tile.pairs), (k_loop, tile.k_dim // tile.tile_k / chunks / tile.pairs)] # what is left of k_dim is in the rest
+    return Cost(weighted(ways, lambda i: 1), weighted(ways, lambda i: bool(i.special)), '-', weighted(ways, lambda i: i.work),
+                weighted(ways, lambda i: i.local), weighted(ways, lambda i: i.barrier), functions_of(ways))
 
 
 def natural_loops(code, labels):
