@@ -181,6 +181,15 @@ typedef enum quern_transport_part {
    they are as good as the potentials. UNSUPPORTED where the loss has no such part. */
 QUERN_API quern_status quern_transport_read(quern_transport_result *result, quern_transport_part part, quern_view to);
 
+/* The Hessian H of the value with respect to the positions of both clouds, times a direction (Hessian-vector product): what the gradients
+   change by, to first order, where x moves by direction_x and y by direction_y, arrays of their shapes; {0}: not at all, or
+   not asked for. Transport is differentiated implicitly, at its optimum: the solver goes on until the marginals are
+   as near as the type's rounding allows, and a linear system with the plan is solved by conjugate gradients. H is symmetric. UNSUPPORTED
+   where the loss is not smooth (total variation, the hard Hausdorff distance) or has no optimum (GeomLoss's schedule), and on a grid;
+   NUMERIC where the optimum is not reached; USAGE for NaN. Costs are smooth but for |x-y| where points coincide. */
+QUERN_API quern_status quern_transport_hessian(quern_transport_result *result, quern_view direction_x,
+                                               quern_view direction_y, quern_view to_x, quern_view to_y);
+
 /* The plan P between x and y times a matrix: to = P from (M x E, from N x E), or with `transposed` P^T from (N x E, from M x E). */
 QUERN_API quern_status quern_transport_apply(quern_transport_result *result, bool transposed, quern_view from,
                                              quern_view to);

@@ -15,7 +15,7 @@ enum { PAIRS = 1, ROWS = 2 }; /* x, y, s and C are there; the rows' points alone
 
 typedef struct row {
     int points;
-    const char *text; /* @: the points of the rows; ~: of the columns */
+    const char *text; /* @: the points of the rows; ~: of the columns; #, $: of how many components they are */
 } row;
 
 // clang-format off
@@ -56,7 +56,7 @@ static const row formulas[Q_FORMULA_COUNT] = {
     [Q_WEIGHTS] = {0, "a=Vi(1); Sum_i(a), Sum_i(Abs(a)), Sum_i(a<0)"},
     [Q_LOGS] = {0, "a=Vi(1); Log(a)"},
     [Q_LARGEST] = {PAIRS, "Max_i(Max_j(Abs(C)))"},
-    [Q_DIFFERENCE] = {0, "u=Vi(%lld); v=Vi(%lld); k=Pm(1); u-k*v"},
+    [Q_DIFFERENCE] = {0, "u=Vi(1); v=Vi(1); k=Pm(1); u-k*v"},
     /* of OT with respect to the rows' weights; m is the mass of the columns of each row */
     [Q_WEIGHT_GRADIENT] = {0, "f=Vi(1); k=Pm(1); e=Pm(1); m=Vi(1); r=Vi(1); n=Pm(1); "
                 "Where(k==0,f,-Expm1(-k*f)/k)-e*(Exp(Where(n==0,-k*f,n*f+r))-m)"},
@@ -66,6 +66,16 @@ static const row formulas[Q_FORMULA_COUNT] = {
                 "Grad(-0.5*e*(Sum_i(a*LogSumExp_j(h-s*C))+Sum_j(b*LogSumExp_i(l-s*C))),@,1)"},
     [Q_SOFT_WEIGHTS] = {PAIRS, "l=Vi(1); b=Vj(1); h=Vj(1); e=Pm(1); "
                 "-0.5*e*(LogSumExp_j(h-s*C)+Sum_j(b*Exp(-s*C-LogSumExp_i(l-s*C))))"},
+    /* hessian.c: u and w are what the points of rows and columns move by */
+    [Q_SLOPE] = {PAIRS, "H=Vi(1); h=Vj(1); u=Vi(#); w=Vj($); "
+                "Sum_j(Exp(H+h-s*C)*((Grad(C,@,1)|u)+(Grad(C,~,1)|w)))"},
+    [Q_HESSIAN] = {PAIRS, "H=Vi(1); h=Vj(1); u=Vi(#); w=Vj($); p=Vi(1); q=Vj(1); c=Pm(1); "
+                "Grad(Sum_j(Exp(H+h-s*C)*(c*((Grad(C,@,1)|u)+(Grad(C,~,1)|w))-p-q)),@,1)"},
+    [Q_KERNEL_HESSIAN] = {PAIRS, "a=Vi(1); b=Vj(1); u=Vi(#); w=Vj($); "
+                "Grad(Sum_j(b*((Grad(C,@,1)|u)+(Grad(C,~,1)|w))),@,a)"},
+    [Q_SOFT_HESSIAN] = {PAIRS, "a=Vi(1); l=Vi(1); b=Vj(1); h=Vj(1); e=Pm(1); u=Vi(#); w=Vj($); "
+                "F=Sum_i(a*LogSumExp_j(h-s*C))+Sum_j(b*LogSumExp_i(l-s*C)); "
+                "Grad(-0.5*e*(Sum_i((Grad(F,@,1)|u))+Sum_j((Grad(F,~,1)|w))),@,1)"},
     /* Of a block of columns, seen from the centre of a block of rows; c is 1 / e. */
     [Q_BLOCK] = {PAIRS, "h=Vj(1); f=Vj(1); c=Pm(1); LogSumExp_j(h-s*C), Max_j(c*f-s*C)"},
     /* and by itself */
@@ -87,6 +97,8 @@ static char *write(const q_transport *t, q_formula formula, int direction, int64
     for (const char *at = formulas[formula].text; *at; at++) {
         if (*at == '@') q_text_add(&text, direction == Q_X ? "x" : "y");
         else if (*at == '~') q_text_add(&text, direction == Q_X ? "y" : "x");
+        else if (*at == '#') q_text_add(&text, "%lld", (long long)t->cloud[direction].dim);
+        else if (*at == '$') q_text_add(&text, "%lld", (long long)t->cloud[1 - direction].dim);
         else if (!strncmp(at, "%lld", 4)) q_text_add(&text, "%lld", (long long)columns), at += 3;
         else q_text_append(&text, at, 1);
     }
@@ -108,7 +120,7 @@ static quern_status compile(quern_operator **out, const q_transport *t, q_formul
 quern_status q_transport_operator(quern_operator **out, q_transport *t, q_formula formula, int direction)
 {
     quern_operator **kept = &t->operators[formula][direction];
-    int64_t columns = (formula == Q_DIFFERENCE && direction) || formula == Q_MOMENTS ? t->cloud[Q_X].dim : 1;
+    int64_t columns = formula == Q_MOMENTS ? t->cloud[Q_X].dim : 1;
     if (!*kept) Q_TRY(compile(kept, t, formula, direction, columns));
     *out = *kept;
     return QUERN_OK;
@@ -194,8 +206,16 @@ quern_status q_transport_sums(q_transport *t, q_formula formula, int direction, 
     return status;
 }
 
+/* All numbers of an array as a column. */
+static quern_view as_column(const quern_array *array)
+{
+    quern_view view = q_array(array);
+    view.rows *= view.columns, view.columns = 1, view.stride = 0;
+    return view;
+}
+
 quern_status q_transport_subtract(q_transport *t, quern_array *u, double factor, const quern_array *v)
 {
-    const quern_arg args[] = {{"u", q_array(u)}, {"v", q_array(v)}, {"k", quern_number(factor)}, {NULL, {0}}};
-    return q_transport_run(t, Q_DIFFERENCE, q_array(u).columns == 1 ? 0 : 1, NULL, args, QUERN_OUTS(q_array(u)));
+    const quern_arg args[] = {{"u", as_column(u)}, {"v", as_column(v)}, {"k", quern_number(factor)}, {NULL, {0}}};
+    return q_transport_run(t, Q_DIFFERENCE, 0, NULL, args, QUERN_OUTS(as_column(u)));
 }

@@ -1,7 +1,7 @@
 /*
  * transport.h: what the files behind quern/transport.h share. transport.c has the call, its checks and its report,
  * formulas.c the operators, solve.c Sinkhorn's iterations, coarse.c their start, certify.c bounds of the value,
- * parts.c gradients and plans, losses.c kernel norms and Hausdorff distances.
+ * parts.c gradients and plans, hessian.c second derivatives, losses.c kernel norms and Hausdorff distances.
  *
  * A problem is transport between two sides, which may be one cloud. Each side has a potential and, for the other's next step,
  * log(weight) + potential / eps. All arrays are on the device; what the host reads back are sums.
@@ -93,6 +93,10 @@ typedef enum q_formula {
     Q_NEAREST,
     Q_SOFT_POSITIONS,
     Q_SOFT_WEIGHTS,
+    Q_SLOPE,
+    Q_HESSIAN,
+    Q_KERNEL_HESSIAN,
+    Q_SOFT_HESSIAN,
     Q_BLOCK,
     Q_BLOCK_ALONE,
     Q_SPREAD,
@@ -236,7 +240,7 @@ quern_status q_transport_kernel_norm(q_transport *t);
 quern_status q_transport_hausdorff(q_transport *t);
 /* The gradient of such a loss with respect to a cloud's positions or weights; *out is the caller's. */
 quern_status q_transport_loss_gradient(quern_array **out, q_transport *t, int k, bool positions);
-/* u - factor v, into u; columns of 1 or of the clouds' dimension. */
+/* u - factor v, into u, of the same shape. */
 quern_status q_transport_subtract(q_transport *t, quern_array *u, double factor, const quern_array *v);
 
 #endif
