@@ -23,7 +23,9 @@
 
 #if Q_MAX_REGISTERS /* which NVIDIA's compiler keeps to only without the attribute (docs/drivers.md) */
 #define Q_KERNEL __kernel
+#define Q_UNROLL_CHUNKS _Pragma("unroll 2")
 #else
+#define Q_UNROLL_CHUNKS _Pragma("unroll 1") /* others would take more registers */
 #define Q_KERNEL __kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
 #endif
 #if Q_SPLIT

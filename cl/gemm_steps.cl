@@ -22,7 +22,7 @@
 #endif
 #define Q_REG_M (Q_ROWS * Q_THREADS_N)
 #define Q_TILE_M (Q_ROWS * Q_LOCAL) /* vectors of rows */
-#define Q_RUN (Q_TILE_K % 4 == 0 && Q_K_DIM % 4 == 0 ? 4 : Q_TILE_K % 2 == 0 && !Q_WHOLE ? 2 : 1) /* components staged together */
+#define Q_RUN (Q_TILE_K % 4 == 0 && Q_K_DIM % 4 == 0 ? 4 : Q_TILE_K % 2 == 0 && (Q_K_DIM % 2 == 0 || !Q_WHOLE) ? 2 : 1) /* components staged together */
 #define Q_RUNS (Q_TILE_K / Q_RUN)
 #define Q_OF_RUN(run, e) (Q_K_DIM % Q_RUN == 0 ? (run) * Q_RUN + (e) : min((run) * Q_RUN + (e), Q_K_DIM - 1))
 #define Q_STEP (Q_LOCAL / Q_RUNS) /* rows or columns of which all work-items stage a run */
@@ -86,7 +86,7 @@ typedef struct {
     int rescaled[2]; /* the last turn whose weights had another scale than those before */
 #endif
 #if Q_EXPANSION
-    sreal centre[Q_K_DIM], squares[2][Q_RUNS][Q_TILE_N], column_square[Q_TILE_N]; /* of all components, and their sums */
+    sreal centre[Q_CHUNKS * Q_TILE_K], squares[2][Q_RUNS][Q_TILE_N], column_square[Q_TILE_N]; /* of all components, and their sums */
     real row_square[Q_TILE_M];
     int again; /* the last tile that was to be done again */
 #endif
@@ -114,15 +114,16 @@ typedef struct {
 Q_INLINED void q_find_centre(Q_SIGNATURE, __local q_shared *shared, const q_launch *u)
 {
     const long count = min((long)(Q_COLUMN_COUNT), 16L), step = (long)(Q_COLUMN_COUNT) / max(count, 1L);
-    Q_FOR_SHARE(d, Q_K_DIM)
+    Q_FOR_SHARE(k, Q_CHUNKS * Q_TILE_K)
     {
+        const int d = min(k, Q_K_DIM - 1);
         sreal sum = 0;
         for (long n = 0; n < count; n++) {
             const q_column column = q_load_column(Q_ARGUMENTS, u, n * step);
             sum += q_load_column_k(Q_ARGUMENTS, u, &column, n * step, d).Q_EXPANDED_COLUMN;
         }
         sum /= (sreal)max(count, 1L);
-        shared->centre[d] = fabs(sum) <= Q_HUGE ? sum : 0;
+        shared->centre[k] = fabs(sum) <= Q_HUGE ? sum : 0;
     }
 }
 
@@ -189,20 +190,26 @@ Q_INLINED void q_stage_columns(Q_SIGNATURE, __local q_shared *shared, const q_la
 #endif
 
 #if Q_K_DIM
-/* Takes a chunk from global memory, for rows from `first` on: each work-item a run of components of some rows and
-   columns, work-items next to each other those of one row. Past the last ones it repeats them. */
-Q_INLINED void q_fetch(Q_SIGNATURE, q_staged *staged, const q_launch *u, const long first, const int last_row,
-                       const q_chunk chunk)
+/* Takes a chunk from global memory, for rows from `first` on: each work-item a run of components of some rows,
+   work-items next to each other those of one row. Past the last ones it repeats them. */
+#define Q_RUN_FROM(d0) min((d0) / Q_RUN + (int)(Q_ITEM % Q_RUNS), (Q_K_DIM - 1) / Q_RUN)
+Q_INLINED void q_fetch_rows(Q_SIGNATURE, q_staged *staged, const q_launch *u, const long first, const int last_row,
+                            const q_chunk chunk)
 {
-    const int run = min(chunk.d0 / Q_RUN + (int)(Q_ITEM % Q_RUNS), (Q_K_DIM - 1) / Q_RUN);
-    const int begin = (int)(Q_ITEM / Q_RUNS);
-    const long j0 = Q_WHOLE ? Q_TILE_START(chunk.j0) : chunk.j0;
+    const int run = Q_RUN_FROM(chunk.d0), begin = (int)(Q_ITEM / Q_RUNS);
     Q_EACH_STAGED_ROW
     {
         const long i = Q_WHOLE ? first + begin + n * Q_STEP : first + (long)min(begin + n * Q_STEP, last_row) * Q_LANES;
         const q_row row = q_load_row(Q_ARGUMENTS, u, i);
         Q_EACH_OF_RUN staged->x[n][e] = q_load_row_k(Q_ARGUMENTS, u, &row, i, Q_OF_RUN(run, e));
     }
+}
+
+/* The same of columns. */
+Q_INLINED void q_fetch_columns(Q_SIGNATURE, q_staged *staged, const q_launch *u, const q_chunk chunk)
+{
+    const int run = Q_RUN_FROM(chunk.d0), begin = (int)(Q_ITEM / Q_RUNS);
+    const long j0 = Q_WHOLE ? Q_TILE_START(chunk.j0) : chunk.j0;
     Q_EACH_STAGED_COLUMN
     {
         const long j = Q_WHOLE ? j0 + begin + n * Q_STEP : j0 + (long)min(begin + n * Q_STEP, chunk.last);
@@ -212,16 +219,29 @@ Q_INLINED void q_fetch(Q_SIGNATURE, q_staged *staged, const q_launch *u, const l
 }
 
 /* Leaves it in local memory, moved to the centre if it is to be expanded. */
-Q_INLINED void q_stage(q_staged *staged, __local q_shared *shared, const int buffer, const int d0, const int expand)
+Q_INLINED void q_stage_rows(q_staged *staged, __local q_shared *shared, const int buffer, const int d0, const int expand)
+{
+    const int d = (int)(Q_ITEM % Q_RUNS) * Q_RUN, begin = (int)(Q_ITEM / Q_RUNS);
+#if Q_EXPANSION
+    if (expand) Q_EACH_OF_RUN
+    {
+        const sreal centre = shared->centre[d0 + d + e];
+        Q_EACH_STAGED_ROW staged->x[n][e].Q_EXPANDED_ROW -= centre;
+    }
+#endif
+    Q_EACH_OF_RUN Q_EACH_STAGED_ROW if (Q_TILE_M % Q_STEP == 0 || begin + n * Q_STEP < Q_TILE_M)
+        shared->x[buffer][d + e][begin + n * Q_STEP] = staged->x[n][e];
+}
+
+Q_INLINED void q_stage_columns_k(q_staged *staged, __local q_shared *shared, const int buffer, const int d0, const int expand)
 {
     const int d = (int)(Q_ITEM % Q_RUNS) * Q_RUN, begin = (int)(Q_ITEM / Q_RUNS);
 #if Q_EXPANSION
     Q_EACH_STAGED_COLUMN if (d0 == 0) staged->square[n] = 0;
     if (expand) Q_EACH_OF_RUN
     {
-        const int inside = Q_K_DIM % Q_TILE_K == 0 || d0 + d + e < Q_K_DIM;
-        const sreal centre = shared->centre[inside ? d0 + d + e : 0];
-        Q_EACH_STAGED_ROW staged->x[n][e].Q_EXPANDED_ROW -= centre;
+        const int inside = Q_K_DIM % Q_TILE_K == 0 || d0 + d + (Q_K_DIM % Q_RUN ? e : 0) < Q_K_DIM;
+        const sreal centre = shared->centre[d0 + d + e];
         Q_EACH_STAGED_COLUMN
         {
             const sreal y = staged->y[n][e].Q_EXPANDED_COLUMN - centre;
@@ -230,8 +250,6 @@ Q_INLINED void q_stage(q_staged *staged, __local q_shared *shared, const int buf
         }
     }
 #endif
-    Q_EACH_OF_RUN Q_EACH_STAGED_ROW if (Q_TILE_M % Q_STEP == 0 || begin + n * Q_STEP < Q_TILE_M)
-        shared->x[buffer][d + e][begin + n * Q_STEP] = staged->x[n][e];
     Q_EACH_STAGED_COLUMN
     {
         const int k = begin + n * Q_STEP, place = Q_PLACE_OF_COLUMN(k);
@@ -242,6 +260,19 @@ Q_INLINED void q_stage(q_staged *staged, __local q_shared *shared, const int buf
 #endif
         }
     }
+}
+
+/* A chunk all at once. */
+Q_INLINED void q_fetch(Q_SIGNATURE, q_staged *staged, const q_launch *u, const long first, const int last_row, const q_chunk chunk)
+{
+    q_fetch_rows(Q_ARGUMENTS, staged, u, first, last_row, chunk);
+    q_fetch_columns(Q_ARGUMENTS, staged, u, chunk);
+}
+
+Q_INLINED void q_stage(q_staged *staged, __local q_shared *shared, const int buffer, const int d0, const int expand)
+{
+    q_stage_rows(staged, shared, buffer, d0, expand);
+    q_stage_columns_k(staged, shared, buffer, d0, expand);
 }
 
 /* Adds component d of a chunk to the sums of the work-item's rows and columns, or, to expand, to those of products. */
@@ -273,8 +304,12 @@ Q_INLINED void q_pass_chunk(Q_SIGNATURE, q_sums s[Q_REG_N][Q_REG_M], q_staged *s
                             const q_launch *u, const q_row *near, const long first, const int last_row,
                             const q_chunk next, const int buffer, const int now, const int size)
 {
-    q_fetch(Q_ARGUMENTS, staged, u, first, last_row, next);
-    _Pragma("unroll") for (int d = 0; d < size; d++)
+    q_fetch_rows(Q_ARGUMENTS, staged, u, first, last_row, next);
+    _Pragma("unroll") for (int d = 0; d < size / 2; d++)
+        q_contract_component(s, shared, u, near, buffer, now, d, Q_EXPANSION);
+    q_stage_rows(staged, shared, 1 - buffer, next.d0, Q_EXPANSION);
+    q_fetch_columns(Q_ARGUMENTS, staged, u, next);
+    _Pragma("unroll") for (int d = size / 2; d < size; d++)
         q_contract_component(s, shared, u, near, buffer, now, d, Q_EXPANSION);
     if (next.d0 == 0) {
 #if !Q_QUEUE
@@ -285,7 +320,7 @@ Q_INLINED void q_pass_chunk(Q_SIGNATURE, q_sums s[Q_REG_N][Q_REG_M], q_staged *s
 #endif
         Q_KEEP_APART;
     }
-    q_stage(staged, shared, 1 - buffer, next.d0, Q_EXPANSION);
+    q_stage_columns_k(staged, shared, 1 - buffer, next.d0, Q_EXPANSION);
     barrier(CLK_LOCAL_MEM_FENCE);
 }
 
@@ -304,7 +339,7 @@ Q_INLINED int q_contract_tile(Q_SIGNATURE, q_sums s[Q_REG_N][Q_REG_M], q_staged 
                               const long j0, const long j1, const long j2, int buffer, const int now)
 {
     Q_EACH_COLUMN Q_EACH_REG_M s[c][r] = q_no_sums();
-    _Pragma("unroll 1") for (int d0 = 0; d0 <= Q_K_DIM - Q_TILE_K; d0 += Q_TILE_K)
+    Q_UNROLL_CHUNKS for (int d0 = 0; d0 <= Q_K_DIM - Q_TILE_K; d0 += Q_TILE_K)
     {
         const int last = d0 + Q_TILE_K >= Q_K_DIM;
         const q_chunk next = {last ? j1 : j0, (int)(last ? j2 - j1 : j1 - j0) - 1, last ? 0 : d0 + Q_TILE_K};

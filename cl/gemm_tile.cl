@@ -370,7 +370,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
 #else
             barrier(CLK_LOCAL_MEM_FENCE); /* for contractions that take something of the whole column */
 #endif
-            _Pragma("unroll 2") for (int d0 = 0; d0 <= Q_K_DIM - Q_TILE_K; d0 += Q_TILE_K)
+            Q_UNROLL_CHUNKS for (int d0 = 0; d0 <= Q_K_DIM - Q_TILE_K; d0 += Q_TILE_K)
             {
                 const int more = d0 + Q_TILE_K < Q_K_DIM, next_d0 = more ? d0 + Q_TILE_K : 0;
                 q_pass_chunk(Q_ARGUMENTS, s, &next, shared, &u, rows, i0, more ? j0 : next_j0, next_d0, buffer, parity,

@@ -396,7 +396,7 @@ Q_FN real q_gather(__global const sreal *p, const long i, const int dim, const i
 }
 
 #if Q_LANES == 1 && !Q_F64
-/* The same of a row that exists and where rows are as long as some fours: neighbours are one load. */
+/* The same of a row that exists and where rows are as long as some fours, or twos: neighbours are one load. */
 Q_FN real q_of_four(__global const sreal *p, const long i, const int dim, const int k)
 {
     union {
@@ -405,6 +405,12 @@ Q_FN real q_of_four(__global const sreal *p, const long i, const int dim, const 
     } four;
     four.all = ((__global const float4 *)(p + i * dim))[(uint)k / 4];
     return four.one[(uint)k % 4];
+}
+
+Q_FN real q_of_two(__global const sreal *p, const long i, const int dim, const int k)
+{
+    const float2 two = ((__global const float2 *)(p + i * dim))[(uint)k / 2];
+    return (uint)k % 2 ? two.y : two.x;
 }
 #endif
 

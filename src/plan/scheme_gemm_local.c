@@ -57,7 +57,9 @@ static size_t shared_bytes(const q_plan *plan, const q_ir *program)
                  epilogue * program->sum_count * vector * rows;
     }
     if (plan->shape[EXPANSION])
-        bytes += number * (program->k_dim + columns * (1 + 2 * (size_t)plan->shape[TILE_K])) + vector * rows;
+        bytes +=
+            number * (program->k_dim + (size_t)plan->shape[TILE_K] + columns * (1 + 2 * (size_t)plan->shape[TILE_K])) +
+            vector * rows;
     if (!program->rhs_dim) return bytes;
     size_t rhs = (size_t)(plan->shape[THREADS_N] * plan->rhs_per_item + 4),
            words = 2 + scale_count(program); /* of a state: more than it leaves */

@@ -31,7 +31,7 @@ static size_t shared_bytes(const q_plan *plan, const q_ir *program)
     size_t bytes = gaps + 2 * tile_k * number *
                               (q_member_count(program, Q_ROW | Q_K_LOOP) * (rows + 4) +
                                q_member_count(program, Q_COLUMN | Q_K_LOOP) * (columns + 4));
-    bytes += number * (program->k_dim + columns * (1 + 2 * tile_k) + rows);
+    bytes += number * (program->k_dim + tile_k + columns * (1 + 2 * tile_k) + rows);
     return bytes + rows * (number + 4 + 4 * (size_t)plan->shape[QUEUE]);
 }
 

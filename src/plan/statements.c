@@ -112,8 +112,9 @@ static void emit_load(q_emitter *e, const q_scalar *value)
 {
     const q_array *array = &e->p->inputs[value->k[1]];
     bool is_inside = (value->scope & Q_K_LOOP) && e->plan->lanes == 1 && e->plan->scheme->runs;
-    if (is_inside && array->axis != Q_P && array->dim % 4 == 0 && !array->integer && e->plan->dtype == QUERN_F32) {
-        q_text_add(e->out, "q_of_four(a%d, %c, %u, d)", value->k[1], array->axis == e->p->rows ? 'i' : 'j', array->dim);
+    if (is_inside && array->axis != Q_P && array->dim % 2 == 0 && !array->integer && e->plan->dtype == QUERN_F32) {
+        q_text_add(e->out, "q_of_%s(a%d, %c, %u, d)", array->dim % 4 ? "two" : "four", value->k[1],
+                   array->axis == e->p->rows ? 'i' : 'j', array->dim);
         return;
     }
     char number[16];

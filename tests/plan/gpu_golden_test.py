@@ -46,7 +46,7 @@ LIMITS = {('g3', 'sm_90'): (9.5, 1), ('g3', 'sm_80'): (9.5, 1), ('energy', 'sm_9
 # tiles whose squares are large. And the warps that a multiprocessor of each kind holds.
 BY_HAND = {('g128', 'sm_80'): 147.0, ('g128', 'sm_90'): 146.6, ('knn50', 'sm_80'): 59.2, ('knn50', 'sm_90'): 59.7,
            ('g3', 'sm_80'): 4.75, ('g3', 'sm_90'): 4.58}
-MOST_OF_HAND = {'g128': (1.1, '{maker}'), 'knn50': (1.2, '{maker}'), 'g3': (1.15, '{profile} min_k=3')}
+MOST_OF_HAND = {'g128': (1.1, '{maker}'), 'knn50': (1.1, '{maker}'), 'g3': (1.15, '{profile} min_k=3')}
 WARPS = {'g128': {'sm_75': 12}, 'knn50': {'sm_75': 8}, 'g3': {chip: 12 for chip in MULTIPROCESSOR}}
 USUAL_WARPS = 16
 
