@@ -57,7 +57,7 @@ static quern_status read_weights(given *g, const quern_view *view)
     size_t count = (size_t)(view->rows * view->columns);
 
     if (count != g->means.count)
-        return cli_fail(QUERN_SHAPE, "there are %zu weights for %zu densities or clouds", count, g->means.count);
+        return cli_fail(QUERN_SHAPE, "%zu weight%s for %zu densities or clouds", count, CLI_S(count), g->means.count);
     if (!(g->weights = calloc(count + 1, sizeof *g->weights))) return cli_fail_memory();
     for (size_t k = 0; k < count; k++)
         g->weights[k] = view->dtype == QUERN_F32 ? (double)((float *)view->data)[k] : ((double *)view->data)[k];
@@ -68,17 +68,22 @@ static quern_status read_weights(given *g, const quern_view *view)
 static quern_status part_weights(given *g)
 {
     cli_inputs *all = &g->inputs;
-    bool weights = false;
+    size_t at = all->count;
 
     for (size_t k = 0; k < all->count; k++) {
-        if (strcmp(all->args[k].name, "weights")) continue;
-        quern_arg arg = all->args[k];
-        cli_source source = all->sources[k];
-        for (size_t l = k; l + 1 < all->count; l++)
+        const char *name = all->args[k].name;
+        if (!strcmp(name, "weights")) at = k;
+        else if (name[strspn(name, "0123456789")])
+            return cli_fail(QUERN_NAME, "there is no %s: what is averaged has no name, and its weights are `weights`",
+                            name);
+    }
+    bool weights = at < all->count;
+    if (weights) {
+        quern_arg arg = all->args[at];
+        cli_source source = all->sources[at];
+        for (size_t l = at; l + 1 < all->count; l++)
             all->args[l] = all->args[l + 1], all->sources[l] = all->sources[l + 1];
         all->args[all->count - 1] = arg, all->sources[all->count - 1] = source;
-        weights = true;
-        break;
     }
     g->means = *all;
     g->means.count -= weights;
@@ -114,6 +119,11 @@ static quern_status parse_options(const request *r, quern_transport_options *o, 
     if (!status) status = cli_parse_number(r->tolerance, "--tolerance", &o->tolerance);
     if (!status) status = cli_parse_count(r->iterations, "--iterations", &iterations);
     if (!status) status = cli_parse_count(r->points, "--points", points);
+    if (!status) status = cli_grids_check(&r->grids);
+    if (!status && r->grids.grid && r->points)
+        status = cli_fail(QUERN_USAGE, "--points is for clouds; the mean of densities has their grid");
+    if (!status && r->grids.normalize && !r->grids.grid)
+        status = cli_fail(QUERN_USAGE, "--normalize is for densities; it needs --grid");
     o->debias = r->entropic ? QUERN_OFF : QUERN_AUTO;
     o->iterations = iterations > 1000000000 ? 1000000000 : (int)iterations;
     return status;
@@ -162,6 +172,23 @@ static void choose_points(quern_view *mean, const given *g)
     }
 }
 
+/* Points, of the columns and the type of the first cloud. */
+static quern_status check_cloud(const cli_inputs *clouds, size_t k)
+{
+    const quern_view *view = &clouds->args[k].view, *first = &clouds->args[0].view;
+    const char *name = clouds->args[k].name;
+
+    if (view->batch[0]) return cli_fail(QUERN_SHAPE, "%s has more than two axes; a cloud is a point a row", name);
+    if (!view->rows) return cli_fail(QUERN_SHAPE, "%s has no points", name);
+    if (view->columns != first->columns)
+        return cli_fail(QUERN_SHAPE, "points of %s have %lld coordinates, of %s %lld", clouds->args[0].name,
+                        (long long)first->columns, name, (long long)view->columns);
+    if (view->dtype != first->dtype)
+        return cli_fail(QUERN_DTYPE, "%s and %s are of different types; --dtype makes them the same",
+                        clouds->args[0].name, name);
+    return QUERN_OK;
+}
+
 static quern_status mean_of_clouds(quern_context *context, const given *g, const quern_transport_options *o,
                                    int64_t rows, quern_view *mean, quern_barycentre_report *report)
 {
@@ -171,9 +198,7 @@ static quern_status mean_of_clouds(quern_context *context, const given *g, const
 
     for (size_t k = 0; k < g->means.count && !status; k++) {
         clouds[k] = g->means.args[k].view;
-        if (clouds[k].columns != first->columns || clouds[k].dtype != first->dtype || clouds[k].batch[0])
-            status = cli_fail(QUERN_SHAPE, "%s is not an array of points like %s; --dtype makes their types the same",
-                              g->means.args[k].name, g->means.args[0].name);
+        status = check_cloud(&g->means, k);
     }
     if (!status) status = make_mean(mean, first->dtype, rows ? rows : first->rows, first->columns);
     if (!status) {

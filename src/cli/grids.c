@@ -3,6 +3,8 @@
  */
 #include "grids.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,19 +20,38 @@ static int axes_of(const quern_view *view, int64_t size[3])
     return dim;
 }
 
+quern_status cli_grids_check(const cli_gridding *how)
+{
+    const char *option = how->dark ? "--dark" : how->spacing ? "--spacing" : NULL;
+
+    return option && !how->grid ? cli_fail(QUERN_USAGE, "%s is for densities; it needs --grid", option) : QUERN_OK;
+}
+
+enum { AXES_TEXT = 80 };
+
+static const char *print_axes(char text[AXES_TEXT], int dim, const int64_t size[3])
+{
+    int length = 0;
+
+    for (int d = 0; d < dim; d++)
+        length += snprintf(text + length, AXES_TEXT - (size_t)length, "%s%lld", d ? " x " : "", (long long)size[d]);
+    return text;
+}
+
 /* All have the axes of the first. */
 static quern_status find_axes(quern_grid *grid, const cli_inputs *inputs)
 {
+    char first[AXES_TEXT], other[AXES_TEXT];
+
     for (size_t k = 0; k < inputs->count; k++) {
         int64_t size[3] = {0};
         int dim = axes_of(&inputs->args[k].view, size);
         if (dim > 3) return cli_fail(QUERN_SHAPE, "%s has more than three axes", inputs->args[k].name);
         if (!k) grid->dim = dim, memcpy(grid->size, size, sizeof size);
         if (dim != grid->dim || memcmp(size, grid->size, sizeof size))
-            return cli_fail(QUERN_SHAPE, "%s and %s are on different grids: %lld x %lld x %lld and %lld x %lld x %lld",
-                            inputs->args[0].name, inputs->args[k].name, (long long)grid->size[0],
-                            (long long)grid->size[1], (long long)grid->size[2], (long long)size[0], (long long)size[1],
-                            (long long)size[2]);
+            return cli_fail(QUERN_SHAPE, "%s and %s are on different grids: %s and %s", inputs->args[0].name,
+                            inputs->args[k].name, print_axes(first, grid->dim, grid->size),
+                            print_axes(other, dim, size));
     }
     return QUERN_OK;
 }
@@ -52,7 +73,8 @@ void cli_normalize(quern_view weights)
     double sum = 0;
 
     for (size_t k = 0; k < count; k++) sum += read_number(&weights, k);
-    for (size_t k = 0; k < count && sum > 0; k++) write_number(&weights, k, read_number(&weights, k) / sum);
+    for (size_t k = 0; k < count && sum > 0 && isfinite(sum); k++)
+        write_number(&weights, k, read_number(&weights, k) / sum);
 }
 
 static quern_status copy(quern_view *out, const quern_view *view, bool picture, const cli_gridding *how)

@@ -40,12 +40,14 @@ typedef struct cli_grids {
     size_t count;
 } cli_grids;
 
+/* USAGE for what only --grid takes, without it. */
+quern_status cli_grids_check(const cli_gridding *how);
 /* To be freed even if it fails. SHAPE, MEMORY, USAGE. */
 quern_status cli_grids_make(cli_grids *out, const cli_inputs *inputs, const cli_gridding *how);
 void cli_grids_free(cli_grids *grids);
 /* A column with a number for each point of the grid as an array of its axes. */
 quern_view cli_grids_shaped(const quern_grid *grid, quern_view column);
-/* Divides weights by their sum, if that is above 0. */
+/* Divides weights by their sum, if that is above 0 and finite. */
 void cli_normalize(quern_view weights);
 
 #endif

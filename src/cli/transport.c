@@ -124,6 +124,9 @@ static quern_status parse_options(const request *r, quern_transport_options *o)
     for (size_t k = 0; k < CLI_COUNT(numbers) && !status; k++)
         status = cli_parse_number(numbers[k].text, numbers[k].name, numbers[k].number);
     if (!status) status = cli_parse_count(r->iterations, "--iterations", &iterations);
+    if (!status) status = cli_grids_check(&r->grids);
+    if (!status && r->grids.grid && r->truncate)
+        status = cli_fail(QUERN_USAGE, "--truncate is for clouds; on a grid nothing is left out");
     if (r->truncate) o->truncation = o->truncate > 0 ? QUERN_ON : QUERN_OFF;
     o->iterations = iterations > 1000000000 ? 1000000000 : (int)iterations;
     return status;
@@ -312,8 +315,9 @@ static void print_report(const quern_transport_report *report)
     if (isfinite(report->gap)) printf("between     %.9g and %.9g\n", report->lower, report->upper);
     if (isfinite(report->cost)) printf("plan        costs %.9g\n", report->cost);
     if (!isnan(report->directed_x)) printf("directed    %.9g and %.9g\n", report->directed_x, report->directed_y);
-    if (report->iterations)
-        printf("iterations  %d, marginals off by %.2g\n", report->iterations, report->marginal_error);
+    if (report->iterations) printf("iterations  %d", report->iterations);
+    if (report->iterations && !isnan(report->marginal_error)) printf(", marginals off by %.2g", report->marginal_error);
+    if (report->iterations) putchar('\n');
     if (report->skipped > 0)
         printf("left out    %.1f %% of the pairs, with %.2g of the mass at most\n", 100 * (1 - report->touched),
                report->skipped);

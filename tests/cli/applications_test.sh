@@ -137,6 +137,23 @@ shows 'its report' '"converged": true' barycentre 0,0,1,0,0 0,0,1,0,0 --grid --j
 fails 'a barycentre of nothing' 8 barycentre --grid -o made/m.npy
 fails 'weights of others' 6 barycentre 0,1 2,3 weights=1,2,3 -o made/m.npy
 fails 'clouds of other dimensions' 6 barycentre 0,1 x8.npy -o made/m.npy
+fails 'clouds of other types' 7 barycentre x.npy x8.npy -o made/m.npy
+fails 'a cloud of no points' 6 barycentre b0.npy b.npy -o made/m.npy
+fails 'a batch of clouds' 6 barycentre cube.npy cube.npy -o made/m.npy
+fails 'weights that are called otherwise' 4 barycentre 0,1 2,3 wieghts=1,2 -o made/m.npy
+fails 'weights of an infinite sum' 2 barycentre 0,1 2,3 weights=1e308,1e308 -o made/m.npy
+fails 'points of a density' 2 barycentre 0,1 1,0 --grid --points 3 -o made/m.npy
+for option in --dark --normalize '--spacing 2'; do
+    # shellcheck disable=SC2086
+    fails "of clouds $option" 2 barycentre 0,1 2,3 $option -o made/m.npy
+done
+for option in --dark '--spacing 2' '--grid --truncate 1e-3'; do
+    # shellcheck disable=SC2086
+    fails "of what is none $option" 2 transport 0,1 1,0 $option -o gradient-a=made/g.npy
+done
+printf '1e308\n1e308\n' >huge.csv
+fails 'weights of an infinite sum beside each other' 2 transport huge.csv huge.csv --grid --normalize --dtype f64 -o gradient-a=made/g.npy
+shows "GeomLoss's steps, whose marginals nobody asks for" '^iterations  5$' transport 0 1 --schedule geomloss --blur 0.2 --quiet
 printf '0,0,0,0\n0,1,0,0\n0,0,0,0\n' >left.csv
 printf '0,0,0,0\n0,0,0,1\n0,0,0,0\n' >right.csv
 "$quern" barycentre left.csv right.csv --grid -o made/m.png >out 2>err

@@ -31,6 +31,7 @@ static quern_status make_weights(double **out, const double *weights, size_t cou
         sum += (*out)[k];
     }
     if (!(sum > 0)) return q_fail(QUERN_USAGE, "all weights of the barycentre are 0");
+    if (isinf(sum)) return q_fail(QUERN_USAGE, "the weights of the barycentre have an infinite sum");
     for (size_t k = 0; k < count; k++) (*out)[k] /= sum;
     return QUERN_OK;
 }
@@ -145,8 +146,9 @@ static quern_status sum_over(mean *m, const quern_array *from, quern_array *to)
     return q_grid_sum(m->grid, from, m->s, -1, Q_LINE_PLAIN, to);
 }
 
-/* One round over all densities; *change is that of the barycentre, relative to its mass. */
-static quern_status improve(mean *m, bool debias, double *change)
+/* One round over all densities; *change is that of the barycentre, or of what it lacks of their mass if that is more, relative to it: it
+   swings about its limit, where a step that changes little may be far from it. */
+static quern_status improve(mean *m, bool debias, double mass, double *change)
 {
     double found[2];
     quern_array *kept = m->before;
@@ -165,7 +167,8 @@ static quern_status improve(mean *m, bool debias, double *change)
                   {"k", view(m->work)}));
     }
     Q_TRY(sums(m, CHANGE, m->barycentre, m->before, found));
-    *change = found[0] / found[1];
+    *change = fmax(found[0], fabs(found[1] - mass)) / mass;
+    if (!isfinite(found[0]) || !isfinite(found[1])) *change = NAN;
     return isfinite(*change) ? QUERN_OK : q_fail(QUERN_USAGE, "the barycentre overflows: choose a larger blur");
 }
 
@@ -187,8 +190,9 @@ static quern_status solve(mean *m, const quern_grid *grid, const quern_view *den
     for (size_t k = 0; k < Q_COUNT(single); k++) Q_TRY(make_array(single[k], m));
     for (size_t k = 0; k < m->count; k++) Q_TRY(load(m, k, densities[k], &mass));
     while (!report->converged && report->iterations < o->iterations) {
-        Q_TRY(improve(m, o->debias != QUERN_OFF, &report->change));
-        report->converged = ++report->iterations > 1 && report->change <= o->tolerance;
+        double before = report->change;
+        Q_TRY(improve(m, o->debias != QUERN_OFF, mass, &report->change));
+        report->converged = ++report->iterations > 1 && fmax(before, report->change) <= o->tolerance;
     }
     Q_TRY(RUN(m, EXP, QUERN_OUTS(view(m->work)), {"u", view(m->barycentre)}));
     return quern_array_read(m->work, result);
