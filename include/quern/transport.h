@@ -128,10 +128,11 @@ typedef struct quern_transport_report {
 QUERN_API quern_status quern_transport(quern_transport_result **out, quern_context *context, quern_view x, quern_view a,
                                        quern_view y, quern_view b, const quern_transport_options *options);
 /* `members` problems in one call, as ragged batches (quern/space.h): member m has the rows offsets_x[m] .. offsets_x[m + 1] - 1 of x and a, and
-   likewise of y and b; members + 1 numbers each, from 0 on. Each member has masses above 0, or no points. All take the same
-   steps at the same temperatures until the one that is farthest from the tolerance has reached it. The report has sums over
-   members, also for `gap`. All parts can be read, for all members, one after the other; assignments count within a member. No plan can be
-   applied, and nothing is left out. */
+   likewise of y and b; members + 1 numbers each, from 0 on. For transport each member has masses above 0, or no points. All take the same
+   steps at the same temperatures until the one that is farthest from the tolerance has reached it. Members of 4000 points
+   and more on average, or where truncation is QUERN_ON, are solved one after the other instead, each with the blocks that it
+   leaves out. The report has sums over members, also for `gap`, and of errors, iterations and `skipped` the largest. All parts can be
+   read, for all members, one after the other; assignments count within a member. No plan can be applied. */
 QUERN_API quern_status quern_transport_batch(quern_transport_result **out, quern_context *context, size_t members,
                                              const int64_t *offsets_x, const int64_t *offsets_y, quern_view x,
                                              quern_view a, quern_view y, quern_view b,

@@ -102,6 +102,94 @@ static void members_are_as_alone(void **state)
     }
 }
 
+/* Members so large that blocks are left out are solved one by one, each with what it leaves out; here because that is asked for. */
+static void members_are_truncated(void **state)
+{
+    (void)state;
+    need_type(QUERN_F64);
+    enum { LARGE = 400 };
+    static double u[2 * LARGE], v[2 * LARGE], potential[2 * LARGE], one_potential[LARGE], move[2 * LARGE],
+        change[2 * LARGE], one_change[LARGE];
+    int64_t assigned[2 * LARGE], one_assigned[LARGE];
+    static const int64_t first[] = {0, LARGE, LARGE, 2 * LARGE};
+    random_source random = {2};
+    for (int k = 0; k < 2 * LARGE; k++) {
+        u[k] = random_between(&random, 0, 1), v[k] = random_between(&random, 0.1, 1.2);
+        move[k] = random_between(&random, -1, 1);
+    }
+    const quern_transport_options options = {
+        .size = sizeof options, .blur = 0.02, .tolerance = 1e-6, .truncation = QUERN_ON};
+    quern_transport_result *all, *one;
+    double value, lower, upper, sum = 0;
+    succeed(quern_transport_batch(&all, context, 3, first, first, quern_f64(u, 2 * LARGE, 1), (quern_view){0},
+                                  quern_f64(v, 2 * LARGE, 1), (quern_view){0}, &options));
+    const quern_transport_report *report = quern_transport_report_of(all);
+    assert_true(report->converged && report->touched < 0.5 && report->skipped > 0 && report->skipped <= 1e-6);
+    succeed(quern_transport_read(all, QUERN_POTENTIAL_X, quern_f64(potential, 2 * LARGE, 1)));
+    succeed(quern_transport_read(all, QUERN_ASSIGNMENT_Y, quern_i64(assigned, 2 * LARGE, 1)));
+    succeed(quern_transport_hessian(all, quern_f64(move, 2 * LARGE, 1), (quern_view){0}, (quern_view){0},
+                                    quern_f64(change, 2 * LARGE, 1)));
+    for (int m = 0; m < 3; m += 2) {
+        int64_t at = first[m];
+        succeed(quern_transport_member(all, (size_t)m, &value, &lower, &upper));
+        succeed(quern_transport(&one, context, quern_f64(u + at, LARGE, 1), (quern_view){0},
+                                quern_f64(v + at, LARGE, 1), (quern_view){0}, &options));
+        check_near(value, quern_transport_report_of(one)->value, 0);
+        assert_true(lower <= value && value <= upper);
+        sum += value;
+        succeed(quern_transport_read(one, QUERN_POTENTIAL_X, quern_f64(one_potential, LARGE, 1)));
+        succeed(quern_transport_read(one, QUERN_ASSIGNMENT_Y, quern_i64(one_assigned, LARGE, 1)));
+        succeed(quern_transport_hessian(one, quern_f64(move + at, LARGE, 1), (quern_view){0}, (quern_view){0},
+                                        quern_f64(one_change, LARGE, 1)));
+        for (int k = 0; k < LARGE; k++) {
+            check_near(potential[at + k], one_potential[k], 0), check_near(change[at + k], one_change[k], 0);
+            assert_int_equal(assigned[at + k], one_assigned[k]);
+        }
+        quern_transport_destroy(&one);
+    }
+    check_near(report->value, sum, 1e-14);
+    succeed(quern_transport_member(all, 1, &value, NULL, NULL));
+    check_near(value, 0, 0);
+    expect_failure(quern_transport_read(all, QUERN_POTENTIAL_X, quern_f64(potential, LARGE, 1)), QUERN_SHAPE, "400");
+    quern_transport_destroy(&all);
+}
+
+/* Kernel norms and Hausdorff distances, with their gradients. */
+static void other_losses(void **state)
+{
+    (void)state;
+    need_type(QUERN_F64);
+    static const quern_transport_part read[] = {QUERN_POTENTIAL_X, QUERN_GRADIENT_X, QUERN_GRADIENT_Y,
+                                                QUERN_GRADIENT_A};
+    static double got[MOST * DIM], expected[MOST * DIM];
+    for (int loss = QUERN_LOSS_GAUSSIAN; loss <= QUERN_LOSS_HAUSDORFF_HARD; loss++) {
+        quern_transport_options options = {.size = sizeof options, .blur = 0.3, .loss = (quern_transport_loss)loss};
+        double value, lower, sum = 0;
+        options.kernel = loss == QUERN_LOSS_KERNEL ? "1/(1+SqDist(x,y))" : NULL;
+        quern_transport_result *all = together(&options);
+        assert_true(quern_transport_report_of(all)->converged);
+        for (int m = 0; m < MEMBERS; m++) {
+            succeed(quern_transport_member(all, (size_t)m, &value, &lower, NULL));
+            sum += value;
+            assert_true(isnan(lower));
+            if (m == 1) check_near(value, 0, 0); /* nothing beside nothing */
+            if (m == 1) continue;
+            quern_transport_result *one = alone(m, &options);
+            check_near(value, quern_transport_report_of(one)->value, 1e-12);
+            for (size_t k = 0; k < 4 && loss != QUERN_LOSS_HAUSDORFF_HARD; k++) {
+                const int64_t *first = k == 2 ? columns : rows;
+                int64_t count = first[m + 1] - first[m], dim = k == 1 || k == 2 ? DIM : 1;
+                succeed(quern_transport_read(all, read[k], quern_f64(got, first[MEMBERS], dim)));
+                succeed(quern_transport_read(one, read[k], quern_f64(expected, count, dim)));
+                for (int64_t n = 0; n < count * dim; n++) check_near(got[first[m] * dim + n], expected[n], 1e-12);
+            }
+            quern_transport_destroy(&one);
+        }
+        check_near(quern_transport_report_of(all)->value, sum, 1e-12);
+        quern_transport_destroy(&all);
+    }
+}
+
 /* In float32, with weights of its own and a look at a single one. */
 static void default_weights(void **state)
 {
@@ -143,7 +231,7 @@ static void nonsense(void **state)
                   empty[] = {0, 0, 4};
     const float even[] = {0.5, 0.5, 0.5, 0.5}, uneven[] = {0.5, 0.5, 0.5, 0.1F}, none[] = {0, 0, 0.5, 0.5},
                 nan[] = {0, NAN, 1, 0};
-    const quern_transport_options energy = {.size = sizeof energy, .loss = QUERN_LOSS_ENERGY};
+    const quern_transport_options soft = {.size = sizeof soft, .loss = QUERN_LOSS_HAUSDORFF};
     refuse(0, good, good, even, NULL, QUERN_USAGE, "a batch of no members");
     refuse(2, NULL, good, even, NULL, QUERN_USAGE, "offsets_x");
     refuse(2, back, good, even, NULL, QUERN_SHAPE, "offset 2 of x is 4; they rise from 0 to its 4 rows");
@@ -153,12 +241,13 @@ static void nonsense(void **state)
     refuse(2, good, good, none, NULL, QUERN_SHAPE, "member 0 has the masses 1 and 0");
     refuse(2, empty, good, even, NULL, QUERN_SHAPE, "member 0 has the masses 0 and 1");
     refuse(2, good, good, nan, NULL, QUERN_USAGE, "b has NaN");
-    refuse(2, good, good, even, &energy, QUERN_UNSUPPORTED, "batches are for transport");
+    refuse(2, good, good, none, &soft, QUERN_SHAPE, "the masses are 1 and 0 in a member");
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(members_are_as_alone), cmocka_unit_test(default_weights),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(members_are_as_alone), cmocka_unit_test(members_are_truncated),
+                                       cmocka_unit_test(other_losses), cmocka_unit_test(default_weights),
                                        cmocka_unit_test(nonsense)};
     return cmocka_run_group_tests(tests, open_clouds, close_context);
 }

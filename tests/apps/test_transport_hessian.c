@@ -134,6 +134,10 @@ static void of_a_batch(void **state)
     for (int k = 0; k < M; k++) p.a[k] = k < 4 ? 0.25 : 1.0 / 3;
     for (int k = 0; k < N; k++) p.b[k] = k < 3 ? 1.0 / 3 : 0.5;
     check(&p, true);
+    p.options.loss = QUERN_LOSS_GAUSSIAN;
+    check(&p, true);
+    p.options.loss = QUERN_LOSS_HAUSDORFF;
+    check(&p, true);
 }
 
 /* sum_i of H's rows is what all move by, for OT splits into that of centred clouds and |t|^2/2; whatever the tolerance was. */

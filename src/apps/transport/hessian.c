@@ -305,11 +305,13 @@ quern_status quern_transport_hessian(quern_transport_result *t, quern_view direc
     for (int k = 0; k < 2 && !status; k++) {
         if (q_view_given(&results[k])) status = q_shape_check(names[k], &results[k], t->cloud[k].rows, t->cloud[k].dim);
         if (!status) status = load_direction(&move[k], t, k, directions[k]);
-        if (!status) status = q_transport_array(&to[k], t, t->cloud[k].rows, t->cloud[k].dim);
-        if (!status) status = quern_array_fill(to[k], 0);
+        if (!status && !t->parts) status = q_transport_array(&to[k], t, t->cloud[k].rows, t->cloud[k].dim);
+        if (!status && !t->parts) status = quern_array_fill(to[k], 0);
     }
-    if (!status) status = (t->options.loss == QUERN_LOSS_SINKHORN ? transport_hessian : loss_hessian)(t, move, to);
-    for (int k = 0; k < 2 && !status; k++) status = write_rows(t, k, to[k], results[k]);
+    if (!status && t->parts)
+        status = q_batch_hessian(t, (quern_view[]){q_array(move[Q_X]), q_array(move[Q_Y])}, results);
+    else if (!status) status = (t->options.loss == QUERN_LOSS_SINKHORN ? transport_hessian : loss_hessian)(t, move, to);
+    for (int k = 0; k < 2 && !status && !t->parts; k++) status = write_rows(t, k, to[k], results[k]);
     for (int k = 0; k < 2; k++) quern_array_destroy(&move[k]), quern_array_destroy(&to[k]);
     return status;
 }

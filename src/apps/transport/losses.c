@@ -6,6 +6,7 @@
  * the other's field minus its own.
  */
 #include <math.h>
+#include <stdlib.h>
 
 #include "apps/transport/transport.h"
 
@@ -28,12 +29,14 @@ static quern_status field(quern_array *out, q_transport *t, int rows, int column
     return status;
 }
 
-/* The other's field minus the own one, or for kernel norms the other way round; and its mean with the weights. */
-static quern_status potential(quern_array **out, q_transport *t, int k, double *mean)
+/* The other's field minus the own one, or for kernel norms the other way round; half its mean with the weights is added to the values. */
+static quern_status potential(quern_array **out, q_transport *t, int k)
 {
     bool soft = t->options.loss == QUERN_LOSS_HAUSDORFF;
     quern_array *other = NULL;
-    double sums[4];
+    double *sums = malloc(4 * t->members * sizeof *sums);
+    const q_pairs rows = {&t->cloud[k], NULL, NULL};
+    if (!sums) return q_fail_memory(4 * t->members * sizeof *sums);
     quern_status status = q_transport_array(out, t, t->cloud[k].rows, 1);
     if (!status) status = q_transport_array(&other, t, t->cloud[k].rows, 1);
     if (!status) status = field(*out, t, k, soft ? 1 - k : k);
@@ -50,43 +53,76 @@ static quern_status potential(quern_array **out, q_transport *t, int k, double *
                               {"n", quern_number(0)},
                               {"b", quern_number(0)},
                               {NULL, {0}}};
-    if (!status) status = q_transport_sums(t, Q_TALLY, Q_X, NULL, args, sums, 4);
-    if (!status) *mean = sums[1];
+    if (!status) status = q_transport_sums(t, Q_TALLY, Q_X, &rows, args, sums, 4);
+    for (size_t m = 0; m < t->members && !status; m++) t->values[m] += sums[t->members + m] / 2;
+    free(sums);
     return status;
 }
 
 quern_status q_transport_kernel_norm(q_transport *t)
 {
-    double x, y;
-    Q_TRY(potential(&t->potential[Q_X], t, Q_X, &x));
-    Q_TRY(potential(&t->potential[Q_Y], t, Q_Y, &y));
-    t->report.value = (x + y) / 2;
+    t->report.value = 0;
+    if (!(t->values = calloc(t->members, sizeof *t->values))) return q_fail_memory(t->members * sizeof *t->values);
+    Q_TRY(potential(&t->potential[Q_X], t, Q_X));
+    Q_TRY(potential(&t->potential[Q_Y], t, Q_Y));
+    for (size_t m = 0; m < t->members; m++) t->report.value += t->values[m];
+    t->report.converged = true;
     return QUERN_OK;
 }
 
+/* From each member of a cloud to the other's. */
 static quern_status directed(double *out, q_transport *t, int k)
 {
     const q_cloud *from = &t->cloud[k], *to = &t->cloud[1 - k];
     const q_pairs pairs = {from, to, NULL};
     const quern_arg args[] = {{"a", q_array(from->weights)}, {"b", q_array(to->weights)}, {NULL, {0}}};
-    *out = from->mass > 0 ? INFINITY : 0;
-    if (!(from->mass > 0) || !(to->mass > 0)) return QUERN_OK;
-    Q_TRY(q_transport_sums(t, Q_NEAREST, t->symmetric ? Q_X : k, &pairs, args, out, 1));
-    *out *= t->scale;
+    if (from->mass > 0 && to->mass > 0)
+        Q_TRY(q_transport_sums(t, Q_NEAREST, t->symmetric ? Q_X : k, &pairs, args, out, 1));
+    for (size_t m = 0; m < t->members; m++)
+        out[m] = !(from->masses[m] > 0) ? 0 : !(to->masses[m] > 0) ? INFINITY : out[m] * t->scale;
+    return QUERN_OK;
+}
+
+static quern_status hard_hausdorff(q_transport *t, double *x, double *y)
+{
+    quern_transport_report *r = &t->report;
+    Q_TRY(directed(x, t, Q_X));
+    Q_TRY(directed(y, t, Q_Y));
+    r->value = r->directed_x = r->directed_y = 0, r->converged = true;
+    for (size_t m = 0; m < t->members; m++) {
+        t->values[m] = fmax(x[m], y[m]);
+        r->value += t->values[m], r->directed_x += x[m], r->directed_y += y[m];
+    }
+    return QUERN_OK;
+}
+
+/* A soft distance is between masses that are not 0, or in a batch between nothing and nothing. */
+static quern_status check_masses(const q_transport *t)
+{
+    for (size_t m = 0; m < t->members; m++) {
+        double x = t->cloud[Q_X].masses[m], y = t->cloud[Q_Y].masses[m];
+        bool points = t->members == 1;
+        for (int k = 0; k < 2 && !points; k++) points = t->offsets[k][m] < t->offsets[k][m + 1];
+        if (points && !(x > 0 && y > 0))
+            return q_fail(QUERN_SHAPE,
+                          "the masses are %g and %g%s: a soft Hausdorff distance is between two that are not 0", x, y,
+                          t->members > 1 ? " in a member" : "");
+    }
     return QUERN_OK;
 }
 
 quern_status q_transport_hausdorff(q_transport *t)
 {
     if (t->options.loss == QUERN_LOSS_HAUSDORFF) {
-        if (t->cloud[Q_X].mass > 0 && t->cloud[Q_Y].mass > 0) return q_transport_kernel_norm(t);
-        return q_fail(QUERN_SHAPE, "the masses are %g and %g: a soft Hausdorff distance is between two that are not 0",
-                      t->cloud[Q_X].mass, t->cloud[Q_Y].mass);
+        Q_TRY(check_masses(t));
+        return q_transport_kernel_norm(t);
     }
-    Q_TRY(directed(&t->report.directed_x, t, Q_X));
-    Q_TRY(directed(&t->report.directed_y, t, Q_Y));
-    t->report.value = fmax(t->report.directed_x, t->report.directed_y);
-    return QUERN_OK;
+    double *numbers = calloc(2 * t->members, sizeof *numbers);
+    t->values = calloc(t->members, sizeof *t->values);
+    quern_status status = numbers && t->values ? hard_hausdorff(t, numbers, numbers + t->members)
+                                               : q_fail_memory(2 * t->members * sizeof *numbers);
+    free(numbers);
+    return status;
 }
 
 // ---- gradients ----

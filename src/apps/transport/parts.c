@@ -340,6 +340,7 @@ quern_status quern_transport_read(quern_transport_result *t, quern_transport_par
     if ((size_t)part >= Q_COUNT(parts)) return q_fail(QUERN_USAGE, "there is no part %d", (int)part);
     const part_row *row = &parts[(size_t)part];
     Q_TRY(check_part(t, row));
+    if (t->parts) return q_batch_read(t, part, row->k, to);
     quern_status status = compute(&out, t, row);
     if (!status && row->kind == ASSIGNMENT) status = q_cloud_rename(&t->cloud[1 - row->k], out);
     if (!status) status = q_cloud_reorder(&t->cloud[row->k], out, true);

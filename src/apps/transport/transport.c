@@ -320,8 +320,7 @@ static quern_status advance(q_problem *p, q_transport *t, double tolerance)
     return q_problem_certify(p, t);
 }
 
-/* eps/2 times the square of what a member's masses differ by. */
-static double excess_term(const q_transport *t, size_t member)
+double q_transport_excess(const q_transport *t, size_t member)
 {
     double excess = t->cloud[Q_X].masses[member] - t->cloud[Q_Y].masses[member];
     return t->options.debias == QUERN_OFF ? 0 : t->eps / 2 * excess * excess;
@@ -345,7 +344,7 @@ static void report(q_transport *t)
 {
     const q_problem *p = &t->between;
     double more = 0;
-    for (size_t m = 0; m < t->members; m++) more += excess_term(t, m);
+    for (size_t m = 0; m < t->members; m++) more += q_transport_excess(t, m);
     quern_transport_report *r = &t->report;
     r->value = p->value - half_selves(t, 0) + more;
     r->lower = r->upper = r->cost = NAN;
@@ -375,6 +374,7 @@ static quern_status solve(q_transport *t)
     size_t count = o->debias == QUERN_OFF ? 1 : Q_COUNT(problems);
     double tolerance = o->tolerance > 0 ? o->tolerance : o->gap > 0 ? 0.03 : 1e-4;
     Q_TRY(check_masses(t));
+    if (q_batch_is_large(t)) return q_batch_solve(t);
     t->budget = or_default(o->truncate, tolerance / 4);
     for (size_t k = 0; k < count; k++) Q_TRY(begin(problems[k], t, sides[k][0], sides[k][1]));
     for (bool more = true; more; tolerance /= 8) {
@@ -417,9 +417,8 @@ static quern_status load(q_transport *t, const quern_view points[2], const quern
     return QUERN_OK;
 }
 
-/* A result without anything computed. */
-static quern_status begin_result(q_transport **out, const char *function, quern_context *context, bool wide,
-                                 const quern_transport_options *options)
+quern_status q_transport_begin(q_transport **out, const char *function, quern_context *context, bool wide,
+                               const quern_transport_options *options)
 {
     *out = NULL;
     if (!context) return q_fail_null(function, "context");
@@ -437,8 +436,7 @@ static quern_status begin_result(q_transport **out, const char *function, quern_
     return status ? status : check_options(&t->options);
 }
 
-/* The rest, with what is given. */
-static quern_status end_result(q_transport *t, const quern_view points[2], const quern_view weights[2])
+quern_status q_transport_end(q_transport *t, const quern_view points[2], const quern_view weights[2])
 {
     quern_status status = load(t, points, weights);
     if (!status) status = compute(t);
@@ -451,66 +449,10 @@ quern_status quern_transport(quern_transport_result **out, quern_context *contex
 {
     if (!out) return q_fail_null("quern_transport", "out");
     bool wide = x.dtype == QUERN_F64 || y.dtype == QUERN_F64;
-    quern_status status = begin_result(out, "quern_transport", context, wide, options);
-    if (!status) status = end_result(*out, (quern_view[]){x, y}, (quern_view[]){a, b});
+    quern_status status = q_transport_begin(out, "quern_transport", context, wide, options);
+    if (!status) status = q_transport_end(*out, (quern_view[]){x, y}, (quern_view[]){a, b});
     if (status) quern_transport_destroy(out);
     return status;
-}
-
-// ---- batches ----
-
-static quern_status copy_offsets(q_transport *t, int k, const int64_t *offsets, int64_t rows)
-{
-    size_t count = t->members + 1;
-    if (!offsets) return q_fail_null("quern_transport_batch", k ? "offsets_y" : "offsets_x");
-    if (!(t->offsets[k] = malloc(count * sizeof **t->offsets))) return q_fail_memory(count * sizeof **t->offsets);
-    for (size_t m = 0; m < count; m++) {
-        t->offsets[k][m] = offsets[m];
-        if (offsets[m] < (m ? offsets[m - 1] : 0) || (!m && offsets[0]) || (m == t->members && offsets[m] != rows))
-            return q_fail(QUERN_SHAPE, "offset %zu of %s is %lld; they rise from 0 to its %lld rows", m, point_names[k],
-                          (long long)offsets[m], (long long)rows);
-    }
-    t->cloud[k].offsets = t->offsets[k];
-    return QUERN_OK;
-}
-
-quern_status quern_transport_batch(quern_transport_result **out, quern_context *context, size_t members,
-                                   const int64_t *offsets_x, const int64_t *offsets_y, quern_view x, quern_view a,
-                                   quern_view y, quern_view b, const quern_transport_options *options)
-{
-    if (!out) return q_fail_null("quern_transport_batch", "out");
-    bool wide = x.dtype == QUERN_F64 || y.dtype == QUERN_F64;
-    quern_status status = begin_result(out, "quern_transport_batch", context, wide, options);
-    if (!status && !members) status = q_fail(QUERN_USAGE, "a batch of no members");
-    if (!status && (*out)->options.loss != QUERN_LOSS_SINKHORN)
-        status = q_fail(QUERN_UNSUPPORTED, "batches are for transport (QUERN_LOSS_SINKHORN) alone");
-    if (!status) (*out)->members = members;
-    if (!status) status = copy_offsets(*out, Q_X, offsets_x, x.rows);
-    if (!status) status = copy_offsets(*out, Q_Y, offsets_y, y.rows);
-    if (!status) status = end_result(*out, (quern_view[]){x, y}, (quern_view[]){a, b});
-    if (status) quern_transport_destroy(out);
-    return status;
-}
-
-quern_status quern_transport_member(const quern_transport_result *t, size_t member, double *value, double *lower,
-                                    double *upper)
-{
-    if (!t) return q_fail_null("quern_transport_member", "result");
-    if (member >= t->members) return q_fail(QUERN_USAGE, "there is no member %zu; there are %zu", member, t->members);
-    double v = t->report.value, l = t->report.lower, u = t->report.upper;
-    if (t->members > 1) {
-        const q_problem *p = &t->between, *x = &t->self[Q_X], *y = &t->self[Q_Y];
-        bool debias = t->options.debias != QUERN_OFF, certain = t->options.certify != QUERN_OFF;
-        double more = excess_term(t, member);
-        v = p->duals[member] + more - (debias ? (x->duals[member] + y->duals[member]) / 2 : 0);
-        l = certain ? p->duals[member] + more - (debias ? (x->uppers[member] + y->uppers[member]) / 2 : 0) : NAN;
-        u = certain ? p->uppers[member] + more - (debias ? (x->duals[member] + y->duals[member]) / 2 : 0) : NAN;
-    }
-    order(&l, &u);
-    if (value) *value = v;
-    if (lower) *lower = l;
-    if (upper) *upper = u;
-    return QUERN_OK;
 }
 
 // ---- grids ----
@@ -534,8 +476,8 @@ static quern_status solve_on_grid(q_transport *t, quern_view a, quern_view b)
     if (!places) return q_fail_memory((size_t)(g->count * g->dim) * sizeof *places);
     q_grid_places(g, places);
     const quern_view points = quern_f64(places, g->count, g->dim);
-    quern_status status =
-        end_result(t, (quern_view[]){points, points}, (quern_view[]){as_column(a, g->count), as_column(b, g->count)});
+    quern_status status = q_transport_end(t, (quern_view[]){points, points},
+                                          (quern_view[]){as_column(a, g->count), as_column(b, g->count)});
     free(places);
     return status;
 }
@@ -545,7 +487,7 @@ quern_status quern_transport_grid(quern_transport_result **out, quern_context *c
 {
     if (!out) return q_fail_null("quern_transport_grid", "out");
     bool wide = a.dtype == QUERN_F64 || b.dtype == QUERN_F64;
-    quern_status status = begin_result(out, "quern_transport_grid", context, wide, options);
+    quern_status status = q_transport_begin(out, "quern_transport_grid", context, wide, options);
     if (!status) status = q_grid_create(&(*out)->grid, context, (*out)->dtype, grid);
     if (!status) status = solve_on_grid(*out, a, b);
     if (status) quern_transport_destroy(out);
@@ -575,6 +517,8 @@ void quern_transport_destroy(quern_transport_result **result)
     quern_operator_destroy(&t->applying);
     quern_pairs_destroy(&t->pairs);
     q_grid_destroy(&t->grid);
+    for (size_t m = 0; m < t->members && t->parts; m++) quern_transport_destroy(&t->parts[m]);
+    free(t->parts), free(t->values);
     free(t->offsets[Q_X]), free(t->offsets[Q_Y]);
     free(t->cost);
     free(t);

@@ -1,5 +1,6 @@
 /*
- * transport.h: what the files behind quern/transport.h share. transport.c has the call, its checks and its report,
+ * transport.h: what the files behind quern/transport.h share. transport.c has the call, its checks and its report, batch.c many
+ * problems,
  * formulas.c the operators, solve.c Sinkhorn's iterations, coarse.c their start, certify.c bounds of the value,
  * parts.c gradients and plans, hessian.c second derivatives, losses.c kernel norms and Hausdorff distances.
  *
@@ -123,7 +124,9 @@ struct quern_transport_result {
     double budget; /* the part of each row's and column's mass that may be left out */
     q_cloud cloud[2];
     q_problem between, self[2];
-    quern_array *potential[2]; /* of kernel norms and Hausdorff distances */
+    quern_array *potential[2];      /* of kernel norms and Hausdorff distances */
+    double *values;                 /* of these, by member */
+    quern_transport_result **parts; /* of a batch whose members are solved one by one; null: together */
     double diameter;
     quern_transport_report report;
     quern_transport_level levels[Q_MAX_LEVELS];
@@ -139,6 +142,20 @@ typedef quern_transport_result q_transport;
 // transport.c
 
 void q_cloud_destroy(q_cloud *cloud);
+/* A result without anything computed; and the rest, with what is given. */
+quern_status q_transport_begin(q_transport **out, const char *function, quern_context *context, bool wide,
+                               const quern_transport_options *options);
+quern_status q_transport_end(q_transport *t, const quern_view points[2], const quern_view weights[2]);
+/* eps/2 times the square of what a member's masses differ by. */
+double q_transport_excess(const q_transport *t, size_t member);
+
+// batch.c
+
+/* Whether members are large enough to leave something out, each by itself; that; and parts of such a result, of the rows of side k. */
+bool q_batch_is_large(const q_transport *t);
+quern_status q_batch_solve(q_transport *t);
+quern_status q_batch_read(q_transport *t, quern_transport_part part, int k, quern_view to);
+quern_status q_batch_hessian(q_transport *t, const quern_view directions[2], const quern_view results[2]);
 
 // formulas.c
 
