@@ -124,6 +124,8 @@ const bench_case bench_cases[] = {
      SURFACES, QUERN_F32, 100000, 100000, 1, 1e-2, fill_surface, bench_row_sinkhorn, bench_call_sinkhorn, NULL},
     {"sinkhorn-bunny", "the same, of a sphere and a bunny",
      SURFACES, QUERN_F32, 100000, 100000, 1, 1e-2, fill_sphere_or_bunny, bench_row_sinkhorn, bench_call_sinkhorn, NULL},
+    {"sinkhorn-scans", "the same, of two scans of a thing",
+     SURFACES, QUERN_F32, 100000, 100000, 1, 1e-2, bench_fill_scans, bench_row_sinkhorn, bench_call_sinkhorn, NULL},
     {"gp20k", "mean of a Gaussian process, Matern 5/2, D = 3",
      "x=Vi(3); y=Vj(3); v=Vj(1); Sum_j(Matern52(SqDist(x,y),0.1)*v)",
      QUERN_F32, 20000, 200000, 1, 1e-3, bench_fill_uniform, bench_row_gp, bench_call_gp, NULL},

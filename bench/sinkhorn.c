@@ -1,8 +1,13 @@
 /*
- * sinkhorn.c: the cases `sinkhorn10k`, `sinkhorn100k` and `sinkhorn-bunny`: the Sinkhorn divergence of two surfaces, with an interval of 1 % that is
+ * sinkhorn.c: the cases `sinkhorn10k`, `sinkhorn100k`, `sinkhorn-bunny` and `sinkhorn-scans`: the Sinkhorn divergence of two surfaces, with an interval of 1 % that is
  * certain to hold it. The result is the value, once for each row. It is checked against a run of its own with an interval of
  * 0.2 %, in the same type: no reference in float64 is near that size.
  */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include <quern/transport.h>
 
 #include "cases.h"
@@ -38,4 +43,45 @@ void bench_row_sinkhorn(const bench_problem *problem, int64_t i, double *result)
 {
     (void)i;
     *result = bench_found(problem, 0, 1, find);
+}
+
+#define SCANS "/usr/share/doc/opencv-doc/examples/surface_matching/data"
+
+/* The vertices of a PLY file in text, three numbers each; for free(). Null where there is none. */
+static double *read_scan(const char *path, int64_t *count)
+{
+    FILE *file = fopen(path, "r");
+    char line[256];
+    double *points = NULL;
+    long long rows = 0;
+    int64_t read = 0;
+    while (file && fgets(line, sizeof line, file) && strncmp(line, "end_header", 10)) {
+        if (strncmp(line, "element vertex ", 15)) continue;
+        rows = atoll(line + 15);
+    }
+    if (file && rows > 0 && rows < 10000000) points = malloc((size_t)rows * 3 * sizeof *points);
+    while (points && read < rows && fgets(line, sizeof line, file) &&
+           sscanf(line, "%lf %lf %lf", &points[3 * read], &points[3 * read + 1], &points[3 * read + 2]) == 3)
+        read++;
+    if (file) fclose(file);
+    *count = read;
+    return points;
+}
+
+void bench_fill_scans(double *values, int64_t count, uint64_t seed)
+{
+    int64_t rows[2];
+    double *scans[] = {read_scan(SCANS "/rs1_normals.ply", &rows[0]), read_scan(SCANS "/rs22_proc2.ply", &rows[1])};
+    const int which = seed > 1;
+    double low[3] = {INFINITY, INFINITY, INFINITY}, high[3] = {-INFINITY, -INFINITY, -INFINITY}, side = 0;
+    const bool there = scans[0] && scans[1] && rows[0] && rows[1];
+    if (!there) fprintf(stderr, "quern-bench: no scans in " SCANS "; install opencv-doc\n");
+    for (int64_t k = 0; there && k < 3 * rows[0]; k++)
+        low[k % 3] = fmin(low[k % 3], scans[0][k]), high[k % 3] = fmax(high[k % 3], scans[0][k]);
+    for (int d = 0; d < 3; d++) side = fmax(side, high[d] - low[d]);
+    for (int64_t k = 0; k < count; k++) {
+        const int64_t from = there ? k / 3 * rows[which] / (count / 3) * 3 + k % 3 : 0;
+        values[k] = there ? 0.5 + 0.9 * (scans[which][from] - (low[k % 3] + high[k % 3]) / 2) / side : NAN;
+    }
+    free(scans[0]), free(scans[1]);
 }
