@@ -108,9 +108,38 @@ static void kernel_norms_of_geomloss(void **state)
     }
 }
 
+/* GeomLoss's steps make divergences negative where the blur is larger than the clouds; at the optimum none is. */
+static void divergences_are_not_negative(void **state)
+{
+    (void)state;
+    need_type(QUERN_F64);
+    random_source random = {1};
+    double u[] = {1, 1}, v[] = {1.5, 0.5}, p[] = {0.8, 0.2}, q[] = {0.5, 0.5};
+    quern_transport_options options = {
+        .size = sizeof options, .blur = 3, .reach = 2, .schedule = QUERN_SCHEDULE_GEOMLOSS};
+    for (int k = 0; k < 12; k++) {
+        quern_transport_result *result;
+        succeed(quern_transport(&result, context, quern_f64(u, 2, 1), quern_f64(p, 2, 1), quern_f64(v, 2, 1),
+                                quern_f64(q, 2, 1), &options));
+        double got = quern_transport_report_of(result)->value;
+        if (k == 0) check_near(got, -0.0010595678170289835, 1e-13);
+        else assert_true(got >= 0);
+        if (k == 1) check_near(got, 0.00216691585, 1e-9);
+        quern_transport_destroy(&result);
+        options.schedule = QUERN_SCHEDULE_TOLERANCE, options.tolerance = 1e-9;
+        if (k == 0) continue; /* the same at its optimum; then others */
+        options.reach = 0.1 * (k + 1);
+        for (int n = 0; n < 2; n++) {
+            u[n] = random_between(&random, 0, 1), v[n] = random_between(&random, 0, 1);
+            p[n] = random_between(&random, 0, 1), q[n] = random_between(&random, 0, 9);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(the_schedule_of_geomloss),
-                                       cmocka_unit_test(kernel_norms_of_geomloss)};
+                                       cmocka_unit_test(kernel_norms_of_geomloss),
+                                       cmocka_unit_test(divergences_are_not_negative)};
     return cmocka_run_group_tests(tests, open_clouds, close_context);
 }
