@@ -84,6 +84,10 @@ quern_status bench_call_devices(quern_context *context, const bench_problem *pro
 bool bench_run_alone(const bench_problem *problem, void *result); /* the peer; after the case's first call */
 /* ranks.c */
 quern_status bench_call_mpi(quern_context *context, const bench_problem *problem, void *result);
+/* sinkhorn.c: iterations, and what they are made of. */
+quern_status bench_call_steps(quern_context *context, const bench_problem *problem, void *result);
+void bench_row_steps(const bench_problem *problem, int64_t i, double *result);
+quern_status bench_call_passes(quern_context *context, const bench_problem *problem, void *result);
 /* sinkhorn.c: points of a scan of Debian's opencv-doc, for the second variable of another one; or NaN where it is not installed. */
 void bench_fill_scans(double *values, int64_t count, uint64_t seed);
 /* neighbors.c: points on the faces of Debian's glmark2-data's bunny, or NaN where it is not installed. */
