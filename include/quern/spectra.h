@@ -30,18 +30,28 @@ typedef enum quern_eigenvalues {
     QUERN_EIGEN_MAGNITUDE /* the largest without their signs, in descending order of that */
 } quern_eigenvalues;
 
+typedef enum quern_eigen_method {
+    QUERN_EIGEN_LANCZOS = 0, /* block Lanczos with thick restarts (Wu and Simon 2000), reorthogonalised */
+    /* Randomised subspace iteration (Halko, Martinsson and Tropp 2011): all vectors are multiplied and made orthonormal again. More
+       products in less memory: a round makes the error of a vector smaller by the ratio of the largest eigenvalue that
+       has no vector to its own. The smallest of a positive definite matrix take very many. */
+    QUERN_EIGEN_SUBSPACE
+} quern_eigen_method;
+
 typedef struct quern_eigen_options {
     size_t size;
     quern_eigenvalues which;
     double tolerance;     /* of |A v - e v| in relation to the largest |e|; 0: 1e-10, with float32 arrays 1e-5 */
     int64_t iterations;   /* products with `block` vectors, at most; 0: 1000 */
-    int64_t block;        /* vectors of a product, at most 16; 0: 8 */
-    int64_t basis;        /* vectors that are kept, as float64 on the host; 0: twice the eigenpairs and 12 blocks */
+    int64_t block;        /* vectors of a product, at most 16; 0: 8, of a subspace 16 */
+    int64_t basis;        /* vectors that are kept, as float64 on the host; 0: twice the eigenpairs and 12 blocks, or
+                             twice the eigenpairs in whole blocks, which a subspace keeps with their products */
     uint64_t seed;        /* another one begins with other vectors */
     quern_view residuals; /* {0}, or where |A v - e v| of each pair goes, computed from it: one column */
     /* Called after each product with their number and the largest relative residual of the pairs; true stops with CANCELLED. */
     bool (*progress)(void *user, int64_t iteration, double residual);
     void *progress_user;
+    quern_eigen_method method;
 } quern_eigen_options;
 
 typedef struct quern_eigen_report {
@@ -53,10 +63,10 @@ typedef struct quern_eigen_report {
 } quern_eigen_report;
 
 /* As many eigenvalues as `values` has rows, and their eigenvectors of length 1, the columns of `vectors` ({0}: they are not
-   wanted), of a symmetric operator, by block Lanczos with thick restarts (Wu and Simon 2000), reorthogonalised. Products are in float64
-   where the device has it and the tolerance is below 1e-5. `options` and `report` may be null. Statuses: NUMERIC, with the pairs so far
-   and the reason, where the tolerance is not reached; NUMERIC for a matrix that is not symmetric or not finite; SHAPE for more
-   eigenpairs than rows; USAGE, DTYPE, CANCELLED, with the pairs so far, those of quern_run. */
+   wanted), of a symmetric operator. Each is no further from an eigenvalue of the operator than its residual. Products are in
+   float64 where the device has it and the tolerance is below 1e-5. `options` and `report` may be null. Statuses: NUMERIC, with the
+   pairs so far and the reason, where the tolerance is not reached; NUMERIC for a matrix that is not symmetric or not finite; SHAPE
+   for more eigenpairs than rows; USAGE, DTYPE, CANCELLED, with the pairs so far, those of quern_run. */
 QUERN_API quern_status quern_eigenpairs(const quern_linear *linear, quern_view values, quern_view vectors,
                                         const quern_eigen_options *options, quern_eigen_report *report);
 

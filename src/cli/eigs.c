@@ -14,7 +14,7 @@ enum { DEFAULT_COUNT = 6 };
 typedef struct request {
     cli_task task;
     cli_linear linear;
-    const char *which, *count_text, *tolerance, *iterations;
+    const char *which, *method, *count_text, *tolerance, *iterations;
     int64_t count;
     cli_opening open;
     bool json;
@@ -24,6 +24,8 @@ static const cli_option options[] = {
     {"--count", CLI_TEXT, offsetof(request, count_text), "K", "how many; 6 without it, or as many as there are"},
     {"--which", CLI_TEXT, offsetof(request, which), "largest|smallest|magnitude",
      "magnitude: the largest without their signs; largest without it"},
+    {"--method", CLI_TEXT, offsetof(request, method), "lanczos|subspace",
+     "block Lanczos, or randomised subspace iteration; lanczos without it"},
     {"-o", CLI_LIST, offsetof(request, task.outputs), "FILE",
      "write the eigenvalues there; given again, the eigenvectors, a column for each"},
     {"--json", CLI_FLAG, offsetof(request, json), "",
@@ -31,7 +33,8 @@ static const cli_option options[] = {
     CLI_LINEAR(request),
     {"--tolerance", CLI_TEXT, offsetof(request, tolerance), "X",
      "of residuals in relation to the largest eigenvalue; 1e-10 without it, 1e-5 with float32"},
-    {"--iterations", CLI_TEXT, offsetof(request, iterations), "N", "products with 8 vectors, at most"},
+    {"--iterations", CLI_TEXT, offsetof(request, iterations), "N",
+     "products with 8 vectors, or 16 of a subspace, at most"},
     {"--dtype", CLI_TEXT, offsetof(request, task.dtype_text), "f32|f64", "convert all arrays to this type first"},
     CLI_FORMULA(request, task.file),
     CLI_DEVICE(request),
@@ -41,14 +44,17 @@ static const cli_option options[] = {
 
 static quern_status parse_options(request *r, quern_eigen_options *how)
 {
-    int which;
+    int which, method;
     quern_status status = cli_parse_choice(r->which, "--which", options, CLI_COUNT(options), &which);
 
+    if (!status) status = cli_parse_choice(r->method, "--method", options, CLI_COUNT(options), &method);
     if (!status) status = cli_parse_count(r->count_text, "--count", &r->count);
     if (!status) status = cli_parse_number(r->tolerance, "--tolerance", &how->tolerance);
     if (!status) status = cli_parse_count(r->iterations, "--iterations", &how->iterations);
-    how->which = (quern_eigenvalues)which, how->progress = cli_linear_progress;
-    return status;
+    if (status) return status;
+    how->which = (quern_eigenvalues)which, how->method = (quern_eigen_method)method;
+    how->progress = cli_linear_progress;
+    return QUERN_OK;
 }
 
 static quern_status print_json(const quern_view *values, const quern_eigen_report *report)

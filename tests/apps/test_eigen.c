@@ -1,6 +1,6 @@
 /*
  * test_eigen.c: eigenpairs beside those that are known (min(i,j); circulants, which have pairs of equal ones), and beside Jacobi's
- * method for points in no order; the largest, the smallest, by magnitude; float32; what is not symmetric, not finite, not
+ * method for points in no order; the largest, the smallest, by magnitude, by both methods; float32; what is not symmetric, not finite, not
  * there. QUERN_TEST_COUNT is the number of rows where eigenvalues are known, 600 without it.
  */
 #include <math.h>
@@ -50,11 +50,12 @@ static quern_linear *square(const char *formula, const double *x, int64_t n, int
 }
 
 /* Eigenvalues of so many rows, descending, as the k-th is known; the vectors are orthonormal, and residuals as reported. */
-static void compare(const quern_linear *a, int count, double (*known)(int64_t k))
+static void compare(const quern_linear *a, int count, double (*known)(int64_t k), quern_eigen_method method)
 {
     int64_t n = quern_linear_rows(a);
     double values[MOST_PAIRS], residuals[MOST_PAIRS], most = 0;
-    quern_eigen_options options = {.size = sizeof options, .residuals = quern_f64(residuals, count, 1)};
+    quern_eigen_options options = {
+        .size = sizeof options, .method = method, .residuals = quern_f64(residuals, count, 1)};
     quern_eigen_report report = {.size = sizeof report};
     succeed(quern_eigenpairs(a, quern_f64(values, count, 1), quern_f64(vectors, n, count), &options, &report));
     assert_true(report.converged && report.exact && report.residual <= 1e-10);
@@ -95,11 +96,13 @@ static void known_eigenvalues(void **state)
     (void)state;
     for (int64_t i = 0; i < rows; i++) numbers[i] = (double)i + 1;
     quern_linear *a = square("x=Vi(1); y=Vj(1); Sum_j((x+y-Abs(x-y))/2*b)", numbers, rows, 1);
-    compare(a, 12, brownian);
+    compare(a, 12, brownian, QUERN_EIGEN_LANCZOS);
+    compare(a, 12, brownian, QUERN_EIGEN_SUBSPACE);
     quern_linear_destroy(&a);
     for (int64_t i = 0; i < rows; i++) numbers[i] = 2 * acos(-1) * (double)i / (double)rows;
     a = square("x=Vi(1); y=Vj(1); Sum_j(Exp(Cos(x-y))*b)", numbers, rows, 1);
-    compare(a, 7, circulant);
+    compare(a, 7, circulant, QUERN_EIGEN_LANCZOS);
+    compare(a, 7, circulant, QUERN_EIGEN_SUBSPACE);
     quern_linear_destroy(&a);
 }
 
@@ -138,13 +141,18 @@ static void beside_jacobi(void **state)
             square(shifted ? "x=Vi(2); y=Vj(2); Sum_j((1-SqDist(x,y)+Norm2(x-y))*b)" : GAUSSIAN, points, N, 2);
         succeed(quern_linear_block(a, 0, 0, quern_f64(matrix, N, N)));
         jacobi(all);
-        for (int which = 0; which < 3; which++) {
+        for (int kind = 0; kind < 6; kind++) {
+            int which = kind % 3;
+            bool subspace = kind >= 3;
+            if (subspace && which != (shifted ? QUERN_EIGEN_MAGNITUDE : QUERN_EIGEN_LARGEST))
+                continue; /* others crowd */
             quern_eigen_options options = {.size = sizeof options,
                                            .which = (quern_eigenvalues)which,
+                                           .method = subspace ? QUERN_EIGEN_SUBSPACE : QUERN_EIGEN_LANCZOS,
                                            .basis = which == QUERN_EIGEN_SMALLEST ? 0 : 40};
             quern_eigen_report report = {.size = sizeof report};
             succeed(quern_eigenpairs(a, quern_f64(values, 8, 1), (quern_view){0}, &options, &report));
-            if (shifted && options.basis) assert_true(report.restarts > 0);
+            if (shifted && options.basis && !subspace) assert_true(report.restarts > 0);
             for (int k = 0, low = 0, high = N - 1; k < 8; k++) {
                 bool top = which == QUERN_EIGEN_LARGEST ||
                            (which == QUERN_EIGEN_MAGNITUDE && fabs(all[high]) >= fabs(all[low]));
@@ -163,9 +171,12 @@ static void single_arrays(void **state)
     for (int e = 0; e < 2 * N; e++) single[e] = (float)points[e];
     quern_linear *a, *b = square(GAUSSIAN, points, N, 2);
     quern_view x = quern_f32(single, N, 2);
+    quern_eigen_options subspace = {.size = sizeof subspace, .method = QUERN_EIGEN_SUBSPACE};
     succeed(quern_linear_create(&a, context, GAUSSIAN, QUERN_ARGS({"x", x}, {"y", x}), NULL));
     succeed(quern_eigenpairs(a, quern_f32(values, 5, 1), (quern_view){0}, NULL, NULL));
     succeed(quern_eigenpairs(b, quern_f64(exact, 5, 1), (quern_view){0}, NULL, NULL));
+    for (int k = 0; k < 5; k++) assert_true(fabs((double)values[k] - exact[k]) < 1e-5 * exact[0]);
+    succeed(quern_eigenpairs(a, quern_f32(values, 5, 1), (quern_view){0}, &subspace, NULL));
     for (int k = 0; k < 5; k++) assert_true(fabs((double)values[k] - exact[k]) < 1e-5 * exact[0]);
     quern_linear_destroy(&a), quern_linear_destroy(&b);
 }
@@ -189,6 +200,62 @@ static void none_one_and_all(void **state)
                        "are asked for");
         quern_linear_destroy(&a);
     }
+}
+
+/* Of no row, one, and as many as are asked for; a matrix of fewer than it has vectors, and of zeros; what it has not, and how. */
+static void subspaces(void **state)
+{
+    (void)state;
+    double values[5], residuals[5], zeros[9] = {0};
+    quern_eigen_options options = {.size = sizeof options, .method = QUERN_EIGEN_SUBSPACE};
+    quern_eigen_report report = {.size = sizeof report};
+    quern_view none = {0};
+    quern_linear *a = square(GAUSSIAN, points, 0, 2);
+    succeed(quern_eigenpairs(a, quern_f64(values, 0, 1), none, &options, &report));
+    quern_linear_destroy(&a);
+    a = square(GAUSSIAN, points, 1, 2);
+    succeed(quern_eigenpairs(a, quern_f64(values, 1, 1), none, &options, &report));
+    assert_true(values[0] == 1 && report.iterations == 1);
+    quern_linear_destroy(&a);
+    a = square(GAUSSIAN, points, 5, 2);
+    succeed(quern_eigenpairs(a, quern_f64(values, 5, 1), none, &options, &report));
+    assert_true(fabs(values[0] + values[1] + values[2] + values[3] + values[4] - 5) < 1e-12);
+    quern_linear_destroy(&a);
+    succeed(quern_linear_from_matrix(&a, context, quern_f64(zeros, 3, 3)));
+    succeed(quern_eigenpairs(a, quern_f64(values, 2, 1), none, &options, &report));
+    assert_true(values[0] == 0 && values[1] == 0);
+    quern_linear_destroy(&a);
+    a = square("x=Vi(2); y=Vj(2); Sum_j(Exp(-SqDist(x,y)+Elem(x,0))*b)", points, N, 2);
+    expect_failure(quern_eigenpairs(a, quern_f64(values, 2, 1), none, &options, NULL), QUERN_NUMERIC, "not symmetric");
+    quern_linear_destroy(&a);
+    a = square("x=Vi(2); y=Vj(2); Sum_j(Log(0-SqDist(x,y))*b)", points, N, 2);
+    expect_failure(quern_eigenpairs(a, quern_f64(values, 2, 1), none, &options, NULL), QUERN_NUMERIC, "not finite");
+    quern_linear_destroy(&a);
+    for (int i = 0; i < N; i++) matrix[i] = i < 30 ? 10 * pow(0.8, i) : -12 * pow(0.97, i - 30);
+    succeed(quern_linear_from_diagonal(&a, context, quern_f64(matrix, N, 1)));
+    succeed(quern_eigenpairs(a, quern_f64(values, 2, 1), none, &options, &report));
+    assert_true(fabs(values[0] - 10) + fabs(values[1] - 8) < 1e-9);
+    quern_linear_destroy(&a);
+    double largest[2]; /* with the other sign they are the smallest */
+    a = square(GAUSSIAN, points, N, 2);
+    succeed(quern_eigenpairs(a, quern_f64(largest, 2, 1), none, &options, NULL));
+    quern_linear_destroy(&a);
+    a = square("x=Vi(2); y=Vj(2); Sum_j(-Exp(-4*SqDist(x,y))*b)", points, N, 2);
+    options.which = QUERN_EIGEN_SMALLEST;
+    succeed(quern_eigenpairs(a, quern_f64(values, 2, 1), none, &options, &report));
+    assert_true(fabs(values[0] + largest[0]) + fabs(values[1] + largest[1]) < 1e-10 * largest[0]);
+    quern_linear_destroy(&a);
+    a = square(GAUSSIAN, points, N, 2);
+    options.residuals = quern_f64(residuals, 2, 1), options.which = QUERN_EIGEN_SMALLEST, options.iterations = 7;
+    expect_failure(quern_eigenpairs(a, quern_f64(values, 2, 1), none, &options, &report), QUERN_NUMERIC,
+                   "limit of iterations");
+    assert_true(report.iterations == 7 && isfinite(values[1]) && !report.converged && residuals[0] > 0);
+    options.which = QUERN_EIGEN_LARGEST, options.tolerance = 1e-2;
+    succeed(quern_eigenpairs(a, quern_f64(values, 2, 1), none, &options, &report));
+    assert_true(report.iterations <= 4 && report.residual <= 1e-2);
+    options.method = (quern_eigen_method)2;
+    expect_failure(quern_eigenpairs(a, quern_f64(values, 2, 1), none, &options, NULL), QUERN_USAGE, "method");
+    quern_linear_destroy(&a);
 }
 
 static bool stop(void *user, int64_t iteration, double residual)
@@ -225,6 +292,9 @@ static void what_has_none_is_told(void **state)
     options = (quern_eigen_options){.size = sizeof options, .block = 2, .progress = stop, .progress_user = &limit};
     expect_failure(quern_eigenpairs(a, v, none, &options, &report), QUERN_CANCELLED, "3 products");
     assert_true(isfinite(values[3]));
+    options.method = QUERN_EIGEN_SUBSPACE;
+    expect_failure(quern_eigenpairs(a, v, none, &options, &report), QUERN_CANCELLED, "4 products");
+    assert_true(isfinite(values[3]) && isfinite(report.residual));
     expect_failure(quern_eigenpairs(a, quern_f64(values, 2, 2), none, NULL, NULL), QUERN_SHAPE, "values");
     expect_failure(quern_eigenpairs(a, v, quern_f64(points, N, 2), NULL, NULL), QUERN_SHAPE, "vectors");
     options = (quern_eigen_options){.size = sizeof options, .block = 17};
@@ -239,8 +309,8 @@ static void what_has_none_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_eigenvalues), cmocka_unit_test(beside_jacobi),         cmocka_unit_test(single_arrays),
-        cmocka_unit_test(none_one_and_all),  cmocka_unit_test(what_has_none_is_told),
+        cmocka_unit_test(known_eigenvalues), cmocka_unit_test(beside_jacobi), cmocka_unit_test(single_arrays),
+        cmocka_unit_test(none_one_and_all),  cmocka_unit_test(subspaces),     cmocka_unit_test(what_has_none_is_told),
     };
     return cmocka_run_group_tests(tests, prepare, finish);
 }

@@ -40,6 +40,9 @@ prints 'eigenvalues' "2
 "$quern" eigs "$kernel" x=0,100 y=0,100 --quiet >out 2>err && "$quern" eigs "$kernel" x=0,1,2,3,4,5,6,7 y=0,1,2,3,4,5,6,7 --quiet >>out 2>>err
 report 'without a count 6, or all' "$([ "$(wc -l <out)" -eq 8 ] || cat out err)"
 shows 'the smallest' '"converged": true' eigs "$kernel" x=0,0,100 y=0,0,100 --count 1 --which smallest --json --quiet
+prints 'eigenvalues of a subspace' "2
+1" eigs "$kernel" x=0,0,100 y=0,0,100 --count 2 --method subspace --quiet
+fails 'a method of eigenvalues that is none' 2 eigs "$kernel" x=0,1 y=0,1 --count 1 --method arnoldi
 fails 'more eigenvalues than rows' 6 eigs "$kernel" x=0,1 y=0,1 --count 3
 fails 'eigenvalues that there are not' 2 eigs "$kernel" x=0,1 y=0,1 --count 1 --which middle
 fails 'a matrix that is not symmetric' 17 eigs 'x=Vi(1); y=Vj(1); Sum_j((1+Exp(x-2*y))*b)' x=0,1,2 y=0,1,2 --count 1

@@ -3,6 +3,8 @@
  * orthonormal to rounding, since each new block is orthogonalised twice against all of it, and H = V^T A V is what was computed, not
  * what a recurrence believes; so multiple eigenvalues are found, too. Of the basis, the first `done` vectors have their products in
  * H, which says of the Ritz pairs how large their residuals are: A V = V H + (what is behind `done`) times rows of H.
+ * Randomised subspace iteration (Halko, Martinsson and Tropp 2011) is the other method: V is multiplied as a whole, made orthonormal
+ * again, and as large as in the beginning.
  */
 #include <float.h>
 #include <math.h>
@@ -27,7 +29,8 @@ typedef struct work {
     double *x, *entries;                 /* of one vector: its product, and that times the basis */
     double *small, *S, *theta, *scratch; /* Ritz values, ascending, and vectors: columns of done x done numbers */
     double *left;                        /* residuals of the wanted pairs */
-    double *Y;                           /* the wanted vectors, one after the other */
+    double *Y;                           /* the wanted vectors, one after the other; of a subspace, the products of V */
+    double shift, farthest;              /* what a subspace is multiplied by is A plus a number: find_shift */
     double largest;                      /* of the Ritz values, without their signs */
     double residual;                     /* of the pairs that were returned */
 } work;
@@ -237,6 +240,92 @@ static quern_status iterate(work *w)
     return QUERN_OK;
 }
 
+// ---- subspace iteration ----
+
+/* Y = A V, and H. */
+static quern_status multiply_all(work *w)
+{
+    for (int64_t first = 0; first < w->size; first += w->block) {
+        int64_t some = w->size - first < w->block ? w->size - first : w->block;
+        Q_TRY(multiply(w, w->inner, vector(w, first), some));
+        w->products++;
+        for (int64_t r = 0; r < some; r++)
+            for (int64_t i = 0; i < w->N; i++) w->Y[(first + r) * w->N + i] = w->out[i * w->block + r];
+    }
+    for (int64_t k = 0; k < w->size; k++) {
+        for (int64_t l = 0; l < w->size; l++) w->entries[l] = q_vector_dot(w->N, vector(w, l), w->Y + k * w->N);
+        Q_TRY(check_column(w, k));
+        for (int64_t l = 0; l < w->size; l++) *entry(w, l, k) = w->entries[l];
+    }
+    w->done = w->size;
+    return QUERN_OK;
+}
+
+/* The largest relative residual of the wanted pairs, from Y. */
+static void find_residual(work *w)
+{
+    for (int64_t c = 0; c < w->count; c++) {
+        int64_t pair = wanted(w, c);
+        memset(w->x, 0, (size_t)w->N * sizeof *w->x);
+        for (int64_t k = 0; k < w->done; k++) {
+            double factor = w->S[k * w->done + pair];
+            add(w, w->x, factor, w->Y + k * w->N);
+            add(w, w->x, -factor * w->theta[pair], vector(w, k));
+        }
+        double size = sqrt(q_vector_dot(w->N, w->x, w->x));
+        w->residual = fmax(w->residual, w->largest > 0 ? size / w->largest : 0);
+    }
+}
+
+/* The middle of the eigenvalues without a vector, from the farthest that was met to the last that has one, becomes 0. What is farther
+   than was met is larger in magnitude then than they are, so that it will be met. */
+static void find_shift(work *w)
+{
+    if (w->options.which == QUERN_EIGEN_MAGNITUDE) return;
+    bool smallest = w->options.which == QUERN_EIGEN_SMALLEST;
+    double last = smallest ? w->theta[w->done - 1] : w->theta[0];
+    w->farthest = smallest ? fmax(w->farthest, last) : fmin(w->farthest, last);
+    w->shift = -0.5 * (w->farthest + last);
+}
+
+/* V = (A + shift) times the Ritz vectors, best first, made orthonormal. */
+static void turn_basis(work *w)
+{
+    int64_t n = w->done;
+    for (int64_t i = 0; i < w->N; i++) {
+        for (int64_t k = 0; k < n; k++) w->entries[k] = w->Y[k * w->N + i] + w->shift * vector(w, k)[i];
+        for (int64_t c = 0; c < n; c++) {
+            double sum = 0;
+            for (int64_t k = 0; k < n; k++) sum += w->small[c * n + k] * w->entries[k];
+            vector(w, c)[i] = sum;
+        }
+    }
+    for (w->size = 0; w->size < n;) {
+        double *x = vector(w, w->size), whole = sqrt(q_vector_dot(w->N, x, x));
+        orthogonalise(w, x, NULL);
+        if (normalise(w, x) > 10 * DBL_EPSILON * whole) w->size++;
+        else add_random(w);
+    }
+}
+
+static quern_status iterate_subspace(work *w)
+{
+    w->farthest = w->options.which == QUERN_EIGEN_SMALLEST ? -INFINITY : INFINITY;
+    while (w->size < w->most) add_random(w);
+    for (;;) {
+        Q_TRY(multiply_all(w));
+        Q_TRY(find_pairs(w));
+        find_residual(w);
+        bool last = w->products + (w->size + w->block - 1) / w->block > w->options.iterations;
+        if (w->residual <= 0.5 * w->options.tolerance || w->size == w->N || last) return QUERN_OK;
+        Q_TRY(tell(w));
+        find_shift(w);
+        for (int64_t c = 0; c < w->done; c++)
+            for (int64_t k = 0; k < w->done; k++) w->small[c * w->done + k] = w->S[k * w->done + wanted(w, c)];
+        turn_basis(w);
+    }
+}
+
 // ---- what is returned ----
 
 /* The vectors, their Rayleigh quotients, and their residuals, from products in the better type. */
@@ -286,7 +375,8 @@ static quern_status give(work *w, const quern_view *values, const quern_view *ve
 
 static quern_status not_reached(const work *w)
 {
-    bool limit = w->products >= w->options.iterations;
+    bool subspace = w->options.method == QUERN_EIGEN_SUBSPACE;
+    bool limit = w->done < w->N && (subspace || w->products >= w->options.iterations);
     q_fail(QUERN_NUMERIC, "the largest relative residual is %.3g after %lld product%s, not %.3g: %s", w->residual,
            (long long)w->products, Q_S(w->products), w->options.tolerance,
            limit ? "the limit of iterations is reached" : "that is the rounding of the products");
@@ -300,6 +390,7 @@ static quern_status not_reached(const work *w)
 static quern_status allocate(work *w)
 {
     size_t N = (size_t)w->N, n = (size_t)w->room, count = (size_t)w->count;
+    bool subspace = w->options.method == QUERN_EIGEN_SUBSPACE;
     struct {
         double **at;
         size_t numbers;
@@ -314,7 +405,7 @@ static quern_status allocate(work *w)
                  {&w->theta, n},
                  {&w->scratch, 2 * n},
                  {&w->left, count},
-                 {&w->Y, count * N}};
+                 {&w->Y, (subspace ? n : count) * N}};
     for (size_t k = 0; k < Q_COUNT(parts); k++) {
         *parts[k].at = calloc(parts[k].numbers + 1, sizeof(double));
         if (!*parts[k].at) return q_fail_memory(parts[k].numbers * sizeof(double));
@@ -329,22 +420,33 @@ static void release(work *w)
     for (size_t k = 0; k < Q_COUNT(parts); k++) free(parts[k]);
 }
 
+/* A subspace has twice the vectors that are wanted, and what its last product has room for. */
+static void find_sizes(work *w)
+{
+    const quern_eigen_options *o = &w->options;
+    bool subspace = o->method == QUERN_EIGEN_SUBSPACE;
+    w->block = o->block ? o->block : subspace ? Q_RHS_CHUNK : 8;
+    int64_t usual = subspace ? (2 * w->count + w->block - 1) / w->block * w->block : 2 * w->count + 12 * w->block;
+    int64_t least = subspace ? w->count : w->count + 2 * w->block;
+    w->most = o->basis ? o->basis : usual;
+    if (w->most < least) w->most = least;
+    if (w->most > w->N) w->most = w->N;
+    w->room = w->most + (subspace ? 0 : w->block);
+}
+
 static quern_status check_options(work *w, const quern_eigen_options *given)
 {
     quern_eigen_options *o = &w->options;
     Q_TRY(q_options_copy(o, sizeof *o, given, "quern_eigen_options"));
     Q_TRY(q_choice_check("kind of eigenvalues", (int)o->which, QUERN_EIGEN_MAGNITUDE));
+    Q_TRY(q_choice_check("method", (int)o->method, QUERN_EIGEN_SUBSPACE));
     Q_TRY(q_range_check("tolerance", o->tolerance, 0, 1));
     Q_TRY(q_range_check("iterations", (double)o->iterations, 0, HUGE_VAL));
     Q_TRY(q_range_check("block", (double)o->block, 0, Q_RHS_CHUNK));
     Q_TRY(q_range_check("basis", (double)o->basis, 0, HUGE_VAL));
     if (o->tolerance == 0) o->tolerance = q_linear_dtype(w->a) == QUERN_F64 ? 1e-10 : 1e-5;
     if (!o->iterations) o->iterations = 1000;
-    w->block = o->block ? o->block : 8;
-    w->most = o->basis ? o->basis : 2 * w->count + 12 * w->block;
-    if (w->most < w->count + 2 * w->block) w->most = w->count + 2 * w->block;
-    if (w->most > w->N) w->most = w->N;
-    w->room = w->most + w->block;
+    find_sizes(w);
     w->outer = quern_context_device(q_linear_context(w->a))->f64 ? QUERN_F64 : q_linear_dtype(w->a);
     w->inner = o->tolerance < 1e-5 ? w->outer : q_linear_dtype(w->a);
     w->state = o->seed * 0x9e3779b97f4a7c15u + 5;
@@ -367,7 +469,8 @@ static quern_status check(work *w, const quern_view *values, const quern_view *v
 static quern_status find(work *w, const quern_view *values, const quern_view *vectors)
 {
     Q_TRY(allocate(w));
-    quern_status status = iterate(w), given = QUERN_OK;
+    bool subspace = w->options.method == QUERN_EIGEN_SUBSPACE;
+    quern_status status = subspace ? iterate_subspace(w) : iterate(w), given = QUERN_OK;
     q_failure failure;
     if (status == QUERN_CANCELLED) q_failure_keep(&failure);
     if (status && status != QUERN_CANCELLED) return status;
