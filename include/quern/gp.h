@@ -56,7 +56,7 @@ typedef struct quern_gp_options {
     quern_gp_mean mean;
     bool
         standardise; /* values lose their mean and are divided by their standard deviation, which predictions get back */
-    int64_t probes;  /* of the determinant's estimate; 0: 32 */
+    int64_t probes;  /* of the determinant's estimate; 0: 32. As many as points, or more: a basis, and no estimate */
     double tolerance;   /* of the iterative solutions' relative residuals; 0: 1e-6 */
     int64_t iterations; /* products with the matrix for each of them, at most; 0: 10,000 */
     int64_t

@@ -328,6 +328,30 @@ static void the_methods_agree(void **state)
     }
 }
 
+/* As many probes as points, or more, are a basis: what was an estimate has the digits of the exact method. */
+static void many_probes_are_a_basis(void **state)
+{
+    (void)state;
+    quern_gp_report report[2] = {{.size = sizeof *report}, {.size = sizeof *report}};
+    double slopes[2][3];
+    for (int way = 0; way < 2; way++) {
+        quern_gp_options options = {.size = sizeof options,
+                                    .method = way ? QUERN_GP_ITERATIVE : QUERN_GP_CHOLESKY,
+                                    .tolerance = 1e-10,
+                                    .neighbours = 8,
+                                    .probes = 1000000000000};
+        quern_gp *gp;
+        succeed(quern_gp_create(&gp, context, "matern52", quern_f64(x, N, D), quern_f64(v, N, 1),
+                                QUERN_ARGS({"length", quern_number(0.2)}, {"noise", quern_number(0.05)}), &options));
+        succeed(quern_gp_likelihood(gp, &report[way], quern_f64(slopes[way], 1, 3)));
+        quern_gp_destroy(&gp);
+    }
+    double likelihood = report[0].log_likelihood;
+    assert_true(fabs(report[1].log_likelihood - likelihood) < 1e-5 * fabs(likelihood));
+    assert_true(report[1].log_likelihood_error < 1e-4 * fabs(likelihood));
+    for (int k = 0; k < 3; k++) assert_true(fabs(slopes[1][k] - slopes[0][k]) < 1e-3 * (1 + fabs(slopes[0][k])));
+}
+
 // ---- few points, and nonsense ----
 
 static void one_point_and_none(void **state)
@@ -443,6 +467,7 @@ int main(void)
         cmocka_unit_test(derivatives_are_those_of_differences),
         cmocka_unit_test(fits_find_a_maximum),
         cmocka_unit_test(the_methods_agree),
+        cmocka_unit_test(many_probes_are_a_basis),
         cmocka_unit_test(one_point_and_none),
         cmocka_unit_test(what_is_wrong_is_told),
     };

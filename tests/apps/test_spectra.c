@@ -121,6 +121,48 @@ static void small_ones_are_exact(void **state)
     }
 }
 
+/* Of many seeds, one after the other, the mean is right: they do not draw the same vectors, or those of the last one moved on. */
+static void seeds_are_independent(void **state)
+{
+    (void)state;
+    enum { SEEDS = 40 };
+    quern_linear *a = gaussian(N, false, 30, 0.5);
+    quern_trace_options options = {.size = sizeof options, .preconditioner = QUERN_PRECONDITIONER_NONE};
+    quern_trace_report report = {.size = sizeof report};
+    double truth = log_determinant(N), sum = 0, squares = 0;
+    for (; options.seed < SEEDS; options.seed++) {
+        double value;
+        succeed(quern_log_determinant(&value, a, &options, &report));
+        sum += (value - truth) / report.error, squares += pow((value - truth) / report.error, 2);
+    }
+    print_message("%d seeds: off by %.2f error bars, %.2f in the mean\n", SEEDS, sqrt(squares / SEEDS), sum / SEEDS);
+    assert_true(fabs(sum / SEEDS) < 0.5 && squares < 1.7 * SEEDS && squares > 0.5 * SEEDS);
+    quern_linear_destroy(&a);
+}
+
+/* The logarithms of 1.25 and 0.8 cancel: the value is near 0 where what is added is not. */
+static void values_that_cancel_converge(void **state)
+{
+    (void)state;
+    enum { ROWS = 40 };
+    for (int i = 0; i < ROWS * ROWS; i++) matrix[i] = 0;
+    for (int i = 0; i < ROWS; i += 2) { /* blocks of two, whose rows are no eigenvectors */
+        matrix[i * ROWS + i] = matrix[(i + 1) * ROWS + i + 1] = 1.025;
+        matrix[i * ROWS + i + 1] = matrix[(i + 1) * ROWS + i] = 0.225;
+    }
+    quern_linear *a;
+    succeed(quern_linear_from_matrix(&a, context, quern_f64(matrix, ROWS, ROWS)));
+    for (int64_t probes = 1; probes <= ROWS; probes += ROWS - 1) {
+        quern_trace_options options = {
+            .size = sizeof options, .probes = probes, .preconditioner = QUERN_PRECONDITIONER_NONE};
+        quern_trace_report report = {.size = sizeof report};
+        double value;
+        succeed(quern_log_determinant(&value, a, &options, &report));
+        assert_true(report.converged && (probes == 1 || fabs(value) < 1e-10));
+    }
+    quern_linear_destroy(&a);
+}
+
 static bool stop(void *user, int64_t iteration, double change)
 {
     (void)change;
@@ -187,6 +229,8 @@ int main(void)
         cmocka_unit_test(log_determinants_are_within_their_errors),
         cmocka_unit_test(traces_of_functions),
         cmocka_unit_test(small_ones_are_exact),
+        cmocka_unit_test(values_that_cancel_converge),
+        cmocka_unit_test(seeds_are_independent),
         cmocka_unit_test(what_has_no_value_is_told),
     };
     return cmocka_run_group_tests(tests, prepare, close_context);

@@ -161,20 +161,23 @@ static quern_status add_form(quern_gp *gp, const double *u, const double *v, int
     return status;
 }
 
-/* The trace of K^-1 dK: that of G^T G dK, which is known, and z.(K^-1 - G^T G) dK z on average, for vectors z of random signs. */
+/* The trace of K^-1 dK: that of G^T G dK, which is known, and z.(K^-1 - G^T G) dK z on average, for vectors z of random signs; or its
+   sum over those of a basis, if that is no more of them, as in the determinant. */
 static quern_status add_traces(quern_gp *gp, double *room, double *out)
 {
-    int64_t probes = gp->options.probes;
+    bool basis = gp->options.probes >= gp->N;
+    int64_t probes = basis ? gp->N : gp->options.probes;
     uint64_t state = Q_GP_SEED;
     Q_TRY(q_gp_inverse_traces(gp, -0.5, out));
     for (int64_t k = 0; k < probes; k += POINTS) {
         int64_t R = probes - k < POINTS ? probes - k : POINTS;
         double *z = room, *solved = z + gp->N * R, *known = solved + gp->N * R;
-        for (int64_t e = 0; e < gp->N * R; e++) z[e] = q_random_next(&state) >> 63 ? 1 : -1;
+        for (int64_t e = 0; e < gp->N * R; e++)
+            z[e] = basis ? k + e % R == e / R : q_random_next(&state) >> 63 ? 1 : -1;
         Q_TRY(solve(gp, z, R, sqrt(gp->options.tolerance), solved));
         Q_TRY(precondition(gp, R, z, known));
         for (int64_t e = 0; e < gp->N * R; e++) solved[e] -= known[e];
-        Q_TRY(add_form(gp, solved, z, R, -0.5 / (double)probes, out));
+        Q_TRY(add_form(gp, solved, z, R, basis ? -0.5 : -0.5 / (double)probes, out));
     }
     return QUERN_OK;
 }

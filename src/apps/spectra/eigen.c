@@ -449,7 +449,7 @@ static quern_status check_options(work *w, const quern_eigen_options *given)
     find_sizes(w);
     w->outer = quern_context_device(q_linear_context(w->a))->f64 ? QUERN_F64 : q_linear_dtype(w->a);
     w->inner = o->tolerance < 1e-5 ? w->outer : q_linear_dtype(w->a);
-    w->state = o->seed * 0x9e3779b97f4a7c15u + 5;
+    w->state = o->seed + 5;
     return QUERN_OK;
 }
 

@@ -68,8 +68,8 @@ static quern_status not_finite(const work *w, double eigenvalue)
     return QUERN_NUMERIC;
 }
 
-/* The value that the first `steps` steps give for probe r of R. */
-static quern_status quadrature(work *w, int64_t steps, int64_t r, int64_t R, double *value)
+/* The value that the first `steps` steps give for probe r of R; and what it is without signs. */
+static quern_status quadrature(work *w, int64_t steps, int64_t r, int64_t R, double *value, double *size)
 {
     int64_t n = 0;
     for (; n < steps; n++) {
@@ -77,15 +77,17 @@ static quern_status quadrature(work *w, int64_t steps, int64_t r, int64_t R, dou
         w->weight[n] = n == 0;
         if (w->beside[n] == 0 && ++n) break;
     }
-    *value = 0;
+    *value = *size = 0;
     if (!q_tridiagonal_eigen(n, w->node, w->beside, 1, w->weight))
         return q_fail(QUERN_NUMERIC, "the quadrature of %lld steps does not converge", (long long)n);
     for (int64_t k = 0; k < n; k++) {
         double f = w->f(w->user, w->node[k]);
         if (!isfinite(f)) return not_finite(w, w->node[k]);
         *value += f * w->weight[k] * w->weight[k];
+        *size += fabs(f) * w->weight[k] * w->weight[k];
     }
     *value *= w->basis ? 1 : (double)w->N;
+    *size *= w->basis ? 1 : (double)w->N;
     w->least = fmin(w->least, w->node[0]), w->most = fmax(w->most, w->node[n - 1]);
     return QUERN_OK;
 }
@@ -99,21 +101,24 @@ static double mean_of(const double *value, int64_t count, double *deviation)
     return mean;
 }
 
-/* Values of R probes from the steps so far; whether more would not matter. */
+/* Values of R probes from the steps so far; whether more would not matter, in relation to what is added: values of both signs may
+   cancel, as the logarithms of eigenvalues near 1 do. */
 static quern_status evaluate(work *w, const q_lanczos *l, double *value, double *change, bool *enough)
 {
-    double deviation, before = mean_of(value, l->R, &deviation), known = q_preconditioner_log_determinant(&w->inverse);
+    double deviation, before = mean_of(value, l->R, &deviation), all = 0, size;
     bool done = true;
     for (int64_t r = 0; r < l->R; r++) {
-        Q_TRY(quadrature(w, l->steps, r, l->R, &value[r]));
+        Q_TRY(quadrature(w, l->steps, r, l->R, &value[r], &size));
+        all += size / (double)l->R;
         done = done && l->beta[r] == 0;
     }
     double mean = mean_of(value, l->R, &deviation);
     *change = done || w->f == identity ? 0 : l->steps > 1 ? fabs(mean - before) : INFINITY;
-    double slack = w->options->tolerance * fabs(mean + known);
+    all += fabs(q_preconditioner_log_determinant(&w->inverse));
+    double slack = w->options->tolerance * all;
     if (!w->basis && l->R > 1) slack = fmax(slack, 0.05 * deviation / sqrt((double)w->probes));
     *enough = *change <= slack;
-    w->relative = *change / fabs(mean + known);
+    w->relative = all > 0 ? *change / all : 0;
     return QUERN_OK;
 }
 
@@ -230,7 +235,7 @@ static quern_status trace(double *value, work *w, const quern_trace_options *opt
                       (long long)quern_linear_columns(w->a));
     w->basis = known.probes >= w->N, w->probes = w->basis ? w->N : known.probes;
     w->least = INFINITY, w->most = -INFINITY, w->converged = true;
-    w->state = known.seed * 0x9e3779b97f4a7c15u + 11;
+    w->state = known.seed + 11;
     w->dtype = q_linear_dtype(w->a), w->relative = INFINITY;
     double *memory = NULL, deviation = INFINITY;
     quern_status status = allocate(w, &memory);
