@@ -312,7 +312,7 @@ static quern_status iterate_subspace(work *w)
 {
     w->farthest = w->options.which == QUERN_EIGEN_SMALLEST ? -INFINITY : INFINITY;
     while (w->size < w->most) add_random(w);
-    for (;;) {
+    for (w->residual = INFINITY;;) {
         Q_TRY(multiply_all(w));
         Q_TRY(find_pairs(w));
         find_residual(w);
