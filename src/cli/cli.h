@@ -127,6 +127,8 @@ quern_status cli_formula_read(char **text, size_t *taken, const cli_list *words,
 quern_status cli_parse_dtype(const char *text, quern_dtype *dtype);
 /* A number, or null, which leaves it as it is. `option` is for the message. USAGE. */
 quern_status cli_parse_number(const char *text, const char *option, double *number);
+/* The same for one above 0, where 0 stands for what is usual. */
+quern_status cli_parse_positive(const char *text, const char *option, double *number);
 /* Which of the words in its row's value, "a|b|c", an option is given: their number; 0, the first, for null. USAGE. */
 quern_status cli_parse_choice(const char *text, const char *option, const cli_option *options, size_t count,
                               int *choice);

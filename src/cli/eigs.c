@@ -49,7 +49,7 @@ static quern_status parse_options(request *r, quern_eigen_options *how)
 
     if (!status) status = cli_parse_choice(r->method, "--method", options, CLI_COUNT(options), &method);
     if (!status) status = cli_parse_count(r->count_text, "--count", &r->count);
-    if (!status) status = cli_parse_number(r->tolerance, "--tolerance", &how->tolerance);
+    if (!status) status = cli_parse_positive(r->tolerance, "--tolerance", &how->tolerance);
     if (!status) status = cli_parse_count(r->iterations, "--iterations", &how->iterations);
     if (status) return status;
     how->which = (quern_eigenvalues)which, how->method = (quern_eigen_method)method;

@@ -56,6 +56,41 @@ static const cli_option options[] = {
 
 /* ---- options ---------------------------------------------------------------------------------------------------- */
 
+static const char *method_name(quern_gp_method method)
+{
+    static const char *const names[] = {"auto", "cholesky", "iterative", "inducing"};
+    return names[method];
+}
+
+/* Options that what is asked for has no use of. */
+static quern_status check_uses(const request *r, quern_gp_method method)
+{
+    enum { FIT = -1 };
+    const struct {
+        const char *text, *option;
+        int of; /* a method, or FIT */
+    } uses[] = {{r->optimiser, "--optimiser", FIT},
+                {r->fixed, "--fixed", FIT},
+                {r->steps, "--steps", FIT},
+                {r->rate, "--rate", FIT},
+                {r->inducing, "--inducing", QUERN_GP_INDUCING},
+                {r->probes, "--probes", QUERN_GP_ITERATIVE},
+                {r->tolerance, "--tolerance", QUERN_GP_ITERATIVE},
+                {r->iterations, "--iterations", QUERN_GP_ITERATIVE},
+                {r->neighbours, "--neighbours", QUERN_GP_ITERATIVE}};
+
+    if (!method && r->inducing) method = QUERN_GP_INDUCING;
+    for (size_t k = 0; k < CLI_COUNT(uses); k++) {
+        if (!uses[k].text) continue;
+        if (uses[k].of == FIT && !r->fit)
+            return cli_fail(QUERN_USAGE, "%s is for a fit; ask for one with --fit", uses[k].option);
+        if (uses[k].of != FIT && method && uses[k].of != (int)method)
+            return cli_fail(QUERN_USAGE, "%s is for the method %s, not %s", uses[k].option,
+                            method_name((quern_gp_method)uses[k].of), method_name(method));
+    }
+    return QUERN_OK;
+}
+
 static quern_status parse_options(const request *r, quern_gp_options *o, quern_gp_fit_options *f)
 {
     int method, mean = 0, way = 0;
@@ -69,12 +104,13 @@ static quern_status parse_options(const request *r, quern_gp_options *o, quern_g
                   {r->inducing, "--inducing", &o->inducing}};
     quern_status status = cli_parse_choice(r->method, "--method", options, CLI_COUNT(options), &method);
 
+    if (!status) status = check_uses(r, (quern_gp_method)method);
     if (!status) status = cli_parse_choice(r->mean, "--mean", options, CLI_COUNT(options), &mean);
     if (!status) status = cli_parse_choice(r->optimiser, "--optimiser", options, CLI_COUNT(options), &way);
     for (size_t k = 0; k < CLI_COUNT(counts) && !status; k++)
         status = cli_parse_count(counts[k].text, counts[k].option, counts[k].out);
-    if (!status) status = cli_parse_number(r->rate, "--rate", &f->rate);
-    if (!status) status = cli_parse_number(r->tolerance, "--tolerance", &o->tolerance);
+    if (!status) status = cli_parse_positive(r->rate, "--rate", &f->rate);
+    if (!status) status = cli_parse_positive(r->tolerance, "--tolerance", &o->tolerance);
     if (status) return status;
     o->method = (quern_gp_method)method, o->mean = (quern_gp_mean)mean, f->optimiser = (quern_gp_optimiser)way;
     o->standardise = !r->as_given, o->progress = cli_known_progress, f->fixed = r->fixed;
@@ -100,12 +136,6 @@ static json_t *json_parameters(const quern_gp *gp)
         json_array_append_new(all, json_pack("{s:s, s:o}", "name", p.name, "values", list));
     }
     return all;
-}
-
-static const char *method_name(quern_gp_method method)
-{
-    static const char *const names[] = {"auto", "cholesky", "iterative", "inducing"};
-    return names[method];
 }
 
 static quern_status print_json(const quern_gp *gp, const outcome *out)

@@ -283,6 +283,14 @@ quern_status cli_parse_number(const char *text, const char *option, double *numb
     return end != text && !*end ? QUERN_OK : cli_fail(QUERN_USAGE, "%s takes a number, not '%s'", option, text);
 }
 
+quern_status cli_parse_positive(const char *text, const char *option, double *number)
+{
+    quern_status status = cli_parse_number(text, option, number);
+
+    if (status || !text || *number > 0) return status;
+    return cli_fail(QUERN_USAGE, "%s takes a number above 0, not '%s'", option, text);
+}
+
 static const char *value_of(const char *option, const cli_option *options, size_t count)
 {
     for (size_t k = 0; k < count; k++)

@@ -45,8 +45,8 @@ static quern_status parse_options(const request *r, quern_ridge_options *o)
 
     if (!status) status = cli_parse_count(r->centres, "--centres", &o->centres);
     if (!status) status = cli_parse_count(r->iterations, "--iterations", &o->iterations);
-    if (!status) status = cli_parse_number(r->penalty, "--penalty", &o->penalty);
-    if (!status) status = cli_parse_number(r->tolerance, "--tolerance", &o->tolerance);
+    if (!status) status = cli_parse_positive(r->penalty, "--penalty", &o->penalty);
+    if (!status) status = cli_parse_positive(r->tolerance, "--tolerance", &o->tolerance);
     o->loss = (quern_ridge_loss)loss, o->intercept = !r->as_given, o->progress = cli_known_progress;
     return status;
 }

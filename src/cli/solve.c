@@ -43,7 +43,7 @@ static quern_status parse_options(const request *r, quern_solve_options *how)
         cli_parse_choice(r->preconditioner, "--preconditioner", options, CLI_COUNT(options), &preconditioner);
 
     if (!status) status = cli_parse_choice(r->method, "--method", options, CLI_COUNT(options), &method);
-    if (!status) status = cli_parse_number(r->tolerance, "--tolerance", &how->tolerance);
+    if (!status) status = cli_parse_positive(r->tolerance, "--tolerance", &how->tolerance);
     if (!status) status = cli_parse_count(r->iterations, "--iterations", &how->iterations);
     if (!status) status = cli_parse_count(r->rank, "--rank", &how->rank);
     how->preconditioner = (quern_preconditioner)preconditioner, how->method = (quern_solver)method;

@@ -243,6 +243,11 @@ static void what_is_wrong_is_told(void **state)
     assert_int_equal(
         quern_gp_create(&gp, context, "rbf", quern_f64(x, N, D), quern_f64(v, N, 1), QUERN_ARGS(), &options),
         QUERN_SHAPE);
+    options = (quern_gp_options){.size = sizeof options, .method = QUERN_GP_CHOLESKY, .inducing = 5};
+    assert_int_equal(
+        quern_gp_create(&gp, context, "rbf", quern_f64(x, N, D), quern_f64(v, N, 1), QUERN_ARGS(), &options),
+        QUERN_USAGE);
+    assert_string_equal(quern_last_error()->message, "inducing points are given, and a method that has none");
     options = (quern_gp_options){.size = sizeof options};
     options.inducing = 500; /* more than there are; one point; the same point twice */
     succeed(quern_gp_create(&gp, context, "rbf", quern_f64(twice, 1, D), quern_f64(v, 1, 1),

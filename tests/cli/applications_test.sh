@@ -46,6 +46,9 @@ fails 'a method of eigenvalues that is none' 2 eigs "$kernel" x=0,1 y=0,1 --coun
 fails 'more eigenvalues than rows' 6 eigs "$kernel" x=0,1 y=0,1 --count 3
 fails 'eigenvalues that there are not' 2 eigs "$kernel" x=0,1 y=0,1 --count 1 --which middle
 fails 'a matrix that is not symmetric' 17 eigs 'x=Vi(1); y=Vj(1); Sum_j((1+Exp(x-2*y))*b)' x=0,1,2 y=0,1,2 --count 1
+"$quern" eigs 'x=Vi(1); y=Vj(1); Sum_j((1+Exp(x-2*y))*b)' x=0,1,2 y=0,1,2 --count 1 --method subspace >out 2>err
+report 'no pairs, nothing printed' "$([ $? -eq 17 ] && [ ! -s out ] || cat out err)"
+fails 'a tolerance of 0, which no solution has' 2 eigs "$kernel" x=0,1 y=0,1 --count 1 --tolerance 0
 
 # ---- processes ---------------------------------------------------------------------------------------------------
 
@@ -76,6 +79,10 @@ fails 'noise that is negative' 2 gp 0,1 2,3 noise=-1 at=3 -o made/p.npy
 fails 'a kernel that is none' 4 gp 0,1 2,3 --kernel gauss at=3 -o made/p.npy
 fails 'a point twice without noise' 17 gp 0,0 2,3 noise=0 at=3 -o made/p.npy
 fails 'a picture of three dimensions' 2 gp x8.npy 1,2 at=x8.npy --plot made/fit.svg -o made/p.npy
+fails 'inducing points of a method without' 2 gp 0,1 2,3 --method cholesky --inducing 2 at=3 -o made/p.npy
+fails 'probes of a method without' 2 gp 0,1 2,3 --inducing 2 --probes 3 at=3 -o made/p.npy
+fails 'steps of no fit' 2 gp 0,1 2,3 --steps 3 at=3 -o made/p.npy
+fails 'a rate of 0' 2 gp 0,1 2,3 --fit --optimiser adam --rate 0 at=3 -o made/p.npy
 fails 'a method that is none' 2 gp 0,1 2,3 --method guess at=3 -o made/p.npy
 
 # ---- ridge regressions -----------------------------------------------------------------------------------------
@@ -91,6 +98,7 @@ fails 'three classes' 2 ridge 0,1,2 0,1,2 --loss logistic at=3 -o made/r.npy
 fails 'a ridge of one column' 8 ridge 0,1,2 at=3 -o made/r.npy
 fails 'noise of a ridge' 4 ridge 0,1 2,3 noise=1 at=3 -o made/r.npy
 fails 'a penalty below 0' 2 ridge 0,1 2,3 --penalty -1 at=3 -o made/r.npy
+fails 'a penalty of 0' 2 ridge 0,1 2,3 --penalty 0 at=3 -o made/r.npy
 fails 'a truth of another size' 6 ridge 0,1 2,3 at=3 truth=1,2 -o made/r.npy
 
 # ---- clouds of points --------------------------------------------------------------------------------------------

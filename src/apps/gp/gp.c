@@ -80,9 +80,15 @@ static quern_status check_options(quern_gp_options *o, const quern_gp_options *g
     Q_TRY(q_range_check("neighbours", (double)o->neighbours, 0, MOST_NEIGHBOURS));
     Q_TRY(q_range_check("inducing", (double)o->inducing, 0, HUGE_VAL));
     Q_TRY(q_range_check("tolerance", o->tolerance, 0, 1));
+    bool named = o->inducing || q_view_given(&o->inducing_points);
+    if (named && o->method && o->method != QUERN_GP_INDUCING) {
+        q_fail(QUERN_USAGE, "inducing points are given, and a method that has none");
+        q_fail_next_step("leave out one of them, or choose QUERN_GP_INDUCING");
+        return QUERN_USAGE;
+    }
     if (!o->probes) o->probes = 32;
     if (!o->neighbours) o->neighbours = NEIGHBOURS;
-    if ((o->inducing || q_view_given(&o->inducing_points)) && !o->method) o->method = QUERN_GP_INDUCING;
+    if (named) o->method = QUERN_GP_INDUCING;
     if (!o->inducing) o->inducing = INDUCING;
     if (o->tolerance == 0) o->tolerance = 1e-6;
     return QUERN_OK;
