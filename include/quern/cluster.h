@@ -49,7 +49,7 @@ QUERN_API quern_status quern_clusters_grid(quern_clusters **out, quern_view poin
 /* Clusters of exactly `size` points, but for the last, by splitting at a median of the longest axis again and again (k-d
    tree, Bentley 1975). Makes tighter boxes than a space-filling curve. n log n. */
 QUERN_API quern_status quern_clusters_kd(quern_clusters **out, quern_view points, int64_t size);
-/* A cluster for each different number of a column of labels, in ascending order. LIMIT for int64 labels beyond 2^53. */
+/* A cluster for each different number of a column of labels, in ascending order. LIMIT for int64 labels from 2^53 on. */
 QUERN_API quern_status quern_clusters_labels(quern_clusters **out, quern_view labels);
 QUERN_API void quern_clusters_destroy(quern_clusters **clusters);
 

@@ -259,8 +259,7 @@ static quern_status run(int argc, char **argv)
 
     if (!status) status = cli_parse_dtype(r.dtype_text, &r.dtype);
     if (!status) status = parse_options(&r, &o, &points);
-    if (!status && r.outputs.count > 1) status = cli_fail(QUERN_USAGE, "-o is given twice; there is one mean");
-    if (!status) status = cli_outputs_check(&r.outputs);
+    if (!status) status = cli_output_check(&r.outputs, "mean");
     if (!status) status = read_words(&g, &r);
     if (!status) status = cli_open(&context, &r.open);
     if (!status)

@@ -224,6 +224,7 @@ typedef struct cli_inputs {
     size_t members;      /* of a ragged batch, or 0 */
     int64_t *offsets[2]; /* its rows i and rows j, or null */
     bool stdin_taken;
+    const char *const *whole; /* names of labels, which are read as int64; the end is null; null: none */
 } cli_inputs;
 
 /* Reads every word as NAME=FILE, NAME=NUMBER or NAME=1,2,3. With `dtype` other than QUERN_NUMBER all arrays are
@@ -286,6 +287,7 @@ typedef struct cli_points {
     const char *const *names; /* of them; the end is null */
     size_t plain;             /* of these, the names of words without one, in order */
     const char *const *files; /* of those that options give, or null: by place among the names */
+    const char *const *whole; /* the names of labels, as in cli_inputs, or null */
     cli_inputs *parameters;   /* where words of other names go, which are read as float64; null: to the arrays */
 } cli_points;
 
@@ -380,6 +382,8 @@ void cli_results_free(cli_results *results);
 /* Fails before any work is done if a path cannot become a file: directory missing or not writable, named twice; or stdout, where
    JSON goes already. */
 quern_status cli_outputs_check(const cli_list *paths);
+/* The same where `-o` is for the only result, which is `what`. */
+quern_status cli_output_check(const cli_list *paths, const char *what);
 /* The file of -o, and another one, as far as they are given: a list in `paths`. */
 cli_list cli_paths_of(const char *paths[2], const cli_list *outputs, const char *other);
 /* Whether two paths lead to one place, be there a file or not yet. */

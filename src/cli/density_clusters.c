@@ -124,14 +124,13 @@ static quern_status run_parsed(request *r, quern_status status, const char *exam
     cli_inputs inputs = {0};
 
     if (!status) status = cli_parse_dtype(r->dtype_text, &r->dtype);
-    if (!status && r->outputs.count > 1)
-        status = cli_fail(QUERN_USAGE, "there is one array of labels, and -o is given %zu times", r->outputs.count);
+    if (!status) status = cli_output_check(&r->outputs, "array of labels");
     if (!status) {
         const char *paths[2];
         const cli_list files = cli_paths_of(paths, &r->outputs, r->peaks);
         status = cli_outputs_check(&files);
+        if (!status) status = cli_plot_check(r->plot, &files);
     }
-    if (!status) status = cli_plot_check(r->plot);
     if (!status && r->words.count != 1) status = cli_fail(QUERN_MISSING, "one file of points is needed: %s", example);
     if (!status) status = cli_points_read(&inputs, &r->words, &known, r->dtype);
     if (!status && strcmp(inputs.args[0].name, "x"))

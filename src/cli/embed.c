@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "label_plot.h"
+#include "plot.h"
 #include "quern/tsne.h"
 #include "quern/umap.h"
 
@@ -85,15 +86,24 @@ static bool progress(void *steps, int iteration, double left)
     return false;
 }
 
+/* 0 stands for the usual number in the options of the calls, but is none that one may ask for. */
+static quern_status parse_positive(const char *text, const char *option, double *number)
+{
+    quern_status status = cli_parse_number(text, option, number);
+
+    if (status || !text || *number > 0) return status;
+    return cli_fail(QUERN_USAGE, "%s is %s; it must be above 0", option, text);
+}
+
 /* ---- t-SNE ------------------------------------------------------------------------------------------------------ */
 
 static quern_status parse_tsne(request *r)
 {
     quern_tsne_options *o = &r->tsne;
-    quern_status status = cli_parse_number(r->perplexity, "--perplexity", &o->perplexity);
+    quern_status status = parse_positive(r->perplexity, "--perplexity", &o->perplexity);
 
-    if (!status) status = cli_parse_number(r->exaggeration, "--exaggeration", &o->exaggeration);
-    if (!status) status = cli_parse_number(r->learning_rate, "--learning-rate", &o->learning_rate);
+    if (!status) status = parse_positive(r->exaggeration, "--exaggeration", &o->exaggeration);
+    if (!status) status = parse_positive(r->learning_rate, "--learning-rate", &o->learning_rate);
     if (!r->steps) r->steps = 1000;
     o->size = sizeof *o, o->iterations = r->steps, o->seed = r->seed_number, o->distance = r->distance;
     o->progress = progress, o->progress_user = &r->steps;
@@ -126,8 +136,8 @@ static quern_status parse_umap(request *r)
     if (!status && o->min_dist < 0)
         status = cli_fail(QUERN_USAGE, "--min-dist is %s; it must be at least 0", r->min_dist);
     if (!status && r->min_dist && o->min_dist == 0) o->min_dist = -1;
-    if (!status) status = cli_parse_number(r->repulsion, "--repulsion", &o->repulsion);
-    if (!status) status = cli_parse_number(r->learning_rate, "--learning-rate", &o->learning_rate);
+    if (!status) status = parse_positive(r->repulsion, "--repulsion", &o->repulsion);
+    if (!status) status = parse_positive(r->learning_rate, "--learning-rate", &o->learning_rate);
     if (!r->steps) r->steps = 500;
     o->neighbors = neighbors > INT32_MAX ? INT32_MAX : (int)neighbors;
     o->size = sizeof *o, o->iterations = r->steps, o->seed = r->seed_number, o->distance = r->distance;
@@ -182,16 +192,7 @@ static quern_status print_json(const request *r, const method *how, quern_contex
 /* The places, in the colours of the labels, if there are any. */
 static quern_status plot(const request *r, quern_view places, quern_view labels)
 {
-    int64_t *numbers = labels.data ? calloc((size_t)places.rows + 1, sizeof *numbers) : NULL;
-
-    if (labels.data && !numbers) return cli_fail_memory();
-    for (int64_t i = 0; i < places.rows && numbers; i++) {
-        double label = labels.dtype == QUERN_F32 ? (double)((float *)labels.data)[i] : ((double *)labels.data)[i];
-        numbers[i] = label > -1e9 && label < 1e9 ? (int64_t)label : -1;
-    }
-    quern_status status = cli_label_plot(r->plot, places, quern_i64(numbers, numbers ? places.rows : 0, 1));
-    free(numbers);
-    return status;
+    return cli_label_plot(r->plot, places, labels.data ? labels : quern_i64(NULL, 0, 1));
 }
 
 static quern_status place(request *r, const method *how, quern_view x, quern_view labels)
@@ -238,7 +239,8 @@ static quern_status find_arrays(const cli_inputs *inputs, quern_view *x, quern_v
 
 static quern_status run(int argc, char **argv, const method *how, const cli_option *options, size_t count)
 {
-    const cli_points known = {.names = (const char *[]){"x", "labels", NULL}, .plain = 1};
+    const cli_points known = {
+        .names = (const char *[]){"x", "labels", NULL}, .plain = 1, .whole = (const char *[]){"labels", NULL}};
     request r = {.open.progress = false};
     quern_view x = {0}, labels = {0};
     cli_inputs inputs = {0};
@@ -246,7 +248,8 @@ static quern_status run(int argc, char **argv, const method *how, const cli_opti
 
     if (!status) status = parse_shared(&r);
     if (!status) status = how->parse(&r);
-    if (!status) status = cli_outputs_check(&r.outputs);
+    if (!status) status = cli_output_check(&r.outputs, "table of places");
+    if (!status) status = cli_plot_check(r.plot, &r.outputs);
     if (!status && (r.words.count < 1 || r.words.count > 2))
         status =
             cli_fail(QUERN_USAGE, "%s needs one file of points: quern %s x.npy -o places.npy", how->name, how->name);
@@ -272,7 +275,7 @@ static quern_status run_umap(int argc, char **argv)
 /* clang-format off */
 #define TEXT \
     "X are points, one a row, given as a value to `quern eval`. Neighbours attract each other, all points repel\n" \
-    "each other, and the places where both are in balance are written: one row a point. L, a number for each, are\n" \
+    "each other, and the places where both are in balance are written: one row a point. L, a whole number for each, are\n" \
     "the colours of a picture.\n"
 /* clang-format on */
 #define NOTES "The trustworthiness that --json prints counts 12 neighbours: 1 if those in the picture are those of x.\n"

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "label_plot.h"
+#include "plot.h"
 #include "quern/mixture.h"
 
 enum { PARTS = 5 };
@@ -63,6 +64,7 @@ static quern_status parse_options(request *r, quern_mixture_options *o)
 
     if (!status) status = cli_parse_count(r->components, "-k", &r->k);
     if (!status) status = cli_parse_number(r->regularization, "--regularization", &o->regularization);
+    if (r->regularization && o->regularization == 0) o->regularization = -1;
     if (!status) status = cli_parse_count(r->restarts, "--restarts", &o->restarts);
     if (!status) status = cli_parse_count(r->iterations, "--iterations", &o->iterations);
     if (!status) status = cli_parse_number(r->tolerance, "--tolerance", &o->tolerance);
@@ -154,7 +156,8 @@ static quern_status check_paths(const request *r)
 
     for (size_t n = 0; n < PARTS; n++)
         if (r->paths[n]) paths[files.count++] = r->paths[n];
-    return cli_outputs_check(&files);
+    quern_status status = cli_outputs_check(&files);
+    return status ? status : cli_plot_check(r->plot, &files);
 }
 
 static quern_status run(int argc, char **argv)

@@ -245,7 +245,7 @@ static quern_status run(int argc, char **argv)
 
     if (!status) status = cli_parse_dtype(r.dtype_text, &r.dtype);
     if (!status) status = parse_options(&r, &o, &how);
-    if (!status) status = cli_plot_check(r.plot);
+    if (!status) status = cli_plot_check(r.plot, &r.outputs);
     if (!status) status = cli_known_read(&d, "gp", &r.words, &r.outputs, r.dtype);
     if (!status && r.plot && d.points.columns > 2)
         status = cli_fail(QUERN_USAGE, "--plot draws points in one or two dimensions, not %lld",

@@ -250,10 +250,42 @@ static quern_status convert(quern_view *view, cli_source *source, quern_dtype dt
     return QUERN_OK;
 }
 
+static bool is_whole(const cli_inputs *inputs, size_t k)
+{
+    for (const char *const *name = inputs->whole; name && *name; name++)
+        if (!strcmp(*name, inputs->args[k].name)) return true;
+    return false;
+}
+
+/* Labels become int64. Those that were read as float64 are below 2^53, from where on not all whole numbers are there. */
+static quern_status make_whole(quern_view *view, cli_source *source, const char *name)
+{
+    quern_view flat = cli_flat(view);
+    size_t count = (size_t)flat.rows * (size_t)flat.columns;
+    int64_t *labels = view->dtype == QUERN_I64 ? NULL : calloc(count + 1, sizeof *labels);
+
+    if (view->dtype == QUERN_I64) return QUERN_OK;
+    if (!labels) return cli_fail_memory();
+    for (size_t k = 0; k < count; k++) {
+        double label = cli_element(view, (int64_t)k);
+        if (!(label == floor(label) && fabs(label) < 0x1p53)) {
+            free(labels);
+            return cli_fail(QUERN_USAGE, "%s: %.17g of row %zu is no whole number%s", name, label, k,
+                            fabs(label) >= 0x1p53 ? " below 2^53; larger ones can be in a .npy file of int64" : "");
+        }
+        labels[k] = (int64_t)label;
+    }
+    release(view, source);
+    source->ours = true;
+    view->data = labels;
+    view->dtype = QUERN_I64;
+    return QUERN_OK;
+}
+
 quern_dtype cli_inputs_dtype(const cli_inputs *inputs, quern_dtype wanted)
 {
     for (size_t k = 0; k < inputs->count && !wanted; k++)
-        if (has_own_type(&inputs->sources[k])) wanted = inputs->args[k].view.dtype;
+        if (has_own_type(&inputs->sources[k]) && !is_whole(inputs, k)) wanted = inputs->args[k].view.dtype;
     return wanted ? wanted : QUERN_F32;
 }
 
@@ -280,6 +312,10 @@ static quern_status convert_all(cli_inputs *inputs, quern_dtype wanted)
     for (size_t k = 0; k < inputs->count && !status; k++) {
         quern_view *view = &inputs->args[k].view;
         cli_source *source = &inputs->sources[k];
+        if (is_whole(inputs, k)) {
+            status = make_whole(view, source, inputs->args[k].name);
+            continue;
+        }
         if (view->dtype != dtype && (wanted || !has_own_type(source))) status = convert(view, source, dtype);
         if (!status) tell(inputs->args[k].name, source, view->dtype, wanted != QUERN_NUMBER);
     }

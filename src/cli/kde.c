@@ -84,10 +84,8 @@ static quern_status parse(int argc, char **argv, request *r, quern_density_optio
     if (!status) status = parse_words(r, o);
     if (!status && r->log && r->gradient) status = cli_fail(QUERN_USAGE, "--log and --gradient are two things");
     if (!status && r->box && !r->grid) status = cli_fail(QUERN_USAGE, "--box is of a grid; add --grid N");
-    if (!status && r->outputs.count > 1)
-        status = cli_fail(QUERN_USAGE, "there is one result, and -o is given %zu times", r->outputs.count);
-    if (!status) status = cli_outputs_check(&r->outputs);
-    return status ? status : cli_plot_check(r->plot);
+    if (!status) status = cli_output_check(&r->outputs, "result");
+    return status ? status : cli_plot_check(r->plot, &r->outputs);
 }
 
 /* ---- input ------------------------------------------------------------------------------------------------------ */

@@ -61,8 +61,7 @@ static quern_status parse_options(request *r, quern_kmeans_options *o)
     if (!status) status = cli_parse_count(r->batch, "--batch", &o->batch);
     if (!status) status = cli_parse_seed(r->seed, &o->seed);
     if (!status) status = cli_parse_choice(r->start, "--start", options, CLI_COUNT(options), &start);
-    if (!status && r->outputs.count > 1)
-        status = cli_fail(QUERN_USAGE, "there is one array of labels, and -o is given %zu times", r->outputs.count);
+    if (!status) status = cli_output_check(&r->outputs, "array of labels");
     o->start = (quern_kmeans_start)start;
     o->distance = r->distance, o->progress = progress;
     return status;
@@ -88,6 +87,9 @@ static quern_status find_arrays(request *r, const cli_inputs *inputs, quern_kmea
     if (start->data) {
         if (r->k && r->k != start->rows)
             return cli_fail(QUERN_SHAPE, "-k is %" PRId64 ", and start has %" PRId64 " rows", r->k, start->rows);
+        if (r->start || r->restarts)
+            return cli_fail(QUERN_USAGE, "start says where centroids begin, which %s does not go with",
+                            r->start ? "--start" : "--restarts");
         r->k = start->rows, o->start = QUERN_START_GIVEN;
     }
     return r->k ? QUERN_OK : cli_fail(QUERN_MISSING, "how many clusters? add -k N");
@@ -114,8 +116,9 @@ static quern_status check_paths(const request *r)
 {
     const char *paths[2];
     const cli_list files = cli_paths_of(paths, &r->outputs, r->centroids);
+    quern_status status = cli_outputs_check(&files);
 
-    return cli_outputs_check(&files);
+    return status ? status : cli_plot_check(r->plot, &files);
 }
 
 static quern_status show(const request *r, const quern_kmeans_report *report, quern_view labels, quern_view centroids)
@@ -183,7 +186,6 @@ static quern_status run(int argc, char **argv)
 
     if (!status) status = parse_options(&r, &o);
     if (!status) status = check_paths(&r);
-    if (!status) status = cli_plot_check(r.plot);
     if (!status) status = cli_points_read(&inputs, &r.words, &known, r.dtype);
     if (!status) status = find_arrays(&r, &inputs, &o, &x, &start);
     if (!status) status = cli_open(&context, &r.open);

@@ -73,6 +73,10 @@ static quern_status parse_options(request *r)
         return cli_fail(QUERN_USAGE, "--mutual makes lists, which --labels and --values do not go with");
     if (r->truth && !r->labels && !r->values)
         return cli_fail(QUERN_USAGE, "--truth is compared with votes; add --labels or --values");
+    if (r->radius_text && r->cells_text)
+        return cli_fail(QUERN_USAGE, "--cells is for approximate searches of -k neighbours; --radius finds all");
+    if (r->vote_text && !r->labels && !r->values)
+        return cli_fail(QUERN_USAGE, "--vote is how labels or values are told; add --labels or --values");
     if (r->probes_text && !r->cells_text) return cli_fail(QUERN_USAGE, "--probes is a number of cells; add --cells");
     if (!r->k) r->k = 1;
     r->vote = (quern_vote)vote;
@@ -90,7 +94,8 @@ static const char *const input_names[INPUTS + 1] = {"y", "x", "labels", "values"
 static quern_status read_inputs(const request *r, cli_inputs *inputs)
 {
     const char *const files[INPUTS] = {[LABELS] = r->labels, [VALUES] = r->values, [TRUTH] = r->truth};
-    const cli_points known = {.names = input_names, .plain = 2, .files = files};
+    const char *const whole[] = {"labels", r->labels ? "truth" : NULL, NULL};
+    const cli_points known = {.names = input_names, .plain = 2, .files = files, .whole = whole};
 
     return cli_points_read(inputs, &r->words, &known, r->dtype);
 }
@@ -109,22 +114,6 @@ static quern_status find_inputs(cli_inputs *inputs, quern_view views[INPUTS], qu
     }
     return views[POINTS].data ? QUERN_OK
                               : cli_fail(QUERN_MISSING, "knn needs points: quern knn points.npy queries.npy");
-}
-
-/* A column of whole numbers, for free(). */
-static quern_status read_labels(int64_t **out, const quern_view *view, const char *name)
-{
-    *out = malloc((size_t)view->rows * sizeof **out + 1);
-    if (!*out) return cli_fail_memory();
-    if (view->columns != 1)
-        return cli_fail(QUERN_SHAPE, "%s has %" PRId64 " columns; labels are one", name, view->columns);
-    for (int64_t i = 0; i < view->rows; i++) {
-        double label = cli_element(view, i);
-        if (!(label == floor(label) && fabs(label) <= 0x1p53))
-            return cli_fail(QUERN_USAGE, "label %" PRId64 " of %s is %g, no whole number", i, name, label);
-        (*out)[i] = (int64_t)label;
-    }
-    return QUERN_OK;
 }
 
 /* ---- what is found ---------------------------------------------------------------------------------------------- */
@@ -215,22 +204,18 @@ static quern_status check_rows(const quern_view *view, const char *name, int64_t
 static quern_status tell_labels(const request *r, const quern_view views[INPUTS], answer *a)
 {
     const quern_view *truth = truth_of(views, LABELS), *told = &a->parts[TOLD_LABELS];
-    int64_t *labels = NULL, *right = NULL, count = 0;
+    int64_t count = 0;
     quern_status status = check_rows(&views[LABELS], r->labels, views[POINTS].rows, 1);
 
     if (!status && truth) status = check_rows(truth, "--truth", a->parts[INDICES].rows, 1);
-    if (!status) status = read_labels(&labels, &views[LABELS], r->labels);
-    if (!status && truth) status = read_labels(&right, truth, "--truth");
     if (!status) status = make_part(a, TOLD_LABELS, QUERN_I64, a->parts[INDICES].rows, 1);
     if (!status) {
-        status = quern_neighbors_classify(a->parts[INDICES], a->parts[DISTANCES],
-                                          quern_i64(labels, views[LABELS].rows, 1), r->vote, *told);
+        status = quern_neighbors_classify(a->parts[INDICES], a->parts[DISTANCES], views[LABELS], r->vote, *told);
         if (status) cli_fail_quern(status, NULL);
     }
-    for (int64_t i = 0; i < told->rows && !status && truth; i++) count += ((const int64_t *)told->data)[i] == right[i];
+    for (int64_t i = 0; i < told->rows && !status && truth; i++)
+        count += ((const int64_t *)told->data)[i] == ((const int64_t *)truth->data)[i];
     if (truth && told->rows) a->accuracy = (double)count / (double)told->rows;
-    free(labels);
-    free(right);
     return status;
 }
 

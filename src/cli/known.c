@@ -54,10 +54,8 @@ quern_status cli_known_read(cli_known *known, const char *command, const cli_lis
                             quern_dtype dtype)
 {
     const cli_points how = {.names = array_names, .plain = 2, .parameters = &known->parameters};
-    quern_status status = cli_outputs_check(outputs);
+    quern_status status = cli_output_check(outputs, "table of predictions");
 
-    if (!status && outputs->count > 1)
-        status = cli_fail(QUERN_USAGE, "predictions are one table, and -o is given %zu times", outputs->count);
     if (!status) status = cli_points_read(&known->arrays, words, &how, dtype);
     for (size_t k = 0; k < known->parameters.count && !status; k++) {
         quern_view *view = &known->parameters.args[k].view;

@@ -205,6 +205,13 @@ cli_list cli_paths_of(const char *paths[2], const cli_list *outputs, const char 
     return files;
 }
 
+quern_status cli_output_check(const cli_list *paths, const char *what)
+{
+    if (paths->count > 1)
+        return cli_fail(QUERN_USAGE, "there is one %s, and -o is given %zu times", what, paths->count);
+    return cli_outputs_check(paths);
+}
+
 quern_status cli_outputs_check(const cli_list *paths)
 {
     for (size_t k = 0; k < paths->count; k++) {

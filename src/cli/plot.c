@@ -109,13 +109,17 @@ void cli_plot_places(double *at, cli_range x, cli_range y)
     }
 }
 
-quern_status cli_plot_check(const char *path)
+quern_status cli_plot_check(const char *path, const cli_list *others)
 {
     const char *dot = path ? strrchr(path, '.') : NULL;
 
     if (!path) return QUERN_OK;
     if (!strcmp(path, "-") || (dot && !strchr(dot, '/') && strcasecmp(dot, ".svg")))
         return cli_fail(QUERN_USAGE, "--plot draws SVG; give it a file that is called .svg, not '%s'", path);
+    for (size_t k = 0; k < others->count; k++)
+        if (cli_is_same_file(path, others->items[k]))
+            return cli_fail(QUERN_USAGE, "'%s' is given for a result and for --plot; each needs a place of its own",
+                            path);
     return cli_outputs_check(&(cli_list){&path, 1});
 }
 

@@ -20,7 +20,7 @@ cli_range cli_range_of(const quern_view *view, int64_t column, double part);
 double cli_plot_number(const quern_view *view, int64_t row, int64_t column);
 
 /* Whether the file of --plot, or none, can be written: USAGE, IO. */
-quern_status cli_plot_check(const char *path);
+quern_status cli_plot_check(const char *path, const cli_list *others);
 /* As cli_file_begin and _end. */
 quern_status cli_plot_begin(cli_file *file, const char *path);
 quern_status cli_plot_end(cli_file *file, quern_status status);

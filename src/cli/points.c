@@ -57,6 +57,7 @@ quern_status cli_points_read(cli_inputs *inputs, const cli_list *words, const cl
         if (!(made[n] = name_word(known->names[n], known->files[n]))) status = QUERN_MEMORY;
         room[sorted[0].count++] = made[n];
     }
+    inputs->whole = known->whole;
     if (!status) status = cli_inputs_read(inputs, room, sorted[0].count, dtype);
     if (!status && known->parameters)
         status = cli_inputs_read(known->parameters, sorted[1].items, sorted[1].count, QUERN_F64);

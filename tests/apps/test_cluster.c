@@ -382,6 +382,7 @@ static void refused(void **state)
 {
     (void)state;
     quern_clusters *clusters;
+    quern_ranges *ranges;
     quern_view view = quern_f64(points, 4, 3), far = quern_f32((float[]){0, 1e9f}, 2, 1);
     int64_t large[1] = {INT64_MAX};
     REFUSED(quern_clusters_grid(&clusters, view, 0), QUERN_USAGE,
@@ -393,7 +394,12 @@ static void refused(void **state)
     REFUSED(quern_clusters_kd(&clusters, view, 0), QUERN_USAGE, "clusters of 0 points cannot be; at least 1 is needed");
     REFUSED(quern_clusters_labels(&clusters, view), QUERN_SHAPE, "labels has 3 columns, not 1");
     REFUSED(quern_clusters_labels(&clusters, quern_i64(large, 1, 1)), QUERN_LIMIT,
-            "the label of row 0 is about 9.22337e+18; beyond 2^53 labels fall together");
+            "the label of row 0 is about 9.22337e+18; from 2^53 on labels fall together");
+    large[0] = ((int64_t)1 << 53) + 1; /* as a double 2^53 */
+    REFUSED(quern_clusters_labels(&clusters, quern_i64(large, 1, 1)), QUERN_LIMIT,
+            "the label of row 0 is about 9.0072e+15; from 2^53 on labels fall together");
+    REFUSED(quern_ranges_labels(&ranges, quern_i64(large, 1, 1), quern_f64(points, 1, 1)), QUERN_LIMIT,
+            "the label of row 0 is about 9.0072e+15; from 2^53 on labels fall together");
     REFUSED(quern_clusters_kd(&clusters, quern_f64(NULL, 4, 3), 1), QUERN_USAGE, "points has 4 rows and no data");
     REFUSED(quern_clusters_kd(&clusters, quern_f64(points, -1, 3), 1), QUERN_SHAPE,
             "points has -1 rows and 3 columns; at least 0 and 1 are needed");

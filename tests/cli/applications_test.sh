@@ -194,7 +194,17 @@ fails 'no points to be neighbours' 8 knn -k 2
 fails 'no neighbours' 2 knn 0,1 -k 0
 fails 'a metric that is no formula' 3 knn 0,1 --metric 'x-'
 fails 'neighbours and a radius' 2 knn 0,1 -k 2 --radius 1
+npy large.npy '<i8' '(3,)' 3 '\0001\0000\0000\0000\0000\0000\0040\0000'
+prints 'labels beyond what float64 tells apart' '9007199254740993
+9007199254740993' knn 0,1,3 5,6 --labels large.npy
+prints 'labels beyond what float32 tells apart' '16777217
+16777216' knn 0,10 1,9 --labels 16777217,16777216
 fails 'labels that are no whole numbers' 2 knn 0,1 --labels 0,0.5 --quiet
+fails 'labels that are typed and too large' 2 knn 0,1 --labels 9007199254740993,0
+fails 'a label that is none' 2 knn 0,1 --labels 0,nan
+fails 'a vote about nothing' 2 knn 0,1 --vote inverse
+fails 'a radius in cells' 2 knn 0,1 --radius 1 --cells 2
+fails 'more cells than points' 2 knn 0,1 --cells 3
 fails 'labels of other points' 6 knn 0,1 --labels 0,1,2
 fails 'a part that was not asked for' 2 knn 0,1 -o labels=made/l.npy
 fails 'a truth without votes' 2 knn 0,1 --truth 0,1
@@ -213,6 +223,18 @@ fails 'labels for other points' 6 umap 0,1,5 labels=0,1 --iterations 10 --plot m
 fails 'what is neither points nor labels' 4 tsne 0,1,5 label=0,1 -o made/p.npy
 shows 'the report of umap' '"edges": 6' umap 0,1,5 --iterations 10 --json --quiet
 fails 'no points for umap' 2 umap -o made/p.npy
+fails 'colours that are no labels' 2 umap 0,1,2 labels=0,nan,1 --plot made/u.svg
+fails 'points that are not finite' 2 umap 0,inf,2 -o made/p.npy
+for command in tsne umap; do
+    fails "places for two files: $command" 2 $command 0,1,2 -o made/p.npy -o made/q.npy
+    fails "a rate of nothing: $command" 2 $command 0,1,2 --learning-rate 0 -o made/p.npy
+done
+fails 'a perplexity of nothing' 2 tsne 0,1,2 --perplexity 0 -o made/p.npy
+for command in 'tsne 0,1,2' 'umap 0,1,2' 'kmeans 0,1,2 -k 1' 'gmm 0,1,2 -k 1' 'dbscan 0,1,2 --radius 1' \
+    'meanshift 0,1,2 --bandwidth 1' 'kde 0,1,2'; do
+    fails "a picture that is no SVG: $command" 2 $command --plot made/p.png
+    fails "a picture in a result's place: $command" 2 $command -o made/p.svg --plot made/../made/p.svg
+done
 fails 'more neighbours than points' 2 umap 0,1,2 --neighbors 5 -o made/p.npy
 fails 'a distance below 0 in the picture' 2 umap 0,1,2 --min-dist -1 -o made/p.npy
 fails 'a picture of four dimensions' 2 tsne 0,1,2 --dimensions 4 -o made/p.npy
@@ -267,6 +289,8 @@ shows 'the inertia of iris' '"inertia": 78.85144142' kmeans "$iris" -k 3 --resta
 report 'labels and centroids' "$([ "$(tr '\n' ' ' <made/c.csv)" = '0.75 5.5 ' ] && [ "$(wc -l <made/l.csv)" -eq 4 ] && [ ! -s out ] || cat out err made/c.csv)"
 rm -f made/l.csv made/c.csv
 fails 'labels and centroids in one place' 2 kmeans 0,1,5 -k 2 -o made/l.npy --centroids made/../made/l.npy
+fails 'two ways to begin' 2 kmeans 0,1,5 start=0,5 --start random -o made/l.npy
+fails 'another start from the same place' 2 kmeans 0,1,5 start=0,5 --restarts 3 -o made/l.npy
 fails 'labels where JSON goes' 2 kmeans 0,1,5 -k 2 -o - --json
 fails 'a part where JSON goes' 2 knn 0,1,5 -o indices=- --json
 fails 'an array too many' 2 kmeans 0,1,5 2,3 -k 2 -o made/l.npy
@@ -313,5 +337,6 @@ fails 'a picture of clusters nowhere' 15 dbscan 0,1 --radius 1 --plot no/p.svg
 fails 'no number of components' 8 gmm 0,1,5
 fails 'a covariance that is none' 2 gmm 0,1,5 -k 2 --covariance tied -o made/l.npy
 fails 'a covariance that is singular' 17 gmm 0,0,5,5 -k 2 --regularization -1 -o made/l.npy
+fails 'a regularization of nothing' 17 gmm 0,0,5,5 -k 2 --regularization 0 -o made/l.npy
 
 finish

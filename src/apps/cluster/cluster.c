@@ -173,16 +173,21 @@ static quern_status cluster_keys(quern_clusters **out, double *keys, int64_t row
 /* Whole numbers up to here are apart from their neighbours. */
 static const double most_whole = 0x1p53;
 
+quern_status q_label_check(const quern_view *labels, int64_t row, double label)
+{
+    if (labels->dtype != QUERN_I64 || fabs(label) < most_whole) return QUERN_OK;
+    return q_fail(QUERN_LIMIT, "the label of row %lld is about %g; from 2^53 on labels fall together", (long long)row,
+                  label);
+}
+
 quern_status quern_clusters_labels(quern_clusters **out, quern_view labels)
 {
     if (!out) return q_fail_null(__func__, "out");
     *out = NULL;
     Q_TRY(q_host_shape_check("labels", &labels, labels.rows, 1));
     double *keys = read_all(&labels);
-    for (int64_t r = 0; keys && labels.dtype == QUERN_I64 && r < labels.rows; r++)
-        if (fabs(keys[r]) > most_whole) {
-            q_fail(QUERN_LIMIT, "the label of row %lld is about %g; beyond 2^53 labels fall together", (long long)r,
-                   keys[r]);
+    for (int64_t r = 0; keys && r < labels.rows; r++)
+        if (q_label_check(&labels, r, keys[r])) {
             free(keys);
             return QUERN_LIMIT;
         }

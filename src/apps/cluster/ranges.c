@@ -272,6 +272,7 @@ quern_status quern_ranges_periodic(quern_ranges **out, const quern_clusters *row
 static quern_status check_labels(const char *name, const quern_view *labels)
 {
     Q_TRY(q_host_shape_check(name, labels, labels->rows, 1));
+    for (int64_t r = 0; r < labels->rows; r++) Q_TRY(q_label_check(labels, r, q_host_read(labels, r, 0)));
     for (int64_t r = 1; r < labels->rows; r++) {
         double a = q_host_read(labels, r - 1, 0), b = q_host_read(labels, r, 0);
         if (a <= b || isnan(b)) continue;

@@ -181,7 +181,8 @@ quern_status quern_dbscan(quern_context *context, quern_view points, double radi
 {
     dbscan s = {.report = {.size = sizeof s.report, .converged = true}};
     if (!context) return q_fail_null(__func__, "context");
-    if (!(radius >= 0) || isinf(radius)) return q_fail(QUERN_USAGE, "the radius is %g; it must be at least 0", radius);
+    if (!(radius >= 0) || isinf(radius))
+        return q_fail(QUERN_USAGE, "the radius is %g; it must be finite and at least 0", radius);
     if (neighbors < 1)
         return q_fail(QUERN_USAGE, "core points have at least %lld neighbours; there must be 1, the point itself",
                       (long long)neighbors);

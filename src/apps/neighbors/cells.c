@@ -128,8 +128,9 @@ quern_status q_cells_create(q_cells **out, quern_context *context, const quern_v
 {
     if (points->batch[0]) return q_fail(QUERN_USAGE, "points are a batch; cells are made of one member");
     if (count < 1 || count > points->rows || probes < 0)
-        return q_fail(QUERN_USAGE, "%lld cells of %lld points, of which %lld are searched", (long long)count,
-                      (long long)points->rows, (long long)probes);
+        return q_fail(QUERN_USAGE,
+                      "%lld cells of %lld points and %lld probes cannot be: cells are 1 to as many as points",
+                      (long long)count, (long long)points->rows, (long long)probes);
     q_cells *cells = *out = calloc(1, sizeof *cells);
     if (!cells) return q_fail_memory(sizeof *cells);
     cells->count = count, cells->probes = probes ? probes : PROBES;
