@@ -4,6 +4,7 @@
 #include "curvature.h"
 
 #include <math.h>
+#include <quern/space.h>
 #include <stdlib.h>
 
 static const char smoothing[] = "x=Vi(3); y=Vj(3); m=Vj(3); s=Pm(1); Sum_j(Exp(-0.5*SqDist(x,y)/Square(s))*m)";
@@ -62,23 +63,34 @@ static void bend(const curvature *c, const float *n, int64_t k, double *mean, do
     *gauss = (tt * uu - tu * ut) / det;
 }
 
-quern_status curvature_smooth(const curvature *c, float (*points)[3], float (*normals)[3], int64_t count, double scale)
+static quern_run_options members_of(const curvature_points *p)
 {
-    const quern_view x = quern_f32(points[0], count, 3), n = quern_f32(normals[0], count, 3);
-    const quern_status bad =
-        quern_run(c->smoothing, QUERN_ARGS({"x", x}, {"y", x}, {"m", n}, {"s", quern_number(scale)}), n);
-    for (int64_t k = 0; k < count && !bad; k++) curvature_normalise(normals[k]);
+    quern_run_options options = QUERN_DEFAULTS(quern_run_options);
+    options.members = (size_t)p->members;
+    options.offsets_i = options.offsets_j = p->offsets;
+    return options;
+}
+
+quern_status curvature_smooth(const curvature *c, const curvature_points *p, double scale)
+{
+    const int64_t count = p->offsets[p->members];
+    const quern_view x = quern_f32(p->points[0], count, 3), n = quern_f32(p->normals[0], count, 3);
+    const quern_run_options options = members_of(p);
+    const quern_status bad = quern_run_with(
+        c->smoothing, QUERN_ARGS({"x", x}, {"y", x}, {"m", n}, {"s", quern_number(scale)}), QUERN_OUTS(n), &options);
+    for (int64_t k = 0; k < count && !bad; k++) curvature_normalise(p->normals[k]);
     return bad;
 }
 
-quern_status curvature_find(const curvature *c, float (*points)[3], float (*normals)[3], int64_t count, double scale,
-                            double *mean, double *gauss)
+quern_status curvature_find(const curvature *c, const curvature_points *p, double scale, double *mean, double *gauss)
 {
-    const quern_view x = quern_f32(points[0], count, 3), n = quern_f32(normals[0], count, 3);
+    const int64_t count = p->offsets[p->members];
+    const quern_view x = quern_f32(p->points[0], count, 3), n = quern_f32(p->normals[0], count, 3);
+    const quern_run_options options = members_of(p);
     const quern_status bad =
-        quern_run_all(c->shape, QUERN_ARGS({"x", x}, {"n", n}, {"y", x}, {"m", n}, {"s", quern_number(scale)}),
-                      QUERN_OUTS(quern_f32(c->bent[0], count, 9), quern_f32(c->turned[0], count, 9)));
-    for (int64_t k = 0; k < count && !bad; k++) bend(c, normals[k], k, &mean[k], &gauss[k]);
+        quern_run_with(c->shape, QUERN_ARGS({"x", x}, {"n", n}, {"y", x}, {"m", n}, {"s", quern_number(scale)}),
+                       QUERN_OUTS(quern_f32(c->bent[0], count, 9), quern_f32(c->turned[0], count, 9)), &options);
+    for (int64_t k = 0; k < count && !bad; k++) bend(c, p->normals[k], k, &mean[k], &gauss[k]);
     return bad;
 }
 
@@ -94,7 +106,8 @@ quern_status curvature_check(const curvature *c, double *sphere, double *torus)
         const double way[3] = {flat * cos(turn), flat * sin(turn), z};
         for (int d = 0; d < 3; d++) normals[k][d] = (float)way[d], points[k][d] = (float)(10 * way[d]);
     }
-    quern_status bad = curvature_find(c, points, normals, SPHERE, 1, mean, gauss);
+    quern_status bad =
+        curvature_find(c, &(curvature_points){points, normals, (int64_t[]){0, SPHERE}, 1}, 1, mean, gauss);
     for (int k = 0; k < SPHERE; k++)
         *sphere = fmax(*sphere, fmax(fabs(mean[k] / 0.2 - 1) * 2, fabs(gauss[k] / 0.01 - 1)));
     for (int k = 0; k < AROUND * ACROSS; k++) {
@@ -102,7 +115,9 @@ quern_status curvature_check(const curvature *c, double *sphere, double *torus)
         const double way[3] = {cos(v) * cos(u), cos(v) * sin(u), sin(v)}, middle[3] = {3 * cos(u), 3 * sin(u), 0};
         for (int d = 0; d < 3; d++) normals[k][d] = (float)way[d], points[k][d] = (float)(middle[d] + way[d]);
     }
-    if (!bad) bad = curvature_find(c, points, normals, AROUND * ACROSS, 0.1, mean, gauss);
+    if (!bad)
+        bad = curvature_find(c, &(curvature_points){points, normals, (int64_t[]){0, AROUND * ACROSS}, 1}, 0.1, mean,
+                             gauss);
     for (int k = 0; k < AROUND * ACROSS; k++) {
         const double v = 2 * acos(-1.0) * (k / AROUND) / ACROSS;
         *torus = fmax(*torus, 2 * fabs(gauss[k] - cos(v) / (3 + cos(v))));

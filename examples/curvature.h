@@ -23,11 +23,17 @@ void curvature_destroy(curvature *c);
 double curvature_dot(const float *a, const float *b);
 void curvature_normalise(float *v);
 
+/* Points with normals, of several surfaces: those of surface b from offsets[b] on. */
+typedef struct curvature_points {
+    float (*points)[3], (*normals)[3];
+    const int64_t *offsets; /* members + 1 */
+    int members;
+} curvature_points;
+
 /* Makes normals the directions of their means, weighted by a Gaussian of the scale. */
-quern_status curvature_smooth(const curvature *c, float (*points)[3], float (*normals)[3], int64_t count, double scale);
-/* Both curvatures of each point, by neighbours within the scale. */
-quern_status curvature_find(const curvature *c, float (*points)[3], float (*normals)[3], int64_t count, double scale,
-                            double *mean, double *gauss);
+quern_status curvature_smooth(const curvature *c, const curvature_points *p, double scale);
+/* Both curvatures of each point, by neighbours within the scale on its own surface. */
+quern_status curvature_find(const curvature *c, const curvature_points *p, double scale, double *mean, double *gauss);
 /* How far those of a sphere and of a torus are from what they should be, in parts of the largest. */
 quern_status curvature_check(const curvature *c, double *sphere, double *torus);
 
