@@ -19,6 +19,9 @@
 
 enum { POINTS = 3000, SIDE = 360 /* pixels of the picture */ };
 static const double extent = 2.5;
+static const char likelihood_formula[] =
+    "x=Vi(2); y=Vj(2); s=Pm(1);"
+    "F = Mean_i(Log(s*(Sum_j(Exp(-s*SqDist(x,y)))-1)/(3.1415926535*(Sum_j(1)-1)))); F, Grad(F,s,1)";
 
 /* The ranks have equal shares of `count`, one after the other: where that of this one begins. */
 static int64_t begin_of(int64_t count, int rank, int size)
@@ -124,20 +127,14 @@ int main(int argc, char **argv)
     double sigma = 0, likelihood = 0;
 
     MPI_Init(&argc, &argv);
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank), MPI_Comm_size(MPI_COMM_WORLD, &size);
     int64_t first = begin_of(POINTS, rank, size), count = begin_of(POINTS, rank + 1, size) - first;
     double *x = malloc(2 * (size_t)count * sizeof *x + 1), *density = malloc(sizeof(double[SIDE * SIDE]));
     if (!x || !density || size > SIDE) MPI_Abort(MPI_COMM_WORLD, 1);
     make(x, first, count);
 
     quern_status bad = quern_mpi_context_create(&ctx, MPI_COMM_WORLD, NULL);
-    if (!bad)
-        bad = quern_compile(
-            &op, ctx,
-            "x=Vi(2); y=Vj(2); s=Pm(1);"
-            "F = Mean_i(Log(s*(Sum_j(Exp(-s*SqDist(x,y)))-1)/(3.1415926535*(Sum_j(1)-1)))); F, Grad(F,s,1)",
-            NULL);
+    if (!bad) bad = quern_compile(&op, ctx, likelihood_formula, NULL);
     if (!bad) bad = fit(op, x, count, &sigma, &likelihood);
     if (!bad && argc > 1) bad = map(ctx, x, count, sigma, density);
     if (bad) fprintf(stderr, "rank %d: %s\n", rank, quern_last_error_text());

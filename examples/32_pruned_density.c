@@ -121,8 +121,7 @@ static int draw(const char *path, const float *left, const float *right, int wid
 int main(int argc, char **argv)
 {
     int64_t steps = argc > 2 ? atoll(argv[2]) : argc > 1 ? 100000 : 50000;
-    int64_t width = argc > 3 ? atoll(argv[3]) : argc > 1 ? 360 : 96;
-    int64_t pixels = width * width;
+    int64_t width = argc > 3 ? atoll(argv[3]) : argc > 1 ? 360 : 96, pixels = width * width;
     float *x = malloc((size_t)(pixels + 1) * 2 * sizeof *x), *y = malloc((size_t)(steps + 1) * 2 * sizeof *y);
     float *density = calloc(2 * (size_t)(pixels + 1), sizeof *density);
     quern_context *ctx = NULL;

@@ -47,15 +47,21 @@ int request_parse(request *out, int argc, char **argv)
     return 0;
 }
 
+double seconds_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 bool progress_show(void *shown, double done)
 {
     progress *p = shown;
-    struct timespec now;
     double spent;
 
     if (!isatty(2)) return false;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    spent = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec - p->start;
+    spent = seconds_now() - p->start;
     if (!p->start || done < p->last) {
         p->start += spent;
         p->first = done;

@@ -16,6 +16,9 @@ typedef struct request {
    on stdout is written line by line, so that in a file, too, messages stand after what was printed before them. */
 int request_parse(request *out, int argc, char **argv);
 
+/* Of a clock that never goes back. */
+double seconds_now(void);
+
 /* What a run has told so far; all zero before the first. */
 typedef struct progress {
     double start, first, last; /* seconds; parts of the work that were done at the start and last */

@@ -17,6 +17,7 @@ import sys
 
 LONGEST_FUNCTION = 120
 LONGEST_FILE = 600
+LONGEST_STORY = 150  # an example with a number
 FOLDERS = ('include', 'src', 'cl', 'examples', 'bench', 'tests', 'tools')
 SUFFIXES = ('.c', '.h', '.def', '.cl', '.py', '.sh')
 
@@ -148,15 +149,19 @@ def check(files):
     long_functions = [f'{name} in {f.path}:{line} has {n} lines' for f in files for name, line, n in f.functions
                       if n > LONGEST_FUNCTION]
     long_files = [f'{f.path} has {f.lines} lines' for f in files if f.lines > LONGEST_FILE]
+    long_stories = [f'{f.path} has {f.lines} lines' for f in files
+                    if re.fullmatch(r'examples.\d\d_\w+\.c', f.path) and f.lines > LONGEST_STORY]
     failed = 0
-    for limit, faults in ((f'no function has more than {LONGEST_FUNCTION} lines', long_functions),
-                          (f'no file has more than {LONGEST_FILE} lines', long_files),
-                          ('there are files', [] if files else ['none was found'])):
+    limits = ((f'no function has more than {LONGEST_FUNCTION} lines', long_functions),
+              (f'no file has more than {LONGEST_FILE} lines', long_files),
+              (f'no example has more than {LONGEST_STORY} lines', long_stories),
+              ('there are files', [] if files else ['none was found']))
+    for limit, faults in limits:
         failed += bool(faults)
         print(('not ok - ' if faults else 'ok - ') + limit)
         for fault in faults:
             print('#   ' + fault)
-    print(f'{3 - failed} passed, {failed} failed, 0 skipped')
+    print(f'{len(limits) - failed} passed, {failed} failed, 0 skipped')
     return 1 if failed else 0
 
 
