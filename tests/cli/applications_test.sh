@@ -202,6 +202,7 @@ prints 'labels beyond what float32 tells apart' '16777217
 fails 'labels that are no whole numbers' 2 knn 0,1 --labels 0,0.5 --quiet
 fails 'labels that are typed and too large' 2 knn 0,1 --labels 9007199254740993,0
 fails 'a label that is none' 2 knn 0,1 --labels 0,nan
+fails 'a metric of one point' 2 knn 0,1 --metric 'Sum(x)'
 fails 'a vote about nothing' 2 knn 0,1 --vote inverse
 fails 'a radius in cells' 2 knn 0,1 --radius 1 --cells 2
 fails 'more cells than points' 2 knn 0,1 --cells 3
@@ -229,6 +230,7 @@ for command in tsne umap; do
     fails "places for two files: $command" 2 $command 0,1,2 -o made/p.npy -o made/q.npy
     fails "a rate of nothing: $command" 2 $command 0,1,2 --learning-rate 0 -o made/p.npy
 done
+fails 'a distance of one point' 2 umap 0,1,2 --distance 'Sum(y)' -o made/p.npy
 fails 'a perplexity of nothing' 2 tsne 0,1,2 --perplexity 0 -o made/p.npy
 for command in 'tsne 0,1,2' 'umap 0,1,2' 'kmeans 0,1,2 -k 1' 'gmm 0,1,2 -k 1' 'dbscan 0,1,2 --radius 1' \
     'meanshift 0,1,2 --bandwidth 1' 'kde 0,1,2'; do

@@ -199,3 +199,11 @@ quern_status q_distance_compile(quern_operator **out, quern_context *context, co
     quern_graph_destroy(&graph);
     return status;
 }
+
+quern_status q_distance_check(const char *distance, int64_t dim)
+{
+    quern_operator *op = NULL;
+    quern_status status = q_distance_compile(&op, NULL, distance, dim, "Min_j(" Q_DISTANCE ")", NULL);
+    quern_operator_destroy(&op);
+    return status;
+}

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "apps/kmeans/kmeans.h"
 #include "apps/neighbors/neighbors.h"
 #include "quern/array.h"
 #include "quern/build.h"
@@ -44,7 +45,8 @@ static quern_status compile(q_search *search, quern_graph *graph, const quern_ne
                           quern_apply(graph, "KMin_j", QUERN_EXPRS(d), QUERN_INTEGERS(count))};
     Q_TRY(quern_compile_graph(&search->op, index->context, graph, (quern_exprs){found, search->valued ? 2 : 1}, NULL));
     quern_value result = quern_result(search->op, 0);
-    if (result.dim == search->count && result.axis == 'i') return QUERN_OK;
+    if (result.dim == search->count && result.axis == 'i')
+        return q_distance_check(index->metric.formula, index->points.columns);
     q_fail(QUERN_USAGE, "the metric gives %lld numbers over %c, not one for each x and y",
            (long long)(result.dim / search->count), result.axis);
     q_fail_next_step("a metric is a formula in x and y that gives one number, such as Norm2(x-y)");

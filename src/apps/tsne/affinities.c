@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apps/kmeans/kmeans.h"
 #include "apps/tsne/tsne.h"
 
 // ---- neighbours ----
@@ -40,6 +41,7 @@ quern_status q_nearest_others(int64_t **indices, float **distances, quern_contex
     if (distances) *distances = malloc(size * sizeof **distances);
     quern_status status = QUERN_OK;
     if (text.failed || !*indices || (distances && !*distances)) status = q_fail_memory(size * sizeof **indices);
+    if (!status) status = q_distance_check(distance, view.columns);
     if (!status) status = quern_compile(&op, context, text.data, NULL);
     if (!status) {
         const quern_view results[] = {quern_i64(*indices, rows, asked),
