@@ -27,6 +27,19 @@ static quern_status take_columns(quern_view *points, quern_view *values, int64_t
     return QUERN_OK;
 }
 
+/* What predictions are compared with is finite. */
+static quern_status check_truth(const cli_known *known)
+{
+    for (int64_t i = 0; known->truth.data && i < known->truth.rows; i++)
+        for (int64_t c = 0; c < known->truth.columns; c++) {
+            double number = cli_known_truth(known, i, c);
+            if (!isfinite(number))
+                return cli_fail(QUERN_USAGE, "truth: %g in row %lld, column %lld; leave such rows out", number,
+                                (long long)i, (long long)c);
+        }
+    return QUERN_OK;
+}
+
 static quern_status find_arrays(cli_known *known, const char *command)
 {
     quern_view *views[ARRAYS] = {&known->points, &known->values, &known->at, &known->truth};
@@ -47,7 +60,7 @@ static quern_status find_arrays(cli_known *known, const char *command)
         status =
             cli_fail(QUERN_SHAPE, "truth has %lld x %lld numbers, and predictions are %lld x %lld", (long long)rows,
                      (long long)known->truth.columns, (long long)known->at.rows, (long long)count);
-    return status;
+    return status ? status : check_truth(known);
 }
 
 quern_status cli_known_read(cli_known *known, const char *command, const cli_list *words, const cli_list *outputs,

@@ -99,6 +99,7 @@ fails 'a ridge of one column' 8 ridge 0,1,2 at=3 -o made/r.npy
 fails 'noise of a ridge' 4 ridge 0,1 2,3 noise=1 at=3 -o made/r.npy
 fails 'a penalty below 0' 2 ridge 0,1 2,3 --penalty -1 at=3 -o made/r.npy
 fails 'a penalty of 0' 2 ridge 0,1 2,3 --penalty 0 at=3 -o made/r.npy
+fails 'a truth that is none' 2 ridge 0,1 2,3 at=3,4 truth=nan,2 -o made/r.npy
 fails 'a truth of another size' 6 ridge 0,1 2,3 at=3 truth=1,2 -o made/r.npy
 
 # ---- clouds of points --------------------------------------------------------------------------------------------
