@@ -21,12 +21,17 @@
 #define Q_CANCELLED ((real)0.125) /* of |x|^2 + |y|^2: below, the expansion of |x - y|^2 is not taken */
 #define Q_DOUBT ((4 * Q_K_DIM + 16) * (real)Q_ROUNDING) /* of the same: more than it is off by (docs/numbers.md) */
 
+#if Q_SUB_GROUP /* Intel's compilers can be told */
+#define Q_IN_SUB_GROUPS __attribute__((intel_reqd_sub_group_size(Q_SUB_GROUP)))
+#else
+#define Q_IN_SUB_GROUPS
+#endif
 #if Q_MAX_REGISTERS /* which NVIDIA's compiler keeps to only without the attribute (docs/drivers.md) */
 #define Q_KERNEL __kernel
 #define Q_UNROLL_CHUNKS _Pragma("unroll 2")
 #else
 #define Q_UNROLL_CHUNKS _Pragma("unroll 1") /* others would take more registers */
-#define Q_KERNEL __kernel __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
+#define Q_KERNEL __kernel Q_IN_SUB_GROUPS __attribute__((reqd_work_group_size(Q_LOCAL, 1, 1)))
 #endif
 #if Q_SPLIT
 #define Q_SPLIT_INDEX (first_split + (long)get_group_id(1))

@@ -8,10 +8,13 @@
  *     4  AMD, CDNA2 on: v_mfma_f32_16x16x16 (AMD, "CDNA2 Instruction Set Architecture"; the layout by AMD's matrix instruction
  *        calculator); warps of 64
  *     6  AMD, RDNA3: v_wmma_f32_16x16x16 ("RDNA3 Instruction Set Architecture"); warps of 32
+ *     8  Intel, Xe-HPC and later: dpas of 8 x 16 x 16 by cl_intel_subgroup_matrix_multiply_accumulate; warps of 16
+ *    10  Intel, Xe-HPG: the same of 8 x 8 x 16; warps of 8
  * An odd number is the emulation of the next, with its places of numbers.
  *
  * Fragments: what each lane has of 16 rows (columns) and 16 components. A row has eight words; q_matrix_word tells which
- * of the 128 of a fragment they are. Memory holds those of a lane, then those of the next, so no instruction shuffles them. A
+ * of the 128 of a fragment they are (where Q_COLUMN_PAIRS is set, a word of the columns has a component of two columns, in place of two of
+ * one). Memory holds those of a lane, then those of the next, so no instruction shuffles them. A
  * lane has sums of Q_LANE_ROWS rows with Q_LANE_COLUMNS columns; the lanes of the same rows are Q_SHARERS, each of which is one
  * `share`.
  *
@@ -190,7 +193,7 @@ Q_FN int q_matrix_word(const int at, const int w, const int columns)
 {
     return (w / 2 * 16 + at) * 2 + w % 2;
 }
-#else
+#elif Q_LAYOUT == 6
 #define Q_WARP_SIZE 32 /* both halves have the same fragments */
 #define Q_LANE_ROWS 1
 #define Q_LANE_COLUMNS 8
@@ -203,6 +206,35 @@ Q_FN int q_matrix_word(const int at, const int w, const int columns)
 Q_FN int q_matrix_word(const int at, const int w, const int columns)
 {
     return at * 8 + w;
+}
+#elif Q_LAYOUT == 8
+#define Q_WARP_SIZE 16
+#define Q_LANE_ROWS 1
+#define Q_LANE_COLUMNS 16
+#define Q_LANE_ROW(lane, r) (lane)
+#define Q_SHARE_OF(lane) 0
+#define Q_SHARE_COLUMN(share, k) (k)
+#define Q_LANE_SUM(r, k) (k)
+#define Q_LANE_OF(row, share) (row)
+#define Q_LANE_WORDS 8
+#define Q_COLUMN_PAIRS
+Q_FN int q_matrix_word(const int at, const int w, const int columns)
+{
+    return columns ? w * 16 + at / 2 : at * 8 + w; /* of columns component 2w; 2w + 1 is 8 words on */
+}
+#else
+#define Q_WARP_SIZE 8
+#define Q_LANE_ROWS 2
+#define Q_LANE_COLUMNS 16
+#define Q_LANE_ROW(lane, r) ((r) * 8 + (lane))
+#define Q_SHARE_OF(lane) 0
+#define Q_SHARE_COLUMN(share, k) (k)
+#define Q_LANE_SUM(r, k) ((r) * 16 + (k))
+#define Q_LANE_OF(row, share) ((row) % 8)
+#define Q_LANE_WORDS 16
+Q_FN int q_matrix_word(const int at, const int w, const int columns)
+{
+    return columns ? w * 16 + at : at % 8 * 16 + at / 8 * 8 + w;
 }
 #endif
 #define Q_LANE_SUMS (Q_LANE_ROWS * Q_LANE_COLUMNS)
@@ -252,9 +284,33 @@ Q_FN float q_matrix_dot(float c, const uint row[8], const uint column[8])
 typedef uint4 q_fragment;
 #elif Q_LAYOUT == 4
 typedef uint2 q_fragment;
+#elif Q_LANE_WORDS == 8
+typedef uint8 q_fragment __attribute__((aligned(16)));
 #else
-typedef uint8 q_fragment;
+typedef uint16 q_fragment __attribute__((aligned(16)));
 #endif
+
+/* Puts components 2w and 2w + 1 of a row (column) where they belong, in a fragment in memory; and takes them. */
+Q_FN void q_put_word(__global uint *to, const int at, const int w, const int columns, const uint word)
+{
+#ifdef Q_COLUMN_PAIRS
+    __global ushort *const half_ = (__global ushort *)(to + q_matrix_word(at, w, 1)) + at % 2;
+    if (columns) half_[0] = (ushort)word, half_[16] = (ushort)(word >> 16);
+    else
+#endif
+        to[q_matrix_word(at, w, columns)] = word;
+}
+
+Q_FN uint q_word_of(__local const uint *from, const int at, const int w, const int columns)
+{
+    __local const uint *const words = from + q_matrix_word(at, w, columns);
+#ifdef Q_COLUMN_PAIRS
+    const uint shift = at % 2 ? 16 : 0;
+    if (columns) return (words[0] >> shift & 0xffff) | (words[8] >> shift & 0xffff) << 16;
+#endif
+    return words[0];
+}
+
 /* The lane's part of the fragment that is at a uint4 in memory. */
 #define Q_FRAGMENT_AT(space, at, lane) ((space q_fragment *)(at))[(lane) % (128 / Q_LANE_WORDS)]
 
@@ -263,7 +319,7 @@ typedef uint8 q_fragment;
 #define Q_UNROLL_MATRIX _Pragma("nounroll") /* PoCL 3.1 makes a loop over all work-items of each barrier */
 typedef struct {
     uint rows[128], columns[128];
-} q_scratch;
+} __attribute__((aligned(16))) q_scratch;
 #define Q_SCRATCH_POINTER __local q_scratch *
 #define Q_MATRIX_SCRATCH(warps) q_scratch scratch[warps];
 #define Q_SCRATCH_OF(shared, warp) (&(shared)->scratch[warp])
@@ -280,8 +336,8 @@ Q_FN __attribute__((always_inline)) void q_matrix_product(float *c, const q_frag
         for (int k = 0; k < Q_LANE_COLUMNS; k++) {
             uint x[8], y[8];
             for (int w = 0; w < 8; w++) {
-                x[w] = scratch->rows[q_matrix_word(Q_LANE_ROW(lane, r), w, 0)];
-                y[w] = scratch->columns[q_matrix_word(Q_SHARE_COLUMN(Q_SHARE_OF(lane), k), w, 1)];
+                x[w] = q_word_of(scratch->rows, Q_LANE_ROW(lane, r), w, 0);
+                y[w] = q_word_of(scratch->columns, Q_SHARE_COLUMN(Q_SHARE_OF(lane), k), w, 1);
             }
             c[Q_LANE_SUM(r, k)] = q_matrix_dot(c[Q_LANE_SUM(r, k)], x, y);
         }
@@ -357,39 +413,89 @@ static inline float q_of_row(const float value, const int share, const q_scratch
 #else
 #pragma OPENCL EXTENSION cl_khr_fp16 : enable
 
+static inline float8 q_sums8(const float *c)
+{
+    return (float8)(c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]);
+}
+
+static inline void q_keep8(float *c, const float8 sums)
+{
+    c[0] = sums.s0, c[1] = sums.s1, c[2] = sums.s2, c[3] = sums.s3, c[4] = sums.s4, c[5] = sums.s5, c[6] = sums.s6, c[7] = sums.s7;
+}
+
+#if Q_MATRIX >= 8
+#if Q_BFLOAT16
+#define Q_DPAS intel_sub_group_bf16_bf16_matrix_mad_k16
+#else
+#define Q_DPAS intel_sub_group_f16_f16_matrix_mad_k16
+#endif
+#if Q_MATRIX == 8
+typedef short8 q_dpas_rows;
+#else
+typedef int8 q_dpas_rows;
+#endif
+#ifndef cl_intel_subgroup_matrix_multiply_accumulate /* there, but not declared, in Intel's compilers of 2022 */
+float8 __attribute__((overloadable)) Q_DPAS(q_dpas_rows a, int8 b, float8 acc);
+#endif
+#endif
+
 /* Units take columns as their rows, so that a lane has sums of one row of ours. */
 static inline __attribute__((always_inline)) void q_matrix_product(float *c, const q_fragment row, const q_fragment column, const q_scratch scratch)
 {
-#if Q_MATRIX == 4
+#if Q_MATRIX == 8
+    const short16 columns = as_short16(column);
+    q_keep8(c, Q_DPAS(columns.lo, as_int8(row), q_sums8(c)));
+    q_keep8(c + 8, Q_DPAS(columns.hi, as_int8(row), q_sums8(c + 8)));
+#elif Q_MATRIX == 10
+    for (int n = 0; n < 4; n++) {
+        const int8 columns = as_int8(n % 2 ? column.hi : column.lo), rows = as_int8(n / 2 ? row.hi : row.lo);
+        q_keep8(c + 8 * n, Q_DPAS(columns, rows, q_sums8(c + 8 * n)));
+    }
+#elif Q_MATRIX == 4
     float4 sums = (float4)(c[0], c[1], c[2], c[3]);
 #if Q_BFLOAT16
     sums = __builtin_amdgcn_mfma_f32_16x16x16bf16_1k(as_short4(column), as_short4(row), sums, 0, 0, 0);
 #else
     sums = __builtin_amdgcn_mfma_f32_16x16x16f16(as_half4(column), as_half4(row), sums, 0, 0, 0);
 #endif
+    c[0] = sums.s0, c[1] = sums.s1, c[2] = sums.s2, c[3] = sums.s3;
 #else
-    float8 sums = (float8)(c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]);
+    float8 sums = q_sums8(c);
 #if Q_BFLOAT16
     sums = __builtin_amdgcn_wmma_f32_16x16x16_bf16_w32(as_short16(column), as_short16(row), sums);
 #else
     sums = __builtin_amdgcn_wmma_f32_16x16x16_f16_w32(as_half16(column), as_half16(row), sums);
 #endif
-    c[4] = sums.s4, c[5] = sums.s5, c[6] = sums.s6, c[7] = sums.s7;
+    q_keep8(c, sums);
 #endif
-    c[0] = sums.s0, c[1] = sums.s1, c[2] = sums.s2, c[3] = sums.s3;
 }
 
 static inline int q_any_of_warp(const int flag, const q_scratch scratch)
 {
+#if Q_MATRIX >= 8
+    return sub_group_any(flag);
+#else
     return __builtin_amdgcn_uicmp((uint)flag, 0u, 33 /* not equal */) != 0;
+#endif
 }
 
 static inline float q_of_row(const float value, const int share, const q_scratch scratch)
 {
+#if Q_SHARERS == 1
+    return value;
+#else
     const int lane = (int)get_local_id(0) % Q_WARP_SIZE;
     return as_float(__builtin_amdgcn_ds_bpermute(4 * Q_LANE_OF(Q_LANE_ROW(lane, 0), share), as_int(value)));
+#endif
 }
 #endif
+#endif
+
+#define Q_WORDS8(w, p, n) w[n][p], w[n + 1][p], w[n + 2][p], w[n + 3][p], w[n + 4][p], w[n + 5][p], w[n + 6][p], w[n + 7][p]
+#if Q_LANE_WORDS == 8
+#define Q_ROW_OF_WORDS(w, p) (uint8)(Q_WORDS8(w, p, 0))
+#else
+#define Q_ROW_OF_WORDS(w, p) (uint16)(Q_WORDS8(w, p, 0), Q_WORDS8(w, p, 8))
 #endif
 
 /* The parts of what a lane has sums of, as it would have them of a fragment of 16 rows whose components are the columns. */
@@ -401,7 +507,7 @@ static inline __attribute__((always_inline)) void q_row_fragment(q_fragment part
 #if Q_LAYOUT == 6 /* columns are one lane's and the other's, in turn */
         float first = q_of_row(sums[w], 0, scratch), second = q_of_row(sums[w], 1, scratch);
 #else
-        const int r = w % Q_LANE_ROWS, k = w / Q_LANE_ROWS * 2;
+        const int r = Q_SHARERS > 1 ? w % Q_LANE_ROWS : w / 8, k = Q_SHARERS > 1 ? w / Q_LANE_ROWS * 2 : w % 8 * 2;
         float first = sums[Q_LANE_SUM(r, k)], second = sums[Q_LANE_SUM(r, k + 1)];
 #endif
         q_split(word[w], &first, &second);
@@ -412,7 +518,7 @@ static inline __attribute__((always_inline)) void q_row_fragment(q_fragment part
 #elif Q_LAYOUT == 4
         parts[p] = (uint2)(word[0][p], word[1][p]);
 #else
-        parts[p] = (uint8)(word[0][p], word[1][p], word[2][p], word[3][p], word[4][p], word[5][p], word[6][p], word[7][p]);
+        parts[p] = Q_ROW_OF_WORDS(word, p);
 #endif
 }
 
@@ -466,8 +572,11 @@ Q_FN uint q_split_again(const uint word)
 }
 
 /* 16 rows with 16 columns: their fragments are the operands; sums begin at 1. Numbers are split, and so stay what they are. */
-__kernel __attribute__((reqd_work_group_size(Q_WARP_SIZE, 1, 1))) void quern_probe_matrix(__global const uint4 *operands,
-                                                                                         __global float *results)
+__kernel __attribute__((reqd_work_group_size(Q_WARP_SIZE, 1, 1)))
+#if Q_MATRIX == 8 || Q_MATRIX == 10
+__attribute__((intel_reqd_sub_group_size(Q_WARP_SIZE)))
+#endif
+void quern_probe_matrix(__global const uint4 *operands, __global float *results)
 {
     __local struct {
         uint4 columns[32];
@@ -476,11 +585,11 @@ __kernel __attribute__((reqd_work_group_size(Q_WARP_SIZE, 1, 1))) void quern_pro
     const int lane = (int)get_local_id(0);
     q_fragment row = Q_FRAGMENT_AT(__global const, operands, lane);
     for (int w = 0; w < Q_LANE_WORDS; w++) ((uint *)&row)[w] = q_split_again(((uint *)&row)[w]);
-    const int any = q_any_of_warp(lane == 17, Q_SCRATCH_OF(&shared, 0)) + q_any_of_warp(lane >= Q_WARP_SIZE, Q_SCRATCH_OF(&shared, 0));
-    const float other = q_of_row((float)lane, 1, Q_SCRATCH_OF(&shared, 0));
+    const int any = q_any_of_warp(lane == Q_WARP_SIZE / 2 + 1, Q_SCRATCH_OF(&shared, 0)) + q_any_of_warp(lane >= Q_WARP_SIZE, Q_SCRATCH_OF(&shared, 0));
     float c[Q_LANE_SUMS];
-    for (int e = 0; e < Q_LANE_SUMS; e++) c[e] = (float)any + other - (float)Q_LANE_OF(Q_LANE_ROW(lane, 0), 1);
-    if (lane < 32) q_copy(&shared.columns[lane], operands + 32 + lane);
+    Q_UNROLL_MATRIX for (int e = 0; e < Q_LANE_SUMS; e++) /* another way for each: clang 15 ends in wmma of equal sums */
+        c[e] = (float)any + q_of_row((float)(lane + e), 1, Q_SCRATCH_OF(&shared, 0)) - (float)(Q_LANE_OF(Q_LANE_ROW(lane, 0), 1) + e);
+    for (int n = lane; n < 32; n += Q_WARP_SIZE) q_copy(&shared.columns[n], operands + 32 + n);
     q_copies_wait();
     barrier(CLK_LOCAL_MEM_FENCE);
     const q_fragment column = Q_FRAGMENT_AT(__local const, shared.columns, lane);

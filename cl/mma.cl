@@ -4,7 +4,7 @@
  * right-hand sides, sums of a weight of the pair and a number of the column; or both. Rows and columns come
  * packed (mma_pack.cl): split into numbers of 16 bits, in the order in which the work-items of a warp take them (matrix.cl).
  *
- *   tile       of Q_TILE_M rows and Q_TILE_N columns. With Q_KEEP a warp has 32 rows, all components of which stay in its
+ *   tile       of Q_TILE_M rows and Q_TILE_N columns. With Q_KEEP a warp has as many rows as work-items (16 at least), all components of which stay in its
  *              registers, and columns pass through local memory, a tile at a time; else it has a part of both rows and
  *              columns, and chunks of 16 components of both pass through
  *   chunks     two buffers: while one is multiplied, the next is on its way, across tiles too; one barrier a chunk
@@ -70,7 +70,7 @@ Q_KERNEL void Q_NAME(Q_PARAMETERS)
 #if Q_KEEP && Q_K_DIM
     Q_UNROLL_MATRIX for (int s = 0; s < Q_STEPS; s++) Q_UNROLL_MATRIX for (int p = 0; p < Q_FIRST_PARTS; p++)
         Q_UNROLL_MATRIX for (int m = 0; m < Q_BLOCKS_M; m++)
-            kept[s][p][m] = Q_FRAGMENT_AT(__global const, row_words + Q_FRAGMENT(s, p, Q_WARP * Q_BLOCKS_M + m, Q_TILE_M), Q_LANE);
+            kept[s][p][m] = Q_FRAGMENT_AT(__global const, row_words + Q_FRAGMENT(s, p, Q_WARP / Q_WARPS_N * Q_BLOCKS_M + m, Q_TILE_M), Q_LANE);
 #endif
     int buffer = 0, parity = 0, pending = 0;
     Q_FOR_COLUMNS(from, to)

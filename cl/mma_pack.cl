@@ -92,7 +92,8 @@ Q_FN __attribute__((always_inline)) void q_pack_point(Q_SIGNATURE, __global uint
     atomic_max(&shared->largest[n], as_uint(square <= Q_FOLD_LARGEST ? square : NAN) & 0x7fffffffu);
     barrier(CLK_LOCAL_MEM_FENCE);
     for (int w = 0; w < 8; w++)
-        if (inside) to[Q_FRAGMENT(0, 0, in_tile / 16, size) * 4 + q_matrix_word(in_tile % 16, w, !is_row)] = places[2 * w] | places[2 * w + 1] << 16;
+        if (inside)
+            q_put_word(to + Q_FRAGMENT(0, 0, in_tile / 16, size) * 4, in_tile % 16, w, !is_row, places[2 * w] | places[2 * w + 1] << 16);
     if (inside && in_tile == 0) (is_row ? Q_ROW_SCALES : Q_COLUMN_SCALES)[tile] = as_float(shared->largest[n]);
 #else
     uint largest = 0;
@@ -124,7 +125,7 @@ Q_FN __attribute__((always_inline)) void q_pack_point(Q_SIGNATURE, __global uint
             }
             q_split(parts, &v[0], &v[1]);
             for (int p = 0; p < Q_PARTS; p++)
-                if (inside) to[Q_FRAGMENT(s, p, in_tile / 16, size) * 4 + q_matrix_word(in_tile % 16, w, !is_row)] = parts[p];
+                if (inside) q_put_word(to + Q_FRAGMENT(s, p, in_tile / 16, size) * 4, in_tile % 16, w, !is_row, parts[p]);
             for (int e = 0; e < 2; e++) { /* Kahan's sum */
                 const float x = (kept[e] - v[e]) * back, more = fma(x, x, -lost), sum = square + more;
                 lost = (sum - square) - more;
@@ -171,7 +172,7 @@ Q_FN void q_pack_rhs(Q_SIGNATURE, __global uint4 *packed, const q_launch *u, con
                   second = q_rhs_component(Q_ARGUMENTS, u, j0 + 16 * s + 2 * w + 1, d) * Q_POWER(-exponent);
             q_split(parts, &first, &second);
             for (int p = 0; p < Q_PARTS; p++)
-                if (inside) to[Q_FRAGMENT(s, p, place / 16, Q_RHS_HELD) * 4 + q_matrix_word(place % 16, w, 1)] = parts[p];
+                if (inside) q_put_word(to + Q_FRAGMENT(s, p, place / 16, Q_RHS_HELD) * 4, place % 16, w, 1, parts[p]);
         }
     if (inside) to[Q_RHS_FRAGMENTS * 4 + place] = fits ? as_uint(Q_POWER(exponent)) : 0;
 }

@@ -19,7 +19,7 @@
 #define Q_PARAMETERS Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global uint4 *packed, const long first, const long split_extent
 #endif
 #define Q_WARPS (Q_LOCAL / Q_WARP_SIZE)
-#define Q_WARPS_N (Q_KEEP ? 1 : 2) /* along the columns */
+#define Q_WARPS_N (Q_KEEP && Q_WARP_SIZE >= 16 ? 1 : 2) /* along the columns */
 #define Q_WARP_M (Q_TILE_M * Q_WARPS_N / Q_WARPS)
 #define Q_WARP_N (Q_TILE_N / Q_WARPS_N)
 #define Q_BLOCKS_M (Q_WARP_M / 16)

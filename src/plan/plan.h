@@ -59,13 +59,19 @@ typedef enum q_matrix {
     Q_MATRIX_EMULATED_MFMA,
     Q_MATRIX_MFMA,
     Q_MATRIX_EMULATED_WMMA,
-    Q_MATRIX_WMMA
+    Q_MATRIX_WMMA,
+    Q_MATRIX_EMULATED_DPAS,
+    Q_MATRIX_DPAS,
+    Q_MATRIX_EMULATED_DPAS8,
+    Q_MATRIX_DPAS8,
+    Q_MATRIX_COUNT
 } q_matrix;
 
 /* Work-items that ask matrix units together. */
 static inline int q_matrix_warp(q_matrix units)
 {
-    return units == Q_MATRIX_MFMA || units == Q_MATRIX_EMULATED_MFMA ? 64 : 32;
+    static const int warps[] = {32, 64, 32, 16, 8};
+    return warps[units ? (units - 1) / 2 : 0];
 }
 
 /* A row of cl/profiles.txt, which says what the columns mean, or one that was learned. */
@@ -88,6 +94,7 @@ typedef struct q_profile {
     int tile_k;            /* components of a chunk in the scheme `gemm_tile`, 0: never */
     int max_registers;     /* of a work-item in the scheme `gemm_tile`, 0: any number */
     int matrix;            /* q_matrix: units for products of matrices, which the scheme `mma` uses */
+    int sub_group;         /* work-items that share an instruction, where compilers can be told; 0: as they like */
     int max_cols_per_item; /* most columns of one work-item, 0: any number */
     int speed;             /* rough pairs per microsecond and compute unit of the simplest formula: the first slice */
 } q_profile;
@@ -472,6 +479,8 @@ bool q_plan_by_value(const q_plan *plan, const q_array *array);
 bool q_plan_uses_ptx(const q_plan *plan);
 /* Most registers of a work-item, of which the compiler is to be told if it can be; 0: any number. */
 int q_plan_max_registers(const q_plan *plan);
+/* Work-items that share an instruction, which the kernel tells the compiler; 0: as it likes. */
+int q_plan_sub_group(const q_plan *plan);
 /* Whether two plans of one program have the same source: all that source.c, emit.c and their like read of a plan. */
 bool q_plan_same_source(const q_plan *a, const q_plan *b);
 

@@ -50,7 +50,8 @@ static const struct column {
     {"reg_n", offsetof(entry, profile.reg_n), WHOLE, 1, 32},
     {"tile_k", offsetof(entry, profile.tile_k), WHOLE, 0, 32},
     {"max_registers", offsetof(entry, profile.max_registers), WHOLE, 0, 1024},
-    {"matrix", offsetof(entry, profile.matrix), WHOLE, 0, Q_MATRIX_WMMA},
+    {"matrix", offsetof(entry, profile.matrix), WHOLE, 0, Q_MATRIX_COUNT - 1},
+    {"sub_group", offsetof(entry, profile.sub_group), WHOLE, 0, 64},
     {"max_cols_per_item", offsetof(entry, profile.max_cols_per_item), WHOLE, 0, INT_MAX},
     {"speed", offsetof(entry, profile.speed), WHOLE, 1, INT_MAX},
     /* the key of a tuned row */

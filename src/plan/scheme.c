@@ -186,6 +186,12 @@ bool q_plan_uses_ptx(const q_plan *plan)
     return plan->profile.vector_math == Q_MATH_PTX && plan->dtype == QUERN_F32 && plan->lanes == 1;
 }
 
+int q_plan_sub_group(const q_plan *plan)
+{
+    q_matrix units = (q_matrix)q_plan_shape(plan, "MATRIX");
+    return units == Q_MATRIX_DPAS || units == Q_MATRIX_DPAS8 ? q_matrix_warp(units) : plan->profile.sub_group;
+}
+
 int q_plan_max_registers(const q_plan *plan)
 {
     return plan->scheme->bounded && plan->dtype == QUERN_F32 ? plan->profile.max_registers : 0;

@@ -20,17 +20,29 @@ enum {
 };
 
 enum {
-    WARP = 32,         /* work-items that share an instruction */
-    STEP = 16,         /* components of an instruction */
-    MOST_FOLDED = 4,   /* components whose products of parts, three each, fit it beside four numbers of squares */
-    MOST_KEPT = 16,    /* fragments of 16 rows that stay in registers: 128 of them for 32 rows */
-    MOST_KEPT_RHS = 8, /* ... beside the totals of right-hand sides */
-    MOST_RHS = 64,     /* of those: 64 registers */
-    RHS_TILE_N = 32,   /* columns of a tile with right-hand sides */
-    MOST_STATES = 32,  /* words of the states of a work-item's rows */
-    MOST_TEXT = 2048,  /* statements of the epilogue, unrolled for a work-item's pairs: as many as a tile has columns */
+    STEP = 16,        /* components of an instruction */
+    MOST_FOLDED = 4,  /* components whose products of parts, three each, fit it beside four numbers of squares */
+    MOST_STATES = 32, /* words of the states of a work-item's rows */
+    MOST_TEXT = 2048, /* statements of the epilogue, unrolled for a work-item's pairs: as many as a tile has columns */
     MOST_BYTES = 49152, /* of local memory: what NVIDIA's devices give any kernel */
-    SCRATCH = 32,       /* bytes of a work-item in the emulation */
+    SCRATCH = 1024,     /* bytes of a warp in the emulation */
+};
+
+/* What fits the registers, by makes of matrix units as in cl/matrix.cl; tests/plan/gpu_compile_test.py sees that nothing spills. */
+static const struct make {
+    int rows;              /* of a work-item, where rows stay in registers; else twice as many */
+    int copies;            /* work-items that have the same of a fragment of rows */
+    int most_kept, tile_n; /* fragments of 16 rows, times copies, that may stay; columns of a tile where they do not */
+    int most_kept_rhs;     /* fragments that may stay beside right-hand sides, which take rows that do */
+    int rhs_each;          /* right-hand sides next to each other in a fragment: those of one state */
+    int rhs_held, rhs_tile_n; /* right-hand sides of a group, 0: a warp never has whole tiles; columns of its tile */
+    int scaled_held, scaled_tile_n; /* the same for softmax sums */
+} makes[] = {
+    {4, 1, 16, 128, 8, 2, 64, 32, 64, 32}, /* mma.sync */
+    {4, 1, 16, 64, 8, 2, 32, 32, 32, 16},  /* mfma */
+    {2, 2, 8, 64, 8, 1, 32, 32, 16, 16},   /* wmma */
+    {1, 1, 2, 64, 4, 2, 32, 32, 32, 16},   /* dpas, warps of 16: Intel's compiler does not unroll loops over more */
+    {2, 1, 2, 64, 0, 2, 0, 0, 0, 0},       /* dpas, warps of 8 */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -58,15 +70,15 @@ static int own_words(const q_ir *program)
     return words;
 }
 
-static bool is_wmma(const q_plan *plan)
+static const struct make *make_of(const q_plan *plan)
 {
-    return plan->profile.matrix == Q_MATRIX_WMMA || plan->profile.matrix == Q_MATRIX_EMULATED_WMMA;
+    return &makes[(plan->profile.matrix - 1) / 2];
 }
 
 /* Rows of a work-item. */
 static int own_rows(const q_plan *plan)
 {
-    return (plan->shape[KEEP] ? 4 : 8) / (is_wmma(plan) ? 2 : 1);
+    return make_of(plan)->rows * (plan->shape[KEEP] ? 1 : 2);
 }
 
 static size_t local_bytes(const q_plan *plan, const q_ir *program)
@@ -78,7 +90,7 @@ static size_t local_bytes(const q_plan *plan, const q_ir *program)
     size_t bytes = 2 * chunk * STEP * 2 + 64; /* numbers of 2 bytes */
     bytes += 2 * (size_t)plan->shape[RHS_HELD] * number;
     bytes += 2 * columns * (q_member_count(program, Q_COLUMN) * number + 16 + number);
-    if (plan->shape[MATRIX] % 2) bytes += rows * SCRATCH;
+    if (plan->shape[MATRIX] % 2) bytes += rows / (size_t)q_matrix_warp((q_matrix)plan->profile.matrix) * SCRATCH;
     size_t states = (2 * (size_t)own_words(program) + 1) * number * rows; /* one has more words than it leaves */
     if (q_rhs_is_scaled(program)) states += (program->reduction_count + 3) * number * rows;
     return bytes > states ? bytes : states;
@@ -99,16 +111,18 @@ static const char *refuse(const q_plan *plan, const q_ir *program)
     if (program->k_dim && !(program->expansion ? q_tile_expansion(program) : q_product_find(factors, program)))
         return "the contraction is not of products";
     if (plan->rows > 1) return "a group has a row for each work-item";
-    return plan->local % (2 * q_matrix_warp((q_matrix)plan->profile.matrix)) ? "groups are not of pairs of warps"
-                                                                             : NULL;
+    int pair = 2 * q_matrix_warp((q_matrix)plan->profile.matrix); /* of warps, with 16 columns each of a tile */
+    return plan->local % (pair > 32 ? pair : 32) ? "groups are not of pairs of warps" : NULL;
 }
 
 /* Groups have all right-hand sides, or as many as the registers take. */
 static void share_rhs(q_plan *plan, const q_ir *program)
 {
+    const struct make *make = make_of(plan);
     int64_t padded = ceil_div(program->rhs_dim, STEP) * STEP;
-    plan->shape[RHS_HELD] = padded < MOST_RHS ? (int)padded : MOST_RHS;
-    plan->rhs_per_item = is_wmma(plan) ? 1 : 2; /* next to each other in a fragment: those of one state */
+    int most = q_rhs_is_scaled(program) ? make->scaled_held : make->rhs_held;
+    plan->shape[RHS_HELD] = padded < most ? (int)padded : most;
+    plan->rhs_per_item = make->rhs_each;
     plan->rhs_groups = (int)ceil_div(program->rhs_dim, plan->shape[RHS_HELD]);
 }
 
@@ -118,6 +132,14 @@ static bool can_fold(const q_plan *plan, const q_ir *program)
     q_ref factor;
     return program->expansion && program->k_dim <= MOST_FOLDED && plan->shape[PARTS] == 2 &&
            q_exponent_find(&factor, program);
+}
+
+/* Columns of a group's tile; kept: fragments of rows. */
+static int tile_columns(const struct make *make, const q_ir *program, int64_t kept)
+{
+    if (program->rhs_dim) return q_rhs_is_scaled(program) ? make->scaled_tile_n : make->rhs_tile_n;
+    if (kept > make->most_kept) return make->tile_n;
+    return kept <= make->most_kept / 2 ? 64 : 32;
 }
 
 static const char *choose(q_plan *plan, const q_ir *program)
@@ -131,12 +153,13 @@ static const char *choose(q_plan *plan, const q_ir *program)
     plan->shape[BFLOAT16] = plan->precision == QUERN_PRECISION_BF16;
     plan->shape[MATRIX] = plan->profile.matrix;
     plan->shape[FOLDED] = can_fold(plan, program);
-    int64_t kept = steps(program) * first_parts(plan);
-    if (is_wmma(plan)) kept *= 2; /* two work-items have the same */
-    plan->shape[KEEP] = kept <= MOST_KEPT;
-    int wanted = !plan->shape[KEEP] ? 128 : program->rhs_dim ? RHS_TILE_N : kept <= MOST_KEPT / 2 ? 64 : 32;
+    const struct make *make = make_of(plan);
+    int64_t kept = steps(program) * first_parts(plan) * make->copies;
+    plan->shape[KEEP] = program->rhs_dim || kept <= make->most_kept;
+    int wanted = tile_columns(make, program, kept);
     plan->shape[TILE_N] = wanted < plan->local ? wanted : plan->local;
-    if (program->rhs_dim && kept > MOST_KEPT_RHS) return "rows do not fit the registers beside right-hand sides";
+    if (program->rhs_dim && !make->rhs_held) return "warps are too small for right-hand sides";
+    if (program->rhs_dim && kept > make->most_kept_rhs) return "rows do not fit the registers beside right-hand sides";
     if (program->rhs_dim) share_rhs(plan, program);
     if (own_words(program) * own_rows(plan) > MOST_STATES) return "a work-item cannot keep the states of all its rows";
     if ((int)program->statements[Q_PAIR] * plan->shape[TILE_N] > MOST_TEXT) return "the epilogue is long";

@@ -49,6 +49,7 @@ static void add_macros(q_text *out, const q_ir *program, const q_plan *plan, q_r
     if (q_plan_uses_ptx(plan)) q_text_add(out, "#define Q_PTX 1\n");
     if (q_plan_max_registers(plan) && !merge)
         q_text_add(out, "#define Q_MAX_REGISTERS %d\n", q_plan_max_registers(plan));
+    if (q_plan_sub_group(plan) && !merge) q_text_add(out, "#define Q_SUB_GROUP %d\n", q_plan_sub_group(plan));
     for (size_t r = 0; r < program->reduction_count; r++)
         if (is_first(program, r, false)) q_text_add(out, "#define Q_USE_%s\n", q_ops[program->reductions[r].op].state);
 }

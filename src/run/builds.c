@@ -150,11 +150,13 @@ static void add_options(q_text *out, const kernel *k, const q_build *build)
 {
     const q_device *device = q_session_device(build->session);
     bool single = k->plan.dtype == QUERN_F32 && q_has_exact(build->programs[k->stage], true);
-    int registers = k->role ? 0 : q_plan_max_registers(&k->plan);
+    int registers = k->role ? 0 : q_plan_max_registers(&k->plan),
+        units = k->role == Q_ROLE_MERGE ? 0 : q_plan_shape(&k->plan, "MATRIX");
     q_text_add(out, "-cl-std=CL1.2");
     if (single && device->rounds_quotients)
         q_text_add(out, " -cl-fp32-correctly-rounded-divide-sqrt -DQ_ROUNDED_QUOTIENTS=1");
     if (registers && device->takes_ptx) q_text_add(out, " -cl-nv-maxrregcount=%d", registers);
+    if (units == Q_MATRIX_DPAS || units == Q_MATRIX_DPAS8) q_text_add(out, " -cl-intel-256-GRF-per-thread");
 }
 
 static quern_status compile(kernel *k, const q_build *build)

@@ -79,12 +79,16 @@ static int component(bool column, int at, int k)
 static int place(q_matrix units, bool column, int at, int k)
 {
     int word = k / 2, lane = at % 8 * 4 + word % 4, up = at / 8, second = word / 4;
-    int in_lane = column ? 2 * up + second : up + 2 * second;
-    if (q_matrix_warp(units) == 64) lane = word / 2 * 16 + at, in_lane = word % 2;
-    int all = q_matrix_warp(units) == 64       ? lane * 2 + in_lane
-              : units < Q_MATRIX_EMULATED_WMMA ? lane * 4 + in_lane
-                                               : at * 8 + word;
-    return (column ? 256 : 0) + all * 2 + k % 2;
+    const int make = ((int)units - 1) / 2,
+              places[][2] = {
+                  {lane * 4 + up + 2 * second, lane * 4 + 2 * up + second},
+                  {(word / 2 * 16 + at) * 2 + word % 2, (word / 2 * 16 + at) * 2 + word % 2},
+                  {at * 8 + word, at * 8 + word},
+                  {at * 8 + word, k * 8 + at / 2},
+                  {at % 8 * 16 + at / 8 * 8 + word, word * 16 + at},
+              };
+    int half = column && make == (Q_MATRIX_DPAS - 1) / 2 ? at % 2 : k % 2;
+    return (column ? 256 : 0) + places[make][column] * 2 + half;
 }
 
 void q_probe_matrix_operands(uint16_t out[512], q_matrix units, bool bfloat16)
@@ -219,8 +223,9 @@ bool q_probe_matrix(const quern_context *context, q_matrix units)
 static bool may_have(const quern_context *context, q_matrix units)
 {
     if (units % 2) return true;
-    return units == Q_MATRIX_MMA ? context->session->device->takes_ptx
-                                 : strncmp(quern_context_device(context)->profile, "amd-", 4) == 0;
+    if (units == Q_MATRIX_MMA) return context->session->device->takes_ptx;
+    const char *maker = units < Q_MATRIX_DPAS ? "amd-" : "intel-";
+    return strncmp(quern_context_device(context)->profile, maker, strlen(maker)) == 0;
 }
 
 /* Whether the device does it, tried for the first time now or before: functions of PTX, or matrix units. */

@@ -23,9 +23,9 @@ struct quern_context {
     q_profile profile;
     quern_context_options options;
     quern_switch ptx,
-        matrix[Q_MATRIX_WMMA + 1]; /* probe.c, under lock: whether the device takes inline PTX, and has matrix units, by
+        matrix[Q_MATRIX_COUNT];  /* probe.c, under lock: whether the device takes inline PTX, and has matrix units, by
                                       their make; QUERN_AUTO: not tried yet */
-    q_program *converters[7][7];   /* convert.c, under lock: by element types from and to */
+    q_program *converters[7][7]; /* convert.c, under lock: by element types from and to */
 };
 
 void q_context_retain(quern_context *context);

@@ -147,28 +147,32 @@ def compile_nvidia(chip, source, folder):
 # ---- Intel
 
 # Of a subslice: threads (execution units times threads of each), bytes of local memory. Intel's "OpenCL developer
-# guide" for Gen9 (8 units, 7 threads), its Xe-HPG description for DG2 (16 units, 8 threads).
-SUBSLICE = {'skl': (56, 65536), 'dg2-g10': (128, 131072)}
+# guide" for Gen9 (8 units, 7 threads), its descriptions of Xe-HPG for DG2 (16 units, 8 threads) and of Xe-HPC (8, 8).
+SUBSLICE = {'skl': (56, 65536), 'dg2-g10': (128, 131072), 'pvc': (64, 131072)}
 
 
 def compile_intel(chip, source, folder):
-    """ocloc does not tell registers: they are 128 of 32 bytes for a thread, of as many work-items as its width."""
+    """ocloc does not tell registers: they are 128 of 32 bytes for a thread, of as many work-items as its width; of 64 on pvc.
+
+    Where registers spill, the compiler tries again and leaves arrays in memory: what those take more is spilled, too."""
     if not shutil.which('ocloc'):
         raise Fault('there is no ocloc')
     dump = os.path.join(folder, 'dump')
     os.mkdir(dump)
-    run(['ocloc', 'compile', '-file', source, '-device', chip, '-options', '-cl-std=CL1.2', '-output', 'kernel',
+    large = ' -cl-intel-256-GRF-per-thread' if macro(read(source), 'MATRIX') in (8, 10) else ''  # as run/builds.c does
+    run(['ocloc', 'compile', '-file', source, '-device', chip, '-options', '-cl-std=CL1.2' + large, '-output', 'kernel',
          '-out_dir', folder], cwd=folder,
         env={**os.environ, 'IGC_ShaderDumpEnable': '1', 'IGC_DumpToCustomDir': dump})
-    listings = glob.glob(os.path.join(dump, '*.asm'))
+    listings = sorted(glob.glob(os.path.join(dump, '*.asm')), key=os.path.getmtime)
     if not listings:
         return Compiled('?')
-    final = max(listings, key=os.path.getmtime)
-    width, text, source = number(r'_simd(\d+)_', final), read(final), read(source)
+    width, text, source = number(r'_simd(\d+)_', listings[-1]), read(listings[-1]), read(source)
+    private = [number(r'//.private memory size (\d+)', read(listing)) for listing in listings]
+    spilled = number(r'//.spill size (\d+)', text) + private[-1] - min(private)
     tile, (threads, memory) = tile_bytes(source), SUBSLICE[chip]
     of_group = -(-group_size(source) // width) if width else 1
     groups = min(threads // of_group, memory // tile if tile else threads)
-    return Compiled('?', number(r'//.spill size (\d+)', text), tile, width, (groups * of_group, threads), text)
+    return Compiled('?', spilled, tile, width, (groups * of_group, threads), text)
 
 
 def column_bytes(source):
@@ -209,6 +213,7 @@ TARGETS = {
     'sm_90': ('nvidia-sm_90', compile_nvidia, 'sm_90', ('f32', 'f64')),
     'dg2': ('intel-xe-hpg', compile_intel, 'dg2-g10', ('f32',)),
     'skl': ('intel-gen9', compile_intel, 'skl', ('f32', 'f64')),
+    'pvc': ('intel-xe-hpc', compile_intel, 'pvc', ('f32', 'f64')),
 }
 
 
@@ -223,7 +228,7 @@ def version(program, pattern):
 
 def compiler_versions(target):
     """Which compilers a target's figures are from, in one line."""
-    if target in ('dg2', 'skl'):
+    if TARGETS[target][1] is compile_intel:
         try:
             return 'ocloc ' + run(['dpkg-query', '-W', '-f', '${Version}', 'intel-opencl-icd']).strip()
         except (Fault, OSError):

@@ -295,6 +295,27 @@ static void sums_of_long_contractions_are_products_of_tiles(void **state)
     }
 }
 
+/* Compilers are told how many work-items share an instruction by rows that say so, and where matrix units want it. */
+static void sub_groups_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *profile, *settings;
+        int size;
+    } cases[] = {{"intel-xe-hpc", "", 16},
+                 {"intel-xe-hpc", "min_k=16 matrix=8", 16},
+                 {"intel-xe-hpg", "", 0},
+                 {"intel-xe-hpg", "min_k=16 matrix=10", 8}};
+    quern_operator *op = compile("x=Vi(30); y=Vj(30); Sum_j(Exp(-SqDist(x,y)))");
+    for (size_t c = 0; c < Q_COUNT(cases); c++) {
+        q_plan plan = plan_with(op, cases[c].profile, cases[c].settings, QUERN_F32, 40000, 40000, NULL);
+        char *source = source_of(op, &plan, false), *line = strstr(source, "#define Q_SUB_GROUP ");
+        assert_int_equal(line ? atoi(line + 20) : 0, cases[c].size);
+        free(source);
+    }
+    quern_operator_destroy(&op);
+}
+
 static void the_element_type_changes_the_source(void **state)
 {
     (void)state;
@@ -561,6 +582,7 @@ int main(void)
         cmocka_unit_test(the_gaussian_is_tight),
         cmocka_unit_test(a_value_and_its_gradient_share_the_exponential),
         cmocka_unit_test(sizes_do_not_reach_the_source),
+        cmocka_unit_test(sub_groups_are_told),
         cmocka_unit_test(the_element_type_changes_the_source),
         cmocka_unit_test(short_formulas_take_several_columns_at_once),
         cmocka_unit_test(columns_are_split_where_rows_are_few),

@@ -126,6 +126,37 @@ static void sums_of_products_are_taken(void **state)
     expect_failure(quern_compile(&op, context, "x=Vi(1); x", &options), QUERN_USAGE, "there is no precision 9");
 }
 
+/* Each make by its emulation: groups are of pairs of its warps; the smallest never have whole tiles of right-hand sides. */
+static void every_make_is_taken(void **state)
+{
+    (void)state;
+    need_device();
+    static const struct {
+        int matrix, local;
+        const char *sums, *rhs;
+    } cases[] = {{1, 64, "mma", "mma"},        {1, 32, "gemm_local", "gemm_local"},
+                 {3, 128, "mma", "mma"},       {5, 64, "mma", "mma"},
+                 {7, 32, "mma", "mma"},        {7, 16, "gemm_local", "gemm_local"},
+                 {9, 32, "mma", "gemm_local"}, {9, 16, "gemm_local", "gemm_local"}};
+    for (size_t c = 0; c < Q_COUNT(cases); c++)
+        for (int rhs = 0; rhs < 2; rhs++) {
+            char profile[96];
+            snprintf(profile, sizeof profile,
+                     "lanes32=1 rows=1 staged_cols=64 min_k=8 min_rhs=16 matrix=%d reg_m=4 reg_n=4", cases[c].matrix);
+            const quern_compile_options options = {
+                .size = sizeof options, .lanes = 1, .local = cases[c].local, .profile = profile};
+            quern_operator *op = compile(rhs ? "x=Vi(3); y=Vj(3); b=Vj(40); Sum_j(Exp(-SqDist(x,y))*b)"
+                                             : "x=Vi(30); y=Vj(30); Sum_j(Exp(-SqDist(x,y)))",
+                                         &options);
+            q_plan plan;
+            const q_plan_request request = {&op->build->profile, QUERN_F32, 2000, 2000, 2, &op->options, NULL};
+            succeed(q_plan_make(&plan, op->build->programs[0], &request));
+            const char *got = plan.scheme->name, *wanted = rhs ? cases[c].rhs : cases[c].sums;
+            if (strcmp(got, wanted) != 0) fail_msg("case %zu, %d: scheme %s", c, rhs, got);
+            quern_operator_destroy(&op);
+        }
+}
+
 /* The kernel that packs writes as many bytes as the plan has room for: what is left of a row is 4 bytes a component. */
 static void what_is_packed_is_linear(void **state)
 {
@@ -476,6 +507,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_of_products_are_taken),
+        cmocka_unit_test(every_make_is_taken),
         cmocka_unit_test(what_is_packed_is_linear),
         cmocka_unit_test(distances_are_accurate),
         cmocka_unit_test(products_have_the_precision_that_is_asked_for),
