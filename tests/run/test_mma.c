@@ -196,6 +196,44 @@ static void distances_are_accurate(void **state)
     quern_operator_destroy(&op);
 }
 
+/* Numbers around a centre of their own size, each point within a radius of its own size; seed: of all. */
+static void scatter_sizes(const trial *t, const char *name, double centre, double radius, random_source *random)
+{
+    size_t count;
+    double *data = trial_data(t, name, &count), size = 1;
+    for (size_t n = 0; n < count; n++) {
+        if (n % 37 == 0) size = radius * pow(10, random_between(random, -3, 0));
+        data[n] = (double)(float)(centre + size * random_between(random, -1, 1));
+    }
+}
+
+/* The same bound for random sizes, ranges and places, in two parts of the columns. */
+static void random_distances_are_accurate(void **state)
+{
+    (void)state;
+    need_device();
+    enum { D = 37, PROBLEMS = 24 };
+    const double bound = 8 * (2 * D + 8) * 0x1p-24;
+    quern_operator *op =
+        compile("x=Vi(37); y=Vj(37); t=Vj(1); Sum_j(SqDist(x,y)*t)",
+                &(quern_compile_options){sizeof(quern_compile_options), .lanes = 1, .local = 64, .split = 2,
+                                         .profile = "lanes32=1 rows=1 staged_cols=64 min_k=8 matrix=1"});
+    expect_scheme(op, "mma");
+    random_source random = {11};
+    for (int p = 0; p < PROBLEMS; p++) {
+        int64_t rows = 1 + (int64_t)random_below(&random, 200), columns = 1 + (int64_t)random_below(&random, 250);
+        double radius = pow(10, random_between(&random, -11, 14)),
+               far = radius * pow(10, random_between(&random, -2, 4));
+        trial t = trial_create(op, QUERN_F32, rows, columns, 1);
+        choose_column(&t, random_below(&random, (size_t)columns));
+        scatter_sizes(&t, "x", far, radius, &random), scatter_sizes(&t, "y", p % 2 ? far : -far, radius, &random);
+        double error = worst_error(&t);
+        if (!(error <= bound)) fail_msg("problem %d: a distance is off by %g, more than %g", p, error, bound);
+        trial_destroy(&t);
+    }
+    quern_operator_destroy(&op);
+}
+
 /* Products in relation to the largest of a row's numbers and the largest of a column's, in this precision. */
 static void check_products(quern_precision precision, double relative)
 {
@@ -510,6 +548,7 @@ int main(void)
         cmocka_unit_test(every_make_is_taken),
         cmocka_unit_test(what_is_packed_is_linear),
         cmocka_unit_test(distances_are_accurate),
+        cmocka_unit_test(random_distances_are_accurate),
         cmocka_unit_test(products_have_the_precision_that_is_asked_for),
         cmocka_unit_test(odd_numbers_are_taken_term_by_term),
         cmocka_unit_test(equal_points_have_no_distance),
