@@ -201,11 +201,14 @@ compare() {
     if [ -x "$work/quern/bench/peer-clblast" ]; then
         step "bench beside CLBlast" 60 "$bench" g3 --against clblast --repeat 7 --n "${small:-10000}" --json "$out/clblast.json"
     else echo "| bench beside CLBlast | left out: built without CLBlast | 0 |" >>"$work/steps"; fi
-    for peer in torch keops; do
-        cases=$large_cases
-        [ $peer = keops ] || cases="g3 g3-lse g3-f64 g128 multi64 knn50 attention energy"
+    for peer in torch keops flashlib; do
+        case $peer in
+            torch) needed=torch cases="g3 g3-lse g3-f64 g128 multi64 knn50 attention energy" ;;
+            keops) needed=pykeops cases=$large_cases ;;
+            flashlib) needed=flashlib cases="knn3 knn50" ;;
+        esac
         # shellcheck disable=SC2086
-        if "${BENCH_PYTHON:-python3}" -c "import torch; $([ $peer = torch ] || echo import pykeops)" >/dev/null 2>&1; then
+        if "${BENCH_PYTHON:-python3}" -c "import torch, $needed" >/dev/null 2>&1; then
             step "bench beside $peer" 150 "$bench" $cases --arrays device --n large --against $peer-cuda --repeat 3 \
                 --json "$out/$peer.json"
         else echo "| bench beside $peer | left out: ${BENCH_PYTHON:-python3} does not have it | 0 |" >>"$work/steps"; fi

@@ -82,6 +82,8 @@ const bench_peer bench_peers[] = {
     {"torch-cuda", "PyTorch on an NVIDIA GPU in blocks of rows, tensors that stay there",
      {"g3", "g3-lse", "g3-f64", "g128", "multi64", "knn3", "knn50", "attention", "energy", "small"}, 1e-3,
      NULL, "cuda.py", "torch"},
+    {"flashlib-cuda", "flashlib on an NVIDIA GPU, which selects by TF32, tensors that stay there", {"knn3", "knn50"}, 10, NULL,
+     "cuda.py", "flashlib"},
     {"geomloss", "GeomLoss on the CPU, its online backend", {"sinkhorn10k", "sinkhorn100k", "sinkhorn-bunny", "sinkhorn-scans"}, 1e-2,
      NULL, "geomloss_peer.py", "online"},
     {"geomloss-multiscale", "GeomLoss on the CPU, its multiscale backend", {"sinkhorn10k", "sinkhorn100k", "sinkhorn-bunny", "sinkhorn-scans"}, 1e-2,

@@ -1,6 +1,6 @@
-"""The peers `keops-cuda` and `torch-cuda`: KeOps and PyTorch on an NVIDIA GPU, tensors staying there.
+"""The peers `keops-cuda`, `torch-cuda` and `flashlib-cuda`: KeOps, PyTorch and flashlib on an NVIDIA GPU, tensors staying there.
 
-cuda.py DIR keops|torch   serves quern-bench (../peers.h)
+cuda.py DIR keops|torch|flashlib   serves quern-bench (../peers.h)
 
 PyTorch has no symbolic matrices: its blocks of rows take some 256 MiB each. Products are float32, not TF32. KeOps compiles
 with g++ and loads the result beside PyTorch, whose copy of libstdc++ it can crash with: CXX is told -Wl,-Bsymbolic.
@@ -22,6 +22,9 @@ def describe():
     about = f"torch {torch.__version__}, {torch.cuda.get_device_name()}"
     if sys.argv[2] == "torch":
         return about
+    if sys.argv[2] == "flashlib":
+        import flashlib
+        return f"flashlib {flashlib.__version__}, {about}"
     os.environ.setdefault("CXX", "g++ -Wl,-Bsymbolic")
     import pykeops
     pykeops.set_verbose(False)
@@ -74,10 +77,15 @@ def keops_call(job, tensors):
     return lambda: function(*arguments, backend="GPU_1D")
 
 
+def flashlib_call(job, tensors):
+    import flashlib
+    return lambda: flashlib.flash_knn(tensors["x"], tensors["y"], 10, return_distances=False)
+
+
 def prepare(job):
     import torch
     tensors = {name: torch.tensor(array, device="cuda") for name, array in job["arrays"].items()}
-    call = (keops_call if sys.argv[2] == "keops" else torch_call)(job, tensors)
+    call = {"keops": keops_call, "torch": torch_call, "flashlib": flashlib_call}[sys.argv[2]](job, tensors)
 
     def wait():
         result = call()
