@@ -228,8 +228,13 @@ check() {
         test_step "formulas $dtype" 60 "$tests/run_formula" tests/formulas.txt --dtype $dtype --around 128 \
             --size 70x3000 --size 3000x70
     done
+    # long vectors: by the matrix units of the device's row, and by tiles
+    for settings in '' 'matrix=0'; do
+        test_step "contractions${settings:+, $settings}" 60 "$tests/run_formula" tests/mma.txt --dtype f32 \
+            --settings "min_k=16 min_rhs=16 $settings" --size 300x601 --size 1501x2000
+    done
     for name in test_device test_probe test_run test_numbers test_special test_operator test_arguments test_launch test_apply test_array test_builds \
-        test_exact test_mma test_values test_special_points test_zero_adjoint; do
+        test_exact test_mma test_gemm test_select test_values test_special_points test_zero_adjoint; do
         test_step "$name" 40 "$tests/$name"
     done
     test_step test_calls 60 env OPENCL_LAYERS="$tests/libcall_layer.so" "$tests/test_calls"
