@@ -22,8 +22,9 @@
 extern "C" {
 #endif
 
-/* quern_run_all on the devices of `count` contexts, all of them different. Arrays are on the host; batches,
-   and formulas that pick rows of a table (Gather_i, Gather_j), run on one device (UNSUPPORTED). Of
+/* quern_run_all on the devices of `count` contexts, all of them different; quern_run_with has it with ranges
+   (quern_run_options.contexts). Arrays are on the host; batches, pruned runs, and formulas that pick rows of a table
+   (Gather_i, Gather_j), have one device (UNSUPPORTED). Of
    progress callbacks that of the first context is asked, on the calling thread; it can stop all. A failure on one device
    ends the run: the error names the device, and nothing uses the arrays afterwards. Thread-safe.
    Statuses: those of quern_run_all; USAGE for no context or the same one twice. */

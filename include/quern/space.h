@@ -73,6 +73,9 @@ typedef struct quern_run_options {
     const int64_t *offsets_i, *offsets_j;
     /* Null: none. With ranges only pairs that meet are computed; each member of a batch is pruned by itself. */
     const struct quern_pruning *pruning;
+    /* The run is shared by the devices of these, as in quern_run_on of quern/devices.h, also with ranges; in place of context. */
+    quern_context *const *contexts;
+    size_t context_count;
 } quern_run_options;
 
 /* quern_run_all with options, which may be null. Ranges are checked before anything is done: SHAPE tells the block, the span and

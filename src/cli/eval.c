@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "cli.h"
-#include "quern/devices.h"
 #include "quern/prune.h"
 #include "quern/space.h"
 
@@ -140,8 +139,6 @@ static quern_status run_operator(quern_operator *op, const cli_contexts *context
     if (prunes && contexts->count > 1)
         return cli_fail(QUERN_UNSUPPORTED,
                         "a pruned run has one device; name one, or leave out --prune and tolerances");
-    if (r->ranges.all && contexts->count > 1)
-        return cli_fail(QUERN_UNSUPPORTED, "a run with ranges has one device; name one");
     if ((status = cli_ranges_fit(&r->ranges, inputs, op))) return status;
     if (prunes) run_options.pruning = &pruning;
     run_options.ranges = r->ranges.all;
@@ -149,8 +146,8 @@ static quern_status run_operator(quern_operator *op, const cli_contexts *context
     run_options.offsets_i = inputs->offsets[0];
     run_options.offsets_j = inputs->offsets[1];
     cli_progress_begin();
-    status = contexts->count > 1 ? quern_run_on(op, contexts->items, contexts->count, args, outs)
-                                 : quern_run_with(op, args, outs, &run_options);
+    if (contexts->count > 1) run_options.contexts = contexts->items, run_options.context_count = contexts->count;
+    status = quern_run_with(op, args, outs, &run_options);
     cli_progress_end();
     if (!status && prunes) tell(&report);
     return status ? cli_fail_quern(status, NULL) : QUERN_OK;

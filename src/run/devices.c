@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "run/parts.h"
+#include "run/spaces.h"
 
 /* Rows of a first slice: so many for each device, of which the speed is not known yet. */
 enum { FIRST_SLICES = 16 };
@@ -63,6 +64,12 @@ static double share_of(const crew *c, const worker *w)
     return w->speed > 0 ? w->speed / (sum * (double)c->count / known) : 1 / (double)c->count;
 }
 
+/* Some rows from the next one on, but so that slices begin with a group of rows. */
+static int64_t whole_groups(const crew *c, const worker *w, int64_t rows)
+{
+    return q_window_cut(&w->stream.window, c->next + rows, c->unit) - c->next;
+}
+
 static int64_t slice_rows(const crew *c, const worker *w)
 {
     int64_t left = c->rows - c->next;
@@ -72,7 +79,8 @@ static int64_t slice_rows(const crew *c, const worker *w)
     if (wanted > (double)w->stream.rows) wanted = (double)(w->stream.rows / c->unit * c->unit - 1);
     if (wanted > (double)left) return left;
     int64_t rows = ((int64_t)wanted / c->unit + 1) * c->unit;
-    return left - rows < c->unit && left <= w->stream.rows ? left : rows;
+    if (left <= rows || (left - rows < c->unit && left <= w->stream.rows)) return left;
+    return whole_groups(c, w, rows);
 }
 
 static void take_slice(crew *c, worker *w)
@@ -244,7 +252,9 @@ static quern_status run_stages(crew *c, q_hosted *hosted)
 {
     const q_run *run = hosted->run;
     size_t stages = run->op->stages.count;
-    for (size_t s = 0; s < stages; s++) c->total += q_stage_pairs(run->build->programs[s], run->M, run->N);
+    for (size_t s = 0; s < stages; s++)
+        c->total += q_run_space(run, s) ? q_space_pairs(run->spaces[s])
+                                        : q_stage_pairs(run->build->programs[s], run->M, run->N);
     for (size_t s = 0; s < stages; s++) Q_TRY(run_stage(c, s));
     q_hosted_end(hosted);
     return QUERN_OK;
@@ -277,17 +287,17 @@ quern_status q_devices_run(const q_run *run, q_build *const *builds, size_t coun
 
 // ---- the call ----
 
-static quern_status check_contexts(quern_context *const *contexts, size_t count)
+static quern_status check_contexts(const char *function, quern_context *const *contexts, size_t count)
 {
-    if (!contexts && count) return q_fail_null("quern_run_on", "the list of contexts");
+    if (!contexts && count) return q_fail_null(function, "the list of contexts");
     if (!count || count > Q_MAX_DEVICES)
-        return q_fail(QUERN_USAGE, "quern_run_on takes 1 to %d contexts, not %zu", Q_MAX_DEVICES, count);
+        return q_fail(QUERN_USAGE, "%s takes 1 to %d contexts, not %zu", function, Q_MAX_DEVICES, count);
     for (size_t k = 0; k < count; k++) {
-        if (!contexts[k]) return q_fail_null("quern_run_on", "a context");
+        if (!contexts[k]) return q_fail_null(function, "a context");
         Q_TRY(q_session_check(contexts[k]->session));
         for (size_t other = 0; other < k; other++)
             if (contexts[other]->session == contexts[k]->session)
-                return q_fail(QUERN_USAGE, "quern_run_on: contexts %zu and %zu are the same", other, k);
+                return q_fail(QUERN_USAGE, "%s: contexts %zu and %zu are the same", function, other, k);
     }
     return QUERN_OK;
 }
@@ -314,26 +324,55 @@ bool q_has_tables(const q_run *run)
 }
 
 /* What needs all rows at once, or has rows of several members. */
-static quern_status check_shared(const q_run *run)
+static quern_status check_shared(const char *function, const q_run *run)
 {
-    if (run->members > 1) return q_fail(QUERN_UNSUPPORTED, "quern_run_on: a batch runs on one device");
-    if (q_has_tables(run))
-        return q_fail(QUERN_UNSUPPORTED, "quern_run_on: a formula that picks rows of a table (Gather_i, Gather_j) runs "
-                                         "on one device");
-    return q_check_host("quern_run_on", run);
+    if (run->members > 1) {
+        q_fail(QUERN_UNSUPPORTED, "%s: a batch runs on one device", function);
+        q_fail_next_step(
+            "give each device some of the members, in a run of its own (quern_run_in) on a thread of its own");
+        return QUERN_UNSUPPORTED;
+    }
+    if (q_has_tables(run)) {
+        q_fail(QUERN_UNSUPPORTED, "%s: a formula that picks rows of a table (Gather_i, Gather_j) runs on one device",
+               function);
+        q_fail_next_step("name one device, or pick the rows before the run and give them as a variable");
+        return QUERN_UNSUPPORTED;
+    }
+    return q_check_host(function, run);
+}
+
+static quern_status share_ranges(q_run *run, const q_given *given, q_build *const *builds, size_t count,
+                                 const quern_run_options *options)
+{
+    q_spaces spaces;
+    quern_status status = q_spaces_make(&spaces, run, given, options);
+    run->spaces = spaces.by_stage;
+    if (!status) status = q_devices_run(run, builds, count);
+    q_spaces_free(&spaces);
+    return status;
+}
+
+quern_status q_run_shared(quern_operator *op, quern_context *const *contexts, size_t count, quern_args args,
+                          quern_outs results, const quern_run_options *options)
+{
+    const char *function = options ? "quern_run_with" : "quern_run_on";
+    const quern_ranges *ranges = options ? options->ranges : NULL;
+    q_given given;
+    q_build *builds[Q_MAX_DEVICES];
+    q_run run;
+    if (!op) return q_fail_null(function, "the operator");
+    Q_TRY(check_contexts(function, contexts, count));
+    for (size_t k = 0; k < count; k++) Q_TRY(q_build_find(&builds[k], op, contexts[k]));
+    Q_TRY(q_run_check(&run, &given, builds[0], args, results, options));
+    if (count == 1) return q_run_given(&run, &given, options);
+    Q_TRY(check_shared(function, &run));
+    Q_TRY(q_run_check_ranges(&run, ranges));
+    if (ranges) return share_ranges(&run, &given, builds, count, options);
+    return q_host_takes(&run) ? q_run_given(&run, &given, NULL) : q_devices_run(&run, builds, count);
 }
 
 quern_status quern_run_on(quern_operator *op, quern_context *const *contexts, size_t count, quern_args args,
                           quern_outs results)
 {
-    q_given given;
-    q_build *builds[Q_MAX_DEVICES];
-    q_run run;
-    if (!op) return q_fail_null("quern_run_on", "the operator");
-    Q_TRY(check_contexts(contexts, count));
-    for (size_t k = 0; k < count; k++) Q_TRY(q_build_find(&builds[k], op, contexts[k]));
-    Q_TRY(q_run_check(&run, &given, builds[0], args, results, NULL));
-    if (count == 1) return q_run_given(&run, &given, NULL);
-    Q_TRY(check_shared(&run));
-    return q_host_takes(&run) ? q_run_given(&run, &given, NULL) : q_devices_run(&run, builds, count);
+    return q_run_shared(op, contexts, count, args, results, NULL);
 }

@@ -24,6 +24,8 @@ typedef struct q_window {
     q_run run;    /* the whole, in `space` */
     q_space space;
     const q_space *spaces[Q_MAX_STAGES]; /* that one, at the stage's place */
+    const q_space *given;                /* of all rows, where that is no rectangle: blocks in the order of rows */
+    q_row_block *cut;                    /* what the window has of its blocks */
     q_row_block block;
     q_segment segment;
     q_space_entry entry;
@@ -42,6 +44,8 @@ quern_status q_window_open(q_window *w, const q_run *run, q_build *build, size_t
 void q_window_close(q_window *w);
 /* The array of a slot in place of what it has: rows of the window, columns, or a parameter. Does not wait. */
 quern_status q_window_load(q_window *w, q_slot *slot, const quern_view *view);
+/* The last row at or before this one, which is behind the first of the window, where a window may end that is whole units. */
+int64_t q_window_cut(const q_window *w, int64_t row, int64_t unit);
 /* Moves on to other rows, and makes room for their results and states. */
 quern_status q_window_begin(q_window *w, int64_t first, int64_t rows);
 /* Launches the stage for all columns; or, with in_pieces, for some, and q_window_end after the last. */
@@ -105,7 +109,10 @@ enum { Q_MAX_DEVICES = 64 };
 bool q_has_tables(const q_run *run);
 /* UNSUPPORTED if an array of the run is on a device. */
 quern_status q_check_host(const char *function, const q_run *run);
-/* One run on several devices, whose builds these are. Its arrays are on the host. */
+/* One run on several devices, whose builds these are. Its arrays are on the host; spaces have one entry. */
 quern_status q_devices_run(const q_run *run, q_build *const *builds, size_t count);
+/* quern_run_on, or, with options that have contexts, quern_run_with. */
+quern_status q_run_shared(quern_operator *op, quern_context *const *contexts, size_t count, quern_args args,
+                          quern_outs results, const quern_run_options *options);
 
 #endif

@@ -39,6 +39,16 @@ quern_status q_run_given(q_run *run, const q_given *given, const quern_run_optio
     return q_stream_takes(run) ? q_devices_run(run, &run->build, 1) : q_launch_scattered(run);
 }
 
+static quern_status run_on_all(quern_operator *op, quern_args args, quern_outs results,
+                               const quern_run_options *options)
+{
+    if (options->context) return q_fail(QUERN_USAGE, "quern_run_with: there are both a context and a list of contexts");
+    if (!options->pruning) return q_run_shared(op, options->contexts, options->context_count, args, results, options);
+    q_fail(QUERN_UNSUPPORTED, "quern_run_with: a pruned run has one device");
+    q_fail_next_step("give quern_run_options.context instead of contexts, or no pruning");
+    return QUERN_UNSUPPORTED;
+}
+
 quern_status quern_run_with(quern_operator *op, quern_args args, quern_outs results, const quern_run_options *given)
 {
     quern_run_options options = {0};
@@ -48,9 +58,10 @@ quern_status quern_run_with(quern_operator *op, quern_args args, quern_outs resu
     if (!op) return q_fail_null("quern_run_with", "the operator");
     Q_TRY(q_options_copy(&options, sizeof options, given, "quern_run_options"));
     quern_context *context = options.context ? options.context : op->context;
-    if (!context) return quern_run_all(op, args, results); /* tells what is missing */
+    if (!context && !options.contexts) return quern_run_all(op, args, results); /* tells what is missing */
     if (!options.members && (options.offsets_i || options.offsets_j))
         return q_fail(QUERN_USAGE, "quern_run_with: there are offsets, but quern_run_options.members is 0");
+    if (options.contexts || options.context_count) return run_on_all(op, args, results, &options);
     if (options.pruning) return q_run_pruned(op, context, args, results, &options);
     Q_TRY(q_session_check(context->session));
     Q_TRY(q_build_find(&build, op, context));

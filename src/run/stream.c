@@ -153,6 +153,7 @@ static quern_status find_sizes(q_stream *s)
     uint64_t states = plan->split ? state * (uint64_t)plan->split_count : 0;
     int64_t group = q_plan_group_rows(plan);
     row += (uint64_t)((LIST_BYTES + group - 1) / group);
+    states *= (uint64_t)(plan->listed && w->given ? plan->groups * group / q_space_rows(w->given) + 1 : 1);
     s->rows = smaller(at_most(bytes - all, row + states), at_most(most, longest_row > states ? longest_row : states));
     s->rows = s->rows / group * group;
     return s->rows || !plan->groups ? QUERN_OK : fail_room(s, bytes);
@@ -167,6 +168,15 @@ static bool columns_fit(const q_hosted *h, const q_build *build, const q_ir *p, 
             (uint64_t)at_most(q_session_device(build->session)->max_allocation, longest) >= (uint64_t)columns);
 }
 
+/* Pieces are of rectangles. */
+static quern_status fail_columns(const q_build *build, int64_t columns)
+{
+    q_fail(QUERN_MEMORY, "%lld columns of a run with ranges do not fit half of the device memory that is free on %s",
+           (long long)columns, quern_context_device(build->context)->name);
+    q_fail_next_step("raise quern_context_options.memory, or run each part of the columns by itself");
+    return QUERN_MEMORY;
+}
+
 quern_status q_stream_open(q_stream *s, const q_hosted *hosted, q_build *build, size_t stage, int units)
 {
     const q_run *run = hosted->run;
@@ -174,6 +184,7 @@ quern_status q_stream_open(q_stream *s, const q_hosted *hosted, q_build *build, 
     *s = (q_stream){.hosted = hosted, .columns = p->reduced ? q_axis_size(p->reduced, run->M, run->N) : 0};
     bool in_pieces = !columns_fit(hosted, build, p, s->columns);
     Q_TRY(q_window_open(&s->window, run, build, stage, units, in_pieces));
+    if (in_pieces && q_run_space(run, stage)) return fail_columns(build, s->columns);
     Q_TRY(find_sizes(s));
     if (in_pieces)
         q_context_log(build->context, "stage %zu in pieces of %lld of %lld columns, %lld rows at a time", stage,

@@ -1,7 +1,8 @@
 /*
  * window.c: some rows of a stage on a device, in arrays of their own that begin with the first of them. They meet all
  * columns at once, or piece by piece, each going on from the states that the one before has left. The formula sees the
- * names and the sizes of the whole run: kernels are those of a space of one block (plan/space.c).
+ * names and the sizes of the whole run: kernels are those of a space of one block (plan/space.c), or of ranges, of whose
+ * blocks a window has some, and parts of the first and the last.
  *
  * Invariant: a plan is that of the whole run but for the number of its groups, so what is done with a group of rows does not
  * depend on the window that it is in.
@@ -16,9 +17,17 @@ static int64_t start_of(const q_window *w, int part)
     return w->whole.plan.split_extent * part;
 }
 
+static q_plan_request request_of(const q_window *w, int units, const q_space *space)
+{
+    const q_run *run = &w->run;
+    return (q_plan_request){&run->build->profile, run->dtype, run->M, run->N, units, &run->op->options, space};
+}
+
 static quern_status plan(q_window *w, int units)
 {
     const q_run *run = &w->run;
+    q_plan_request request = request_of(w, units, &w->space), ranges = request_of(w, units, w->given);
+    if (w->given) return q_plan_make(&w->whole.plan, w->p, &ranges);
     int64_t columns = w->p->reduced ? q_axis_size(w->p->reduced, run->plan_M, run->plan_N) : 0;
     w->block = (q_row_block){.rows = q_axis_size(w->p->rows, run->plan_M, run->plan_N), .segment_count = 1};
     w->segment = (q_segment){.to = columns};
@@ -28,9 +37,7 @@ static quern_status plan(q_window *w, int units)
                          .block_count = 1,
                          .entry_count = 1,
                          .piece_count = w->in_pieces ? 2 : 1};
-    quern_status status = q_plan_make(
-        &w->whole.plan, w->p,
-        &(q_plan_request){&run->build->profile, run->dtype, run->M, run->N, units, &run->op->options, &w->space});
+    quern_status status = q_plan_make(&w->whole.plan, w->p, &request);
     w->space.piece_count = 1; /* the window is given them one by one */
     w->whole.plan.pieces = 1;
     return status;
@@ -62,6 +69,7 @@ quern_status q_window_open(q_window *w, const q_run *run, q_build *its_build, si
 {
     *w = (q_window){.run = *run, .stage = stage, .p = its_build->programs[stage], .in_pieces = in_pieces};
     w->run.build = its_build;
+    w->given = q_run_space(run, stage);
     w->spaces[stage] = &w->space;
     w->run.spaces = w->spaces;
     w->l =
@@ -82,6 +90,7 @@ void q_window_close(q_window *w)
 {
     (void)q_session_settle(w->l.session); /* nothing may still use the arrays */
     drop_tables(w);
+    free(w->cut);
     q_buffer_destroy(&w->states, w->l.session);
     q_slots_free(&w->l);
 }
@@ -99,14 +108,60 @@ static quern_status make_room(q_window *w, q_slot *slot)
     return q_buffer_create(&slot->buffer, w->l.session, bytes);
 }
 
+/* The block of the given space that has a row, or the last. */
+static const q_row_block *block_at(const q_window *w, int64_t row)
+{
+    size_t low = 0, high = w->given->block_count;
+    while (low + 1 < high) {
+        size_t middle = (low + high) / 2;
+        if (w->given->blocks[middle].row <= row) low = middle;
+        else high = middle;
+    }
+    return &w->given->blocks[low];
+}
+
+int64_t q_window_cut(const q_window *w, int64_t row, int64_t unit)
+{
+    int64_t begin = w->given ? block_at(w, row)->row : 0;
+    return begin + (row - begin) / unit * unit;
+}
+
+/* What the window has of the given blocks, by its own rows, as its space. */
+static quern_status cut_blocks(q_window *w)
+{
+    const q_row_block *from = block_at(w, w->first), *last = block_at(w, w->first + w->rows - 1);
+    size_t count = (size_t)(last - from) + 1, met = 0;
+    free(w->cut);
+    w->cut = malloc(count * sizeof *w->cut);
+    if (!w->cut) return q_fail_memory(count * sizeof *w->cut);
+    while (met < count && !from[met].segment_count) met++;
+    size_t segments = met < count ? from[met].first_segment : 0;
+    for (size_t b = 0; b < count; b++) {
+        q_row_block *block = &w->cut[b];
+        int64_t begin = from[b].row - w->first, end = begin + from[b].rows;
+        *block = from[b];
+        block->row = begin > 0 ? begin : 0;
+        block->rows = (end < w->rows ? end : w->rows) - block->row;
+        block->first_segment = block->segment_count ? block->first_segment - segments : 0;
+    }
+    w->space = (q_space){.blocks = w->cut,
+                         .segments = met < count ? w->given->segments + segments : NULL,
+                         .entries = &w->entry,
+                         .block_count = count,
+                         .entry_count = 1,
+                         .piece_count = 1};
+    return QUERN_OK;
+}
+
 quern_status q_window_begin(q_window *w, int64_t first, int64_t rows)
 {
     int64_t group_rows = q_plan_group_rows(&w->whole.plan);
     drop_tables(w);
     w->first = first;
     w->rows = rows;
+    if (w->given) Q_TRY(cut_blocks(w));
     w->plan = w->whole.plan;
-    w->plan.groups = (rows + group_rows - 1) / group_rows;
+    w->plan.groups = w->given ? q_space_groups(&w->space, group_rows) : (rows + group_rows - 1) / group_rows;
     for (size_t o = 0; o < w->p->output_count; o++) Q_TRY(make_room(w, q_slot_find(&w->l, &w->p->outputs[o])));
     q_buffer_destroy(&w->states, w->l.session);
     if (!w->in_pieces) return QUERN_OK;

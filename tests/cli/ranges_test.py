@@ -78,6 +78,7 @@ def compute_more():
     prints('a sum that would be simplified', '3 4 6', 'x=Vi(1); y=Vj(1); Sum_j(x)', *WORDS[1:], *ranges)
     prints('over the other axis', '6 1 6', 'x=Vi(1); y=Vj(1); Sum_i(Repeat_j(x))', *WORDS[1:], *ranges)
     prints('a gradient', '6 1 6', *WORDS, *ranges, '--grad', 'y')
+    prints('on two devices', '111 202 303', *WORDS, *ranges, '--device', '0:0,0:0')
     prints('two passes', '616', 'x=Vi(1); y=Vj(1); Sum_i(Sum_j(x*y))', *WORDS[1:], *ranges)
     prints('NaN where it is met alone', '1 nan nan', FORMULA, 'x=1,2,3', 'y=1,nan,100', '--ranges', '0:1=0:1; 1:3=0:3')
     prints('indices', '2 1 -1', 'x=Vi(1); y=Vj(1); ArgMax_j(x*y)', *WORDS[1:], '--ranges', '0:1=0:3; 1:2=0:2')
@@ -136,7 +137,7 @@ def tell_of_nonsense():
     fails('across members', SHAPE, 'leave their member', *WORDS, '--offsets-i', '0,1,3', '--offsets-j', '0,1,3', '--ranges',
           '0:3=0:1')
     fails('slices', UNSUPPORTED, 'tolerances and ranges', *WORDS, '--ranges', '0:1=0:1', '--resume', 'r')
-    fails('several devices', UNSUPPORTED, 'one device', *WORDS, '--ranges', '0:1=0:1', '--device', '0:0,0:0')
+    fails('pruning on several devices', UNSUPPORTED, 'one device', *WORDS, '--prune', '--device', '0:0,0:0')
 
 
 def main():

@@ -206,7 +206,7 @@ static quern_status run_in_blocks(void)
     static const int64_t offsets_i[] = {0, 10, 10, M}, offsets_j[] = {0, 40, 60, N}, first[] = {0, 1, 3};
     static const quern_span rows[] = {{0, 5}, {12, 30}}, columns[] = {{0, 40}, {60, 70}, {80, N}};
     const quern_ranges ranges = {2, rows, first, columns};
-    const quern_run_options options = {sizeof options, NULL, &ranges, 3, offsets_i, offsets_j, NULL};
+    const quern_run_options options = {sizeof options, NULL, &ranges, 3, offsets_i, offsets_j, NULL, NULL, 0};
     float out[3];
     quern_operator *op;
     const quern_view result = quern_f32(out, 3, 1);

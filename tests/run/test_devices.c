@@ -1,6 +1,6 @@
 /*
  * test_devices.c: one run on several devices beside the same run on the first of them: the same bits, for formulas of one
- * and several stages, arrays of every shape and type; progress, cancellation, failures of one device. The devices are all
+ * and several stages, with ranges, arrays of every shape and type; progress, cancellation, failures of one device. The devices are all
  * that there are (in the tests' environment PoCL's `pthread` and `basic`), two contexts of one, and sub-devices of a core
  * each.
  */
@@ -63,13 +63,21 @@ static const struct {
 
 static const int64_t sizes[][2] = {{1000, 700}, {1, 3000}, {129, 0}, {0, 5}};
 
-/* The results of an operator in the contexts, and in the first alone. */
-static void compare_runs(quern_operator *op, const crew *c, quern_dtype dtype, int64_t M, int64_t N)
+/* The results of an operator in the contexts, and in the first alone. Ranges may be null. */
+static void compare_runs(quern_operator *op, const crew *c, quern_dtype dtype, int64_t M, int64_t N,
+                         const quern_ranges *ranges)
 {
     trial one = trial_create(op, dtype, M, N, 3), all = trial_create(op, dtype, M, N, 3);
-    one.contexts = all.contexts = c->contexts;
+    quern_run_options options = QUERN_DEFAULTS(quern_run_options), alone = options;
+    options.ranges = alone.ranges = ranges;
+    options.contexts = c->contexts;
+    options.context_count = c->count;
+    alone.context = c->contexts[0];
+    one.contexts = all.contexts = ranges ? NULL : c->contexts;
     one.context_count = 1;
     all.context_count = c->count;
+    one.options = &alone;
+    all.options = &options;
     trial_run(&one);
     trial_run(&all);
     for (size_t r = 0; r < op->result_count; r++)
@@ -87,7 +95,7 @@ static void compare_formulas(const crew *c, quern_dtype dtype, size_t count)
         const bool soft = context->profile.max_cols_per_item;
         quern_compile_options options = {.size = sizeof options, .profile = soft ? PLAIN : formulas[f].settings};
         quern_operator *op = compile(formulas[f].text, &options);
-        for (size_t n = 0; n < Q_COUNT(sizes); n++) compare_runs(op, c, dtype, sizes[n][0], sizes[n][1]);
+        for (size_t n = 0; n < Q_COUNT(sizes); n++) compare_runs(op, c, dtype, sizes[n][0], sizes[n][1], NULL);
         quern_operator_destroy(&op);
     }
 }
@@ -98,6 +106,48 @@ static void all_devices_give_the_bits_of_one(void **state)
     need_device();
     crew c = open_all();
     compare_formulas(&c, QUERN_F32, Q_COUNT(formulas));
+    close_all(&c);
+}
+
+/* Blocks of 1 to 90 rows, between which some meet nothing, with up to three spans each. */
+static void draw_ranges(quern_ranges *out, quern_span *rows, int64_t *first, quern_span *columns, int64_t m, int64_t n)
+{
+    size_t count = 0, spans = 0;
+    for (int64_t row = 0; row < m; count++) {
+        int64_t end = row + 1 + (int64_t)(90 * uniform());
+        rows[count] = (quern_span){row, end < m ? end : m};
+        first[count] = (int64_t)spans;
+        for (int64_t at = 0, k = 0; k < 3 && at < n && uniform() < 0.7; k++, spans++) {
+            int64_t from = at + (int64_t)(uniform() * (double)(n - at));
+            at = columns[spans].to = from + 1 + (int64_t)(uniform() * (double)(n - from - 1));
+            columns[spans].from = from;
+        }
+        row = end + (count % 3 ? 0 : 7);
+    }
+    first[count] = (int64_t)spans;
+    *out = (quern_ranges){count, rows, first, columns};
+}
+
+static void so_they_do_within_ranges(void **state)
+{
+    (void)state;
+    need_device();
+    enum { MOST_BLOCKS = 1001 };
+    static quern_span rows[MOST_BLOCKS], columns[3 * MOST_BLOCKS];
+    static int64_t first[MOST_BLOCKS];
+    quern_ranges ranges;
+    crew c = open_all();
+    for (size_t f = 0; f < Q_COUNT(formulas); f++) {
+        const bool soft = context->profile.max_cols_per_item;
+        const quern_compile_options options = {
+            .size = sizeof options, .profile = soft ? PLAIN : formulas[f].settings, .ranges = QUERN_ON};
+        quern_operator *op = compile(formulas[f].text, &options);
+        for (size_t n = 0; n < Q_COUNT(sizes); n++) {
+            draw_ranges(&ranges, rows, first, columns, sizes[n][0], sizes[n][1]);
+            compare_runs(op, &c, QUERN_F32, sizes[n][0], sizes[n][1], &ranges);
+        }
+        quern_operator_destroy(&op);
+    }
     close_all(&c);
 }
 
@@ -219,6 +269,60 @@ static void what_makes_no_sense_is_refused(void **state)
     close_all(&c);
 }
 
+static void options_that_make_no_sense_are_refused(void **state)
+{
+    (void)state;
+    need_device();
+    crew c = open_all();
+    float out[M];
+    const quern_pruning pruning = {.size = sizeof pruning};
+    const quern_args args = QUERN_ARGS({"x", quern_f32(points, M, 3)}, {"y", quern_f32(points, N, 3)});
+    const quern_args batch =
+        QUERN_ARGS({"x", quern_in_batch(quern_f32(points, M / 2, 3), 2)}, {"y", quern_f32(points, N, 3)});
+    quern_view result = quern_f32(out, M, 1), members = quern_in_batch(quern_f32(out, M / 2, 1), 2);
+    quern_run_options options = {.size = sizeof options, .contexts = c.contexts, .context_count = c.count};
+    quern_operator *op = compile(sums, NULL);
+    succeed(quern_run_with(op, args, (quern_outs){&result, 1}, &options));
+    expect_failure(quern_run_with(op, batch, (quern_outs){&members, 1}, &options), QUERN_UNSUPPORTED,
+                   "give each device some of the members");
+    options.ranges = &(quern_ranges){1, &(quern_span){0, M + 1}, (const int64_t[]){0, 0}, NULL};
+    expect_failure(quern_run_with(op, args, (quern_outs){&result, 1}, &options), QUERN_SHAPE, "rows 0 to 4001 of 4000");
+    options.pruning = &pruning;
+    expect_failure(quern_run_with(op, args, (quern_outs){&result, 1}, &options), QUERN_UNSUPPORTED,
+                   "give quern_run_options.context instead");
+    options.context = c.contexts[0];
+    expect_failure(quern_run_with(op, args, (quern_outs){&result, 1}, &options), QUERN_USAGE,
+                   "both a context and a list");
+    options = (quern_run_options){.size = sizeof options, .contexts = c.contexts};
+    expect_failure(quern_run_with(op, args, (quern_outs){&result, 1}, &options), QUERN_USAGE,
+                   "quern_run_with takes 1 to 64 contexts, not 0");
+    options = (quern_run_options){.size = sizeof options, .context_count = 2};
+    expect_failure(quern_run_with(op, args, (quern_outs){&result, 1}, &options), QUERN_USAGE, "list of contexts");
+    quern_operator_destroy(&op);
+    close_all(&c);
+}
+
+/* Columns that meet ranges do not come in pieces. */
+static void ranges_need_their_columns(void **state)
+{
+    (void)state;
+    need_device();
+    float out[M];
+    const quern_span rows = {0, M}, columns = {0, N};
+    const quern_ranges ranges = {1, &rows, (const int64_t[]){0, 1}, &columns};
+    const char *selector = quern_context_device(context)->selector;
+    crew poor = {{open(selector, NULL, 8000), open(selector, NULL, 8000)}, 2};
+    quern_run_options options = {
+        .size = sizeof options, .ranges = &ranges, .contexts = poor.contexts, .context_count = poor.count};
+    quern_operator *op = compile(sums, NULL);
+    quern_view result = quern_f32(out, M, 1);
+    expect_failure(quern_run_with(op, QUERN_ARGS({"x", quern_f32(points, M, 3)}, {"y", quern_f32(points, N, 3)}),
+                                  (quern_outs){&result, 1}, &options),
+                   QUERN_MEMORY, "900 columns of a run with ranges do not fit");
+    quern_operator_destroy(&op);
+    close_all(&poor);
+}
+
 /* The second device has no memory: the run fails, says where, and can be done again without it. */
 static void a_device_that_fails_is_named(void **state)
 {
@@ -318,9 +422,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_devices_give_the_bits_of_one),
         cmocka_unit_test(so_they_do_in_float64),
+        cmocka_unit_test(so_they_do_within_ranges),
         cmocka_unit_test(sub_devices_share_a_run),
         cmocka_unit_test(arrays_are_of_any_kind),
         cmocka_unit_test(what_makes_no_sense_is_refused),
+        cmocka_unit_test(options_that_make_no_sense_are_refused),
+        cmocka_unit_test(ranges_need_their_columns),
         cmocka_unit_test(a_device_that_fails_is_named),
         cmocka_unit_test(logs_tell_the_slices),
         cmocka_unit_test(progress_is_told_and_can_stop),
