@@ -12,15 +12,13 @@
  *    10  Intel, Xe-HPG: the same of 8 x 8 x 16; warps of 8
  * An odd number is the emulation of the next, with its places of numbers.
  *
- * Fragments: what each lane has of 16 rows (columns) and 16 components. A row has eight words; q_matrix_word tells which
- * of the 128 of a fragment they are (where Q_COLUMN_PAIRS is set, a word of the columns has a component of two columns, in place of two of
- * one). Memory holds those of a lane, then those of the next, so no instruction shuffles them. A
- * lane has sums of Q_LANE_ROWS rows with Q_LANE_COLUMNS columns; the lanes of the same rows are Q_SHARERS, each of which is one
- * `share`.
+ * Fragments: what each lane has of 16 rows (columns) and 16 components. A row has eight words; q_matrix_word tells which of the 128
+ * of a fragment they are (where Q_COLUMN_PAIRS is set, a word of the columns has a component of two columns, in place of two of
+ * one). Memory holds those of a lane, then those of the next, so no instruction shuffles them. A lane has sums of Q_LANE_ROWS rows
+ * with Q_LANE_COLUMNS columns; the lanes of the same rows are Q_SHARERS, each of which is one `share`.
  *
- * Splitting. A float32 of 24 bits is the sum of two float16 up to 2^-22 of it, as long as neither leaves the range:
- * cl/mma_pack.cl scales by powers of two. Of the four products of parts the one of both second parts is left out, and the small
- * ones come first.
+ * Splitting. A float32 of 24 bits is the sum of two float16 up to 2^-22 of it, as long as neither leaves the range: cl/mma_pack.cl
+ * scales by powers of two. Of the four products of parts that of both second parts is left out, and the small ones come first.
  *
  * Rounding. Products are exact. What is added at a time is shifted to the largest exponent among it, where bits beyond one more
  * than float32 has are cut off, and the sum is cut off to float32: so results are on the side of 0 (Fasi, Higham, Mikaitis
@@ -599,54 +597,4 @@ void quern_probe_matrix(__global const uint4 *operands, __global float *results)
             results[Q_LANE_ROW(lane, r) * 16 + Q_SHARE_COLUMN(Q_SHARE_OF(lane), k)] = c[Q_LANE_SUM(r, k)];
 }
 #endif
-
-// ---- rows and columns as cl/mma_pack.cl leaves them
-
-/* In units of 16 bytes: fragments of the rows of each tile, component by component, part by part, 16 rows after 16; of each tile
-   the same of the columns and, for each group of Q_RHS_HELD right-hand sides, theirs, of which columns are the components, with a
-   number each that they are to be multiplied with, 0 where they cannot be taken; with Q_EXPANSION the squares of rows and of columns; and of each tile what sums are to be multiplied with, 0
-   where it cannot be taken. Tiles are padded with zeros. Q_STEPS: fragments along the components.
-
-   Folded, no squares are kept, and the number of a tile is its largest square, NaN where it cannot be taken. */
-#define Q_TILE_M Q_LOCAL
-#if Q_FOLDED
-#define Q_MOST_EXPONENT 4.0f /* of |c| (|x|^2 + |y|^2), where exp(c |x - y|^2) is taken: so much of it may cancel */
-
-/* What a squared distance is multiplied with before the exponential; and e: coordinates times 2^e have squares of its size. */
-Q_FN float q_exponent(const q_launch *u)
-{
-    return (float)(Q_EXPONENT);
-}
-
-Q_FN int q_fold_exponent(const q_launch *u)
-{
-    return clamp(((int)(as_uint(q_exponent(u)) >> 23 & 255) - 126) >> 1, -60, 60);
-}
-#endif
-#define Q_FIRST_PARTS (Q_FOLDED ? 1 : Q_PARTS) /* of the first product */
-#define Q_FIRST_PRODUCTS (Q_FOLDED ? 1 : Q_PRODUCTS)
-#define Q_SQUARES (Q_EXPANSION && !Q_FOLDED) /* whether they are kept */
-#define Q_STEPS ((Q_K_DIM + 15) / 16)
-#define Q_ROW_TILE (Q_STEPS * Q_FIRST_PARTS * Q_TILE_M * 2L)
-#define Q_COLUMN_WORDS (Q_STEPS * Q_FIRST_PARTS * Q_TILE_N * 2)
-#if Q_RHS_DIM
-#define Q_RHS_GROUPS ((Q_RHS_DIM + Q_RHS_HELD - 1) / Q_RHS_HELD)
-#define Q_RHS_STEPS (Q_TILE_N / 16) /* fragments along the columns */
-#define Q_RHS_FRAGMENTS (Q_RHS_STEPS * Q_PARTS * Q_RHS_HELD * 2)
-#define Q_RHS_WORDS (Q_RHS_FRAGMENTS + Q_RHS_HELD / 4)
-#define Q_COLUMN_TILE (Q_COLUMN_WORDS + Q_RHS_GROUPS * (long)Q_RHS_WORDS)
-#else
-#define Q_RHS_WORDS 0
-#define Q_COLUMN_TILE ((long)Q_COLUMN_WORDS)
-#endif
-#define Q_ROW_TILES (((long)(Q_ROW_COUNT) + Q_TILE_M - 1) / Q_TILE_M)
-#define Q_COLUMN_TILES (((long)(Q_COLUMN_COUNT) + Q_TILE_N - 1) / Q_TILE_N)
-#define Q_PACKED_ROWS(tile) (packed + (tile) * Q_ROW_TILE)
-#define Q_PACKED_COLUMNS(tile) (packed + Q_ROW_TILES * Q_ROW_TILE + (tile) * Q_COLUMN_TILE)
-#define Q_PACKED_NUMBERS ((__global float *)Q_PACKED_COLUMNS(Q_COLUMN_TILES))
-#define Q_ROW_SQUARES(tile) (Q_PACKED_NUMBERS + (tile) * Q_TILE_M)
-#define Q_COLUMN_SQUARES(tile) (Q_ROW_SQUARES(Q_SQUARES ? Q_ROW_TILES : 0) + (tile) * Q_TILE_N)
-#define Q_ROW_SCALES Q_COLUMN_SQUARES(Q_SQUARES ? Q_COLUMN_TILES : 0)
-#define Q_COLUMN_SCALES (Q_ROW_SCALES + Q_ROW_TILES)
-#define Q_FRAGMENT(s, p, at, size) ((((s) * Q_PARTS + (p)) * ((size) / 16) + (at)) * 32) /* of 16 rows of a tile of `size` */
 #endif

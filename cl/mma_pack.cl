@@ -29,6 +29,7 @@
 #define Q_F64 0
 #include "gaussian.cl"
 #include "matrix.cl"
+#include "mma_layout.cl"
 #undef Q_PARAMETERS
 #define Q_PARAMETERS Q_SIGNATURE, __global uint4 *packed
 #endif

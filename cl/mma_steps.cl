@@ -15,6 +15,7 @@
 #define Q_F64 0
 #include "gaussian.cl"
 #include "matrix.cl"
+#include "mma_layout.cl"
 #undef Q_PARAMETERS
 #define Q_PARAMETERS Q_SIGNATURE, Q_OUTPUT_SIGNATURE, __global uint4 *packed, const long first, const long split_extent
 #endif

@@ -388,7 +388,7 @@ enum { Q_MAX_SHAPE = 8, Q_LOCAL_BYTES = 32768 /* the local memory that every ful
 typedef struct q_scheme {
     const char *name;               /* also in the names of kernels */
     const char *shape[Q_MAX_SHAPE]; /* names of its numbers, which the kernel has as macros Q_NAME; null: no more */
-    const char *parts[3];           /* embedded files that its kernel needs; null: no more */
+    const char *parts[4];           /* embedded files that its kernel needs, the first two its packing; null: no more */
     const char *pack; /* that of a kernel that goes over rows and columns before, and needs the first; null: none */
     bool loops;       /* it runs stages with loops over components: q_pair has sums and weights */
     bool runs;        /* components are staged in runs of four, of rows that exist */

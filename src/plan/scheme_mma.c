@@ -179,7 +179,7 @@ static void dump(const q_plan *plan, const q_ir *program, q_text *out)
                    plan->rhs_groups);
 }
 
-/* As laid out in cl/matrix.cl. */
+/* As laid out in cl/mma_layout.cl. */
 static uint64_t packed_bytes(const q_plan *plan, const q_ir *program, int64_t rows, int64_t columns)
 {
     uint64_t row_tiles = (uint64_t)ceil_div(rows, plan->local), tile_n = (uint64_t)plan->shape[TILE_N],
@@ -200,7 +200,7 @@ static int64_t pack_groups(const q_plan *plan, const q_ir *program, int64_t rows
 const q_scheme q_scheme_mma = {
     .name = "mma",
     .shape = {"EXPANSION", "TILE_N", "KEEP", "PARTS", "BFLOAT16", "MATRIX", "RHS_HELD", "FOLDED"},
-    .parts = {"matrix", "mma_steps", "mma_rhs"},
+    .parts = {"matrix", "mma_layout", "mma_steps", "mma_rhs"},
     .pack = "mma_pack",
     .loops = true,
     .tiles = true,

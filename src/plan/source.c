@@ -112,7 +112,7 @@ static quern_status add_all(q_text *out, const q_ir *program, const q_plan *plan
     Q_TRY(q_emit(out, program, plan));
     add_file(out, "frame");
     const q_scheme *scheme = plan->scheme;
-    size_t parts = role == Q_ROLE_MERGE ? 0 : role == Q_ROLE_PACK ? 1 : Q_COUNT(scheme->parts);
+    size_t parts = role == Q_ROLE_MERGE ? 0 : role == Q_ROLE_PACK ? 2 : Q_COUNT(scheme->parts);
     for (size_t k = 0; k < parts && scheme->parts[k]; k++) add_file(out, scheme->parts[k]);
     if (role == Q_ROLE_MERGE) add_file(out, "merge");
     else if (role == Q_ROLE_PACK) add_file(out, scheme->pack);
