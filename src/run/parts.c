@@ -83,11 +83,17 @@ size_t quern_parts_bytes(const quern_parts *s, size_t piece)
 
 static quern_status check(const q_run *run)
 {
-    if (run->members > 1) return q_fail(QUERN_UNSUPPORTED, "quern_parts_create: a batch is not run in parts");
-    if (q_has_tables(run))
-        return q_fail(
-            QUERN_UNSUPPORTED,
-            "quern_parts_create: a formula that picks rows of a table (Gather_i, Gather_j) needs all of them");
+    if (run->members > 1) {
+        q_fail(QUERN_UNSUPPORTED, "quern_parts_create: a batch is not run in parts");
+        q_fail_next_step("run some members at a time, each of which is a problem of its own");
+        return QUERN_UNSUPPORTED;
+    }
+    if (q_has_tables(run)) {
+        q_fail(QUERN_UNSUPPORTED,
+               "quern_parts_create: a formula that picks rows of a table (Gather_i, Gather_j) needs all of them");
+        q_fail_next_step("pick the rows before the run and give them as a variable");
+        return QUERN_UNSUPPORTED;
+    }
     return q_check_host("quern_parts_create", run);
 }
 

@@ -388,7 +388,12 @@ static void nonsense_is_told(void **state)
     quern_outs results = QUERN_OUTS(quern_f32(a, 2, 1), quern_f32(a + 2, 1, 1));
     quern_parts *p;
     expect_failure(quern_parts_create(&p, table, NULL, args, QUERN_OUTS(quern_f32(a, 2, 1))), QUERN_UNSUPPORTED,
-                   "picks rows of a table");
+                   "pick the rows before the run");
+    quern_view members = quern_f32(x, 1, 1), sums[] = {quern_f32(a, 1, 1), quern_f32(data, 1, 1)};
+    members.batch[0] = sums[0].batch[0] = sums[1].batch[0] = 2;
+    expect_failure(
+        quern_parts_create(&p, op, NULL, QUERN_ARGS({"x", members}, {"y", quern_f32(x, 1, 1)}), (quern_outs){sums, 2}),
+        QUERN_UNSUPPORTED, "run some members at a time");
     expect_failure(quern_parts_create(&p, op, NULL, QUERN_ARGS({"x", quern_f32(x, 2, 1)}), results), QUERN_MISSING,
                    "y");
     assert_null(p);
