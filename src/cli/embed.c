@@ -86,24 +86,15 @@ static bool progress(void *steps, int iteration, double left)
     return false;
 }
 
-/* 0 stands for the usual number in the options of the calls, but is none that one may ask for. */
-static quern_status parse_positive(const char *text, const char *option, double *number)
-{
-    quern_status status = cli_parse_number(text, option, number);
-
-    if (status || !text || *number > 0) return status;
-    return cli_fail(QUERN_USAGE, "%s is %s; it must be above 0", option, text);
-}
-
 /* ---- t-SNE ------------------------------------------------------------------------------------------------------ */
 
 static quern_status parse_tsne(request *r)
 {
     quern_tsne_options *o = &r->tsne;
-    quern_status status = parse_positive(r->perplexity, "--perplexity", &o->perplexity);
+    quern_status status = cli_parse_positive(r->perplexity, "--perplexity", &o->perplexity);
 
-    if (!status) status = parse_positive(r->exaggeration, "--exaggeration", &o->exaggeration);
-    if (!status) status = parse_positive(r->learning_rate, "--learning-rate", &o->learning_rate);
+    if (!status) status = cli_parse_positive(r->exaggeration, "--exaggeration", &o->exaggeration);
+    if (!status) status = cli_parse_positive(r->learning_rate, "--learning-rate", &o->learning_rate);
     if (!r->steps) r->steps = 1000;
     o->size = sizeof *o, o->iterations = r->steps, o->seed = r->seed_number, o->distance = r->distance;
     o->progress = progress, o->progress_user = &r->steps;
@@ -136,8 +127,8 @@ static quern_status parse_umap(request *r)
     if (!status && o->min_dist < 0)
         status = cli_fail(QUERN_USAGE, "--min-dist is %s; it must be at least 0", r->min_dist);
     if (!status && r->min_dist && o->min_dist == 0) o->min_dist = -1;
-    if (!status) status = parse_positive(r->repulsion, "--repulsion", &o->repulsion);
-    if (!status) status = parse_positive(r->learning_rate, "--learning-rate", &o->learning_rate);
+    if (!status) status = cli_parse_positive(r->repulsion, "--repulsion", &o->repulsion);
+    if (!status) status = cli_parse_positive(r->learning_rate, "--learning-rate", &o->learning_rate);
     if (!r->steps) r->steps = 500;
     o->neighbors = neighbors > INT32_MAX ? INT32_MAX : (int)neighbors;
     o->size = sizeof *o, o->iterations = r->steps, o->seed = r->seed_number, o->distance = r->distance;
