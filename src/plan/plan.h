@@ -308,10 +308,10 @@ q_ref q_split_loop_value(q_ir *program, q_ref term, q_ref *hoisted);
 void q_expansion_find(q_ir *program);
 /* Whether the only contraction is of products of a component value of the row, factors[0], and one of the column. */
 bool q_product_find(q_ref factors[2], const q_ir *program);
-/* The only sum of right-hand sides, or reduction_count; whether its terms are products of a weight of the pair, factors[0], and a
-   component value of the column. */
 /* Whether pairs use the only contraction in nothing but exponentials of a multiple of it, *factor, the same for all; 0: of itself. */
 bool q_exponent_find(q_ref *factor, const q_ir *program);
+/* The only sum of right-hand sides, or reduction_count; whether its terms are products of a weight of the pair, factors[0], and a
+   component value of the column. */
 size_t q_rhs_sum(const q_ir *program);
 bool q_rhs_product_find(q_ref factors[2], const q_ir *program);
 /* Makes products that feed a sum multiply-adds. Both need the uses of values; afterwards they are out of date. */

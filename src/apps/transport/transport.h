@@ -1,8 +1,7 @@
 /*
  * transport.h: what the files behind quern/transport.h share. transport.c has the call, its checks and its report, batch.c many
- * problems,
- * formulas.c the operators, solve.c Sinkhorn's iterations, coarse.c their start, certify.c bounds of the value,
- * parts.c gradients and plans, hessian.c second derivatives, losses.c kernel norms and Hausdorff distances.
+ * problems, formulas.c the operators, solve.c Sinkhorn's iterations, coarse.c their start, certify.c bounds of the value, parts.c
+ * gradients and plans, hessian.c second derivatives, losses.c kernel norms and Hausdorff distances.
  *
  * A problem is transport between two sides, which may be one cloud. Each side has a potential and, for the other's next step,
  * log(weight) + potential / eps. All arrays are on the device; what the host reads back are sums.
