@@ -126,7 +126,7 @@ const bench_case bench_cases[] = {
      SURFACES, QUERN_F32, 100000, 100000, 1, 1e-2, fill_sphere_or_bunny, bench_row_sinkhorn, bench_call_sinkhorn, NULL},
     {"sinkhorn-scans", "the same, of two scans of a thing",
      SURFACES, QUERN_F32, 100000, 100000, 1, 1e-2, bench_fill_scans, bench_row_sinkhorn, bench_call_sinkhorn, NULL},
-    {"sinkhorn-steps", "20 iterations of the same, with nothing left out",
+    {"sinkhorn-steps", "20 Sinkhorn iterations of the surfaces of sinkhorn10k, with nothing left out",
      SURFACES, QUERN_F32, 10000, 100000, 1, 1e-3, fill_surface, bench_row_steps, bench_call_steps, NULL},
     {"sinkhorn-passes", "the 41 log-sum-exps that those are made of",
      "x=Vi(3); y=Vj(3); b=Vj(1); LogSumExp_j(b-SqDist(x,y))",
