@@ -19,7 +19,7 @@ cli_range cli_range_of(const quern_view *view, int64_t column, double part);
 /* An element of a view of floats on the host. */
 double cli_plot_number(const quern_view *view, int64_t row, int64_t column);
 
-/* Whether the file of --plot, or none, can be written: USAGE, IO. */
+/* Whether the file of --plot, or none, can be written, and is none of the other results': USAGE, IO. */
 quern_status cli_plot_check(const char *path, const cli_list *others);
 /* As cli_file_begin and _end. */
 quern_status cli_plot_begin(cli_file *file, const char *path);

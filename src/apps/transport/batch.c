@@ -100,7 +100,8 @@ quern_status q_batch_solve(q_transport *t)
 {
     quern_transport_report *sum = &t->report;
     double all = 0;
-    if (!(t->parts = calloc(t->members, sizeof(quern_transport_result *)))) return q_fail_memory(t->members * 8);
+    if (!(t->parts = calloc(t->members, sizeof(quern_transport_result *))))
+        return q_fail_memory(t->members * sizeof *t->parts);
     sum->value = sum->lower = sum->upper = sum->cost = sum->touched = 0, sum->converged = true;
     for (size_t m = 0; m < t->members; m++) {
         quern_transport_options options = t->options;
