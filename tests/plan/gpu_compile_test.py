@@ -43,7 +43,7 @@ SPILLS = {('attention', 'f64', 'gfx1100'): 12, ('rational', 'f64', 'gfx1100'): 3
 # Element types by target, and whether --all compiles `default` too: not everything on everything, for time's sake.
 CHOSEN = {'gfx90a': ('f32 f64', False), 'gfx1100': ('f32 f64', True), 'sm_80': ('f32 f64', False),
           'sm_90': ('f32 f64', True), 'dg2': ('f32', True), 'skl': ('f64', True), 'pvc': ('f32', False)}
-NIGHT = {'pvc'}  # without --all not compiled for
+NIGHT = {'pvc', 'gfx1100', 'sm_80', 'skl'}  # without --all not compiled for, as by day a target of each make is enough
 UNITS_SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'cl', 'matrix.cl')
 SIZES = (('20000', '20000'), ('50', '20000'), ('20000', '50'))
 TRIAL = '''__kernel void quern(__global float *a)
