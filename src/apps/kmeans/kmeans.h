@@ -7,6 +7,7 @@
 
 #include "apps/views/views.h"
 #include "quern/array.h"
+#include "quern/build.h"
 #include "quern/kmeans.h"
 
 // ---- points.c ----
@@ -43,8 +44,8 @@ double q_points_variance(const q_points *points);
    over j, of such lengths. Null for the squared distance. */
 quern_status q_distance_compile(quern_operator **out, quern_context *context, const char *distance, int64_t dim,
                                 const char *first, const char *second);
-/* Whether a text is a distance of points of such lengths: one number that depends on both. */
-quern_status q_distance_check(const char *distance, int64_t dim);
+/* USAGE unless what is named Q_DISTANCE in the graph, this text, depends on both points. */
+quern_status q_distance_check(quern_graph *graph, const char *distance);
 
 // ---- lloyd.c ----
 

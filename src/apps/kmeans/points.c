@@ -164,8 +164,8 @@ double q_points_variance(const q_points *points)
 
 // ---- formulas ----
 
-/* A distance is one of both points: its least over j has a row for each i, and the other way round. */
-static quern_status check_axes(quern_graph *graph, const char *distance)
+/* Its least over j has a row for each i, and the other way round. */
+quern_status q_distance_check(quern_graph *graph, const char *distance)
 {
     quern_operator *op = NULL;
     const quern_expr least[] = {quern_formula(graph, "Min_j(" Q_DISTANCE ")"),
@@ -194,16 +194,8 @@ quern_status q_distance_compile(quern_operator **out, quern_context *context, co
     if (!status && length != 1)
         status = q_fail(QUERN_DIMENSION, "the distance %s has %lld components; it must have one", distance,
                         (long long)length);
-    if (!status) status = check_axes(graph, distance);
+    if (!status) status = q_distance_check(graph, distance);
     if (!status) status = quern_compile_graph(out, context, graph, (quern_exprs){results, second ? 2 : 1}, NULL);
     quern_graph_destroy(&graph);
-    return status;
-}
-
-quern_status q_distance_check(const char *distance, int64_t dim)
-{
-    quern_operator *op = NULL;
-    quern_status status = q_distance_compile(&op, NULL, distance, dim, "Min_j(" Q_DISTANCE ")", NULL);
-    quern_operator_destroy(&op);
     return status;
 }

@@ -30,7 +30,7 @@ static quern_expr build(quern_graph *graph, const quern_neighbors *index, bool w
 {
     quern_vi(graph, "x", index->points.columns);
     quern_vj(graph, "y", index->points.columns);
-    quern_expr d = quern_formula(graph, index->metric.formula);
+    quern_expr d = quern_name(graph, Q_DISTANCE, quern_formula(graph, index->metric.formula));
     if (!within) return d;
     quern_expr radius = quern_pm(graph, Q_RADIUS, 1), nowhere = quern_literal(graph, INFINITY);
     quern_expr inside = quern_apply(graph, "LessOrEqual", QUERN_EXPRS(d, radius), QUERN_NO_INTEGERS);
@@ -45,8 +45,7 @@ static quern_status compile(q_search *search, quern_graph *graph, const quern_ne
                           quern_apply(graph, "KMin_j", QUERN_EXPRS(d), QUERN_INTEGERS(count))};
     Q_TRY(quern_compile_graph(&search->op, index->context, graph, (quern_exprs){found, search->valued ? 2 : 1}, NULL));
     quern_value result = quern_result(search->op, 0);
-    if (result.dim == search->count && result.axis == 'i')
-        return q_distance_check(index->metric.formula, index->points.columns);
+    if (result.dim == search->count && result.axis == 'i') return q_distance_check(graph, index->metric.formula);
     q_fail(QUERN_USAGE, "the metric gives %lld numbers over %c, not one for each x and y",
            (long long)(result.dim / search->count), result.axis);
     q_fail_next_step("a metric is a formula in x and y that gives one number, such as Norm2(x-y)");

@@ -3,6 +3,7 @@
  * one that is asked for (van der Maaten and Hinton, 2008), or fuzzy memberships (McInnes, Healy and Melville, 2018); made symmetric.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,16 +34,14 @@ quern_status q_nearest_others(int64_t **indices, float **distances, quern_contex
     const int64_t rows = view.rows, asked = count + 1;
     const size_t size = (size_t)(rows * asked) + 1;
     quern_operator *op = NULL;
-    q_text text = {0};
-    q_text_add(&text, "x=Vi(%lld); y=Vj(%lld); f=(%s); ArgKMin_j(f,%lld)", (long long)view.columns,
-               (long long)view.columns, distance, (long long)asked);
-    if (distances) q_text_add(&text, ", KMin_j(f,%lld)", (long long)asked);
+    char nearest[64], least[64];
+    snprintf(nearest, sizeof nearest, "ArgKMin_j(" Q_DISTANCE ",%lld)", (long long)asked);
+    snprintf(least, sizeof least, "KMin_j(" Q_DISTANCE ",%lld)", (long long)asked);
     *indices = malloc(size * sizeof **indices);
     if (distances) *distances = malloc(size * sizeof **distances);
     quern_status status = QUERN_OK;
-    if (text.failed || !*indices || (distances && !*distances)) status = q_fail_memory(size * sizeof **indices);
-    if (!status) status = q_distance_check(distance, view.columns);
-    if (!status) status = quern_compile(&op, context, text.data, NULL);
+    if (!*indices || (distances && !*distances)) status = q_fail_memory(size * sizeof **indices);
+    if (!status) status = q_distance_compile(&op, context, distance, view.columns, nearest, distances ? least : NULL);
     if (!status) {
         const quern_view results[] = {quern_i64(*indices, rows, asked),
                                       distances ? quern_f32(*distances, rows, asked) : (quern_view){0}};
@@ -50,7 +49,6 @@ quern_status q_nearest_others(int64_t **indices, float **distances, quern_contex
     }
     if (!status) leave_out_self(*indices, distances ? *distances : NULL, rows, count);
     quern_operator_destroy(&op);
-    q_text_free(&text);
     return status;
 }
 
