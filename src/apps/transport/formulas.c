@@ -36,7 +36,7 @@ static const row formulas[Q_FORMULA_COUNT] = {
     /* certify.c */
     [Q_MARGINAL] = {0, "u=Vi(1); v=Vi(1); a=Vi(1); p=Pm(1); q=Pm(1); z=p*u+q*v; d=ReLU(-Expm1(z)); "
                 "Sum_i(a*Exp(z)), Sum_i(a*Exp(z)*u), Sum_i(a*d), Sum_i(a*XLogX(d))"},
-    [Q_MOMENTS] = {ROWS, "u=Vi(1); v=Vi(1); a=Vi(1); p=Pm(1); m=Pm(%lld); d=a*ReLU(-Expm1((u-v)*p)); "
+    [Q_MOMENTS] = {ROWS, "u=Vi(1); v=Vi(1); a=Vi(1); p=Pm(1); m=Pm(#); d=a*ReLU(-Expm1((u-v)*p)); "
                 "Sum_i(d*SqDist(x,m)), Sum_i(d*(x-m))"},
     [Q_SPREAD] = {PAIRS, "f=Vi(1); t=Vi(1); a=Vi(1); g=Vj(1); r=Vj(1); b=Vj(1); n=Pm(1); "
                 "p=a*ReLU(-Expm1((f-t)*n)); o=b*ReLU(-Expm1((g-r)*n)); 0*s+Sum_i(p*Sum_j(o*C))"},
@@ -84,7 +84,7 @@ static const row formulas[Q_FORMULA_COUNT] = {
 };
 // clang-format on
 
-/* The text of a formula, in which %lld is `columns`. */
+/* The text of a formula; `columns` are those of what a plan is applied to, %lld. */
 static char *write(const q_transport *t, q_formula formula, int direction, int64_t columns)
 {
     q_text text = {0};
@@ -120,8 +120,7 @@ static quern_status compile(quern_operator **out, const q_transport *t, q_formul
 quern_status q_transport_operator(quern_operator **out, q_transport *t, q_formula formula, int direction)
 {
     quern_operator **kept = &t->operators[formula][direction];
-    int64_t columns = formula == Q_MOMENTS ? t->cloud[Q_X].dim : 1;
-    if (!*kept) Q_TRY(compile(kept, t, formula, direction, columns));
+    if (!*kept) Q_TRY(compile(kept, t, formula, direction, 1));
     *out = *kept;
     return QUERN_OK;
 }

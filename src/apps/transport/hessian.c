@@ -46,13 +46,19 @@ static quern_status run(tangent *s, q_formula formula, int k, const quern_arg *m
     return q_transport_run(s->t, formula, q_transport_direction(s->t, s->p, k), &pairs, args, QUERN_OUTS(q_array(out)));
 }
 
+/* One side's part of numbers of both. */
+static quern_view part_of(const tangent *s, double *both, int k)
+{
+    return quern_f64(both + (k ? s->rows[0] : 0), s->rows[k], 1);
+}
+
 /* The plan's rows of both sides times what is in `in`, into numbers of both sides. */
 static quern_status multiply(tangent *s, double *out)
 {
     for (int k = 0; k < 2; k++) {
         const quern_arg args[] = {{"v", q_array(s->in[1 - k])}, {NULL, {0}}};
         Q_TRY(run(s, Q_APPLY, k, args, s->out[k]));
-        Q_TRY(quern_array_read(s->out[k], quern_f64(out + (k ? s->rows[0] : 0), s->rows[k], 1)));
+        Q_TRY(quern_array_read(s->out[k], part_of(s, out, k)));
     }
     return QUERN_OK;
 }
@@ -88,8 +94,7 @@ static quern_status product(void *user, bool transposed, int64_t R, const double
     if (!scaled) return q_fail_memory((size_t)all * sizeof *scaled);
     quern_status status = QUERN_OK;
     for (int64_t n = 0; n < all; n++) scaled[n] = s->roots[n] * vector[n];
-    for (int k = 0; k < 2 && !status; k++)
-        status = quern_array_write(s->in[k], quern_f64(scaled + (k ? s->rows[0] : 0), s->rows[k], 1));
+    for (int k = 0; k < 2 && !status; k++) status = quern_array_write(s->in[k], part_of(s, scaled, k));
     if (!status) status = multiply(s, result);
     for (int64_t n = 0; n < all && !status; n++) result[n] = vector[n] + s->roots[n] * result[n];
     if (!status) add_null(s, vector, result);
@@ -137,14 +142,13 @@ static quern_status move_potentials(tangent *s)
     for (int k = 0; k < 2 && !status; k++) {
         const quern_arg args[] = {{"u", q_array(s->move[k])}, {"w", q_array(s->move[1 - k])}, {NULL, {0}}};
         status = run(s, Q_SLOPE, k, args, s->out[k]);
-        if (!status) status = quern_array_read(s->out[k], quern_f64(right + (k ? s->rows[0] : 0), s->rows[k], 1));
+        if (!status) status = quern_array_read(s->out[k], part_of(s, right, k));
     }
     for (int64_t n = 0; n < all && !status; n++) right[n] *= s->t->scale * s->roots[n];
     if (!status) status = quern_linear_from_function(&linear, s->t->context, all, all, product, s);
     if (!status) status = quern_solve(linear, quern_f64(right, all, 1), quern_f64(moves, all, 1), &options, NULL);
     for (int64_t n = 0; n < all && !status; n++) moves[n] *= s->roots[n];
-    for (int k = 0; k < 2 && !status; k++)
-        status = quern_array_write(s->in[k], quern_f64(moves + (k ? s->rows[0] : 0), s->rows[k], 1));
+    for (int k = 0; k < 2 && !status; k++) status = quern_array_write(s->in[k], part_of(s, moves, k));
     quern_linear_destroy(&linear);
     free(right);
     return status;
