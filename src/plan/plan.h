@@ -67,11 +67,22 @@ typedef enum q_matrix {
     Q_MATRIX_COUNT
 } q_matrix;
 
+/* Which of the five makes they are or emulate, from 0 on; not for Q_MATRIX_NONE. */
+static inline int q_matrix_make(q_matrix units)
+{
+    return ((int)units - 1) / 2;
+}
+
+static inline bool q_matrix_is_intels(q_matrix units)
+{
+    return units == Q_MATRIX_DPAS || units == Q_MATRIX_DPAS8;
+}
+
 /* Work-items that ask matrix units together. */
 static inline int q_matrix_warp(q_matrix units)
 {
     static const int warps[] = {32, 64, 32, 16, 8};
-    return warps[units ? (units - 1) / 2 : 0];
+    return warps[units ? q_matrix_make(units) : 0];
 }
 
 /* A row of cl/profiles.txt, which says what the columns mean, or one that was learned. */

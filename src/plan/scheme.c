@@ -189,7 +189,7 @@ bool q_plan_uses_ptx(const q_plan *plan)
 int q_plan_sub_group(const q_plan *plan)
 {
     q_matrix units = (q_matrix)q_plan_shape(plan, "MATRIX");
-    return units == Q_MATRIX_DPAS || units == Q_MATRIX_DPAS8 ? q_matrix_warp(units) : plan->profile.sub_group;
+    return q_matrix_is_intels(units) ? q_matrix_warp(units) : plan->profile.sub_group;
 }
 
 int q_plan_max_registers(const q_plan *plan)

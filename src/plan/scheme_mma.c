@@ -72,7 +72,7 @@ static int own_words(const q_ir *program)
 
 static const struct make *make_of(const q_plan *plan)
 {
-    return &makes[(plan->profile.matrix - 1) / 2];
+    return &makes[q_matrix_make((q_matrix)plan->profile.matrix)];
 }
 
 /* Rows of a work-item. */

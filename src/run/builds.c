@@ -156,7 +156,7 @@ static void add_options(q_text *out, const kernel *k, const q_build *build)
     if (single && device->rounds_quotients)
         q_text_add(out, " -cl-fp32-correctly-rounded-divide-sqrt -DQ_ROUNDED_QUOTIENTS=1");
     if (registers && device->takes_ptx) q_text_add(out, " -cl-nv-maxrregcount=%d", registers);
-    if (units == Q_MATRIX_DPAS || units == Q_MATRIX_DPAS8) q_text_add(out, " -cl-intel-256-GRF-per-thread");
+    if (q_matrix_is_intels((q_matrix)units)) q_text_add(out, " -cl-intel-256-GRF-per-thread");
 }
 
 static quern_status compile(kernel *k, const q_build *build)

@@ -79,7 +79,7 @@ static int component(bool column, int at, int k)
 static int place(q_matrix units, bool column, int at, int k)
 {
     int word = k / 2, lane = at % 8 * 4 + word % 4, up = at / 8, second = word / 4;
-    const int make = ((int)units - 1) / 2,
+    const int make = q_matrix_make(units),
               places[][2] = {
                   {lane * 4 + up + 2 * second, lane * 4 + 2 * up + second},
                   {(word / 2 * 16 + at) * 2 + word % 2, (word / 2 * 16 + at) * 2 + word % 2},
@@ -87,7 +87,7 @@ static int place(q_matrix units, bool column, int at, int k)
                   {at * 8 + word, k * 8 + at / 2},
                   {at % 8 * 16 + at / 8 * 8 + word, word * 16 + at},
               };
-    int half = column && make == (Q_MATRIX_DPAS - 1) / 2 ? at % 2 : k % 2;
+    int half = column && make == q_matrix_make(Q_MATRIX_DPAS) ? at % 2 : k % 2;
     return (column ? 256 : 0) + places[make][column] * 2 + half;
 }
 
